@@ -1,0 +1,1 @@
+"""The Bytewax dataflows of adtally, and the contract that every part of it shares."""

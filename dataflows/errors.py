@@ -1,0 +1,42 @@
+"""What can go wrong in a way that the person who runs adtally can mend.
+
+::
+
+    AdtallyError                 one line for a person: the culprit, then the cure
+    ├── SettingsError            an environment variable or a flag has a value that can't be used
+    ├── BrokerError              the broker can't be reached, or refuses what is asked of it
+    │   └── OffsetGoneError      the log no longer holds the events at which a run must resume
+    ├── DeliveryError            the broker did not take a record; going on would lose it
+    ├── RecoveryError            the recovery folder is missing, in use, or not ours
+    └── InputError               a file or an option of the generator can't be read
+
+Whatever has none of these types is a defect of adtally and keeps its traceback.
+"""
+
+
+class AdtallyError(Exception):
+    """One line that names the culprit and the cure; shown to a person without a traceback."""
+
+
+class SettingsError(AdtallyError):
+    """A setting has a value that can't be used."""
+
+
+class BrokerError(AdtallyError):
+    """The broker can't be reached, or it refuses what is asked of it."""
+
+
+class OffsetGoneError(BrokerError):
+    """The log no longer holds the events at which a run must resume."""
+
+
+class DeliveryError(AdtallyError):
+    """The broker did not acknowledge a record for good."""
+
+
+class RecoveryError(AdtallyError):
+    """The recovery folder is missing, not writable, in use, or of another flow."""
+
+
+class InputError(AdtallyError):
+    """A file, a column or an option of the generator can't be used."""

@@ -1,0 +1,159 @@
+"""Client configuration and topics: what every part that talks to Kafka shares. It knows no Bytewax.
+
+Whatever an operator sets as ``ADTALLY_KAFKA_…`` goes to every client and wins over the values here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from dataflows.errors import BrokerError
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.kafka")
+Config = dict[str, Any]
+
+# librdkafka writes its own lines to standard error unless it is given a logger; ours are said once, in our words.
+_quiet = logging.getLogger("adtally.librdkafka")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+def client_config(settings: Settings, role: str) -> Config:
+    """Configuration that every client shares; `role` shows in the broker's logs as the client id."""
+    return {
+        "bootstrap.servers": settings.brokers,
+        "client.id": f"adtally-{role}",
+        # A short back-off: a broker that comes back is found within a second.
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": 30_000,
+        "broker.address.family": "v4",
+        "logger": _quiet,
+        **settings.client,
+    }
+
+
+def consumer_config(settings: Settings, role: str) -> Config:
+    """A consumer that is told its partitions and offsets by its owner, and never jumps where an offset is gone."""
+    return {
+        "group.id": settings.group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        # Both are measured (docs/performance.md): without them a drain waits for the fetcher most of the time …
+        "fetch.queue.backoff.ms": 10,
+        "fetch.wait.max.ms": 100,
+        # … and the backlog that librdkafka keeps in memory is bounded.
+        "fetch.message.max.bytes": 262_144,
+        "queued.max.messages.kbytes": 4_096,
+        **client_config(settings, role),
+    }
+
+
+def producer_config(settings: Settings, role: str) -> Config:
+    """An idempotent producer: acknowledged by all replicas, in order, no record twice because of a retry."""
+    return {
+        "enable.idempotence": True,
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        # As the Java clients do: a twin that another client resends lands on the same partition.
+        "partitioner": "murmur2_random",
+        **client_config(settings, role),
+    }
+
+
+def describe(error: KafkaError | KafkaException) -> str:
+    """What Kafka says, in one line without codes."""
+    inner = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    return inner.str().rstrip(".") if isinstance(inner, KafkaError) else str(inner).rstrip(".")
+
+
+def unreachable(settings: Settings) -> BrokerError:
+    """The error for a broker that does not answer."""
+    return BrokerError(
+        f"no Kafka broker answers at {settings.brokers}; start one (`make demo` brings its own) or set ADTALLY_BROKERS=host:port."
+    )
+
+
+class Topics:
+    """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
+
+    def __init__(self, settings: Settings, role: str = "topics") -> None:
+        self.settings = settings
+        self._admin = AdminClient(client_config(settings, role))
+
+    def partitions(self, topic: str, timeout: float = 5.0) -> int:
+        """Partitions of `topic`, 0 if there is no such topic; raises `BrokerError` if none answers within `timeout` seconds."""
+        try:
+            found = self._admin.list_topics(topic, timeout=timeout).topics[topic]
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN):
+                raise unreachable(self.settings) from None
+            raise BrokerError(
+                f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."
+            ) from None
+        return len(found.partitions)
+
+    def ensure(self, *topics: str, timeout: float = 10.0) -> None:
+        """Create those of `topics` that are missing, with the contract's configuration for each.
+
+        A broker without an admin API (the embedded one) creates a topic when it is first asked for. Raises `BrokerError`.
+        """
+        missing = [name for name in topics if not self.partitions(name, timeout)]
+        wanted = [
+            NewTopic(name, self.settings.partitions, self.settings.replication, config=self._config(name)) for name in missing
+        ]
+        for name, done in self._admin.create_topics(wanted, operation_timeout=timeout).items() if wanted else ():
+            try:
+                done.result(timeout)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise BrokerError(
+                        f"topic {name} is missing and can't be created: {describe(error)}. Create it, or allow it."
+                    ) from None
+        deadline = time.monotonic() + timeout
+        while any(not self.partitions(name, timeout) for name in missing):
+            if time.monotonic() > deadline:
+                raise BrokerError(f"topic {', '.join(missing)} was created but does not appear on {self.settings.brokers}.")
+            time.sleep(0.05)
+
+    def _config(self, topic: str) -> dict[str, str]:
+        if topic == self.settings.logs_topic:
+            # Kafka's own time: `too_far_ahead` is measured against it, so that every replay decides alike.
+            return {"message.timestamp.type": "LogAppendTime"}
+        return {"cleanup.policy": "compact"}
+
+    def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first."""
+        said = False
+        while not give_up():
+            try:
+                self.ensure(*topics, timeout=2.0)
+            except BrokerError as error:
+                if not said:
+                    log.warning("waiting: %s", error)
+                said = True
+            else:
+                if said:
+                    log.warning("the broker at %s is there", self.settings.brokers)
+                return True
+        return False
+
+
+def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
+    """An idempotent producer (`producer_config`); raises `BrokerError` for a client property that librdkafka does not take."""
+    try:
+        return Producer({**producer_config(settings, role), **extra})
+    except KafkaException as error:
+        raise BrokerError(
+            f"the Kafka client can't be set up: {describe(error)}; look at the ADTALLY_KAFKA_… variables."
+        ) from None

@@ -1,0 +1,146 @@
+"""THE contract: what stands on the topics `logs`, `results` and `rejected`, and how it is read and written.
+
+Money is integer micros of the deployment's currency, so that sums are exact whatever their order. Everything here is msgspec;
+who decodes with these types has validated: there is no second check further in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal, Optional, cast
+
+import msgspec
+from msgspec import Meta
+
+EventType = Literal["impression", "click", "conversion", "purchase", "refund", "cost"]
+State = Literal["provisional", "final", "corrected"]
+Reason = Literal["malformed", "late", "too_far_ahead", "oversize"]
+
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Timestamp = Annotated[dt.datetime, Meta(tz=True)]
+Micros = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+"""A larger payload is `oversize`: the whole of it would not fit through the broker a second time."""
+
+KEPT_PAYLOAD_BYTES = 4 * 1024
+"""So much of an oversize payload is kept in its `Rejected`."""
+
+MAX_DEPTH = 100
+"""Deeper JSON is malformed; a bound of our own, since that of the interpreter changes with its version."""
+
+STATES: tuple[State, ...] = ("provisional", "final", "corrected")
+"""In the order of time: at equal `revision` a consumer keeps the later one."""
+
+# gc=False: these hold only text, numbers and times, never a cycle, and the collector need not walk a million of them.
+
+
+class Event(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """One ad event. On `logs` its Kafka key is `event_id`, so that a resent event meets its twin on one partition."""
+
+    event_id: Name
+    event_type: EventType
+    timestamp: Timestamp
+    campaign_id: Name
+    channel: Name
+    user_id: Name | None = None
+    order_id: Name | None = None
+    cost_micros: Micros | None = None
+    revenue_micros: Micros | None = None
+    currency: str | None = None
+
+
+class WindowResult(msgspec.Struct, gc=False, frozen=True):
+    """The figures of one window, campaign and channel; an upsert under `result_key`.
+
+    Ratios (Google Ads' terms): CTR clicks/impressions, CVR conversions/clicks, CPC spend/clicks, CPM 1000 spend/impressions, CPA
+    spend/conversions, ROAS (revenue - refunds)/spend; money ratios in currency units, null where the denominator is 0.
+    `revision` is the number of events in the cell: a consumer keeps the highest, and at equal revision the later `state`.
+    """
+
+    window_start: str
+    window_end: str
+    campaign_id: str
+    channel: str
+    impressions: int
+    clicks: int
+    conversions: int
+    purchases: int
+    refunds: int
+    spend_micros: int
+    revenue_micros: int
+    refund_micros: int
+    ctr: float | None
+    cvr: float | None
+    cpc: float | None
+    cpm: float | None
+    cpa: float | None
+    roas: float | None
+    currency: str
+    events: int
+    revision: int
+    state: State
+
+
+class Rejected(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """An event that could not be counted, as it came; an upsert under `rejected_key`.
+
+    `payload` is text; `payload_base64` stands in its place where the bytes are not UTF-8; neither, where there was no value.
+    `size` (bytes) and `sha256` (hex) are given for `oversize`, whose payload is only its first `KEPT_PAYLOAD_BYTES`.
+    """
+
+    reason: Reason
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    rejected_at: str
+    payload: str | None = None
+    payload_base64: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+
+
+def strict_event(currency: str) -> type[Event]:
+    """`Event` with `currency` narrowed to that of the deployment (ISO 4217): another one is malformed."""
+    fields: list[Any] = [("currency", Optional[Literal[currency]], None)]  # noqa: UP045 - `Literal[x] | None` is no type to a checker
+    narrowed = msgspec.defstruct("Event", fields, bases=(Event,), frozen=True, gc=False, omit_defaults=True, module=__name__)
+    return cast(type[Event], narrowed)
+
+
+def event_decoder(currency: str) -> msgspec.json.Decoder[Event]:
+    """A strict decoder of JSON bytes to `Event`, for a deployment that counts in `currency`.
+
+    It raises `msgspec.DecodeError`, `UnicodeDecodeError` or `RecursionError` for what is malformed.
+    """
+    return msgspec.json.Decoder(strict_event(currency))
+
+
+def result_key(window_start: str, campaign_id: str, channel: str) -> bytes:
+    """The Kafka key of a result: a JSON array, for names may hold any character."""
+    return encode((window_start, campaign_id, channel))
+
+
+def rejected_key(topic: str, partition: int, offset: int) -> bytes:
+    """The Kafka key of a rejected event: where it stands, so that a repeat after a crash replaces it."""
+    return encode((topic, partition, offset))
+
+
+encode = msgspec.json.Encoder().encode
+"""Any of the above to JSON bytes."""
+
+decode_result = msgspec.json.Decoder(WindowResult).decode
+decode_rejected = msgspec.json.Decoder(Rejected).decode
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def to_micros(moment: dt.datetime) -> int:
+    """Microseconds since 1970 (UTC) of an aware datetime."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def rfc3339(seconds: int) -> str:
+    """Whole seconds since 1970 as ``2026-11-23T08:00:00Z``; raises `OverflowError` outside the years 1 to 9999."""
+    return (_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")

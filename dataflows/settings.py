@@ -1,0 +1,170 @@
+"""The settings of adtally: one table, one environment variable each.
+
+`Settings` is the table: a field is a setting, its annotation the bounds and the help, its default the default.
+`Settings.from_environment` reads ``ADTALLY_<FIELD>``; ``python -m dataflows.settings`` prints the table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from dataflows.errors import SettingsError
+
+PREFIX = "ADTALLY_"
+CLIENT_PREFIX = PREFIX + "KAFKA_"
+
+_TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
+Topic = Annotated[str, Meta(pattern=_TOPIC)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set from outside; durations in seconds."""
+
+    brokers: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*$",
+            description="Kafka bootstrap servers: host:port, several separated by commas",
+        ),
+    ] = "127.0.0.1:9092"
+    logs_topic: Annotated[Topic, Meta(description="topic that ad events are read from")] = "logs"
+    results_topic: Annotated[Topic, Meta(description="compacted topic of window results")] = "results"
+    rejected_topic: Annotated[Topic, Meta(description="topic of events that could not be counted")] = "rejected"
+    partitions: Annotated[
+        int, Meta(ge=1, le=1024, description="partitions of a topic that adtally creates; an existing one keeps its own")
+    ] = 4
+    replication: Annotated[int, Meta(ge=1, le=10, description="replicas of a topic that adtally creates")] = 1
+    group: Annotated[
+        str, Meta(min_length=1, max_length=249, description="consumer group under which offsets and counters are shown")
+    ] = "adtally"
+    window_seconds: Annotated[int, Meta(ge=1, le=86_400, description="length of a tumbling window")] = 60
+    out_of_order_seconds: Annotated[
+        float, Meta(ge=0, le=86_400, description="how far the watermark stays behind the newest event")
+    ] = 5.0
+    allowed_lateness_seconds: Annotated[
+        float, Meta(ge=0, le=604_800, description="how long after its end a window still takes corrections")
+    ] = 600.0
+    max_ahead_seconds: Annotated[float, Meta(ge=0, le=604_800, description="how far past Kafka's own time an event may lie")] = (
+        300.0  # at most half of the allowed lateness, unless it is given
+    )
+    idle_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description="silence after which a partition that is read to its end no longer holds back the watermark",
+        ),
+    ] = 5.0
+    idle_retention_seconds: Annotated[
+        float,
+        Meta(ge=0, le=2_592_000, description="event time for which a silent partition keeps old windows open to corrections"),
+    ] = 3600.0
+    start: Annotated[
+        Literal["earliest", "latest"], Meta(description="where a run without recovery state begins: earliest or latest")
+    ] = "earliest"
+    emit_seconds: Annotated[float, Meta(ge=0, le=3600, description="least time between two updates of an open window's cell")] = (
+        0.2
+    )
+    dedup: Annotated[bool, Meta(description="whether a repeated event_id is recognised: true or false")] = True
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="the deployment's currency, as an ISO 4217 code")] = "USD"
+    store_hours: Annotated[float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory, in hours")] = (
+        24.0
+    )
+    client: Annotated[
+        dict[str, str],
+        Meta(description="ADTALLY_KAFKA_<NAME>: a client property, such as ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+    ] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Settings from ``ADTALLY_*`` variables, each absent or empty one at its default.
+
+        Raises `SettingsError`, which names the variable, its value and what it may be.
+        """
+        given = os.environ if environment is None else environment
+        known = {variable(name): name for name in cls.__struct_fields__ if name != "client"}
+        values: dict[str, object] = {"client": client_properties(given)}
+        for key, text in given.items():
+            if not key.startswith(PREFIX) or key.startswith(CLIENT_PREFIX) or not text:
+                continue
+            if key in known:
+                values[known[key]] = text.strip()
+            elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
+                raise SettingsError(f"{key} is not a setting of adtally; did you mean {close[0]}?")
+        try:
+            settings = msgspec.convert(values, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(_reason(error, values)) from None
+        if "max_ahead_seconds" not in values and settings.allowed_lateness_seconds:
+            ahead = min(settings.max_ahead_seconds, settings.allowed_lateness_seconds / 2)
+            settings = msgspec.structs.replace(settings, max_ahead_seconds=ahead)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise `SettingsError` where two settings can't both hold, or a port is out of range."""
+        for server in self.brokers.split(","):
+            if not 0 < int(server.rpartition(":")[2]) < 65536:
+                raise SettingsError(
+                    f"ADTALLY_BROKERS={self.brokers!r} has a port that does not exist; give host:port, such as 127.0.0.1:9092."
+                )
+        if self.max_ahead_seconds >= self.allowed_lateness_seconds > 0:
+            raise SettingsError(
+                f"ADTALLY_MAX_AHEAD_SECONDS={self.max_ahead_seconds:g} must be below ADTALLY_ALLOWED_LATENESS_SECONDS="
+                f"{self.allowed_lateness_seconds:g}: otherwise one client with a wrong clock makes the events of others late."
+            )
+        topics = (self.logs_topic, self.results_topic, self.rejected_topic)
+        if len(set(topics)) < len(topics):
+            raise SettingsError(f"the topics for logs, results and rejected must differ, but are {', '.join(topics)}.")
+
+
+def _reason(error: msgspec.ValidationError, values: Mapping[str, object]) -> str:
+    name = str(error).rpartition("$.")[2].rstrip("`")
+    bound = str(error).partition(" - at ")[0].replace("`", "")
+    why = "" if "regex" in bound or "enum" in bound else f" ({bound[0].lower()}{bound[1:]})"
+    default = _shown(getattr(Settings(), name))
+    return f"{variable(name)}={values.get(name)!r} can't be used{why}; it sets: {_help(name)} (default {default})."
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return PREFIX + name.upper()
+
+
+def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
+    """Properties for every Kafka client: ``ADTALLY_KAFKA_SASL_USERNAME=x`` gives ``{"sasl.username": "x"}``."""
+    found = {key: text for key, text in environment.items() if key.startswith(CLIENT_PREFIX) and text}
+    return {re.sub("_", ".", key[len(CLIENT_PREFIX) :].lower()): text for key, text in found.items()}
+
+
+def table() -> Iterator[tuple[str, str, str]]:
+    """Each setting as (environment variable, default, help); the docs are checked against it."""
+    defaults = Settings()
+    for name in Settings.__struct_fields__:
+        if name == "client":
+            yield CLIENT_PREFIX + "…", "", _help(name).partition(": ")[2]
+        else:
+            yield variable(name), _shown(getattr(defaults, name)), _help(name)
+
+
+def _help(name: str) -> str:
+    hints = get_type_hints(Settings, include_extras=True)
+    return next(meta.description for meta in reversed(get_args(hints[name])) if isinstance(meta, Meta) and meta.description)
+
+
+if __name__ == "__main__":
+    for row in table():
+        print(f"{row[0]:34} {row[1]:16} {row[2]}")  # noqa: T201 - this is what the command is for
