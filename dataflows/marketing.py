@@ -1,0 +1,42 @@
+"""The whole pipeline: ad events in, exact figures for each minute, campaign and channel out.
+
+python -m bytewax.run dataflows.marketing -r RECOVERY -s 5 -b 0
+"""
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from dataflows import operators, runtime
+from dataflows.settings import Settings
+from dataflows.sink import TopicSink
+from dataflows.source import LogsSource
+
+
+def build(settings: Settings) -> Dataflow:
+    """The flow of a deployment."""
+    flow = Dataflow("marketing")
+
+    # One item a poll of one Kafka partition: its messages decoded, judged, rid of duplicates and folded, as they stand in the log.
+    polls = op.input("logs", flow, LogsSource(settings))  # Poll
+
+    # To every shard of campaigns and channels its share, and with it how far that partition's event time has come.
+    partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
+
+    # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
+    results = op.stateful_batch("windows", partials, operators.panes(settings))  # (shard, WindowResult)
+
+    # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
+    records = op.map("encode_results", results, operators.result_record)  # (shard, (key, value))
+    op.output("results", records, TopicSink(settings, settings.results_topic))
+
+    # What could not be counted goes out as it came, with the reason.
+    rejected = op.flat_map("rejected", polls, operators.rejected)  # Rejected
+    records = op.map("encode_rejected", rejected, operators.rejected_record)  # (part, (key, value))
+    op.output("rejects", records, TopicSink(settings, settings.rejected_topic))
+
+    return flow
+
+
+with runtime.one_line_errors():
+    runtime.prepare()
+    flow = build(Settings.from_environment())

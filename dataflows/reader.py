@@ -1,0 +1,280 @@
+"""The reader of one source partition: a consumer of its own, its place in the log, its intake; and what a snapshot keeps of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Protocol
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from dataflows.errors import BrokerError, OffsetGoneError
+from dataflows.intake import LOG_APPEND_TIME, SECOND, Counters, Intake, IntakeState, Rules
+from dataflows.kafka import consumer_config, describe
+from dataflows.metrics import Cells
+from dataflows.schema import Rejected
+from dataflows.settings import Settings
+from dataflows.windows import SourceClock
+
+log = logging.getLogger("adtally.reader")
+
+CHUNK = 300
+"""Messages that are asked for, decoded and folded at a time: few enough to stay in the cache."""
+
+POLL = 5_000
+"""Messages after which a poll ends, so that results and snapshots are not held up by a backlog."""
+
+_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+_PASSING = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+}
+
+
+class ReaderState(msgspec.Struct):
+    """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together."""
+
+    offset: int
+    intake: IntakeState
+
+
+class Surroundings(Protocol):
+    """What a reader must know of the world outside its partition."""
+
+    def reachable(self) -> bool:
+        """Whether the broker answered lately, so that silence means that there is nothing to read."""
+        ...
+
+    def newest(self) -> int | None:
+        """The highest clock of all source partitions, as far as it is known here (microseconds)."""
+        ...
+
+
+class Haul(msgspec.Struct):
+    """What one poll brought: the clock after it, metrics by window start, what was rejected, and whether there is more at once."""
+
+    clock: SourceClock
+    windows: dict[int, Cells]
+    rejected: list[Rejected]
+    more: bool
+
+
+class Reader:
+    """Reads one partition of the logs in its order, from where a snapshot left it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        partition: int,
+        state: ReaderState | None,
+        surroundings: Surroundings,
+        *,
+        start: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`start`: ``earliest`` or ``latest``, for a partition without state. `monotonic` and `now`: seconds."""
+        self.partition = partition
+        self._settings = settings
+        self._surroundings = surroundings
+        self._monotonic = monotonic
+        self._topic = settings.logs_topic
+        self._start = start
+        self._state = state
+        self._intake = Intake(Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(), now)
+        self._offset = state.offset if state else None
+        self._refill_until: int | None = None
+        self._consumer: Consumer | None = None
+        self._caught_up = False
+        self._last_heard = monotonic()
+        self._handed_over: SourceClock | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the messages read so far."""
+        return self._intake.counters
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the broker has told where to begin."""
+        return self._consumer is not None
+
+    def poll(self) -> Haul | None:
+        """Read what is there, up to `POLL` messages; None where there was nothing and nothing changed.
+
+        Raises `OffsetGoneError` and `BrokerError`.
+        """
+        consumer = self._consumer or self._open()
+        if consumer is None:
+            return None
+        taken = 0
+        full = True
+        while full and taken < POLL:
+            messages = consumer.consume(CHUNK, 0)
+            full = len(messages) == CHUNK
+            records = [message for message in messages if message.error() is None]
+            if records:
+                self._caught_up = False  # until the end of the log is met again
+                taken += len(records)
+                self._take(records)
+            if len(records) < len(messages):
+                self._heed([error for message in messages if (error := message.error()) is not None])
+        if taken:
+            self._last_heard = self._monotonic()
+        self._keep_up()
+        clock = SourceClock(self._intake.clock, self._is_idle())
+        windows, rejected = self._intake.fetch()
+        if not (windows or rejected) and clock == self._handed_over:
+            return None
+        self._handed_over = clock
+        return Haul(clock, windows, rejected, more=full)
+
+    def snapshot(self) -> ReaderState | None:
+        """The place in the log and what was decided up to it; None before the partition was opened for the first time."""
+        if self._offset is None:
+            return self._state
+        return ReaderState(self._offset, self._intake.state())
+
+    def show_progress(self) -> None:
+        """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""
+        if self._consumer is None or self._offset is None:
+            return
+        shown = {"clock": self._intake.clock, **msgspec.structs.asdict(self._intake.counters)}
+        place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
+        try:
+            self._consumer.commit(offsets=[place], asynchronous=True)
+        except KafkaException as error:
+            log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _open(self) -> Consumer | None:
+        """Assign the partition at its offset; None while the broker does not tell which offsets it has."""
+        consumer = Consumer(consumer_config(self._settings, f"reader-{self.partition}"))
+        place = TopicPartition(self._topic, self.partition)
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=2.0)
+        except KafkaException as error:
+            consumer.close()
+            if error.args[0].code() not in _PASSING:
+                raise self._broken(describe(error)) from None
+            return None
+        place.offset = self._first_offset(low, high)
+        consumer.assign([place])
+        self._consumer = consumer
+        self._last_heard = self._monotonic()
+        return consumer
+
+    def _first_offset(self, low: int, high: int) -> int:
+        if self._offset is None:
+            self._offset = high if self._start == "latest" else low
+            return self._offset
+        if not low <= self._offset <= high:
+            raise self._gone(low, high)
+        refill_from = self._intake.rewind()
+        if refill_from is None or refill_from >= self._offset:
+            self._intake.resume()
+            return self._offset
+        if refill_from < low:
+            log.warning(
+                "partition %d: the events from %d to %d are gone; whose twin is among them is counted again",
+                self.partition,
+                refill_from,
+                low - 1,
+            )
+        self._refill_until = self._offset
+        if max(low, refill_from) == self._offset:
+            self._end_refill()
+        return max(low, refill_from)
+
+    def _take(self, records: Sequence[Message]) -> None:
+        if self._refill_until is not None:
+            old = sum((record.offset() or 0) < self._refill_until for record in records)
+            if old:
+                self._intake.refill(records[:old])
+            if old == len(records) and (records[-1].offset() or 0) + 1 < self._refill_until:
+                return
+            self._end_refill()
+            records = records[old:]
+            if not records:
+                return
+        if records[0].timestamp()[0] != LOG_APPEND_TIME:
+            warn_of_create_time(self._topic)
+        self._intake.take(records)
+        self._offset = (records[-1].offset() or 0) + 1
+
+    def _end_refill(self) -> None:
+        self._refill_until = None
+        self._intake.resume()
+
+    def _heed(self, errors: Sequence[KafkaError]) -> None:
+        for error in errors:
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._caught_up = True
+                if self._refill_until is not None:
+                    self._end_refill()  # the log ends in markers of transactions: no message of it is missing
+            elif error.code() in _GONE and self._consumer is not None:
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self.partition), timeout=5.0)
+                raise self._gone(low, high)
+            elif error.code() in _PASSING:
+                self._caught_up = False
+                log.debug("partition %d: %s", self.partition, describe(error))
+            else:
+                raise self._broken(describe(error))
+
+    def _is_idle(self) -> bool:
+        silent = self._monotonic() - self._last_heard >= self._settings.idle_seconds
+        return self._caught_up and silent and self._surroundings.reachable()
+
+    def _keep_up(self) -> None:
+        """A partition that has been silent for the idle retention lets the others' old windows go: its clock follows theirs."""
+        if self._offset is None or self._refill_until is not None or not self._is_idle():
+            return
+        newest = self._surroundings.newest()
+        if newest is None:
+            return
+        # In whole windows, for each step goes to every shard.
+        window = self._settings.window_seconds * SECOND
+        floor = newest - round(self._settings.idle_retention_seconds * SECOND)
+        self._intake.advance(floor - floor % window, self._offset)
+
+    def _gone(self, low: int, high: int) -> OffsetGoneError:
+        cure = "To count from what is left, start with an empty recovery folder; what was read before stays in the results."
+        if self._offset is not None and self._offset > high:
+            return OffsetGoneError(
+                f"partition {self.partition} of {self._topic} ends at offset {high}, but this run has read up to {self._offset}: "
+                f"the topic was made anew or has lost data. {cure}"
+            )
+        return OffsetGoneError(
+            f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "
+            f"the events between are gone (retention). {cure}"
+        )
+
+    def _broken(self, words: str) -> BrokerError:
+        return BrokerError(f"partition {self.partition} of {self._topic} can't be read from {self._settings.brokers}: {words}.")
+
+
+@cache
+def warn_of_create_time(topic: str) -> None:
+    """Say once in a process that the topic's times are not the broker's own."""
+    log.warning(
+        "topic %s keeps its producers' times (CreateTime): what is too far ahead then depends on their clocks; "
+        "set message.timestamp.type=LogAppendTime on it",
+        topic,
+    )

@@ -1,0 +1,117 @@
+"""From the bytes of a message to an `Event`, or to the reason why it is none, in words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import msgspec
+
+from dataflows.schema import (
+    KEPT_PAYLOAD_BYTES,
+    MAX_DEPTH,
+    MAX_PAYLOAD_BYTES,
+    Event,
+    Reason,
+    Rejected,
+    event_decoder,
+    strict_event,
+)
+
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no event."""
+
+
+class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler, it is no fault of the program
+    """A message that can't be counted: the reason of the contract and its detail in words."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class CarefulDecoder:
+    """Decodes one message at a time, by the whole contract; the fast path falls back to it for a chunk that has a bad event in it."""
+
+    def __init__(self, currency: str) -> None:
+        self._decode = event_decoder(currency).decode
+        self._type = strict_event(currency)
+
+    def __call__(self, value: bytes | None) -> Event:
+        """The event in `value`; raises `NotAnEvent`."""
+        if value is None:
+            raise NotAnEvent("malformed", "the message has no value")
+        if len(value) > MAX_PAYLOAD_BYTES:
+            raise NotAnEvent("oversize", f"{len(value):,} bytes are more than the {MAX_PAYLOAD_BYTES:,} that an event may have")
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise NotAnEvent("malformed", f"not UTF-8: {error.reason} at byte {error.start}") from None
+        if depth(value) > MAX_DEPTH:
+            raise NotAnEvent("malformed", f"JSON nested deeper than {MAX_DEPTH} levels")
+        try:
+            return self._decode(value)
+        except msgspec.ValidationError as error:
+            return self._last_counts(value, error)
+        except DECODE_ERRORS as error:
+            raise NotAnEvent("malformed", _words(error)) from None
+
+    def _last_counts(self, value: bytes, error: Exception) -> Event:
+        # Of a key given twice the last counts: a first one that is wrong must not condemn the event. A dict keeps the last.
+        try:
+            return msgspec.convert(msgspec.json.decode(value), self._type)
+        except (*DECODE_ERRORS, msgspec.ValidationError):
+            raise NotAnEvent("malformed", _words(error)) from None
+
+
+def depth(value: bytes) -> int:
+    """How deep the brackets of a JSON text nest, those in strings left out."""
+    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+        return 0  # it can't be deeper than it has brackets, and then nobody asks how deep it is
+    deepest = level = 0
+    quoted = escaped = False
+    for byte in value:
+        if quoted:
+            quoted = escaped or byte != 0x22
+            escaped = byte == 0x5C and not escaped
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in b"]}":
+            level -= 1
+    return deepest
+
+
+def _words(error: Exception) -> str:
+    return str(error).replace("`$.", "`").replace(" - at `$`", "")[:500]
+
+
+def rejected(reason: Reason, detail: str, *, value: bytes | None, topic: str, partition: int, offset: int, at: str) -> Rejected:
+    """The record of a message that was not counted, with its payload as it came.
+
+    `at`: RFC 3339; `topic`, `partition`, `offset`: where the message stands.
+    """
+    size = sha256 = None
+    if value is not None and len(value) > MAX_PAYLOAD_BYTES:
+        size, sha256 = len(value), hashlib.sha256(value).hexdigest()
+        value = value[:KEPT_PAYLOAD_BYTES]
+    text = encoded = None
+    try:
+        text = value.decode() if value is not None else None
+    except UnicodeDecodeError:
+        encoded = base64.b64encode(value or b"").decode()
+    return Rejected(
+        reason=reason,
+        detail=detail,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        rejected_at=at,
+        payload=text,
+        payload_base64=encoded,
+        size=size,
+        sha256=sha256,
+    )

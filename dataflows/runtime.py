@@ -1,0 +1,106 @@
+"""What surrounds a running flow: a clean stop on a signal, the recovery folder's lock, one line for what a person can mend."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from dataflows.errors import AdtallyError, RecoveryError
+
+log = logging.getLogger("adtally")
+
+stopping = threading.Event()
+"""Set by the first SIGTERM or SIGINT: the sources end their streams, and Bytewax takes a last snapshot."""
+
+_locks: list[TextIO] = []
+
+
+def runs_as_command() -> bool:
+    """Whether this process is ``python -m bytewax.run``, not a test or a tool that imports the flow."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == "bytewax.run"
+
+
+@contextmanager
+def one_line_errors() -> Generator[None]:
+    """End the command with one line where it meets an `AdtallyError`; anywhere else let it pass.
+
+    The process ends on the spot, as after a crash, which recovery covers anyway: Bytewax would print a panic of its own first.
+    """
+    try:
+        yield
+    except AdtallyError as error:
+        if not runs_as_command():
+            raise
+        die(error)
+
+
+def die(error: AdtallyError) -> None:
+    """Print `error` as one line and end the process with exit code 1."""
+    print(f"adtally: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the one place where the flow speaks its last
+    os._exit(1)
+
+
+def prepare(arguments: Sequence[str] | None = None) -> None:
+    """Set up the process of ``python -m bytewax.run``: log lines, signals, and the recovery folder named by `arguments`.
+
+    Does nothing in any other process. Raises `RecoveryError`.
+    """
+    if not runs_as_command():
+        return
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    given = _arguments(sys.argv[1:] if arguments is None else arguments)
+    if given.recovery_directory:
+        lock_recovery(Path(given.recovery_directory), given.process_id or 0)
+    else:
+        log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    if stopping.is_set():
+        os._exit(128 + number)  # asked twice: now, and recovery will cover it
+    log.info("stopping; what was read will be saved (once more to end at once)")
+    stopping.set()
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
+    parser.add_argument("-i", "--process-id", type=int, default=None)
+    return parser.parse_known_args(list(arguments))[0]
+
+
+def lock_recovery(folder: Path, process: int) -> None:
+    """Hold `folder` for this process of the cluster until it ends; raises `RecoveryError` if it can't be used."""
+    make = f"make it with: mkdir -p {folder} && python -m bytewax.recovery {folder} 4"
+    if not folder.is_dir():
+        raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
+    if not any(folder.glob("part-*.sqlite3")):
+        raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
+    try:
+        # Its content is pickle: who can write there can run code here.
+        folder.chmod(0o700)
+        handle = (folder / f"adtally-{process}.lock").open("w")
+    except OSError as error:
+        raise RecoveryError(
+            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to."
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise RecoveryError(
+            f"another run uses the recovery folder {folder}; stop it first, or give this one a folder of its own."
+        ) from None
+    _locks.append(handle)

@@ -1,0 +1,132 @@
+"""The sink of the flow: a record counts as written when the broker has acknowledged it, and a snapshot waits for that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import KafkaError, Message, Producer
+from typing_extensions import override
+
+from dataflows.errors import DeliveryError
+from dataflows.kafka import describe, make_producer
+from dataflows.runtime import one_line_errors, stopping
+from dataflows.settings import Settings
+from dataflows.windows import SHARDS
+
+log = logging.getLogger("adtally.sink")
+
+Record = tuple[bytes, bytes]
+"""The key and the value of a Kafka record."""
+
+GIVE_UP_SECONDS = 10.0
+"""How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
+
+
+class Outbox:
+    """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
+
+    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool]) -> None:
+        """`stopping`: whether the process was asked to stop."""
+        self._producer = producer
+        self._topic = topic
+        self._stopping = stopping
+        self._failure: DeliveryError | None = None
+        self._said = False
+
+    def send(self, record: Record) -> None:
+        """Hand over one record; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far."""
+        waited_since: float | None = None
+        while True:
+            self._check()
+            try:
+                self._producer.produce(self._topic, key=record[0], value=record[1], on_delivery=self._delivered)
+                break
+            except BufferError:
+                waited_since = self._wait(waited_since)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until every record is acknowledged; raises `DeliveryError` if one is not."""
+        waited_since: float | None = None
+        while len(self._producer):
+            self._check()
+            waited_since = self._wait(waited_since)
+        self._check()
+
+    def _wait(self, since: float | None) -> float:
+        now = time.monotonic()
+        since = now if since is None else since
+        self._producer.poll(0.1)
+        if now - since > 3 and not self._said:
+            self._said = True
+            log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
+        if self._stopping() and now - since > GIVE_UP_SECONDS:
+            raise DeliveryError(
+                f"stopped while the broker did not take {len(self._producer)} records of {self._topic}; the next run sends them again."
+            )
+        return since
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None and self._failure is None:
+            self._failure = DeliveryError(
+                f"the broker refused a record of {self._topic}: {describe(error)}. Mend that and start again: nothing is lost."
+            )
+        self._said = False
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+class OutboxPart(StatefulSinkPartition[Record, None]):
+    """One part of the sink: it is stateless but for the promise that its snapshot comes after the acknowledgements."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    @override
+    def write_batch(self, values: list[Record]) -> None:
+        with one_line_errors():
+            for record in values:
+                self._outbox.send(record)
+
+    @override
+    def snapshot(self) -> None:
+        with one_line_errors():
+            self._outbox.flush()
+
+    @override
+    def close(self) -> None:
+        with one_line_errors():
+            self._outbox.flush()
+
+
+class TopicSink(FixedPartitionedSink[Record, None]):
+    """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._outbox: Outbox | None = None
+        self._lock = threading.Lock()
+
+    @override
+    def list_parts(self) -> list[str]:
+        return [f"{part:02}" for part in range(SHARDS)]
+
+    @override
+    def part_fn(self, item_key: str) -> int:
+        return int(item_key)
+
+    @override
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
+        with self._lock, one_line_errors():
+            if self._outbox is None:
+                # No time limit: a broker that is away is waited for, as long as it takes.
+                producer = make_producer(self._settings, self._topic, **{"message.timeout.ms": 0})
+                self._outbox = Outbox(producer, self._topic, stopping.is_set)
+        return OutboxPart(self._outbox)

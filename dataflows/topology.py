@@ -1,0 +1,121 @@
+"""What one process knows of the source topic as a whole: how many partitions it has, whether the broker answers, how far others are.
+
+A thread of its own asks the broker, so that no reader ever waits for an answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from dataflows.errors import AdtallyError, BrokerError
+from dataflows.kafka import Topics, consumer_config
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.topology")
+
+ASK_SECONDS = 2.0
+"""How often the broker is asked for the number of partitions."""
+
+CLOCKS_EVERY = 5
+"""Every so many times it is asked how far the partitions of other processes are."""
+
+
+class _Progress(msgspec.Struct):
+    clock: int | None = None
+
+
+class Topology:
+    """A live view of the topic of ad events; safe to be asked from any thread."""
+
+    def __init__(self, settings: Settings, give_up: Callable[[], bool]) -> None:
+        """`give_up`: asked while waiting; True ends the thread."""
+        self._settings = settings
+        self._give_up = give_up
+        self._partitions = 0
+        self._answered = float("-inf")
+        self._clocks: dict[int, int] = {}
+        self._error: AdtallyError | None = None
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._started = False
+        self._thread = threading.Thread(target=self._watch, name="topology", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask; later calls, from whatever thread, do nothing."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._closed.set()
+
+    def partitions(self) -> int:
+        """Partitions of the topic, 0 while none is known; raises the `AdtallyError` that keeps it from being known for good."""
+        if self._error is not None:
+            raise self._error
+        return self._partitions
+
+    def reachable(self) -> bool:
+        """Whether the broker answered lately."""
+        return time.monotonic() - self._answered < 2.5 * ASK_SECONDS
+
+    def newest(self) -> int | None:
+        """The highest clock of any partition that is known here, in microseconds since 1970."""
+        return max(self._clocks.values(), default=None)
+
+    def report(self, partition: int, clock: int | None) -> None:
+        """Take note of the clock of a partition that is read in this process."""
+        if clock is not None:
+            self._clocks[partition] = clock
+
+    def _watch(self) -> None:
+        settings = self._settings
+        try:
+            topics = Topics(settings, "topology")
+            wanted = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+            if not topics.wait(*wanted, give_up=self._done):
+                return
+            consumer = Consumer(consumer_config(settings, "topology"))
+        except KafkaException as error:
+            self._error = BrokerError(f"the Kafka client can't be set up: {error}; look at the ADTALLY_KAFKA_… variables.")
+            return
+        except AdtallyError as error:
+            self._error = error
+            return
+        rounds = 0
+        while not self._done():
+            try:
+                self._partitions = max(self._partitions, topics.partitions(settings.logs_topic, timeout=ASK_SECONDS))
+                self._answered = time.monotonic()
+                if rounds % CLOCKS_EVERY == CLOCKS_EVERY - 1:
+                    self._hear_others(consumer)
+            except BrokerError as error:
+                log.debug("%s", error)
+            rounds += 1
+            self._closed.wait(ASK_SECONDS)
+        consumer.close()
+
+    def _done(self) -> bool:
+        return self._closed.is_set() or self._give_up()
+
+    def _hear_others(self, consumer: Consumer) -> None:
+        """Learn the clocks of partitions that other processes read, from what they commit beside their offsets."""
+        wanted = [TopicPartition(self._settings.logs_topic, number) for number in range(self._partitions)]
+        try:
+            committed = consumer.committed(wanted, timeout=ASK_SECONDS)
+        except KafkaException as error:
+            log.debug("no committed offsets: %s", error)
+            return
+        for place in committed:
+            if place.metadata:
+                clock = msgspec.json.decode(place.metadata, type=_Progress).clock
+                if clock is not None:
+                    self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))
