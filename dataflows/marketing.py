@@ -38,5 +38,6 @@ def build(settings: Settings) -> Dataflow:
 
 
 with runtime.one_line_errors():
+    settings = Settings.from_environment()
     runtime.prepare()
-    flow = build(Settings.from_environment())
+    flow = build(settings)

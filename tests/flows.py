@@ -1,0 +1,165 @@
+"""A flow as its user runs it: as a process, or as a cluster of them; and what it wrote."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from dataflows.kafka import Topics
+from dataflows.settings import Settings, variable
+
+FLOW = [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The process environment that gives a child these settings."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")}
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name != "client" and value != getattr(Settings(), name):
+            plain[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
+    return {**plain, "PYTHONUNBUFFERED": "1"}
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """The first true value of `condition`, asked until then; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def recovery_folder(folder: Path, parts: int = 1) -> Path:
+    """A new recovery store in `folder`."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), str(parts)], check=True, capture_output=True)
+    return folder
+
+
+class Flow:
+    """One run of the flow, in one process or several; its output in a file."""
+
+    def __init__(self, settings: Settings, log: Path, *arguments: str, processes: int = 1) -> None:
+        self.log = log
+        addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
+        extra = [["-i", str(number), "-a", addresses] if processes > 1 else [] for number in range(processes)]
+        with log.open("ab") as out:
+            self.processes = [
+                subprocess.Popen([*FLOW, *arguments, *more], env=environment(settings), stdout=out, stderr=out) for more in extra
+            ]
+
+    def signal(self, number: int) -> None:
+        for process in self.processes:
+            process.send_signal(number)
+
+    def wait(self, seconds: float = 30) -> list[int]:
+        return [process.wait(seconds) for process in self.processes]
+
+    def stop(self) -> list[int]:
+        """Ask it to stop; the exit codes."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+@contextmanager
+def running(settings: Settings, log: Path, *arguments: str, processes: int = 1) -> Generator[Flow]:
+    """A flow that is gone when the block ends, whatever happens in it."""
+    flow = Flow(settings, log, *arguments, processes=processes)
+    try:
+        yield flow
+    finally:
+        flow.kill()
+
+
+def send(
+    settings: Settings, payloads: Iterable[bytes | None], keys: Iterable[str] | None = None, partition: int | None = None
+) -> None:
+    """Put payloads on the logs, each acknowledged."""
+    Topics(settings).ensure(settings.logs_topic)
+    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2})
+    failures: list[KafkaError] = []
+    where = {} if partition is None else {"partition": partition}
+    names = keys if keys is not None else (str(number) for number, _ in enumerate(iter(int, 1)))
+    for value, key in zip(payloads, names, strict=False):
+        while True:
+            try:
+                producer.produce(
+                    settings.logs_topic,
+                    value=value,
+                    key=key,
+                    on_delivery=lambda error, _: failures.append(error) if error else None,
+                    **where,
+                )
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush(30)
+    assert not failures
+
+
+def read_topic(settings: Settings, topic: str) -> list[tuple[bytes, Any]]:
+    """Everything on a topic as (key, decoded value), each partition in its order."""
+    partitions = Topics(settings).partitions(topic)
+    consumer = Consumer(
+        {"bootstrap.servers": settings.brokers, "group.id": "reading", "enable.partition.eof": True, "enable.auto.commit": False}
+    )
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+    found: list[tuple[bytes, Any]] = []
+    ended: set[int] = set()
+    while len(ended) < partitions:
+        for message in consumer.consume(1000, 0.2):
+            error = message.error()
+            if error is None:
+                found.append((message.key() or b"", msgspec.json.decode(message.value() or b"null")))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition() or 0)
+    consumer.close()
+    return found
+
+
+def last_results(settings: Settings) -> dict[bytes, dict[str, Any]]:
+    """The last value of each key of the results."""
+    return dict(read_topic(settings, settings.results_topic))
+
+
+def counters(settings: Settings) -> list[dict[str, int]]:
+    """What each partition's counters show, beside its committed offset; empty for one without."""
+    partitions = Topics(settings).partitions(settings.logs_topic)
+    consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
+    committed = consumer.committed([TopicPartition(settings.logs_topic, number) for number in range(partitions)], timeout=10)
+    consumer.close()
+    return [msgspec.json.decode(place.metadata) if place.metadata else {} for place in committed]
+
+
+def counted(settings: Settings) -> int:
+    """Events in the last results."""
+    return sum(result["events"] for result in last_results(settings).values())

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FORBIDDEN = {
+    "dataflows.schema": {"bytewax", "confluent_kafka", "polars", "panel", "generator", "panel_app", "dataflows.settings"},
+    "dataflows.metrics": {"bytewax", "confluent_kafka", "polars", "panel", "dataflows.windows", "dataflows.kafka"},
+    "dataflows.windows": {"bytewax", "confluent_kafka", "polars", "panel", "dataflows.kafka", "dataflows.marketing"},
+    "dataflows.intake": {"bytewax", "confluent_kafka", "polars", "panel", "dataflows.kafka"},
+    "dataflows.settings": {"bytewax", "confluent_kafka", "polars", "panel"},
+    "dataflows.kafka": {"bytewax", "polars", "panel", "dataflows.windows", "dataflows.marketing"},
+    "dataflows.marketing": {"generator", "panel_app", "panel", "polars"},
+    "generator.cli": {"bytewax", "panel_app", "panel", "dataflows.windows", "dataflows.marketing"},
+    "panel_app.feed": {"bytewax", "generator", "dataflows.windows", "dataflows.marketing"},
+    "panel_app.app": {"bytewax", "generator", "dataflows.windows", "dataflows.marketing"},
+}
+
+
+@pytest.mark.parametrize("module", FORBIDDEN)
+def test_imports_point_one_way(module: str) -> None:
+    program = f"import sys, {module}; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    imported = done.stdout.split()
+    assert not FORBIDDEN[module] & set(imported)
+
+
+def test_there_is_no_package_at_the_root() -> None:
+    assert not (Path(__file__).parents[1] / "__init__.py").exists()

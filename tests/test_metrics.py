@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.metrics import Cells, Metrics, fold, ratios
+from dataflows.schema import event_decoder
+from tests.records import payload
+
+decode = event_decoder("USD").decode
+
+
+def tally(*events: dict[str, Any]) -> Metrics:
+    cells: Cells = {}
+    fold(cells, [decode(payload(f"e{number}", **fields)) for number, fields in enumerate(events)])
+    (metrics,) = cells.values()
+    return metrics
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"event_type": "impression"}, {"impressions": 1}),
+        ({"event_type": "click", "cost_micros": 7}, {"clicks": 1, "spend_micros": 7}),
+        ({"event_type": "conversion"}, {"conversions": 1}),
+        ({"event_type": "purchase", "revenue_micros": 9}, {"conversions": 1, "purchases": 1, "revenue_micros": 9}),
+        ({"event_type": "refund", "revenue_micros": 9}, {"refunds": 1, "refund_micros": 9}),
+        ({"event_type": "cost", "cost_micros": 5}, {"spend_micros": 5}),
+        ({"event_type": "impression", "cost_micros": 3, "revenue_micros": 4}, {"impressions": 1, "spend_micros": 3, "revenue_micros": 4}),
+        ({"event_type": "refund", "cost_micros": 2, "revenue_micros": 1}, {"refunds": 1, "refund_micros": 1, "spend_micros": 2}),
+    ],
+)
+def test_each_type_of_event_counts_where_the_contract_says(fields: dict[str, Any], expected: dict[str, int]) -> None:
+    assert tally(fields) == Metrics(events=1, **expected)
+
+
+def test_campaigns_and_channels_are_kept_apart_whatever_characters_they_hold() -> None:
+    cells: Cells = {}
+    fold(cells, [decode(payload("1", campaign_id="a|b", channel="c")), decode(payload("2", campaign_id="a", channel="b|c"))])
+    assert set(cells) == {("a|b", "c"), ("a", "b|c")}
+
+
+sums = st.builds(Metrics, *[st.integers(-(2**70), 2**70)] * 9)
+
+
+@given(sums, sums, sums)
+def test_partial_tallies_merge_to_the_same_sums_in_any_order(a: Metrics, b: Metrics, c: Metrics) -> None:
+    def merged(*parts: Metrics) -> Metrics:
+        total = Metrics()
+        for part in parts:
+            total.merge(part)
+        return total
+
+    assert merged(a, b, c) == merged(c, a, b) == merged(merged(b, a), c)
+
+
+def test_ratios_are_sum_over_sum_in_units_of_currency() -> None:
+    found = ratios(
+        Metrics(impressions=1000, clicks=50, conversions=4, spend_micros=20_000_000, revenue_micros=90_000_000, refund_micros=10_000_000)
+    )
+    assert (found.ctr, found.cvr, found.cpc, found.cpm, found.cpa, found.roas) == (0.05, 0.08, 0.4, 20.0, 5.0, 4.0)
+
+
+def test_a_ratio_without_a_denominator_is_none_and_never_zero() -> None:
+    found = ratios(Metrics(revenue_micros=5))
+    assert (found.ctr, found.cvr, found.cpc, found.cpm, found.cpa, found.roas) == (None,) * 6

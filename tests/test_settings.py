@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from dataflows.errors import SettingsError
+from dataflows.settings import Settings, table
+
+
+def test_without_variables_every_setting_has_the_default_of_the_contract() -> None:
+    settings = Settings.from_environment({})
+    assert (settings.brokers, settings.window_seconds, settings.out_of_order_seconds) == ("127.0.0.1:9092", 60, 5.0)
+    assert (settings.allowed_lateness_seconds, settings.max_ahead_seconds, settings.idle_seconds) == (600.0, 300.0, 5.0)
+    assert (settings.idle_retention_seconds, settings.start, settings.emit_seconds) == (3600.0, "earliest", 0.2)
+    assert (settings.logs_topic, settings.results_topic, settings.rejected_topic) == ("logs", "results", "rejected")
+    assert settings.currency == "USD"
+
+
+def test_a_variable_sets_its_setting_and_an_empty_one_does_not() -> None:
+    settings = Settings.from_environment({"ADTALLY_WINDOW_SECONDS": "10", "ADTALLY_BROKERS": "", "ADTALLY_DEDUP": "false"})
+    assert (settings.window_seconds, settings.brokers, settings.dedup) == (10, "127.0.0.1:9092", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ADTALLY_WINDOW_SECONDS", "0"),
+        ("ADTALLY_WINDOW_SECONDS", "a minute"),
+        ("ADTALLY_EMIT_SECONDS", "nan"),
+        ("ADTALLY_OUT_OF_ORDER_SECONDS", "-1"),
+        ("ADTALLY_BROKERS", "localhost"),
+        ("ADTALLY_BROKERS", "localhost:99999"),
+        ("ADTALLY_LOGS_TOPIC", "ad events"),
+        ("ADTALLY_START", "yesterday"),
+        ("ADTALLY_CURRENCY", "dollars"),
+    ],
+)
+def test_a_value_that_cant_be_used_is_refused_in_one_line_with_the_variables_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({name: value})
+    assert name in str(caught.value)
+    assert value in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_named() -> None:
+    with pytest.raises(SettingsError, match="did you mean ADTALLY_BROKERS"):
+        Settings.from_environment({"ADTALLY_BROKER": "a:1"})
+
+
+def test_a_limit_ahead_that_reaches_the_allowed_lateness_is_refused() -> None:
+    with pytest.raises(SettingsError, match="must be below"):
+        Settings.from_environment({"ADTALLY_MAX_AHEAD_SECONDS": "60", "ADTALLY_ALLOWED_LATENESS_SECONDS": "60"})
+
+
+def test_the_limit_ahead_follows_a_short_allowed_lateness_unless_it_is_given() -> None:
+    assert Settings.from_environment({"ADTALLY_ALLOWED_LATENESS_SECONDS": "60"}).max_ahead_seconds == 30
+
+
+def test_topics_that_coincide_are_refused() -> None:
+    with pytest.raises(SettingsError, match="must differ"):
+        Settings.from_environment({"ADTALLY_RESULTS_TOPIC": "logs"})
+
+
+def test_client_properties_pass_through_with_dots() -> None:
+    settings = Settings.from_environment({"ADTALLY_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "ADTALLY_KAFKA_SASL_USERNAME": "ada"})
+    assert settings.client == {"security.protocol": "SASL_SSL", "sasl.username": "ada"}
+
+
+def test_the_table_has_a_help_for_every_setting() -> None:
+    rows = list(table())
+    assert len(rows) == len(Settings.__struct_fields__)
+    assert all(name.startswith("ADTALLY_") and words for name, _, words in rows)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.metrics import Cells, Metrics
+from dataflows.schema import STATES, WindowResult
+from dataflows.settings import Settings
+from dataflows.windows import SHARDS, Panes, Partial, SourceClock, shard_of, split
+from tests.records import T0, micros
+
+SETTINGS = Settings(emit_seconds=0.2)
+NOW = T0.timestamp() + 86_400
+"""The machine's clock: a day after the events, as in a replay."""
+
+
+def counts(number: int) -> Metrics:
+    return Metrics(impressions=number, events=number)
+
+
+def partial(
+    partition: int,
+    clock: float | None,
+    *,
+    partitions: int = 1,
+    idle: bool = False,
+    cells: dict[float, dict[str, int]] | None = None,
+) -> Partial:
+    """What `partition` sends: its clock and, by window start (both seconds after T0), events by campaign."""
+    windows: dict[int, Cells] = {
+        micros(window): {(campaign, "x"): counts(number) for campaign, number in of.items()}
+        for window, of in (cells or {}).items()
+    }
+    return Partial(partition, partitions, SourceClock(None if clock is None else micros(clock), idle), windows)
+
+
+def seen(results: list[WindowResult]) -> list[tuple[str, str, int, str]]:
+    return [(result.window_start[11:16], result.campaign_id, result.events, result.state) for result in results]
+
+
+def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_over() -> None:
+    panes = Panes(SETTINGS)
+    assert seen(panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 1, "provisional")]
+    assert panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1) == []
+    assert panes.take([partial(0, 12, cells={0: {"a": 1}})], NOW + 0.15) == []
+    due = panes.wake_at()
+    assert due is not None
+    assert NOW + 0.2 <= due <= NOW + 0.25
+    assert panes.tick(due - 0.05) == []
+    assert seen(panes.tick(due)) == [("12:00", "a", 3, "provisional")]
+    assert panes.wake_at() is None
+
+
+def test_a_window_is_final_once_when_the_watermark_passes_its_end() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    assert panes.take([partial(0, 64.999)], NOW) == []
+    assert seen(panes.take([partial(0, 65)], NOW)) == [("12:00", "a", 1, "final")]
+    assert panes.take([partial(0, 70)], NOW) == []
+
+
+def test_the_slowest_partition_holds_the_watermark_back() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 5, partitions=2)], NOW)
+    assert panes.take([partial(0, 500, partitions=2)], NOW) == []
+    assert seen(panes.take([partial(1, 65, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "final")]
+
+
+def test_nothing_is_final_before_every_partition_was_heard() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 500, partitions=2, cells={0: {"a": 1}})], NOW)
+    assert panes.take([partial(0, 900, partitions=2)], NOW) == []
+
+
+def test_an_idle_partition_does_not_hold_the_watermark_back_and_may_correct_what_is_final() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 5, partitions=2)], NOW)
+    panes.take([partial(1, 5, partitions=2, idle=True)], NOW)
+    assert seen(panes.take([partial(0, 500, partitions=2)], NOW)) == [("12:00", "a", 1, "final")]
+    back = panes.take([partial(1, 30, partitions=2, cells={0: {"a": 1, "b": 1}})], NOW)
+    assert seen(back) == [("12:00", "a", 2, "corrected"), ("12:00", "b", 1, "corrected")]
+
+
+def test_each_correction_is_emitted_at_once() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)
+    assert seen(panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "corrected")]
+    assert seen(panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 3, "corrected")]
+
+
+def test_when_all_is_read_and_silent_the_last_window_becomes_final_without_an_event() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    assert seen(panes.take([partial(0, 10, idle=True)], NOW)) == [("12:00", "a", 1, "final")]
+
+
+def test_a_minute_that_is_not_over_stays_provisional_however_silent_it_is() -> None:
+    panes = Panes(SETTINGS)
+    now = T0.timestamp() + 20
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], now)
+    assert panes.take([partial(0, 10, idle=True)], now) == []
+    end = T0.timestamp() + 60
+    assert panes.wake_at() == end
+    assert panes.tick(end - 0.001) == []
+    assert seen(panes.tick(end)) == [("12:00", "a", 1, "final")]
+
+
+def test_waiting_makes_nothing_late() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    panes.take([partial(0, 10, idle=True)], NOW)
+    panes.tick(NOW + 86_400)
+    assert seen(panes.take([partial(0, 20, cells={0: {"a": 1}})], NOW + 86_400)) == [("12:00", "a", 2, "corrected")]
+
+
+def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_allowed_lateness() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, partitions=2, cells={0: {"a": 5}}), partial(1, 5, partitions=2, idle=True)], NOW)
+    panes.take([partial(0, 5000, partitions=2)], NOW)
+    assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 6, "corrected")]
+    panes.take([partial(1, 664.9, partitions=2)], NOW)
+    assert micros(0) in panes.state().panes
+    panes.take([partial(1, 665, partitions=2)], NOW)
+    assert panes.state().panes == {}
+
+
+def test_a_partition_that_appears_later_holds_cells_until_it_was_heard() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 5}})], NOW)
+    panes.take([partial(0, 5000, partitions=2)], NOW)
+    assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW + 1)) == [("12:00", "a", 6, "provisional")]
+
+
+def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:
+    cells: Cells = {(f"c{n}", "x"): counts(n) for n in range(100)}
+    parts = split(3, 4, SourceClock(7, False), {0: cells})
+    assert [shard for shard, _ in parts] == [str(shard) for shard in range(SHARDS)]
+    assert all((part.partition, part.partitions, part.clock.time) == (3, 4, 7) for _, part in parts)
+    assert sum(len(part.cells.get(0, {})) for _, part in parts) == 100
+    assert all(str(shard_of(*key)) == shard for shard, part in parts for key in part.cells.get(0, {}))
+
+
+def test_the_shard_of_a_name_is_the_same_in_every_run() -> None:
+    assert [shard_of("autumn", "search"), shard_of("a", "b"), shard_of("", "")] == [6, 1, 5]
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(0, 40),
+        st.integers(0, 4),
+        st.sampled_from("abc"),
+        st.booleans(),
+        st.sampled_from([0.0, 0.1, 0.3]),
+    ),
+    max_size=60,
+)
+
+
+@given(steps, st.sets(st.integers(0, 60)))
+def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is_the_sum_of_what_was_accepted(
+    given: list[tuple[int, int, int, str, bool, float]], restarts: set[int]
+) -> None:
+    panes, now = Panes(SETTINGS), NOW
+    clocks: dict[int, float | None] = dict.fromkeys(range(3))
+    truth: Counter[tuple[str, str]] = Counter()
+    last: dict[tuple[str, str], WindowResult] = {}
+
+    def heed(results: list[WindowResult]) -> None:
+        for result in results:
+            key = (result.window_start, result.campaign_id)
+            old = last.get(key)
+            if old is not None:
+                order: Any = (result.revision, STATES.index(result.state))
+                assert order >= (old.revision, STATES.index(old.state))
+            last[key] = result
+
+    for number, (partition, ahead, back, campaign, idle, pause) in enumerate(given):
+        if number in restarts:
+            panes = Panes(SETTINGS, panes.state())
+        now += pause
+        clock = (clocks[partition] or 0.0) + ahead * 20.0
+        clocks[partition] = clock
+        window = max(0.0, clock // 60 * 60 - back * 60)
+        accepted = window + 60 + 600 > clock - 5
+        cells = {window: {campaign: 1}} if accepted else None
+        heed(panes.take([partial(partition, clock, partitions=3, idle=idle, cells=cells)], now))
+        if accepted:
+            at = f"{T0.hour + int(window) // 3600:02}:{int(window) // 60 % 60:02}"
+            truth[f"2026-01-01T{at}:00Z", campaign] += 1
+    for partition in range(3):
+        heed(panes.take([partial(partition, clocks[partition], partitions=3, idle=True)], now))
+    heed(panes.tick(now + 10))
+    assert {key: result.events for key, result in last.items()} == truth
+    assert all(result.state != "provisional" for result in last.values())
