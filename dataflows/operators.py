@@ -42,8 +42,8 @@ class ShardLogic(StatefulBatchLogic[Partial, WindowResult, PanesState]):
 
     @override
     def on_eof(self) -> tuple[Iterable[WindowResult], bool]:
-        # The stream ends because the process was asked to stop; the windows stay open for the next run.
-        return (), StatefulBatchLogic.RETAIN
+        # The stream ends because the process was asked to stop: nothing stays unsaid, and the windows stay open for the next run.
+        return self._panes.flush(time.time()), StatefulBatchLogic.RETAIN
 
     @override
     def notify_at(self) -> dt.datetime | None:

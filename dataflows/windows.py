@@ -133,6 +133,12 @@ class Panes:
                         results.append(self._emit(place, cell, now))
         return results + self._finish(now)
 
+    def flush(self, now: float) -> list[WindowResult]:
+        """The results of every cell that waits for its next update, at once."""
+        due = [(window, key) for window in self._open for key, cell in self._panes[window].items() if cell.changed]
+        self._queues.clear()
+        return [self._emit(place, self._panes[place[0]][place[1]], now) for place in due]
+
     def wake_at(self) -> float | None:
         """When, on the machine's clock, `tick` has something to do; None if only an event can change anything."""
         times = list(self._queues)
@@ -230,7 +236,7 @@ class Panes:
 
     def _emit(self, place: Place, cell: Cell, now: float) -> WindowResult:
         window, key = place
-        cell.changed = False
+        cell.changed = cell.waits = False
         cell.emitted_at = now
         self._encoded.pop(window, None)
         return to_result(window, self._rules, key, cell)

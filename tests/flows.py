@@ -107,17 +107,13 @@ def send(
     Topics(settings).ensure(settings.logs_topic)
     producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2})
     failures: list[KafkaError] = []
-    where = {} if partition is None else {"partition": partition}
+    where = -1 if partition is None else partition
     names = keys if keys is not None else (str(number) for number, _ in enumerate(iter(int, 1)))
     for value, key in zip(payloads, names, strict=False):
         while True:
             try:
                 producer.produce(
-                    settings.logs_topic,
-                    value=value,
-                    key=key,
-                    on_delivery=lambda error, _: failures.append(error) if error else None,
-                    **where,
+                    settings.logs_topic, value, key, where, on_delivery=lambda error, _: failures.append(error) if error else None
                 )
                 break
             except BufferError:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dataflows.settings import Settings
 from tests.flows import (
@@ -135,7 +136,7 @@ def test_an_event_is_in_the_results_within_a_second(settings: Settings, tmp_path
 
 
 def test_the_last_minute_becomes_final_in_silence_and_a_late_comer_corrects_it(settings: Settings, tmp_path: Path) -> None:
-    quick = Settings(**{**{name: getattr(settings, name) for name in Settings.__struct_fields__}, "idle_seconds": 0.5})
+    quick = replace(settings, idle_seconds=0.5)
     with running(quick, tmp_path / "log"):
         send(quick, [payload("a", 10)])
         wait_for(lambda: [one["state"] for one in last_results(quick).values()] == ["final"], "the final result")
@@ -157,7 +158,7 @@ def test_an_event_later_than_the_allowed_lateness_stands_on_rejected_and_changes
     assert rejected["payload"] == payload("c", 1).decode()
 
 
-def test_the_flow_waits_for_a_broker_that_is_not_there_and_says_so_once(settings: Settings, tmp_path: Path) -> None:
+def test_the_flow_waits_for_a_broker_that_is_not_there_and_says_so_once(tmp_path: Path) -> None:
     nowhere = Settings(brokers="127.0.0.1:1")
     with running(nowhere, tmp_path / "log") as flow:
         wait_for(lambda: "no Kafka broker answers at 127.0.0.1:1" in flow.output(), "the line that says so")
@@ -195,9 +196,7 @@ def test_a_resume_offset_that_is_not_in_the_log_ends_the_run_and_names_partition
     with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
         wait_for(lambda: counted(settings) == 2, "the events")
         assert flow.stop() == [0]
-    shorter = Settings(
-        **{**{name: getattr(settings, name) for name in Settings.__struct_fields__}, "logs_topic": settings.logs_topic + "-new"}
-    )
+    shorter = replace(settings, logs_topic=settings.logs_topic + "-new")
     done = run_to_its_end(shorter, "-r", str(folder), *RECOVER)
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]

@@ -80,10 +80,30 @@ def test_keys_are_json_arrays_so_that_names_may_hold_any_character() -> None:
 
 
 def test_a_result_holds_the_fields_of_the_contract_in_its_order() -> None:
-    assert list(WindowResult.__struct_fields__) == (
-        "window_start window_end campaign_id channel impressions clicks conversions purchases refunds spend_micros revenue_micros "
-        "refund_micros ctr cvr cpc cpm cpa roas currency events revision state"
-    ).split()
+    assert list(WindowResult.__struct_fields__) == [
+        "window_start",
+        "window_end",
+        "campaign_id",
+        "channel",
+        "impressions",
+        "clicks",
+        "conversions",
+        "purchases",
+        "refunds",
+        "spend_micros",
+        "revenue_micros",
+        "refund_micros",
+        "ctr",
+        "cvr",
+        "cpc",
+        "cpm",
+        "cpa",
+        "roas",
+        "currency",
+        "events",
+        "revision",
+        "state",
+    ]
 
 
 def test_times_are_written_with_z_and_without_a_fraction() -> None:

@@ -54,6 +54,17 @@ def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_
     assert panes.wake_at() is None
 
 
+def test_a_stop_leaves_no_update_unsaid_and_the_window_open() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1)
+    assert seen(panes.flush(NOW + 0.1)) == [("12:00", "a", 2, "provisional")]
+    assert panes.wake_at() is None
+    again = Panes(SETTINGS, panes.state())
+    assert again.wake_at() is None
+    assert seen(again.take([partial(0, 65)], NOW + 5)) == [("12:00", "a", 2, "final")]
+
+
 def test_a_window_is_final_once_when_the_watermark_passes_its_end() -> None:
     panes = Panes(SETTINGS)
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)

@@ -1,0 +1,87 @@
+"""The contract's strict reading of one message, in plain Python."""
+
+from __future__ import annotations
+
+import calendar
+import json
+import re
+from typing import Any
+
+TYPES = {"impression", "click", "conversion", "purchase", "refund", "cost"}
+REQUIRED = ("event_id", "event_type", "timestamp", "campaign_id", "channel")
+NAMES = ("event_id", "campaign_id", "channel", "user_id", "order_id")
+MONEY = ("cost_micros", "revenue_micros")
+RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII)
+
+
+class BadError(Exception):
+    """The message is no event."""
+
+
+def _no_constant(name: str) -> Any:
+    raise BadError(name)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) < 100 else 10**100
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        inner = [
+            one for item in level if isinstance(item, (list, dict)) for one in (item if isinstance(item, list) else item.values())
+        ]
+        level = inner
+    return deepest
+
+
+def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
+    """The event in `payload`, its time as integer microseconds under ``micros``; raises `BadError`."""
+    if payload is None or len(payload) > 64 * 1024:
+        raise BadError("nothing, or too much")
+    try:
+        event = json.loads(payload.decode(), parse_constant=_no_constant, parse_int=_integer)
+        json.dumps(event, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadError(str(error)) from None
+    if not isinstance(event, dict) or _depth(event) > 101:
+        raise BadError("no object, or too deep")
+    for name in REQUIRED:
+        if not isinstance(event.get(name), str):
+            raise BadError(name)
+    for name in NAMES:
+        value = event.get(name)
+        if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 256):
+            raise BadError(name)
+    for name in MONEY:
+        value = event.get(name)
+        if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
+            raise BadError(name)
+    if event["event_type"] not in TYPES or event.get("currency") not in (None, currency):
+        raise BadError("type or currency")
+    return {**event, "micros": micros(event["timestamp"])}
+
+
+def micros(text: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 time with a zone, digits beyond them cut off; raises `BadError`."""
+    found = RFC3339.fullmatch(text)
+    if found is None:
+        raise BadError("time")
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]):
+        raise BadError("date")
+    if hour > 23 or minute > 59 or second > 59:
+        raise BadError("time of day")
+    offset = 0
+    if found[9]:
+        if int(found[10]) > 23 or int(found[11]) > 59:
+            raise BadError("zone")
+        offset = (int(found[10]) * 60 + int(found[11])) * (1 if found[9] == "+" else -1)
+    seconds = calendar.timegm((year, month, day, hour, minute, second)) - offset * 60
+    fraction = int((found[7] or "0")[:6].ljust(6, "0"))
+    total = seconds * 1_000_000 + fraction
+    if not -62_135_510_400_000_000 <= total <= 253_402_128_000_000_000:
+        raise BadError("no window can be named")
+    return total

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from msgspec.structs import replace
+
+from dataflows.errors import OffsetGoneError
+from dataflows.intake import Counters, IntakeState
+from dataflows.reader import Haul, Reader, ReaderState
+from dataflows.settings import Settings
+from tests.flows import send, wait_for
+from tests.records import micros, payload
+
+
+class Around:
+    """Surroundings that a test sets."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.clock: int | None = None
+
+    def reachable(self) -> bool:
+        return self.up
+
+    def newest(self) -> int | None:
+        return self.clock
+
+
+class Time:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def reader(
+    settings: Settings, state: ReaderState | None = None, *, start: str = "earliest", around: Around | None = None
+) -> Reader:
+    return Reader(settings, 0, state, around or Around(), start=start, monotonic=Time())
+
+
+def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
+    """Poll until `count` messages were read in all; events by window and campaign."""
+    found: Counter[tuple[int, str]] = Counter()
+
+    def enough() -> bool:
+        haul = one.poll()
+        for window, cells in haul.windows.items() if haul else ():
+            for (campaign, _), metrics in cells.items():
+                found[window, campaign] += metrics.events
+        return one.counters.read >= count
+
+    wait_for(enough, f"{count} messages", 10)
+    return found
+
+
+def until_idle(one: Reader) -> Haul:
+    """The haul that says that the partition is idle."""
+    hauls: list[Haul] = []
+
+    def idle() -> bool:
+        haul = one.poll()
+        if haul is not None:
+            hauls.append(haul)
+        return bool(hauls) and hauls[-1].clock.idle
+
+    wait_for(idle, "the reader to be idle", 10)
+    return hauls[-1]
+
+
+def test_a_reader_goes_on_where_its_snapshot_ends_and_still_knows_the_ids_before_it(settings: Settings) -> None:
+    send(settings, [payload(f"e{number}", number) for number in range(500)], partition=0)
+    first = reader(settings)
+    read(first, 500)
+    state = first.snapshot()
+    first.close()
+    assert state is not None
+    assert state.offset == 500
+    send(settings, [payload("e7", 7), payload("e499", 499), payload("new", 501)], partition=0)
+    second = reader(settings, state)
+    assert read(second, 503) == {(micros(480), "c"): 1}
+    assert second.counters == Counters(read=503, counted=501, duplicate=2)
+    second.close()
+
+
+def test_a_reader_that_starts_at_the_latest_event_reads_only_what_comes_after(settings: Settings) -> None:
+    send(settings, [payload("old", 0)], partition=0)
+    one = reader(settings, start="latest")
+    wait_for(lambda: one.poll() or one.is_open, "the reader to open")
+    send(settings, [payload("new", 1)], partition=0)
+    assert read(one, 1) == {(micros(0), "c"): 1}
+    one.close()
+
+
+def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(settings: Settings) -> None:
+    send(settings, [payload("a", 0)], partition=0)
+    one = reader(settings, ReaderState(10, IntakeState()))
+    with pytest.raises(OffsetGoneError, match="ends at offset 1, but this run has read up to 10"):
+        wait_for(lambda: one.poll() and False, "the error", 10)
+
+
+def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_answers(settings: Settings) -> None:
+    send(settings, [payload("a", 0)], partition=0)
+    around, clock = Around(), Time()
+    around.up = False
+    one = Reader(settings, 0, None, around, start="earliest", monotonic=clock)
+    read(one, 1)
+    clock.seconds += 4.9
+    assert one.poll() is None
+    clock.seconds += 0.2
+    assert one.poll() is None, "a broker that does not answer may hold more"
+    around.up = True
+    assert until_idle(one).clock.time == micros(0)
+    one.close()
+
+
+def test_a_silent_partition_follows_the_others_at_the_distance_of_the_idle_retention(settings: Settings) -> None:
+    send(settings, [payload("a", 0)], partition=0)
+    around, clock = Around(), Time()
+    one = Reader(settings, 0, None, around, start="earliest", monotonic=clock)
+    read(one, 1)
+    clock.seconds += 6
+    assert until_idle(one).clock.time == micros(0)
+    around.clock = micros(3600 + 7200 + 30)
+    haul = one.poll()
+    assert haul is not None
+    assert haul.clock.time == micros(7200)
+    send(settings, [payload("b", 5)], partition=0)
+    read(one, 2)
+    assert one.counters == Counters(read=2, counted=1, late=1)
+    one.close()
+
+
+def test_the_index_of_ids_is_not_read_again_where_duplicates_are_not_looked_for(settings: Settings) -> None:
+    plain = replace(settings, dedup=False)
+    send(plain, [payload("a", 0), payload("a", 1)], partition=0)
+    first = reader(plain)
+    read(first, 2)
+    state = first.snapshot()
+    first.close()
+    send(plain, [payload("a", 2)], partition=0)
+    second = reader(plain, state)
+    assert read(second, 3) == {(micros(0), "c"): 1}
+    second.close()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from dataflows.errors import DeliveryError
+from dataflows.sink import Outbox, OutboxPart
+
+
+class FakeProducer:
+    """A producer whose broker acknowledges when it is told to; `room` records fit its buffer."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.waiting: list[tuple[bytes, Callable[..., None]]] = []
+        self.acknowledged: list[bytes] = []
+        self.answer: Callable[[], KafkaError | None] | None = lambda: None
+
+    def produce(self, _topic: str, *, key: bytes, value: bytes, on_delivery: Callable[..., None]) -> None:
+        if len(self.waiting) >= self.room:
+            raise BufferError
+        self.waiting.append((key + value, on_delivery))
+
+    def poll(self, timeout: float) -> None:
+        if timeout and self.answer is not None and self.waiting:
+            record, heard = self.waiting.pop(0)
+            error = self.answer()
+            if error is None:
+                self.acknowledged.append(record)
+            heard(error, None)
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+
+def outbox(producer: Any, stopping: Callable[[], bool] = lambda: False) -> Outbox:
+    return Outbox(producer, "results", stopping)
+
+
+def test_a_snapshot_waits_until_every_record_is_acknowledged() -> None:
+    producer = FakeProducer()
+    part = OutboxPart(outbox(producer))
+    part.write_batch([(b"a", b"1"), (b"b", b"2")])
+    assert producer.acknowledged == []
+    part.snapshot()
+    assert producer.acknowledged == [b"a1", b"b2"]
+
+
+def test_a_full_buffer_is_waited_for_and_loses_nothing() -> None:
+    producer = FakeProducer(room=2)
+    part = OutboxPart(outbox(producer))
+    part.write_batch([(b"k", str(number).encode()) for number in range(50)])
+    part.snapshot()
+    assert producer.acknowledged == [b"k" + str(number).encode() for number in range(50)]
+
+
+def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot() -> None:
+    producer = FakeProducer()
+    producer.answer = lambda: KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    part = OutboxPart(outbox(producer))
+    part.write_batch([(b"a", b"1")])
+    with pytest.raises(DeliveryError, match="refused a record of results"):
+        part.snapshot()
+
+
+def test_a_refusal_is_raised_at_the_next_record_too() -> None:
+    producer = FakeProducer()
+    producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+    box = outbox(producer)
+    box.send((b"a", b"1"))
+    producer.poll(1)
+    with pytest.raises(DeliveryError):
+        box.send((b"b", b"2"))
+
+
+def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflows.sink.GIVE_UP_SECONDS", 0.0)
+    producer = FakeProducer()
+    producer.answer = None
+    part = OutboxPart(outbox(producer, stopping=lambda: True))
+    part.write_batch([(b"a", b"1")])
+    with pytest.raises(DeliveryError, match="the next run sends them again"):
+        part.snapshot()
