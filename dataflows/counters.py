@@ -1,0 +1,109 @@
+"""How far the flow is and what became of each message: ``python -m dataflows.counters``.
+
+The flow commits, at each snapshot, its offset in every partition to the consumer group, and its counters as the commit's metadata. So
+Kafka's own tools show the lag, and this command the rest: read = counted + duplicate + late + malformed, for each partition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from dataflows.errors import AdtallyError, BrokerError
+from dataflows.kafka import Topics, consumer_config, describe
+from dataflows.settings import Settings
+
+COLUMNS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
+
+
+class Shown(msgspec.Struct):
+    """What the flow shows beside its offset; `clock` is the highest event time read, in microseconds since 1970."""
+
+    clock: int | None = None
+    read: int = 0
+    counted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    malformed: int = 0
+    too_far_ahead: int = 0
+    oversize: int = 0
+
+    def adds_up(self) -> bool:
+        """Whether nothing that was read is unaccounted for."""
+        return self.read == self.counted + self.duplicate + self.late + self.malformed
+
+
+class Progress(msgspec.Struct):
+    """One partition of the logs: the committed offset (None before the first commit), the end of the log, and the counters."""
+
+    partition: int
+    offset: int | None
+    end: int
+    shown: Shown
+
+    @property
+    def lag(self) -> int:
+        """Messages that were not read yet, as of the last commit."""
+        return self.end - (self.offset or 0)
+
+
+def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
+    """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds."""
+    topic = settings.logs_topic
+    count = Topics(settings).partitions(topic, timeout)
+    if not count:
+        raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
+    consumer = Consumer(consumer_config(settings, "counters"))
+    try:
+        places = [TopicPartition(topic, number) for number in range(count)]
+        committed = consumer.committed(places, timeout=timeout)
+        ends = [consumer.get_watermark_offsets(place, timeout=timeout)[1] for place in places]
+    except KafkaException as error:
+        raise BrokerError(f"the broker at {settings.brokers} does not tell the offsets: {describe(error)}.") from None
+    finally:
+        consumer.close()
+    return [
+        Progress(
+            place.partition,
+            place.offset if place.offset >= 0 else None,
+            end,
+            msgspec.json.decode(place.metadata, type=Shown) if place.metadata else Shown(),
+        )
+        for place, end in zip(committed, ends, strict=True)
+    ]
+
+
+def table(rows: Sequence[Progress]) -> str:
+    """The rows and their sum, for a terminal."""
+    head = ["partition", "offset", "lag", *(name.replace("_", " ") for name in COLUMNS)]
+    body = [
+        [str(row.partition), "–" if row.offset is None else f"{row.offset:,}", f"{row.lag:,}"]
+        + [f"{getattr(row.shown, name):,}" for name in COLUMNS]
+        for row in rows
+    ]
+    total = ["all", "", f"{sum(row.lag for row in rows):,}"] + [
+        f"{sum(getattr(row.shown, name) for row in rows):,}" for name in COLUMNS
+    ]
+    lines = [head, *body, total]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def main() -> int:
+    """Print the table; 1 if the counters of a partition do not add up."""
+    argparse.ArgumentParser(prog="python -m dataflows.counters", description=main.__doc__).parse_args()
+    try:
+        rows = progress(Settings.from_environment())
+    except AdtallyError as error:
+        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - a command's last word
+        return 1
+    print(table(rows))  # noqa: T201 - what the command is for
+    return 0 if all(row.shown.adds_up() for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
