@@ -1,14 +1,51 @@
-"""Fixtures that every test may use: a broker of its own, topics of its own."""
+"""Fixtures that every test may use: a broker of its own, topics of its own; and what may be skipped where."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from hypothesis import settings as hypothesis_settings
+from msgspec.structs import replace
 
 from dataflows.settings import Settings
+from deploy.local_kafka import LocalKafka
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+"""Real input that is not part of the project."""
+
+REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
+"""Kinds of tests (kafka, browser) that CI asks for: there, one that is skipped is a failure."""
+
+COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
+
+# A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
+hypothesis_settings.register_profile("adtally", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("adtally")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say of each test that needs more than Python why it does not run here."""
+    for item in items:
+        if item.get_closest_marker("shared") and not SHARED.is_dir():
+            item.add_marker(pytest.mark.skip(reason="the real input in ../shared/data is not here"))
+        for kind, commands in COMMANDS.items():
+            if not item.get_closest_marker(kind) or kind in REQUIRED:
+                continue
+            missing = [command for command in commands if shutil.which(command) is None]
+            needs = f"needs {' and '.join(missing)}, not installed here" if missing else "left to CI"
+            item.add_marker(pytest.mark.skip(reason=f"{kind}: {needs}; ADTALLY_REQUIRE={kind} runs it"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Where tests are asked for, a skipped one is a failure."""
+    if report.skipped and REQUIRED & set(report.keywords):
+        report.outcome = "failed"
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +57,34 @@ def embedded_broker() -> Iterator[str]:
     del cluster
 
 
-@pytest.fixture
-def settings(embedded_broker: str) -> Settings:
-    """Settings on the embedded broker with topics and a group that no other test has."""
+@pytest.fixture(scope="session")
+def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``host:port`` of an Apache Kafka of this test run."""
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka.bootstrap
+
+
+def own_names(brokers: str) -> Settings:
+    """Settings with topics and a group that no other test has."""
     tag = uuid.uuid4().hex[:8]
-    return Settings(
-        brokers=embedded_broker,
+    return replace(
+        Settings(),
+        brokers=brokers,
         logs_topic=f"logs-{tag}",
         results_topic=f"results-{tag}",
         rejected_topic=f"rejected-{tag}",
         group=f"adtally-{tag}",
     )
+
+
+@pytest.fixture
+def settings(embedded_broker: str) -> Settings:
+    """Settings on the embedded broker with topics and a group that no other test has."""
+    return own_names(embedded_broker)
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def on_each_broker(request: pytest.FixtureRequest) -> Settings:
+    """The same on the embedded broker, and again on a real Apache Kafka."""
+    brokers: str = request.getfixturevalue("embedded_broker" if request.param == "embedded" else "real_kafka")
+    return own_names(brokers)

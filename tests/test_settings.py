@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dataflows.errors import SettingsError
@@ -70,3 +72,10 @@ def test_the_table_has_a_help_for_every_setting() -> None:
     rows = list(table())
     assert len(rows) == len(Settings.__struct_fields__)
     assert all(name.startswith("ADTALLY_") and words for name, _, words in rows)
+
+
+def test_the_documentation_holds_the_table_as_it_is() -> None:
+    documented = (Path(__file__).parents[1] / "docs" / "contract.md").read_text()
+    for name, default, words in table():
+        shown = f"`{default}`" if default else ""
+        assert f"| `{name}` | {shown} | {words} |" in documented

@@ -1,0 +1,139 @@
+"""Real files through the whole pipeline, as a user runs it, against sums that polars makes of the files themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dataflows.settings import Settings
+from tests.conftest import SHARED
+from tests.flows import counters, environment, recovery_folder, running, wait_for
+from tests.oracle.compare import differences, read, result_frame
+
+EXCERPTS = Path(__file__).parent / "data"
+FOLDERS = [pytest.param(EXCERPTS, id="excerpts"), pytest.param(SHARED, id="real files", marks=pytest.mark.shared)]
+MICRO = 1_000_000
+
+
+def replay(settings: Settings, *arguments: str) -> str:
+    """Run the generator's replay at full speed; its last line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", "replay", "--speed", "max", "--quiet", *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def through_the_flow(settings: Settings, tmp_path: Path, *arguments: str) -> pl.DataFrame:
+    """Replay, let the flow read all of it, and return the last values of the results."""
+    folder = recovery_folder(tmp_path / "recovery")
+    replay(settings, *arguments)
+    sent = len(read(settings.brokers, settings.logs_topic))
+    with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == sent, "the flow to have read it all", 60)
+        assert flow.stop() == [0]
+    assert differences(settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic) == []
+    return result_frame(read(settings.brokers, settings.results_topic))
+
+
+def minute(time: pl.Expr) -> pl.Expr:
+    return time.dt.truncate("1m").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("window_start")
+
+
+def same(expected: pl.DataFrame, found: pl.DataFrame) -> None:
+    """Both hold the same windows, campaigns, channels and sums."""
+    keys = ["window_start", "campaign_id", "channel"]
+    names = [*keys, *(name for name in expected.columns if name not in keys)]
+    expected = expected.select(*keys, *(pl.col(name).cast(pl.Int128) for name in names[3:]))
+    assert expected.height > 10
+    assert found.select(names).sort(keys).equals(expected.select(names).sort(keys))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_shops_invoices_give_the_sums_of_the_files_to_the_last_micro(
+    on_each_broker: Settings, tmp_path: Path, folder: Path
+) -> None:
+    files = sorted(folder.glob("online-retail*/*.csv")) or sorted(folder.glob("online-retail*.csv"))
+    found = through_the_flow(on_each_broker, tmp_path, "--format", "online-retail", *map(str, files))
+    rows = pl.concat([pl.read_csv(file, infer_schema=False) for file in files])
+    quantity, cancelled = pl.col("Quantity").cast(pl.Int64), pl.col("InvoiceNo").str.starts_with("C")
+    price = pl.col("UnitPrice").cast(pl.Float64)
+    sold = rows.filter(
+        ~pl.col("InvoiceNo").str.contains("^A[0-9]+$"), (quantity > 0) | cancelled, (quantity < 0) | ~cancelled, price >= 0
+    )
+    # The files have prices of up to three digits after the point: as whole thousandths they multiply without rounding.
+    micros = quantity.abs() * (price * 1000).round().cast(pl.Int64) * (MICRO // 1000)
+    time = (
+        pl.col("InvoiceDate")
+        .str.to_datetime("%Y-%m-%d %H:%M:%S")
+        .dt.replace_time_zone("Europe/London")
+        .dt.convert_time_zone("UTC")
+    )
+    expected = (
+        sold.with_columns(minute(time), micros.alias("micros"), cancelled.alias("cancelled"), pl.lit("online").alias("channel"))
+        .group_by("window_start", pl.col("Country").alias("campaign_id"), "channel")
+        .agg(
+            (~pl.col("cancelled")).sum().alias("purchases"),
+            (~pl.col("cancelled")).sum().alias("conversions"),
+            pl.col("cancelled").sum().alias("refunds"),
+            pl.col("micros").filter(~pl.col("cancelled")).sum().alias("revenue_micros"),
+            pl.col("micros").filter(pl.col("cancelled")).sum().alias("refund_micros"),
+            pl.len().alias("events"),
+        )
+    )
+    same(expected, found)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_recommendation_log_gives_the_counts_of_the_file(on_each_broker: Settings, tmp_path: Path, folder: Path) -> None:
+    (file,) = [*folder.glob("open-bandit/*.csv"), *folder.glob("open-bandit*.csv")]
+    found = through_the_flow(on_each_broker, tmp_path, "--format", "open-bandit", str(file))
+    rows = pl.read_csv(file, infer_schema=False)
+    time = pl.col("timestamp").str.slice(0, 16).str.to_datetime("%Y-%m-%d %H:%M")
+    expected = (
+        rows.with_columns(minute(time), (pl.col("click") == "1").alias("clicked"))
+        .group_by(
+            "window_start",
+            (pl.lit("item-") + pl.col("item_id")).alias("campaign_id"),
+            (pl.lit("position-") + pl.col("position")).alias("channel"),
+        )
+        .agg(
+            pl.len().alias("impressions"),
+            pl.col("clicked").sum().alias("clicks"),
+            (pl.len() + pl.col("clicked").sum()).alias("events"),
+        )
+    )
+    same(expected, found)
+
+
+def test_synthetic_events_with_every_fault_agree_with_the_oracle(on_each_broker: Settings, tmp_path: Path) -> None:
+    folder = recovery_folder(tmp_path / "recovery")
+    faults = ["--disorder", "0.05", "--duplicates", "0.01", "--malformed", "0.01", "--late", "0.005"]
+    done = subprocess.run(
+        [sys.executable, "-m", "generator", "synthetic", "--count", "10000", "--backfill", "10m", "--seed", "11", *faults],
+        env=environment(on_each_broker),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    sent = len(read(on_each_broker.brokers, on_each_broker.logs_topic))
+    with running(on_each_broker, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(on_each_broker)) == sent, "the flow to have read it all", 60)
+        assert flow.stop() == [0]
+    topics = (on_each_broker.logs_topic, on_each_broker.results_topic, on_each_broker.rejected_topic)
+    assert differences(on_each_broker.brokers, *topics) == []
+    shown = counters(on_each_broker)
+    assert all(one["read"] == one["counted"] + one["duplicate"] + one["late"] + one["malformed"] for one in shown)
+    assert sum(one["duplicate"] for one in shown) > 0
+    assert sum(one["malformed"] for one in shown) > 0
