@@ -1,0 +1,1 @@
+"""Events for adtally: synthetic ones, and real files replayed into the contract. It knows no Bytewax and no Panel."""

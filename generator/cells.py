@@ -1,0 +1,129 @@
+"""A cell is one campaign on one channel. Here: which cells there are, and how much of the traffic each gets at a given time.
+
+The weights are functions of the event time alone (not of when a run began), so that every state of the demo shows in any half hour,
+and the same time always looks the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from generator.campaigns import Campaign, Channel, Shape
+
+Kind = Literal["impression", "click", "conversion", "purchase", "refund", "cost"]
+
+
+class Mix(msgspec.Struct, frozen=True):
+    """Relative frequencies of the whole; conversions include purchases. Refunds and `cost` events come on top of it."""
+
+    impressions: float = 80.0
+    clicks: float = 17.0
+    conversions: float = 3.0
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What can happen in a slot: an event of `kind` in a cell, whose mean money is `micros` (0: it carries none)."""
+
+    kind: Kind
+    cell: int
+    micros: float
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A campaign on one of its channels, with its share of the campaign's volume."""
+
+    campaign: Campaign
+    channel: Channel
+    share: float
+
+    def money(self, kind: Kind) -> float:
+        """Mean micros of an event of `kind`: cost of an impression, click or `cost` event, revenue of a purchase."""
+        units = {
+            "impression": self.channel.cpm / 1000,
+            "click": self.channel.cpc,
+            "purchase": self.campaign.basket,
+            "cost": self.campaign.fee,
+        }
+        return units.get(kind, 0.0) * 1_000_000
+
+
+def volume(shape: Shape, minute: float) -> float:
+    """Factor on all events of a campaign at `minute` (since 1970, event time)."""
+    if shape == "rising":
+        return 0.3 * 8.0 ** min(minute % 45 / 40, 1.0)
+    if shape == "silent":
+        return 1.0 if minute % 24 < 14 else 0.0
+    return 1.0
+
+
+def clicking(shape: Shape, minute: float) -> float:
+    """Factor on the clicks of a campaign at `minute`."""
+    return 9.0 if shape == "flood" and minute % 15 < 3 else 1.0
+
+
+def converting(shape: Shape, minute: float) -> float:
+    """Factor on the conversions of a click at `minute`."""
+    if shape == "failing":
+        return 0.02 if minute % 20 >= 12 else 1.0
+    return 1.0 / clicking(shape, minute)
+
+
+def daily(campaign: Campaign, minute: float) -> float:
+    """The daily curve: `1 + swing` in the hour of the peak (UTC), `1 - swing` twelve hours from it."""
+    return 1.0 + campaign.swing * math.cos((minute / 60 % 24 - campaign.peak) * math.pi / 12)
+
+
+def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tuple[Cell, ...]:
+    """Every campaign on those of its channels that are wanted; one that has none of them gets one in turn."""
+    wanted = {channel.name: channel for channel in channels}
+    found: list[Cell] = []
+    for index, campaign in enumerate(campaigns):
+        own = [wanted[name] for name in campaign.channels if name in wanted] or [channels[index % len(channels)]]
+        # The first channel of a campaign is its largest.
+        total = sum(1 / (rank + 1) for rank in range(len(own)))
+        found += [Cell(campaign, channel, 1 / (rank + 1) / total) for rank, channel in enumerate(own)]
+    # Channels that no campaign names would otherwise stay empty.
+    unused = [channel for channel in channels if not any(cell.channel is channel for cell in found)]
+    return (*found, *(Cell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
+
+
+def outcomes_of(cells: Sequence[Cell]) -> tuple[Outcome, ...]:
+    """Everything that can happen, in the order of `weights`: six kinds for each cell."""
+    kinds: tuple[Kind, ...] = ("impression", "click", "conversion", "purchase", "refund", "cost")
+    return tuple(Outcome(kind, index, cell.money(kind)) for index, cell in enumerate(cells) for kind in kinds)
+
+
+def weights(cells: Sequence[Cell], mix: Mix, minute: float) -> list[float]:
+    """How likely each of `outcomes_of(cells)` is at `minute` (since 1970, event time); they need not add up to 1.
+
+    Impressions, clicks and conversions (with purchases) stand to each other as in `mix` at every minute.
+    """
+    rows: list[tuple[float, float, float, Campaign]] = []
+    for cell in cells:
+        campaign, shape = cell.campaign, cell.campaign.shape
+        seen = campaign.volume * cell.share * volume(shape, minute) * daily(campaign, minute)
+        clicked = seen * campaign.clicks * cell.channel.clicks * clicking(shape, minute)
+        converted = clicked * campaign.conversions * cell.channel.conversions * converting(shape, minute)
+        rows.append((seen, clicked, converted, campaign))
+    # Zero only where nobody is there at all; what it divides is then zero as well.
+    per_seen = mix.impressions / (sum(row[0] for row in rows) or 1.0)
+    per_click = mix.clicks / (sum(row[1] for row in rows) or 1.0)
+    per_conversion = mix.conversions / (sum(row[2] for row in rows) or 1.0)
+    found: list[float] = []
+    for seen, clicked, converted, campaign in rows:
+        conversions = converted * per_conversion
+        purchases = conversions * campaign.purchases
+        fees = seen * per_seen * campaign.fees / 1000
+        found += [
+            seen * per_seen,
+            clicked * per_click,
+            conversions - purchases,
+            purchases,
+            purchases * campaign.refunds,
+            fees,
+        ]
+    return found

@@ -1,0 +1,163 @@
+"""Where messages go: to Kafka, or to standard output in a dry run. Nothing is given up while the broker is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Message as Delivered
+
+from dataflows.errors import DeliveryError
+from dataflows.kafka import describe, make_producer
+from dataflows.settings import Settings
+from generator.messages import Message
+
+QUEUE = 200_000
+"""So many messages wait in memory for the broker; beyond it the generator waits too."""
+
+
+class Sink(Protocol):
+    """Takes messages and can say what became of them."""
+
+    sent: int
+    failed: int
+    reason: str
+    """Why the first failed, in words."""
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Hand over `messages`, in this order."""
+        ...
+
+    def pending(self) -> int:
+        """How many are handed over and neither acknowledged nor failed."""
+        ...
+
+    def finish(self, give_up: Callable[[], bool]) -> None:
+        """Wait until nothing is pending, or `give_up` says so."""
+        ...
+
+
+class KafkaSink:
+    """An idempotent producer to `settings.logs_topic` that waits where it is full, and repeats until the broker has taken a message.
+
+    `say` gets a line when the broker goes away and when it is back. `interrupted` is asked while waiting for room: once it is true,
+    waiting ends, and what was not handed over is not counted as sent. Raises `BrokerError` for client properties that librdkafka
+    refuses.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], interrupted: Callable[[], bool] = lambda: False) -> None:
+        self.sent = 0
+        self.failed = 0
+        self.reason = ""
+        self._settings = settings
+        self._say = say
+        self._interrupted = interrupted
+        self._away = False
+        self._acknowledged_then = 0
+        ours = {
+            # 0 is for ever: a broker that restarts loses nothing, however long it takes.
+            "message.timeout.ms": 0,
+            "linger.ms": 20,
+            "batch.num.messages": 10_000,
+            "queue.buffering.max.messages": QUEUE,
+            "queue.buffering.max.kbytes": 262_144,
+        }
+        # What the operator sets as ADTALLY_KAFKA_… goes first, as everywhere.
+        extra = {name: value for name, value in ours.items() if name not in settings.client}
+        self._producer = make_producer(
+            settings,
+            "generator",
+            # librdkafka counts what is acknowledged (`pending`); a Python call for each would halve the rate of a load test.
+            **{"delivery.report.only.error": True, "on_delivery": self._delivered, "error_cb": self._trouble},
+            **extra,
+        )
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Produce each of `messages`, waiting for room; raises `DeliveryError` where the producer can't go on at all."""
+        self._serve(0)
+        produce, topic = self._producer.produce, self._settings.logs_topic
+        for key, value in messages:
+            try:
+                produce(topic, value, key)
+            except BufferError:
+                if not self._wait_for_room(key, value):
+                    return
+            except KafkaException as error:
+                self._refused(error)
+            self.sent += 1
+
+    def _wait_for_room(self, key: str, value: str | bytes) -> bool:
+        """Produce once the queue has room; False if interrupted before: then the message was not handed over."""
+        while not self._interrupted():
+            self._serve(0.05)
+            try:
+                self._producer.produce(self._settings.logs_topic, value, key)
+            except BufferError:
+                continue
+            except KafkaException as error:
+                self._refused(error)
+            return True
+        return False
+
+    def _serve(self, timeout: float) -> None:
+        self._producer.poll(timeout)
+        if self._away and self._acknowledged() > self._acknowledged_then:
+            self._away = False
+            self._say(f"the broker at {self._settings.brokers} is back")
+
+    def _acknowledged(self) -> int:
+        return self.sent - self.failed - self.pending()
+
+    def pending(self) -> int:
+        """Messages without an acknowledgement yet."""
+        return len(self._producer)
+
+    def finish(self, give_up: Callable[[], bool]) -> None:
+        """Flush until everything is acknowledged, or `give_up` says so (asked five times a second)."""
+        while self._producer.flush(0.2) and not give_up():
+            self._serve(0)
+        self._serve(0)
+
+    def _delivered(self, error: KafkaError | None, _message: Delivered) -> None:
+        if error is not None:
+            self.failed += 1
+            self.reason = self.reason or describe(error)
+
+    def _trouble(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:
+            self._away = True
+            self._acknowledged_then = self._acknowledged()
+            self._say(f"no broker answers at {self._settings.brokers}; events are kept, and sent when it is back")
+
+    def _refused(self, error: KafkaException) -> None:
+        """Count a message that Kafka does not take (it is too large, say); raise where it will take no other either."""
+        self.failed += 1
+        self.reason = self.reason or describe(error)
+        if error.args[0].fatal():
+            self.sent += 1
+            raise DeliveryError(f"Kafka takes no more events for topic {self._settings.logs_topic}: {describe(error)}.")
+
+
+class StreamSink:
+    """A line for each message on `stream`: the dry run. What is written counts as acknowledged."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.sent = 0
+        self.failed = 0
+        self.reason = ""
+        self._stream = stream
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Write the values, one a line; raises `BrokenPipeError` where the reader is gone."""
+        lines = [value.encode() if isinstance(value, str) else value for _, value in messages]
+        self._stream.write(b"\n".join(lines) + b"\n" if lines else b"")
+        self.sent += len(lines)
+
+    def pending(self) -> int:
+        """Nothing ever is."""
+        return 0
+
+    def finish(self, give_up: Callable[[], bool]) -> None:  # noqa: ARG002 - a stream is flushed at once
+        """Flush the stream."""
+        self._stream.flush()

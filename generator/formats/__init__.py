@@ -1,0 +1,1 @@
+"""The file formats that `replay` reads: one module each, registered in `generator.formats.registry`."""

@@ -1,0 +1,105 @@
+"""Replay: the rows of real files as events of the contract, in the order of their times, at a chosen speed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from generator.clock import Clock
+from generator.formats.base import Complaints, Context, Format
+from generator.messages import Batch, Message, Stamps
+from generator.ordering import Ordered, Row
+
+BATCH = 2_000
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast: `speed` 1 as it happened, N that many times as fast, infinite at once. `shift` moves the times to now.
+
+    `window` in microseconds: times are moved by a multiple of it, so that a window holds the same events as in the file.
+    """
+
+    speed: float = math.inf
+    shift: bool = False
+    window: int = 60_000_000
+
+    def moved_by(self, first: int, last: int, now: int) -> int:
+        """By how many microseconds times move, when `first` to `last` are sent from `now` on: no event lies ahead of its sending."""
+        if not self.shift:
+            return 0
+        # The last event is sent (last - first) / speed from now; in slow motion it is the first that is nearest to its sending.
+        target = now - first if self.speed < 1 else now + int((last - first) / self.speed) - last
+        return target // self.window * self.window
+
+    def due(self, time: int, first: int, now: int) -> int:
+        """When an event of the file's `time` goes out, if `first` does at `now` (microseconds since 1970)."""
+        return now + int(max(0, time - first) / self.speed)
+
+
+class Replay:
+    """A `Source` of the events of files. `read` first: it says what is wrong with them before anything is sent."""
+
+    def __init__(self, paths: Sequence[Path], form: Format, context: Context, pace: Pace, clock: Clock) -> None:
+        self.total: int | None = None
+        self._paths = paths
+        self._format = form
+        self._context = context
+        self._pace = pace
+        self._clock = clock
+        self._rows = Ordered()
+
+    def title(self) -> str:
+        """How much is replayed, and how fast."""
+        speed = "as fast as possible" if math.isinf(self._pace.speed) else f"at speed {self._pace.speed:g}"
+        return f"{self._rows.count:,} events of {len(self._paths)} file{'s' * (len(self._paths) != 1)}, {speed}"
+
+    def read(self, complaints: Complaints, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Read and sort all files; raises `InputError` for one that can't be read to its end."""
+        for path in self._paths:
+            for row in self._format.rows(path, self._context, complaints):
+                self._rows.add(row)
+                if stopped():
+                    return
+        complaints.close()
+        self.total = self._rows.count
+
+    def batches(self) -> Iterator[Batch]:
+        """Up to 2,000 messages each; `due` is empty where all go at once. Once only."""
+        pace, now = self._pace, self._clock.now()
+        first, last = self._rows.first or 0, self._rows.last or 0
+        moved = pace.moved_by(first, last, now)
+        at_once = math.isinf(pace.speed)
+        batch = Batch([], [])
+        for row, message in self._messages(moved):
+            batch.messages.append(message)
+            if not at_once:
+                batch.due.append(pace.due(row.time, first, now))
+            if len(batch.messages) >= BATCH:
+                yield batch
+                batch = Batch([], [])
+        yield batch
+
+    def _messages(self, moved: int) -> Iterator[tuple[Row, Message]]:
+        stamps = Stamps()
+        suffix = self._context.retime
+        # Lines that are alike have one time, so they are neighbours here: what was seen needs to be known for one time only.
+        seen, time_of_seen = Counter[str](), 0
+        for row in self._rows:
+            time, identity, head, tail = row
+            if tail is None:
+                yield row, (identity, head)
+                continue
+            stamp = stamps.text(time + moved)
+            if isinstance(head, bytes):
+                yield row, (identity, head + f"{stamp}{tail}".encode())
+                continue
+            if time != time_of_seen:
+                seen.clear()
+                time_of_seen = time
+            seen[identity] += 1
+            key = f"{identity}-{seen[identity]}{suffix}"
+            yield row, (key, f'{{"event_id":"{key}{head}{stamp}{tail}')

@@ -1,0 +1,64 @@
+"""What the person at the terminal sees, all of it on standard error: lines, a progress bar, the summary."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Generator, Mapping
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
+
+PROGRAM = "adtally-generate"
+SPARSE_SECONDS = 60.0
+"""Where there is no terminal, one line in so long."""
+
+
+class Reporter:
+    """Writes to `stream`; draws a bar there if it is a terminal."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._quiet = quiet
+        self._bar: tqdm[NoReturn] | None = None
+        self._next_line = time.monotonic() + SPARSE_SECONDS
+
+    def say(self, text: str) -> None:
+        """One line for a person."""
+        line = f"{PROGRAM}: {text}"
+        if self._bar is None:
+            print(line, file=self._stream, flush=True)
+        else:
+            self._bar.write(line, file=self._stream)
+
+    def note(self, text: str) -> None:
+        """A line that `--quiet` keeps back."""
+        if not self._quiet:
+            self.say(text)
+
+    @contextlib.contextmanager
+    def progress(self, total: int | None) -> Generator[None]:
+        """While this lasts, `sent` draws a bar of `total` messages (a terminal) or sparse lines (anything else)."""
+        if self._stream.isatty() and not self._quiet:
+            self._bar = tqdm(total=total, unit=" events", unit_scale=True, file=self._stream, dynamic_ncols=True, leave=False)
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+            self._bar = None
+
+    def sent(self, sent: int, acknowledged: int) -> None:
+        """So far `sent`, of which the broker has `acknowledged`."""
+        if self._bar is not None:
+            self._bar.update(sent - self._bar.n)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + SPARSE_SECONDS
+            self.note(f"{sent:,} sent, {acknowledged:,} acknowledged")
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """``sent 1,000, acknowledged 1,000, failed 0``: sent, acknowledged and failed always, others where they are not 0."""
+    always = ("sent", "acknowledged", "failed")
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items() if number or name in always)

@@ -1,0 +1,121 @@
+"""The loop that sends what a source has, each message when it is due, until it ends or is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Generator
+from types import FrameType
+
+from dataflows.errors import DeliveryError
+from generator.clock import Clock
+from generator.delivery import Sink
+from generator.messages import Batch, Mark, Source
+from generator.report import Reporter
+
+FLUSH_SECONDS = 10.0
+"""After Ctrl-C the broker has so long to acknowledge what is on its way."""
+
+SLICE = 2_000
+"""So many messages at most between two looks at the signals and the delivery reports."""
+
+
+class Stop:
+    """Whether the run was asked to end. The second request raises `KeyboardInterrupt` where it stands."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._since = 0.0
+
+    def ask(self) -> None:
+        """End soon; a second time: end now."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self._since = time.monotonic()
+
+    def waited(self) -> float:
+        """Seconds since it was asked to end; 0 if it was not."""
+        return time.monotonic() - self._since if self.asked else 0.0
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Generator[None]:
+        """While this lasts, SIGINT (Ctrl-C) and SIGTERM ask."""
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            self.ask()
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Sender:
+    """Sends what a source has through a sink, by a clock, until it ends or `stop` says so."""
+
+    def __init__(self, sink: Sink, clock: Clock, stop: Stop, reporter: Reporter) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._stop = stop
+        self._reporter = reporter
+        self._marks = Counter[Mark]()
+        self._said = False
+
+    def run(self, source: Source) -> dict[str, int]:
+        """Send what `source` has and wait for the acknowledgements; returns counts: sent, acknowledged, failed, those of the marks.
+
+        A message goes out when the clock has reached its `due`, by that absolute time: a delay is caught up, none accumulates.
+        """
+        sink, stop, say = self._sink, self._stop, self._reporter.say
+        try:
+            with self._reporter.progress(source.total):
+                for batch in source.batches():
+                    self._send(batch)
+                    if stop.asked:
+                        break
+                sink.finish(self._give_up)
+        except KeyboardInterrupt:
+            say("stopped at once")
+        except DeliveryError as error:
+            say(str(error))
+        except BrokenPipeError:
+            # The reader of a dry run (`head`) has enough; the interpreter must not fail on its last flush either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        pending = sink.pending()
+        counts = {"sent": sink.sent, "acknowledged": self._acknowledged(), "failed": sink.failed, "not acknowledged": pending}
+        return counts | {mark: self._marks[mark] for mark in ("duplicates", "late", "malformed")}
+
+    def _send(self, batch: Batch) -> None:
+        done, messages, due = 0, batch.messages, batch.due
+        while done < len(messages) and not self._stop.asked:
+            ready = min(done + SLICE, len(messages))
+            if due:
+                now = self._clock.now()
+                ready = bisect_right(due, now, done, ready)
+                if ready == done:
+                    self._sink.send(())
+                    self._clock.sleep(max(0.001, (due[done] - now) / 1_000_000))
+                    continue
+            self._sink.send(messages[done:ready])
+            if batch.marks:
+                self._marks.update(batch.count(done, ready))
+            done = ready
+            self._reporter.sent(self._sink.sent, self._acknowledged())
+
+    def _acknowledged(self) -> int:
+        return self._sink.sent - self._sink.failed - self._sink.pending()
+
+    def _give_up(self) -> bool:
+        self._reporter.sent(self._sink.sent, self._acknowledged())
+        if self._stop.waited() > 1.0 and not self._said:
+            self._said = True
+            left = self._sink.pending()
+            self._reporter.say(f"waiting up to {FLUSH_SECONDS:g} s for {left:,} acknowledgements; Ctrl-C again ends now")
+        return self._stop.waited() > FLUSH_SECONDS
