@@ -56,12 +56,15 @@ class Outbox:
             self._check()
             waited_since = self._wait(waited_since)
         self._check()
+        if self._said:
+            self._said = False
+            log.warning("the broker has taken all records of %s", self._topic)
 
     def _wait(self, since: float | None) -> float:
         now = time.monotonic()
         since = now if since is None else since
         self._producer.poll(0.1)
-        if now - since > 3 and not self._said:
+        if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
         if self._stopping() and now - since > GIVE_UP_SECONDS:
@@ -75,7 +78,6 @@ class Outbox:
             self._failure = DeliveryError(
                 f"the broker refused a record of {self._topic}: {describe(error)}. Mend that and start again: nothing is lost."
             )
-        self._said = False
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -38,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if not item.get_closest_marker(kind) or kind in REQUIRED:
                 continue
             missing = [command for command in commands if shutil.which(command) is None]
-            needs = f"needs {' and '.join(missing)}, not installed here" if missing else "left to CI"
-            item.add_marker(pytest.mark.skip(reason=f"{kind}: {needs}; ADTALLY_REQUIRE={kind} runs it"))
+            needs = f"needs {' and '.join(missing)}, not installed here" if missing else "takes minutes, left to CI"
+            item.add_marker(pytest.mark.skip(reason=f"{kind} test: {needs}; ADTALLY_REQUIRE={kind} runs it"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
