@@ -1,0 +1,60 @@
+# What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test logs kafka kafka-stop lint types format check clean lock
+
+PY := .venv/bin/python
+KAFKA_PORT ?= 19092
+TESTS ?=
+SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh deploy/run-dataflow.sh
+
+help: ## list the targets
+	@echo "adtally: an exact tally of ads, by the minute"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv from the lock file (the other targets do it; nothing happens when nothing changed)
+	@deploy/setup.sh run
+
+setup-dev:
+	@deploy/setup.sh dev
+
+demo: setup ## run everything; PORT=8504 moves the dashboard, ADTALLY_BROKERS=host:port uses that Kafka
+	@$(PY) -m deploy.demo --with-parent
+
+test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
+	@$(PY) -m pytest -n auto --dist loadgroup $(TESTS)
+
+logs: ## follow the logs of the demo
+	@ls run/logs/*.log >/dev/null 2>&1 || { echo "no logs yet: they come with make demo" >&2; exit 1; }
+	@tail -n 20 -F run/logs/*.log
+
+kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; KAFKA_PORT=19092)
+	@$(PY) -m deploy.local_kafka run --port $(KAFKA_PORT)
+
+kafka-stop: setup ## stop an Apache Kafka that was started in the background
+	@$(PY) -m deploy.local_kafka stop
+
+lint: setup-dev ## look for defects in style and shell scripts
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
+
+types: setup-dev ## check the types
+	@$(PY) -m basedpyright
+
+format: setup-dev ## lay out the code
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+check: lint types test ## lint, types and tests
+
+clean: ## remove .venv, logs, recovery stores, caches
+	@rm -rf .venv run build dist .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## write the lock files anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv" >&2; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group build \
+		-o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group build --group dev \
+		-c requirements.lock -o requirements-dev.lock pyproject.toml

@@ -1,0 +1,1 @@
+"""Running adtally: the embedded broker, the demo, a local Apache Kafka, containers."""

@@ -1,0 +1,133 @@
+"""The embedded broker: ``python -m deploy.broker [--port 9092]``.
+
+It is the cluster that is built into librdkafka, kept in a process of its own. Nothing has to be installed, but it is in memory, has no
+admin API, makes a topic of 4 partitions when one is first asked for, and drops the oldest records past 5 MiB or 100,000 a partition.
+
+librdkafka picks the cluster's port by itself, so connections to the wished port are forwarded to it: clients bootstrap there and go
+on with the port that the cluster advertises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from deploy import ports
+
+PORT = 9092
+LIMITS = "in memory, keeps 5 MiB or 100,000 records a partition: for demo and tests, not for data that matters"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class EmbeddedBroker:
+    """librdkafka's mock cluster of one broker in this process; it lives as long as this object."""
+
+    def __init__(self) -> None:
+        self._cluster = Producer({"test.mock.num.brokers": 1, "log_level": 2})
+        (broker,) = self._cluster.list_topics(timeout=10).brokers.values()
+        self.port: int = broker.port
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await source.read(65_536):
+            target.write(data)
+            await target.drain()
+    target.close()
+
+
+async def forward(wished: int, to: int) -> asyncio.Server:
+    """Listen on port `wished` of this machine, 0 for any, and pass every connection on to port `to`; raises `OSError` if taken."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there: Streams = await asyncio.open_connection(ports.HOST, to)
+        except OSError:
+            writer.close()
+            return
+        for task in (asyncio.create_task(_pump(reader, there[1])), asyncio.create_task(_pump(there[0], writer))):
+            running.add(task)  # the loop itself keeps only a weak reference
+            task.add_done_callback(running.discard)
+
+    return await asyncio.start_server(connect, ports.HOST, wished)
+
+
+async def _listen(wished: int, to: int) -> asyncio.Server:
+    if not ports.taken(wished):
+        with contextlib.suppress(OSError):  # taken in this very moment
+            return await forward(wished, to)
+    return await forward(0, to)
+
+
+async def _parent_gone(first: int) -> None:
+    while os.getppid() == first:
+        await asyncio.sleep(0.25)
+
+
+async def serve(wished: int, address_file: Path | None = None, with_parent: bool = False) -> None:
+    """Serve on port `wished`, or on a free one, until SIGTERM or SIGINT, or `with_parent` until the parent process ends.
+
+    ``host:port`` is written to `address_file` once clients can connect.
+    """
+    parent = os.getppid()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    cluster = EmbeddedBroker()
+    server = await _listen(wished, cluster.port)
+    port = server.sockets[0].getsockname()[1]
+    if address_file:
+        # Renamed into place, so that nobody reads half of it.
+        half = address_file.with_suffix(".part")
+        half.write_text(f"{ports.HOST}:{port}")
+        half.replace(address_file)
+    other = "" if port == wished else f" (port {wished} is taken)"
+    print(f"embedded broker on {ports.HOST}:{port}{other}; {LIMITS}", flush=True)  # noqa: T201 - what the command says
+    waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+    if with_parent:
+        waits.append(asyncio.create_task(_parent_gone(parent)))
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    server.close()
+    # What clients still hold open would otherwise keep the loop alive.
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of the command."""
+    made = argparse.ArgumentParser(prog="adtally-broker", description=f"A Kafka broker with nothing to install: {LIMITS}.")
+    made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT}); a free one if that is taken")
+    made.add_argument("--address-file", type=Path, metavar="FILE", help="write host:port to FILE once it serves")
+    made.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    flags = parser().parse_args(argv)
+    asyncio.run(serve(flags.port, flags.address_file, flags.with_parent))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

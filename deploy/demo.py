@@ -1,0 +1,235 @@
+"""The whole pipeline on this machine: ``python -m deploy.demo``, which is what ``make demo`` and ``./start_mvp.sh`` run.
+
+It starts the embedded broker (or uses the one in ``ADTALLY_BROKERS``), the generator, the dataflow and the dashboard, and ends them all
+when it is told to stop, when one of them dies, or when it is itself killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from dataflows.errors import AdtallyError, SettingsError
+from dataflows.kafka import Topics
+from dataflows.settings import Settings
+from deploy import broker, ports
+from deploy.supervisor import Part, Supervisor, python
+
+PORT = 8503
+RATE = 20
+BACKFILL = "30m"
+RUN = Path("run")
+
+
+class Stop:
+    """Whether SIGINT, SIGTERM or SIGHUP came, or `with_parent` the parent process went; a second signal calls `at_once`."""
+
+    def __init__(self, with_parent: bool = False) -> None:
+        self.at_once: Callable[[], None] = lambda: None
+        self._signalled = False
+        self._parent = os.getppid() if with_parent else None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is time to stop."""
+        return self._signalled or (self._parent is not None and os.getppid() != self._parent)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._signalled:
+            self.at_once()
+        self._signalled = True
+
+
+def say(line: str = "") -> None:
+    """Print a line for the person at the terminal; a terminal that is gone is no reason to stop in the middle."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)  # noqa: T201 - what the command says
+
+
+@contextmanager
+def one_at_a_time(run: Path) -> Generator[None]:
+    """Hold the folder `run`, whose logs and recovery store are one demo's; raises `AdtallyError` if another has it."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "demo.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AdtallyError("a demo already runs in this folder; stop it with Ctrl-C in its terminal first.") from None
+        yield
+
+
+def check_port(port: int) -> None:
+    """Raise `AdtallyError` if the dashboard can't have `port`."""
+    if ports.taken(port):
+        who = ports.holder(port)
+        held = f" (by {who})" if who else ""
+        other = port + 1 if port < 65_535 else PORT
+        raise AdtallyError(f"port {port} is taken{held}; stop that, or give the dashboard another: PORT={other} make demo")
+
+
+def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
+    """A recovery store for the dataflow under `run`, and whether it is new.
+
+    The embedded broker (None) gets a new one, since its offsets begin anew with each run; a broker at `address` the one of that
+    address, kept between runs.
+    """
+    # It takes a moment to import, and a taken port should be told at once.
+    from bytewax.recovery import init_db_dir  # noqa: PLC0415
+
+    name = "embedded"
+    if address is not None:
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "-", address)[:60]
+        name = f"{readable}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    folder = run / "recovery" / name
+    if address is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    new = not any(folder.glob("part-*.sqlite3"))
+    if new:
+        folder.mkdir(parents=True, exist_ok=True)
+        init_db_dir(folder, 1)
+    return folder, new
+
+
+def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Part]:
+    """Generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
+    to = {"ADTALLY_BROKERS": address}
+    past = ("--backfill", BACKFILL) if backfill else ()
+    flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0")
+    return [
+        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *past), to),
+        Part("dataflow", flow, to),
+        Part("dashboard", python("-m", "panel_app", "--port", str(port)), to),
+    ]
+
+
+def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = broker.PORT) -> str:
+    """Start the embedded broker on port `wished`, or on a free one; its ``host:port``, empty if `stop` came first."""
+    address = run / "broker.address"
+    address.unlink(missing_ok=True)
+    flags = ("--port", str(wished), "--address-file", str(address), "--with-parent")
+    parts.start(Part("broker", python("-m", "deploy.broker", *flags)))
+    wait(parts, stop, address.exists)
+    return address.read_text() if address.exists() else ""
+
+
+def wait(parts: Supervisor, stop: Stop, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
+    """Wait `until` something holds; False if `stop` or the time came first; raises `PartDiedError`."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        if stop.asked or time.monotonic() > deadline:
+            return False
+        parts.check()
+        time.sleep(0.1)
+    return True
+
+
+def dashboard_answers(port: int) -> bool:
+    """Whether the dashboard on `port` serves its page."""
+    connection = http.client.HTTPConnection(ports.HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def broker_given(environment: Settings) -> str | None:
+    """The address in ``ADTALLY_BROKERS`` if it is set and answers, else None; raises `BrokerError`."""
+    if not os.environ.get("ADTALLY_BROKERS"):
+        return None
+    Topics(environment, "demo").partitions(environment.logs_topic, timeout=5.0)
+    return environment.brokers
+
+
+def introduce(address: str, own: bool, port: int, logs: Path, backfill: bool) -> None:
+    """Say what runs where, and how to stop it."""
+    limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
+    past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
+    other = own and not address.endswith(f":{broker.PORT}")
+    say()
+    say(f"  broker     {address}  {limits}{f' (port {broker.PORT} is taken)' if other else ''}")
+    say(f"  generator  {RATE} synthetic events/s{past}")
+    say("  dataflow   counts them by the minute, campaign and channel")
+    say(f"  dashboard  http://localhost:{port}")
+    say()
+    say(f"  logs       {logs}/{{{'broker,' if own else ''}generator,dataflow,dashboard}}.log  (make logs follows them)")
+    say("  stop       Ctrl-C")
+    say()
+
+
+def run_demo(port: int, stop: Stop, run: Path = RUN) -> None:
+    """Run the demo until `stop`; raises `AdtallyError` for whatever keeps it from running."""
+    began = time.monotonic()
+    with one_at_a_time(run):
+        settings = Settings.from_environment()
+        check_port(port)
+        given = broker_given(settings)
+        parts = Supervisor(run / "logs")
+        stop.at_once = parts.kill
+        try:
+            say("adtally demo: starting …")
+            address = given or start_broker(parts, run, stop)
+            if address:
+                # Where an earlier run has counted these minutes, past events would be late, or count on top of them.
+                recovery, backfill = recovery_folder(run, given)
+                for part in pipeline(address, recovery, port, backfill):
+                    parts.start(part)
+                introduce(address, given is None, port, run / "logs", backfill)
+            if address and wait(parts, stop, lambda: dashboard_answers(port)):
+                say(f"ready after {time.monotonic() - began:.0f} s: open http://localhost:{port}")
+                wait(parts, stop, lambda: False)
+            say("\nstopping …")
+        finally:
+            # The broker goes last: generator and dataflow flush to it.
+            parts.stop("broker")
+            parts.close()
+
+
+def port_of(environment: str | None) -> int:
+    """The dashboard's port from the variable ``PORT``; raises `SettingsError`."""
+    if not environment:
+        return PORT
+    if environment.isdecimal() and 0 < int(environment) < 65_536:
+        return int(environment)
+    raise SettingsError(f"PORT={environment!r} is no port; give a number from 1 to 65535.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo until Ctrl-C or SIGTERM; returns the exit code: 0 when it was told to stop, 1 otherwise."""
+    parser = argparse.ArgumentParser(
+        prog="adtally-demo",
+        description="Run generator, broker, dataflow and dashboard on this machine, until Ctrl-C.",
+        epilog="PORT=8504 gives the dashboard another port; ADTALLY_BROKERS=host:port uses that Kafka instead of the embedded one.",
+    )
+    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
+    flags = parser.parse_args(argv)
+    stop = Stop(flags.with_parent)
+    try:
+        run_demo(port_of(os.environ.get("PORT")), stop)
+    except AdtallyError as error:
+        sys.stdout.flush()
+        print(f"adtally-demo: {error}", file=sys.stderr)  # noqa: T201 - what the command says
+        return 1
+    say("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""A real Apache Kafka (KRaft, one node) on this machine: ``python -m deploy.local_kafka run|start|stop|status``.
+
+`LocalKafka` is the same for tests, which also kill and pause it. Each has a port and a data folder of its own: several run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from dataflows.errors import AdtallyError
+from deploy import kafka_jars, ports
+from deploy.watchdog import Watchdog, alive, end, send
+
+PORT = 19092
+START_SECONDS = 90.0
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}/log
+# One node holds one replica of each.
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Few internal partitions: it starts and stops in seconds.
+offsets.topic.num.partitions=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+# After a crash the node may come back only when its old session is over: by default 9 s.
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
+# A wrong topic name must show, not make a topic.
+auto.create.topics.enable=false
+num.partitions=4
+# Nothing goes by age: tests and replays send events with old times.
+log.retention.ms=-1
+log.retention.bytes=-1
+"""
+
+
+class LocalKafka:
+    """One Kafka node whose state is in `data`, on `port` of this machine (a free one if None).
+
+    Usable as a context manager. The JVM ends with this process, however that ends, unless it was started with `detached`.
+    """
+
+    def __init__(self, data: Path, port: int | None = None, heap: str = "512m", detached: bool = False) -> None:
+        self.data = data.resolve()
+        self.port = port or ports.free()
+        self._heap = heap
+        self._pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog = None if detached else Watchdog()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop it."""
+        self.close()
+
+    @property
+    def bootstrap(self) -> str:
+        """``host:port`` for clients."""
+        return f"{ports.HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the JVM writes."""
+        return self.data / "kafka.log"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the JVM, 0 when it does not run."""
+        return self._pid
+
+    def start(self, timeout: float = START_SECONDS) -> None:
+        """Start it and wait until it answers, `timeout` seconds at most; raises `AdtallyError`, one line."""
+        lib = kafka_jars.fetch()
+        if ports.taken(self.port):
+            who = ports.holder(self.port)
+            raise AdtallyError(f"port {self.port} is taken{f' (by {who})' if who else ''}; give another with --port.")
+        self.data.mkdir(parents=True, exist_ok=True)
+        properties = self._configure(lib)
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                self._java(lib, f"-Xmx{self._heap}", "kafka.Kafka", str(properties)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._pid = self._process.pid
+        if self._watchdog:
+            self._watchdog.watch(self._pid)
+        try:
+            self._await(timeout)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """End it in order (SIGTERM), after `timeout` seconds by force."""
+        self._end(timeout)
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        if self._pid:
+            send(self._pid, signal.SIGKILL)
+        self._end(0.0)
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stand, nothing answers."""
+        send(self._pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        send(self._pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop it and let go of what looks after it."""
+        self.stop()
+        if self._watchdog:
+            self._watchdog.close()
+
+    def ended(self) -> bool:
+        """Whether the JVM that was started has ended."""
+        return self._process is not None and self._process.poll() is not None
+
+    def _end(self, timeout: float) -> None:
+        if not self._process:
+            return
+        if self._process.poll() is None:
+            send(self._pid, signal.SIGTERM)
+            send(self._pid, signal.SIGCONT)  # a paused one does not see it before
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                send(self._pid, signal.SIGKILL)
+        self._process.wait()
+        if self._watchdog:
+            self._watchdog.forget(self._pid)
+        self._process, self._pid = None, 0
+
+    @staticmethod
+    def _java(lib: Path, *arguments: str) -> list[str]:
+        log = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss"]
+        return ["java", "-XX:+UseSerialGC", *log, "-cp", str(lib / "*"), *arguments]
+
+    def _configure(self, lib: Path) -> Path:
+        """Write server.properties, and format the storage if it is new."""
+        properties = self.data / "server.properties"
+        properties.write_text(
+            _PROPERTIES.format(host=ports.HOST, port=self.port, controller=self._controller_port(), data=self.data)
+        )
+        if not (self.data / "log" / "meta.properties").exists():
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            tool = self._java(lib, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+            done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+            if done.returncode:
+                raise AdtallyError(f"Kafka can't use {self.data}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        return properties
+
+    def _controller_port(self) -> int:
+        # Another one than the clients' port, which is free but not yet bound.
+        return next(port for port in iter(ports.free, 0) if port != self.port)
+
+    def _await(self, timeout: float) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self.ended():
+                raise AdtallyError(f"Kafka ended while it started: {_last_line(self.log)} (log: {self.log})")
+            with contextlib.suppress(KafkaException):
+                if admin.list_topics(timeout=1.0).brokers:
+                    return
+        raise AdtallyError(f"Kafka does not answer on {self.bootstrap} after {timeout:.0f} s (log: {self.log})")
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+
+
+def running(data: Path) -> tuple[int, str] | None:
+    """The process id and ``host:port`` of the Kafka whose state is in `data`, if it runs."""
+    try:
+        pid, address = (data / "running").read_text().split()
+    except (OSError, ValueError):
+        return None
+    # After a crash and a restart of the machine the number may be another's.
+    return (int(pid), address) if str(data.resolve() / "server.properties") in _command(pid) else None
+
+
+def _command(pid: str) -> str:
+    proc = Path("/proc")
+    if (proc / "self" / "cmdline").exists():  # a small Linux image has no ps
+        with contextlib.suppress(OSError):
+            return (proc / pid / "cmdline").read_text()
+        return ""
+    return subprocess.run(["ps", "-o", "command=", "-p", pid], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607 - ps as on PATH
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what the command says
+
+
+def _start(data: Path, port: int, detached: bool) -> LocalKafka:
+    if found := running(data):
+        raise AdtallyError(f"Kafka already runs on {found[1]} with the data folder {data} (process {found[0]}).")
+    kafka_jars.fetch(_say)
+    kafka = LocalKafka(data, port, detached=detached)
+    try:
+        kafka.start()
+    except BaseException:
+        kafka.close()
+        raise
+    (data / "running").write_text(f"{kafka.pid} {kafka.bootstrap}\n")
+    _say(f"Apache Kafka on {kafka.bootstrap}; data and log in {data}")
+    return kafka
+
+
+def _run(data: Path, port: int) -> int:
+    """In the foreground, until Ctrl-C or SIGTERM."""
+    asked: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    kafka = _start(data, port, detached=False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    _say(f"use it with: ADTALLY_BROKERS={kafka.bootstrap} make demo; stop it with Ctrl-C")
+    while not asked and not kafka.ended():
+        time.sleep(0.1)
+    died = kafka.ended()
+    kafka.close()
+    (data / "running").unlink(missing_ok=True)
+    if died and not asked:
+        raise AdtallyError(f"Kafka ended: {_last_line(kafka.log)} (log: {kafka.log})")
+    _say("stopped")
+    return 0
+
+
+def _stop(data: Path) -> int:
+    found = running(data)
+    if not found:
+        _say(f"no Kafka runs with the data folder {data}")
+        return 0
+    end([found[0]], grace=30.0)
+    while alive(found[0]):
+        time.sleep(0.05)
+    (data / "running").unlink(missing_ok=True)
+    _say("stopped")
+    return 0
+
+
+def _status(data: Path) -> int:
+    found = running(data)
+    _say(f"Apache Kafka on {found[1]}, process {found[0]}" if found else f"no Kafka runs with the data folder {data}")
+    return 0 if found else 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code: 0, 1 for what went wrong, and 1 of ``status`` when it does not run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.local_kafka", description="A real Apache Kafka (one node) on this machine."
+    )
+    parser.add_argument("what", choices=("run", "start", "stop", "status"), help="run: until Ctrl-C; start: in the background")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default {PORT})")
+    parser.add_argument("--data", type=Path, default=kafka_jars.HOME / "data", help="folder for its data and log")
+    flags = parser.parse_args(argv)
+    if not 0 < flags.port < 65_536:
+        parser.error(f"{flags.port} is no port; give a number from 1 to 65535")
+    try:
+        if flags.what == "run":
+            return _run(flags.data, flags.port)
+        if flags.what == "start":
+            _start(flags.data, flags.port, detached=True)
+            return 0
+        return _stop(flags.data) if flags.what == "stop" else _status(flags.data)
+    except AdtallyError as error:
+        print(f"kafka: {error}", file=sys.stderr)  # noqa: T201 - what the command says
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    # A detached JVM is left behind on purpose: no warning that its process still runs.
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,84 @@
+"""TCP ports of this machine: whether one answers, who holds it, a free one."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections on `port` of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def taken(port: int) -> bool:
+    """Whether `port` can't be listened on.
+
+    Both looks are needed: macOS lets one bind 127.0.0.1 beside a listener on all addresses, and a bound port need not answer.
+    """
+    if answers(port):
+        return True
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
+
+
+def free() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def holder(port: int) -> str:
+    """``name, process 123`` of who listens on `port`; empty where it can't be told (another user's process)."""
+    pid = _holder_linux(port) if Path("/proc/net/tcp").exists() else _holder_lsof(port)
+    if not pid:
+        return ""
+    return f"{_name(pid)}, process {pid}"
+
+
+def _name(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+    except OSError:
+        return "a program"
+    first = Path(words[0]).name if words else "a program"
+    # "python3.11" alone says little: its module or script is what a person started.
+    return " ".join([first, *words[1:3]]) if first.startswith("python") else first
+
+
+def _holder_linux(port: int) -> int:
+    inodes: set[str] = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for row in table.read_text().splitlines()[1:] if table.exists() else []:
+            cells = row.split()
+            if cells[3] == "0A" and int(cells[1].rpartition(":")[2], 16) == port:  # 0A: listening
+                inodes.add(f"socket:[{cells[9]}]")
+    for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
+        try:
+            if str(link.readlink()) in inodes:
+                return int(link.parts[2])
+        except OSError:
+            continue  # it ended, or it is not ours to look at
+    return 0
+
+
+def _holder_lsof(port: int) -> int:
+    lsof = shutil.which("lsof")
+    if not lsof:
+        return 0
+    asked = subprocess.run(  # noqa: S603 - our own arguments
+        [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t"], capture_output=True, text=True, check=False
+    )
+    return int(asked.stdout.split()[0]) if asked.stdout.split() else 0

@@ -1,0 +1,95 @@
+"""Ends process groups whose owner has died: ``python -m deploy.watchdog``, started by `Watchdog`.
+
+It reads ``+PID`` and ``-PID`` lines from its standard input, and at the end of it (the owner ended, even by ``kill -9``) stops whatever
+still stands on its list. A pipe's end is noticed on Linux and macOS alike, which a parent-death signal is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+
+GRACE_SECONDS = 5.0
+
+
+def alive(group: int) -> bool:
+    """Whether the process group still has a process that runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return sys.platform != "darwin"  # macOS answers so for a group of which only zombies are left
+    return True
+
+
+def send(group: int, number: int) -> None:
+    """Send a signal to a process group; one that is gone is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def end(groups: Iterable[int], grace: float = GRACE_SECONDS) -> None:
+    """SIGTERM to each process group, and SIGKILL to those that are left after `grace` seconds."""
+    left = list(groups)
+    for group in left:
+        # A stopped process (SIGSTOP) does not see a SIGTERM until it goes on.
+        send(group, signal.SIGTERM)
+        send(group, signal.SIGCONT)
+    deadline = time.monotonic() + grace
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [group for group in left if alive(group)]
+    for group in left:
+        send(group, signal.SIGKILL)
+
+
+class Watchdog:
+    """Ends the process groups that it was told of when this process dies, however it dies."""
+
+    def __init__(self) -> None:
+        # A session of its own: a Ctrl-C in the terminal, or its closing, must not end the watchdog.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.watchdog"], stdin=subprocess.PIPE, start_new_session=True, text=True
+        )
+
+    def watch(self, pid: int) -> None:
+        """Look after the process group that `pid` leads."""
+        self._tell(f"+{pid}")
+
+    def forget(self, pid: int) -> None:
+        """It ended; its number may be another's by now."""
+        self._tell(f"-{pid}")
+
+    def close(self) -> None:
+        """End what is still watched, and the watchdog."""
+        assert self._process.stdin  # noqa: S101 - for the type checker: it was opened as a pipe
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin  # noqa: S101 - as above
+        with contextlib.suppress(BrokenPipeError):
+            print(line, file=self._process.stdin, flush=True)
+
+
+def main() -> int:
+    """Read the list from standard input until it ends; then end what is on it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    groups: set[int] = set()
+    for line in sys.stdin:
+        pid = int(line[1:])
+        (groups.add if line[0] == "+" else groups.discard)(pid)
+    end(groups)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
