@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows.errors import AdtallyError, BrokerError
-from dataflows.kafka import Topics, consumer_config, describe
+from dataflows.kafka import Topics, describe, make_consumer
 from dataflows.settings import Settings
 
 COLUMNS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
@@ -57,7 +57,7 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
     count = Topics(settings).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
-    consumer = Consumer(consumer_config(settings, "counters"))
+    consumer = make_consumer(settings, "counters")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]
         committed = consumer.committed(places, timeout=timeout)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -89,7 +89,10 @@ class Topics:
 
     def __init__(self, settings: Settings, role: str = "topics") -> None:
         self.settings = settings
-        self._admin = AdminClient(client_config(settings, role))
+        try:
+            self._admin = AdminClient(client_config(settings, role))
+        except KafkaException as error:
+            raise _unusable(error) from None
 
     def partitions(self, topic: str, timeout: float = 5.0) -> int:
         """Partitions of `topic`, 0 if there is no such topic; raises `BrokerError` if none answers within `timeout` seconds."""
@@ -154,6 +157,16 @@ def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
     try:
         return Producer({**producer_config(settings, role), **extra})
     except KafkaException as error:
-        raise BrokerError(
-            f"the Kafka client can't be set up: {describe(error)}; look at the ADTALLY_KAFKA_… variables."
-        ) from None
+        raise _unusable(error) from None
+
+
+def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
+    """A consumer (`consumer_config`); raises `BrokerError` for a client property that librdkafka does not take."""
+    try:
+        return Consumer({**consumer_config(settings, role), **extra})
+    except KafkaException as error:
+        raise _unusable(error) from None
+
+
+def _unusable(error: KafkaException) -> BrokerError:
+    return BrokerError(f"the Kafka client can't be set up: {describe(error)}; look at the ADTALLY_KAFKA_… variables.")

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from dataflows.errors import BrokerError, OffsetGoneError
 from dataflows.intake import LOG_APPEND_TIME, SECOND, Counters, Intake, IntakeState, Rules
-from dataflows.kafka import consumer_config, describe
+from dataflows.kafka import describe, make_consumer
 from dataflows.metrics import Cells
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
@@ -166,7 +166,7 @@ class Reader:
 
     def _open(self) -> Consumer | None:
         """Assign the partition at its offset; None while the broker does not tell which offsets it has."""
-        consumer = Consumer(consumer_config(self._settings, f"reader-{self.partition}"))
+        consumer = make_consumer(self._settings, f"reader-{self.partition}")
         place = TopicPartition(self._topic, self.partition)
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=2.0)

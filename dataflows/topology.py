@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from dataflows.errors import AdtallyError, BrokerError
-from dataflows.kafka import Topics, consumer_config
+from dataflows.kafka import Topics, make_consumer
 from dataflows.settings import Settings
 
 log = logging.getLogger("adtally.topology")
@@ -83,10 +83,7 @@ class Topology:
             wanted = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
             if not topics.wait(*wanted, give_up=self._done):
                 return
-            consumer = Consumer(consumer_config(settings, "topology"))
-        except KafkaException as error:
-            self._error = BrokerError(f"the Kafka client can't be set up: {error}; look at the ADTALLY_KAFKA_… variables.")
-            return
+            consumer = make_consumer(settings, "topology")
         except AdtallyError as error:
             self._error = error
             return

@@ -31,6 +31,8 @@ from deploy.supervisor import Part, Supervisor, python
 PORT = 8503
 RATE = 20
 BACKFILL = "30m"
+FAULTS = ("--disorder", "2%", "--duplicates", "0.5%", "--late", "0.1%", "--malformed", "0.2%")
+"""What real traffic has too: so the demo shows that it is counted right, and what `rejected` looks like."""
 RUN = Path("run")
 
 
@@ -111,7 +113,7 @@ def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Pa
     past = ("--backfill", BACKFILL) if backfill else ()
     flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0")
     return [
-        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *past), to),
+        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *FAULTS, *past), to),
         Part("dataflow", flow, to),
         Part("dashboard", python("-m", "panel_app", "--port", str(port)), to),
     ]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from msgspec.structs import replace
+
+from dataflows.errors import BrokerError
+from dataflows.kafka import Topics, client_config, make_consumer, make_producer
+from dataflows.settings import Settings
+
+
+def test_missing_topics_are_made_once_and_known_ones_left_alone(settings: Settings) -> None:
+    topics = Topics(settings)
+    topics.ensure(settings.logs_topic, settings.results_topic)
+    topics.ensure(settings.logs_topic)
+    assert topics.partitions(settings.logs_topic) == 4
+
+
+@pytest.mark.kafka
+def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(real_kafka: str, settings: Settings) -> None:
+    mine = replace(settings, brokers=real_kafka, partitions=3)
+    Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic)
+    admin = AdminClient({"bootstrap.servers": real_kafka})
+
+    def setting(topic: str, name: str) -> str | None:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        return admin.describe_configs([resource])[resource].result(10)[name].value
+
+    assert setting(mine.logs_topic, "message.timestamp.type") == "LogAppendTime"
+    assert setting(mine.results_topic, "cleanup.policy") == "compact"
+    assert setting(mine.rejected_topic, "cleanup.policy") == "compact"
+    assert Topics(mine).partitions(mine.logs_topic) == 3
+
+
+def test_a_broker_that_does_not_answer_is_one_line_with_its_address_and_the_cure() -> None:
+    with pytest.raises(BrokerError, match=r"no Kafka broker answers at 127\.0\.0\.1:1; .*ADTALLY_BROKERS") as caught:
+        Topics(Settings(brokers="127.0.0.1:1")).ensure("logs", timeout=0.5)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_client_property_that_does_not_exist_is_one_line_for_every_client(settings: Settings) -> None:
+    wrong = replace(settings, client={"no.such.property": "1"})
+    for make in (Topics, make_producer, make_consumer):
+        with pytest.raises(BrokerError, match="ADTALLY_KAFKA_"):
+            make(wrong, "test")
+
+
+def test_what_the_operator_sets_wins(settings: Settings) -> None:
+    mine = replace(settings, client={"client.id": "mine", "security.protocol": "SSL"})
+    config = client_config(mine, "role")
+    assert (config["client.id"], config["security.protocol"]) == ("mine", "SSL")
+
+
+def test_waiting_for_a_broker_ends_when_it_is_told_to() -> None:
+    stop = threading.Event()
+    topics = Topics(Settings(brokers="127.0.0.1:1"))
+    stop.set()
+    assert not topics.wait("logs", give_up=stop.is_set)
