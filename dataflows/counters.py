@@ -14,27 +14,17 @@ import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows.errors import AdtallyError, BrokerError
+from dataflows.intake import Counters
 from dataflows.kafka import Topics, describe, make_consumer
 from dataflows.settings import Settings
 
-COLUMNS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
+COLUMNS = Counters.__struct_fields__
 
 
-class Shown(msgspec.Struct):
-    """What the flow shows beside its offset; `clock` is the highest event time read, in microseconds since 1970."""
+class Shown(Counters):
+    """The counters that the flow shows beside its offset; `clock` is the highest event time read, in microseconds since 1970."""
 
     clock: int | None = None
-    read: int = 0
-    counted: int = 0
-    duplicate: int = 0
-    late: int = 0
-    malformed: int = 0
-    too_far_ahead: int = 0
-    oversize: int = 0
-
-    def adds_up(self) -> bool:
-        """Whether nothing that was read is unaccounted for."""
-        return self.read == self.counted + self.duplicate + self.late + self.malformed
 
 
 class Progress(msgspec.Struct):

@@ -85,6 +85,10 @@ class Counters(msgspec.Struct):
     too_far_ahead: int = 0
     oversize: int = 0
 
+    def adds_up(self) -> bool:
+        """Whether nothing that was read is unaccounted for."""
+        return self.read == self.counted + self.duplicate + self.late + self.malformed
+
     def reject(self, reason: Reason) -> None:
         """Count a rejected message."""
         if reason == "late":
