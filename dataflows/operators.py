@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
+from dataflows.runtime import one_line_errors
 from dataflows.schema import Rejected, WindowResult, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.sink import Record
@@ -58,7 +59,12 @@ class ShardLogic(StatefulBatchLogic[Partial, WindowResult, PanesState]):
 
 def panes(settings: Settings) -> Callable[[PanesState | None], ShardLogic]:
     """Builds the panes of a shard, from its snapshot if there is one."""
-    return lambda state: ShardLogic(Panes(settings, state))
+
+    def build(state: PanesState | None) -> ShardLogic:
+        with one_line_errors():
+            return ShardLogic(Panes(settings, state))
+
+    return build
 
 
 def result_record(item: tuple[str, WindowResult]) -> tuple[str, Record]:

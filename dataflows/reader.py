@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.errors import BrokerError, OffsetGoneError
+from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
 from dataflows.intake import LOG_APPEND_TIME, SECOND, Counters, Intake, IntakeState, Rules
 from dataflows.kafka import describe, make_consumer
 from dataflows.metrics import Cells
@@ -46,6 +46,7 @@ _PASSING = {
 class ReaderState(msgspec.Struct):
     """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together."""
 
+    topic: str
     offset: int
     intake: IntakeState
 
@@ -85,7 +86,15 @@ class Reader:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`start`: ``earliest`` or ``latest``, for a partition without state. `monotonic` and `now`: seconds."""
+        """`start`: ``earliest`` or ``latest``, for a partition without state. `monotonic` and `now`: seconds.
+
+        Raises `RecoveryError` if `state` is that of another topic.
+        """
+        if state and state.topic != settings.logs_topic:
+            raise RecoveryError(
+                f"the recovery folder is that of topic {state.topic}, but ADTALLY_LOGS_TOPIC is {settings.logs_topic}; "
+                "set it back, or give this run a folder of its own."
+            )
         self.partition = partition
         self._settings = settings
         self._surroundings = surroundings
@@ -145,7 +154,7 @@ class Reader:
         """The place in the log and what was decided up to it; None before the partition was opened for the first time."""
         if self._offset is None:
             return self._state
-        return ReaderState(self._offset, self._intake.state())
+        return ReaderState(self._topic, self._offset, self._intake.state())
 
     def show_progress(self) -> None:
         """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""

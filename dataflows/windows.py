@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dataflows.errors import RecoveryError
 from dataflows.intake import SECOND, Rules
 from dataflows.metrics import Cells, Metrics, ratios
 from dataflows.schema import State, WindowResult, rfc3339
@@ -70,8 +71,9 @@ Pane = dict[CellKey, Cell]
 
 
 class PanesState(msgspec.Struct):
-    """What a snapshot keeps of a shard: clocks, watermark, and each window's cells as encoded bytes."""
+    """What a snapshot keeps of a shard: the windows' length, clocks, watermark, and each window's cells as encoded bytes."""
 
+    window: int
     partitions: int
     clocks: dict[int, SourceClock]
     watermark: int
@@ -94,7 +96,13 @@ class Panes:
     """
 
     def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
+        """`state`: what `state` gave before a restart; raises `RecoveryError` if its windows have another length."""
         self._rules = Rules.of(settings)
+        if state and state.window != self._rules.window:
+            raise RecoveryError(
+                f"the recovery folder holds windows of {state.window / SECOND:g} s, but ADTALLY_WINDOW_SECONDS is "
+                f"{settings.window_seconds}; set it back, or start with an empty folder and other topics."
+            )
         self._emit_seconds = settings.emit_seconds
         self._partitions = state.partitions if state else 0
         self._clocks = dict(state.clocks) if state else {}
@@ -151,7 +159,7 @@ class Panes:
         for window, pane in self._panes.items():
             if window not in self._encoded:
                 self._encoded[window] = _encode_pane([(*key, cell) for key, cell in pane.items()])
-        return PanesState(self._partitions, dict(self._clocks), self._watermark, dict(self._encoded))
+        return PanesState(self._rules.window, self._partitions, dict(self._clocks), self._watermark, dict(self._encoded))
 
     def _restore(self, window: int, data: bytes) -> None:
         pane = self._panes[window] = {(campaign, channel): cell for campaign, channel, cell in _decode_pane(data)}

@@ -188,22 +188,21 @@ def test_a_second_run_on_one_recovery_folder_is_refused_in_one_line(settings: Se
     assert "another run uses the recovery folder" in line
 
 
-def test_a_resume_offset_that_is_not_in_the_log_ends_the_run_and_names_partition_offsets_and_cure(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_a_recovery_folder_of_another_deployment_is_refused_in_one_line(settings: Settings, tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
     send(settings, [payload("a", 1), payload("b", 2)], partition=0)
     with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
         wait_for(lambda: counted(settings) == 2, "the events")
         assert flow.stop() == [0]
-    shorter = replace(settings, logs_topic=settings.logs_topic + "-new")
-    done = run_to_its_end(shorter, "-r", str(folder), *RECOVER)
-    assert done.returncode == 1
-    line = done.stderr.splitlines()[-1]
-    assert "partition 0 of" in line
-    assert "ends at offset 0, but this run has read up to 2" in line
-    assert "empty recovery folder" in line
-    assert "Traceback" not in done.stderr
+    for other, words in (
+        (replace(settings, logs_topic=settings.logs_topic + "-new"), "that of topic " + settings.logs_topic),
+        (replace(settings, window_seconds=10), "windows of 60 s"),
+    ):
+        done = run_to_its_end(other, "-r", str(folder), *RECOVER)
+        assert done.returncode == 1
+        assert words in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert "panicked" not in done.stderr
 
 
 def test_a_wrong_setting_is_one_line(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from dataflows.errors import OffsetGoneError
+from dataflows.errors import OffsetGoneError, RecoveryError
 from dataflows.intake import Counters, IntakeState
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
@@ -98,9 +98,14 @@ def test_a_reader_that_starts_at_the_latest_event_reads_only_what_comes_after(se
 
 def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    one = reader(settings, ReaderState(10, IntakeState()))
+    one = reader(settings, ReaderState(settings.logs_topic, 10, IntakeState()))
     with pytest.raises(OffsetGoneError, match="ends at offset 1, but this run has read up to 10"):
         wait_for(lambda: one.poll() and False, "the error", 10)
+
+
+def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
+    with pytest.raises(RecoveryError, match=r"that of topic others, but ADTALLY_LOGS_TOPIC is logs-.*; set it back"):
+        reader(settings, ReaderState("others", 10, IntakeState()))
 
 
 def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_answers(settings: Settings) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflows.errors import RecoveryError
 from dataflows.metrics import Cells, Metrics
 from dataflows.schema import STATES, WindowResult
 from dataflows.settings import Settings
@@ -143,6 +145,12 @@ def test_a_partition_that_appears_later_holds_cells_until_it_was_heard() -> None
     panes.take([partial(0, 10, cells={0: {"a": 5}})], NOW)
     panes.take([partial(0, 5000, partitions=2)], NOW)
     assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW + 1)) == [("12:00", "a", 6, "provisional")]
+
+
+def test_a_snapshot_with_windows_of_another_length_is_refused() -> None:
+    panes = Panes(SETTINGS)
+    with pytest.raises(RecoveryError, match="windows of 60 s, but ADTALLY_WINDOW_SECONDS is 10"):
+        Panes(Settings(window_seconds=10), panes.state())
 
 
 def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:
