@@ -25,6 +25,21 @@ _quiet = logging.getLogger("adtally.librdkafka")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
+PASSING = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+}
+"""Errors that pass by themselves: a broker that is away, a leader that moves, a topic that comes."""
+
 
 def client_config(settings: Settings, role: str) -> Config:
     """Configuration that every client shares; `role` shows in the broker's logs as the client id."""

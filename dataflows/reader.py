@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
 from dataflows.intake import LOG_APPEND_TIME, SECOND, Counters, Intake, IntakeState, Rules
-from dataflows.kafka import describe, make_consumer
+from dataflows.kafka import PASSING, describe, make_consumer
 from dataflows.metrics import Cells
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
@@ -28,19 +28,6 @@ POLL = 5_000
 """Messages after which a poll ends, so that results and snapshots are not held up by a backlog."""
 
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
-_PASSING = {
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TIMED_OUT,
-    KafkaError._RESOLVE,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.BROKER_NOT_AVAILABLE,
-}
 
 
 class ReaderState(msgspec.Struct):
@@ -181,7 +168,7 @@ class Reader:
             low, high = consumer.get_watermark_offsets(place, timeout=2.0)
         except KafkaException as error:
             consumer.close()
-            if error.args[0].code() not in _PASSING:
+            if error.args[0].code() not in PASSING:
                 raise self._broken(describe(error)) from None
             return None
         place.offset = self._first_offset(low, high)
@@ -241,7 +228,7 @@ class Reader:
             elif error.code() in _GONE and self._consumer is not None:
                 low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self.partition), timeout=5.0)
                 raise self._gone(low, high)
-            elif error.code() in _PASSING:
+            elif error.code() in PASSING:
                 self._caught_up = False
                 log.debug("partition %d: %s", self.partition, describe(error))
             else:

@@ -1,0 +1,167 @@
+"""What could not be counted: list it, count it, take it out, and send corrected payloads in again: ``python -m dataflows.rejected``.
+
+A payload that was sent in again is an event like any other: with an `event_id` that was never counted it counts, once. One that is late
+stays late; `python -m dataflows.rebuild --late` takes it in where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+from confluent_kafka import KafkaError, Message
+
+from dataflows.errors import AdtallyError, DeliveryError, InputError
+from dataflows.kafka import Topics, describe, make_producer
+from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.scan import scan
+from dataflows.schema import Reason, Rejected, decode_rejected, encode
+from dataflows.settings import Settings
+
+REASONS: tuple[str, ...] = get_args(Reason)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which rejected events are meant; an empty field means all."""
+
+    reasons: frozenset[str] = frozenset()
+    partitions: frozenset[int] = frozenset()
+    containing: str = ""
+
+    def has(self, one: Rejected) -> bool:
+        """Whether `one` is among them."""
+        return (
+            (not self.reasons or one.reason in self.reasons)
+            and (not self.partitions or one.partition in self.partitions)
+            and self.containing in (one.payload or "")
+        )
+
+
+def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
+    """What is wanted of the topic, oldest first: the last record of each place. Raises `BrokerError`."""
+    found: dict[tuple[str, int, int], Rejected] = {}
+    for message in scan(settings, settings.rejected_topic):
+        value = message.value()
+        if value is None:
+            continue
+        one = decode_rejected(value)
+        found[one.topic, one.partition, one.offset] = one
+    return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
+
+
+def lines(found: Sequence[Rejected], limit: int) -> Iterator[str]:
+    """The newest `limit` of `found`, a few words each, and the count of each reason."""
+    for one in found[-limit:] if limit else ():
+        payload = (
+            one.payload if one.payload is not None else f"base64:{one.payload_base64}" if one.payload_base64 else "(no value)"
+        )
+        yield f"{one.rejected_at}  {one.reason:13}  {one.topic}/{one.partition}/{one.offset}  {plain(one.detail)}"
+        yield f"    {plain(payload)[:200]}"
+    counts = Counter(one.reason for one in found)
+    yield ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason]) or "nothing was rejected"
+
+
+def plain(text: str) -> str:
+    """`text` without what would steer a terminal: a payload is whatever somebody sent."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
+    """The events of a file of JSON lines as (event_id, payload); raises `InputError` for the first line that is none."""
+    decode = CarefulDecoder(currency)
+    found: list[tuple[str, bytes]] = []
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from None
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            try:
+                found.append((decode(line).event_id, line))
+            except NotAnEvent as verdict:
+                raise InputError(f"{path} line {number} is no event yet: {verdict.detail}. Nothing was sent.") from None
+    return found
+
+
+def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
+    """Put events on the logs and wait for the acknowledgements; their number. Raises `BrokerError` or `DeliveryError`."""
+    Topics(settings).ensure(settings.logs_topic)
+    producer = make_producer(settings, "rejected")
+    failed: list[KafkaError] = []
+    sent = 0
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
+    for event_id, payload in events:
+        while True:
+            try:
+                producer.produce(settings.logs_topic, payload, event_id, on_delivery=delivered)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        sent += 1
+    missing = producer.flush(30)
+    if failed or missing:
+        why = describe(failed[0]) if failed else "the broker did not answer within 30 s"
+        raise DeliveryError(
+            f"{len(failed) + missing} of {sent} events were not taken ({why}); send the file again: no event counts twice."
+        )
+    return sent
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of the command."""
+    made = argparse.ArgumentParser(prog="python -m dataflows.rejected", description=(__doc__ or "").partition(":")[0] + ".")
+    made.add_argument(
+        "--reason", action="append", default=[], choices=REASONS, help="only this reason; may be given several times"
+    )
+    made.add_argument("--partition", action="append", default=[], type=int, help="only this partition of the logs")
+    made.add_argument("--containing", default="", metavar="TEXT", help="only payloads that contain TEXT")
+    made.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"
+    )
+    made.add_argument("--json", action="store_true", help="print the records as JSON lines, all of them")
+    made.add_argument(
+        "--payloads", action="store_true", help="print the payloads alone, a line each, to be corrected and sent again"
+    )
+    made.add_argument(
+        "--send", type=Path, metavar="FILE", help="send the events in FILE (JSON lines) in again, after checking all of them"
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0, or 1 after one line on standard error."""
+    given = parser().parse_args(arguments)
+    try:
+        for line in _run(given, Settings.from_environment()):
+            print(line)  # noqa: T201 - what the command is for
+    except AdtallyError as error:
+        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - its last word
+        return 1
+    return 0
+
+
+def _run(given: argparse.Namespace, settings: Settings) -> Iterator[str]:
+    if given.send:
+        events = corrected(given.send, settings.currency)
+        yield f"{send(settings, events):,} events sent to {settings.logs_topic}"
+        return
+    found = rejected(settings, Wanted(frozenset(given.reason), frozenset(given.partition), given.containing))
+    if given.json:
+        yield from (encode(one).decode() for one in found)
+    elif given.payloads:
+        yield from (one.payload.replace("\n", " ") for one in found if one.payload is not None)
+    else:
+        yield from lines(found, given.limit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The dashboard as a process: its command, its probes, its pages, and what it may import."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_panel_feed import World, free_port, until
+from test_panel_store import BEGIN, result
+
+from dataflows.settings import Settings
+from panel_app import assets
+from panel_app.overview import embeddable
+from panel_app.service import Service
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The process environment that makes `settings` those of a child."""
+    mine = {"ADTALLY_BROKERS": settings.brokers, "ADTALLY_RESULTS_TOPIC": settings.results_topic}
+    return {**{key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")}, **mine}
+
+
+def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")} | given
+    command = [sys.executable, "-m", "panel_app", *flags]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Start a dashboard on settings; gives its address once it answers."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(settings: Settings, *command: str) -> str:
+        port = free_port()
+        words = [part.format(port=port) for part in command] or ["-m", "panel_app", "--port", str(port)]
+        env = environment(settings)
+        child = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, text=True, stdout=subprocess.DEVNULL)
+        running.append(child)
+        address = f"http://localhost:{port}"
+        until(lambda: get(f"{address}/{'app' if command else 'healthz'}")[0] in (200, 503), 40)
+        return address
+
+    yield start
+    for child in running:
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_a_taken_port_is_one_line_that_names_it_and_the_cure() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        ended = run("--port", str(port))
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert str(port) in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("flags", [("--port", "x"), ("--port", "0"), ("--port", "65536"), ("--nonsense",)])
+def test_bad_flags_end_with_2_and_without_a_traceback(flags: tuple[str, ...]) -> None:
+    ended = run(*flags)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_setting_that_cannot_be_used_is_one_line() -> None:
+    ended = run("--port", str(free_port()), ADTALLY_STORE_HOURS="many")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "ADTALLY_STORE_HOURS" in line
+
+
+def test_health_is_200_while_the_feed_reads_and_tells_what_is_held(settings: Settings, serve: Callable[..., str]) -> None:
+    world = World(settings)
+    world.send(result(), result(minute=1))
+    address = serve(settings)
+    until(lambda: get(f"{address}/healthz")[0] == 200)
+    until(lambda: json.loads(get(f"{address}/healthz")[1])["rows"] == 2)
+
+
+def test_health_is_503_while_no_broker_answers(serve: Callable[..., str]) -> None:
+    address = serve(Settings(brokers="127.0.0.1:1"))
+    until(lambda: '"down"' in get(f"{address}/healthz")[1])
+    assert get(f"{address}/healthz")[0] == 503
+
+
+def test_both_pages_and_every_module_are_served_from_here_with_the_figures_in_them(
+    settings: Settings, serve: Callable[..., str]
+) -> None:
+    world = World(settings)
+    world.send(result(clicks=4321))
+    address = serve(settings)
+    until(lambda: '"rows":1' in get(f"{address}/healthz")[1])
+    status, body = get(f"{address}/")
+    assert status == 200
+    assert '"value":4321' in body
+    for module in assets.modules():
+        assert get(f"{address}/{module.removeprefix('./')}")[0] == 200
+    status, body = get(f"{address}/explore")
+    assert status == 200
+    assert "adtally/explore.js" in body
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', body)
+
+
+def test_panel_serve_offers_both_pages_without_a_flag(settings: Settings, serve: Callable[..., str]) -> None:
+    World(settings).send(result())
+    address = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}")
+    assert "adtally/main.js" in get(f"{address}/app")[1]
+    assert "adtally/explore.js" in get(f"{address}/app?page=explore")[1]
+
+
+def test_the_dashboard_imports_neither_bytewax_nor_the_generator() -> None:
+    code = "import sys, panel_app.pages, panel_app.explorer, panel_app.__main__, panel_app.health; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    roots = {name.partition(".")[0] for name in ended.stdout.split()}
+    assert not roots & {"bytewax", "generator"}
+
+
+def test_viewers_of_one_view_share_one_answer_and_get_no_page_that_they_have(settings: Settings) -> None:
+    service = Service(settings)
+    service.store.apply([result()])
+    first = json.loads(service.answer("range=1h", number=1))
+    assert first["page"]["tiles"]
+    again = json.loads(service.answer("range=1h&theme=dark", number=2, have=first["token"]))
+    assert again["page"] is None
+    assert again["id"] == 2
+    other = json.loads(service.answer("range=15m", have=first["token"]))
+    assert other["page"] is not None
+
+
+def test_a_clear_is_told_to_every_viewer_with_what_an_undo_would_bring_back(settings: Settings) -> None:
+    service = Service(settings)
+    service.store.apply([result(), result(minute=1)])
+    assert service.clear() == 2
+    live = json.loads(service.answer(""))["live"]
+    assert (live["rows"], live["undo_rows"], live["cleared"]) == (0, 2, True)
+    assert service.undo() == 2
+    live = json.loads(service.answer(""))["live"]
+    assert (live["rows"], live["undo_rows"], live["cleared"]) == (2, 0, False)
+
+
+def test_no_name_can_end_the_script_element_that_carries_it() -> None:
+    assert "<" not in embeddable(json.dumps({"name": "</script><script>alert(1)</script>"}).encode())
+
+
+def test_age_is_measured_from_the_end_of_the_newest_window(settings: Settings) -> None:
+    service = Service(settings, clock=lambda: BEGIN + 60 + 95.0)
+    assert json.loads(service.answer(""))["live"]["age"] is None
+    service.store.apply([result()])
+    assert json.loads(service.answer(""))["live"]["age"] == 95.0

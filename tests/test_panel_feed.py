@@ -1,0 +1,169 @@
+"""The feed: it reads what is there, waits for what is not, mends itself, and no record stops it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from test_panel_store import result
+
+from dataflows.kafka import make_producer
+from dataflows.schema import WindowResult, encode, result_key
+from dataflows.settings import Settings
+from panel_app.feed import Feed
+from panel_app.store import Store
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def broker_process(port: int) -> subprocess.Popen[str]:
+    """The embedded broker as a process of its own, which can be killed; it is ready when this returns."""
+    started = subprocess.Popen(
+        [sys.executable, "-m", "deploy.broker", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert started.stdout is not None
+    line = started.stdout.readline()
+    assert f":{port}" in line, line
+    return started
+
+
+class World:
+    """A store, the feed that fills it, and a producer to the topic that it reads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store()
+        self.feed = Feed(settings, self.store, look_seconds=0.3)
+        self.producer = make_producer(settings, "test")
+
+    def send(self, *results: WindowResult | bytes) -> None:
+        for one in results:
+            raw = one if isinstance(one, bytes) else encode(one)
+            key = None if isinstance(one, bytes) else result_key(one.window_start, one.campaign_id, one.channel)
+            self.producer.produce(self.settings.results_topic, raw, key)
+        assert self.producer.flush(10) == 0
+
+    def rows(self) -> int:
+        return self.store.snapshot().rows
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    made = World(settings)
+    yield made
+    made.feed.stop()
+
+
+def test_it_reads_what_was_there_before_and_what_comes_later(world: World) -> None:
+    world.send(*(result(minute=minute) for minute in range(50)))
+    world.feed.start()
+    until(lambda: world.rows() == 50)
+    world.send(result(minute=50))
+    until(lambda: world.rows() == 51)
+    until(lambda: world.feed.status.state == "live")
+    assert world.feed.status.records == 51
+
+
+def test_a_correction_replaces_what_is_held(world: World) -> None:
+    world.feed.start()
+    world.send(result(clicks=1))
+    world.send(result(clicks=5, revision=13, state="corrected"))
+    until(lambda: world.feed.status.records == 2)
+    snapshot = world.store.snapshot()
+    assert snapshot.rows == 1
+    assert snapshot.between(0, 2**40, 60)["clicks"].to_list() == [5]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"",
+        b"not json",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 5000,
+        encode(result()).replace(b'"clicks":1', b'"clicks":"many"'),
+        encode(result()).replace(b'"state":"final"', b'"state":"rumoured"'),
+        encode(result(currency="EUR")),
+        encode(result()).replace(b"T", b" at "),
+        encode(result(minute=500_000_000)),
+    ],
+)
+def test_a_record_that_is_no_result_is_counted_and_stops_nothing(world: World, bad: bytes) -> None:
+    world.feed.start()
+    world.send(bad, result())
+    until(lambda: world.rows() == 1 and world.feed.status.unread == 1)
+    assert "partition" in world.feed.status.problem
+
+
+def test_it_waits_for_a_broker_that_is_not_there_and_says_so() -> None:
+    store = Store()
+    feed = Feed(Settings(brokers="127.0.0.1:1"), store, look_seconds=0.3).start()
+    try:
+        until(lambda: feed.status.state == "down")
+        assert "127.0.0.1:1" in feed.status.problem
+        assert feed.alive
+    finally:
+        feed.stop()
+    assert not feed.alive
+
+
+def test_it_waits_for_a_topic_that_is_not_there_yet(world: World) -> None:
+    world.feed.start()
+    until(lambda: world.feed.status.state == "waiting")
+    assert world.rows() == 0
+    world.send(result())
+    until(lambda: world.rows() == 1 and world.feed.status.state == "live")
+
+
+def test_a_second_reading_of_the_topic_does_not_bring_back_what_was_cleared(world: World) -> None:
+    world.send(*(result(minute=minute) for minute in range(20)))
+    world.feed.start()
+    until(lambda: world.rows() == 20)
+    world.store.clear()
+    world.feed.stop()
+    again = Feed(world.settings, world.store, look_seconds=0.3).start()
+    try:
+        world.send(result(minute=20))
+        until(lambda: world.rows() == 1)
+        until(lambda: again.status.state == "live")
+        assert again.status.records == 1
+    finally:
+        again.stop()
+
+
+def test_it_goes_on_by_itself_after_the_broker_was_away_and_lost_its_log() -> None:
+    port = free_port()
+    first = broker_process(port)
+    world = World(Settings(brokers=f"127.0.0.1:{port}"))
+    try:
+        world.send(*(result(minute=minute) for minute in range(10)))
+        world.feed.start()
+        until(lambda: world.rows() == 10)
+        first.kill()
+        first.wait()
+        until(lambda: world.feed.status.state == "down")
+        assert world.rows() == 10
+        first = broker_process(port)
+        world.producer = make_producer(world.settings, "test")
+        world.send(result(minute=10))
+        until(lambda: world.rows() == 11 and world.feed.status.state == "live", 40)
+    finally:
+        world.feed.stop()
+        first.kill()
+        first.wait()

@@ -1,0 +1,183 @@
+"""The figures of a page: sums over sums, compared with the same minutes one period earlier."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from test_panel_store import BEGIN, result
+
+from panel_app.downloads import safe, to_csv
+from panel_app.query import Page, page
+from panel_app.store import Store
+from panel_app.view import View, from_query
+
+
+def filled(minutes: int = 120) -> Store:
+    store = Store()
+    store.apply([result(minute=minute) for minute in range(minutes)])
+    return store
+
+
+def tile(shown: Page, name: str) -> float | None:
+    return next(one.value for one in shown.tiles if one.id == name)
+
+
+def test_tiles_are_sums_over_sums_and_not_means_of_ratios() -> None:
+    store = Store()
+    store.apply(
+        [
+            result(
+                campaign="big", impressions=1000, clicks=100, conversions=10, spend_micros=50_000_000, revenue_micros=9_000_000
+            ),
+            result(campaign="tiny", impressions=1, clicks=1, conversions=1, spend_micros=10_000_000, refund_micros=3_000_000),
+        ]
+    )
+    shown = page(store.snapshot(), View())
+    assert tile(shown, "spend") == 60.0
+    assert tile(shown, "clicks") == 101
+    assert tile(shown, "cpc") == pytest.approx(60 / 101)
+    assert tile(shown, "cpa") == pytest.approx(60 / 11)
+    assert tile(shown, "ctr") == pytest.approx(101 / 1001)
+    assert tile(shown, "roas") == pytest.approx(6 / 60)
+
+
+def test_a_zero_denominator_gives_no_figure_rather_than_zero() -> None:
+    store = Store()
+    store.apply([result(impressions=0, clicks=0, spend_micros=0)])
+    shown = page(store.snapshot(), View())
+    assert [tile(shown, name) for name in ("cpc", "cpa", "ctr", "roas")] == [None] * 4
+    assert tile(shown, "spend") == 0.0
+
+
+def test_an_empty_store_has_no_figures_at_all() -> None:
+    shown = page(Store().snapshot(), View())
+    assert shown.empty
+    assert all(one.value is None for one in shown.tiles)
+    assert shown.campaigns.rows == []
+
+
+def test_the_range_ends_with_the_newest_window_and_not_with_the_clock() -> None:
+    shown = page(filled(120).snapshot(), View(range="15m"))
+    assert tile(shown, "clicks") == 15
+    assert shown.span.newest_end == BEGIN + 120 * 60
+
+
+def test_the_previous_period_is_the_same_span_one_length_earlier() -> None:
+    store = Store()
+    store.apply([result(minute=minute, clicks=2 if minute < 60 else 3) for minute in range(120)])
+    (clicks,) = [one for one in page(store.snapshot(), View()).tiles if one.id == "clicks"]
+    assert (clicks.value, clicks.was, clicks.now, clicks.before) == (180, 120, 180, 120)
+
+
+def test_a_previous_period_that_is_held_only_in_part_compares_with_nothing() -> None:
+    assert all(one.was is None for one in page(filled(90).snapshot(), View()).tiles)
+
+
+def test_open_minutes_count_in_the_figure_and_stay_out_of_the_comparison() -> None:
+    store = filled(119)
+    store.apply([result(minute=119, clicks=500, state="provisional")])
+    shown = page(store.snapshot(), View())
+    (clicks,) = [one for one in shown.tiles if one.id == "clicks"]
+    assert clicks.value == 559
+    assert (clicks.now, clicks.before) == (59, 59)
+    assert shown.chart.open == [False] * 59 + [True]
+    assert len(clicks.spark) == 59
+
+
+def test_a_corrected_minute_is_marked() -> None:
+    store = filled(60)
+    store.apply([result(minute=30, revision=13, state="corrected")])
+    assert [at for at, fixed in enumerate(page(store.snapshot(), View()).chart.fixed) if fixed] == [30]
+
+
+@pytest.mark.parametrize("name", ["15m", "30m", "1h", "3h", "6h", "24h"])
+def test_chart_tables_and_tiles_of_every_range_add_up_to_the_same(name: str) -> None:
+    store = Store(hours=72)
+    store.apply([result(minute=minute, campaign=f"c{minute % 4}", channel=f"h{minute % 3}") for minute in range(2 * 1440 + 17)])
+    shown = page(store.snapshot(), View(range=name, metric="clicks"))
+    clicks = tile(shown, "clicks")
+    assert clicks == sum(value or 0 for line in shown.chart.series for value in line.values)
+    at = shown.campaigns.columns.index("clicks")
+    assert clicks == sum(row.figures[at] or 0 for row in shown.campaigns.rows)
+    assert clicks == sum(row.figures[at] or 0 for row in shown.channels.rows)
+    assert shown.funnel["clicks"] == clicks
+
+
+def test_filters_narrow_every_part_of_the_page() -> None:
+    store = Store()
+    store.apply([result(campaign=campaign, channel=channel) for campaign in "ab" for channel in "xyz"])
+    shown = page(store.snapshot(), View(campaigns=("a",), channels=("x", "y")))
+    assert tile(shown, "clicks") == 2
+    assert [row.name for row in shown.campaigns.rows] == ["a"]
+    assert [row.name for row in shown.channels.rows] == ["x", "y"]
+
+
+def test_a_filter_on_a_name_that_nobody_knows_shows_nothing() -> None:
+    assert page(filled(5).snapshot(), View(campaigns=("no such",))).empty
+
+
+def test_small_channels_share_one_line_so_that_the_chart_still_adds_up() -> None:
+    store = Store()
+    store.apply([result(channel=f"h{at:02}", clicks=at + 1) for at in range(30)])
+    lines = page(store.snapshot(), View(metric="clicks")).chart.series
+    assert len(lines) == 8
+    assert lines[-1].name is None
+    assert sum(value or 0 for line in lines for value in line.values) == 30 * 31 / 2
+
+
+def test_the_table_sorts_searches_and_counts() -> None:
+    store = Store()
+    store.apply([result(campaign=f"Sale {at:02}", spend_micros=at * 10**6) for at in range(25)])
+    snapshot = store.snapshot()
+    table = page(snapshot, View()).campaigns
+    assert [row.name for row in table.rows][:2] == ["Sale 24", "Sale 23"]
+    assert (len(table.rows), table.matched, table.total) == (10, 25, 25)
+    assert len(page(snapshot, View(all_rows=True)).campaigns.rows) == 25
+    found = page(snapshot, View(search="sale 1", sort="name", descending=False)).campaigns
+    assert [row.name for row in found.rows] == [f"Sale {at}" for at in range(10, 20)]
+
+
+def test_campaigns_without_a_figure_come_last_in_either_order() -> None:
+    store = Store()
+    store.apply([result(campaign="none", conversions=0), result(campaign="some", conversions=1)])
+    for descending in (True, False):
+        rows = page(store.snapshot(), View(sort="cpa", descending=descending)).campaigns.rows
+        assert [row.name for row in rows] == ["some", "none"]
+
+
+def test_sums_beyond_64_bits_come_out_as_large_numbers() -> None:
+    store = Store()
+    store.apply([result(campaign=f"c{at}", spend_micros=2**80) for at in range(4)])
+    spend = tile(page(store.snapshot(), View()), "spend")
+    assert spend == pytest.approx(4 * 2**63 / 1e6)
+
+
+def test_windows_of_another_length_make_points_of_that_length() -> None:
+    store = Store()
+    store.apply([result(minute=60 * hour) for hour in range(5)])
+    shown = page(store.snapshot(), View(range="3h"), window=3600)
+    assert tile(shown, "clicks") == 3
+    assert shown.span.bucket == 3600
+
+
+def test_a_page_is_json() -> None:
+    msgspec.json.decode(msgspec.json.encode(page(filled(10).snapshot(), View(metric="cpa"))))
+
+
+def test_every_field_of_a_view_is_read_from_the_url() -> None:
+    query = "?range=6h&campaign=a%26b&campaign=c&channel=%3Cx%3E&metric=cpa&chart=share&sort=clicks&order=asc&q=sale&rows=all&theme=dark"
+    assert from_query(query) == View("6h", ("a&b", "c"), ("<x>",), "cpa", "share", "clicks", False, "sale", True)
+
+
+@pytest.mark.parametrize("query", ["", "?", "?range=99y&metric=__class__&chart=&sort=%00&order=up&rows=-1", "?%ff=%fe&range"])
+def test_nonsense_in_the_url_is_left_at_its_default(query: str) -> None:
+    assert from_query(query) == View()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\ufeff=1"])
+def test_a_name_that_begins_like_a_formula_is_made_harmless_in_csv(text: str) -> None:
+    assert safe(text).startswith("'")
+
+
+def test_csv_quotes_what_it_must_and_leaves_numbers_alone() -> None:
+    assert to_csv(("name", "spend"), [('a,"b"', -1.5), ("plain", None)]) == 'name,spend\r\n"a,""b""",-1.5\r\nplain,\r\n'

@@ -1,0 +1,205 @@
+"""The store: upserts converge whatever their order, snapshots never change, clearing and its undo reach everyone."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dataflows.schema import State, WindowResult, rfc3339
+from panel_app.store import UNDO_SECONDS, Store, parse_start
+
+BEGIN = 1_790_000_100 // 3600 * 3600
+
+
+def result(minute: int = 0, campaign: str = "sale", channel: str = "search", **given: Any) -> WindowResult:
+    """A result of the `minute`-th window after `BEGIN`, one click for one unit of currency unless said otherwise."""
+    start = BEGIN + 60 * minute
+    state: State = given.pop("state", "final")
+    fields: dict[str, Any] = dict.fromkeys(
+        ("impressions", "clicks", "conversions", "purchases", "refunds", "spend_micros", "revenue_micros", "refund_micros"), 0
+    )
+    fields |= dict.fromkeys(("ctr", "cvr", "cpc", "cpm", "cpa", "roas"))
+    fields |= {"impressions": 10, "clicks": 1, "spend_micros": 1_000_000, "currency": "USD", "events": 12, "revision": 12}
+    return WindowResult(
+        window_start=rfc3339(start),
+        window_end=rfc3339(start + 60),
+        campaign_id=campaign,
+        channel=channel,
+        state=state,
+        **{**fields, **given},
+    )
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def held(store: Store) -> list[tuple[int, int]]:
+    rows = store.snapshot().between(0, 2**40, 60).sort("t", "campaign")
+    return rows.select((pl.col("t") - BEGIN) // 60, "clicks").rows()
+
+
+def test_the_highest_revision_wins_whatever_the_order_of_arrival() -> None:
+    updates = [result(revision=1, clicks=1), result(revision=2, clicks=2), result(revision=3, clicks=3)]
+    for order in itertools.permutations(updates):
+        store = Store()
+        for one in order:
+            store.apply([one])
+        assert held(store) == [(0, 3)]
+        together = Store()
+        together.apply(list(order))
+        assert held(together) == [(0, 3)]
+
+
+def test_at_equal_revision_the_later_state_wins() -> None:
+    states: list[State] = ["corrected", "provisional", "final"]
+    for order in itertools.permutations(states):
+        store = Store()
+        for state in order:
+            store.apply([result(state=state)])
+            store.snapshot()
+        (row,) = store.snapshot().states(0, 2**40).rows(named=True)
+        assert row["fixed"]
+        assert not row["open"]
+
+
+def test_a_snapshot_does_not_change_when_more_arrives() -> None:
+    store = Store()
+    store.apply([result(clicks=1)])
+    before = store.snapshot()
+    store.apply([result(clicks=9, revision=13), result(minute=1)])
+    assert before.rows == 1
+    assert before.between(0, 2**40, 60)["clicks"].to_list() == [1]
+    assert store.snapshot().rows == 2
+
+
+def test_snapshots_within_max_age_are_shared() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    store.apply([result()])
+    first = store.snapshot()
+    store.apply([result(minute=1)])
+    clock.now = 0.5
+    assert store.snapshot(max_age=1.0) is first
+    clock.now = 1.5
+    assert store.snapshot(max_age=1.0).rows == 2
+
+
+def test_the_first_rows_are_shown_at_once_even_where_an_older_snapshot_would_do() -> None:
+    store = Store(clock=Clock())
+    assert store.snapshot().empty
+    store.apply([result()])
+    assert store.snapshot(max_age=60).rows == 1
+
+
+def test_rows_older_than_the_span_leave_when_time_goes_on() -> None:
+    store = Store(hours=1)
+    store.apply([result(minute=0), result(minute=50)])
+    store.apply([result(minute=200)])
+    assert held(store) == [(200, 1)]
+    store.apply([result(minute=0, revision=99)])
+    assert held(store) == [(200, 1)]
+
+
+def test_a_random_stream_of_upserts_equals_a_plain_dictionary_of_the_last_ones() -> None:
+    draw = random.Random(7)
+    store, wanted = Store(hours=100), {}
+    for _ in range(60):
+        batch = []
+        for _ in range(draw.randint(1, 40)):
+            key = (draw.randint(0, 40), f"c{draw.randint(0, 3)}")
+            revision = draw.randint(1, 50)
+            batch.append(result(*key, revision=revision, clicks=revision, spend_micros=revision * 7))
+            wanted[key] = max(wanted.get(key, 0), revision)
+        store.apply(batch)
+        if draw.random() < 0.3:
+            store.snapshot()
+    rows = store.snapshot().between(0, 2**40, 60)
+    assert len(rows) == len(wanted)
+    assert rows["clicks"].sum() == sum(wanted.values())
+    assert rows["spend_micros"].sum() == 7 * sum(wanted.values())
+
+
+@pytest.mark.parametrize("grain", [60, 300, 900])
+def test_rollups_add_up_to_the_same_sums_as_minutes(grain: int) -> None:
+    store = Store()
+    store.apply([result(minute=minute, campaign=f"c{minute % 3}") for minute in range(70)])
+    snapshot = store.snapshot()
+    assert snapshot.between(BEGIN, BEGIN + 70 * 60, grain)["clicks"].sum() == 70
+    assert snapshot.between(BEGIN + 600, BEGIN + 1260, grain)["clicks"].sum() == 11
+
+
+def test_clear_drops_every_row_and_says_how_many() -> None:
+    store = Store()
+    store.apply([result(minute=minute) for minute in range(5)])
+    assert store.clear() == 5
+    assert store.snapshot().empty
+    store.apply([result(minute=5)])
+    assert held(store) == [(5, 1)]
+
+
+def test_undo_brings_the_rows_back_under_what_has_come_since() -> None:
+    store = Store()
+    store.apply([result(minute=0), result(minute=1)])
+    store.clear()
+    store.apply([result(minute=1, revision=20, clicks=8), result(minute=2)])
+    assert store.undoable()[0] == 2
+    assert store.undo() == 2
+    assert held(store) == [(0, 1), (1, 8), (2, 1)]
+    assert store.undoable() == (0, 0.0)
+
+
+def test_undo_is_over_after_its_time() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    store.apply([result()])
+    store.clear()
+    clock.now = UNDO_SECONDS + 1
+    assert store.undo() == 0
+    assert store.snapshot().empty
+
+
+def test_what_was_read_before_a_clear_lies_behind_a_fence_until_it_is_undone() -> None:
+    store = Store()
+    store.apply([result()], {0: 17, 3: 4})
+    store.clear()
+    assert [store.fence(partition) for partition in (0, 1, 3)] == [17, 0, 4]
+    store.undo()
+    assert store.fence(0) == 0
+
+
+def test_listeners_hear_of_a_clear_and_of_its_undo() -> None:
+    heard: list[str] = []
+    store = Store()
+    store.on_cleared(lambda: heard.append("changed"))
+    store.apply([result()])
+    assert heard == []
+    store.clear()
+    store.undo()
+    assert heard == ["changed", "changed"]
+
+
+def test_values_beyond_64_bits_neither_crash_nor_wrap() -> None:
+    store = Store()
+    store.apply([result(campaign=f"c{at}", spend_micros=2**80, revenue_micros=-(2**80)) for at in range(3)])
+    snapshot = store.snapshot()
+    assert snapshot.wide
+    rows = snapshot.between(0, 2**40, 60)
+    assert float(rows["spend_micros"].cast(pl.Float64).sum()) > 2**64
+    assert rows["spend_micros"].min() == 2**63 - 1
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T08:00:00", "yesterday", ""])
+def test_a_start_that_is_no_time_with_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_start(text)
