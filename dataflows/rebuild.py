@@ -1,0 +1,243 @@
+"""Counts past windows again from the logs: ``python -m dataflows.rebuild --from … --to … [--late] [--dry-run]``.
+
+It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and
+writes a cell only where it counts more events than its result shows: `revision` is the number of events, so a second run changes
+nothing, and what the log no longer holds takes nothing away. With ``--late`` it also takes in what came too late, each id once.
+
+Beside a running flow it is right because both never write the same window: it refuses those that the flow may still correct. A
+window is over for the flow when every partition's clock has passed its end and the allowed lateness; those clocks stand in the
+flow's own commits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from confluent_kafka import Message
+from tqdm import tqdm
+
+from dataflows.counters import progress
+from dataflows.errors import AdtallyError, DeliveryError, InputError
+from dataflows.intake import SECOND, Intake, IntakeState, Rules
+from dataflows.kafka import make_producer
+from dataflows.metrics import Cells, Metrics, fold
+from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.scan import scan
+from dataflows.schema import Event, Rejected, WindowResult, decode_result, encode, result_key, rfc3339, to_micros
+from dataflows.settings import Settings
+from dataflows.windows import Cell, to_result
+
+MARGIN = 60 * SECOND
+"""A flow that is killed goes on at its last snapshot, a few seconds back: so much event time is left to it."""
+
+CHUNK = 300
+Place = tuple[int, tuple[str, str]]
+Sums = dict[Place, Metrics]
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Window starts from `first` up to, and without, `last`; microseconds since 1970."""
+
+    first: int
+    last: int
+
+    def has(self, window: int) -> bool:
+        """Whether the window that starts at `window` is meant."""
+        return self.first <= window < self.last
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A cell whose result does not show what the logs hold: `before` events by the results (None: no result), `after` by the logs."""
+
+    result: WindowResult
+    before: int | None
+
+    @property
+    def after(self) -> int:
+        """Events by the logs."""
+        return self.result.events
+
+    @property
+    def gains(self) -> bool:
+        """Whether the logs hold more, so that the result is to be replaced."""
+        return self.before is None or self.after > self.before
+
+
+def latest_end(settings: Settings) -> int:
+    """Up to this time (microseconds) no window can be changed by the flow any more; raises `InputError` if the flow does not tell."""
+    rules = Rules.of(settings)
+    clocks = {row.partition: row.shown.clock for row in progress(settings)}
+    unknown = [str(partition) for partition, clock in clocks.items() if clock is None]
+    if unknown:
+        raise InputError(
+            f"the flow (group {settings.group}) has shown no time for partition {', '.join(unknown)} of {settings.logs_topic} yet, so any "
+            "window may still change; let it run with -r, and where a partition stays empty wait for ADTALLY_IDLE_RETENTION_SECONDS."
+        )
+    return min(clock for clock in clocks.values() if clock is not None) - rules.lateness - rules.out_of_order - MARGIN
+
+
+def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) -> Sums:
+    """What the logs hold for the windows of `wanted`, by window start and (campaign, channel). `late`: also what came too late."""
+    sums, too_late = _counted(settings, wanted, show=show)
+    if late and too_late:
+        for event in _new(settings, too_late, show=show):
+            moment = to_micros(event.timestamp)
+            window = moment - moment % (settings.window_seconds * SECOND)
+            if wanted.has(window):
+                cells: Cells = {}
+                fold(cells, [event])
+                _add(sums, window, cells)
+    return sums
+
+
+def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, list[Rejected]]:
+    rules = Rules.of(settings)
+    intakes: dict[int, Intake] = {}
+    sums: Sums = {}
+    too_late: list[Rejected] = []
+    for partition, records in _chunks(_reading(settings, show=show)):
+        if partition not in intakes:
+            intakes[partition] = Intake(rules, settings.logs_topic, partition, IntakeState(), time.time)
+        intakes[partition].take(records)
+        windows, rejected = intakes[partition].fetch()
+        too_late += [one for one in rejected if one.reason == "late"]
+        for window, cells in windows.items():
+            if wanted.has(window):
+                _add(sums, window, cells)
+    return sums, too_late
+
+
+def _new(settings: Settings, too_late: Sequence[Rejected], *, show: bool) -> Iterator[Event]:
+    """The late events whose id was counted nowhere in their partition, each id once."""
+    decode = CarefulDecoder(settings.currency)
+    places = {(one.partition, one.offset) for one in too_late}
+    waiting: dict[tuple[int, str], Event] = {}
+    for one in too_late:
+        event = decode((one.payload or "").encode())
+        waiting.setdefault((one.partition, event.event_id), event)
+    for message in _reading(settings, show=show):
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if (partition, offset) not in places:
+            try:
+                waiting.pop((partition, decode(message.value()).event_id), None)
+            except NotAnEvent:
+                continue
+    yield from waiting.values()
+
+
+def _reading(settings: Settings, *, show: bool) -> Iterable[Message]:
+    return tqdm(
+        scan(settings, settings.logs_topic), unit=" messages", unit_scale=True, disable=None if show else True, leave=False
+    )
+
+
+def _chunks(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
+    """Messages gathered by partition, in their order, `CHUNK` at a time."""
+    gathered: dict[int, list[Message]] = {}
+    for message in messages:
+        partition = message.partition() or 0
+        records = gathered.setdefault(partition, [])
+        records.append(message)
+        if len(records) == CHUNK:
+            yield partition, gathered.pop(partition)
+    yield from gathered.items()
+
+
+def _add(sums: Sums, window: int, cells: Cells) -> None:
+    for key, metrics in cells.items():
+        known = sums.get((window, key))
+        if known is None:
+            sums[window, key] = metrics
+        else:
+            known.merge(metrics)
+
+
+def changes(settings: Settings, sums: Sums) -> list[Change]:
+    """Where the results show another number of events than `sums`, in the order of windows."""
+    shown: dict[tuple[str, str, str], int] = {}
+    for message in scan(settings, settings.results_topic):
+        result = decode_result(message.value() or b"")
+        key = (result.window_start, result.campaign_id, result.channel)
+        shown[key] = max(result.revision, shown.get(key, 0))
+    rules = Rules.of(settings)
+    found: list[Change] = []
+    for (window, key), metrics in sorted(sums.items(), key=lambda item: item[0]):
+        before = shown.get((rfc3339(window // SECOND), *key))
+        if before != metrics.events:
+            found.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
+    return found
+
+
+def write(settings: Settings, results: Sequence[WindowResult]) -> None:
+    """Put results on their topic and wait for the acknowledgements; raises `DeliveryError`."""
+    producer = make_producer(settings, "rebuild")
+    for result in results:
+        key = result_key(result.window_start, result.campaign_id, result.channel)
+        while True:
+            try:
+                producer.produce(settings.results_topic, encode(result), key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    if missing := producer.flush(30):
+        raise DeliveryError(
+            f"{missing} of {len(results)} results were not taken within 30 s; run it again: it changes nothing twice."
+        )
+
+
+def moment(text: str) -> int:
+    """An RFC 3339 time with a zone, in microseconds since 1970; raises `argparse.ArgumentTypeError`."""
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give one like 2026-11-23T08:00:00Z") from None
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no zone; add one, such as Z")
+    return to_micros(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0, or 1 after one line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m dataflows.rebuild", description="Counts past windows again from the logs.")
+    parser.add_argument("--from", dest="first", required=True, type=moment, metavar="TIME", help="the first window, RFC 3339")
+    parser.add_argument("--to", dest="last", required=True, type=moment, metavar="TIME", help="the end of the last window")
+    parser.add_argument("--late", action="store_true", help="take in what came later than the allowed lateness")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+    given = parser.parse_args(arguments)
+    try:
+        for line in _run(Settings.from_environment(), given):
+            print(line)  # noqa: T201 - what the command is for
+    except AdtallyError as error:
+        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - its last word
+        return 1
+    return 0
+
+
+def _run(settings: Settings, given: argparse.Namespace) -> Iterator[str]:
+    length = settings.window_seconds * SECOND
+    wanted = Range(given.first // length * length, -(-given.last // length) * length)
+    if wanted.first >= wanted.last:
+        raise InputError("--to must lie after --from.")
+    end = latest_end(settings)
+    if wanted.last > end:
+        raise InputError(
+            f"windows that end after {rfc3339(end // SECOND)} may still be corrected by the flow; choose an earlier --to."
+        )
+    found = changes(settings, count(settings, wanted, late=given.late, show=True))
+    gained = [change for change in found if change.gains]
+    for change in found:
+        result, before = change.result, "none" if change.before is None else f"{change.before:,}"
+        note = "" if change.gains else "  (left: the logs no longer hold all of it)"
+        yield f"{result.window_start}  {result.campaign_id!r} {result.channel!r}: {before} → {change.after:,} events{note}"
+    if not given.dry_run:
+        write(settings, [change.result for change in gained])
+    yield f"{len(gained):,} results {'would change' if given.dry_run else 'changed'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

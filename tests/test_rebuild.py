@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from dataflows import rebuild
+from dataflows.errors import InputError
+from dataflows.rebuild import Range, changes, count, latest_end, write
+from dataflows.settings import Settings
+from tests.flows import counters, last_results, recovery_folder, running, send, wait_for
+from tests.records import micros, payload, stamp
+
+FIRST = Range(micros(0), micros(300))
+
+
+def run_through(settings: Settings, tmp_path: Path, payloads: Sequence[bytes | None], name: str = "recovery") -> None:
+    """Send to partition 0 of a topic with one partition, and let a flow read all of it."""
+    send(settings, payloads, partition=0)
+    for other in range(1, 4):
+        send(settings, [payload(f"clock-{other}", 5000)], partition=other)
+    folder = recovery_folder(tmp_path / name)
+    with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
+        wait_for(
+            lambda: sum(one.get("read", 0) for one in counters(settings)) == len(payloads) + 3, "the flow to have read it all"
+        )
+        assert flow.stop() == [0]
+
+
+LOG = [
+    payload("a", 1),
+    payload("b", 2, campaign_id="d"),
+    payload("far", 5000),
+    payload("late", 3),
+    payload("a", 1),
+    payload("late", 3),
+]
+
+
+def test_what_the_flow_has_counted_is_found_again_and_nothing_changes(settings: Settings, tmp_path: Path) -> None:
+    run_through(settings, tmp_path, LOG)
+    assert changes(settings, count(settings, FIRST, late=False)) == []
+
+
+def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_changes_nothing(
+    settings: Settings, tmp_path: Path
+) -> None:
+    run_through(settings, tmp_path, LOG)
+    (change,) = changes(settings, count(settings, FIRST, late=True))
+    assert (change.before, change.after, change.result.campaign_id, change.result.state) == (1, 2, "c", "corrected")
+    write(settings, [change.result])
+    shown = [result for result in last_results(settings).values() if result["window_start"] == stamp(0)]
+    assert {(one["campaign_id"], one["events"]) for one in shown} == {("c", 2), ("d", 1)}
+    assert changes(settings, count(settings, FIRST, late=True)) == []
+
+
+def test_results_that_were_lost_come_back(settings: Settings, tmp_path: Path) -> None:
+    run_through(settings, tmp_path, LOG)
+    empty = replace(settings, results_topic=settings.results_topic + "-new")
+    found = changes(empty, count(empty, FIRST, late=False))
+    assert [(change.before, change.after, change.gains) for change in found] == [(None, 1, True), (None, 1, True)]
+
+
+def test_what_the_logs_no_longer_hold_takes_nothing_away(settings: Settings, tmp_path: Path) -> None:
+    run_through(settings, tmp_path, LOG)
+    sums = count(settings, FIRST, late=True)
+    write(settings, [change.result for change in changes(settings, sums)])
+    (change,) = changes(settings, count(settings, FIRST, late=False))
+    assert (change.before, change.after, change.gains) == (2, 1, False)
+
+
+def test_windows_that_the_flow_may_still_correct_are_refused(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_through(settings, tmp_path, LOG)
+    assert latest_end(settings) == micros(5000 - 600 - 5 - 60)
+    for name in ("brokers", "logs_topic", "results_topic", "rejected_topic", "group"):
+        monkeypatch.setenv(f"ADTALLY_{name.upper()}", getattr(settings, name))
+    assert rebuild.main(["--from", stamp(0), "--to", stamp(5000)]) == 1
+    assert "may still be corrected by the flow" in capsys.readouterr().err
+    assert rebuild.main(["--from", stamp(0), "--to", stamp(60), "--late", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{stamp(0)}  'c' 'search': 1 → 2 events", "1 results would change"]
+    assert rebuild.main(["--from", stamp(0), "--to", stamp(60), "--late"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 results changed"
+
+
+def test_without_the_flows_clocks_nothing_is_rebuilt(settings: Settings) -> None:
+    send(settings, [payload("a")], partition=0)
+    with pytest.raises(InputError, match="has shown no time for partition 0, 1, 2, 3"):
+        latest_end(settings)
