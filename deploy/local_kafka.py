@@ -184,7 +184,8 @@ class LocalKafka:
             _PROPERTIES.format(host=ports.HOST, port=self.port, controller=self._controller_port(), data=self.data)
         )
         if not (self.data / "log" / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # As a flag's value it must not begin with a dash, which Kafka's own generator avoids too.
+            cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
             tool = self._java(lib, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
             done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
             if done.returncode:
