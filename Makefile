@@ -1,6 +1,6 @@
 # What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test logs kafka kafka-stop lint types format check clean lock
+.PHONY: help setup setup-dev demo test chaos logs kafka kafka-stop lint types format check clean lock
 
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
@@ -23,6 +23,9 @@ demo: setup ## run everything; PORT=8504 moves the dashboard, ADTALLY_BROKERS=ho
 
 test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
 	@$(PY) -m pytest -n auto --dist loadgroup $(TESTS)
+
+chaos: setup-dev ## random faults against a real Kafka, judged by the oracle; SEED=7 RUNS=50
+	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
 
 logs: ## follow the logs of the demo
 	@ls run/logs/*.log >/dev/null 2>&1 || { echo "no logs yet: they come with make demo" >&2; exit 1; }

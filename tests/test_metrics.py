@@ -29,7 +29,10 @@ def tally(*events: dict[str, Any]) -> Metrics:
         ({"event_type": "purchase", "revenue_micros": 9}, {"conversions": 1, "purchases": 1, "revenue_micros": 9}),
         ({"event_type": "refund", "revenue_micros": 9}, {"refunds": 1, "refund_micros": 9}),
         ({"event_type": "cost", "cost_micros": 5}, {"spend_micros": 5}),
-        ({"event_type": "impression", "cost_micros": 3, "revenue_micros": 4}, {"impressions": 1, "spend_micros": 3, "revenue_micros": 4}),
+        (
+            {"event_type": "impression", "cost_micros": 3, "revenue_micros": 4},
+            {"impressions": 1, "spend_micros": 3, "revenue_micros": 4},
+        ),
         ({"event_type": "refund", "cost_micros": 2, "revenue_micros": 1}, {"refunds": 1, "refund_micros": 1, "spend_micros": 2}),
     ],
 )
@@ -59,7 +62,14 @@ def test_partial_tallies_merge_to_the_same_sums_in_any_order(a: Metrics, b: Metr
 
 def test_ratios_are_sum_over_sum_in_units_of_currency() -> None:
     found = ratios(
-        Metrics(impressions=1000, clicks=50, conversions=4, spend_micros=20_000_000, revenue_micros=90_000_000, refund_micros=10_000_000)
+        Metrics(
+            impressions=1000,
+            clicks=50,
+            conversions=4,
+            spend_micros=20_000_000,
+            revenue_micros=90_000_000,
+            refund_micros=10_000_000,
+        )
     )
     assert (found.ctr, found.cvr, found.cpc, found.cpm, found.cpa, found.roas) == (0.05, 0.08, 0.4, 20.0, 5.0, 4.0)
 

@@ -69,14 +69,21 @@ def test_the_previous_period_is_the_same_span_one_length_earlier() -> None:
     assert (clicks.value, clicks.was, clicks.now, clicks.before) == (180, 120, 180, 120)
 
 
+@pytest.mark.parametrize(("minutes", "fitting"), [(5, "15m"), (59, "15m"), (60, "30m"), (119, "30m"), (120, "1h"), (2000, "1h")])
+def test_without_a_range_the_longest_one_is_shown_that_can_be_compared(minutes: int, fitting: str) -> None:
+    store = Store(hours=48)
+    store.apply([result(minute=minute) for minute in range(minutes)])
+    assert page(store.snapshot(), View()).span.range == fitting
+
+
 def test_a_previous_period_that_is_held_only_in_part_compares_with_nothing() -> None:
-    assert all(one.was is None for one in page(filled(90).snapshot(), View()).tiles)
+    assert all(one.was is None for one in page(filled(90).snapshot(), View(range="1h")).tiles)
 
 
 def test_open_minutes_count_in_the_figure_and_stay_out_of_the_comparison() -> None:
     store = filled(119)
     store.apply([result(minute=119, clicks=500, state="provisional")])
-    shown = page(store.snapshot(), View())
+    shown = page(store.snapshot(), View(range="1h"))
     (clicks,) = [one for one in shown.tiles if one.id == "clicks"]
     assert clicks.value == 559
     assert (clicks.now, clicks.before) == (59, 59)
@@ -87,7 +94,7 @@ def test_open_minutes_count_in_the_figure_and_stay_out_of_the_comparison() -> No
 def test_a_corrected_minute_is_marked() -> None:
     store = filled(60)
     store.apply([result(minute=30, revision=13, state="corrected")])
-    assert [at for at, fixed in enumerate(page(store.snapshot(), View()).chart.fixed) if fixed] == [30]
+    assert [at for at, fixed in enumerate(page(store.snapshot(), View(range="1h")).chart.fixed) if fixed] == [30]
 
 
 @pytest.mark.parametrize("name", ["15m", "30m", "1h", "3h", "6h", "24h"])

@@ -1,0 +1,117 @@
+"""A real browser, and a dashboard of one's own for each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from test_panel_app import ROOT, environment, get
+from test_panel_feed import World, free_port, until
+
+from dataflows.settings import Settings
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ARTEFACTS = Path(os.environ.get("ADTALLY_ARTEFACTS") or ROOT / "artefacts")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium where there is one."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        yield started
+        started.close()
+
+
+class Site:
+    """A dashboard process and the topic it reads; `errors` are what its pages complained of."""
+
+    def __init__(self, browser: Browser, settings: Settings) -> None:
+        self.world = World(settings)
+        self.port = free_port()
+        self.address = f"http://localhost:{self.port}"
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self._browser = browser
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start the process, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "panel_app", "--port", str(self.port)],
+            cwd=ROOT,
+            env=environment(self._settings),
+            text=True,
+            stdout=subprocess.DEVNULL,
+        )
+        until(lambda: get(f"{self.address}/healthz")[0] in (200, 503), 40)
+
+    def stop(self) -> None:
+        """End the process at once, as a crash would."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def holds(self, rows: int) -> None:
+        """Wait until the dashboard holds so many rows."""
+        until(lambda: f'"rows":{rows},' in get(f"{self.address}/healthz")[1])
+
+    def open(self, path: str = "/", width: int = 1440, height: int = 1000, scheme: str = "light") -> Page:
+        """A page in a browser context of its own, drawn and connected."""
+        dark = scheme == "dark"
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale="en-US",
+            timezone_id="UTC",
+        )
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("dialog", self._refuse)
+        page.goto(self.address + path)
+        page.wait_for_selector("html[data-linked]", timeout=30_000)
+        return page
+
+    def _refuse(self, dialog: Dialog) -> None:
+        self.errors.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+
+@pytest.fixture
+def site(browser: Browser, settings: Settings) -> Iterator[Site]:
+    """A dashboard on an empty topic."""
+    made = Site(browser, settings)
+    made.start()
+    yield made
+    made.stop()
+    for context in list(browser.contexts):
+        context.close()
+
+
+@pytest.fixture
+def keep() -> Callable[[Page, str], None]:
+    """Save a screenshot of the whole page among the artefacts."""
+
+    def save(page: Page, name: str) -> None:
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+    return save

@@ -1,0 +1,64 @@
+"""The Explore page: what it asks of the store, and that hvplot draws it whatever the names are."""
+
+from __future__ import annotations
+
+import panel as pn
+import pytest
+from test_panel_store import BEGIN, result
+
+from dataflows.settings import Settings
+from panel_app.exploring import KINDS, Ask, find, from_query
+from panel_app.plots import draw, readable
+from panel_app.service import Service
+
+
+@pytest.fixture
+def service(settings: Settings) -> Service:
+    made = Service(settings, clock=lambda: BEGIN + 3600.0)
+    rows = [
+        result(minute=minute, campaign=f"c{at}", channel="$$x$$" if at else "time") for minute in range(90) for at in range(20)
+    ]
+    made.store.apply([*rows, result(minute=90, campaign="c0", state="provisional", clicks=7)])
+    return made
+
+
+@pytest.mark.parametrize("by", ["none", "channel", "campaign", "both"])
+def test_totals_by_any_dimension_add_up_to_everything(service: Service, by: str) -> None:
+    found = find(service, Ask(measures=("clicks",), by=by, span="all", kind="bar"))
+    assert found.frame["clicks"].sum() == 90 * 20 + 7
+
+
+@pytest.mark.parametrize("grain", ["1m", "5m", "15m", "1h"])
+def test_any_grain_of_time_adds_up_to_the_same(service: Service, grain: str) -> None:
+    found = find(service, Ask(measures=("clicks",), by="channel", span="all", grain=grain, kind="table"))
+    assert found.frame["clicks"].sum() == 90 * 20 + 7
+
+
+def test_lines_show_the_largest_dozen_and_say_so(service: Service) -> None:
+    found = find(service, Ask(by="campaign"))
+    assert found.frame["campaign"].n_unique() == 12
+    assert "12 largest of 20" in found.note
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("by", ["none", "channel", "both"])
+def test_every_kind_of_plot_can_be_drawn_of_every_split(service: Service, kind: str, by: str) -> None:
+    drawn = draw(find(service, Ask(measures=("spend", "cpa"), by=by, kind=kind)), dark=True)
+    assert drawn.get_root() is not None
+
+
+def test_an_empty_store_draws_a_line_of_text(settings: Settings) -> None:
+    assert isinstance(draw(find(Service(settings), Ask()), dark=False), pn.pane.Str)
+
+
+def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> None:
+    asked = from_query("?measure=cpa&measure=roas&measure=evil&by=both&range=6h&grain=5m&kind=area")
+    assert asked == Ask(("cpa", "roas"), "both", "6h", "5m", "area")
+    assert from_query("?measure=x&by=__class__&range=1y&grain=0&kind=") == Ask()
+
+
+@pytest.mark.parametrize("name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", "x" * 10_000])
+def test_a_name_in_a_plot_holds_no_tex_and_nothing_invisible(name: str) -> None:
+    shown = readable(name)
+    assert 0 < len(shown) <= 40
+    assert not set(shown) & set("$\u202e\u0000")
