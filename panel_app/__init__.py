@@ -1,0 +1,1 @@
+"""The dashboard of adtally: topic `results` -> feed -> store -> query -> page. It never imports Bytewax."""

@@ -1,0 +1,7 @@
+"""What `panel serve panel_app/app.py --port 8503` serves: the overview, and with ``?page=explore`` the Explore page."""
+
+from __future__ import annotations
+
+from panel_app.pages import serve_here
+
+serve_here()

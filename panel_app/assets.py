@@ -1,0 +1,54 @@
+"""The page's own files, served by Panel's component handler: with `panel serve` as well, without a flag.
+
+Each is addressed with a digest of its content, so a browser keeps it for good and never mixes two versions. Modules import each
+other by bare name (``adtally/tiles.js``); the import map of the page says where each is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+STATIC = Path(__file__).parent / "static"
+_MODULES = sorted(path.name for path in STATIC.glob("*.js"))
+_STYLES = sorted(path.name for path in STATIC.glob("*.css"))
+
+
+class Assets:
+    """Panel serves exactly the files that these two lists name (`panel.io.server.ComponentResourceHandler`)."""
+
+    _js: ClassVar[list[str]] = [f"static/{name}" for name in _MODULES]
+    _css: ClassVar[list[str]] = [f"static/{name}" for name in _STYLES]
+
+
+@cache
+def url(name: str) -> str:
+    """Where the file `name` of `static/` is, relative to any page of the dashboard."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    kind = "_js" if name.endswith(".js") else "_css"
+    return f"./components/{__name__}/{Assets.__name__}/{kind}/static/{name}?v={digest}"
+
+
+def modules() -> list[str]:
+    """Where the page's modules are, to be fetched side by side."""
+    return [url(name) for name in _MODULES if name != "early.js"]
+
+
+@cache
+def variables() -> dict[str, object]:
+    """What the page templates put in: style, the script that sets the theme, logo, import map, and where the modules are.
+
+    The style sheet goes into the page: one round trip less before the first figure. So does the early script, which must set the
+    theme before anything is painted.
+    """
+    return {
+        "style": (STATIC / "adtally.css").read_text(encoding="utf-8"),
+        "early": (STATIC / "early.js").read_text(encoding="utf-8"),
+        "icon": "data:image/svg+xml;base64," + base64.b64encode((STATIC / "logo.svg").read_bytes()).decode(),
+        "importmap": json.dumps({"imports": {f"adtally/{name}": url(name) for name in _MODULES}}),
+        "modules": modules(),
+    }

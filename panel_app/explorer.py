@@ -1,0 +1,77 @@
+"""The Explore page: choose measures, what they are split by, and the grain of time; look at them with hvplot, and take them away.
+
+hvplot, pandas and HoloViews take seconds to import: `pages` does it on a thread, or when this page is opened. Its times are UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import panel as pn
+
+from panel_app import assets, exploring, plots
+from panel_app.bridge import Bridge, Handler
+from panel_app.downloads import Download, to_csv
+from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
+from panel_app.measures import ALL
+from panel_app.overview import embeddable, request_query
+from panel_app.service import Service
+
+_TABLE_ROWS = 200
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What the page shows under its plots; `rows` are the first of `total`."""
+
+    id: int
+    ask: Ask
+    columns: list[str]
+    kinds: list[str]
+    rows: list[tuple[Any, ...]]
+    total: int
+    note: str
+
+
+def _shown(number: int, found: exploring.Found) -> str:
+    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
+    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
+    rows = found.frame.head(_TABLE_ROWS).rows()
+    return msgspec.json.encode(Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note)).decode()
+
+
+def explorer(service: Service, back: str) -> pn.Template:
+    """A page for one visitor; `back` is the address of the overview."""
+    first = exploring.find(service, exploring.from_query(request_query()))
+    # The browser asks for the plots as soon as it is connected, and knows by then whether it is dark: they are drawn once.
+    pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
+
+    def show(number: int, data: dict[str, Any]) -> str:
+        found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
+        pane.objects = [plots.draw(found, dark=data.get("dark") is True)]
+        return _shown(number, found)
+
+    def csv(number: int, data: dict[str, Any]) -> str:
+        found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
+        text = to_csv(found.frame.columns, found.frame.iter_rows())
+        return msgspec.json.encode(Download(number, f"adtally-explore-{found.ask.span}.csv", text)).decode()
+
+    talk: dict[str, Handler] = {"explore": show, "csv": csv}
+    setup = {
+        "currency": service.settings.currency,
+        "back": back,
+        "measures": [{"id": one.id, "label": one.label, "short": one.short} for one in ALL.values()],
+        "dimensions": DIMENSIONS,
+        "grains": list(GRAINS),
+        "spans": list(SPANS),
+        "kinds": KINDS,
+    }
+    template = pn.Template((assets.STATIC / "explore.html").read_text(encoding="utf-8"))
+    template.add_panel("bridge", Bridge(service, talk))
+    template.add_panel("plots", pane)
+    for name, value in assets.variables().items():
+        template.add_variable(name, value)
+    template.add_variable("back", back)
+    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
+    template.add_variable("first", embeddable(_shown(0, first).encode()))
+    return template

@@ -1,0 +1,105 @@
+"""What the Explore page asks of the store: any measures, by any dimension, at any grain of time. Nothing here draws."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import parse_qs
+
+import msgspec
+import polars as pl
+
+from panel_app.blocks import floor_to
+from panel_app.measures import ALL, sums
+from panel_app.query import span_of
+from panel_app.service import Service
+from panel_app.view import RANGES, View
+
+SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
+GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "Campaign", "both": "Campaign and channel"}
+KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
+_LINES = 12
+_POINTS = 240
+_MEASURES = 4
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What is asked for; every field stands in the URL."""
+
+    measures: tuple[str, ...] = ("spend",)
+    by: str = "channel"
+    span: str = "1h"
+    grain: str = "auto"
+    kind: str = "line"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """`frame` has `time` (UTC, absent for totals), the dimensions, and a column for each measure.
+
+    Points at or after `complete` (UTC) are still being counted.
+    """
+
+    ask: Ask
+    frame: pl.DataFrame
+    dimensions: tuple[str, ...]
+    note: str
+    complete: dt.datetime
+
+
+def from_query(query: str) -> Ask:
+    """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`); what makes no sense is left at its default."""
+    given = parse_qs(query.removeprefix("?"), max_num_fields=200, errors="replace") if query else {}
+
+    def one(name: str, allowed: dict[str, object], default: str) -> str:
+        value = given.get(name, [default])[-1]
+        return value if value in allowed else default
+
+    measures = tuple(dict.fromkeys(name for name in given.get("measure", []) if name in ALL))[:_MEASURES]
+    return Ask(
+        measures=measures or ("spend",),
+        by=one("by", {**DIMENSIONS}, "channel"),
+        span=one("range", {**SPANS}, "1h"),
+        grain=one("grain", {**GRAINS}, "auto"),
+        kind=one("kind", {**KINDS}, "line"),
+    )
+
+
+def find(service: Service, ask: Ask) -> Found:
+    """The figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them."""
+    snapshot = service.snapshot()
+    window = service.settings.window_seconds
+    end = snapshot.newest + window
+    start = snapshot.oldest if ask.span == "all" else max(end - SPANS[ask.span], snapshot.oldest)
+    grain = max(GRAINS[ask.grain], window)
+    while (end - start) / grain > _POINTS:
+        grain *= 5
+    start -= start % grain
+    settled = span_of(snapshot, View(range="15m"), window).settled
+    complete = dt.datetime.fromtimestamp(settled // grain * grain, dt.UTC).replace(tzinfo=None)
+    dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
+    rows = snapshot.between(start, end, 60)
+    note = ""
+    drawn_by_name = ask.kind in ("line", "area", "heatmap")
+    if dimensions and drawn_by_name:
+        totals = (
+            rows.group_by(dimensions)
+            .agg(sums(wide=snapshot.wide))
+            .sort("spend_micros", *dimensions, descending=[True, *[False] * len(dimensions)])
+        )
+        if len(totals) > _LINES:
+            note = f"The {_LINES} largest of {len(totals):,} by spend; bars and table hold all of them."
+            rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
+    keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
+    added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide))
+    named = [
+        pl.Series(name, known.column(added[name]), dtype=pl.String)
+        for name, known in (("campaign", snapshot.campaigns), ("channel", snapshot.channels))
+        if name in dimensions
+    ]
+    time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
+    order = [] if ask.kind == "bar" else ["time"]
+    frame = added.with_columns(named).select(*time, *dimensions, *(ALL[name].expr() for name in ask.measures))
+    frame = (
+        frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *dimensions)
+    )
+    return Found(ask, frame, dimensions, note, complete)

@@ -1,0 +1,223 @@
+"""The feed: one thread that reads topic `results` from its beginning into the store, and mends itself.
+
+The topic may not exist yet, the broker may be away or come back with an empty log, partitions may be added: the thread waits, says so
+in `Feed.status`, and goes on by itself. A record that can't be read is counted and never fatal.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from dataflows.errors import BrokerError
+from dataflows.kafka import consumer_config, describe, unreachable
+from dataflows.schema import WindowResult, decode_result
+from dataflows.settings import Settings
+from panel_app.store import Store, parse_start
+
+log = logging.getLogger("adtally.feed")
+
+FeedState = Literal["starting", "waiting", "reading", "live", "down"]
+
+_AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+_BATCH = 5_000
+_HOUR = 3600
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the feed does: `waiting` for the topic, `reading` what is on it, `live` at its end, or the broker is `down`."""
+
+    state: FeedState
+    brokers: str
+    topic: str
+    records: int = 0
+    unread: int = 0
+    """Records that are no result of this deployment."""
+    problem: str = ""
+    """Why the last of those could not be read, or what the broker says."""
+
+
+class Feed:
+    """Reads `settings.results_topic` into `store` on a thread of its own, between `start` and `stop`.
+
+    `clock` gives the wall time in seconds; a window that starts more than an hour past it (and past the time that Kafka
+    gave its record) is not taken in, for it would push all the others out of the store.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float] = time.time, look_seconds: float = 5.0
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._look_seconds = look_seconds
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._state: FeedState = "starting"
+        self._records = self._unread = 0
+        self._problem = ""
+        self._behind: set[int] = set()
+        self._assigned: set[int] = set()
+        self._look_now = False
+
+    def start(self) -> Feed:
+        """Start reading, if it has not been started yet."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="adtally-feed", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop reading and wait for the thread's end."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(10)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; it only ends when it is stopped."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def status(self) -> Status:
+        """What the feed does at this moment."""
+        return Status(
+            self._state, self._settings.brokers, self._settings.results_topic, self._records, self._unread, self._problem
+        )
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._session()
+            except (KafkaException, BrokerError) as error:
+                self._set("down", str(error) if isinstance(error, BrokerError) else describe(error))
+                self._stop.wait(1.0)
+            except Exception:  # the page must go on saying that its feed is broken, and the next try may work
+                log.exception("the feed stumbled; it starts again")
+                self._set("down", "the feed stumbled; see the log")
+                self._stop.wait(1.0)
+
+    def _set(self, state: FeedState, problem: str = "") -> None:
+        if state != self._state:
+            log.info("feed: %s %s", state, problem)
+        self._state = state
+        if problem:
+            self._problem = problem
+
+    def _session(self) -> None:
+        config = consumer_config(self._settings, "dashboard")
+        own = {
+            # Everything that the topic holds is wanted; where its start has been compacted away, what is left.
+            "auto.offset.reset": "earliest",
+            "error_cb": self._on_error,
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.message.max.bytes": 1_048_576,
+        }
+        consumer = Consumer({**config, **{key: value for key, value in own.items() if key not in self._settings.client}})
+        self._assigned, self._behind = set(), set()
+        try:
+            looked = 0.0
+            while not self._stop.is_set():
+                pause = self._look_seconds if self._state in ("live", "reading") else min(1.0, self._look_seconds)
+                if self._look_now or time.monotonic() - looked >= pause:
+                    self._look_now = False
+                    self._look(consumer)
+                    looked = time.monotonic()
+                self._take(consumer.consume(_BATCH, timeout=0.2))
+        finally:
+            consumer.close()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _AWAY:
+            self._look_now = True
+
+    def _look(self, consumer: Consumer) -> None:
+        """Ask the broker for the topic: is it there, has it new partitions, was the broker away?"""
+        topic = self._settings.results_topic
+        try:
+            found = consumer.list_topics(topic, timeout=2.0).topics[topic]
+        except KafkaException as error:
+            away = error.args[0].code() in _AWAY
+            self._set("down", str(unreachable(self._settings)) if away else describe(error))
+            return
+        if found.error is not None or not found.partitions:
+            if self._assigned:
+                consumer.unassign()
+                self._assigned, self._behind = set(), set()
+            self._set("waiting")
+            return
+        if self._state == "down":
+            # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
+            consumer.unassign()
+            self._assigned, self._behind = set(), set()
+            self._problem = ""
+        for partition in sorted(set(found.partitions) - self._assigned):
+            consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
+            self._assigned.add(partition)
+            self._behind.add(partition)
+        self._set("reading" if self._behind else "live")
+
+    def _begin(self, consumer: Consumer, partition: int) -> int:
+        fence = self._store.fence(partition)
+        if fence:
+            _, end = consumer.get_watermark_offsets(TopicPartition(self._settings.results_topic, partition), timeout=2.0)
+            if fence <= end:
+                return fence
+            self._store.forget_fence(partition)
+        return OFFSET_BEGINNING
+
+    def _take(self, messages: list[Message]) -> None:
+        results: list[WindowResult] = []
+        positions: dict[int, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._mishap(error, message.partition())
+                continue
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None:
+                continue
+            positions[partition] = offset + 1
+            value = message.value()
+            if value is None:
+                continue  # a tombstone; nobody of adtally writes them
+            try:
+                result = decode_result(value)
+                self._check(result, message)
+            except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
+                self._unread += 1
+                self._problem = f"partition {partition}, offset {offset}: {reason}"
+                continue
+            results.append(result)
+        if positions:
+            self._records += len(results)
+            self._store.apply(results, positions)
+        if not self._behind and self._state == "reading":
+            self._set("live")
+
+    def _check(self, result: WindowResult, message: Message) -> None:
+        if result.currency != self._settings.currency:
+            raise ValueError(
+                f"it counts in {result.currency[:8]!r}, this dashboard in {self._settings.currency} (ADTALLY_CURRENCY)"
+            )
+        start = parse_start(result.window_start)
+        if start > self._clock() + _HOUR and start > message.timestamp()[1] / 1000 + _HOUR:
+            raise ValueError(f"its window starts at {result.window_start}, which is in the future")
+
+    def _mishap(self, error: KafkaError, partition: int | None) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            if partition is not None:
+                self._behind.discard(partition)
+        elif code in _AWAY or code in _NO_TOPIC:
+            self._look_now = True
+        else:
+            self._problem = describe(error)
+            log.warning("results: %s", self._problem)

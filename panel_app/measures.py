@@ -1,0 +1,107 @@
+"""What can be shown: each measure as sum over sum, how it is written, and which direction is good.
+
+A measure is additive (spend, clicks, conversions: `den` is empty) or a rate (CPC, CPA, CTR, ROAS). Rates are always the sum of the
+numerators over the sum of the denominators in one scope, and None where the denominator is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+import polars as pl
+
+COUNTS = ("impressions", "clicks", "conversions", "purchases", "refunds")
+MONEY = ("spend_micros", "revenue_micros", "refund_micros")
+SUMS = (*COUNTS, *MONEY, "events")
+"""The columns that add up; money in micros of the deployment's currency."""
+
+MICROS = 1e6
+
+Kind = Literal["money", "count", "percent", "multiple"]
+Good = Literal["up", "down", "neither"]
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """One measure: `scale * num / den`, or `scale * num` where `den` is empty."""
+
+    id: str
+    label: str
+    short: str
+    kind: Kind
+    good: Good
+    num: tuple[str, ...]
+    den: str = ""
+    scale: float = 1.0
+
+    @property
+    def additive(self) -> bool:
+        """Whether the figures of parts add up to that of the whole, so that they can be stacked."""
+        return not self.den
+
+    def expr(self, prefix: str = "") -> pl.Expr:
+        """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
+
+        `prefix` stands before the names of the columns that hold the sums.
+        """
+        top = pl.col(prefix + self.num[0]).cast(pl.Float64)
+        for less in self.num[1:]:
+            top = top - pl.col(prefix + less).cast(pl.Float64)
+        if not self.den:
+            return (top * self.scale).alias(self.id)
+        below = pl.col(prefix + self.den).cast(pl.Float64)
+        return pl.when(below != 0).then(top * self.scale / below).otherwise(None).alias(self.id)
+
+
+MEASURES: dict[str, Measure] = {
+    measure.id: measure
+    for measure in (
+        Measure("spend", "Spend", "", "money", "neither", ("spend_micros",), "", 1 / MICROS),
+        Measure("clicks", "Clicks", "", "count", "up", ("clicks",)),
+        Measure("conversions", "Conversions", "", "count", "up", ("conversions",)),
+        Measure("cpc", "Cost per click", "CPC", "money", "down", ("spend_micros",), "clicks", 1 / MICROS),
+        Measure("cpa", "Cost per conversion", "CPA", "money", "down", ("spend_micros",), "conversions", 1 / MICROS),
+        Measure("ctr", "Click rate", "CTR", "percent", "up", ("clicks",), "impressions"),
+        Measure("roas", "Return on spend", "ROAS", "multiple", "up", ("revenue_micros", "refund_micros"), "spend_micros"),
+    )
+}
+"""In the order of the tiles."""
+
+EXTRA: dict[str, Measure] = {
+    measure.id: measure
+    for measure in (
+        Measure("impressions", "Impressions", "", "count", "up", ("impressions",)),
+        Measure("purchases", "Purchases", "", "count", "up", ("purchases",)),
+        Measure("refunds", "Refunds", "", "count", "down", ("refunds",)),
+        Measure("revenue", "Revenue", "", "money", "up", ("revenue_micros",), "", 1 / MICROS),
+        Measure("cvr", "Conversion rate", "CVR", "percent", "up", ("conversions",), "clicks"),
+        Measure("cpm", "Cost per 1,000 impressions", "CPM", "money", "down", ("spend_micros",), "impressions", 1000 / MICROS),
+    )
+}
+"""What the Explore page and the downloads offer besides the tiles."""
+
+ALL: dict[str, Measure] = {**MEASURES, **EXTRA}
+
+
+Row = Mapping[str, float | None]
+"""A row of sums by column name."""
+
+
+def figure(measure: Measure, row: Row | None) -> float | None:
+    """The measure of one row of sums, as `Measure.expr` gives it; None for no row."""
+    if row is None:
+        return None
+    top = float(row[measure.num[0]] or 0) - sum(float(row[less] or 0) for less in measure.num[1:])
+    if not measure.den:
+        return top * measure.scale
+    below = float(row[measure.den] or 0)
+    return top * measure.scale / below if below else None
+
+
+def sums(*, wide: bool) -> list[pl.Expr]:
+    """Aggregations of every column that adds up.
+
+    Integers, exact to the micro; as Float64 where `wide` says that the values could overflow 64 bits.
+    """
+    return [pl.col(name).cast(pl.Float64).sum() if wide else pl.col(name).sum() for name in SUMS]

@@ -1,0 +1,37 @@
+"""Numbers for names, so that a row holds 4 bytes in place of a name that may be 10 kB long."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+class Names:
+    """Names in order of first appearance; the number of a name is its place. It only grows, so that readers need no lock."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._series = pl.Series("name", [], dtype=pl.String)
+
+    def number(self, name: str) -> int:
+        """The number of `name`, a new one if it has none."""
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return found
+
+    def series(self) -> pl.Series:
+        """All names, each at its number."""
+        if len(self._series) != len(self.names):
+            self._series = pl.Series("name", self.names, dtype=pl.String)
+        return self._series
+
+    def known(self, names: tuple[str, ...]) -> list[int]:
+        """The numbers of those of `names` that have one."""
+        return [self._numbers[name] for name in names if name in self._numbers]
+
+    def column(self, numbers: pl.Series) -> list[str]:
+        """The names of `numbers`."""
+        names = self.names
+        return [names[number] for number in numbers]

@@ -1,0 +1,75 @@
+"""The overview: its HTML goes out with the first figures in it; the bridge for the later ones follows."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import panel as pn
+
+from panel_app import assets, downloads, pickers
+from panel_app.bridge import Bridge, Handler
+from panel_app.measures import MEASURES
+from panel_app.service import LATE_SECONDS, Service
+from panel_app.view import RANGES
+
+TITLE = "adtally"
+
+
+def request_query() -> str:
+    """The query part of the URL under which this page was asked for."""
+    arguments = pn.state.session_args or {}
+    pairs = [(name, value.decode("utf-8", "replace")) for name, values in arguments.items() for value in values]
+    return urlencode(pairs)
+
+
+def embeddable(data: bytes) -> str:
+    """JSON that can stand in a script element: no name in it can end that element."""
+    return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def handlers(service: Service) -> dict[str, Handler]:
+    """What the overview may ask: view, names (of a picker), csv, clear and undo."""
+
+    def view(number: int, data: dict[str, Any]) -> str:
+        return service.answer(str(data.get("query", "")), number=number, have=str(data.get("have", ""))).decode()
+
+    def names(number: int, data: dict[str, Any]) -> str:
+        return pickers.reply(service, number, str(data.get("dimension", "")), str(data.get("search", "")))
+
+    def csv(number: int, data: dict[str, Any]) -> str:
+        return downloads.reply(service, number, str(data.get("query", "")))
+
+    def clear(number: int, _data: dict[str, Any]) -> str:
+        return f'{{"id":{number},"rows":{service.clear()}}}'
+
+    def undo(number: int, _data: dict[str, Any]) -> str:
+        return f'{{"id":{number},"rows":{service.undo()}}}'
+
+    return {"view": view, "names": names, "csv": csv, "clear": clear, "undo": undo}
+
+
+def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
+    """A page for one visitor; `explore` is where its link to the Explore page leads."""
+    setup = {
+        "currency": service.settings.currency,
+        "window": service.settings.window_seconds,
+        "late": LATE_SECONDS,
+        "ranges": list(RANGES),
+        "brokers": service.settings.brokers,
+        "logsTopic": service.settings.logs_topic,
+        "resultsTopic": service.settings.results_topic,
+        "explore": explore,
+        "measures": [
+            {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
+            for one in MEASURES.values()
+        ],
+    }
+    template = pn.Template((assets.STATIC / "overview.html").read_text(encoding="utf-8"))
+    template.add_panel("bridge", Bridge(service, handlers(service)))
+    for name, value in assets.variables().items():
+        template.add_variable(name, value)
+    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
+    template.add_variable("first", embeddable(service.answer(request_query())))
+    return template

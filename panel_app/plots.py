@@ -1,0 +1,142 @@
+"""The plots of the Explore page, by hvplot. Names are cut and cleaned first: Bokeh reads some text as TeX or turns it round."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import hvplot.pandas
+import hvplot.polars
+import panel as pn
+import polars as pl
+
+from panel_app.charts import palette
+from panel_app.exploring import Found
+from panel_app.measures import ALL, Measure
+
+# Importing them registers `.hvplot` on the frames of both libraries.
+_REGISTERED = (hvplot.pandas, hvplot.polars)
+_UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_COLORS = [
+    "#5b54e8",
+    "#0d9f98",
+    "#e07f2c",
+    "#c2408f",
+    "#74839c",
+    "#2f8be6",
+    "#86a83b",
+    "#9b5de5",
+    "#b5651d",
+    "#3aa76d",
+    "#d64545",
+    "#6b7280",
+]
+_HEIGHT = 360
+_FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
+_BARS = 25
+
+
+def readable(name: str, limit: int = 40) -> str:
+    """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
+    plain = _UNSEEN.sub("\ufffd", name[: limit * 4]).replace("$", "\uff04")
+    return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain) or "(blank name)"
+
+
+def draw(found: Found, *, dark: bool) -> pn.viewable.Viewable:
+    """A plot for each measure, one under the other; a line of text where there is nothing to draw."""
+    if found.frame.is_empty():
+        return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
+    if found.ask.kind == "table":
+        return pn.Spacer(height=1)
+    frame = _labelled(found)
+    if "time" in frame.columns:
+        # A minute that has only begun would look like a dive; the table holds it.
+        complete = frame.filter(pl.col("time") < found.complete)
+        frame = frame if complete.is_empty() else complete
+    shown = [_one(frame, found, ALL[name], dark=dark) for name in found.ask.measures]
+    panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=_HEIGHT) for plot in shown]
+    return pn.Column(*panes, sizing_mode="stretch_width")
+
+
+def _labelled(found: Found) -> pl.DataFrame:
+    """The frame with one column `name` in place of the dimensions, every name of it readable and still distinct."""
+    if not found.dimensions:
+        return found.frame.with_columns(pl.lit("everything").alias("name"))
+    pairs = found.frame.select(found.dimensions).rows()
+    taken: dict[tuple[str, ...], str] = {}
+    used = {"time"}
+    for pair in pairs:
+        if pair not in taken:
+            text = " · ".join(readable(part, 24 // len(pair)) for part in pair)
+            while text in used:
+                text += "\u2032"
+            used.add(text)
+            taken[pair] = text
+    return found.frame.with_columns(pl.Series("name", [taken[pair] for pair in pairs]))
+
+
+def _palette(frame: pl.DataFrame, names: list[str] | None = None) -> list[str]:
+    """A colour for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
+    wanted = frame["name"].unique(maintain_order=True).to_list() if names is None else names
+    numbers = palette(wanted)
+    return [_COLORS[numbers[name] % len(_COLORS)] for name in wanted]
+
+
+def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool) -> Any:
+    label = f"{measure.label} ({measure.short})" if measure.short else measure.label
+    common: dict[str, Any] = {"ylabel": label, "xlabel": "", "height": _HEIGHT, "responsive": True, "grid": True}
+    kind = found.ask.kind
+    if kind == "bar":
+        plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+            x="name", y=measure.id, **{**common, "xlabel": "", "color": _COLORS[0], "flip_yaxis": True}
+        )
+    elif kind == "heatmap" and found.dimensions:
+        # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
+        plot = frame.to_pandas().hvplot.heatmap(
+            x="time", y="name", C=measure.id, cmap="Blues", height=_HEIGHT, responsive=True, xlabel="", ylabel=""
+        )
+    elif kind == "area" and measure.additive:
+        wide = frame.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
+        columns = [name for name in wide.columns if name != "time"]
+        plot = wide.hvplot.area(
+            x="time", y=columns, stacked=True, color=_palette(frame, columns), alpha=0.8, legend="bottom", **common
+        )
+    else:
+        lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+        plot = lines(x="time", y=measure.id, by="name", color=_palette(frame), line_width=2, legend="bottom", **common)
+    return plot.opts(title=label, toolbar="above", hooks=[_dark if dark else _light])
+
+
+def _light(plot: Any, _element: Any) -> None:
+    _paint(plot.state, background="#ffffff", ink="#17181c", line="#e2e4ea")
+
+
+def _dark(plot: Any, _element: Any) -> None:
+    _paint(plot.state, background="#181b22", ink="#f0f2f6", line="#2c313c")
+
+
+def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
+    figure.background_fill_color = figure.border_fill_color = background
+    figure.outline_line_color = line
+    figure.toolbar.logo = None
+    figure.title.text_color = ink
+    figure.title.text_font = _FONT
+    for axis in figure.axis:
+        axis.axis_label_text_color = axis.major_label_text_color = ink
+        axis.axis_label_text_font = axis.major_label_text_font = _FONT
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_line_color = axis.major_tick_line_color = line
+        axis.minor_tick_line_color = None
+    for axis in figure.xaxis:
+        if hasattr(axis.ticker, "desired_num_ticks"):
+            axis.ticker.desired_num_ticks = 5  # more would run into each other on a phone
+    for grid in figure.grid:
+        grid.grid_line_color = line
+    for legend in figure.legend:
+        legend.title = None
+        legend.ncols = 3
+        legend.background_fill_color = background
+        legend.label_text_color = ink
+        legend.label_text_font = _FONT
+        legend.label_text_font_size = "12px"
+        legend.border_line_color = None

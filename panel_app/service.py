@@ -1,0 +1,125 @@
+"""What one process has once: settings, store, feed, and the answers that viewers share.
+
+Panel runs the code of a page anew for each visitor; this module is imported, so that what stands here is shared by all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+
+from dataflows.settings import Settings
+from panel_app import view as views
+from panel_app.feed import Feed, Status
+from panel_app.query import page
+from panel_app.store import Snapshot, Store
+
+LATE_SECONDS = 90
+_KEPT_ANSWERS = 256
+_encode = msgspec.json.Encoder().encode
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What changes by itself while the figures stay: `age` is seconds since the end of the newest window, None without one."""
+
+    feed: Status
+    version: int
+    rows: int
+    age: float | None
+    now: float
+    undo_rows: int
+    undo_seconds: float
+    cleared: bool
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The reply to a browser; `page` is empty where it has that page already (`token`)."""
+
+    id: int
+    token: str
+    live: Live
+    view: views.View
+    page: msgspec.Raw | None
+
+
+class Service:
+    """The store of one deployment, its feed, and a memory of the last answers."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.store = Store(settings.store_hours)
+        self.feed = Feed(settings, self.store, clock)
+        self._clock = clock
+        self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
+        self._cost = 0.0
+        self._cleared = False
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> Snapshot:
+        """What is held, at most a second old.
+
+        The longer a page takes to work out, the longer one snapshot serves all: 100 viewers then share an answer in place of
+        each asking for their own moment.
+        """
+        return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
+
+    def answer(self, query: str, *, number: int = 0, have: str = "") -> bytes:
+        """JSON of an `Answer` for the view in the URL's `query`; `have` is the token of what the browser shows already."""
+        view = views.from_query(query)
+        snapshot = self.snapshot()
+        token = f"{snapshot.version}-{hash(view):x}"
+        body = None if have == token else msgspec.Raw(self._page(snapshot, view))
+        return _encode(Answer(number, token, self.live(snapshot), view, body))
+
+    def _page(self, snapshot: Snapshot, view: views.View) -> bytes:
+        key = (snapshot.version, view)
+        found = self._pages.get(key)
+        if found is None:
+            begun = time.perf_counter()
+            found = _encode(page(snapshot, view, self.settings.window_seconds))
+            self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
+            with self._lock:
+                self._pages[key] = found
+                while len(self._pages) > _KEPT_ANSWERS or next(iter(self._pages))[0] < snapshot.version - 1000:
+                    self._pages.popitem(last=False)
+        return found
+
+    def live(self, snapshot: Snapshot) -> Live:
+        """How fresh `snapshot` is, and what the feed does."""
+        rows, left = self.store.undoable()
+        now = self._clock()
+        age = None if snapshot.empty else now - snapshot.newest - self.settings.window_seconds
+        return Live(self.feed.status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared)
+
+    def clear(self) -> int:
+        """Drop what is held, for all viewers; the number of rows."""
+        self._cleared = True
+        return self.store.clear()
+
+    def undo(self) -> int:
+        """Take the last clear back; the number of rows."""
+        self._cleared = False
+        return self.store.undo()
+
+    def healthy(self) -> bool:
+        """Whether the feed reads, or waits for a topic that a broker says is not there yet."""
+        return self.feed.alive and self.feed.status.state not in ("down", "starting")
+
+
+_one: Service | None = None
+_making = threading.Lock()
+
+
+def service() -> Service:
+    """The service of this process; the first call reads the environment and starts the feed. Raises `SettingsError`."""
+    global _one  # noqa: PLW0603 - one feed per process, however many pages import this
+    with _making:
+        if _one is None:
+            made = Service(Settings.from_environment())
+            made.feed.start()
+            _one = made
+        return _one

@@ -1,0 +1,184 @@
+// The main chart, on the copy of ECharts that Panel ships. Minutes that are still being counted are hatched bars, never part of a line;
+// corrected minutes carry a mark on the axis.
+
+import { h, label } from "adtally/dom.js";
+import { duration, figure, moment } from "adtally/format.js";
+import { channelColor, color } from "adtally/theme.js";
+
+const ECHARTS = "./static/extensions/panel/bundled/echarts/echarts@6.0.0/dist/echarts.min.js";
+const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
+const REST = "All others";
+
+let loading = null;
+
+/** ECharts, fetched after the first figures are on the page. */
+function echarts() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: ECHARTS, onload: () => resolve(window.echarts), onerror: reject });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const nameOf = (series) => (series.name === null ? REST : label(series.name, 40));
+
+/** Each point's part of the whole, so that every point adds up to one. */
+function shares(series) {
+  const totals = series[0]?.values.map((_, at) => series.reduce((sum, one) => sum + Math.max(one.values[at] ?? 0, 0), 0)) ?? [];
+  return series.map((one) => ({ ...one, values: one.values.map((value, at) => (value === null || !totals[at] ? null : Math.max(value, 0) / totals[at])) }));
+}
+
+/** The mode that is drawn: rates don't add up, so they are lines whatever was chosen. */
+export function modeOf(view, measure) {
+  return measure.additive ? view.chart : "lines";
+}
+
+function seriesOf(page, mode, measure) {
+  const { chart, span } = page;
+  const drawn = mode === "share" ? shares(chart.series) : chart.series;
+  const kind = mode === "share" ? "percent" : measure.kind;
+  const stack = mode !== "lines";
+  const open = (at) => chart.t[at] + span.bucket > span.settled;
+  const out = [];
+  drawn.forEach((one, index) => {
+    const paint = channelColor(one.color);
+    const id = `${mode}-${measure.id}-${index}`;
+    const shared = { name: nameOf(one), color: paint, emphasis: { disabled: true }, animation: false };
+    const points = one.values.map((value, at) => [chart.t[at] * 1000, open(at) ? null : value]);
+    out.push({
+      ...shared, id, type: "line", symbol: "circle", symbolSize: 4, showSymbol: points.filter((point) => point[1] !== null).length < 3 || !stack,
+      ...(stack ? { stack: "now", areaStyle: { color: paint, opacity: 0.78 }, lineStyle: { width: 1, color: paint } } : { lineStyle: { width: 2, color: paint }, symbolSize: 3 }),
+      data: points,
+    });
+    const partial = one.values.map((value, at) => [chart.t[at] * 1000, open(at) ? value : null]).filter((point) => point[1] !== null);
+    if (!partial.length) return;
+    out.push(
+      stack
+        ? {
+            ...shared, id: `${id}-open`, type: "bar", stack: "open", data: partial, barMaxWidth: 18, barMinWidth: 5,
+            itemStyle: { color: paint, opacity: 0.6, decal: { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 4], rotation: -Math.PI / 4, color: "rgba(255,255,255,.75)" } },
+          }
+        : { ...shared, id: `${id}-open`, type: "scatter", data: partial, symbolSize: 7, itemStyle: { color: color("card"), borderColor: paint, borderWidth: 1.5, borderType: "dashed" } },
+    );
+  });
+  if (dashed(page, mode, measure)) {
+    out.push({
+      id: `${mode}-${measure.id}-previous`, name: "Previous total", type: "line", symbol: "none", animation: false, emphasis: { disabled: true }, z: 5,
+      color: color("ink"), lineStyle: { type: [5, 4], width: 1.4, color: color("ink") }, data: chart.previous.map((value, at) => [chart.t[at] * 1000, value]),
+    });
+  }
+  const fixed = chart.t.filter((_, at) => chart.fixed[at]).map((t) => [t * 1000, 0]);
+  if (fixed.length) {
+    out.push({ id: "corrected", name: "Corrected", type: "scatter", symbol: "triangle", symbolSize: 7, color: color("warn"), itemStyle: { color: color("warn") }, data: fixed, z: 6, animation: false });
+  }
+  return { out, kind };
+}
+
+/** The tooltip as nodes: ECharts takes an element as it is, so no name is ever read as markup. */
+function tooltip(items, page, kind) {
+  const at = page.chart.t.indexOf(Math.round(items[0].value[0] / 1000));
+  const { span, chart } = page;
+  const seen = new Set();
+  const lines = items
+    .filter((item) => item.value[1] !== null && item.seriesId !== "corrected" && !seen.has(item.seriesName) && seen.add(item.seriesName))
+    .map((item) => {
+      const dot = h("i", { class: "tip-dot" });
+      dot.style.background = item.color;
+      return h("div", { class: "tip-line" }, dot, h("bdi", {}, item.seriesName), h("b", {}, figure(item.value[1], kind)));
+    });
+  const open = at >= 0 && chart.t[at] + span.bucket > span.settled;
+  const state = open ? "Still counting" : chart.fixed[at] ? "Final, corrected since" : chart.open[at] ? "Not final in every campaign" : "Final";
+  const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
+  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0)}${until}`, h("span", {}, state)), ...lines.reverse());
+}
+
+function options(page, view, measure) {
+  const mode = modeOf(view, measure);
+  const { out, kind } = seriesOf(page, mode, measure);
+  const muted = color("muted");
+  const { span } = page;
+  const narrow = window.innerWidth < 600;
+  return {
+    animation: false,
+    aria: { enabled: true, decal: { show: false } },
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+    grid: { left: 4, right: 16, top: 14, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    tooltip: { trigger: "axis", confine: true, backgroundColor: color("card"), borderColor: color("line"), padding: 0, formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
+    xAxis: {
+      type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
+      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000) }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
+    },
+    yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? extent.min : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
+    series: out,
+  };
+}
+
+/** Whether the previous period is drawn: its total beside single lines of channels would only press them flat. */
+function dashed({ chart }, mode, measure) {
+  const single = mode === "lines" && measure.additive && chart.series.length > 1;
+  return mode !== "share" && !single && chart.previous.some((value) => value !== null);
+}
+
+/** What the chart shows, in words: for its subtitle, and for who can't see it. */
+function words(page, mode, measure) {
+  const { span } = page;
+  const each = span.bucket === 60 ? "minute" : duration(span.bucket);
+  const last = span.length === 3600 ? "hour" : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
+  return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
+}
+
+function legend(page, mode, pick) {
+  const key = (text, dot, more = {}) => h("li", {}, dot, h("bdi", {}, text), more.extra);
+  const items = page.chart.series.map((one) => {
+    const dot = h("i", { class: "key" });
+    dot.style.background = channelColor(one.color);
+    if (one.name === null) return key(REST, dot);
+    return h("li", {}, h("button", { type: "button", "data-key": `legend-${one.name.slice(0, 200)}`, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40))));
+  });
+  if (page.span.settled < page.span.newest_end) items.push(key("Still counting", h("i", { class: mode === "lines" ? "key hollow" : "key hatched" })));
+  if (page.chart.fixed.some(Boolean)) items.push(key("Corrected", h("i", { class: "key triangle" })));
+  return items;
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {{mode: (mode: string) => void, pick: (channel: string) => void}} act
+ */
+export function makeChart(place, act) {
+  const title = h("h2", {}, "");
+  const sub = h("p", { class: "hint" }, "");
+  const keys = h("ul", { class: "legend" });
+  const canvas = h("div", { class: "canvas", role: "img" });
+  const nothing = h("p", { class: "none tall" }, "The chart begins with the first minute of data.");
+  const modes = MODES.map(([id, text]) => h("button", { type: "button", "data-mode": id, onclick: () => act.mode(id) }, text));
+  const group = h("div", { class: "segments", role: "group", "aria-label": "How the chart is drawn" }, ...modes);
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, title, sub), group), keys, canvas, nothing);
+  let drawn = null;
+  let last = null;
+
+  async function draw() {
+    const library = await echarts();
+    if (!drawn) {
+      drawn = library.init(canvas, null, { renderer: "canvas" });
+      new ResizeObserver(() => drawn.resize()).observe(canvas);
+    }
+    const [page, view, measure] = last;
+    drawn.setOption(options(page, view, measure), { notMerge: true });
+  }
+
+  return function update(page, view, measure) {
+    last = [page, view, measure];
+    const mode = modeOf(view, measure);
+    title.textContent = `${measure.label} by channel`;
+    sub.textContent = words(page, mode, measure);
+    group.hidden = !measure.additive;
+    for (const button of modes) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    keys.replaceChildren(...legend(page, mode, act.pick));
+    if (dashed(page, mode, measure)) keys.append(h("li", {}, h("i", { class: "key dashed" }), "Period before"));
+    canvas.hidden = page.empty;
+    nothing.hidden = !page.empty;
+    if (page.empty) return;
+    canvas.setAttribute("aria-label", `${title.textContent}. ${sub.textContent} The tables below hold the figures.`);
+    draw().catch(() => canvas.replaceChildren(h("p", { class: "none" }, "The chart could not be loaded; the tables hold its figures.")));
+  };
+}

@@ -1,0 +1,84 @@
+// Building the page. Text goes in as text nodes only: names are hostile input, and there is no innerHTML anywhere.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element with attributes and children. `on…` attributes are listeners, null and false ones are left out.
+ * @param {string} tag
+ * @param {Record<string, unknown>} [attributes]
+ * @param {...(Node | string | null | undefined | false)} children strings become text nodes
+ * @returns {HTMLElement}
+ */
+export function h(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** The same for an SVG element. @returns {SVGElement} */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "text") element.textContent = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/**
+ * Replace what `place` holds. Focus stays on the element with the same `data-key`, so a refresh never throws the keyboard out.
+ * @param {Element} place
+ * @param {...(Node | string | null | false)} children
+ */
+export function swap(place, ...children) {
+  const active = document.activeElement;
+  const key = place.contains(active) ? active?.getAttribute("data-key") : null;
+  const caret = key && active instanceof HTMLInputElement ? active.selectionStart : null;
+  place.replaceChildren(...children.filter(Boolean));
+  if (!key) return;
+  const again = [...place.querySelectorAll("[data-key]")].find((one) => one.getAttribute("data-key") === key);
+  if (!(again instanceof HTMLElement)) return;
+  again.focus({ preventScroll: true });
+  if (caret !== null && again instanceof HTMLInputElement) again.setSelectionRange(caret, caret);
+}
+
+// Controls, and marks that turn the direction of text or can't be seen: shown as a replacement character.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/**
+ * A name as people may see it: nothing invisible, nothing that turns the line round, and not 10 kB of it.
+ * @param {string} name
+ * @param {number} [limit] characters
+ */
+export function label(name, limit = 120) {
+  const plain = name.slice(0, limit * 4).replace(UNSEEN, "\ufffd");
+  const shown = plain.length > limit || name.length > limit * 4 ? `${[...plain].slice(0, limit).join("")}…` : plain;
+  return shown.trim() === "" ? "(blank name)" : shown;
+}
+
+/** A name in an element that keeps its direction to itself. @returns {HTMLElement} */
+export function named(name, attributes = {}) {
+  return h("bdi", { title: label(name, 300), ...attributes }, label(name));
+}
+
+const ICONS = {
+  refresh: "M20 11a8 8 0 1 0-.6 4M20 5v6h-6",
+  pause: "M9 5v14M15 5v14",
+  play: "M8 5l11 7-11 7z",
+  menu: "M12 5.5v.01M12 12v.01M12 18.5v.01",
+  sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2.5M12 19.5V22M2 12h2.5M19.5 12H22M4.9 4.9l1.8 1.8M17.3 17.3l1.8 1.8M19.1 4.9l-1.8 1.8M6.7 17.3l-1.8 1.8",
+  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
+  down: "M6 9l6 6 6-6",
+  download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  close: "M6 6l12 12M18 6L6 18",
+};
+
+/** One of the page's icons, hidden from screen readers: the button that holds it has a name. */
+export function icon(name, size = 20) {
+  const path = svg("path", { d: ICONS[name] });
+  return svg("svg", { class: `icon icon-${name}`, viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true" }, path);
+}

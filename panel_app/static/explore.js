@@ -1,0 +1,140 @@
+// The Explore page: its form is the URL, the plots come from the server, and the table is drawn here.
+
+import { toast } from "adtally/dialog.js";
+import { h, icon, label, swap } from "adtally/dom.js";
+import { figure, setCurrency, whole } from "adtally/format.js";
+import { connect } from "adtally/link.js";
+import { applyTheme, onSystemTheme } from "adtally/theme.js";
+import { changed, go, params, query } from "adtally/url.js";
+
+const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", all: "Everything held" };
+const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
+const byId = (id) => document.getElementById(id);
+const setup = JSON.parse(byId("setup").textContent);
+let shown = JSON.parse(byId("first").textContent);
+setCurrency(setup.currency);
+
+const link = connect({
+  changed: () => refresh(),
+  ready: () => refresh(),
+  lost: () => toast("lost", "The connection is lost; the page comes back by itself.", { seconds: 3600 }),
+  refused: () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 }),
+});
+const dark = () => document.documentElement.dataset.theme === "dark";
+
+function choice(name, text, options, value) {
+  const select = h("select", { name, id: `ask-${name}` }, ...Object.entries(options).map(([id, words]) => h("option", { value: id }, words)));
+  select.value = value;
+  return h("label", {}, h("span", {}, text), select);
+}
+
+function drawForm() {
+  const { ask } = shown;
+  const ticks = setup.measures.map((one) => {
+    const box = h("input", { type: "checkbox", name: "measure", value: one.id });
+    box.checked = ask.measures.includes(one.id);
+    return h("label", { class: "chip" }, box, one.label);
+  });
+  byId("ask").replaceChildren(
+    choice("by", "Split by", setup.dimensions, ask.by),
+    choice("range", "Range", Object.fromEntries(setup.spans.map((id) => [id, SPANS[id] ?? id])), ask.span),
+    choice("grain", "One point per", Object.fromEntries(setup.grains.map((id) => [id, GRAINS[id] ?? id])), ask.grain),
+    choice("kind", "Drawn as", setup.kinds, ask.kind),
+    h("fieldset", { class: "chips" }, h("legend", {}, "Measures (up to four)"), ...ticks),
+  );
+}
+
+const time = (text) => `${text.slice(0, 10)} ${text.slice(11, 16)}`;
+
+function cell(value, kind, column) {
+  if (column === "Time") return h("td", {}, time(String(value)));
+  if (kind === "text") return h("td", { class: "cut" }, h("bdi", {}, label(String(value), 80)));
+  return h("td", { class: "num" }, figure(value, kind));
+}
+
+function drawTable() {
+  const head = h("div", { class: "card-head" }, h("h2", {}, "What is shown"), h("button", { type: "button", class: "button", "data-key": "csv", onclick: download }, icon("download", 16), "Download CSV"));
+  if (!shown.total) return swap(byId("table"), head, h("p", { class: "none" }, "No results are held for this range."));
+  const columns = h("tr", {}, ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)));
+  const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at], shown.columns[at]))));
+  const rest = shown.total - rows.length;
+  return swap(
+    byId("table"), head, h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
+    rest > 0 && h("p", { class: "hint" }, `${whole(rest)} more rows are in the CSV.`),
+  );
+}
+
+function draw() {
+  applyTheme();
+  const button = byId("theme");
+  button.replaceChildren(icon(dark() ? "sun" : "moon"));
+  button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");
+  byId("note").textContent = shown.note;
+  drawTable();
+}
+
+let running = false;
+let again = false;
+async function refresh() {
+  if (running) {
+    again = true;
+    return;
+  }
+  running = true;
+  const asked = query();
+  byId("main").setAttribute("aria-busy", "true");
+  try {
+    shown = await link.ask("explore", { query: asked, dark: dark() });
+    draw();
+    document.documentElement.dataset.linked = "";
+  } catch {
+    // The toast says so.
+  }
+  running = false;
+  byId("main").removeAttribute("aria-busy");
+  if (again || asked !== query()) {
+    again = false;
+    refresh();
+  }
+}
+
+byId("ask").addEventListener("change", (event) => {
+  const form = new FormData(byId("ask"));
+  let measures = form.getAll("measure");
+  if (measures.length > 4) {
+    event.target.checked = false;
+    measures = new FormData(byId("ask")).getAll("measure");
+    toast("four", "Four measures at a time; take one away first.");
+  }
+  go({ by: form.get("by"), range: form.get("range"), grain: form.get("grain"), kind: form.get("kind"), measure: measures });
+  refresh();
+});
+window.addEventListener("popstate", async () => {
+  await refresh();
+  drawForm();
+});
+byId("theme").addEventListener("click", () => {
+  go({ theme: dark() ? "light" : "dark" }, false);
+  draw();
+  refresh();
+});
+onSystemTheme(() => applyTheme() && refresh());
+
+async function download() {
+  try {
+    const file = await link.ask("csv", { query: query() });
+    const address = URL.createObjectURL(new Blob(["\ufeff", file.text], { type: "text/csv;charset=utf-8" }));
+    h("a", { href: address, download: file.name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  } catch {
+    toast("failed", "No connection at the moment; try again in a few seconds.");
+  }
+}
+
+const home = new URL(setup.back, location.href);
+for (const name of ["theme", "tz"]) for (const value of params(name)) home.searchParams.set(name, value);
+byId("back").href = home.href;
+document.querySelector(".brand").href = home.href;
+if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
+drawForm();
+draw();

@@ -1,0 +1,100 @@
+// Numbers, money and times as the viewer's locale writes them, in the deployment's currency and the chosen time zone.
+
+const locale = navigator.languages?.[0];
+const DASH = "–";
+const formats = new Map();
+let currency = "USD";
+
+/** @param {string} code ISO 4217 */
+export function setCurrency(code) {
+  currency = code;
+  formats.clear();
+}
+
+/** The time zone in use: the browser's, or UTC where the URL says `tz=utc`. */
+export function timeZone() {
+  const utc = new URLSearchParams(location.search).get("tz") === "utc";
+  return utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+function numbers(key, options) {
+  let found = formats.get(key);
+  if (!found) formats.set(key, (found = new Intl.NumberFormat(locale, options)));
+  return found;
+}
+
+function money(value, compact) {
+  const size = Math.abs(value);
+  const base = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
+  if (size >= 1e15) return numbers("sci", { notation: "scientific", maximumFractionDigits: 2 }).format(value);
+  if (compact ? size >= 1000 : size >= 100_000) {
+    const short = { ...base, notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 1 };
+    return numbers("money-short", short).format(value);
+  }
+  if (size >= 1000) return numbers("money-0", { ...base, maximumFractionDigits: 0 }).format(value);
+  if (compact && Number.isInteger(value)) return numbers("money-0", { ...base, maximumFractionDigits: 0 }).format(value);
+  if (size > 0 && size < 0.01) return numbers("money-fine", { ...base, maximumSignificantDigits: 2 }).format(value);
+  return numbers("money", base).format(value);
+}
+
+function count(value, compact) {
+  const size = Math.abs(value);
+  if (size >= 1e15) return numbers("sci", { notation: "scientific", maximumFractionDigits: 2 }).format(value);
+  if (size >= (compact ? 10_000 : 100_000)) {
+    return numbers("short", { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  }
+  return numbers(`count-${Number.isInteger(value)}`, { maximumFractionDigits: Number.isInteger(value) ? 0 : 1 }).format(value);
+}
+
+/**
+ * A figure of one kind; a dash where there is none.
+ * @param {number | null | undefined} value
+ * @param {"money" | "count" | "percent" | "multiple"} kind
+ * @param {boolean} [compact] for the axis of a chart
+ */
+export function figure(value, kind, compact = false) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
+  if (kind === "money") return money(value, compact);
+  if (kind === "percent") return numbers(`percent-figure-${compact}`, { style: "percent", minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2 }).format(value);
+  if (kind === "multiple") return `${numbers(`times-${compact}`, { minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2 }).format(value)}×`;
+  return count(value, compact);
+}
+
+/** The whole number, for titles and tables of few digits. */
+export function whole(value) {
+  return numbers("whole", { maximumFractionDigits: 0 }).format(value);
+}
+
+/** A part of one, as percent: 0.123 is 12 %. */
+export function percent(value, digits = 0) {
+  return numbers(`percent-${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);
+}
+
+/** A relative change: two digits are enough to judge it. */
+export function change(value) {
+  const size = Math.abs(value);
+  if (size >= 10) return `${count(size + Math.sign(value), true)}×`;
+  return percent(size, size < 0.0995 ? 1 : 0);
+}
+
+/** A moment (seconds since 1970) as time, or date and time where `full`. */
+export function moment(seconds, full = false) {
+  const zone = timeZone();
+  const key = `time-${zone}-${full}`;
+  let found = formats.get(key);
+  if (!found) {
+    const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
+    found = new Intl.DateTimeFormat(locale, full ? { ...time, year: "numeric", month: "short", day: "numeric" } : time);
+    formats.set(key, found);
+  }
+  return found.format(seconds * 1000);
+}
+
+/** A length of time in words: 4 s, 3 min, 5 h, 2 days. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 5400) return `${Math.round(whole / 60)} min`;
+  if (whole < 172_800) return `${Math.round(whole / 3600)} h`;
+  return `${count(Math.round(whole / 86_400))} days`;
+}

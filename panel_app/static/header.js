@@ -1,0 +1,108 @@
+// The header: how fresh the figures are, told truly and ticking here; refresh, pause, menu, theme.
+
+import { h, icon } from "adtally/dom.js";
+import { duration } from "adtally/format.js";
+import { param } from "adtally/url.js";
+
+const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
+
+/** Seconds between two refreshes; 0 where they are off. */
+export function interval() {
+  const asked = param("every", "10");
+  return asked === "off" ? 0 : ({ 5: 5, 10: 10, 30: 30, 60: 60 })[asked] ?? 10;
+}
+
+export const paused = () => param("paused") === "1";
+
+/**
+ * What the pill says: tone, word, detail, and what of the detail is left on a phone.
+ * @param {object | null} live as the server sent it
+ * @param {{lost: boolean, since: number, left: number, late: number}} now seconds since the last answer and to the next one
+ */
+export function freshness(live, now) {
+  const heard = `updated ${now.since < 1.5 ? "just now" : `${duration(now.since)} ago`}`;
+  if (now.lost) return ["bad", "Reconnecting", `last heard ${duration(now.since)} ago`];
+  if (!live) return ["wait", "Loading", ""];
+  if (live.feed.state === "down") return ["bad", "Broker unreachable", live.feed.brokers];
+  if (paused()) return ["wait", "Paused", heard];
+  if (live.age === null) return live.feed.state === "reading" ? ["wait", "Reading", "the results topic"] : ["wait", "Waiting for data", live.cleared ? "the data was cleared" : "no results yet"];
+  if (live.feed.state === "reading") return ["wait", "Reading", "catching up with the topic"];
+  const age = live.age + now.since;
+  if (age > now.late) return ["warn", "Data is late", `newest ${duration(age)} old`];
+  if (now.left === null) return ["good", "Live", heard, ""];
+  const left = `${Math.max(0, Math.ceil(now.left))} s`;
+  return ["good", "Live", `${heard}, next in ${left}`, left];
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, explore: string}} act
+ */
+export function makeHeader(place, act) {
+  const word = h("b", {}, "Loading");
+  const detail = h("span", { class: "pill-detail" }, "");
+  const brief = h("span", { class: "pill-brief", "aria-hidden": "true" }, "");
+  const spoken = h("span", { class: "hidden", role: "status" }, "");
+  const pill = h("span", { class: "pill", "data-tone": "wait", id: "pill" }, h("span", { class: "dot" }), word, detail, brief);
+  const button = (id, name, press, ...inner) => h("button", { type: "button", class: "tool", id, "aria-label": name, title: name, onclick: press }, ...inner);
+  const pause = button("pause", "Pause", act.pause, icon("pause"));
+  const theme = button("theme", "Dark theme", act.theme, icon("moon"));
+  const menu = h("div", { class: "menu", hidden: true, id: "menu-list" });
+  const opener = button("menu", "Menu", () => toggle(menu.hidden), icon("menu"));
+  opener.setAttribute("aria-expanded", "false");
+  opener.setAttribute("aria-controls", "menu-list");
+  const box = h("div", { class: "drop-box" }, opener, menu);
+
+  function toggle(open, back = true) {
+    if (menu.hidden !== open) return;
+    menu.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) menu.querySelector("a, button")?.focus();
+    else if (back) opener.focus();
+  }
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") toggle(false);
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!box.contains(event.target)) toggle(false, false);
+  });
+
+  const every = EVERY.map(([id, text]) => h("button", { type: "button", "data-every": id, onclick: () => act.set({ every: id === "10" ? "" : id, paused: "" }) }, text));
+  const zones = [["", "Local"], ["utc", "UTC"]].map(([id, text]) => h("button", { type: "button", "data-tz": id, onclick: () => act.set({ tz: id }) }, text));
+  const explore = h("a", { class: "menu-item", href: act.explore }, "Explore the data");
+  menu.append(
+    explore,
+    h("div", { class: "menu-group" }, h("span", {}, "Refresh every"), h("div", { class: "segments small", role: "group", "aria-label": "Refresh every" }, ...every)),
+    h("div", { class: "menu-group" }, h("span", {}, "Times in"), h("div", { class: "segments small", role: "group", "aria-label": "Time zone" }, ...zones)),
+    h("button", { type: "button", class: "menu-item danger", id: "clear", onclick: () => { toggle(false); act.clear(); } }, "Clear data …"),
+  );
+  place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);
+
+  /** Called each second and at each answer. */
+  function tick(live, now) {
+    const [tone, text, more, less = ""] = freshness(live, now);
+    pill.dataset.tone = tone;
+    if (word.textContent !== text) {
+      word.textContent = text;
+      spoken.textContent = text;
+    }
+    detail.textContent = more;
+    brief.textContent = less;
+    pill.title = more ? `${text}, ${more}` : text;
+  }
+
+  function update() {
+    const stopped = paused();
+    pause.replaceChildren(icon(stopped ? "play" : "pause"));
+    pause.setAttribute("aria-label", stopped ? "Resume" : "Pause");
+    pause.title = stopped ? "Resume" : "Pause";
+    const dark = document.documentElement.dataset.theme === "dark";
+    theme.replaceChildren(icon(dark ? "sun" : "moon"));
+    theme.setAttribute("aria-label", dark ? "Light theme" : "Dark theme");
+    theme.title = dark ? "Light theme" : "Dark theme";
+    const chosen = param("every", "10");
+    for (const one of every) one.setAttribute("aria-pressed", String(one.dataset.every === chosen));
+    for (const one of zones) one.setAttribute("aria-pressed", String(one.dataset.tz === param("tz")));
+  }
+  return { tick, update };
+}

@@ -1,0 +1,47 @@
+// What a viewer has to know before he believes the figures.
+
+import { h } from "adtally/dom.js";
+import { duration, moment, whole } from "adtally/format.js";
+
+/** Data this old was replayed: it is no failure that nothing newer comes. */
+const HISTORICAL = 86_400;
+
+function said(setup, live, page, view) {
+  const out = [];
+  const { feed } = live;
+  if (feed.state === "down") {
+    const held = live.rows ? " The figures are those that were read before." : "";
+    out.push(["bad", `No Kafka broker answers at ${feed.brokers}. The dashboard tries again every second and goes on by itself.${held}`]);
+  } else if (!live.rows && feed.state === "reading") {
+    out.push(["info", `Reading topic ${feed.topic} …`]);
+  } else if (!live.rows && live.cleared) {
+    out.push(["info", "The data was cleared. New minutes appear here as they arrive."]);
+  } else if (!live.rows) {
+    out.push(["info", `No results on topic ${feed.topic} yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow; the first minute shows here within seconds. “make demo” does both.`]);
+  }
+  if (live.rows && live.age > HISTORICAL) {
+    out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
+  } else if (live.rows && live.age > setup.late && feed.state !== "down") {
+    out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago. Nothing newer has come from the dataflow.`]);
+  }
+  if (feed.unread) {
+    out.push(["warn", `${whole(feed.unread)} ${feed.unread === 1 ? "record" : "records"} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`]);
+  }
+  const filtered = view.campaigns.length || view.channels.length;
+  if (live.rows && page.empty) {
+    out.push(["info", filtered ? "Nothing was counted for these filters in this range. Show everything, or choose a longer range." : "Nothing was counted in this range."]);
+  }
+  return out;
+}
+
+/** @param {HTMLElement} place @param {object} setup */
+export function makeNotices(place, setup) {
+  let before = "";
+  return function update(live, page, view) {
+    const lines = said(setup, live, page, view);
+    const now = JSON.stringify(lines);
+    if (now === before) return;
+    before = now;
+    place.replaceChildren(...lines.map(([tone, text]) => h("p", { class: "notice", "data-tone": tone }, text)));
+  };
+}

@@ -1,0 +1,146 @@
+// The campaigns table and the channel table.
+
+import { h, icon, label, named, swap } from "adtally/dom.js";
+import { figure, whole } from "adtally/format.js";
+import { spark } from "adtally/spark.js";
+import { channelColor } from "adtally/theme.js";
+import { changeMark, verdict } from "adtally/tiles.js";
+
+const COLUMNS = [
+  { id: "spend", head: "Spend", kind: "money" },
+  { id: "clicks", head: "Clicks", kind: "count", wide: true },
+  { id: "conversions", head: "Conv.", kind: "count" },
+  { id: "cpc", head: "CPC", kind: "money", wide: true },
+  { id: "cpa", head: "Cost/conv.", kind: "money" },
+  { id: "ctr", head: "CTR", kind: "percent", wide: true },
+  { id: "roas", head: "Return", kind: "multiple", wide: true },
+];
+
+function cells(row, table, chosen, columns) {
+  return columns.map((column) =>
+    h(
+      "td",
+      { class: `num${column.wide ? " roomy" : ""}${column.id === chosen ? " chosen" : ""}` },
+      figure(row.figures[table.columns.indexOf(column.id)], column.kind),
+    ),
+  );
+}
+
+function bar(row, color) {
+  const inner = h("span", { class: "bar-in" });
+  inner.style.width = `${(row.share * 100).toFixed(1)}%`;
+  if (color) inner.style.background = color;
+  return h("span", { class: "bar", "aria-hidden": "true" }, inner);
+}
+
+const moved = (row, measure) => (row.change === null ? null : verdict(1 + row.change, 1, measure.good));
+
+/**
+ * @param {HTMLElement} place
+ * @param {object} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download()`
+ */
+export function makeCampaigns(place, act) {
+  const search = h("input", {
+    type: "search", class: "search", placeholder: "Search campaigns", "aria-label": "Search campaigns", maxlength: 200,
+    oninput: () => act.search(search.value),
+  });
+  const download = h(
+    "button", { type: "button", class: "button", onclick: act.download, "aria-label": "Download campaigns as CSV" },
+    icon("download", 16), "CSV",
+  );
+  const body = h("div", { class: "table-box" });
+  const foot = h("div", { class: "table-foot" });
+  place.replaceChildren(
+    h("div", { class: "card-head" }, h("h2", {}, "Top campaigns"), h("div", { class: "card-tools" }, search, download)),
+    body,
+    foot,
+  );
+
+  function head(column, view) {
+    const by = view.sort || view.metric;
+    const on = by === column.id;
+    const order = on ? (view.descending ? "descending" : "ascending") : null;
+    const arrow = on ? (view.descending ? " ↓" : " ↑") : "";
+    const button = h(
+      "button", { type: "button", "data-key": `sort-${column.id}`, onclick: () => act.sort(column.id) },
+      column.head, h("span", { "aria-hidden": "true" }, arrow),
+    );
+    const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
+    return h("th", { scope: "col", class: kind, "aria-sort": order }, button);
+  }
+
+  return function update(page, view, measure) {
+    if (document.activeElement !== search) search.value = view.search;
+    const table = page.campaigns;
+    const by = view.sort || view.metric;
+    const rows = table.rows.map((row, at) =>
+      h(
+        "tr", {},
+        h("td", { class: "rank" }, whole(at + 1)),
+        h(
+          "th", { scope: "row", class: "name" },
+          h(
+            "button",
+            { type: "button", "data-key": `row-${row.name.slice(0, 200)}`, title: `Show only ${label(row.name, 200)}`, onclick: () => act.pick(row.name) },
+            named(row.name, { title: null }),
+          ),
+          bar(row),
+        ),
+        ...cells(row, table, by, COLUMNS),
+        h("td", { class: "num roomy" }, changeMark(moved(row, measure))),
+        h("td", { class: "trend roomy" }, spark(row.trend, { width: 80, height: 24 })),
+      ),
+    );
+    if (!rows.length) {
+      const why = view.search ? "No campaign matches the search." : "No campaign has data in this view.";
+      swap(body, h("p", { class: "none" }, why));
+    } else {
+      const heads = [{ id: "name", head: "Campaign" }, ...COLUMNS].map((column) => head(column, view));
+      const line = h(
+        "tr", {}, h("th", { class: "rank" }, h("span", { class: "hidden" }, "Rank")), ...heads,
+        h("th", { class: "num roomy", scope: "col" }, "Change"), h("th", { class: "trend roomy", scope: "col" }, "Trend"),
+      );
+      swap(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
+    }
+    const rest = table.matched - rows.length;
+    const more = view.all_rows
+      ? [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(false) }, "Show the top 10"), rest > 0 && h("span", {}, `The first ${whole(rows.length)} of ${whole(table.matched)}; search finds the others.`)]
+      : rest > 0 && [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(true) }, `Show all ${whole(table.matched)}`)];
+    swap(foot, ...(more || []));
+  };
+}
+
+const CHANNEL_COLUMNS = COLUMNS.filter((column) => ["spend", "conversions", "cpa"].includes(column.id));
+
+/**
+ * @param {HTMLElement} place
+ * @param {(name: string) => void} pick
+ */
+export function makeChannels(place, pick) {
+  const body = h("div", { class: "table-box" });
+  place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Channels")), body);
+  return function update(page, view, measure) {
+    const table = page.channels;
+    if (!table.rows.length) return swap(body, h("p", { class: "none" }, "No channel has data in this view."));
+    const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
+    const extra = COLUMNS.find((column) => column.id === view.metric && !CHANNEL_COLUMNS.includes(column));
+    const columns = extra ? [{ ...extra, wide: false }, ...CHANNEL_COLUMNS.filter((one) => one.id !== "conversions")] : CHANNEL_COLUMNS;
+    const rows = table.rows.map((row) =>
+      h(
+        "tr", {},
+        h(
+          "th", { scope: "row", class: "name" },
+          h("button", { type: "button", "data-key": `channel-${row.name.slice(0, 200)}`, title: `Show only ${label(row.name, 200)}`, onclick: () => pick(row.name) }, named(row.name, { title: null })),
+          bar(row, channelColor(colors.get(row.name) ?? -1)),
+        ),
+        ...cells(row, table, view.metric, columns),
+        h("td", { class: "num" }, changeMark(moved(row, measure))),
+      ),
+    );
+    const line = h(
+      "tr", {}, h("th", { scope: "col", class: "left" }, "Channel"),
+      ...columns.map((column) => h("th", { scope: "col", class: "num" }, column.head)), h("th", { scope: "col", class: "num" }, "Change"),
+    );
+    return swap(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
+  };
+}

@@ -1,0 +1,42 @@
+// The URL is the state of the page: every control writes it, and the server reads the view from it.
+
+/** The query part that the page shows now. */
+export function query() {
+  return location.search.slice(1);
+}
+
+/** One parameter, or `fallback`. @param {string} name */
+export function param(name, fallback = "") {
+  return new URLSearchParams(location.search).get(name) ?? fallback;
+}
+
+/** All values of a parameter. @param {string} name */
+export function params(name) {
+  return new URLSearchParams(location.search).getAll(name);
+}
+
+/**
+ * The address with some parameters changed; an empty value takes one out, an array gives one for each.
+ * @param {Record<string, string | string[]>} changes
+ */
+export function changed(changes) {
+  const next = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(changes)) {
+    next.delete(name);
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== "") next.append(name, one);
+  }
+  const text = next.toString();
+  return `${location.pathname}${text ? `?${text}` : ""}`;
+}
+
+/**
+ * Go there. What one would want to come back to (range, filters, measure) is a step of its own in the browser's history.
+ * @param {Record<string, string | string[]>} changes
+ * @param {boolean} [step]
+ */
+export function go(changes, step = true) {
+  const address = changed(changes);
+  if (address === location.pathname + location.search) return;
+  if (step) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+}
