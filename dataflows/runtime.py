@@ -22,6 +22,9 @@ log = logging.getLogger("adtally")
 stopping = threading.Event()
 """Set by the first SIGTERM or SIGINT: the sources end their streams, and Bytewax takes a last snapshot."""
 
+begun = threading.Event()
+"""Set when the sources are asked for the first time: from then on a stop is theirs to make."""
+
 _locks: list[TextIO] = []
 
 
@@ -59,8 +62,7 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
     if not runs_as_command():
         return
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    _listen()
     given = _arguments(sys.argv[1:] if arguments is None else arguments)
     if given.recovery_directory:
         lock_recovery(Path(given.recovery_directory), given.process_id or 0)
@@ -68,11 +70,29 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
-    if stopping.is_set():
-        os._exit(128 + number)  # asked twice: now, and recovery will cover it
-    log.info("stopping; what was read will be saved (once more to end at once)")
-    stopping.set()
+def _listen() -> None:
+    """Heed SIGTERM and SIGINT on a thread: Python runs handlers on the main one, which Bytewax may hold while it waits for its peers."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _wake)
+    threading.Thread(target=_heed, args=(reading,), name="signals", daemon=True).start()
+
+
+def _wake(_number: int, _frame: FrameType | None) -> None:
+    """Nothing more: that there is a handler makes Python write the signal's number where `_heed` reads it."""
+
+
+def _heed(reading: int) -> None:
+    while True:
+        number = os.read(reading, 1)[0]
+        if stopping.is_set():
+            os._exit(128 + number)  # asked twice: now, and recovery will cover it
+        stopping.set()
+        if not begun.is_set():
+            os._exit(0)  # nothing was read yet, so there is nothing to save
+        log.info("stopping; what was read will be saved (once more to end at once)")
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from typing_extensions import override
 
 from dataflows.reader import Reader, ReaderState
-from dataflows.runtime import one_line_errors, stopping
+from dataflows.runtime import begun, one_line_errors, stopping
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.topology import Topology
@@ -53,6 +53,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
 
     @override
     def next_batch(self) -> list[Poll]:
+        begun.set()
         if stopping.is_set():
             raise StopIteration
         with one_line_errors():

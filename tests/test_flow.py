@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from dataflows.settings import Settings
 from tests.flows import (
     FLOW,
-    Flow,
     counted,
     counters,
     environment,
+    free_port,
     last_results,
     read_topic,
     recovery_folder,
@@ -220,7 +220,10 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
     ]
 
 
-def test_a_stop_while_the_flow_starts_leaves_no_process(settings: Settings, tmp_path: Path) -> None:
-    flow = Flow(settings, tmp_path / "log")
-    flow.signal(signal.SIGTERM)
-    flow.wait()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_waits_for_its_peers_can_be_stopped(settings: Settings, tmp_path: Path, number: int) -> None:
+    alone = ["-i", "0", "-a", f"127.0.0.1:{free_port()};127.0.0.1:{free_port()}"]
+    with running(settings, tmp_path / "log", *alone) as flow:
+        wait_for(lambda: "error connecting" in flow.output() or "no recovery folder" in flow.output(), "the flow to start")
+        flow.signal(number)
+        assert flow.wait() == [0]
