@@ -61,10 +61,17 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
             place.partition,
             place.offset if place.offset >= 0 else None,
             end,
-            msgspec.json.decode(place.metadata, type=Shown) if place.metadata else Shown(),
+            _shown(place.metadata),
         )
         for place, end in zip(committed, ends, strict=True)
     ]
+
+
+def _shown(metadata: str | None) -> Shown:
+    try:
+        return msgspec.json.decode(metadata or "", type=Shown)
+    except msgspec.DecodeError:
+        return Shown()  # none yet, or somebody else's note beside an offset of this group
 
 
 def table(rows: Sequence[Progress]) -> str:

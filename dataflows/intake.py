@@ -14,7 +14,7 @@ import msgspec
 
 from dataflows.dedup import KEPT, IdIndex
 from dataflows.metrics import Cells, fold
-from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent, rejected
+from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent, rejected, rounds_up
 from dataflows.schema import MAX_DEPTH, MAX_PAYLOAD_BYTES, Event, Reason, Rejected, event_decoder, rfc3339, to_micros
 from dataflows.settings import Settings
 
@@ -138,8 +138,8 @@ class Intake:
         self._index = IdIndex(rules.window + rules.lateness + rules.out_of_order)
         self._generation: int | None = None
         self._resume_to: tuple[int | None, list[Mark]] | None = None
-        if self.clock is not None:
-            self._begin_generation(self.clock)
+        if self.clock is not None and self.marks:
+            self._begin_generation(self.clock)  # without a mark, the first event makes one
         self._windows: dict[int, Cells] = {}
         self._rejected: list[Rejected] = []
 
@@ -214,14 +214,14 @@ class Intake:
             events = [decode(value) for value in values]  # pyright: ignore[reportArgumentType]  # no None is left
         except (*DECODE_ERRORS, TypeError):
             return None
-        if text.count(b"{") + text.count(b"[") > len(values) + MAX_DEPTH or b".999999" in text:
-            return None  # possibly nested too deep; a time that rounds up into the next window
+        if text.count(b"{") + text.count(b"[") > len(values) + MAX_DEPTH or b".999999" in text or b"\\u003" in text:
+            return None  # possibly nested too deep; a time that may round up into the next window, its digits perhaps escaped
         if len(text) > MAX_PAYLOAD_BYTES and max(map(len, values)) > MAX_PAYLOAD_BYTES:  # pyright: ignore[reportArgumentType]  # ditto
             return None
         times = [event.timestamp for event in events]
         oldest_time, newest_time = min(times), max(times)
         oldest, newest = to_micros(oldest_time), to_micros(newest_time)
-        if oldest < _FIRST or newest > min(_LAST, self._latest_allowed(records)):
+        if oldest < _FIRST or newest > min(_LAST, self._latest_allowed(records, newest)):
             return None
         clock = newest if self.clock is None else max(self.clock, newest)
         generation = self._index.generation(clock)
@@ -236,9 +236,10 @@ class Intake:
             return [(first, events)]
         return self._by_window(events)
 
-    def _latest_allowed(self, records: Sequence[Record]) -> int:
+    def _latest_allowed(self, records: Sequence[Record], newest: int) -> int:
         kind, time = records[0].timestamp()
-        if kind != LOG_APPEND_TIME:
+        if kind != LOG_APPEND_TIME or newest > time * 1000:
+            # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
             time = min(record.timestamp()[1] for record in records)
         return time * 1000 + self.rules.max_ahead
 
@@ -286,9 +287,8 @@ class Intake:
 
     def _moment(self, event: Event, value: bytes) -> int:
         moment = to_micros(event.timestamp)
-        if moment % self.rules.window == 0 and b".999999" in value:
-            # Digits beyond the microsecond are rounded; up to here, that would put the event into the next window.
-            moment -= 1
+        if moment % self.rules.window == 0 and rounds_up(value):
+            moment -= 1  # to the last microsecond of its own window
         if not _FIRST <= moment <= _LAST:
             raise NotAnEvent("malformed", f"no window can be named for the time {event.timestamp.isoformat()}")
         return moment

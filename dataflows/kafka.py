@@ -64,6 +64,8 @@ def consumer_config(settings: Settings, role: str) -> Config:
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
+        # A batch that was damaged on its way or on the broker's disk must not be counted.
+        "check.crcs": True,
         # Both are measured (docs/performance.md): without them a drain waits for the fetcher most of the time …
         "fetch.queue.backoff.ms": 10,
         "fetch.wait.max.ms": 100,
@@ -133,6 +135,10 @@ class Topics:
         for name, done in self._admin.create_topics(wanted, operation_timeout=timeout).items() if wanted else ():
             try:
                 done.result(timeout)
+            except TimeoutError:
+                raise BrokerError(
+                    f"the broker at {self.settings.brokers} does not answer to the wish for topic {name}."
+                ) from None
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise BrokerError(

@@ -30,6 +30,10 @@ POLL = 5_000
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 
+_abandoned: list[Consumer] = []
+"""Kept to the end of the process: to free one closes it."""
+
+
 class ReaderState(msgspec.Struct):
     """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together."""
 
@@ -70,10 +74,13 @@ class Reader:
         surroundings: Surroundings,
         *,
         start: str,
+        after: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`start`: ``earliest`` or ``latest``, for a partition without state. `monotonic` and `now`: seconds.
+        """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
+
+        `monotonic` and `now`: seconds.
 
         Raises `RecoveryError` if `state` is that of another topic.
         """
@@ -89,7 +96,9 @@ class Reader:
         self._topic = settings.logs_topic
         self._start = start
         self._state = state
-        self._intake = Intake(Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(), now)
+        self._intake = Intake(
+            Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(clock=after), now
+        )
         self._offset = state.offset if state else None
         self._refill_until: int | None = None
         self._consumer: Consumer | None = None
@@ -155,9 +164,12 @@ class Reader:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
         if self._consumer is not None:
-            self._consumer.close()
+            if self._surroundings.reachable():
+                self._consumer.close()
+            else:
+                _abandoned.append(self._consumer)
             self._consumer = None
 
     def _open(self) -> Consumer | None:
@@ -225,9 +237,11 @@ class Reader:
                 self._caught_up = True
                 if self._refill_until is not None:
                     self._end_refill()  # the log ends in markers of transactions: no message of it is missing
-            elif error.code() in _GONE and self._consumer is not None:
-                low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self.partition), timeout=5.0)
-                raise self._gone(low, high)
+            elif error.code() in _GONE:
+                # Opened again, it is held against the offsets that the broker has now: lost, or only the ids to be read again.
+                self.close()
+                self._refill_until = None
+                self._intake.resume()
             elif error.code() in PASSING:
                 self._caught_up = False
                 log.debug("partition %d: %s", self.partition, describe(error))
@@ -251,7 +265,10 @@ class Reader:
         self._intake.advance(floor - floor % window, self._offset)
 
     def _gone(self, low: int, high: int) -> OffsetGoneError:
-        cure = "To count from what is left, start with an empty recovery folder; what was read before stays in the results."
+        cure = (
+            "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
+            "in the old one, the minute at the cut would be replaced by what is left of it."
+        )
         if self._offset is not None and self._offset > high:
             return OffsetGoneError(
                 f"partition {self.partition} of {self._topic} ends at offset {high}, but this run has read up to {self._offset}: "

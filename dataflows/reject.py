@@ -85,6 +85,21 @@ def depth(value: bytes) -> int:
     return deepest
 
 
+class _Time(msgspec.Struct):
+    timestamp: str
+
+
+_decode_time = msgspec.json.Decoder(_Time).decode
+
+
+def rounds_up(value: bytes) -> bool:
+    """Whether the time in an event's payload has digits beyond the microsecond that round it up to a whole second."""
+    if b".999999" not in value and b"\\u003" not in value:
+        return False
+    digits = _decode_time(value).timestamp.partition(".")[2]
+    return digits[:6] == "999999" and digits[6:7].isdigit()
+
+
 def _words(error: Exception) -> str:
     return str(error).replace("`$.", "`").replace(" - at `$`", "")[:500]
 

@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -24,6 +25,9 @@ stopping = threading.Event()
 
 begun = threading.Event()
 """Set when the sources are asked for the first time: from then on a stop is theirs to make."""
+
+STOP_SECONDS = 45.0
+"""A stop that takes longer is ended without a last snapshot, as a crash would, which recovery covers."""
 
 _locks: list[TextIO] = []
 
@@ -93,12 +97,26 @@ def _heed(reading: int) -> None:
         if not begun.is_set():
             os._exit(0)  # nothing was read yet, so there is nothing to save
         log.info("stopping; what was read will be saved (once more to end at once)")
+        threading.Thread(target=_give_up, name="deadline", daemon=True).start()
+
+
+def _give_up() -> None:
+    """The end of a stop that waits for a broker, a peer or a disk that does not answer."""
+    time.sleep(STOP_SECONDS)
+    die(
+        AdtallyError(
+            f"the stop was not over after {STOP_SECONDS:g} s: ended without a last snapshot; the next run reads again from the one before."
+        )
+    )
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
-    parser.add_argument("-i", "--process-id", type=int, default=None)
+    # As bytewax.run has it: the number is a flag, a variable, or the end of the name of a pod.
+    pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
+    number = os.environ.get("BYTEWAX_PROCESS_ID") or (pod if pod.isdecimal() else None)
+    parser.add_argument("-i", "--process-id", type=int, default=number)
     return parser.parse_known_args(list(arguments))[0]
 
 
@@ -110,8 +128,9 @@ def lock_recovery(folder: Path, process: int) -> None:
     if not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
     try:
-        # Its content is pickle: who can write there can run code here.
-        folder.chmod(0o700)
+        with suppress(PermissionError):  # it is another user's, and still this one may write
+            # Its content is pickle: who can write there can run code here.
+            folder.chmod(0o700)
         handle = (folder / f"adtally-{process}.lock").open("w")
     except OSError as error:
         raise RecoveryError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 from typing import Any
 
 import msgspec
@@ -29,7 +30,16 @@ PAUSE = dt.timedelta(milliseconds=10)
 WAIT = dt.timedelta(milliseconds=500)
 """While a slot has no partition, or its broker does not answer."""
 
-SlotState = dict[int, ReaderState]
+SETTLE_SECONDS = 20.0
+"""How long a partition that appears later waits, once every shard was told of it: so long it takes at most until this process has heard how
+far the partitions of other processes were at that time."""
+
+
+class SlotState(msgspec.Struct):
+    """What a snapshot keeps of a slot: the partitions that the topic had, and the state of those of them that fall to the slot."""
+
+    partitions: int
+    readers: dict[int, ReaderState]
 
 
 class Poll(msgspec.Struct):
@@ -42,13 +52,14 @@ class Poll(msgspec.Struct):
 class Slot(StatefulSourcePartition[Poll, SlotState]):
     """The partitions of the topic that fall to one part of the source."""
 
-    def __init__(self, settings: Settings, topology: Topology, number: int, states: SlotState | None) -> None:
+    def __init__(self, settings: Settings, topology: Topology, number: int, state: SlotState | None) -> None:
         self._settings = settings
         self._topology = topology
         self._number = number
         self._readers: dict[int, Reader] = {}
-        self._states = dict(states or {})
-        self._first_partitions: int | None = None
+        self._states = dict(state.readers) if state else {}
+        self._known = state.partitions if state else 0
+        self._appeared: dict[int, float] = {}
         self._awake: dt.datetime | None = None
 
     @override
@@ -79,15 +90,26 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
         return polls
 
     def _add_readers(self, partitions: int) -> None:
-        if self._first_partitions is None and partitions:
-            self._first_partitions = partitions
+        if not self._known:
+            self._known = partitions
         for partition in range(self._number, partitions, SLOTS):
-            if partition not in self._readers:
-                # A partition that appears later is new: all of it is to be read, wherever the others began.
-                start = self._settings.start if partition < (self._first_partitions or 0) else "earliest"
-                state = self._states.get(partition)
-                self._readers[partition] = Reader(self._settings, partition, state, self._topology, start=start)
+            if partition not in self._readers and (partition < self._known or self._has_settled(partition)):
+                self._readers[partition] = self._reader(partition)
                 log.info("reading partition %d of %s", partition, self._settings.logs_topic)
+        if all(partition in self._readers for partition in range(self._number, partitions, SLOTS)):
+            self._known = max(self._known, partitions)
+
+    def _reader(self, partition: int) -> Reader:
+        settings, state = self._settings, self._states.get(partition)
+        if partition < self._known:
+            return Reader(settings, partition, state, self._topology, start=settings.start)
+        # It appeared later, so all of it is to be read, wherever the others began. But its shards may have let windows go that the other
+        # partitions have left behind: it begins with their clock, and what is late for all of them is late here too.
+        return Reader(settings, partition, state, self._topology, start="earliest", after=self._topology.oldest())
+
+    def _has_settled(self, partition: int) -> bool:
+        now = time.monotonic()
+        return now - self._appeared.setdefault(partition, now) >= SETTLE_SECONDS
 
     @override
     def next_awake(self) -> dt.datetime | None:
@@ -100,7 +122,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
             if state is not None:
                 self._states[partition] = state
             reader.show_progress()
-        return dict(self._states)
+        return SlotState(self._known, dict(self._states))
 
     @override
     def close(self) -> None:

@@ -38,6 +38,7 @@ class Topology:
         self._settings = settings
         self._give_up = give_up
         self._partitions = 0
+        self._missing = False
         self._answered = float("-inf")
         self._clocks: dict[int, int] = {}
         self._error: AdtallyError | None = None
@@ -71,6 +72,10 @@ class Topology:
         """The highest clock of any partition that is known here, in microseconds since 1970."""
         return max(self._clocks.values(), default=None)
 
+    def oldest(self) -> int | None:
+        """The least clock of the partitions that are known here, in microseconds since 1970; None before any was heard."""
+        return min(self._clocks.values(), default=None)
+
     def report(self, partition: int, clock: int | None) -> None:
         """Take note of the clock of a partition that is read in this process."""
         if clock is not None:
@@ -79,18 +84,22 @@ class Topology:
     def _watch(self) -> None:
         settings = self._settings
         try:
-            topics = Topics(settings, "topology")
-            wanted = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
-            if not topics.wait(*wanted, give_up=self._done):
-                return
-            consumer = make_consumer(settings, "topology")
+            self._ask(settings)
         except AdtallyError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the flow must end with it and not stand still without it
+            self._error = AdtallyError(f"the broker at {settings.brokers} can't be followed: {error!r}.")
+
+    def _ask(self, settings: Settings) -> None:
+        topics = Topics(settings, "topology")
+        wanted = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+        if not topics.wait(*wanted, give_up=self._done):
             return
+        consumer = make_consumer(settings, "topology")
         rounds = 0
         while not self._done():
             try:
-                self._partitions = max(self._partitions, topics.partitions(settings.logs_topic, timeout=ASK_SECONDS))
+                self._heed(topics.partitions(settings.logs_topic, timeout=ASK_SECONDS))
                 self._answered = time.monotonic()
                 if rounds % CLOCKS_EVERY == CLOCKS_EVERY - 1:
                     self._hear_others(consumer)
@@ -99,6 +108,12 @@ class Topology:
             rounds += 1
             self._closed.wait(ASK_SECONDS)
         consumer.close()
+
+    def _heed(self, partitions: int) -> None:
+        if not partitions and self._partitions and not self._missing:
+            log.warning("topic %s is gone from %s; waiting for it", self._settings.logs_topic, self._settings.brokers)
+        self._missing = not partitions
+        self._partitions = max(self._partitions, partitions)
 
     def _done(self) -> bool:
         return self._closed.is_set() or self._give_up()
@@ -113,6 +128,9 @@ class Topology:
             return
         for place in committed:
             if place.metadata:
-                clock = msgspec.json.decode(place.metadata, type=_Progress).clock
+                try:
+                    clock = msgspec.json.decode(place.metadata, type=_Progress).clock
+                except msgspec.DecodeError:
+                    continue  # somebody else's note beside an offset of this group
                 if clock is not None:
                     self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))

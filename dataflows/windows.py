@@ -82,8 +82,9 @@ class PanesState(msgspec.Struct):
 
 _NEVER = -(2**63)
 _QUEUES_A_SECOND = 40
-_encode_pane = msgspec.msgpack.Encoder().encode
-_decode_pane = msgspec.msgpack.Decoder(list[tuple[str, str, Cell]]).decode
+# JSON, not MessagePack: the sums of valid events may exceed 64 bits.
+_encode_pane = msgspec.json.Encoder().encode
+_decode_pane = msgspec.json.Decoder(list[tuple[str, str, Cell]]).decode
 
 
 class Panes:
@@ -105,7 +106,8 @@ class Panes:
             )
         self._emit_seconds = settings.emit_seconds
         self._partitions = state.partitions if state else 0
-        self._clocks = dict(state.clocks) if state else {}
+        # None is idle before it says so again: while this run was down, a backlog may have come.
+        self._clocks = {partition: SourceClock(clock.time, False) for partition, clock in state.clocks.items()} if state else {}
         self._watermark = state.watermark if state else _NEVER
         self._panes: dict[int, Pane] = {}
         self._open: set[int] = set()

@@ -69,6 +69,30 @@ def test_digits_beyond_the_microsecond_do_not_push_an_event_into_the_next_window
     assert found == {(micros(0), "c", "search"): 1, (micros(60), "c", "search"): 1}
 
 
+def test_nines_in_another_field_move_no_event() -> None:
+    found, _ = take_all(new_intake(), log(payload("a", 60, score=0.9999999)))
+    assert found == {(micros(60), "c", "search"): 1}
+
+
+def test_a_time_whose_digits_are_escaped_stays_in_its_window() -> None:
+    given = payload("a", timestamp="TIME").replace(b"TIME", rb"2026-01-01T12:00:59.99999\u00399Z")
+    found, _ = take_all(new_intake(), log(payload("first"), given, payload("b", 60)))
+    assert found == {(micros(0), "c", "search"): 2, (micros(60), "c", "search"): 1}
+
+
+def test_a_partition_that_begins_with_a_clock_rejects_what_is_late_by_it_and_marks_its_first_event() -> None:
+    intake = new_intake(IntakeState(clock=micros(5000)))
+    _, rejected = take_all(intake, log(payload("old", 10), payload("a", 5001), payload("b", 5002)))
+    assert reasons(rejected) == [(0, "late")]
+    assert [mark.offset for mark in intake.state().marks] == [1]
+
+
+def test_a_broker_whose_clock_was_set_back_is_judged_alike_however_the_log_is_cut() -> None:
+    now = int(T0.timestamp() * 1000)
+    records = [FakeRecord(payload(f"e{place}", 50), place, time) for place, time in enumerate((now, now, now - 400_000))]
+    assert take_all(new_intake(), records, 1) == take_all(new_intake(), records, 3)
+
+
 def test_a_repeated_id_counts_once_also_with_another_time_or_in_another_chunk() -> None:
     records = log(payload("a"), payload("a"), payload("a", 30), payload("b"))
     for chunk in (1, 2, 4):

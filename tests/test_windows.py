@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dataflows.errors import RecoveryError
 from dataflows.metrics import Cells, Metrics
@@ -151,6 +152,31 @@ def test_a_snapshot_with_windows_of_another_length_is_refused() -> None:
     panes = Panes(SETTINGS)
     with pytest.raises(RecoveryError, match="windows of 60 s, but ADTALLY_WINDOW_SECONDS is 10"):
         Panes(Settings(window_seconds=10), panes.state())
+
+
+def test_after_a_restart_nobody_is_idle_before_he_says_so_again() -> None:
+    panes = Panes(SETTINGS)
+    now = T0.timestamp() + 20
+    panes.take([partial(0, 10, partitions=2, idle=True, cells={0: {"a": 1}}), partial(1, 10, partitions=2, idle=True)], now)
+    again = Panes(SETTINGS, panes.state())
+    assert again.tick(NOW) == []
+    assert again.take([partial(0, 10, partitions=2, idle=True)], NOW) == []
+    assert seen(again.take([partial(1, 30, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "provisional")]
+
+
+def test_sums_beyond_64_bits_survive_a_restart() -> None:
+    panes = Panes(SETTINGS)
+    huge = {micros(0): {("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)}}
+    for _ in range(3):
+        panes.take([Partial(0, 1, SourceClock(micros(10), False), copied(huge))], NOW)
+    again = Panes(SETTINGS, panes.state())
+    (result,) = again.take([partial(0, 65)], NOW)
+    assert result.spend_micros == 3 * (2**63 - 1)
+
+
+def copied(windows: dict[int, Cells]) -> dict[int, Cells]:
+    """The same, in objects of its own: a shard keeps the metrics that it is given."""
+    return {window: {key: replace(metrics) for key, metrics in cells.items()} for window, cells in windows.items()}
 
 
 def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:

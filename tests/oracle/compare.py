@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import polars as pl
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tests.oracle.judge import SUMS, Message, Terms, Verdict, judge, windows
 
@@ -31,6 +31,8 @@ def read(brokers: str, topic: str) -> list[tuple[bytes | None, Message]]:
                 found.append((key.encode() if isinstance(key, str) else key, message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(one.partition() or 0)
+            elif not error.retriable():
+                raise KafkaException(error)
     consumer.close()
     return found
 

@@ -60,12 +60,14 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
             verdict.rejected[place] = "oversize" if size > 64 * 1024 else "malformed"
             tally["malformed"] += 1
             continue
+        window = terms.window * SECOND
         moment = event["micros"]
+        if moment // window != event["floor"] // window:
+            moment -= 1  # rounding moves no event into the next window
         if moment > message.time * 1000 + terms.max_ahead * SECOND:
             verdict.rejected[place] = "too_far_ahead"
             tally["malformed"] += 1
             continue
-        window = terms.window * SECOND
         start = moment // window * window
         clock = clocks.get(message.partition)
         if clock is not None and start + window + terms.lateness * SECOND <= clock - terms.out_of_order * SECOND:

@@ -27,18 +27,16 @@ def _integer(digits: str) -> int:
 
 
 def _depth(value: Any) -> int:
+    """How many brackets deep `value` is."""
     deepest, level = 0, [value]
-    while level:
+    while level := [item for item in level if isinstance(item, (list, dict))]:
         deepest += 1
-        inner = [
-            one for item in level if isinstance(item, (list, dict)) for one in (item if isinstance(item, list) else item.values())
-        ]
-        level = inner
+        level = [one for item in level for one in (item if isinstance(item, list) else item.values())]
     return deepest
 
 
 def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
-    """The event in `payload`, its time as integer microseconds under ``micros``; raises `BadError`."""
+    """The event in `payload`, its time in microseconds under ``micros`` (rounded) and ``floor`` (cut off); raises `BadError`."""
     if payload is None or len(payload) > 64 * 1024:
         raise BadError("nothing, or too much")
     try:
@@ -46,7 +44,7 @@ def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
         json.dumps(event, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadError(str(error)) from None
-    if not isinstance(event, dict) or _depth(event) > 101:
+    if not isinstance(event, dict) or _depth(event) > 100:
         raise BadError("no object, or too deep")
     for name in REQUIRED:
         if not isinstance(event.get(name), str):
@@ -61,11 +59,12 @@ def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
             raise BadError(name)
     if event["event_type"] not in TYPES or event.get("currency") not in (None, currency):
         raise BadError("type or currency")
-    return {**event, "micros": micros(event["timestamp"])}
+    floor, rounded = micros(event["timestamp"])
+    return {**event, "micros": rounded, "floor": floor}
 
 
-def micros(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time with a zone, digits beyond them cut off; raises `BadError`."""
+def micros(text: str) -> tuple[int, int]:
+    """Microseconds since 1970 of an RFC 3339 time with a zone, further digits cut off, and rounded by the seventh; raises `BadError`."""
     found = RFC3339.fullmatch(text)
     if found is None:
         raise BadError("time")
@@ -80,8 +79,9 @@ def micros(text: str) -> int:
             raise BadError("zone")
         offset = (int(found[10]) * 60 + int(found[11])) * (1 if found[9] == "+" else -1)
     seconds = calendar.timegm((year, month, day, hour, minute, second)) - offset * 60
-    fraction = int((found[7] or "0")[:6].ljust(6, "0"))
-    total = seconds * 1_000_000 + fraction
-    if not -62_135_510_400_000_000 <= total <= 253_402_128_000_000_000:
+    digits = found[7] or "0"
+    floor = seconds * 1_000_000 + int(digits[:6].ljust(6, "0"))
+    rounded = floor + (digits[6:7] >= "5")
+    if not -62_135_510_400_000_000 <= floor <= rounded <= 253_402_128_000_000_000:
         raise BadError("no window can be named")
-    return total
+    return floor, rounded

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from typing_extensions import override
+
+from dataflows import source
+from dataflows.intake import IntakeState
+from dataflows.reader import ReaderState
+from dataflows.settings import Settings
+from dataflows.source import SLOTS, Slot, SlotState
+from dataflows.topology import Topology
+from tests.flows import send, wait_for
+from tests.records import micros, payload
+
+
+class FakeTopology(Topology):
+    """A topology that a test sets; it asks no broker."""
+
+    def __init__(self, partitions: int, oldest: int | None = None) -> None:
+        super().__init__(Settings(), give_up=lambda: True)
+        self.count = partitions
+        self.clock = oldest
+
+    @override
+    def start(self) -> None: ...
+
+    @override
+    def close(self) -> None: ...
+
+    @override
+    def partitions(self) -> int:
+        return self.count
+
+    @override
+    def reachable(self) -> bool:
+        return True
+
+    @override
+    def newest(self) -> int | None:
+        return self.clock
+
+    @override
+    def oldest(self) -> int | None:
+        return self.clock
+
+    @override
+    def report(self, partition: int, clock: int | None) -> None: ...
+
+
+def slot(settings: Settings, topology: FakeTopology, number: int, state: SlotState | None = None) -> Slot:
+    return Slot(settings, topology, number, state)
+
+
+def rejected_and_counted(one: Slot) -> tuple[int, int]:
+    """Poll until something came; how much of it was rejected and counted."""
+    polls = wait_for(
+        lambda: [poll for poll in one.next_batch() if poll.rejected or any(part.cells for _, part in poll.partials)], "a poll", 10
+    )
+    counted = sum(
+        metrics.events
+        for poll in polls
+        for _, part in poll.partials
+        for cells in part.cells.values()
+        for metrics in cells.values()
+    )
+    return sum(len(poll.rejected) for poll in polls), counted
+
+
+def test_a_slot_without_partitions_reads_nothing_until_there_is_one(settings: Settings) -> None:
+    topology = FakeTopology(0)
+    one = slot(settings, topology, 1)
+    assert one.next_batch() == []
+    assert one.next_awake() is not None
+    send(settings, [payload("a", 1)], partition=1)
+    topology.count = 2
+    assert rejected_and_counted(one) == (0, 1)
+    one.close()
+
+
+def test_a_partition_that_appears_later_waits_and_then_begins_with_the_clock_of_the_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topology = FakeTopology(1, oldest=micros(5000))
+    one = slot(settings, topology, 1)
+    assert one.next_batch() == []
+    send(settings, [payload("old", 10), payload("new", 5001)], partition=1)
+    topology.count = 2
+    assert one.next_batch() == []
+    assert one.snapshot() == SlotState(1, {})
+    monkeypatch.setattr(source, "SETTLE_SECONDS", 0.0)
+    assert rejected_and_counted(one) == (1, 1)
+    assert one.snapshot().partitions == 2
+    one.close()
+
+
+def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also_with_start_latest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SETTLE_SECONDS", 0.0)
+    latest = replace(settings, start="latest")
+    send(latest, [payload("a", 1)], partition=1)
+    one = slot(latest, FakeTopology(2), 1, SlotState(1, {}))
+    assert rejected_and_counted(one) == (0, 1)
+    one.close()
+
+
+def test_a_slot_reads_every_partition_that_falls_to_it(settings: Settings) -> None:
+    state = SlotState(SLOTS + 4, {SLOTS + 3: ReaderState(settings.logs_topic, 7, IntakeState())})
+    one = slot(settings, FakeTopology(4), 3, state)
+    one.next_batch()
+    assert one.snapshot().readers[SLOTS + 3].offset == 7
+    one.close()
