@@ -7,11 +7,12 @@ import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -127,6 +128,8 @@ def lock_recovery(folder: Path, process: int) -> None:
         raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
     if not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
+    for part in sorted(folder.glob("part-*.sqlite3")):
+        _check_store(part)
     try:
         with suppress(PermissionError):  # it is another user's, and still this one may write
             # Its content is pickle: who can write there can run code here.
@@ -143,3 +146,22 @@ def lock_recovery(folder: Path, process: int) -> None:
             f"another run uses the recovery folder {folder}; stop it first, or give this one a folder of its own."
         ) from None
     _locks.append(handle)
+
+
+def _check_store(part: Path) -> None:
+    """Raise `RecoveryError` where a file of the recovery store is no sound SQLite database."""
+    try:
+        with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
+            (found,) = store.execute("PRAGMA quick_check(1)").fetchone()
+            tables = store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            return  # another process of the cluster is writing: it is alive
+        found, tables = str(error), 0
+    except sqlite3.DatabaseError as error:
+        found, tables = str(error), 0
+    if found != "ok" or not tables:
+        raise RecoveryError(
+            f"{part} of the recovery folder is damaged ({found if found != 'ok' else 'it is empty'}); bring the folder back from a backup, "
+            "or give this run a new one and another ADTALLY_RESULTS_TOPIC."
+        )

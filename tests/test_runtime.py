@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataflows.errors import AdtallyError, RecoveryError
+from dataflows.runtime import lock_recovery, one_line_errors
+from tests.flows import recovery_folder
+
+
+def part_of(folder: Path) -> Path:
+    (part,) = folder.glob("part-*.sqlite3")
+    return part
+
+
+def test_a_new_recovery_folder_is_taken_and_closed_to_others(tmp_path: Path) -> None:
+    folder = recovery_folder(tmp_path / "recovery")
+    lock_recovery(folder, 0)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_two_processes_of_one_cluster_share_a_folder_and_two_runs_do_not(tmp_path: Path) -> None:
+    folder = recovery_folder(tmp_path / "recovery")
+    lock_recovery(folder, 0)
+    lock_recovery(folder, 1)
+    with pytest.raises(RecoveryError, match="another run uses the recovery folder"):
+        lock_recovery(folder, 1)
+
+
+def truncated(part: Path) -> None:
+    os.truncate(part, part.stat().st_size // 2)
+
+
+def garbage(part: Path) -> None:
+    part.write_bytes(b"no database at all" * 1000)
+
+
+def emptied(part: Path) -> None:
+    part.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncated, garbage, emptied])
+def test_a_damaged_store_is_one_line_that_names_the_file_and_the_cure(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    folder = recovery_folder(tmp_path / "recovery")
+    damage(part_of(folder))
+    with pytest.raises(RecoveryError, match=r"part-0\.sqlite3 of the recovery folder is damaged .*backup") as caught:
+        lock_recovery(folder, 0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda _: None, lambda folder: folder.mkdir()], ids=["no folder", "an empty one"])
+def test_a_folder_without_a_store_is_one_line_with_the_command_that_makes_it(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "recovery")
+    with pytest.raises(RecoveryError, match=r"python -m bytewax\.recovery"):
+        lock_recovery(tmp_path / "recovery", 0)
+
+
+def test_outside_of_the_command_an_error_passes_through() -> None:
+    with pytest.raises(AdtallyError, match="the culprit"), one_line_errors():
+        raise AdtallyError("the culprit, the cure")
