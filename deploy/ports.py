@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import textwrap
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -55,7 +56,9 @@ def _name(pid: int) -> str:
         return "a program"
     first = Path(words[0]).name if words else "a program"
     # "python3.11" alone says little: its module or script is what a person started.
-    return " ".join([first, *words[1:3]]) if first.startswith("python") else first
+    told = " ".join([first, *words[1:3]]) if first.startswith("python") else first
+    # A script given as an argument may be pages long; this goes into one line.
+    return textwrap.shorten(told, 60, placeholder=" …")
 
 
 def _holder_linux(port: int) -> int:

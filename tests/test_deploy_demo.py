@@ -156,6 +156,26 @@ def test_a_taken_port_gives_one_line_with_the_cure_before_anything_starts(tmp_pa
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who holds a port is read from Linux's /proc")
+def test_the_holder_of_a_port_is_told_in_one_short_line_whatever_its_arguments_are() -> None:
+    port = ports.free()
+    program = f"""
+import socket
+server = socket.create_server(("127.0.0.1", {port}))
+while True:
+    server.accept()
+"""
+    occupant = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        wait_for(lambda: ports.holder(port))
+        who = ports.holder(port)
+    finally:
+        occupant.kill()
+        occupant.wait()
+    assert "\n" not in who
+    assert len(who) < 100
+    assert who.endswith(f"process {occupant.pid}")
+
+
 def test_the_holder_of_a_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         who = ports.holder(occupant.getsockname()[1])
