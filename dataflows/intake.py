@@ -27,6 +27,10 @@ _FIRST = to_micros(dt.datetime(1, 1, 2, tzinfo=dt.UTC))
 _LAST = to_micros(dt.datetime(9999, 12, 30, tzinfo=dt.UTC))
 
 
+_SHALLOW = 4 * MAX_DEPTH
+"""A payload of so few bytes can't nest `MAX_DEPTH` objects, each of which takes five: ``{"":}``."""
+
+
 class Record(Protocol):
     """What the intake asks of a Kafka message; `timestamp` is (its type, milliseconds since 1970)."""
 
@@ -214,9 +218,10 @@ class Intake:
             events = [decode(value) for value in values]  # pyright: ignore[reportArgumentType]  # no None is left
         except (*DECODE_ERRORS, TypeError):
             return None
-        if text.count(b"{") + text.count(b"[") > len(values) + MAX_DEPTH or b".999999" in text or b"\\u003" in text:
-            return None  # possibly nested too deep; a time that may round up into the next window, its digits perhaps escaped
-        if len(text) > MAX_PAYLOAD_BYTES and max(map(len, values)) > MAX_PAYLOAD_BYTES:  # pyright: ignore[reportArgumentType]  # ditto
+        longest = max(map(len, values))  # pyright: ignore[reportArgumentType]  # ditto
+        if longest > MAX_PAYLOAD_BYTES:
+            return None
+        if (b"[" in text or longest > _SHALLOW) and text.count(b"{") + text.count(b"[") > len(values) + MAX_DEPTH:
             return None
         times = [event.timestamp for event in events]
         oldest_time, newest_time = min(times), max(times)
@@ -227,11 +232,13 @@ class Intake:
         generation = self._index.generation(clock)
         if self.rules.is_late(oldest, clock) or generation != self._generation:
             return None
+        span = self.rules.window
+        first = oldest - oldest % span
+        if (oldest == first or newest - first >= span) and (b".999999" in text or b"\\u003" in text):
+            return None  # a time at the start of a window that may have been rounded up to it, its digits perhaps escaped
         if self.rules.dedup and not self._index.add_all_new([event.event_id for event in events], generation):
             return None
         self.clock = clock
-        span = self.rules.window
-        first = oldest - oldest % span
         if newest - first < span:
             return [(first, events)]
         return self._by_window(events)

@@ -139,6 +139,8 @@ BAD: dict[str, bytes | None] = {
     "not UTF-8 in a field that is ignored": payload("x")[:-1] + b',"note":"\xff"}',
     "truncated": payload("x")[:-5],
     "nested": payload("x")[:-1] + b',"note":' + DEEP + b"}",
+    "nested lists, less deep than Python's own limit": payload("x")[:-1] + b',"note":' + b"[" * 101 + b"]" * 101 + b"}",
+    "nested objects": payload("x")[:-1] + b',"note":' + b'{"":' * 101 + b"1" + b"}" * 101 + b"}",
     "400 digits": payload("x")[:-1] + b',"cost_micros":' + b"9" * 400 + b"}",
     "NaN": payload("x")[:-1] + b',"cost_micros":NaN}',
     "Infinity": payload("x")[:-1] + b',"note":Infinity}',
