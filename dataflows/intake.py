@@ -186,7 +186,9 @@ class Intake:
         return first.offset
 
     def refill(self, records: Sequence[Record]) -> None:
-        """Let `records`, which were counted before a restart, fill the index of ids and nothing else."""
+        """Let `records`, which were counted before a restart, fill the index of ids and nothing else; nothing without a `rewind`."""
+        if self._resume_to is None:
+            return
         values = [record.value() for record in records]
         if self._sift_whole(records, values) is None:
             self._sift_each(records, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
@@ -34,12 +35,35 @@ _abandoned: list[Consumer] = []
 """Kept to the end of the process: to free one closes it."""
 
 
+CURE = (
+    "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
+    "in the old one, the minute at the cut would be replaced by what is left of it."
+)
+
+
+class Fingerprint(msgspec.Struct, frozen=True, array_like=True):
+    """What tells a message from another one at the same offset of a topic that was made anew: the CRC-32 of its payload."""
+
+    offset: int
+    crc: int
+
+    @classmethod
+    def of(cls, record: Message) -> Fingerprint:
+        """The fingerprint of a message."""
+        value = record.value()
+        return cls(record.offset() or 0, zlib.crc32(value.encode() if isinstance(value, str) else value or b""))
+
+
 class ReaderState(msgspec.Struct):
-    """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together."""
+    """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together.
+
+    `last` is the last message before that offset: a topic that was deleted and made anew has another one there.
+    """
 
     topic: str
     offset: int
     intake: IntakeState
+    last: Fingerprint | None = None
 
 
 class Surroundings(Protocol):
@@ -100,6 +124,7 @@ class Reader:
             Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(clock=after), now
         )
         self._offset = state.offset if state else None
+        self._last = state.last if state else None
         self._refill_until: int | None = None
         self._consumer: Consumer | None = None
         self._caught_up = False
@@ -150,7 +175,7 @@ class Reader:
         """The place in the log and what was decided up to it; None before the partition was opened for the first time."""
         if self._offset is None:
             return self._state
-        return ReaderState(self._topic, self._offset, self._intake.state())
+        return ReaderState(self._topic, self._offset, self._intake.state(), self._last)
 
     def show_progress(self) -> None:
         """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""
@@ -196,25 +221,28 @@ class Reader:
         if not low <= self._offset <= high:
             raise self._gone(low, high)
         refill_from = self._intake.rewind()
-        if refill_from is None or refill_from >= self._offset:
-            self._intake.resume()
-            return self._offset
-        if refill_from < low:
+        begin = self._offset if refill_from is None else min(refill_from, self._offset)
+        if begin < low:
             log.warning(
                 "partition %d: the events from %d to %d are gone; whose twin is among them is counted again",
                 self.partition,
-                refill_from,
+                begin,
                 low - 1,
             )
-        self._refill_until = self._offset
-        if max(low, refill_from) == self._offset:
-            self._end_refill()
-        return max(low, refill_from)
+        if self._last is not None:
+            begin = min(begin, self._last.offset)  # to be recognised
+        begin = max(low, begin)
+        if begin < self._offset:
+            self._refill_until = self._offset
+        else:
+            self._intake.resume()
+        return begin
 
     def _take(self, records: Sequence[Message]) -> None:
         if self._refill_until is not None:
             old = sum((record.offset() or 0) < self._refill_until for record in records)
             if old:
+                self._recognise(records[:old])
                 self._intake.refill(records[:old])
             if old == len(records) and (records[-1].offset() or 0) + 1 < self._refill_until:
                 return
@@ -225,7 +253,16 @@ class Reader:
         if records[0].timestamp()[0] != LOG_APPEND_TIME:
             warn_of_create_time(self._topic)
         self._intake.take(records)
-        self._offset = (records[-1].offset() or 0) + 1
+        self._last = Fingerprint.of(records[-1])
+        self._offset = self._last.offset + 1
+
+    def _recognise(self, records: Sequence[Message]) -> None:
+        last = self._last
+        if last and any(record.offset() == last.offset and Fingerprint.of(record) != last for record in records):
+            raise OffsetGoneError(
+                f"partition {self.partition} of {self._topic} holds another message at offset {last.offset} than this run has read there: "
+                f"the topic was made anew. {CURE}"
+            )
 
     def _end_refill(self) -> None:
         self._refill_until = None
@@ -265,18 +302,14 @@ class Reader:
         self._intake.advance(floor - floor % window, self._offset)
 
     def _gone(self, low: int, high: int) -> OffsetGoneError:
-        cure = (
-            "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
-            "in the old one, the minute at the cut would be replaced by what is left of it."
-        )
         if self._offset is not None and self._offset > high:
             return OffsetGoneError(
                 f"partition {self.partition} of {self._topic} ends at offset {high}, but this run has read up to {self._offset}: "
-                f"the topic was made anew or has lost data. {cure}"
+                f"the topic was made anew or has lost data. {CURE}"
             )
         return OffsetGoneError(
             f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "
-            f"the events between are gone (retention). {cure}"
+            f"the events between are gone (retention). {CURE}"
         )
 
     def _broken(self, words: str) -> BrokerError:

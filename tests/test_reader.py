@@ -103,6 +103,27 @@ def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(setting
         wait_for(lambda: one.poll() and False, "the error", 10)
 
 
+@pytest.mark.parametrize("dedup", [True, False])
+def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recognised(settings: Settings, dedup: bool) -> None:
+    mine = replace(settings, dedup=dedup)
+    send(mine, [payload(f"old-{number}", number) for number in range(10)], partition=0)
+    first = reader(mine)
+    read(first, 10)
+    state = first.snapshot()
+    first.close()
+    assert state is not None
+    again = reader(mine, state)
+    wait_for(lambda: again.poll() or again.is_open, "the same topic to be taken")
+    again.close()
+    anew = replace(mine, logs_topic=mine.logs_topic + "-anew")
+    send(anew, [payload(f"new-{number}", number) for number in range(30)], partition=0)
+    second = reader(anew, replace(state, topic=anew.logs_topic))
+    with pytest.raises(
+        OffsetGoneError, match="another message at offset 9 than this run has read there: the topic was made anew"
+    ):
+        wait_for(lambda: second.poll() and False, "the error", 10)
+
+
 def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
     with pytest.raises(RecoveryError, match=r"that of topic others, but ADTALLY_LOGS_TOPIC is logs-.*; set it back"):
         reader(settings, ReaderState("others", 10, IntakeState()))
