@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from dataflows.errors import BrokerError
+from dataflows.errors import BrokerError, DeliveryError
 from dataflows.settings import Settings
 
 log = logging.getLogger("adtally.kafka")
@@ -191,3 +191,34 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
 
 def _unusable(error: KafkaException) -> BrokerError:
     return BrokerError(f"the Kafka client can't be set up: {describe(error)}; look at the ADTALLY_KAFKA_… variables.")
+
+
+def deliver(
+    settings: Settings, role: str, topic: str, records: Iterable[tuple[bytes | str, bytes]], timeout: float = 30.0
+) -> int:
+    """Write (key, value) records to `topic` and wait until the broker has acknowledged each; their number.
+
+    For commands that write a few and end; the flow has an outbox of its own. Raises `BrokerError`, or `DeliveryError` where records
+    were refused, or not taken within `timeout` seconds.
+    """
+    producer = make_producer(settings, role)
+    refused: list[KafkaError] = []
+
+    def heard(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            refused.append(error)
+
+    sent = 0
+    for key, value in records:
+        while True:
+            try:
+                producer.produce(topic, value, key, on_delivery=heard)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        sent += 1
+    missing = len(refused) + producer.flush(timeout)
+    if missing:
+        why = describe(refused[0]) if refused else f"the broker did not answer within {timeout:g} s"
+        raise DeliveryError(f"{missing} of {sent} records of {topic} were not taken ({why}); run it again: nothing counts twice.")
+    return sent

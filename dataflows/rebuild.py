@@ -22,9 +22,9 @@ from confluent_kafka import Message
 from tqdm import tqdm
 
 from dataflows.counters import progress
-from dataflows.errors import AdtallyError, DeliveryError, InputError
+from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import SECOND, Intake, IntakeState, Rules
-from dataflows.kafka import make_producer
+from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.scan import scan
@@ -173,21 +173,10 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
     return found
 
 
-def write(settings: Settings, results: Sequence[WindowResult]) -> None:
-    """Put results on their topic and wait for the acknowledgements; raises `DeliveryError`."""
-    producer = make_producer(settings, "rebuild")
-    for result in results:
-        key = result_key(result.window_start, result.campaign_id, result.channel)
-        while True:
-            try:
-                producer.produce(settings.results_topic, encode(result), key)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    if missing := producer.flush(30):
-        raise DeliveryError(
-            f"{missing} of {len(results)} results were not taken within 30 s; run it again: it changes nothing twice."
-        )
+def write(settings: Settings, results: Iterable[WindowResult]) -> int:
+    """Put results on their topic and wait for the acknowledgements; their number. Raises `DeliveryError`."""
+    records = ((result_key(one.window_start, one.campaign_id, one.channel), encode(one)) for one in results)
+    return deliver(settings, "rebuild", settings.results_topic, records)
 
 
 def moment(text: str) -> int:

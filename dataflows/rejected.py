@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
-from confluent_kafka import KafkaError, Message
 
-from dataflows.errors import AdtallyError, DeliveryError, InputError
-from dataflows.kafka import Topics, describe, make_producer
+from dataflows.errors import AdtallyError, InputError
+from dataflows.kafka import Topics, deliver
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.scan import scan
 from dataflows.schema import Reason, Rejected, decode_rejected, encode
@@ -89,31 +88,9 @@ def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
 
 
 def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
-    """Put events on the logs and wait for the acknowledgements; their number. Raises `BrokerError` or `DeliveryError`."""
+    """Put (event_id, payload) on the logs and wait for the acknowledgements; their number. Raises `BrokerError` or `DeliveryError`."""
     Topics(settings).ensure(settings.logs_topic)
-    producer = make_producer(settings, "rejected")
-    failed: list[KafkaError] = []
-    sent = 0
-
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failed.append(error)
-
-    for event_id, payload in events:
-        while True:
-            try:
-                producer.produce(settings.logs_topic, payload, event_id, on_delivery=delivered)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        sent += 1
-    missing = producer.flush(30)
-    if failed or missing:
-        why = describe(failed[0]) if failed else "the broker did not answer within 30 s"
-        raise DeliveryError(
-            f"{len(failed) + missing} of {sent} events were not taken ({why}); send the file again: no event counts twice."
-        )
-    return sent
+    return deliver(settings, "rejected", settings.logs_topic, events)
 
 
 def parser() -> argparse.ArgumentParser:

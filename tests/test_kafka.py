@@ -6,8 +6,9 @@ import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 
-from dataflows.errors import BrokerError
-from dataflows.kafka import Topics, client_config, make_consumer, make_producer
+from dataflows.errors import BrokerError, DeliveryError
+from dataflows.kafka import Topics, client_config, deliver, make_consumer, make_producer
+from dataflows.scan import scan
 from dataflows.settings import Settings
 
 
@@ -58,3 +59,13 @@ def test_waiting_for_a_broker_ends_when_it_is_told_to() -> None:
     topics = Topics(Settings(brokers="127.0.0.1:1"))
     stop.set()
     assert not topics.wait("logs", give_up=stop.is_set)
+
+
+def test_records_are_delivered_or_told_to_be_missing(settings: Settings) -> None:
+    Topics(settings).ensure(settings.results_topic)
+    assert deliver(settings, "test", settings.results_topic, [(b"a", b"1"), ("b", b"2")]) == 2
+    assert sorted(message.value() or b"" for message in scan(settings, settings.results_topic)) == [b"1", b"2"]
+    with pytest.raises(
+        DeliveryError, match=r"1 of 1 records of results-.* were not taken \(the broker did not answer within 0.2 s\)"
+    ):
+        deliver(replace(settings, brokers="127.0.0.1:1"), "test", settings.results_topic, [(b"a", b"1")], timeout=0.2)
