@@ -36,6 +36,7 @@ class Outbox:
         self._stopping = stopping
         self._failure: DeliveryError | None = None
         self._said = False
+        self._stop_asked: float | None = None
 
     def send(self, record: Record) -> None:
         """Hand over one record; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far."""
@@ -67,7 +68,9 @@ class Outbox:
         if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
-        if self._stopping() and now - since > GIVE_UP_SECONDS:
+        if self._stopping() and self._stop_asked is None:
+            self._stop_asked = now
+        if self._stop_asked is not None and now - self._stop_asked > GIVE_UP_SECONDS:
             raise DeliveryError(
                 f"stopped while the broker did not take {len(self._producer)} records of {self._topic}; the next run sends them again."
             )

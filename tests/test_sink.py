@@ -84,3 +84,23 @@ def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypa
     part.write_batch([(b"a", b"1")])
     with pytest.raises(DeliveryError, match="the next run sends them again"):
         part.snapshot()
+
+
+def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("dataflows.sink.time.monotonic", lambda: clock[0])
+    producer, stopped = FakeProducer(), [False]
+    box = outbox(producer, stopping=lambda: stopped[0])
+    box.send((b"a", b"1"))
+    polls = [0]
+
+    def away(timeout: float) -> None:
+        polls[0] += bool(timeout)
+        clock[0] += 5.0 if not stopped[0] else 0.1
+        stopped[0] = polls[0] >= 10
+        if polls[0] == 15:
+            producer.waiting.clear()
+
+    monkeypatch.setattr(producer, "poll", away)
+    box.flush()
+    assert polls[0] == 15
