@@ -61,17 +61,18 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
             place.partition,
             place.offset if place.offset >= 0 else None,
             end,
-            _shown(place.metadata),
+            shown(place.metadata),
         )
         for place, end in zip(committed, ends, strict=True)
     ]
 
 
-def _shown(metadata: str | None) -> Shown:
+def shown(metadata: str | None) -> Shown:
+    """What stands beside a committed offset; nothing counted, where nothing or somebody else's note stands there."""
     try:
         return msgspec.json.decode(metadata or "", type=Shown)
     except msgspec.DecodeError:
-        return Shown()  # none yet, or somebody else's note beside an offset of this group
+        return Shown()
 
 
 def table(rows: Sequence[Progress]) -> str:

@@ -20,7 +20,7 @@ from dataflows.settings import Settings
 
 SECOND = 1_000_000
 LOG_APPEND_TIME = 2
-"""What `Message.timestamp` calls a time that the broker gave: it never goes back within a partition."""
+"""What `Message.timestamp` calls a time that the broker gave: within a partition it goes back only if the broker's clock was set back."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST = to_micros(dt.datetime(1, 1, 2, tzinfo=dt.UTC))

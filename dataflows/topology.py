@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from dataflows.counters import shown
 from dataflows.errors import AdtallyError, BrokerError
 from dataflows.kafka import Topics, make_consumer
 from dataflows.settings import Settings
@@ -24,10 +24,6 @@ ASK_SECONDS = 2.0
 
 CLOCKS_EVERY = 5
 """Every so many times it is asked how far the partitions of other processes are."""
-
-
-class _Progress(msgspec.Struct):
-    clock: int | None = None
 
 
 class Topology:
@@ -127,10 +123,6 @@ class Topology:
             log.debug("no committed offsets: %s", error)
             return
         for place in committed:
-            if place.metadata:
-                try:
-                    clock = msgspec.json.decode(place.metadata, type=_Progress).clock
-                except msgspec.DecodeError:
-                    continue  # somebody else's note beside an offset of this group
-                if clock is not None:
-                    self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))
+            clock = shown(place.metadata).clock
+            if clock is not None:
+                self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))
