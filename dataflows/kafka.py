@@ -25,18 +25,44 @@ _quiet = logging.getLogger("adtally.librdkafka")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
-PASSING = {
+AWAY = {
     KafkaError._TRANSPORT,
+    KafkaError._FAIL,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
     KafkaError._RESOLVE,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # A broker is dropped from the client's list, and a request that waited for it is told so.
+    KafkaError._DESTROY_BROKER,
+    KafkaError._UNKNOWN_BROKER,
+}
+"""Errors of a broker that does not answer."""
+
+PASSING = AWAY | {
+    KafkaError._INTR,
+    KafkaError._NODE_UPDATE,
+    KafkaError._RETRY,
+    KafkaError._WAIT_CACHE,
+    KafkaError._WAIT_COORD,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
-    KafkaError.REQUEST_TIMED_OUT,
     KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 """Errors that pass by themselves: a broker that is away, a leader that moves, a topic that comes."""
 
@@ -116,7 +142,7 @@ class Topics:
         try:
             found = self._admin.list_topics(topic, timeout=timeout).topics[topic]
         except KafkaException as error:
-            if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN):
+            if error.args[0].code() in AWAY:
                 raise unreachable(self.settings) from None
             raise BrokerError(
                 f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."

@@ -16,7 +16,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.errors import BrokerError
-from dataflows.kafka import consumer_config, describe, unreachable
+from dataflows.kafka import AWAY, PASSING, consumer_config, describe, unreachable
 from dataflows.schema import WindowResult, decode_result
 from dataflows.settings import Settings
 from panel_app.store import Store, parse_start
@@ -25,8 +25,6 @@ log = logging.getLogger("adtally.feed")
 
 FeedState = Literal["starting", "waiting", "reading", "live", "down"]
 
-_AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
-_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 _BATCH = 5_000
 _HOUR = 3600
 
@@ -135,7 +133,7 @@ class Feed:
             consumer.close()
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _AWAY:
+        if error.code() in AWAY:
             self._look_now = True
 
     def _look(self, consumer: Consumer) -> None:
@@ -144,7 +142,7 @@ class Feed:
         try:
             found = consumer.list_topics(topic, timeout=2.0).topics[topic]
         except KafkaException as error:
-            away = error.args[0].code() in _AWAY
+            away = error.args[0].code() in AWAY
             self._set("down", str(unreachable(self._settings)) if away else describe(error))
             return
         if found.error is not None or not found.partitions:
@@ -216,7 +214,7 @@ class Feed:
         if code == KafkaError._PARTITION_EOF:
             if partition is not None:
                 self._behind.discard(partition)
-        elif code in _AWAY or code in _NO_TOPIC:
+        elif code in PASSING:
             self._look_now = True
         else:
             self._problem = describe(error)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from msgspec.structs import replace
 
 from dataflows.errors import OffsetGoneError, RecoveryError
 from dataflows.intake import Counters, IntakeState
+from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
@@ -172,3 +175,25 @@ def test_the_index_of_ids_is_not_read_again_where_duplicates_are_not_looked_for(
     second = reader(plain, state)
     assert read(second, 3) == {(micros(0), "c"): 1}
     second.close()
+
+
+@pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT, KafkaError.NOT_LEADER_FOR_PARTITION])
+def test_an_opening_that_fails_with_the_broker_is_tried_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    send(settings, [payload("e1", 1)], partition=0)
+    asked: list[int] = []
+
+    class Stumbling(Consumer):
+        def get_watermark_offsets(self, *args: Any, **more: Any) -> Any:
+            asked.append(1)
+            if len(asked) == 1:
+                raise KafkaException(KafkaError(code))
+            return super().get_watermark_offsets(*args, **more)
+
+    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role: Stumbling(consumer_config(settings, role)))
+    one = reader(settings)
+    assert one.poll() is None
+    assert not one.is_open
+    read(one, 1)
+    one.close()
