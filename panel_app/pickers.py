@@ -25,7 +25,7 @@ def reply(service: Service, number: int, dimension: str, search: str) -> str:
         dimension = "campaign"
     snapshot = service.snapshot()
     known = snapshot.campaigns if dimension == "campaign" else snapshot.channels
-    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 900)
+    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=dimension)
     ranked = rows.group_by(dimension).agg(sums(wide=True)).sort(pl.col("spend_micros"), dimension, descending=[True, False])
     names = known.column(ranked[dimension])
     wanted = [name for name in names if search.lower() in name.lower()] if search else names

@@ -20,6 +20,7 @@ from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
 from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
+_DAY = 86_400
 _LEVELS = (["t", "part"], ["channel", "part"], ["part"])
 Row = dict[str, Any]
 
@@ -76,10 +77,12 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     pass over the rows, and few over what is left, give everything: a call into polars costs more than the rows of an hour.
     """
     span = span_of(snapshot, view, window)
-    rows = _marked(_chosen(snapshot, view, span), span)
     add = sums(wide=snapshot.wide)
     cells, campaigns = pl.collect_all(
-        [rows.lazy().group_by(*keys, "part").agg(add) for keys in (("t", "channel"), ("campaign",))]
+        [
+            _marked(_chosen(snapshot, view, span, by), span).group_by(*keys, "part").agg(add)
+            for by, keys in (("channel", ("t", "channel")), ("campaign", ("campaign",)))
+        ]
     )
     by_time, by_channel, by_part = pl.collect_all([cells.lazy().group_by(keys).agg(add) for keys in _LEVELS])
     parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
@@ -96,6 +99,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         ]
     )
     points = charts.by_point(by_time, span)
+    # Worked out only for the campaigns that are shown: the trends of the others are nobody's.
+    rows = _marked(_chosen(snapshot, view, span, "both"), span)
     return Page(
         version=snapshot.version,
         rows=snapshot.rows,
@@ -122,9 +127,14 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     )
 
 
-def _chosen(snapshot: Snapshot, view: View, span: Span) -> pl.DataFrame:
+def _chosen(snapshot: Snapshot, view: View, span: Span, by: str) -> pl.LazyFrame:
+    """The rows of the range and the period before it, split by `by` if no filter needs the other one too.
+
+    For campaigns only the parts of time matter, and not its points: whole days will do.
+    """
     cuts = (span.start, span.settled, span.settled - span.length)
-    rows = snapshot.between(span.start - span.length, span.end, span.bucket, cuts)
+    grain = _DAY if by == "campaign" else span.bucket
+    rows = snapshot.between(span.start - span.length, span.end, grain, cuts, "both" if view.filtered else by).lazy()
     if view.campaigns:
         rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
     if view.channels:
@@ -132,7 +142,7 @@ def _chosen(snapshot: Snapshot, view: View, span: Span) -> pl.DataFrame:
     return rows
 
 
-def _marked(rows: pl.DataFrame, span: Span) -> pl.DataFrame:
+def _marked(rows: pl.LazyFrame, span: Span) -> pl.LazyFrame:
     """`rows` with `part`, and `t` brought down to its bucket."""
     t = pl.col("t")
     part = (
