@@ -42,11 +42,11 @@ def modules() -> list[str]:
 def variables() -> dict[str, object]:
     """What the page templates put in: style, the script that sets the theme, logo, import map, and where the modules are.
 
-    The style sheet goes into the page: one round trip less before the first figure. So does the early script, which must set the
+    The style sheets go into the page: one round trip less before the first figure. So does the early script, which must set the
     theme before anything is painted.
     """
     return {
-        "style": (STATIC / "adtally.css").read_text(encoding="utf-8"),
+        "style": "".join((STATIC / name).read_text(encoding="utf-8") for name in _STYLES),
         "early": (STATIC / "early.js").read_text(encoding="utf-8"),
         "icon": "data:image/svg+xml;base64," + base64.b64encode((STATIC / "logo.svg").read_bytes()).decode(),
         "importmap": json.dumps({"imports": {f"adtally/{name}": url(name) for name in _MODULES}}),

@@ -12,7 +12,7 @@ import panel as pn
 
 from panel_app import assets, exploring, plots
 from panel_app.bridge import Bridge, Handler
-from panel_app.downloads import Download, to_csv
+from panel_app.downloads import packed
 from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
 from panel_app.measures import ALL
 from panel_app.overview import embeddable, request_query
@@ -51,12 +51,11 @@ def explorer(service: Service, back: str) -> pn.Template:
         pane.objects = [plots.draw(found, dark=data.get("dark") is True)]
         return _shown(number, found)
 
-    def csv(number: int, data: dict[str, Any]) -> str:
+    def download(number: int, data: dict[str, Any]) -> str:
         found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
-        text = to_csv(found.frame.columns, found.frame.iter_rows())
-        return msgspec.json.encode(Download(number, f"adtally-explore-{found.ask.span}.csv", text)).decode()
+        return packed(number, f"adtally-explore-{found.ask.span}", found.frame, str(data.get("format")))
 
-    talk: dict[str, Handler] = {"explore": show, "csv": csv}
+    talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
         "currency": service.settings.currency,
         "back": back,

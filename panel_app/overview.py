@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import msgspec
 import panel as pn
 
-from panel_app import assets, downloads, pickers
+from panel_app import assets, pickers
 from panel_app.bridge import Bridge, Handler
 from panel_app.measures import MEASURES
 from panel_app.service import LATE_SECONDS, Service
+from panel_app.talk import common
 from panel_app.view import RANGES
 
 TITLE = "adtally"
@@ -30,7 +31,7 @@ def embeddable(data: bytes) -> str:
 
 
 def handlers(service: Service) -> dict[str, Handler]:
-    """What the overview may ask: view, names (of a picker), csv, clear and undo."""
+    """What the overview may ask: view, names (of a picker), and what is `common` to pages."""
 
     def view(number: int, data: dict[str, Any]) -> str:
         return service.answer(str(data.get("query", "")), number=number, have=str(data.get("have", ""))).decode()
@@ -38,20 +39,11 @@ def handlers(service: Service) -> dict[str, Handler]:
     def names(number: int, data: dict[str, Any]) -> str:
         return pickers.reply(service, number, str(data.get("dimension", "")), str(data.get("search", "")))
 
-    def csv(number: int, data: dict[str, Any]) -> str:
-        return downloads.reply(service, number, str(data.get("query", "")))
-
-    def clear(number: int, _data: dict[str, Any]) -> str:
-        return f'{{"id":{number},"rows":{service.clear()}}}'
-
-    def undo(number: int, _data: dict[str, Any]) -> str:
-        return f'{{"id":{number},"rows":{service.undo()}}}'
-
-    return {"view": view, "names": names, "csv": csv, "clear": clear, "undo": undo}
+    return {"view": view, "names": names, **common(service)}
 
 
-def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
-    """A page for one visitor; `explore` is where its link to the Explore page leads."""
+def overview(service: Service, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
+    """A page for one visitor; `explore` and `data` are where its links to the other pages lead."""
     setup = {
         "currency": service.settings.currency,
         "window": service.settings.window_seconds,
@@ -61,6 +53,7 @@ def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
         "logsTopic": service.settings.logs_topic,
         "resultsTopic": service.settings.results_topic,
         "explore": explore,
+        "data": data,
         "measures": [
             {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
             for one in MEASURES.values()

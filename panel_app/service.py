@@ -15,6 +15,7 @@ import msgspec
 from dataflows.settings import Settings
 from panel_app import view as views
 from panel_app.feed import Feed, Status
+from panel_app.operations import RejectedFeed, Watch
 from panel_app.query import page
 from panel_app.store import Snapshot, Store
 
@@ -51,8 +52,11 @@ class Service:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
-        self.store = Store(settings.store_hours)
+        self.store = Store(settings.store_hours, settings.history_days)
         self.feed = Feed(settings, self.store, clock)
+        self.rejected = RejectedFeed(settings)
+        """Reads nothing until somebody looks at the Data page."""
+        self.watch = Watch(settings, clock)
         self._clock = clock
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
@@ -104,6 +108,12 @@ class Service:
         """Take the last clear back; the number of rows."""
         self._cleared = False
         return self.store.undo()
+
+    def stop(self) -> None:
+        """End every thread."""
+        self.feed.stop()
+        self.rejected.stop()
+        self.watch.stop()
 
     def healthy(self) -> bool:
         """Whether the feed reads, or waits for a topic that a broker says is not there yet."""

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from test_panel_store import BEGIN, result
 
-from panel_app.downloads import safe, to_csv
 from panel_app.query import Page, page
 from panel_app.store import Store
 from panel_app.view import View, from_query
@@ -179,12 +178,3 @@ def test_every_field_of_a_view_is_read_from_the_url() -> None:
 @pytest.mark.parametrize("query", ["", "?", "?range=99y&metric=__class__&chart=&sort=%00&order=up&rows=-1", "?%ff=%fe&range"])
 def test_nonsense_in_the_url_is_left_at_its_default(query: str) -> None:
     assert from_query(query) == View()
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\ufeff=1"])
-def test_a_name_that_begins_like_a_formula_is_made_harmless_in_csv(text: str) -> None:
-    assert safe(text).startswith("'")
-
-
-def test_csv_quotes_what_it_must_and_leaves_numbers_alone() -> None:
-    assert to_csv(("name", "spend"), [('a,"b"', -1.5), ("plain", None)]) == 'name,spend\r\n"a,""b""",-1.5\r\nplain,\r\n'

@@ -40,3 +40,16 @@ export function go(changes, step = true) {
   if (step) history.pushState(null, "", address);
   else history.replaceState(null, "", address);
 }
+
+/**
+ * The address of another page, with what of this one's URL is the viewer's taste and not the page's.
+ * @param {string} href
+ */
+export function carried(href) {
+  const there = new URL(href, location.href);
+  for (const name of ["theme", "tz", "every", "paused"]) {
+    const value = param(name);
+    if (value) there.searchParams.set(name, value);
+  }
+  return there.href;
+}
