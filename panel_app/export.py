@@ -145,10 +145,14 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
         yield sys.stdout.buffer
         return
     wanted = Path(path)
-    if wanted.exists() and not force:
-        raise InputError(f"{path} exists; give another --out, or --force to replace it.")
     if wanted.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file in it.")
+    if wanted.exists() and not wanted.is_file():  # a pipe or a device: written to, and never replaced
+        with wanted.open("wb") as out:
+            yield out
+        return
+    if wanted.exists() and not force:
+        raise InputError(f"{path} exists; give another --out, or --force to replace it.")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{wanted.name}.", suffix=".part", dir=wanted.parent)
     except OSError as error:

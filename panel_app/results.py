@@ -63,7 +63,7 @@ def question(given: Mapping[str, Sequence[str]]) -> Question:
     interval = _one(given, "interval") or "minute"
     if interval not in INTERVALS:
         raise InputError(f"`interval` must be one of {', '.join(INTERVALS)}.")
-    by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(","))) or DIMENSIONS
+    by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name)) or DIMENSIONS
     if by == ("none",):
         by = ()
     if not set(by) <= set(DIMENSIONS):
@@ -79,7 +79,7 @@ def _one(given: Mapping[str, Sequence[str]], name: str) -> str:
 
 
 def _names(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(given.get(name, ())))
+    found = tuple(dict.fromkeys(filter(None, given.get(name, ()))))
     if len(found) > _NAMES:
         raise InputError(f"`{name}` may be given at most {_NAMES} times; leave it out for all of them.")
     return found

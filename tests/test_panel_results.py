@@ -17,7 +17,17 @@ from panel_app.formats import FORMATS
 from panel_app.results import INTERVALS, Question, file_name, question, table
 from panel_app.store import Store, parse_start
 
-SUMMED = ("impressions", "clicks", "conversions", "purchases", "refunds", "spend_micros", "revenue_micros", "refund_micros", "events")
+SUMMED = (
+    "impressions",
+    "clicks",
+    "conversions",
+    "purchases",
+    "refunds",
+    "spend_micros",
+    "revenue_micros",
+    "refund_micros",
+    "events",
+)
 
 
 def made(count: int = 600) -> list[WindowResult]:
