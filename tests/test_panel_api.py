@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from test_panel_app import ROOT, environment, get, serve  # noqa: F401 - a fixture
+from test_panel_app import ROOT, get, serve  # noqa: F401 - a fixture
 from test_panel_feed import World, until
 from test_panel_store import BEGIN, result
 
@@ -22,6 +22,7 @@ from dataflows.errors import InputError
 from dataflows.schema import rfc3339
 from dataflows.settings import Settings
 from panel_app.api import asked_for
+from tests.flows import environment
 
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
 
