@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 import urllib.parse
@@ -21,7 +22,10 @@ from test_panel_store import BEGIN, result
 from dataflows.errors import InputError
 from dataflows.schema import rfc3339
 from dataflows.settings import Settings
-from panel_app.api import asked_for
+from panel_app.api import PARAMETERS, asked_for
+from panel_app.formats import FORMATS
+from panel_app.results import INTERVALS, question, table
+from panel_app.store import Store
 from tests.flows import environment
 
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
@@ -191,3 +195,34 @@ def test_without_a_broker_the_command_says_so(tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert "127.0.0.1:1" in line
     assert list(tmp_path.iterdir()) == []
+
+
+DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of docs/api.md in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+
+
+def test_every_example_of_the_documentation_runs(address: str, settings: Settings, tmp_path: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    urls = re.findall(r"http://localhost:8503(/[^'\"]*)", "\n".join([*lines, *blocks("python")]))
+    assert len(urls) == 6
+    for url in urls:
+        assert ask(address, url)[0] == 200, url
+    commands = [shlex.split(line) for line in lines if line.startswith("python")]
+    assert len(commands) == 3
+    for command in commands:
+        flags = [str(tmp_path / flag) if flag.startswith(("results.", "day.")) else flag for flag in command[3:]]
+        done = export(settings, *flags)
+        assert done.returncode == 0, done.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["day.csv", "results.parquet"]
+
+
+def test_the_documentation_names_every_parameter_format_interval_and_column() -> None:
+    told = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", DOCS, flags=re.DOTALL)))
+    store = Store()
+    store.apply([result()])
+    columns = table(store.snapshot(), question({}), window=60, currency="USD").frame.columns
+    assert set(PARAMETERS) | set(FORMATS) | set(INTERVALS) | set(columns) <= told
