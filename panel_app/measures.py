@@ -66,7 +66,10 @@ MEASURES: dict[str, Measure] = {
         Measure("roas", "Return on spend", "ROAS", "multiple", "up", ("revenue_micros", "refund_micros"), "spend_micros"),
     )
 }
-"""In the order of the tiles."""
+"""In the order of the tables' columns."""
+
+TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
+"""The headline figures, in their order; each can be what the page is about."""
 
 EXTRA: dict[str, Measure] = {
     measure.id: measure

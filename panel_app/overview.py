@@ -10,7 +10,7 @@ import panel as pn
 
 from panel_app import assets, downloads, pickers
 from panel_app.bridge import Bridge, Handler
-from panel_app.measures import MEASURES
+from panel_app.measures import MEASURES, TILES
 from panel_app.service import LATE_SECONDS, Service
 from panel_app.view import RANGES
 
@@ -63,7 +63,7 @@ def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
         "explore": explore,
         "measures": [
             {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
-            for one in MEASURES.values()
+            for one in (MEASURES[name] for name in TILES)
         ],
     }
     template = pn.Template((assets.STATIC / "overview.html").read_text(encoding="utf-8"))
