@@ -138,7 +138,7 @@ def chart(
     """
     measure = MEASURES[view.metric]
     points = list(span.points)
-    weight = measure.num[0] if measure.additive else "spend_micros"
+    weight = measure.size
     now = by_channel.filter(pl.col("part") >= SETTLED).group_by("channel").agg(pl.col(weight).cast(pl.Float64).sum())
     ranked: list[int] = now.sort(weight, "channel", descending=[True, False])["channel"].to_list()
     kept = set(ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1])

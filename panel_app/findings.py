@@ -12,6 +12,7 @@ import polars as pl
 from panel_app import rates
 from panel_app.checks import HORIZON, NEVER_RATIO, Check, Tested
 from panel_app.history import CLICKS, CONVERSIONS, REVENUE, SPEND, History, Past
+from panel_app.measures import MICROS, SIZE
 
 Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
 Money = Literal["missed", "extra", "spent", "saved"]
@@ -91,8 +92,8 @@ def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
         return None
     steady = 1 - float(spent.max() / spent.sum())
     chance, expected = 1.0, 0.0
-    for channel, micros in rows.group_by("channel").agg(pl.col("spend_micros").sum()).iter_rows():
-        own = micros / 1e6
+    for channel, micros in rows.group_by("channel").agg(pl.col(SIZE).sum()).iter_rows():
+        own = micros / MICROS
         others = float(history.by_channel[channel, SPEND]) - own
         converted = float(history.by_channel[channel, CONVERSIONS])
         if own <= 0 or others <= 0:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from panel_app.blocks import BLOCK_SECONDS, Block, block_of
+from panel_app.measures import COUNTS, MICROS, MONEY
 from panel_app.store import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -29,8 +30,8 @@ _BY_MINUTE = 4 * BLOCK_SECONDS
 
 def fields(rows: pl.DataFrame) -> list[Floats]:
     """The columns `FIELDS` of `rows`."""
-    micros = [rows[name].cast(pl.Float64).to_numpy() / 1e6 for name in ("spend_micros", "revenue_micros", "refund_micros")]
-    counts = [rows[name].cast(pl.Float64).to_numpy() for name in ("impressions", "clicks", "conversions")]
+    micros = [rows[name].cast(pl.Float64).to_numpy() / MICROS for name in MONEY]
+    counts = [rows[name].cast(pl.Float64).to_numpy() for name in COUNTS[:3]]
     return [*counts, micros[0], micros[1] - micros[2]]
 
 

@@ -49,7 +49,7 @@ def heatmap(pairs: pl.DataFrame, snapshot: Snapshot, view: View) -> Heatmap:
     The largest are those with most of the chosen measure; where that is a rate, with the largest spend.
     """
     measure = MEASURES[view.metric]
-    size = pl.col(measure.num[0] if measure.additive else "spend_micros").cast(pl.Float64).sum().alias("size")
+    size = pl.col(measure.size).cast(pl.Float64).sum().alias("size")
     lazy = pairs.lazy().filter(pl.col("part") >= SETTLED)
 
     def ranked(key: str) -> pl.LazyFrame:

@@ -24,13 +24,18 @@ def request_query() -> str:
     return urlencode(pairs)
 
 
+def embedded() -> bool:
+    """Whether this page was asked for with ``embed=1``: to stand in another page, where nothing can be cleared."""
+    return (pn.state.session_args or {}).get("embed", [b""])[-1] == b"1"
+
+
 def embeddable(data: bytes) -> str:
     """JSON that can stand in a script element: no name in it can end that element."""
     return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def handlers(service: Service) -> dict[str, Handler]:
-    """What the overview may ask: view, names (of a picker), csv, clear and undo."""
+def handlers(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
+    """What the overview may ask: view, names (of a picker) and csv; and clear and undo, unless it is `read_only`."""
 
     def view(number: int, data: dict[str, Any]) -> str:
         return service.answer(str(data.get("query", "")), number=number, have=str(data.get("have", ""))).decode()
@@ -47,7 +52,8 @@ def handlers(service: Service) -> dict[str, Handler]:
     def undo(number: int, _data: dict[str, Any]) -> str:
         return f'{{"id":{number},"rows":{service.undo()}}}'
 
-    return {"view": view, "names": names, "csv": csv, "clear": clear, "undo": undo}
+    asking: dict[str, Handler] = {"view": view, "names": names, "csv": csv}
+    return asking if read_only else {**asking, "clear": clear, "undo": undo}
 
 
 def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
@@ -67,7 +73,7 @@ def overview(service: Service, explore: str = "?page=explore") -> pn.Template:
         ],
     }
     template = pn.Template((assets.STATIC / "overview.html").read_text(encoding="utf-8"))
-    template.add_panel("bridge", Bridge(service, handlers(service)))
+    template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded())))
     for name, value in assets.variables().items():
         template.add_variable(name, value)
     template.add_variable("setup", embeddable(msgspec.json.encode(setup)))

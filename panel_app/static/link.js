@@ -1,5 +1,8 @@
 // The connection to the server: questions and answers over the session's websocket, and getting it back when it is lost.
 
+import { toast } from "adtally/dialog.js";
+import { h } from "adtally/dom.js";
+
 const TIMEOUT = 8000;
 const RETRY = 2000;
 const ATTACH = 20_000;
@@ -7,6 +10,7 @@ const ATTACH = 20_000;
 /**
  * @typedef {object} Link
  * @property {(kind: string, more?: object) => Promise<any>} ask
+ * @property {(more: object) => Promise<void>} save ask for a CSV and hand it to the viewer
  * @property {() => boolean} lost
  */
 
@@ -78,6 +82,17 @@ export function connect(on) {
     });
   }
 
+  async function save(more) {
+    try {
+      const file = await ask("csv", more);
+      const address = URL.createObjectURL(new Blob(["\ufeff", file.text], { type: "text/csv;charset=utf-8" }));
+      h("a", { href: address, download: file.name }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    } catch {
+      toast("failed", "No connection at the moment; try again in a few seconds.");
+    }
+  }
+
   document.addEventListener("adtally:model", attach);
   attach();
   // A server that answers pages but no websocket: loading anew now and then is what is left, and the figures come with the page.
@@ -86,5 +101,5 @@ export function connect(on) {
     on.refused();
     lose();
   }, ATTACH);
-  return { ask, lost: () => lost };
+  return { ask, save, lost: () => lost };
 }
