@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from panel_app import rates
-from panel_app.checks import HORIZON, NEVER_RATIO, Check, Tested
-from panel_app.history import CLICKS, CONVERSIONS, REVENUE, SPEND, History, Past
+from panel_app.checks import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
+from panel_app.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
 from panel_app.measures import MICROS, SIZE
 
 Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
@@ -47,10 +47,18 @@ def beginning(check: Check, past: Past, one: Tested) -> int:
     return past.start + (earliest + rates.begun(counts[earliest:], over[earliest:], usual=one.usual, rate=one.rate)) * past.step
 
 
+def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats, float]:
+    """Sums and minutes of the baseline, which ends where the change began; that of the window where nothing lies before."""
+    lines = past.series[max(past.line(since - BASELINE), 0) : past.line(since)]
+    seen = int(np.argmax(lines.any(axis=1))) if lines.any() else len(lines)
+    if seen == len(lines):
+        return best.window.before[campaign], float(best.window.minutes0[campaign])
+    return lines[seen:].sum(axis=0), (len(lines) - seen) * past.step / 60
+
+
 def told(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
     """The finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
-    before = best.window.before[campaign]
-    minutes0 = float(best.window.minutes0[campaign])
+    before, minutes0 = _before(best, campaign, past, since)
     lines = past.series[past.line(since) :]
     sums, minutes = lines.sum(axis=0), len(lines) * past.step / 60
     count = float(check.counted(sums))
