@@ -119,7 +119,7 @@ class Block:
         found = fitting(self._GRAINS, grain, inner)
         if found and not fresh and (found > 60 or by != "both"):
             frames = [self.at(found, by)]
-        elif by == "both" or fresh or grain % _FINE:
+        elif fresh or grain % _FINE:
             frames = [self.rows[columns(by)]]
         else:
             cut = pl.col("t") - pl.col("t") % _FINE

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from panel_app.blocks import floor_to
-from panel_app.measures import ALL, sums
+from panel_app.measures import ALL, SIZE, sums
 from panel_app.query import span_of
 from panel_app.service import Service
 from panel_app.view import RANGES, View
@@ -85,7 +85,7 @@ def find(service: Service, ask: Ask) -> Found:
         totals = (
             rows.group_by(dimensions)
             .agg(sums(wide=snapshot.wide))
-            .sort("spend_micros", *dimensions, descending=[True, *[False] * len(dimensions)])
+            .sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
         )
         if len(totals) > _LINES:
             note = f"The {_LINES} largest of {len(totals):,} by spend; bars and table hold all of them."

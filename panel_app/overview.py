@@ -10,7 +10,7 @@ import panel as pn
 
 from panel_app import assets, pickers
 from panel_app.bridge import Bridge, Handler
-from panel_app.measures import MEASURES
+from panel_app.measures import MEASURES, TILES
 from panel_app.service import LATE_SECONDS, Service
 from panel_app.talk import common
 from panel_app.view import RANGES
@@ -25,12 +25,17 @@ def request_query() -> str:
     return urlencode(pairs)
 
 
+def embedded() -> bool:
+    """Whether this page was asked for with ``embed=1``: to stand in another page, where nothing can be cleared."""
+    return (pn.state.session_args or {}).get("embed", [b""])[-1] == b"1"
+
+
 def embeddable(data: bytes) -> str:
     """JSON that can stand in a script element: no name in it can end that element."""
     return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def handlers(service: Service) -> dict[str, Handler]:
+def handlers(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
     """What the overview may ask: view, names (of a picker), and what is `common` to pages."""
 
     def view(number: int, data: dict[str, Any]) -> str:
@@ -39,7 +44,7 @@ def handlers(service: Service) -> dict[str, Handler]:
     def names(number: int, data: dict[str, Any]) -> str:
         return pickers.reply(service, number, str(data.get("dimension", "")), str(data.get("search", "")))
 
-    return {"view": view, "names": names, **common(service)}
+    return {"view": view, "names": names, **common(service, read_only=read_only)}
 
 
 def overview(service: Service, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
@@ -56,11 +61,11 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
         "data": data,
         "measures": [
             {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
-            for one in MEASURES.values()
+            for one in (MEASURES[name] for name in TILES)
         ],
     }
     template = pn.Template((assets.STATIC / "overview.html").read_text(encoding="utf-8"))
-    template.add_panel("bridge", Bridge(service, handlers(service)))
+    template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded())))
     for name, value in assets.variables().items():
         template.add_variable(name, value)
     template.add_variable("setup", embeddable(msgspec.json.encode(setup)))

@@ -11,17 +11,18 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from panel_app import charts, tables
+from panel_app import charts, matrix, tables
 from panel_app.blocks import floor_to
 from panel_app.charts import Chart, Span, Tile
-from panel_app.measures import COUNTS, MEASURES, figure, sums
+from panel_app.matrix import Heatmap, Scatter
+from panel_app.measures import COUNTS, MEASURES, TILES, sums
 from panel_app.store import Snapshot
 from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
 from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
 _DAY = 86_400
-_LEVELS = (["t", "part"], ["channel", "part"], ["part"])
+_LEVELS = (["t", "part"], ["channel", "part"], ["part"], ["campaign", "part"])
 Row = dict[str, Any]
 
 
@@ -38,6 +39,8 @@ class Page(msgspec.Struct, frozen=True):
     chart: Chart
     campaigns: tables.Table
     channels: tables.Table
+    heatmap: Heatmap
+    scatter: Scatter
     funnel: dict[str, float]
     funnel_before: dict[str, float]
     """Over the same minutes one period earlier; empty where that period is not held."""
@@ -78,19 +81,20 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     """
     span = span_of(snapshot, view, window)
     add = sums(wide=snapshot.wide)
-    cells, campaigns = pl.collect_all(
+    cells, pairs = pl.collect_all(
         [
             _marked(_chosen(snapshot, view, span, by), span).group_by(*keys, "part").agg(add)
-            for by, keys in (("channel", ("t", "channel")), ("campaign", ("campaign",)))
+            for by, keys in (("channel", ("t", "channel")), ("both", ("campaign", "channel")))
         ]
     )
-    by_time, by_channel, by_part = pl.collect_all([cells.lazy().group_by(keys).agg(add) for keys in _LEVELS])
+    by_time, by_channel, by_part, campaigns = pl.collect_all(
+        [frame.lazy().group_by(keys).agg(add) for frame, keys in zip((cells, cells, cells, pairs), _LEVELS, strict=True)]
+    )
     parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
     now = _sum(parts.get(SETTLED), parts.get(OPEN))
     # A previous period of which only a part is held compares with nothing.
     whole = snapshot.oldest <= span.start - span.length and not snapshot.empty
     before = parts.get(BEFORE) if whole else None
-    was = _sum(before, parts.get(BEFORE_OPEN)) if whole else None
     by_measure = msgspec.structs.replace(view, sort="", descending=True)
     all_campaigns, all_channels = pl.collect_all(
         [
@@ -108,20 +112,12 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         newest=snapshot.newest,
         span=span,
         empty=now is None,
-        tiles=[
-            Tile(
-                id=measure.id,
-                value=figure(measure, now),
-                was=figure(measure, was),
-                now=figure(measure, parts.get(SETTLED)),
-                before=figure(measure, before),
-                spark=charts.spark(measure, points, span),
-            )
-            for measure in MEASURES.values()
-        ],
+        tiles=[charts.tile(MEASURES[name], points, span, now=now, complete=parts.get(SETTLED), before=before) for name in TILES],
         chart=charts.chart(snapshot, view, span, cells=cells, by_time=by_time, by_channel=by_channel),
         campaigns=tables.campaigns(all_campaigns, view, rows, span, wide=snapshot.wide, limit=limit),
         channels=tables.channels(all_channels, view),
+        heatmap=matrix.heatmap(pairs, snapshot, view),
+        scatter=matrix.scatter(all_campaigns, all_channels),
         funnel=_funnel(now) or dict.fromkeys(COUNTS, 0.0),
         funnel_before=_funnel(before),
     )

@@ -14,13 +14,15 @@ import msgspec
 
 from dataflows.settings import Settings
 from panel_app import view as views
+from panel_app.attention import NOTHING, Attention, Report
 from panel_app.feed import Feed, Status
 from panel_app.operations import RejectedFeed, Watch
-from panel_app.query import page
+from panel_app.query import page, span_of
 from panel_app.store import Snapshot, Store
 
 LATE_SECONDS = 90
 _KEPT_ANSWERS = 256
+_ANY = views.View(range="15m")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,6 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
     live: Live
     view: views.View
     page: msgspec.Raw | None
+    attention: msgspec.Raw | None
+    """What needs attention, in the whole of the data; empty where `page` is."""
 
 
 class Service:
@@ -58,6 +62,8 @@ class Service:
         """Reads nothing until somebody looks at the Data page."""
         self.watch = Watch(settings, clock)
         self._clock = clock
+        self._attention = Attention(settings.window_seconds)
+        self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
         self._cleared = False
@@ -76,8 +82,23 @@ class Service:
         view = views.from_query(query)
         snapshot = self.snapshot()
         token = f"{snapshot.version}-{hash(view):x}"
-        body = None if have == token else msgspec.Raw(self._page(snapshot, view))
-        return _encode(Answer(number, token, self.live(snapshot), view, body))
+        live = self.live(snapshot)
+        if have == token:
+            return _encode(Answer(number, token, live, view, None, None))
+        body, noticed = msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(self._noticed(snapshot))
+        return _encode(Answer(number, token, live, view, body, noticed))
+
+    def attention(self, snapshot: Snapshot) -> Report:
+        """What needs attention in the complete minutes of `snapshot`."""
+        return self._attention.report(snapshot, span_of(snapshot, _ANY, self.settings.window_seconds).settled)
+
+    def _noticed(self, snapshot: Snapshot) -> bytes:
+        report = self.attention(snapshot)
+        known, text = self._report
+        if report is not known:
+            text = _encode(report)
+            self._report = report, text
+        return text
 
     def _page(self, snapshot: Snapshot, view: views.View) -> bytes:
         key = (snapshot.version, view)

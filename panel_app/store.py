@@ -68,6 +68,16 @@ class Snapshot(msgspec.Struct, frozen=True):
         return not self.rows
 
     @property
+    def blocks(self) -> dict[int, Block]:
+        """The minutes at hand by the start of their block, without what is packed."""
+        return {part.start: part for part in self.parts if isinstance(part, Block)}
+
+    @property
+    def minutes_from(self) -> int:
+        """Start of the oldest window at hand."""
+        return next((part.first for part in self.parts if isinstance(part, Block)), 0)
+
+    @property
     def bytes(self) -> int:
         """About how much memory the rows take."""
         return sum(part.bytes for part in self.parts)

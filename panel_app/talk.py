@@ -9,8 +9,8 @@ from panel_app.bridge import Handler
 from panel_app.service import Service
 
 
-def common(service: Service) -> dict[str, Handler]:
-    """Save the data behind a part of the page, clear what is held for all viewers, and take that back."""
+def common(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
+    """Save the data behind a part of the page; and unless it is `read_only` clear what is held for all viewers, and take that back."""
 
     def download(number: int, data: dict[str, Any]) -> str:
         return downloads.reply(service, number, data)
@@ -21,4 +21,5 @@ def common(service: Service) -> dict[str, Handler]:
     def undo(number: int, _data: dict[str, Any]) -> str:
         return f'{{"id":{number},"rows":{service.undo()}}}'
 
-    return {"download": download, "clear": clear, "undo": undo}
+    asking: dict[str, Handler] = {"download": download}
+    return asking if read_only else {**asking, "clear": clear, "undo": undo}

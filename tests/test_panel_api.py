@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from test_panel_app import ROOT, get, serve  # noqa: F401 - a fixture
+from test_panel_app import ROOT, get, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
 from test_panel_feed import World, until
 from test_panel_store import BEGIN, result
 

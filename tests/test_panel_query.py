@@ -34,7 +34,6 @@ def test_tiles_are_sums_over_sums_and_not_means_of_ratios() -> None:
     shown = page(store.snapshot(), View())
     assert tile(shown, "spend") == 60.0
     assert tile(shown, "clicks") == 101
-    assert tile(shown, "cpc") == pytest.approx(60 / 101)
     assert tile(shown, "cpa") == pytest.approx(60 / 11)
     assert tile(shown, "ctr") == pytest.approx(101 / 1001)
     assert tile(shown, "roas") == pytest.approx(6 / 60)
@@ -44,7 +43,7 @@ def test_a_zero_denominator_gives_no_figure_rather_than_zero() -> None:
     store = Store()
     store.apply([result(impressions=0, clicks=0, spend_micros=0)])
     shown = page(store.snapshot(), View())
-    assert [tile(shown, name) for name in ("cpc", "cpa", "ctr", "roas")] == [None] * 4
+    assert [tile(shown, name) for name in ("cpa", "ctr", "roas")] == [None] * 3
     assert tile(shown, "spend") == 0.0
 
 
@@ -65,7 +64,7 @@ def test_the_previous_period_is_the_same_span_one_length_earlier() -> None:
     store = Store()
     store.apply([result(minute=minute, clicks=2 if minute < 60 else 3) for minute in range(120)])
     (clicks,) = [one for one in page(store.snapshot(), View()).tiles if one.id == "clicks"]
-    assert (clicks.value, clicks.was, clicks.now, clicks.before) == (180, 120, 180, 120)
+    assert (clicks.value, clicks.was, clicks.change) == (180, 120, 0.5)
 
 
 @pytest.mark.parametrize(("minutes", "fitting"), [(5, "15m"), (59, "15m"), (60, "30m"), (119, "30m"), (120, "1h"), (2000, "1h")])
@@ -79,14 +78,16 @@ def test_a_previous_period_that_is_held_only_in_part_compares_with_nothing() -> 
     assert all(one.was is None for one in page(filled(90).snapshot(), View(range="1h")).tiles)
 
 
-def test_open_minutes_count_in_the_figure_and_stay_out_of_the_comparison() -> None:
-    store = filled(119)
-    store.apply([result(minute=119, clicks=500, state="provisional")])
+def test_open_minutes_count_in_the_figure_and_leave_the_change_to_the_complete_ones() -> None:
+    store = Store()
+    store.apply([result(minute=minute, clicks=10 if minute < 60 else 15) for minute in range(119)])
+    store.apply([result(minute=119, clicks=3, state="provisional")])
     shown = page(store.snapshot(), View(range="1h"))
     (clicks,) = [one for one in shown.tiles if one.id == "clicks"]
-    assert clicks.value == 559
-    assert (clicks.now, clicks.before) == (59, 59)
-    assert shown.chart.open == [False] * 59 + [True]
+    assert clicks.value == 59 * 15 + 3
+    assert clicks.change == pytest.approx(0.5)
+    # Up to the same point: 59 minutes, and of the 60th as much as there is of it now, so that figure, was and change agree.
+    assert clicks.was == pytest.approx(59 * 10 + 2)
     assert len(clicks.spark) == 59
 
 

@@ -53,9 +53,9 @@ def made(count: int = 600) -> list[WindowResult]:
     ]
 
 
-def rows(results: list[WindowResult], asked: Question, **store: float) -> list[dict[str, Any]]:
+def rows(results: list[WindowResult], asked: Question, hours: float = 100.0, days: float = 0.0) -> list[dict[str, Any]]:
     """The rows of the answer, as JSON gives them."""
-    held = Store(**(store or {"hours": 100}))
+    held = Store(hours, days)
     held.apply(results)
     found = table(held.snapshot(), asked, window=60, currency="USD")
     return json.loads(b"".join(FORMATS["json"].write(found.frame, {})))["rows"]
@@ -76,12 +76,12 @@ def by_hand(results: list[WindowResult], seconds: int, by: tuple[str, ...]) -> d
 
 @pytest.mark.parametrize("by", [("campaign", "channel"), ("campaign",), ("channel",), ()])
 @pytest.mark.parametrize("interval", list(INTERVALS))
-@pytest.mark.parametrize("store", [{"hours": 100.0}, {"hours": 2.0, "days": 30.0}])
-def test_sums_equal_those_by_hand(interval: str, by: tuple[str, ...], store: dict[str, float]) -> None:
+@pytest.mark.parametrize("store", [(100.0, 0.0), (2.0, 30.0)])
+def test_sums_equal_those_by_hand(interval: str, by: tuple[str, ...], store: tuple[float, float]) -> None:
     results = made()
     seconds = INTERVALS[interval]
     found = {}
-    for row in rows(results, Question(seconds=seconds, by=by), **store):
+    for row in rows(results, Question(seconds=seconds, by=by), *store):
         names = {"campaign": row.get("campaign_id"), "channel": row.get("channel")}
         found[row["window_start"] if seconds else None, *(names[name] for name in by)] = {name: row[name] for name in SUMMED}
         assert row["spend"] == row["spend_micros"] / 1_000_000

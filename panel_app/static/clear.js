@@ -2,6 +2,7 @@
 
 import { confirm, dismiss, toast } from "adtally/dialog.js";
 import { whole } from "adtally/format.js";
+import { embedded } from "adtally/url.js";
 
 /**
  * @param {{ask: (kind: string) => Promise<any>}} link
@@ -22,6 +23,7 @@ export function makeClear(link, page) {
 
   /** Offer the undo of a clear, whoever it was that cleared. @param {object} live as the server sent it */
   function offerUndo(live) {
+    if (embedded()) return;
     if (!live.undo_rows) {
       if (offered) dismiss("undo");
       offered = 0;

@@ -2,7 +2,7 @@
 
 import { h, icon } from "adtally/dom.js";
 import { duration } from "adtally/format.js";
-import { carried, param } from "adtally/url.js";
+import { carried, embedded, param } from "adtally/url.js";
 
 const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
 
@@ -77,7 +77,8 @@ export function makeHeader(place, act) {
     h("div", { class: "menu-group" }, h("span", {}, "Times in"), h("div", { class: "segments small", role: "group", "aria-label": "Time zone" }, ...zones)),
     h("button", { type: "button", class: "menu-item danger", id: "clear", onclick: () => { toggle(false); act.clear(); } }, "Clear data …"),
   );
-  place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);
+  if (embedded()) place.replaceChildren(spoken, pill);
+  else place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);
 
   /** Called each second and at each answer. */
   function tick(live, now) {

@@ -1,21 +1,26 @@
 // The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is looked at.
 
+import { makeAttention, wrongSince } from "adtally/attention.js";
 import { makeCampaigns, makeChannels } from "adtally/table.js";
 import { makeChart } from "adtally/chart.js";
 import { makeControls } from "adtally/controls.js";
 import { makeClear } from "adtally/clear.js";
+import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
+import { h } from "adtally/dom.js";
 import { save } from "adtally/download.js";
 import { figure, moment, setCurrency, timeZone, whole } from "adtally/format.js";
 import { makeFunnel } from "adtally/funnel.js";
 import { makeHeader, paused } from "adtally/header.js";
+import { makeHeatmap } from "adtally/heatmap.js";
 import { runLate } from "adtally/late.js";
 import { connect } from "adtally/link.js";
 import { makeLoop } from "adtally/loop.js";
 import { makeNotices } from "adtally/notices.js";
+import { makeScatter } from "adtally/scatter.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { makeTiles } from "adtally/tiles.js";
-import { changed, go, param, query } from "adtally/url.js";
+import { changed, embedded, go, param, query } from "adtally/url.js";
 
 const SEARCH_WAIT = 250;
 const byId = (id) => document.getElementById(id);
@@ -61,6 +66,13 @@ const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
   pick: (name) => show({ channel: name }),
 });
+const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes));
+const attention = makeAttention(byId("attention"), {
+  pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: one.campaign, q: "" }) }),
+  everything: () => show({ campaign: "", channel: "", q: "" }),
+});
+const heatmap = makeHeatmap(byId("heatmap"), (changes) => show({ ...changes, q: "" }));
+const scatter = makeScatter(byId("scatter"), (changes) => show({ ...changes, q: "" }));
 const channels = makeChannels(byId("channels"), (name) => show({ channel: name }));
 let searching = 0;
 const campaigns = makeCampaigns(byId("campaigns"), {
@@ -86,14 +98,19 @@ function draw() {
   applyTheme();
   header.update();
   controls(page.span.range);
+  crumbs();
   notices(live, page, view);
   tiles(page, view);
-  chart(page, view, measure);
+  chart(page, view, measure, wrongSince(shown.attention));
   channels(page, view, measure);
   campaigns(page, view, measure);
   funnel(page);
+  attention(shown.attention);
+  heatmap(page, measure);
+  scatter(page);
   const held = page.rows ? `${whole(page.rows)} minute rows held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
-  byId("footer").textContent = `${held}Times in ${timeZone()}. Money in ${setup.currency}.`;
+  const full = embedded() && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
+  byId("footer").replaceChildren(`${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
   document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
   byId("main").removeAttribute("aria-busy");
   document.documentElement.dataset.version = String(live.version);
@@ -102,7 +119,7 @@ function draw() {
 const loop = makeLoop({
   ask: () => link.ask("view", { query: query(), have: shown.token }),
   take: (answer) => {
-    shown = { ...answer, page: answer.page ?? shown.page };
+    shown = { ...answer, page: answer.page ?? shown.page, attention: answer.attention ?? shown.attention };
     clearing.offerUndo(answer.live);
     draw();
   },
@@ -115,6 +132,7 @@ function follow() {
   const recolored = applyTheme();
   header.update();
   controls(param("range", shown.page.span.range));
+  crumbs();
   if (recolored) draw();
   loop.later();
   loop.refresh();

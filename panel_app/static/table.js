@@ -34,7 +34,7 @@ function bar(row, color) {
   return h("span", { class: "bar", "aria-hidden": "true" }, inner);
 }
 
-const moved = (row, measure) => (row.change === null ? null : verdict(1 + row.change, 1, measure.good));
+const moved = (row, measure) => verdict(row.change, measure.good);
 
 /**
  * @param {HTMLElement} place

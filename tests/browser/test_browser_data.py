@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
 from test_panel_app import get
 from test_panel_feed import broker_process, free_port, until
@@ -58,7 +58,7 @@ def stock(page: Page, name: str) -> str:
     return page.locator(f'#stock .tile:has-text("{name}") .tile-value').inner_text()
 
 
-def value(page: Page, name: str) -> object:
+def value(page: Page, name: str) -> Locator:
     return page.locator(f'#stock .tile:has-text("{name}") .tile-value')
 
 
