@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
         extra_patterns=list(ROUTES),
         websocket_compression_level=6,
+        websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
         show=False,
         start=False,
         verbose=False,

@@ -11,7 +11,9 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import panel as pn
 
 STATIC = Path(__file__).parent / "static"
 _MODULES = sorted(path.name for path in STATIC.glob("*.js"))
@@ -36,6 +38,20 @@ def url(name: str) -> str:
 def modules() -> list[str]:
     """Where the page's modules are, to be fetched side by side."""
     return [url(name) for name in _MODULES if name != "early.js"]
+
+
+@cache
+def _compiled(name: str) -> Any:
+    # Compiling takes milliseconds and hundreds of kilobytes, which every visit would pay.
+    return pn.Template((STATIC / name).read_text(encoding="utf-8")).template
+
+
+def template(name: str, **given: str) -> pn.Template:
+    """A page out of the template `name` of `static/`, with `given` and `variables` put in."""
+    made = pn.Template(_compiled(name))
+    for key, value in {**variables(), **given}.items():
+        made.add_variable(key, value)
+    return made
 
 
 @cache

@@ -92,11 +92,7 @@ def data(service: Service, back: str, explore: str, api: str) -> pn.Template:
         "window": settings.window_seconds,
         "reasons": REASONS,
     }
-    template = pn.Template((assets.STATIC / "data.html").read_text(encoding="utf-8"))
+    first = embeddable(shown(service, request_query()))
+    template = assets.template("data.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=first)
     template.add_panel("bridge", Bridge(service, talk))
-    for name, value in assets.variables().items():
-        template.add_variable(name, value)
-    template.add_variable("back", back)
-    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
-    template.add_variable("first", embeddable(shown(service, request_query())))
     return template

@@ -65,12 +65,8 @@ def explorer(service: Service, back: str) -> pn.Template:
         "spans": list(SPANS),
         "kinds": KINDS,
     }
-    template = pn.Template((assets.STATIC / "explore.html").read_text(encoding="utf-8"))
+    known = embeddable(_shown(0, first).encode())
+    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
     template.add_panel("bridge", Bridge(service, talk))
     template.add_panel("plots", pane)
-    for name, value in assets.variables().items():
-        template.add_variable(name, value)
-    template.add_variable("back", back)
-    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
-    template.add_variable("first", embeddable(_shown(0, first).encode()))
     return template

@@ -64,10 +64,7 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
             for one in (MEASURES[name] for name in TILES)
         ],
     }
-    template = pn.Template((assets.STATIC / "overview.html").read_text(encoding="utf-8"))
+    first = embeddable(service.answer(request_query()))
+    template = assets.template("overview.html", setup=embeddable(msgspec.json.encode(setup)), first=first)
     template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded())))
-    for name, value in assets.variables().items():
-        template.add_variable(name, value)
-    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
-    template.add_variable("first", embeddable(service.answer(request_query())))
     return template
