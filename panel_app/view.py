@@ -15,6 +15,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "3h": (10_800, 300),
     "6h": (21_600, 300),
     "24h": (86_400, 900),
+    "7d": (604_800, 3600),
+    "30d": (2_592_000, 21_600),
 }
 """Seconds that a range covers, and seconds of one point in its chart."""
 

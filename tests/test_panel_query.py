@@ -97,9 +97,10 @@ def test_a_corrected_minute_is_marked() -> None:
     assert [at for at, fixed in enumerate(page(store.snapshot(), View(range="1h")).chart.fixed) if fixed] == [30]
 
 
-@pytest.mark.parametrize("name", ["15m", "30m", "1h", "3h", "6h", "24h"])
-def test_chart_tables_and_tiles_of_every_range_add_up_to_the_same(name: str) -> None:
-    store = Store(hours=72)
+@pytest.mark.parametrize("name", ["15m", "30m", "1h", "3h", "6h", "24h", "7d", "30d"])
+@pytest.mark.parametrize(("hours", "days"), [(72, 0), (2, 30)])
+def test_chart_tables_and_tiles_of_every_range_add_up_to_the_same(name: str, hours: float, days: float) -> None:
+    store = Store(hours, days)
     store.apply([result(minute=minute, campaign=f"c{minute % 4}", channel=f"h{minute % 3}") for minute in range(2 * 1440 + 17)])
     shown = page(store.snapshot(), View(range=name, metric="clicks"))
     clicks = tile(shown, "clicks")
@@ -108,6 +109,8 @@ def test_chart_tables_and_tiles_of_every_range_add_up_to_the_same(name: str) -> 
     assert clicks == sum(row.figures[at] or 0 for row in shown.campaigns.rows)
     assert clicks == sum(row.figures[at] or 0 for row in shown.channels.rows)
     assert shown.funnel["clicks"] == clicks
+    if name in ("7d", "30d"):
+        assert clicks == 2 * 1440 + 17
 
 
 def test_filters_narrow_every_part_of_the_page() -> None:

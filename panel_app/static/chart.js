@@ -8,6 +8,7 @@ import { channelColor, color } from "adtally/theme.js";
 
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
 const REST = "All others";
+const DAY = 86_400;
 
 const nameOf = (series) => (series.name === null ? REST : label(series.name, 40));
 
@@ -78,7 +79,7 @@ function tooltip(items, page, kind) {
   const open = at >= 0 && chart.t[at] + span.bucket > span.settled;
   const state = open ? "Still counting" : chart.fixed[at] ? "Final, corrected since" : chart.open[at] ? "Not final in every campaign" : "Final";
   const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
-  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0)}${until}`, h("span", {}, state)), ...lines.reverse());
+  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)), ...lines.reverse());
 }
 
 /** The time since when something is wrong with what is shown, behind everything else. */
@@ -99,7 +100,7 @@ function options(page, view, measure, since) {
     tooltip: { ...tooltipStyle(), trigger: "axis", formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
     xAxis: {
       type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
-      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000) }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
+      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
     },
     yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? extent.min : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
     series: out,
@@ -115,8 +116,8 @@ function dashed({ chart }, mode, measure) {
 /** What the chart shows, in words: for its subtitle, and for who can't see it. */
 function words(page, mode, measure) {
   const { span } = page;
-  const each = span.bucket === 60 ? "minute" : duration(span.bucket);
-  const last = span.length === 3600 ? "hour" : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
+  const each = span.bucket === 60 ? "minute" : span.bucket === 3600 ? "hour" : duration(span.bucket);
+  const last = span.length === 3600 ? "hour" : span.length > DAY ? `${Math.round(span.length / DAY)} days` : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
   return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
 }
 

@@ -31,3 +31,24 @@ export function downloadButtons(of, press) {
     h("button", { type: "button", class: "button", "data-key": `save-${of}-${format}`, "aria-label": `Download ${of} as ${text}`, title: `Download ${of} as ${text}`, onclick: () => press(format) }, ...inner);
   return h("div", { class: "button-pair", role: "group", "aria-label": `Download ${of}` }, button("csv", "CSV", icon("download", 16), "CSV"), button("parquet", "Parquet", "Parquet"));
 }
+
+/**
+ * The same behind an icon, for a card whose head has no room.
+ * @param {string} of
+ * @param {(format: string) => void} press
+ * @returns {HTMLElement}
+ */
+export function downloadMenu(of, press) {
+  const pick = (format, text) => h("button", { type: "button", class: "menu-item", "aria-label": `Download ${of} as ${text}`, onclick: () => { box.open = false; press(format); } }, text);
+  const summary = h("summary", { class: "tool small", "aria-label": `Download ${of}`, title: `Download ${of}` }, icon("download", 17));
+  const box = h("details", { class: "save" }, summary, h("div", { class: "menu" }, pick("csv", "CSV"), pick("parquet", "Parquet")));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !box.open) return;
+    box.open = false;
+    summary.focus();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!box.contains(event.target)) box.open = false;
+  });
+  return box;
+}

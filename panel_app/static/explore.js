@@ -8,7 +8,7 @@ import { connect } from "adtally/link.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { carried, changed, go, params, query } from "adtally/url.js";
 
-const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", all: "Everything held" };
+const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
 const byId = (id) => document.getElementById(id);
 const setup = JSON.parse(byId("setup").textContent);

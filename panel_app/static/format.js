@@ -83,7 +83,7 @@ export function bytes(value) {
   return numbers(`bytes-${unit}`, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: unit === "gigabyte" ? 1 : 0 }).format(value / by);
 }
 
-/** A moment (seconds since 1970) as time; as date and time where `full`; as the date alone where that is "day". */
+/** A moment (seconds since 1970) as time; as date and time where `full`; as the date alone where that is "day", and without its year where it is "date". */
 export function moment(seconds, full = false) {
   const zone = timeZone();
   const key = `time-${zone}-${full}`;
@@ -91,7 +91,8 @@ export function moment(seconds, full = false) {
   if (!found) {
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
     const day = { year: "numeric", month: "short", day: "numeric" };
-    found = new Intl.DateTimeFormat(locale, full === "day" ? { ...day, timeZone: zone } : full ? { ...time, ...day } : time);
+    const { year: _year, ...date } = day;
+    found = new Intl.DateTimeFormat(locale, full === "date" ? { ...date, timeZone: zone } : full === "day" ? { ...day, timeZone: zone } : full ? { ...time, ...day } : time);
     formats.set(key, found);
   }
   return found.format(seconds * 1000);

@@ -8,7 +8,7 @@ import { makeClear } from "adtally/clear.js";
 import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
 import { h } from "adtally/dom.js";
-import { save } from "adtally/download.js";
+import { downloadMenu, save } from "adtally/download.js";
 import { figure, moment, setCurrency, timeZone, whole } from "adtally/format.js";
 import { makeFunnel } from "adtally/funnel.js";
 import { makeHeader, paused } from "adtally/header.js";
@@ -90,6 +90,13 @@ const campaigns = makeCampaigns(byId("campaigns"), {
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
+/** The cards that have a menu for files: what is saved (`downloads.SHEETS`), and its name. */
+const FILES = { chart: ["chart", "the chart"], channels: ["channels", "channels"], funnel: ["funnel", "the funnel"], heatmap: ["cells", "the heatmap"], scatter: ["campaigns", "the scatter plot"] };
+if (!embedded()) {
+  for (const [id, [what, of]] of Object.entries(FILES)) {
+    byId(id).querySelector(".card-head").append(downloadMenu(of, (format) => save(link, { what, format, query: query() })));
+  }
+}
 
 /** Draw what the last answer says. */
 function draw() {
