@@ -21,7 +21,7 @@ from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
 from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
-_LEVELS = (["t", "part"], ["channel", "part"], ["part"], ["campaign", "part"])
+_LEVELS = (["t", "part"], ["channel", "part"], ["part"])
 Row = dict[str, Any]
 
 
@@ -85,10 +85,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         [rows.lazy().group_by(*keys, "part").agg(add) for keys in (("t", "channel"), ("campaign", "channel"))]
     )
     by_time, by_channel, by_part, campaigns = pl.collect_all(
-        [
-            frame.lazy().group_by(keys).agg(add)
-            for frame, keys in ((cells, _LEVELS[0]), (cells, _LEVELS[1]), (cells, _LEVELS[2]), (pairs, _LEVELS[3]))
-        ]
+        [*(cells.lazy().group_by(keys).agg(add) for keys in _LEVELS), pairs.lazy().group_by("campaign", "part").agg(add)]
     )
     parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
     now = _sum(parts.get(SETTLED), parts.get(OPEN))
@@ -114,7 +111,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         chart=charts.chart(snapshot, view, span, cells=cells, by_time=by_time, by_channel=by_channel),
         campaigns=tables.campaigns(all_campaigns, view, rows, span, wide=snapshot.wide, limit=limit),
         channels=tables.channels(all_channels, view),
-        heatmap=matrix.heatmap(pairs, snapshot, view),
+        heatmap=matrix.heatmap(pairs, snapshot, view, campaigns=all_campaigns, channels=all_channels),
         scatter=matrix.scatter(all_campaigns, all_channels),
         funnel=_funnel(now) or dict.fromkeys(COUNTS, 0.0),
         funnel_before=_funnel(before),
