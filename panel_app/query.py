@@ -22,7 +22,7 @@ from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
 _DAY = 86_400
-_LEVELS = (["t", "part"], ["channel", "part"], ["part"], ["campaign", "part"])
+_LEVELS = (["t", "part"], ["channel", "part"], ["part"])
 Row = dict[str, Any]
 
 
@@ -88,7 +88,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         ]
     )
     by_time, by_channel, by_part, campaigns = pl.collect_all(
-        [frame.lazy().group_by(keys).agg(add) for frame, keys in zip((cells, cells, cells, pairs), _LEVELS, strict=True)]
+        [*(cells.lazy().group_by(keys).agg(add) for keys in _LEVELS), pairs.lazy().group_by("campaign", "part").agg(add)]
     )
     parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
     now = _sum(parts.get(SETTLED), parts.get(OPEN))
@@ -116,7 +116,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         chart=charts.chart(snapshot, view, span, cells=cells, by_time=by_time, by_channel=by_channel),
         campaigns=tables.campaigns(all_campaigns, view, rows, span, wide=snapshot.wide, limit=limit),
         channels=tables.channels(all_channels, view),
-        heatmap=matrix.heatmap(pairs, snapshot, view),
+        heatmap=matrix.heatmap(pairs, snapshot, view, campaigns=all_campaigns, channels=all_channels),
         scatter=matrix.scatter(all_campaigns, all_channels),
         funnel=_funnel(now) or dict.fromkeys(COUNTS, 0.0),
         funnel_before=_funnel(before),
