@@ -26,7 +26,7 @@ _SHOWN_PAYLOAD = 2_000
 _SHOWN_NAME = 249
 _PLACES = 10_000
 _EVERY = 3.0
-_WATCHED = 30.0
+_WATCHED = 75.0
 
 
 class Partition(msgspec.Struct, frozen=True):

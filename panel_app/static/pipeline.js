@@ -5,6 +5,9 @@ import { duration, moment, whole } from "adtally/format.js";
 
 const COUNTS = [["read", "Read", true], ["counted", "Counted", false], ["duplicate", "Duplicate", true], ["late", "Late", false], ["malformed", "Malformed", false]];
 
+/** Seconds after which it is said how old an answer of the broker is. */
+const STALE = 15;
+
 /**
  * @param {HTMLElement} place
  * @param {object} setup
@@ -39,7 +42,7 @@ export function makePipeline(place, setup) {
   function words(pipeline, rows, now) {
     const wrong = rows.filter((one) => !one.adds_up).map((one) => one.partition);
     const sum = wrong.length ? `Read is not the sum of the rest in partition ${wrong.join(", ")}: please report it.` : "Read = counted + duplicate + late + malformed, in every partition.";
-    const asked = pipeline.problem ? `, as it stood ${duration(now - pipeline.asked)} ago` : "";
+    const asked = pipeline.problem || now - pipeline.asked > STALE ? `, as it stood ${duration(now - pipeline.asked)} ago` : "";
     return `${sum} As of the dataflow's last snapshot${asked}.`;
   }
 
