@@ -83,8 +83,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     add = sums(wide=snapshot.wide)
     cells, pairs = pl.collect_all(
         [
-            _marked(_chosen(snapshot, view, span, by), span).group_by(*keys, "part").agg(add)
-            for by, keys in (("channel", ("t", "channel")), ("both", ("campaign", "channel")))
+            _marked(_chosen(snapshot, view, span, by, grain), span).group_by(*keys, "part").agg(add)
+            for by, grain, keys in (("channel", span.bucket, ("t", "channel")), ("both", _DAY, ("campaign", "channel")))
         ]
     )
     by_time, by_channel, by_part, campaigns = pl.collect_all(
@@ -104,7 +104,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     )
     points = charts.by_point(by_time, span)
     # Worked out only for the campaigns that are shown: the trends of the others are nobody's.
-    rows = _marked(_chosen(snapshot, view, span, "both"), span)
+    rows = _marked(_chosen(snapshot, view, span, "both", span.bucket), span)
     return Page(
         version=snapshot.version,
         rows=snapshot.rows,
@@ -123,13 +123,12 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     )
 
 
-def _chosen(snapshot: Snapshot, view: View, span: Span, by: str) -> pl.LazyFrame:
-    """The rows of the range and the period before it, split by `by` if no filter needs the other one too.
+def _chosen(snapshot: Snapshot, view: View, span: Span, by: str, grain: int) -> pl.LazyFrame:
+    """The rows of the range and the period before it at `grain` seconds, split by `by` if no filter needs the other one too.
 
-    For campaigns only the parts of time matter, and not its points: whole days will do.
+    Where only the parts of time matter, and not its points, whole days will do.
     """
     cuts = (span.start, span.settled, span.settled - span.length)
-    grain = _DAY if by == "campaign" else span.bucket
     rows = snapshot.between(span.start - span.length, span.end, grain, cuts, "both" if view.filtered else by).lazy()
     if view.campaigns:
         rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
