@@ -5,6 +5,9 @@ import { duration, moment, whole } from "adtally/format.js";
 
 const COUNTS = [["read", "Read", true], ["counted", "Counted", false], ["duplicate", "Duplicate", true], ["late", "Late", false], ["malformed", "Malformed", false]];
 
+/** What the broker's client says, as a sentence; nothing for nothing. */
+const sentence = (text) => (text ? label(text[0].toUpperCase() + text.slice(1), 400) : "");
+
 /** Seconds after which it is said how old an answer of the broker is. */
 const STALE = 15;
 
@@ -52,7 +55,7 @@ export function makePipeline(place, setup) {
     note.textContent = `Topic ${setup.logsTopic}, consumer group ${setup.group}.`;
     foot.textContent = "";
     if (!rows.length) {
-      const text = pipeline.problem ? label(pipeline.problem, 400) : "Asking the broker …";
+      const text = sentence(pipeline.problem) || "Asking the broker …";
       return swap(body, h("p", { class: "none" }, text));
     }
     const most = Math.max(...rows.map((one) => one.lag));
@@ -62,7 +65,7 @@ export function makePipeline(place, setup) {
       ...COUNTS.map(([, text, roomy]) => h("th", { scope: "col", class: `num${roomy ? " roomy" : ""}` }, text)), h("th", { scope: "col", class: "num roomy" }, "Event time"),
     );
     swap(body, h("table", {}, h("thead", {}, head), h("tbody", {}, ...shown.map((one) => row(one, most)), sums(rows))));
-    const state = pipeline.problem ? label(pipeline.problem, 400) : "";
+    const state = sentence(pipeline.problem);
     const never = "The dataflow has not committed anything yet: it was never started with this group, or has not taken its first snapshot.";
     foot.textContent = [state, begun ? words(pipeline, rows, live.now) : never].filter(Boolean).join(" ");
     return undefined;

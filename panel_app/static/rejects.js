@@ -36,7 +36,7 @@ export function makeRejects(place, setup, pick) {
     const on = chosen === reason;
     return h(
       "button", { type: "button", class: "reason", "data-key": `reason-${reason}`, "aria-pressed": String(on), onclick: () => pick(on ? "" : reason) },
-      h("span", { class: "reason-line" }, h("b", {}, text), h("span", {}, whole(count))), h("span", { class: "bar", "aria-hidden": "true" }, inner), h("span", { class: "hint" }, why),
+      h("span", { class: "reason-line" }, h("b", {}, text), h("span", {}, rejects.total || rejects.state === "live" ? whole(count) : "–")), h("span", { class: "bar", "aria-hidden": "true" }, inner), h("span", { class: "hint" }, why),
     );
   }
 

@@ -194,7 +194,7 @@ def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: B
         broker.kill()
         broker.wait()
         expect(page.locator("#pill")).to_contain_text("Broker unreachable", timeout=20 * SECOND)
-        expect(page.locator("#pipeline")).to_contain_text("no Kafka broker answers", timeout=20 * SECOND)
+        expect(page.locator("#pipeline")).to_contain_text("No Kafka broker answers", timeout=20 * SECOND)
         expect(page.locator("#rejects")).to_contain_text("As it was read before the broker went away", timeout=20 * SECOND)
         assert stock(page, "Minute rows held") == "1"
         broker = broker_process(port)
