@@ -192,8 +192,12 @@ def test_after_a_clear_what_was_found_is_forgotten() -> None:
     assert looked(store, MINUTES + 5, attention).findings == []
 
 
-def test_too_little_history_is_not_judged() -> None:
-    report = looked(traffic(minutes=12), 12)
+@pytest.mark.parametrize("late", [0, 11])
+def test_too_little_history_is_not_judged(late: int) -> None:
+    # However the minutes lie in the quarter of an hour that they are kept by.
+    store = Store()
+    store.apply([result(minute=late + minute) for minute in range(17)])
+    report = looked(store, late + 17)
     assert (report.campaigns, report.findings) == (0, [])
     assert Attention().report(Store().snapshot(), 60) == NOTHING
 
