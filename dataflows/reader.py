@@ -12,10 +12,12 @@ from typing import Protocol
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
-from dataflows.intake import LOG_APPEND_TIME, SECOND, Counters, Intake, IntakeState, Rules
+from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.kafka import PASSING, describe, make_consumer
 from dataflows.metrics import Cells
+from dataflows.rules import SECOND, Rules
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.windows import SourceClock

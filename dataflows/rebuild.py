@@ -23,10 +23,11 @@ from tqdm import tqdm
 
 from dataflows.counters import progress
 from dataflows.errors import AdtallyError, InputError
-from dataflows.intake import SECOND, Intake, IntakeState, Rules
+from dataflows.intake import Intake, IntakeState
 from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.rules import SECOND, Rules
 from dataflows.scan import scan
 from dataflows.schema import Event, Rejected, WindowResult, decode_result, encode, result_key, rfc3339, to_micros
 from dataflows.settings import Settings

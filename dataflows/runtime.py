@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -68,11 +69,21 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
         return
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     _listen()
+    spare_the_collector()
     given = _arguments(sys.argv[1:] if arguments is None else arguments)
     if given.recovery_directory:
         lock_recovery(Path(given.recovery_directory), given.process_id or 0)
     else:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
+
+
+def spare_the_collector() -> None:
+    """Let Python look for reference cycles rarely: an event is in none, and what was imported stays.
+
+    With its own thresholds the collector takes about 4 % of a drain.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _listen() -> None:
