@@ -25,9 +25,10 @@ class Message:
 
 @dataclass
 class Verdict:
-    """Counters by partition, the reason for each rejected place, and the counted events."""
+    """Counters and last clock (microseconds) by partition, the reason for each rejected place, and the counted events."""
 
     counters: dict[int, Counter[str]] = field(default_factory=dict)
+    clocks: dict[int, int] = field(default_factory=dict)
     rejected: dict[tuple[int, int], str] = field(default_factory=dict)
     counted: list[dict[str, Any]] = field(default_factory=list)
 
@@ -41,14 +42,22 @@ class Terms:
     lateness: float = 600
     max_ahead: float = 300
     currency: str = "USD"
+    dedup: bool = True
+    silence: bool = True
+    """Whether a partition may have been silent for so long that windows were closed without it: then less can be said of states."""
+
+    @property
+    def span(self) -> int:
+        """How long (microseconds of its partition's clock) the ids of a generation are gathered; three of them are known."""
+        return max(1, -(-round((self.window + self.lateness + self.out_of_order) * SECOND) // 2))
 
 
 def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
     """Read the log as the contract says: each partition in its order, its own clock deciding what is late."""
     terms = terms or Terms()
     verdict = Verdict()
-    clocks: dict[int, int] = {}
-    seen: dict[int, set[str]] = {}
+    clocks = verdict.clocks
+    seen: dict[int, dict[str, int]] = {}
     for message in sorted(messages, key=lambda one: (one.partition, one.offset)):
         tally = verdict.counters.setdefault(message.partition, Counter())
         tally["read"] += 1
@@ -57,8 +66,9 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
             event = parse(message.payload, terms.currency)
         except BadError:
             size = len(message.payload or b"")
-            verdict.rejected[place] = "oversize" if size > 64 * 1024 else "malformed"
+            verdict.rejected[place] = reason = "oversize" if size > 64 * 1024 else "malformed"
             tally["malformed"] += 1
+            tally["oversize"] += reason == "oversize"
             continue
         window = terms.window * SECOND
         moment = event["micros"]
@@ -67,6 +77,7 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
         if moment > message.time * 1000 + terms.max_ahead * SECOND:
             verdict.rejected[place] = "too_far_ahead"
             tally["malformed"] += 1
+            tally["too_far_ahead"] += 1
             continue
         start = moment // window * window
         clock = clocks.get(message.partition)
@@ -74,12 +85,13 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
             verdict.rejected[place] = "late"
             tally["late"] += 1
             continue
-        clocks[message.partition] = max(clock or moment, moment)
-        known = seen.setdefault(message.partition, set())
-        if event["event_id"] in known:
+        clocks[message.partition] = moment if clock is None else max(clock, moment)
+        known, generation = seen.setdefault(message.partition, {}), clocks[message.partition] // terms.span
+        last = known.get(event["event_id"])
+        known[event["event_id"]] = generation
+        if terms.dedup and last is not None and last > generation - 3:
             tally["duplicate"] += 1
             continue
-        known.add(event["event_id"])
         tally["counted"] += 1
         verdict.counted.append({**event, "start": start // SECOND})
     return verdict
