@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not evidence.partitions:
         print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
         return 2
-    wrong = found_in(evidence, terms)
+    wrong = found_in(evidence, terms, progress=True)
     told = (
         f"{len(evidence.logs):,} messages, {len(evidence.results):,} records of results, {len(evidence.rejected):,} of rejected"
     )

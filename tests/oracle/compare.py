@@ -76,10 +76,10 @@ def differences(
     return found_in(gather(brokers, logs, results, rejected, group=group, journal=journal), terms or Terms())
 
 
-def found_in(evidence: Evidence, terms: Terms) -> list[str]:
-    """The same of what was read before."""
+def found_in(evidence: Evidence, terms: Terms, progress: bool = False) -> list[str]:
+    """The same of what was read before; `progress`: show it on a terminal where it takes long."""
     messages = [message for _, message in evidence.logs]
-    verdict = judge(messages, terms)
+    verdict = judge(messages, terms, progress)
     history = decoded(evidence.results)
     last = dict(history)
     return [

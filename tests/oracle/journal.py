@@ -89,6 +89,8 @@ class Traffic(threading.Thread):
             "linger.ms": 5,
         }
         config |= {"partitioner": "murmur2_random", "reconnect.backoff.max.ms": 1000, "log_level": 0}
+        # A partition that is added is to get its share while a test still runs.
+        config |= {"topic.metadata.refresh.interval.ms": 2000}
         self._producer = Producer(config)
 
     @override

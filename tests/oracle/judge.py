@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from tqdm import tqdm
 
 from tests.oracle.parse import BadError, parse
 
@@ -52,13 +53,17 @@ class Terms:
         return max(1, -(-round((self.window + self.lateness + self.out_of_order) * SECOND) // 2))
 
 
-def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
-    """Read the log as the contract says: each partition in its order, its own clock deciding what is late."""
+def judge(messages: list[Message], terms: Terms | None = None, progress: bool = False) -> Verdict:
+    """Read the log as the contract says: each partition in its order, its own clock deciding what is late.
+
+    `progress`: show it on a terminal where it takes long.
+    """
     terms = terms or Terms()
     verdict = Verdict()
     clocks = verdict.clocks
     seen: dict[int, dict[str, int]] = {}
-    for message in sorted(messages, key=lambda one: (one.partition, one.offset)):
+    ordered = sorted(messages, key=lambda one: (one.partition, one.offset))
+    for message in tqdm(ordered, "judging", unit=" messages", delay=1, disable=None if progress else True):
         tally = verdict.counters.setdefault(message.partition, Counter())
         tally["read"] += 1
         place = (message.partition, message.offset)
