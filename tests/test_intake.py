@@ -197,6 +197,18 @@ def test_a_key_given_twice_counts_by_its_last_value_also_when_the_first_is_wrong
     assert windows[micros(0)]["c", "search"].spend_micros == 5
 
 
+@pytest.mark.parametrize("first", [b"5", b"1e400", b"9" * 5000, b"{}"], ids=["number", "too large", "5000 digits", "object"])
+@pytest.mark.parametrize("name", [b"timestamp", b"cost_micros"])
+def test_whatever_number_or_object_a_later_pair_replaces_the_event_counts_and_the_flow_goes_on(name: bytes, first: bytes) -> None:
+    given = payload("a", timestamp="2026-01-01T12:00:59.9999999Z", cost_micros=5)
+    given = given.replace(b'"%s"' % name, b'"%s": %s, "%s"' % (name, first, name))
+    intake = new_intake()
+    intake.take(log(given))
+    windows, rejected = intake.fetch()
+    assert not rejected
+    assert windows[micros(0)]["c", "search"].spend_micros == 5
+
+
 messages = st.lists(
     st.one_of(
         st.tuples(st.integers(0, 12), st.integers(0, 3000)).map(lambda pair: payload(f"id-{pair[0]}", pair[1])),
