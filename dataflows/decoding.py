@@ -71,7 +71,7 @@ def _is_plain(values: Sequence[bytes | None]) -> bool:
     if longest > MAX_PAYLOAD_BYTES:
         return False
     may_be_deep = b"[" in text or longest > _SHALLOW
-    return not may_be_deep or text.count(b"{") + text.count(b"[") <= len(values) + MAX_DEPTH
+    return not may_be_deep or text.count(b"{") + text.count(b"[") < len(values) + MAX_DEPTH
 
 
 def _odd_ones(values: Sequence[bytes | None], start: int) -> list[int]:

@@ -10,15 +10,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
+import dataflows.chunk
 import dataflows.intake
 import dataflows.operators
 import dataflows.reject
 import dataflows.sink
 import dataflows.windows
-from dataflows.intake import Counters, Intake, IntakeState, Record, Rules
+from dataflows.chunk import Record
+from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
 from dataflows.operators import ShardLogic
 from dataflows.reader import Reader
+from dataflows.rules import Rules
 from dataflows.schema import Event, Rejected, WindowResult, to_micros
 from dataflows.sink import Outbox, OutboxPart
 from dataflows.windows import Cell, CellKey, Panes, PanesState, to_result
@@ -73,7 +76,7 @@ def one_event_in_the_next_window() -> None:
 
     def moving(self: Intake, records: Sequence[Record]) -> None:
         take(self, records)
-        if moved:
+        if self.counters.counted and moved:  # the counters are those of all that was taken, so it is folded by now
             event, length = moved.pop(), self.rules.window
             window = to_micros(event.timestamp) // length * length + length
             fold(self._windows.setdefault(window, {}), [event])
@@ -84,8 +87,7 @@ def one_event_in_the_next_window() -> None:
 
 @mutant
 def rounded_into_the_next_window() -> None:
-    patch(dataflows.intake, "rounds_up", lambda _value: False)
-    patch(Intake, "_sift_whole", lambda *_: None)
+    patch(dataflows.chunk, "rounds_up", lambda _value: False)
 
 
 @mutant
@@ -131,6 +133,7 @@ def late_by_the_wall_clock() -> None:
         return moment - moment % self.window + self.window + self.lateness <= time.time() * 1_000_000 - self.out_of_order
 
     patch(Rules, "is_late", is_late)
+    patch(Rules, "first_in_time", lambda _self, _clock: 2**62)
 
 
 @mutant
