@@ -170,6 +170,13 @@ class Intake:
         for window, events in sifted:
             fold(self._windows.setdefault(window, {}), events)
 
+    def lose(self, first: int, end: int, detail: str) -> None:
+        """Reject, as malformed and without a payload, what can't be read: the offsets from `first` up to, and without, `end`."""
+        for offset in range(first, end):
+            self._rejected.append(self._rejected_record(NotAnEvent("malformed", detail), None, offset))
+            self.counters.reject("malformed")
+        self.counters.read += end - first
+
     def fetch(self) -> tuple[dict[int, Cells], list[Rejected]]:
         """What was taken since the last fetch: metrics by window start (microseconds), and what was rejected."""
         fetched = self._windows, self._rejected
