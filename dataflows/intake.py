@@ -7,6 +7,7 @@ every replay decides alike.
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -25,7 +26,6 @@ LOG_APPEND_TIME = 2
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST = to_micros(dt.datetime(1, 1, 2, tzinfo=dt.UTC))
 _LAST = to_micros(dt.datetime(9999, 12, 30, tzinfo=dt.UTC))
-
 
 _SHALLOW = 4 * MAX_DEPTH
 """A payload of so few bytes can't nest `MAX_DEPTH` objects, each of which takes five: ``{"":}``."""
@@ -106,7 +106,7 @@ class Counters(msgspec.Struct):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """The start of a generation of ids: at `offset` the clock stood at `clock` (None before the first event)."""
+    """The start of a generation of ids, or of a silence's end: before `offset` the clock stood at `clock` (None before any event)."""
 
     generation: int
     offset: int
@@ -196,8 +196,18 @@ class Intake:
         """Let `records`, which were counted before a restart, fill the index of ids and nothing else; nothing without a `rewind`."""
         if self._resume_to is None:
             return
+        for mark in self._resume_to[1]:
+            if mark.clock is None or (records[-1].offset() or 0) < mark.offset:
+                continue
+            place = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
+            self._refill(records[:place])
+            self.advance(mark.clock, mark.offset)  # where time had gone on without an event
+            records = records[place:]
+        self._refill(records)
+
+    def _refill(self, records: Sequence[Record]) -> None:
         values = [record.value() for record in records]
-        if self._sift_whole(records, values) is None:
+        if records and self._sift_whole(records, values) is None:
             self._sift_each(records, values)
 
     def resume(self) -> None:
@@ -213,6 +223,9 @@ class Intake:
         if self.clock is None or clock > self.clock:
             self.clock = clock
             self._tick(clock, offset)
+            # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.
+            self.marks = [mark for mark in self.marks if mark.offset != offset]
+            self.marks.append(Mark(self._index.generation(clock), offset, clock))
 
     def _sift_whole(self, records: Sequence[Record], values: Sequence[bytes | None]) -> Sifted | None:
         """The fast path: judge a chunk at once. None, with nothing changed, where one of it needs a closer look.
@@ -254,6 +267,7 @@ class Intake:
 
     def _latest_allowed(self, records: Sequence[Record], newest: int) -> int:
         kind, time = records[0].timestamp()
+        time = min(time, records[-1].timestamp()[1])
         if kind != LOG_APPEND_TIME or newest > time * 1000:
             # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
             time = min(record.timestamp()[1] for record in records)
