@@ -102,9 +102,7 @@ class Reader:
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
-        `monotonic` and `now`: seconds.
-
-        Raises `RecoveryError` if `state` is that of another topic.
+        `monotonic` and `now`: seconds. Raises `RecoveryError` if `state` is that of another topic.
         """
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
@@ -123,6 +121,7 @@ class Reader:
         )
         self._offset = state.offset if state else None
         self._at = 0
+        self._kept = state.intake.clock if state else None
         self._passage = Passage(settings, self._topic)
         self._last = state.last if state else None
         self._refill_until: int | None = None
@@ -188,7 +187,9 @@ class Reader:
         """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""
         if self._consumer is None or self._offset is None:
             return
-        shown = {"clock": self._intake.clock, **msgspec.structs.asdict(self._intake.counters)}
+        # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
+        kept, self._kept = self._kept, self._intake.clock
+        shown = {"clock": self._kept, "kept": kept, **msgspec.structs.asdict(self._intake.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
             self._consumer.commit(offsets=[place], asynchronous=True)
