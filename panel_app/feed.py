@@ -108,10 +108,22 @@ class Feed:
 
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
-            log.info("feed: %s %s", state, problem)
+            self._say(state, problem)
         self._state = state
         if problem:
             self._problem = problem
+
+    def _say(self, state: FeedState, problem: str) -> None:
+        """One line for what is waited for, and one when it is there."""
+        settings, before = self._settings, self._state
+        if state == "down":
+            log.warning("waiting: %s", problem)
+        elif state == "waiting":
+            log.warning("waiting for topic %s on %s; the dataflow makes it", settings.results_topic, settings.brokers)
+        elif before in ("down", "waiting"):
+            log.warning("topic %s on %s is there", settings.results_topic, settings.brokers)
+        else:
+            log.info("feed: %s", state)
 
     def _session(self) -> None:
         config = consumer_config(self._settings, "dashboard")
