@@ -22,9 +22,14 @@ COLUMNS = Counters.__struct_fields__
 
 
 class Shown(Counters):
-    """The counters that the flow shows beside its offset; `clock` is the highest event time read, in microseconds since 1970."""
+    """The counters that the flow shows beside its offset.
+
+    `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
+    Both in microseconds since 1970.
+    """
 
     clock: int | None = None
+    kept: int | None = None
 
 
 class Progress(msgspec.Struct):

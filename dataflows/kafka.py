@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
@@ -248,3 +249,13 @@ def deliver(
         why = describe(refused[0]) if refused else f"the broker did not answer within {timeout:g} s"
         raise DeliveryError(f"{missing} of {sent} records of {topic} were not taken ({why}); run it again: nothing counts twice.")
     return sent
+
+
+@cache
+def warn_of_create_time(topic: str) -> None:
+    """Say once in a process that the topic's times are not the broker's own."""
+    log.warning(
+        "topic %s keeps its producers' times (CreateTime): what is too far ahead then depends on their clocks; "
+        "set message.timestamp.type=LogAppendTime on it",
+        topic,
+    )

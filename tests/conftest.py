@@ -26,6 +26,7 @@ COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
 
 # A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
 hypothesis_settings.register_profile("adtally", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("long", deadline=None, max_examples=1_000_000, print_blob=True)
 hypothesis_settings.load_profile("adtally")
 
 
