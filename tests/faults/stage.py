@@ -1,0 +1,152 @@
+"""One run under faults: traffic, a flow that is disturbed meanwhile, and the oracle's verdict."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import KafkaException, TopicPartition
+from msgspec.structs import replace
+
+from dataflows.kafka import Topics, make_consumer
+from dataflows.settings import Settings
+from tests.conftest import own_names
+from tests.faults.proxy import ProxiedKafka
+from tests.flows import Flow, counters, environment, recovery_folder, wait_for
+from tests.oracle.compare import differences, read
+from tests.oracle.judge import judge
+
+TRAFFIC = ["--disorder", "5%", "--duplicates", "1%", "--malformed", "0.5%", "--late", "0.5%"]
+NAMES = ("read", "counted", "duplicate", "late", "malformed")
+
+
+@dataclass
+class Outcome:
+    """What a run showed: the faults it met, the messages sent, and every way in which the topics are not exact."""
+
+    seed: int
+    sent: int = 0
+    faults: Counter[str] = field(default_factory=Counter[str])
+    wrong: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        met = ", ".join(f"{count} × {name}" for name, count in sorted(self.faults.items())) or "no fault"
+        verdict = "exact" if not self.wrong else f"NOT EXACT: {len(self.wrong)} differences, first: {self.wrong[0]}"
+        return f"seed {self.seed}: {self.sent:,} messages, {met}: {verdict}"
+
+
+class Stage:
+    """One run: a generator, a flow that is killed and started again, and the broker both depend on."""
+
+    def __init__(self, kafka: ProxiedKafka, folder: Path, seed: int, seconds: float, rate: int) -> None:
+        self.kafka = kafka
+        self.random = random.Random(seed)
+        self.outcome = Outcome(seed)
+        self.settings: Settings = own_names(kafka.bootstrap)
+        self.seconds = seconds
+        self.rate = rate
+        self._folder = folder
+        self._recovery = recovery_folder(folder / "recovery")
+        self._flow: Flow | None = None
+        self._spoken = 0
+
+    def run(self, names: Sequence[str], faults: Mapping[str, Callable[[Stage], None]]) -> Outcome:
+        """Let the traffic flow, and draw from `names` of `faults` what happens meanwhile; then judge."""
+        Topics(self.settings).ensure(self.settings.logs_topic, timeout=30)
+        command = [sys.executable, "-m", "generator", "synthetic", "--rate", str(self.rate), "--duration", f"{self.seconds:g}s"]
+        command += ["--seed", str(self.outcome.seed), "--quiet", *TRAFFIC]
+        generator = subprocess.Popen(command, env=environment(self.settings), stderr=subprocess.PIPE, text=True)
+        try:
+            wait_for(lambda: generator.poll() is not None or self._sent(), "the first event")
+            self.start()
+            end = time.monotonic() + self.seconds
+            while time.monotonic() < end:
+                time.sleep(self.random.random() * 3)
+                name = self.random.choice(list(names))
+                self.outcome.faults[name] += 1
+                faults[name](self)
+            _, said = generator.communicate(timeout=self.seconds + 120)
+            self._judge(said)
+        finally:
+            generator.kill()
+            if self._flow:
+                self._flow.kill()
+        return self.outcome
+
+    def start(self, processes: int = 1, workers: int = 1) -> None:
+        """Start the flow, which must not run."""
+        self._spoken = len(self._flow.output()) if self._flow else 0
+        arguments = ["-r", str(self._recovery), "-s", "1", "-b", "0", "-w", str(workers)]
+        disturbed = replace(self.settings, brokers=self.kafka.by_proxy)
+        self._flow = Flow(disturbed, self._folder / "flow.log", *arguments, processes=processes)
+
+    def again(self) -> None:
+        """Start it with some number of processes and workers."""
+        self.start(self.random.choice([1, 1, 2]), self.random.choice([1, 2, 4]))
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that runs."""
+        assert self._flow is not None
+        return self._flow
+
+    def stop(self, number: int) -> None:
+        """Ask the flow to stop, once it has started; anything but exit code 0 is a difference."""
+        # Before that it may not have come to say what it does with a signal, and Python ends it in its own way.
+        wait_for(lambda: self.said().count("reading partition") >= 4 or self.ended(), "the flow to start", 60)
+        self.flow.signal(number)
+        codes = self.flow.wait(60)
+        if any(codes):
+            self.outcome.wrong.append(f"stopped with {codes} instead of 0: {self.said()[-300:]}")
+
+    def said(self) -> str:
+        """What the flow has said since it was last started."""
+        return self.flow.output()[self._spoken :]
+
+    def ended(self) -> bool:
+        """Whether a process of the flow has ended by itself."""
+        return any(process.poll() is not None for process in self.flow.processes)
+
+    def _sent(self) -> bool:
+        """Whether the generator has begun: a broker that is away then would only be a start that fails, as it should."""
+        consumer = make_consumer(self.settings, "chaos")
+        try:
+            places = [TopicPartition(self.settings.logs_topic, number) for number in range(4)]
+            return any(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+        except KafkaException:
+            return False  # the topic was made this moment, and its partitions have no leaders yet
+        finally:
+            consumer.close()
+
+    def _judge(self, said: str) -> None:
+        wrong = self.outcome.wrong
+        messages = [message for _, message in read(self.settings.brokers, self.settings.logs_topic)]
+        self.outcome.sent = len(messages)
+        found = re.search(r"acknowledged ([\d,]+)", said)
+        acknowledged = int(found[1].replace(",", "")) if found else -1
+        if acknowledged != len(messages):
+            wrong.append(f"the logs hold {len(messages)} messages, acknowledged were {acknowledged}: {said}")
+        if self.ended():
+            wrong.append(f"the flow ended by itself: {self.said()[-500:]}")
+            return
+        topics = (self.settings.logs_topic, self.settings.results_topic, self.settings.rejected_topic)
+        try:
+            # Not until the counters say so: they may be those of a run that was killed before it could write what it had read.
+            wait_for(lambda: self.ended() or not differences(self.settings.brokers, *topics), "exact results", 90)
+        except AssertionError as error:
+            wrong.append(f"{error}; counters: {counters(self.settings)}")
+        self.stop(signal.SIGTERM)
+        wrong += differences(self.settings.brokers, *topics)
+        verdict = judge(messages)
+        for partition, shown in enumerate(counters(self.settings)):
+            expected = {name: verdict.counters.get(partition, Counter())[name] for name in NAMES}
+            if {name: shown.get(name, 0) for name in NAMES} != expected:
+                wrong.append(f"partition {partition}: counters {shown} instead of {expected}")
