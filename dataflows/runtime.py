@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import logging
 import os
@@ -17,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from dataflows.errors import AdtallyError, RecoveryError
+from dataflows.ending import AGAIN, Run, die, full, watch
+from dataflows.errors import AdtallyError, RecoveryError, SettingsError
 
 log = logging.getLogger("adtally")
 
@@ -29,6 +31,9 @@ begun = threading.Event()
 
 STOP_SECONDS = 45.0
 """A stop that takes longer is ended without a last snapshot, as a crash would, which recovery covers."""
+
+CLOCK_SECONDS = 5.0
+"""A clock that is set back by less only delays what the flow does by as much."""
 
 _locks: list[TextIO] = []
 
@@ -53,24 +58,20 @@ def one_line_errors() -> Generator[None]:
         die(error)
 
 
-def die(error: AdtallyError) -> None:
-    """Print `error` as one line and end the process with exit code 1."""
-    print(f"adtally: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the one place where the flow speaks its last
-    os._exit(1)
-
-
 def prepare(arguments: Sequence[str] | None = None) -> None:
-    """Set up the process of ``python -m bytewax.run``: log lines, signals, and the recovery folder named by `arguments`.
+    """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, the recovery folder named by `arguments`.
 
-    Does nothing in any other process. Raises `RecoveryError`.
+    Does nothing in any other process. Raises `RecoveryError` and `SettingsError`.
     """
     if not runs_as_command():
         return
+    run = command_line(sys.argv[1:] if arguments is None else arguments)
+    watch(run)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     _listen()
-    given = _arguments(sys.argv[1:] if arguments is None else arguments)
-    if given.recovery_directory:
-        lock_recovery(Path(given.recovery_directory), given.process_id or 0)
+    threading.Thread(target=_watch_clock, name="clock", daemon=True).start()
+    if run.recovery:
+        lock_recovery(run.recovery, run.process)
     else:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
 
@@ -111,14 +112,39 @@ def _give_up() -> None:
     )
 
 
-def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+def _watch_clock() -> None:
+    """End the flow where the clock is set back: Bytewax would do nothing until it is as late again as it was."""
+    ahead = time.time() - time.monotonic()
+    while True:
+        time.sleep(1.0)
+        now = time.time() - time.monotonic()
+        if ahead - now > CLOCK_SECONDS:
+            die(
+                AdtallyError(
+                    f"the clock of this machine was set back by {ahead - now:,.0f} s, and the flow would stand still; {AGAIN}"
+                )
+            )
+        ahead = now
+
+
+def command_line(arguments: Sequence[str]) -> Run:
+    """What `arguments` and the environment tell bytewax.run; raises `SettingsError` for what it would take and not heed."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
+    parser.add_argument("-w", "--workers-per-process", type=int, default=os.environ.get("BYTEWAX_WORKERS_PER_PROCESS", "1"))
+    parser.add_argument("-a", "--addresses", default=os.environ.get("BYTEWAX_ADDRESSES", ""))
     # As bytewax.run has it: the number is a flag, a variable, or the end of the name of a pod.
     pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
     number = os.environ.get("BYTEWAX_PROCESS_ID") or (pod if pod.isdecimal() else None)
     parser.add_argument("-i", "--process-id", type=int, default=number)
-    return parser.parse_known_args(list(arguments))[0]
+    given = parser.parse_known_args(list(arguments))[0]
+    addresses = tuple(filter(None, given.addresses.split(";")))
+    process = given.process_id or 0
+    if given.workers_per_process < 1:
+        raise SettingsError(f"-w {given.workers_per_process} is no number of workers; give 1 or more.")
+    if addresses and not 0 <= process < len(addresses):
+        raise SettingsError(f"-i {process}: -a names {len(addresses)} processes, so give 0 to {len(addresses) - 1}.")
+    return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)
 
 
 def lock_recovery(folder: Path, process: int) -> None:
@@ -128,16 +154,16 @@ def lock_recovery(folder: Path, process: int) -> None:
         raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
     if not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
-    for part in sorted(folder.glob("part-*.sqlite3")):
-        _check_store(part)
     try:
-        with suppress(PermissionError):  # it is another user's, and still this one may write
+        with suppress(OSError):  # it is another user's, and still this one may write
             # Its content is pickle: who can write there can run code here.
             folder.chmod(0o700)
         handle = (folder / f"adtally-{process}.lock").open("w")
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise full(folder) from None
         raise RecoveryError(
-            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to."
+            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to, or another -r."
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,6 +172,8 @@ def lock_recovery(folder: Path, process: int) -> None:
             f"another run uses the recovery folder {folder}; stop it first, or give this one a folder of its own."
         ) from None
     _locks.append(handle)
+    for part in sorted(folder.glob("part-*.sqlite3")):
+        _check_store(part)
 
 
 def _check_store(part: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,10 @@ from tests.faults.stage import Stage
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedKafka]:
-    """One Kafka behind a proxy for all of them: it survives what is done to it."""
-    with ProxiedKafka(tmp_path_factory.mktemp("kafka")) as made:
-        yield made
-
-
 @pytest.mark.parametrize("fault", FAULTS)
-def test_under_each_fault_the_figures_stay_exact(kafka: ProxiedKafka, tmp_path: Path, fault: str) -> None:
+def test_under_each_fault_the_figures_stay_exact(proxied_kafka: ProxiedKafka, tmp_path: Path, fault: str) -> None:
     seed = 11 + list(FAULTS).index(fault)
-    outcome = Stage(kafka, tmp_path, seed, seconds=6, rate=1000).run([fault, "kill", fault], FAULTS)
+    outcome = Stage(proxied_kafka, tmp_path, seed, seconds=6, rate=1000).run([fault, "kill", fault], FAULTS)
     assert outcome.wrong == [], str(outcome)
     assert outcome.sent == 6_000
     assert sum(outcome.faults.values()) > 0
