@@ -2,12 +2,13 @@
 
 A run sends synthetic events (disorder, duplicates, late and malformed ones) at a steady rate to a real Kafka, and meanwhile does to
 the flow, the network and the broker what its seed says. When all is sent and read, the oracle compares the topics with the log. Each run
-has topics and a recovery folder of its own.
+has topics and a recovery folder of its own; of one that was not exact, what the flow said is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -17,6 +18,8 @@ from pathlib import Path
 from tests.faults.faults import COMMON, FAULTS
 from tests.faults.proxy import ProxiedKafka
 from tests.faults.stage import Outcome, Stage
+
+KEPT = Path(__file__).parents[2] / "run" / "logs"
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -29,6 +32,12 @@ def summary(outcomes: Sequence[Outcome]) -> str:
             *(f"    {count:5} × {name}" for name, count in met.most_common()),
         ]
     )
+
+
+def keep(log: Path, seed: int) -> Path:
+    """Where the log of a run lies after the run."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(log, KEPT / f"chaos-seed-{seed}.log"))
 
 
 def main() -> int:
@@ -54,6 +63,8 @@ def main() -> int:
             print(outcomes[-1], flush=True)
             for line in outcomes[-1].wrong[:20]:
                 print(f"    {line}", flush=True)
+            if outcomes[-1].wrong:
+                print(f"    what the flow said: {keep(folder / 'flow.log', seed)}", flush=True)
     print(summary(outcomes))
     return 1 if any(one.wrong for one in outcomes) else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 import signal
@@ -72,6 +73,7 @@ class Stage:
                 time.sleep(self.random.random() * 3)
                 name = self.random.choice(list(names))
                 self.outcome.faults[name] += 1
+                self._note(name)
                 faults[name](self)
             _, said = generator.communicate(timeout=self.seconds + 120)
             self._judge(said)
@@ -83,6 +85,7 @@ class Stage:
 
     def start(self, processes: int = 1, workers: int = 1) -> None:
         """Start the flow, which must not run."""
+        self._note(f"{processes} processes, {workers} workers in each")
         self._spoken = len(self._flow.output()) if self._flow else 0
         arguments = ["-r", str(self._recovery), "-s", "1", "-b", "0", "-w", str(workers)]
         disturbed = replace(self.settings, brokers=self.kafka.by_proxy)
@@ -102,6 +105,7 @@ class Stage:
         """Ask the flow to stop, once it has started; anything but exit code 0 is a difference."""
         # Before that it may not have come to say what it does with a signal, and Python ends it in its own way.
         wait_for(lambda: self.said().count("reading partition") >= 4 or self.ended(), "the flow to start", 60)
+        self._note(f"asked to stop by signal {number}")
         self.flow.signal(number)
         codes = self.flow.wait(60)
         if any(codes):
@@ -110,6 +114,10 @@ class Stage:
     def said(self) -> str:
         """What the flow has said since it was last started."""
         return self.flow.output()[self._spoken :]
+
+    def _note(self, what: str) -> None:
+        with (self._folder / "flow.log").open("a") as log:
+            print(f"--- {dt.datetime.now():%H:%M:%S} {what}", file=log)
 
     def ended(self) -> bool:
         """Whether a process of the flow has ended by itself."""
