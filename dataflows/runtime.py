@@ -32,6 +32,12 @@ begun = threading.Event()
 STOP_SECONDS = 45.0
 """A stop that takes longer is ended without a last snapshot, as a crash would, which recovery covers."""
 
+BEGIN_SECONDS = 5.0
+"""So long a process of a cluster that is asked to stop before it has begun may take to begin."""
+
+WAITING_SECONDS = 10.0
+"""After so long it is said that a process waits for its peers, which Bytewax does without a word."""
+
 CLOCK_SECONDS = 5.0
 """A clock that is set back by less only delays what the flow does by as much."""
 
@@ -68,42 +74,46 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
     run = command_line(sys.argv[1:] if arguments is None else arguments)
     watch(run)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    _listen()
+    peers = len(run.addresses) > 1
+    _listen(peers)
     threading.Thread(target=_watch_clock, name="clock", daemon=True).start()
+    if peers:
+        threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
     if run.recovery:
         lock_recovery(run.recovery, run.process)
     else:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
 
 
-def _listen() -> None:
+def _listen(peers: bool) -> None:
     """Heed SIGTERM and SIGINT on a thread: Python runs handlers on the main one, which Bytewax may hold while it waits for its peers."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _wake)
-    threading.Thread(target=_heed, args=(reading,), name="signals", daemon=True).start()
+    threading.Thread(target=_heed, args=(reading, peers), name="signals", daemon=True).start()
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
     """Nothing more: that there is a handler makes Python write the signal's number where `_heed` reads it."""
 
 
-def _heed(reading: int) -> None:
+def _heed(reading: int, peers: bool) -> None:
     while True:
         number = os.read(reading, 1)[0]
         if stopping.is_set():
             os._exit(128 + number)  # asked twice: now, and recovery will cover it
         stopping.set()
-        if not begun.is_set():
-            os._exit(0)  # nothing was read yet, so there is nothing to save
-        log.info("stopping; what was read will be saved (once more to end at once)")
-        threading.Thread(target=_give_up, name="deadline", daemon=True).start()
+        threading.Thread(target=_see_to_the_end, args=(peers,), name="stop", daemon=True).start()
 
 
-def _give_up() -> None:
-    """The end of a stop that waits for a broker, a peer or a disk that does not answer."""
+def _see_to_the_end(peers: bool) -> None:
+    """The end of a stop that has nothing to save, or waits for a broker, a peer or a disk that does not answer."""
+    # In a cluster others may have begun already: this one then joins their stop, if it comes to begin at all.
+    if not begun.wait(BEGIN_SECONDS if peers else 0):
+        os._exit(0)  # nothing was read yet
+    log.info("stopping; what was read will be saved (once more to end at once)")
     time.sleep(STOP_SECONDS)
     die(
         AdtallyError(
@@ -112,11 +122,17 @@ def _give_up() -> None:
     )
 
 
+def _tell_of_waiting(run: Run) -> None:
+    if not begun.wait(WAITING_SECONDS) and not stopping.is_set():
+        others = ", ".join(address for number, address in enumerate(run.addresses) if number != run.process)
+        log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+
+
 def _watch_clock() -> None:
     """End the flow where the clock is set back: Bytewax would do nothing until it is as late again as it was."""
     ahead = time.time() - time.monotonic()
-    while True:
-        time.sleep(1.0)
+    never = threading.Event()
+    while not never.wait(1.0):
         now = time.time() - time.monotonic()
         if ahead - now > CLOCK_SECONDS:
             die(

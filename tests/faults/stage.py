@@ -104,12 +104,17 @@ class Stage:
     def stop(self, number: int) -> None:
         """Ask the flow to stop, once it has started; anything but exit code 0 is a difference."""
         # Before that it may not have come to say what it does with a signal, and Python ends it in its own way.
-        wait_for(lambda: self.said().count("reading partition") >= 4 or self.ended(), "the flow to start", 60)
+        self.await_begin()
         self._note(f"asked to stop by signal {number}")
         self.flow.signal(number)
         codes = self.flow.wait(60)
         if any(codes):
             self.outcome.wrong.append(f"stopped with {codes} instead of 0: {self.said()[-300:]}")
+
+    def await_begin(self) -> None:
+        """Wait until all partitions that were there from the first are read."""
+        lines = [f"reading partition {number} of" for number in range(self.settings.partitions)]
+        wait_for(lambda: all(line in self.said() for line in lines) or self.ended(), "the flow to start", 60)
 
     def said(self) -> str:
         """What the flow has said since it was last started."""
