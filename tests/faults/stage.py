@@ -59,8 +59,11 @@ class Stage:
         self._flow: Flow | None = None
         self._spoken = 0
 
-    def run(self, names: Sequence[str], faults: Mapping[str, Callable[[Stage], None]]) -> Outcome:
-        """Let the traffic flow, and draw from `names` of `faults` what happens meanwhile; then judge."""
+    def run(self, names: Sequence[str], faults: Mapping[str, Callable[[Stage], None]], each: bool = False) -> Outcome:
+        """Let the traffic flow and faults happen meanwhile, then judge.
+
+        While there is traffic, faults are drawn from `names`; with `each`, they happen once each, in their order.
+        """
         Topics(self.settings).ensure(self.settings.logs_topic, timeout=30)
         command = [sys.executable, "-m", "generator", "synthetic", "--rate", str(self.rate), "--duration", f"{self.seconds:g}s"]
         command += ["--seed", str(self.outcome.seed), "--quiet", *TRAFFIC]
@@ -69,9 +72,10 @@ class Stage:
             wait_for(lambda: generator.poll() is not None or self._sent(), "the first event")
             self.start()
             end = time.monotonic() + self.seconds
-            while time.monotonic() < end:
+            for name in names if each else iter(lambda: self.random.choice(names), None):
+                if time.monotonic() >= end and not each:
+                    break
                 time.sleep(self.random.random() * 3)
-                name = self.random.choice(list(names))
                 self.outcome.faults[name] += 1
                 self._note(name)
                 faults[name](self)
