@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -76,7 +76,7 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     peers = len(run.addresses) > 1
     _listen(peers)
-    threading.Thread(target=_watch_clock, name="clock", daemon=True).start()
+    threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
     if peers:
         threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
     if run.recovery:
@@ -128,17 +128,20 @@ def _tell_of_waiting(run: Run) -> None:
         log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
 
 
-def _watch_clock() -> None:
-    """End the flow where the clock is set back: Bytewax would do nothing until it is as late again as it was."""
-    ahead = time.time() - time.monotonic()
-    never = threading.Event()
-    while not never.wait(1.0):
-        now = time.time() - time.monotonic()
+def set_back(
+    wait: Callable[[float], object], wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> AdtallyError:
+    """Return once the wall clock was set back, with the line that says so: Bytewax does nothing until it shows again what it has shown.
+
+    `wait` takes seconds.
+    """
+    ahead = wall() - monotonic()
+    while True:
+        wait(1.0)
+        now = wall() - monotonic()
         if ahead - now > CLOCK_SECONDS:
-            die(
-                AdtallyError(
-                    f"the clock of this machine was set back by {ahead - now:,.0f} s, and the flow would stand still; {AGAIN}"
-                )
+            return AdtallyError(
+                f"the clock of this machine was set back by {ahead - now:,.0f} s, and the flow would stand still; {AGAIN}"
             )
         ahead = now
 

@@ -30,9 +30,9 @@ def _unmount(folder: Path) -> None:
 
 @contextmanager
 def small_disk(folder: Path, kib: int) -> Generator[Path]:
-    """A disk of `kib` KiB at `folder`, which is made."""
+    """A disk of `kib` KiB, with room for 30 files, at `folder`, which is made."""
     folder.mkdir()
-    _mount("-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder))
+    _mount("-t", "tmpfs", "-o", f"size={kib}k,nr_inodes=30", "tmpfs", str(folder))
     try:
         yield folder
     finally:

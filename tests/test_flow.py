@@ -221,9 +221,16 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_waits_for_its_peers_can_be_stopped(settings: Settings, tmp_path: Path, number: int) -> None:
-    alone = ["-i", "0", "-a", f"127.0.0.1:{free_port()};127.0.0.1:{free_port()}"]
-    with running(settings, tmp_path / "log", *alone) as flow:
-        wait_for(lambda: "error connecting" in flow.output() or "no recovery folder" in flow.output(), "the flow to start")
+def test_a_process_that_waits_for_its_peers_says_so_and_can_be_stopped(settings: Settings, tmp_path: Path, number: int) -> None:
+    peer = f"127.0.0.1:{free_port()}"
+    with running(settings, tmp_path / "log", "-i", "0", "-a", f"127.0.0.1:{free_port()};{peer}") as flow:
+        wait_for(lambda: f"waiting for the other processes of the cluster ({peer})" in flow.output(), "the line that says so")
         flow.signal(number)
         assert flow.wait() == [0]
+
+
+def test_a_cluster_that_is_stopped_while_it_begins_ends_as_a_whole_with_exit_code_0(settings: Settings, tmp_path: Path) -> None:
+    # With four workers each, the four partitions are all in the first process: the other one has begun whenever it has.
+    with running(settings, tmp_path / "log", "-w", "4", processes=2) as flow:
+        wait_for(lambda: "reading partition" in flow.output(), "the first process to begin")
+        assert flow.stop() == [0, 0]
