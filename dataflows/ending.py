@@ -118,11 +118,9 @@ def explain(words: str, run: Run) -> AdtallyError | None:
     if folder and (found := re.search(r"SqliteFailure\(.*?code: (\w+).*?Some\(\"(.*?)\"\)", words)):
         return full(folder) if found[1] == "DiskFull" else _unwritable(folder, found[2])
     if folder and (found := re.search(r"Missing recovery partitions \{(.*?)\} of (\d+)", words)):
-        parts = ", ".join(f"part-{number}.sqlite3" for number in re.findall(r"\d+", found[1]))
-        return RecoveryError(
-            f"the recovery folder {folder} has {found[2]} parts, of which {parts} can't be found; bring the folder back from a backup, "
-            "or give this run a new one and another ADTALLY_RESULTS_TOPIC."
-        )
+        return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} can't be found")
+    if folder and (found := re.search(r"Recovery partitions \{(.*?)\} of (\d+) are too old", words)):
+        return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} is older than the others")
     if found := re.search(_NETWORK + r"(.*?)(?: \(os error \d+\))?$", words, re.MULTILINE):
         own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
         reason = found[1][0].lower() + found[1][1:]
@@ -141,6 +139,17 @@ def full(folder: Path) -> RecoveryError:
 
 def _unwritable(folder: Path, words: str) -> RecoveryError:
     return RecoveryError(f"the recovery folder {folder} can't be used ({words}); mend that and {AGAIN}")
+
+
+def _incomplete(folder: Path, words: str) -> RecoveryError:
+    return RecoveryError(
+        f"the recovery folder {folder} {words}; bring all of it back from one backup, "
+        "or give this run a new one and another ADTALLY_RESULTS_TOPIC."
+    )
+
+
+def _parts(words: str) -> str:
+    return ", ".join(f"part-{number}.sqlite3" for number in re.findall(r"\d+", words))
 
 
 def has_room(folder: Path) -> bool:

@@ -26,6 +26,10 @@ READ_ONLY = (
     'SqliteFailure(Error { code: ReadOnly, extended_code: 8 }, Some("attempt to write a readonly database"))'
 )
 MISSING = "MissingPartitionsError: Missing recovery partitions {PartitionIndex(1), PartitionIndex(3)} of 4; can't resume"
+OLD = (
+    "InconsistentPartitionsError: Recovery partitions {PartitionIndex(0)} of 2 are too old to resume from epoch 4 without data loss; "
+    "do you have a newer backup of these partitions?"
+)
 TAKEN = (
     "RuntimeError: (src/run.rs:274:10) error building timely communication pipeline\n"
     "Caused by => Exception: failed to initialize networking: Address already in use (os error 98)\n"
@@ -42,12 +46,13 @@ PEER = "PanicException: Send thread panic: Any { .. }"
             f"the disk of the recovery folder {FOLDER} is full; make room there and start the same command again",
         ),
         (READ_ONLY, Run(FOLDER), f"the recovery folder {FOLDER} can't be used (attempt to write a readonly database); mend that"),
-        (MISSING, Run(FOLDER), "has 4 parts, of which part-1.sqlite3, part-3.sqlite3 can't be found; bring the folder back"),
+        (MISSING, Run(FOLDER), "has 4 parts, of which part-1.sqlite3, part-3.sqlite3 can't be found; bring all of it back"),
+        (OLD, Run(FOLDER), "has 2 parts, of which part-0.sqlite3 is older than the others; bring all of it back from one backup"),
         (TAKEN, Run(None, 1, TWO), "this process can't listen on 127.0.0.1:2102 (address already in use); give all processes"),
         (PEER, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (PEER, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
     ],
-    ids=["full", "read-only", "missing part", "port taken", "peer gone", "some peer gone"],
+    ids=["full", "read-only", "missing part", "old part", "port taken", "peer gone", "some peer gone"],
 )
 def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: str, run: Run, line: str) -> None:
     told = str(explain(words, run))

@@ -105,7 +105,7 @@ def test_a_part_of_the_store_that_is_missing_is_one_line_that_names_it(mine: Set
     (folder / "part-1.sqlite3").unlink()
     with running(mine, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
         assert flow.wait(60) == [1]
-        assert "has 3 parts, of which part-1.sqlite3 can't be found; bring the folder back from a backup" in last_line(flow)
+        assert "has 3 parts, of which part-1.sqlite3 can't be found; bring all of it back from one backup" in last_line(flow)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])

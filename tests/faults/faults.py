@@ -57,12 +57,12 @@ def broker_killed(stage: Stage) -> None:
     stage.kafka.start()
 
 
-def broker_paused(longest: float) -> Fault:
-    """A broker that stands still (SIGSTOP) for up to `longest` seconds, with all its connections."""
+def broker_paused(shortest: float, longest: float) -> Fault:
+    """A broker that stands still (SIGSTOP) for some seconds, with all its connections."""
 
     def fault(stage: Stage) -> None:
         stage.kafka.pause()
-        time.sleep(stage.random.uniform(0.8 * longest, longest) if longest > 10 else stage.random.random() * longest)
+        time.sleep(stage.random.uniform(shortest, longest))
         stage.kafka.resume()
 
     return fault
@@ -129,8 +129,8 @@ FAULTS: dict[str, Fault] = {
     "sigint": stop(signal.SIGINT),
     "workers changed": recount,
     "broker killed": broker_killed,
-    "broker paused": broker_paused(10),
-    "broker paused for 30 s": broker_paused(30),
+    "broker paused": broker_paused(0, 10),
+    "broker paused for 30 s": broker_paused(30, 32),
     "partition added": partition_added,
     "latency": network(lambda proxy, stage: proxy.latency(0.2, 0.2 * stage.random.random()), 8),
     "reset": reset,
