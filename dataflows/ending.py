@@ -116,7 +116,8 @@ def explain(words: str, run: Run) -> AdtallyError | None:
     """The line for what Bytewax said as it ended; None if it is nothing that a person can mend."""
     folder = run.recovery
     if folder and (found := re.search(r"SqliteFailure\(.*?code: (\w+).*?Some\(\"(.*?)\"\)", words)):
-        return full(folder) if found[1] == "DiskFull" else _unwritable(folder, found[2])
+        # Where SQLite fails to grow what it maps into memory, a full disk is an "I/O error" to it.
+        return full(folder) if found[1] == "DiskFull" or not has_room(folder) else _unwritable(folder, found[2])
     if folder and (found := re.search(r"Missing recovery partitions \{(.*?)\} of (\d+)", words)):
         return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} can't be found")
     if folder and (found := re.search(r"Recovery partitions \{(.*?)\} of (\d+) are too old", words)):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,13 @@ def read_only(folder: Path) -> Generator[None]:
         yield
     finally:
         _unmount(folder)
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on it."""
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
 
 
 def grow(folder: Path, kib: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.ending import Run, explain, full, gone_peers, has_room
+from dataflows.ending import Run, explain, gone_peers, has_room
 from dataflows.errors import SettingsError
 from dataflows.runtime import command_line
 from tests.disks import small_disk
@@ -80,7 +80,7 @@ def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", kib=100) as disk:
         assert not has_room(disk)
         assert list(disk.iterdir()) == []
-    assert "full" in str(full(disk))
+        assert "is full; make room" in str(explain(READ_ONLY.replace("ReadOnly", "SystemIoFailure"), Run(disk)))
 
 
 PROGRAM = """

@@ -12,7 +12,7 @@ import pytest
 
 from dataflows.settings import Settings
 from tests.conftest import own_names
-from tests.disks import grow, read_only, small_disk
+from tests.disks import fill, grow, read_only, small_disk
 from tests.faults.verdict import await_exact, wrong
 from tests.flows import Flow, counted, free_port, recovery_folder, running, send, wait_for
 from tests.records import payload
@@ -60,6 +60,7 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_same_command_goes_on_ex
                 sent += 500
             assert flow.wait(60) == [1] * processes
             assert line in last_line(flow)
+        fill(disk)  # what SQLite gave back as it ended
         with running(mine, tmp_path / "still full", *command) as flow:
             assert flow.wait(60) == [1]
             assert line in last_line(flow)
