@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import faulthandler
 import fcntl
 import logging
 import os
@@ -73,6 +75,7 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
         return
     run = command_line(sys.argv[1:] if arguments is None else arguments)
     watch(run)
+    atexit.register(_end_at_once)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     peers = len(run.addresses) > 1
     _listen(peers)
@@ -83,6 +86,14 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
         lock_recovery(run.recovery, run.process)
     else:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
+
+
+def _end_at_once() -> None:
+    """Skip the end of the interpreter, where threads of librdkafka may keep a flow that has saved everything for ever."""
+    if begun.is_set():  # otherwise a usage error ends it, with an exit code of its own; an exception has been told by now
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _listen(peers: bool) -> None:
@@ -113,6 +124,8 @@ def _see_to_the_end(peers: bool) -> None:
     # In a cluster others may have begun already: this one then joins their stop, if it comes to begin at all.
     if not begun.wait(BEGIN_SECONDS if peers else 0):
         os._exit(0)  # nothing was read yet
+    # A second deadline that needs no Python, and shows where it stands: this thread does not run where another keeps Python's lock.
+    faulthandler.dump_traceback_later(STOP_SECONDS + 5, exit=True, file=sys.stderr)
     log.info("stopping; what was read will be saved (once more to end at once)")
     time.sleep(STOP_SECONDS)
     die(
