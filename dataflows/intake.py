@@ -7,72 +7,26 @@ every replay decides alike.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Sequence
+from itertools import compress
+from operator import methodcaller
 
 import msgspec
 
+from dataflows.chunk import Chunk, Record
+from dataflows.decoding import ChunkDecoder
 from dataflows.dedup import KEPT, IdIndex
 from dataflows.metrics import Cells, fold
-from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent, rejected, rounds_up
-from dataflows.schema import MAX_DEPTH, MAX_PAYLOAD_BYTES, Event, Reason, Rejected, event_decoder, rfc3339, to_micros
-from dataflows.settings import Settings
+from dataflows.reject import NotAnEvent, rejected
+from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
+from dataflows.schema import Event, Reason, Rejected, rfc3339, to_micros
 
-SECOND = 1_000_000
-LOG_APPEND_TIME = 2
-"""What `Message.timestamp` calls a time that the broker gave: within a partition it goes back only if the broker's clock was set back."""
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_FIRST = to_micros(dt.datetime(1, 1, 2, tzinfo=dt.UTC))
-_LAST = to_micros(dt.datetime(9999, 12, 30, tzinfo=dt.UTC))
+BATCH = 1_500
+"""Events that are looked up in the index of ids and folded at a time: a few thousand lookups cost half as much each as a few hundred."""
 
 
-_SHALLOW = 4 * MAX_DEPTH
-"""A payload of so few bytes can't nest `MAX_DEPTH` objects, each of which takes five: ``{"":}``."""
-
-
-class Record(Protocol):
-    """What the intake asks of a Kafka message; `timestamp` is (its type, milliseconds since 1970)."""
-
-    def value(self) -> bytes | None:
-        """The payload."""
-        ...
-
-    def offset(self) -> int | None:
-        """The place in the log."""
-        ...
-
-    def timestamp(self) -> tuple[int, int]:
-        """Kafka's own time."""
-        ...
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """The settings that decide what becomes of an event, in microseconds."""
-
-    window: int
-    out_of_order: int
-    lateness: int
-    max_ahead: int
-    currency: str
-    dedup: bool
-
-    @classmethod
-    def of(cls, settings: Settings) -> Rules:
-        """The rules in `settings`."""
-        return cls(
-            window=settings.window_seconds * SECOND,
-            out_of_order=round(settings.out_of_order_seconds * SECOND),
-            lateness=round(settings.allowed_lateness_seconds * SECOND),
-            max_ahead=round(settings.max_ahead_seconds * SECOND),
-            currency=settings.currency,
-            dedup=settings.dedup,
-        )
-
-    def is_late(self, moment: int, clock: int) -> bool:
-        """Whether an event of `moment` comes later than the allowed lateness, its partition's clock being `clock`."""
-        window_end = moment - moment % self.window + self.window
-        return window_end + self.lateness <= clock - self.out_of_order
+_value = methodcaller("value")
 
 
 class Counters(msgspec.Struct):
@@ -106,7 +60,7 @@ class Counters(msgspec.Struct):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """The start of a generation of ids: at `offset` the clock stood at `clock` (None before the first event)."""
+    """The start of a generation of ids, or of a silence's end: before `offset` the clock stood at `clock` (None before any event)."""
 
     generation: int
     offset: int
@@ -121,10 +75,6 @@ class IntakeState(msgspec.Struct):
     counters: Counters = msgspec.field(default_factory=Counters)
 
 
-Sifted = list[tuple[int, list[Event]]]
-"""Events to be counted, by the start of their window (microseconds since 1970)."""
-
-
 class Intake:
     """Takes the messages of one partition in their order, and keeps what they add up to until it is fetched."""
 
@@ -135,17 +85,25 @@ class Intake:
         self.partition = partition
         self.clock = state.clock
         self.marks = list(state.marks)
-        self.counters = msgspec.structs.replace(state.counters)
+        self._counters = msgspec.structs.replace(state.counters)
         self._now = now
-        self._decode = event_decoder(rules.currency).decode
-        self._careful = CarefulDecoder(rules.currency)
+        self._decode = ChunkDecoder(rules.currency)
         self._index = IdIndex(rules.window + rules.lateness + rules.out_of_order)
         self._generation: int | None = None
+        self._turns_at = FIRST
         self._resume_to: tuple[int | None, list[Mark]] | None = None
         if self.clock is not None and self.marks:
             self._begin_generation(self.clock)  # without a mark, the first event makes one
+        self._admitted: list[Event] = []
+        self._oldest, self._newest = LAST, FIRST
         self._windows: dict[int, Cells] = {}
         self._rejected: list[Rejected] = []
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the messages taken so far."""
+        self._settle()
+        return self._counters
 
     def state(self) -> IntakeState:
         """A copy of what must be kept over a restart."""
@@ -154,25 +112,32 @@ class Intake:
 
     def take(self, records: Sequence[Record]) -> None:
         """Count `records`, the next ones of the log."""
-        values = [record.value() for record in records]
-        sifted = self._sift_whole(records, values)
-        if sifted is None:
-            sifted, refused = self._sift_each(records, values)
-            self._rejected += refused
-            for one in refused:
-                self.counters.reject(one.reason)
-            counted = sum(len(events) for _, events in sifted)
-            self.counters.duplicate += len(records) - len(refused) - counted
+        values = list(map(_value, records))
+        events, refused = self._decode(values)
+        if refused:
+            for place, verdict in refused:
+                self._reject(verdict, records[place].offset() or 0, values[place])
+            odd = {place for place, _ in refused}
+            good = [place for place in range(len(values)) if place not in odd]
+            chunk = Chunk([records[place] for place in good], [values[place] for place in good], events)
         else:
-            counted = len(records)
-        self.counters.read += len(records)
-        self.counters.counted += counted
-        for window, events in sifted:
-            fold(self._windows.setdefault(window, {}), events)
+            chunk = Chunk(records, values, events)
+        self._judge(chunk)
+        if len(self._admitted) >= BATCH:
+            self._settle()
+        if not self._is_refilling:
+            self._counters.read += len(records)
+
+    def lose(self, first: int, end: int, detail: str) -> None:
+        """Reject, as malformed and without a payload, what can't be read: the offsets from `first` up to, and without, `end`."""
+        for offset in range(first, end):
+            self._reject(NotAnEvent("malformed", detail), offset, None)
+        self._counters.read += end - first
 
     def fetch(self) -> tuple[dict[int, Cells], list[Rejected]]:
-        """What was taken since the last fetch: metrics by window start (microseconds), and what was rejected."""
-        fetched = self._windows, self._rejected
+        """What was taken since the last fetch: metrics by window start (microseconds), and what was rejected, in its order."""
+        self._settle()
+        fetched = self._windows, sorted(self._rejected, key=lambda one: one.offset)
         self._windows, self._rejected = {}, []
         return fetched
 
@@ -180,6 +145,7 @@ class Intake:
         """Go back to the first mark, for `refill`; the offset to read from, None if there is nothing to fill the index with."""
         if not self.marks or not self.rules.dedup:
             return None
+        self._settle()
         first = self.marks[0]
         self._resume_to = self.clock, self.marks
         self.clock, self.marks, self._generation = first.clock, [], None
@@ -189,14 +155,24 @@ class Intake:
         """Let `records`, which were counted before a restart, fill the index of ids and nothing else; nothing without a `rewind`."""
         if self._resume_to is None:
             return
-        values = [record.value() for record in records]
-        if self._sift_whole(records, values) is None:
-            self._sift_each(records, values)
+        for mark in self._resume_to[1]:
+            if mark.clock is None or (records[-1].offset() or 0) < mark.offset:
+                continue
+            place = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
+            self._refill(records[:place])
+            self.advance(mark.clock, mark.offset)  # where time had gone on without an event
+            records = records[place:]
+        self._refill(records)
+
+    def _refill(self, records: Sequence[Record]) -> None:
+        if records:
+            self.take(records)
 
     def resume(self) -> None:
         """End the refill: the next records are new."""
         if self._resume_to is None:
             return
+        self._settle()
         (self.clock, self.marks), self._resume_to = self._resume_to, None
         if self.clock is not None:
             self._begin_generation(self.clock)
@@ -206,123 +182,149 @@ class Intake:
         if self.clock is None or clock > self.clock:
             self.clock = clock
             self._tick(clock, offset)
+            # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.
+            self.marks = [mark for mark in self.marks if mark.offset != offset]
+            self.marks.append(Mark(self._index.generation(clock), offset, clock))
 
-    def _sift_whole(self, records: Sequence[Record], values: Sequence[bytes | None]) -> Sifted | None:
-        """The fast path: judge a chunk at once. None, with nothing changed, where one of it needs a closer look.
+    @property
+    def _is_refilling(self) -> bool:
+        return self._resume_to is not None
 
-        Each test here is a cheap one over the whole chunk which is true at the least where an event of it is not plainly to be counted.
-        """
-        try:
-            text = b"\n".join(values)  # pyright: ignore[reportCallIssue, reportArgumentType]  # a None raises, as it should
-            if not text.isascii():
-                text.decode()
-            decode = self._decode
-            events = [decode(value) for value in values]  # pyright: ignore[reportArgumentType]  # no None is left
-        except (*DECODE_ERRORS, TypeError):
-            return None
-        longest = max(map(len, values))  # pyright: ignore[reportArgumentType]  # ditto
-        if longest > MAX_PAYLOAD_BYTES:
-            return None
-        if (b"[" in text or longest > _SHALLOW) and text.count(b"{") + text.count(b"[") > len(values) + MAX_DEPTH:
-            return None
-        times = [event.timestamp for event in events]
-        oldest_time, newest_time = min(times), max(times)
-        oldest, newest = to_micros(oldest_time), to_micros(newest_time)
-        if oldest < _FIRST or newest > min(_LAST, self._latest_allowed(records, newest)):
-            return None
-        clock = newest if self.clock is None else max(self.clock, newest)
-        generation = self._index.generation(clock)
-        if self.rules.is_late(oldest, clock) or generation != self._generation:
-            return None
-        span = self.rules.window
-        first = oldest - oldest % span
-        if (oldest == first or newest - first >= span) and (b".999999" in text or b"\\u003" in text):
-            return None  # a time at the start of a window that may have been rounded up to it, its digits perhaps escaped
-        if self.rules.dedup and not self._index.add_all_new([event.event_id for event in events], generation):
-            return None
-        self.clock = clock
-        if newest - first < span:
-            return [(first, events)]
-        return self._by_window(events)
+    def _judge(self, chunk: Chunk) -> None:
+        """Admit what is to be counted, refuse the rest. Cheap tests over the whole chunk; only what fails one is looked at by itself."""
+        chunk = self._within_bounds(chunk.rounded_down(self.rules))
+        while (place := self._next_generation(chunk)) is not None:
+            self._admit(chunk.part(range(place)))
+            self._tick(to_micros(chunk.times[place]), chunk.records[place].offset() or 0)
+            chunk = chunk.part(range(place, len(chunk.times)))
+        self._admit(chunk)
 
-    def _latest_allowed(self, records: Sequence[Record], newest: int) -> int:
-        kind, time = records[0].timestamp()
-        if kind != LOG_APPEND_TIME or newest > time * 1000:
-            # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
-            time = min(record.timestamp()[1] for record in records)
-        return time * 1000 + self.rules.max_ahead
-
-    def _by_window(self, events: Sequence[Event]) -> Sifted:
-        windows: dict[int, list[Event]] = {}
-        length = dt.timedelta(microseconds=self.rules.window)
-        for event in events:
-            windows.setdefault((event.timestamp - _EPOCH) // length, []).append(event)
-        return [(number * self.rules.window, group) for number, group in windows.items()]
-
-    def _sift_each(self, records: Sequence[Record], values: Sequence[bytes | None]) -> tuple[Sifted, list[Rejected]]:
-        """The careful path: one message after the other, by the letter of the contract."""
-        windows: dict[int, list[Event]] = {}
-        refused: list[Rejected] = []
-        for record, value in zip(records, values, strict=True):
-            offset = record.offset() or 0
+    def _within_bounds(self, chunk: Chunk) -> Chunk:
+        limit = chunk.limit(self.rules)
+        if chunk.newest <= limit and chunk.oldest >= FIRST:
+            return chunk
+        good: list[int] = []
+        for place, time in enumerate(chunk.times):
             try:
-                event = self._careful(value)
-                moment = self._moment(event, value or b"")
-                self._check_not_ahead(moment, record)
-                if self.clock is not None and self.rules.is_late(moment, self.clock):
-                    raise NotAnEvent("late", self._how_late(moment))
+                if not FIRST <= time <= limit:
+                    self._check_bounds(time, chunk.records[place])
+                good.append(place)
             except NotAnEvent as verdict:
-                refused.append(self._rejected_record(verdict, value, offset))
-                continue
-            clock = moment if self.clock is None else max(self.clock, moment)
-            generation = self._tick(clock, offset)
-            if not self.rules.dedup or self._index.add(event.event_id, generation):
-                windows.setdefault(moment - moment % self.rules.window, []).append(event)
-        return list(windows.items()), refused
+                self._reject(verdict, chunk.records[place].offset() or 0, chunk.values[place])
+        return chunk.part(good)
 
-    def _tick(self, clock: int, offset: int) -> int:
-        """Set the clock; where a generation of ids begins with it, mark the place. Returns the generation."""
-        generation = self._index.generation(clock)
-        if generation != self._generation:
-            self.marks = [mark for mark in self.marks if mark.generation > generation - KEPT]
-            self.marks.append(Mark(generation, offset, self.clock))
-            self._begin_generation(clock)
-        self.clock = clock
-        return generation
-
-    def _begin_generation(self, clock: int) -> None:
-        self._generation = self._index.generation(clock)
-        self._index.turn(self._generation)
-
-    def _moment(self, event: Event, value: bytes) -> int:
-        moment = to_micros(event.timestamp)
-        if moment % self.rules.window == 0 and rounds_up(value):
-            moment -= 1  # to the last microsecond of its own window
-        if not _FIRST <= moment <= _LAST:
-            raise NotAnEvent("malformed", f"no window can be named for the time {event.timestamp.isoformat()}")
-        return moment
-
-    def _check_not_ahead(self, moment: int, record: Record) -> None:
-        kind, time = record.timestamp()
-        ahead = moment - time * 1000
+    def _check_bounds(self, time: dt.datetime, record: Record) -> None:
+        if not FIRST <= time <= LAST:
+            raise NotAnEvent("malformed", f"no window can be named for the time {time.isoformat()}")
+        kind, given = record.timestamp()
+        ahead = to_micros(time) - given * 1000
         if kind and ahead > self.rules.max_ahead:
             raise NotAnEvent(
                 "too_far_ahead",
                 f"{ahead / SECOND:,.3f} s past the time that Kafka gave the message; up to {self.rules.max_ahead / SECOND:g} s are allowed",
             )
 
-    def _how_late(self, moment: int) -> str:
-        end = moment - moment % self.rules.window + self.rules.window
-        behind = ((self.clock or 0) - self.rules.out_of_order - end) / SECOND
+    def _next_generation(self, chunk: Chunk) -> int | None:
+        """The place of the first event with which a generation of ids begins."""
+        if not chunk.times:
+            return None
+        if self._generation is None:
+            clock = self.clock
+            fresh = (
+                place for place, time in enumerate(chunk.times) if clock is None or not self.rules.is_late(to_micros(time), clock)
+            )
+            return next(fresh, None)
+        if chunk.newest < self._turns_at:
+            return None
+        return next(place for place, time in enumerate(chunk.times) if time >= self._turns_at)
+
+    def _admit(self, chunk: Chunk) -> None:
+        """Let what is not late be counted, and set the clock; all of it belongs to the current generation."""
+        if not chunk.times:
+            return
+        newest = to_micros(chunk.newest)
+        clock = newest if self.clock is None else max(self.clock, newest)
+        in_time = self.rules.first_in_time(clock)
+        if to_micros(chunk.oldest) < in_time:
+            chunk = self._in_time(chunk, to_datetime(in_time))
+        self.clock = clock
+        self._admitted += chunk.events
+        self._oldest, self._newest = min(self._oldest, chunk.oldest), max(self._newest, chunk.newest)
+
+    def _in_time(self, chunk: Chunk, suspect: dt.datetime) -> Chunk:
+        """`chunk` without what is late by the clock just before it; what is not older than `suspect` is not."""
+        clock = None if self.clock is None else to_datetime(self.clock)
+        good: list[int] = []
+        for place, time in enumerate(chunk.times):
+            if time < suspect and clock and self.rules.is_late(to_micros(time), to_micros(clock)):
+                verdict = NotAnEvent("late", self._how_late(to_micros(time), to_micros(clock)))
+                self._reject(verdict, chunk.records[place].offset() or 0, chunk.values[place])
+            else:
+                good.append(place)
+                if clock is None or time > clock:
+                    clock = time
+        return chunk.part(good)
+
+    def _settle(self) -> None:
+        """Drop the duplicates among what was admitted, and fold the rest."""
+        events, self._admitted = self._admitted, []
+        oldest, newest = self._oldest, self._newest
+        self._oldest, self._newest = LAST, FIRST
+        if events and self.rules.dedup:
+            new = self._index.add([event.event_id for event in events])
+            if new is not None:
+                self._counters.duplicate += 0 if self._is_refilling else len(events) - int(new.sum())
+                events = list(compress(events, new.tolist()))
+        if not events or self._is_refilling:
+            return
+        self._counters.counted += len(events)
+        for window, group in self._by_window(events, oldest, newest):
+            fold(self._windows.setdefault(window, {}), group)
+
+    def _by_window(self, events: list[Event], oldest: dt.datetime, newest: dt.datetime) -> Generator[tuple[int, list[Event]]]:
+        """Groups of `events`, none of which is older than `oldest` or newer than `newest`, and the start of the window of each."""
+        while events:
+            window = self.rules.start(to_micros(newest))
+            start = to_datetime(window)
+            if oldest >= start:
+                yield window, events
+                return
+            yield window, [event for event in events if event.timestamp >= start]
+            events = [event for event in events if event.timestamp < start]
+            newest = max([event.timestamp for event in events], default=newest)
+
+    def _tick(self, clock: int, offset: int) -> None:
+        """Set the clock; where a generation of ids begins with it, mark the place."""
+        generation = self._index.generation(clock)
+        if generation != self._generation:
+            self._settle()  # what came before belongs to the generation before
+            self.marks = [mark for mark in self.marks if mark.generation > generation - KEPT]
+            self.marks.append(Mark(generation, offset, self.clock))
+            self._begin_generation(clock)
+        self.clock = clock
+
+    def _begin_generation(self, clock: int) -> None:
+        self._generation = self._index.generation(clock)
+        self._index.turn(self._generation)
+        self._turns_at = to_datetime((self._generation + 1) * self._index.span)
+
+    def _how_late(self, moment: int, clock: int) -> str:
+        end = self.rules.start(moment) + self.rules.window
+        behind = (clock - self.rules.out_of_order - end) / SECOND
         return f"its window ended at {rfc3339(end // SECOND)}, {behind:,.3f} s before the watermark of its partition"
 
-    def _rejected_record(self, verdict: NotAnEvent, value: bytes | None, offset: int) -> Rejected:
-        return rejected(
-            verdict.reason,
-            verdict.detail,
-            value=value,
-            topic=self.topic,
-            partition=self.partition,
-            offset=offset,
-            at=rfc3339(int(self._now())),
+    def _reject(self, verdict: NotAnEvent, offset: int, value: bytes | None) -> None:
+        if self._is_refilling:
+            return
+        self._counters.reject(verdict.reason)
+        self._rejected.append(
+            rejected(
+                verdict.reason,
+                verdict.detail,
+                value=value,
+                topic=self.topic,
+                partition=self.partition,
+                offset=offset,
+                at=rfc3339(int(self._now())),
+            )
         )

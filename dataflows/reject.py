@@ -15,7 +15,6 @@ from dataflows.schema import (
     Reason,
     Rejected,
     event_decoder,
-    strict_event,
 )
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -36,7 +35,6 @@ class CarefulDecoder:
 
     def __init__(self, currency: str) -> None:
         self._decode = event_decoder(currency).decode
-        self._type = strict_event(currency)
 
     def __call__(self, value: bytes | None) -> Event:
         """The event in `value`; raises `NotAnEvent`."""
@@ -58,9 +56,10 @@ class CarefulDecoder:
             raise NotAnEvent("malformed", _words(error)) from None
 
     def _last_counts(self, value: bytes, error: Exception) -> Event:
-        # Of a key given twice the last counts: a first one that is wrong must not condemn the event. A dict keeps the last.
+        # Of a key given twice the last counts: a first one that is wrong must not condemn the event. A dict keeps the last, and as it
+        # came: a number that no machine can hold is no fault in a value that nobody asks for.
         try:
-            return msgspec.convert(msgspec.json.decode(value), self._type)
+            return self._decode(msgspec.json.encode(msgspec.json.decode(value, type=dict[str, msgspec.Raw])))
         except (*DECODE_ERRORS, msgspec.ValidationError):
             raise NotAnEvent("malformed", _words(error)) from None
 
@@ -86,7 +85,8 @@ def depth(value: bytes) -> int:
 
 
 class _Time(msgspec.Struct):
-    timestamp: str
+    timestamp: msgspec.Raw
+    """As it came: one that is given twice, and first as no text, must not stop the flow."""
 
 
 _decode_time = msgspec.json.Decoder(_Time).decode
@@ -96,7 +96,7 @@ def rounds_up(value: bytes) -> bool:
     """Whether the time in an event's payload has digits beyond the microsecond that round it up to a whole second."""
     if b".999999" not in value and b"\\u003" not in value:
         return False
-    digits = _decode_time(value).timestamp.partition(".")[2]
+    digits = msgspec.json.decode(_decode_time(value).timestamp, type=str).partition(".")[2]
     return digits[:6] == "999999" and digits[6:7].isdigit()
 
 

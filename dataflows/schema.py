@@ -7,6 +7,7 @@ who decodes with these types has validated: there is no second check further in.
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Optional, cast
 
 import msgspec
@@ -141,6 +142,7 @@ def to_micros(moment: dt.datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=4096)  # a window's bounds stand in each of its results
 def rfc3339(seconds: int) -> str:
     """Whole seconds since 1970 as ``2026-11-23T08:00:00Z``; raises `OverflowError` outside the years 1 to 9999."""
     return (_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")

@@ -80,7 +80,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
             haul = reader.poll()
             if haul is not None:
                 self._topology.report(reader.partition, haul.clock.time)
-                polls.append(Poll(split(reader.partition, partitions, haul.clock, haul.windows), haul.rejected))
+                polls.append(Poll(split(reader.partition, partitions, haul.clock, haul.windows, behind=haul.more), haul.rejected))
                 more = more or haul.more
         if not more:
             opened = any(reader.is_open for reader in self._readers.values())

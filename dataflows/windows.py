@@ -12,14 +12,18 @@ from collections.abc import Iterable
 import msgspec
 
 from dataflows.errors import RecoveryError
-from dataflows.intake import SECOND, Rules
 from dataflows.metrics import Cells, Metrics, ratios
+from dataflows.rules import SECOND, Rules
 from dataflows.schema import State, WindowResult, rfc3339
 from dataflows.settings import Settings
 
 SHARDS = 8
 """Into so many shards the cells are divided, whatever the number of workers (Flink calls them key groups); fixed, for the state of a
 recovery folder is kept by shard. Up to so many workers share the work."""
+
+
+BEHIND = 5
+"""While a backlog is read, updates of open cells are so many times rarer."""
 
 
 class SourceClock(msgspec.Struct, frozen=True, array_like=True):
@@ -36,6 +40,8 @@ class Partial(msgspec.Struct, gc=False):
     partitions: int
     clock: SourceClock
     cells: dict[int, Cells]
+    behind: bool = False
+    """Whether there was more to read at once: nobody waits for the figures of a minute that will be over in a moment."""
 
 
 def shard_of(campaign_id: str, channel: str) -> int:
@@ -43,9 +49,11 @@ def shard_of(campaign_id: str, channel: str) -> int:
     return zlib.crc32(f"{campaign_id}\0{channel}".encode()) % SHARDS
 
 
-def split(partition: int, partitions: int, clock: SourceClock, windows: dict[int, Cells]) -> list[tuple[str, Partial]]:
+def split(
+    partition: int, partitions: int, clock: SourceClock, windows: dict[int, Cells], *, behind: bool = False
+) -> list[tuple[str, Partial]]:
     """One `Partial` for each shard, also where it holds no cell: the clock must reach all of them. Keyed by the shard's name."""
-    partials = [Partial(partition, partitions, clock, {}) for _ in range(SHARDS)]
+    partials = [Partial(partition, partitions, clock, {}, behind) for _ in range(SHARDS)]
     for window, cells in windows.items():
         for key, metrics in cells.items():
             partials[shard_of(*key)].cells.setdefault(window, {})[key] = metrics
@@ -119,13 +127,15 @@ class Panes:
     def take(self, partials: Iterable[Partial], now: float) -> list[WindowResult]:
         """Merge `partials` and move the watermark; the results that are due at `now`."""
         touched: dict[Place, Cell] = {}
+        behind = False
         for partial in partials:
+            behind = behind or partial.behind
             self._partitions = max(self._partitions, partial.partitions)
             self._clocks[partial.partition] = partial.clock
             for window, cells in partial.cells.items():
                 self._merge(window, cells, touched)
             self._advance(now)
-        results = [self._emit(place, cell, now) for place, cell in touched.items() if self._is_due(place, cell, now)]
+        results = [self._emit(place, cell, now) for place, cell in touched.items() if self._is_due(place, cell, now, behind)]
         results += self._finish(now)
         self._forget()
         return results
@@ -211,10 +221,12 @@ class Panes:
         if None not in times:
             self._watermark = max(self._watermark, min(time for time in times if time is not None) - self._rules.out_of_order)
 
-    def _is_due(self, place: Place, cell: Cell, now: float) -> bool:
+    def _is_due(self, place: Place, cell: Cell, now: float, behind: bool) -> bool:
         if self._is_closed(place[0]):
             return cell.state == "corrected"  # the others get their last result from `_finish`
-        due = cell.emitted_at + self._emit_seconds
+        if behind and not cell.emitted_at:
+            cell.emitted_at = now
+        due = cell.emitted_at + self._emit_seconds * (BEHIND if behind else 1)
         if not cell.emitted_at <= now < due:
             return True
         if not cell.waits:

@@ -85,7 +85,7 @@ class Attention:
         self._step = max(60, window)
         self._keeper = Keeper()
         self._held: dict[_Key, int] = {}
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen: tuple[int, ...] = (0, 0)
         self._blocks: tuple[Block, ...] = ()
         self._report = NOTHING
         self._names: Names | None = None
@@ -94,12 +94,12 @@ class Attention:
     def report(self, snapshot: Snapshot, settled: int) -> Report:
         """The findings in the windows before `settled` (seconds; later ones are open).
 
-        The same object as long as no minute was completed and no complete block was corrected.
+        The same object as long as no minute was completed and none of them was corrected.
         """
         until = settled - settled % 60
         blocks = tuple(block for at, block in snapshot.blocks.items() if at + BLOCK_SECONDS <= until)
         with self._lock:
-            seen = (until, snapshot.minutes_from)
+            seen = (until, snapshot.minutes_from, *_mark(snapshot, until))
             known = len(blocks) == len(self._blocks) and all(map(_same, blocks, self._blocks))
             if known and seen == self._seen:
                 return self._report
@@ -205,6 +205,15 @@ def _grouped(keys: Iterable[_Key]) -> dict[int, list[str]]:
     for campaign, name in keys:
         found.setdefault(campaign, []).append(name)
     return found
+
+
+def _mark(snapshot: Snapshot, until: int) -> tuple[int, int]:
+    """What changes with any row before `until` of the newest block, which is made anew for each row of an open minute as well."""
+    if snapshot.empty:
+        return 0, 0
+    rows = snapshot.blocks[block_of(snapshot.newest)].rows
+    complete = int(rows["t"].search_sorted(until))
+    return complete, int(rows["revision"][:complete].sum())
 
 
 def _same(one: Block, other: Block) -> bool:

@@ -25,7 +25,7 @@ _SPANS = (180, 300, 480, 780, 1200, 2700, 5400, 10_800, 21_600)
 _BY_MINUTE = 2700
 _SHORT = 1200
 _PIECE = 20.0
-_PIECES = 36
+_PIECES = 90
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
         begin = history.until - span
         begin = begin if span <= _BY_MINUTE else block_of(begin)
         base = max(block_of(begin - BASELINE), start)
-        if begin - base < LEAST_BASELINE or span < 3 * step:
+        if begin - max(base, history.oldest) < LEAST_BASELINE or span < 3 * step:
             continue
         upto = with_all(history.upto(begin))
         found[span] = Window(
@@ -212,7 +212,7 @@ def tested(check: Check, window: Window, moved: float, campaign: int, past: Past
 
 
 def median_rate(counts: Floats, over: Floats) -> float | None:
-    """The median of the rate over stretches of about 20 events each, at most 36 of them; None for fewer than 4.
+    """The median of the rate over stretches of about 20 events each, at most 90 of them; None for fewer than 4.
 
     With stretches so long the median lies within 2 % of the mean where counts are Poisson.
     """

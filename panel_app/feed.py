@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from typing_extensions import override
 
+from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError
 from dataflows.kafka import AWAY, PASSING, consumer_config, describe, unreachable
 from dataflows.schema import WindowResult
@@ -49,8 +50,9 @@ class Follower:
     What becomes of the records is its heir's matter: `take` gets them, and `begin` may say that the first ones are not wanted.
     """
 
-    def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float) -> None:
-        """`role` shows in the broker's logs; every `look_seconds` it looks for new partitions."""
+    def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float, *, aloud: bool = True) -> None:
+        """`role` shows in the broker's logs; every `look_seconds` it looks for new partitions; `aloud`: says what it waits for."""
+        self._aloud = aloud
         self.settings = settings
         self.records = self.unread = 0
         self._topic = topic
@@ -63,6 +65,9 @@ class Follower:
         self._behind: set[int] = set()
         self._assigned: set[int] = set()
         self._look_now = False
+        self._passage = Passage(settings, topic)
+        self._next: dict[int, int] = {}
+        self._go_on: dict[int, int] = {}
 
     def take(self, messages: list[Message]) -> None:
         """Take in records, none of which is an error."""
@@ -115,10 +120,23 @@ class Follower:
 
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
-            log.info("feed: %s %s", state, problem)
+            self._say(state, problem)
         self._state = state
         if problem:
             self._problem = problem
+
+    def _say(self, state: FeedState, problem: str) -> None:
+        """One line for what is waited for, and one when it is there."""
+        before, topic, brokers = self._state, self._topic, self.settings.brokers
+        level = logging.WARNING if self._aloud else logging.INFO
+        if state == "down":
+            log.log(level, "waiting: %s", problem)
+        elif state == "waiting":
+            log.log(level, "waiting for topic %s on %s; the dataflow makes it", topic, brokers)
+        elif before in ("down", "waiting"):
+            log.log(level, "topic %s on %s is there", topic, brokers)
+        else:
+            log.info("%s: %s", topic, state)
 
     def _session(self) -> None:
         config = consumer_config(self.settings, self._role)
@@ -139,7 +157,11 @@ class Follower:
                     self._look_now = False
                     self._look(consumer)
                     looked = time.monotonic()
-                self._hear(consumer.consume(_BATCH, timeout=0.2))
+                messages, damaged = sound(consumer.consume(_BATCH, timeout=0.2))
+                self._hear(messages)
+                if damaged:
+                    self._pass_over(damaged)
+                    return  # the next session goes on with a new consumer, where this one ends
         finally:
             consumer.close()
 
@@ -164,16 +186,31 @@ class Follower:
         if self._state == "down":
             # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
             self._unassign(consumer)
+            self._next, self._go_on = {}, {}
             self._problem = ""
         for partition in sorted(set(found.partitions) - self._assigned):
-            consumer.incremental_assign([TopicPartition(topic, partition, self.begin(consumer, partition))])
+            consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
             self._assigned.add(partition)
             self._behind.add(partition)
         self._set("reading" if self._behind else "live")
 
+    def _begin(self, consumer: Consumer, partition: int) -> int:
+        return self._go_on.pop(partition) if partition in self._go_on else self.begin(consumer, partition)
+
     def _unassign(self, consumer: Consumer) -> None:
         consumer.unassign()
         self._assigned, self._behind = set(), set()
+
+    def _pass_over(self, damaged: Mapping[int, Message]) -> None:
+        """Leave batches behind that can't be read; they count as unread."""
+        for partition, met in damaged.items():
+            at = self._next.setdefault(partition, met.offset() or 0)
+            damage = self._passage.lead(partition, met, at)
+            if damage:
+                self._next[partition] = damage.end
+                self.unread += damage.end - damage.first
+                self._problem = f"partition {partition}, offsets {damage.first} to {damage.end - 1}: {damage.words}"
+        self._go_on = dict(self._next)
 
     def _hear(self, messages: list[Message]) -> None:
         records: list[Message] = []
@@ -181,7 +218,8 @@ class Follower:
             error = message.error()
             if error is not None:
                 self._mishap(error, message.partition())
-            elif message.partition() is not None and message.offset() is not None:
+            elif (partition := message.partition()) is not None and (offset := message.offset()) is not None:
+                self._next[partition] = offset + 1
                 records.append(message)
         if records:
             self.take(records)

@@ -111,7 +111,7 @@ class RejectedFeed(Follower):
     """
 
     def __init__(self, settings: Settings, look_seconds: float = 5.0) -> None:
-        super().__init__(settings, settings.rejected_topic, "rejects", look_seconds)
+        super().__init__(settings, settings.rejected_topic, "rejects", look_seconds, aloud=False)
         self._parts: dict[int, _Part] = {}
         self._newest: dict[str, deque[tuple[int, Reject]]] = {reason: deque(maxlen=_NEWEST) for reason in REASONS}
         self._lock = threading.Lock()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from zlib import crc32
 
 import msgspec
 
@@ -81,15 +82,19 @@ class Service:
         """JSON of an `Answer` for the view in the URL's `query`; `have` is the token of what the browser shows already."""
         view = views.from_query(query)
         snapshot = self.snapshot()
-        token = f"{snapshot.version}-{hash(view):x}"
-        live = self.live(snapshot)
+        live, noticed = self.live(snapshot), self._noticed(snapshot)
+        token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
             return _encode(Answer(number, token, live, view, None, None))
-        body, noticed = msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(self._noticed(snapshot))
-        return _encode(Answer(number, token, live, view, body, noticed))
+        return _encode(Answer(number, token, live, view, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed)))
 
     def attention(self, snapshot: Snapshot) -> Report:
-        """What needs attention in the complete minutes of `snapshot`."""
+        """What needs attention in the complete minutes of `snapshot`.
+
+        Nothing is said while the topic is being read: what lies on a partition that comes later would look as if it had fallen silent.
+        """
+        if self.feed.status.state == "reading":
+            return NOTHING
         return self._attention.report(snapshot, span_of(snapshot, _ANY, self.settings.window_seconds).settled)
 
     def _noticed(self, snapshot: Snapshot) -> bytes:

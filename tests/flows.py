@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from dataflows.kafka import Topics
-from dataflows.settings import Settings, variable
+from dataflows.settings import CLIENT_PREFIX, Settings, variable
 
 FLOW = [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
 
@@ -29,6 +29,7 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if name != "client" and value != getattr(Settings(), name):
             plain[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
+    plain |= {CLIENT_PREFIX + name.upper().replace(".", "_"): value for name, value in settings.client.items()}
     return {**plain, "PYTHONUNBUFFERED": "1"}
 
 
@@ -60,13 +61,15 @@ def recovery_folder(folder: Path, parts: int = 1) -> Path:
 class Flow:
     """One run of the flow, in one process or several; its output in a file."""
 
-    def __init__(self, settings: Settings, log: Path, *arguments: str, processes: int = 1) -> None:
+    def __init__(self, settings: Settings, log: Path, *arguments: str, processes: int = 1, command: Sequence[str] = FLOW) -> None:
+        """`command`: another one than that of the flow, with the same arguments."""
         self.log = log
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
         extra = [["-i", str(number), "-a", addresses] if processes > 1 else [] for number in range(processes)]
         with log.open("ab") as out:
             self.processes = [
-                subprocess.Popen([*FLOW, *arguments, *more], env=environment(settings), stdout=out, stderr=out) for more in extra
+                subprocess.Popen([*command, *arguments, *more], env=environment(settings), stdout=out, stderr=out)
+                for more in extra
             ]
 
     def signal(self, number: int) -> None:

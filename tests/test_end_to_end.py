@@ -12,7 +12,9 @@ import pytest
 from dataflows.settings import Settings
 from tests.conftest import SHARED
 from tests.flows import counters, environment, recovery_folder, running, wait_for
-from tests.oracle.compare import differences, read, result_frame
+from tests.oracle.compare import differences, result_frame
+from tests.oracle.history import decoded
+from tests.oracle.topics import read
 
 EXCERPTS = Path(__file__).parent / "data"
 FOLDERS = [pytest.param(EXCERPTS, id="excerpts"), pytest.param(SHARED, id="real files", marks=pytest.mark.shared)]
@@ -34,8 +36,9 @@ def through_the_flow(settings: Settings, tmp_path: Path, *arguments: str) -> pl.
     with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
         wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == sent, "the flow to have read it all", 60)
         assert flow.stop() == [0]
-    assert differences(settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic) == []
-    return result_frame(read(settings.brokers, settings.results_topic))
+    topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    assert differences(settings.brokers, *topics, group=settings.group) == []
+    return result_frame(dict(decoded(read(settings.brokers, settings.results_topic))))
 
 
 def minute(time: pl.Expr) -> pl.Expr:

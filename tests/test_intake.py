@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflows.chunk import Chunk
+from dataflows.decoding import ChunkDecoder
 from dataflows.dedup import KEPT, IdIndex
-from dataflows.intake import Counters, Intake, IntakeState, Rules
+from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.metrics import Cells
+from dataflows.rules import Rules
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from tests.records import T0, FakeRecord, event, log, micros, payload, stamp
@@ -194,6 +197,18 @@ def test_a_key_given_twice_counts_by_its_last_value_also_when_the_first_is_wrong
     assert windows[micros(0)]["c", "search"].spend_micros == 5
 
 
+@pytest.mark.parametrize("first", [b"5", b"1e400", b"9" * 5000, b"{}"], ids=["number", "too large", "5000 digits", "object"])
+@pytest.mark.parametrize("name", [b"timestamp", b"cost_micros"])
+def test_whatever_number_or_object_a_later_pair_replaces_the_event_counts_and_the_flow_goes_on(name: bytes, first: bytes) -> None:
+    given = payload("a", timestamp="2026-01-01T12:00:59.9999999Z", cost_micros=5)
+    given = given.replace(b'"%s"' % name, b'"%s": %s, "%s"' % (name, first, name))
+    intake = new_intake()
+    intake.take(log(given))
+    windows, rejected = intake.fetch()
+    assert not rejected
+    assert windows[micros(0)]["c", "search"].spend_micros == 5
+
+
 messages = st.lists(
     st.one_of(
         st.tuples(st.integers(0, 12), st.integers(0, 3000)).map(lambda pair: payload(f"id-{pair[0]}", pair[1])),
@@ -277,9 +292,10 @@ def test_a_chunk_of_good_events_takes_the_fast_path(monkeypatch: pytest.MonkeyPa
     intake.take(log(payload("first")))
 
     def never(*_: Any) -> None:
-        raise AssertionError("the careful path was taken")
+        raise AssertionError("an event was looked at by itself")
 
-    monkeypatch.setattr(intake, "_sift_each", never)
+    monkeypatch.setattr(ChunkDecoder, "_with_care", never)
+    monkeypatch.setattr(Chunk, "part", never)
     intake.take(log(*[payload(f"e{n}", n % 120, user_id="ü") for n in range(300)], start=1))
     assert intake.counters.counted == 301
 
@@ -302,3 +318,27 @@ def test_random_json_never_stops_the_intake() -> None:
         intake.take(log(json.dumps(mutated).encode()))
         counters = intake.counters
         assert counters.counted + counters.malformed == 1, (number, mutated)
+
+
+@pytest.mark.parametrize("silence", [700, 10_000])
+def test_an_event_that_was_late_by_the_clock_of_a_silence_is_so_too_when_it_is_read_again(silence: int) -> None:
+    before = new_intake()
+    take_all(before, log(payload("first", 0)))
+    before.advance(micros(silence), 1)
+    assert reasons(take_all(before, log(payload("x", 10), start=1))[1]) == [(1, "late")]
+    after = new_intake(before.state())
+    start = after.rewind()
+    assert start is not None
+    after.refill(log(payload("first", 0), payload("x", 10))[start:])
+    after.resume()
+    take_all(after, log(payload("x", silence + 1), start=2))
+    assert after.counters == Counters(read=3, counted=2, late=1)
+
+
+def test_an_event_ahead_of_a_broker_whose_clock_was_set_back_is_too_far_ahead_in_a_chunk_of_any_size() -> None:
+    base = micros(0) // 1000
+    records = [FakeRecord(payload("a", 0), 0, base + 1_000_000), FakeRecord(payload("b", 500), 1, base)]
+    for chunk in (1, 2):
+        intake = new_intake(IntakeState(clock=micros(0)))
+        intake.take([FakeRecord(payload("first", 500), 0, base + 1_000_000)])
+        assert reasons(take_all(intake, records, chunk)[1]) == [(1, "too_far_ahead")]

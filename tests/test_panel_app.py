@@ -20,7 +20,7 @@ from test_panel_store import BEGIN, result
 
 from dataflows.settings import Settings
 from panel_app import assets
-from panel_app.overview import embeddable
+from panel_app.overview import embeddable, handlers
 from panel_app.service import Service
 from tests.flows import environment
 
@@ -157,6 +157,12 @@ def test_a_clear_is_told_to_every_viewer_with_what_an_undo_would_bring_back(sett
     assert service.undo() == 2
     live = json.loads(service.answer(""))["live"]
     assert (live["rows"], live["undo_rows"], live["cleared"]) == (2, 0, False)
+
+
+def test_an_embedded_page_has_nothing_that_could_clear(settings: Settings) -> None:
+    service = Service(settings)
+    assert {"clear", "undo"} <= set(handlers(service))
+    assert set(handlers(service, read_only=True)) == {"view", "names", "csv"}
 
 
 def test_no_name_can_end_the_script_element_that_carries_it() -> None:

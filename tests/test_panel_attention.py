@@ -160,8 +160,10 @@ def test_nothing_is_worked_out_anew_until_a_minute_is_complete_or_an_old_one_cor
     first = looked(store, attention=attention)
     store.apply([result(minute=MINUTES, state="provisional")])
     assert looked(store, attention=attention) is first
-    store.apply([result(minute=3, campaign="c1", clicks=5, revision=99, state="corrected")])
-    assert looked(store, attention=attention) is not first
+    for minute in (3, MINUTES - 1):
+        before = looked(store, attention=attention)
+        store.apply([result(minute=minute, campaign="c1", clicks=5, revision=99, state="corrected")])
+        assert looked(store, attention=attention) is not before
     assert looked(store, MINUTES + 1, attention) is not first
 
 
@@ -190,8 +192,12 @@ def test_after_a_clear_what_was_found_is_forgotten() -> None:
     assert looked(store, MINUTES + 5, attention).findings == []
 
 
-def test_too_little_history_is_not_judged() -> None:
-    report = looked(traffic(minutes=12), 12)
+@pytest.mark.parametrize("late", [0, 11])
+def test_too_little_history_is_not_judged(late: int) -> None:
+    # However the minutes lie in the quarter of an hour that they are kept by.
+    store = Store()
+    store.apply([result(minute=late + minute) for minute in range(17)])
+    report = looked(store, late + 17)
     assert (report.campaigns, report.findings) == (0, [])
     assert Attention().report(Store().snapshot(), 60) == NOTHING
 
@@ -213,6 +219,20 @@ def test_values_beyond_64_bits_crash_nothing() -> None:
     store = Store()
     store.apply([result(minute=minute, clicks=2**70, spend_micros=2**70) for minute in range(60)])
     assert looked(store, 60).campaigns == 1
+
+
+def test_nothing_is_said_while_the_topic_is_read_for_the_rest_of_it_would_look_silent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings)
+    service.store = traffic(scaled(everything=0.0))
+    assert service.attention(service.snapshot()).findings
+    monkeypatch.setattr(service.feed, "_state", "reading")
+    assert service.attention(service.snapshot()) == NOTHING
+    held = msgspec.json.decode(service.answer(""))
+    monkeypatch.setattr(service.feed, "_state", "live")
+    # The figures are the same, and yet the browser gets a new answer.
+    assert msgspec.json.decode(service.answer("", have=held["token"]))["attention"]["findings"]
 
 
 def test_the_answer_to_a_browser_holds_the_report_beside_the_page(settings: Settings) -> None:

@@ -12,7 +12,12 @@ const NEUTRAL = new Set(["surge", "ctr_up"]);
 const toneOf = (kind) => (GOOD.has(kind) ? "good" : NEUTRAL.has(kind) ? "flat" : "bad");
 const SIGN = { good: ["star", "Good news"], flat: ["rise", "Worth knowing"], bad: ["alert", "Problem"] };
 
-const times = (one) => figure(one.now / one.usual, "multiple").replace(/\.0+×$/, "×");
+/** How many times the usual: one decimal is enough, and none from ten on. */
+function times(one) {
+  const factor = one.now / one.usual;
+  return `${figure(factor < 10 ? Math.round(factor * 10) / 10 : Math.round(factor), "count")}×`;
+}
+
 const each = (value) => figure(value, "count", true);
 const amount = (value) => figure(value, "money");
 

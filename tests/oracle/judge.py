@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from tqdm import tqdm
 
 from tests.oracle.parse import BadError, parse
 
@@ -25,9 +26,10 @@ class Message:
 
 @dataclass
 class Verdict:
-    """Counters by partition, the reason for each rejected place, and the counted events."""
+    """Counters and last clock (microseconds) by partition, the reason for each rejected place, and the counted events."""
 
     counters: dict[int, Counter[str]] = field(default_factory=dict)
+    clocks: dict[int, int] = field(default_factory=dict)
     rejected: dict[tuple[int, int], str] = field(default_factory=dict)
     counted: list[dict[str, Any]] = field(default_factory=list)
 
@@ -41,15 +43,27 @@ class Terms:
     lateness: float = 600
     max_ahead: float = 300
     currency: str = "USD"
+    dedup: bool = True
+    silence: bool = True
+    """Whether a partition may have been silent for so long that windows were closed without it: then less can be said of states."""
+
+    @property
+    def span(self) -> int:
+        """How long (microseconds of its partition's clock) the ids of a generation are gathered; three of them are known."""
+        return max(1, -(-round((self.window + self.lateness + self.out_of_order) * SECOND) // 2))
 
 
-def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
-    """Read the log as the contract says: each partition in its order, its own clock deciding what is late."""
+def judge(messages: list[Message], terms: Terms | None = None, progress: bool = False) -> Verdict:
+    """Read the log as the contract says: each partition in its order, its own clock deciding what is late.
+
+    `progress`: show it on a terminal where it takes long.
+    """
     terms = terms or Terms()
     verdict = Verdict()
-    clocks: dict[int, int] = {}
-    seen: dict[int, set[str]] = {}
-    for message in sorted(messages, key=lambda one: (one.partition, one.offset)):
+    clocks = verdict.clocks
+    seen: dict[int, dict[str, int]] = {}
+    ordered = sorted(messages, key=lambda one: (one.partition, one.offset))
+    for message in tqdm(ordered, "judging", unit=" messages", delay=1, disable=None if progress else True):
         tally = verdict.counters.setdefault(message.partition, Counter())
         tally["read"] += 1
         place = (message.partition, message.offset)
@@ -57,8 +71,9 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
             event = parse(message.payload, terms.currency)
         except BadError:
             size = len(message.payload or b"")
-            verdict.rejected[place] = "oversize" if size > 64 * 1024 else "malformed"
+            verdict.rejected[place] = reason = "oversize" if size > 64 * 1024 else "malformed"
             tally["malformed"] += 1
+            tally["oversize"] += reason == "oversize"
             continue
         window = terms.window * SECOND
         moment = event["micros"]
@@ -67,6 +82,7 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
         if moment > message.time * 1000 + terms.max_ahead * SECOND:
             verdict.rejected[place] = "too_far_ahead"
             tally["malformed"] += 1
+            tally["too_far_ahead"] += 1
             continue
         start = moment // window * window
         clock = clocks.get(message.partition)
@@ -74,12 +90,13 @@ def judge(messages: list[Message], terms: Terms | None = None) -> Verdict:
             verdict.rejected[place] = "late"
             tally["late"] += 1
             continue
-        clocks[message.partition] = max(clock or moment, moment)
-        known = seen.setdefault(message.partition, set())
-        if event["event_id"] in known:
+        clocks[message.partition] = moment if clock is None else max(clock, moment)
+        known, generation = seen.setdefault(message.partition, {}), clocks[message.partition] // terms.span
+        last = known.get(event["event_id"])
+        known[event["event_id"]] = generation
+        if terms.dedup and last is not None and last > generation - 3:
             tally["duplicate"] += 1
             continue
-        known.add(event["event_id"])
         tally["counted"] += 1
         verdict.counted.append({**event, "start": start // SECOND})
     return verdict

@@ -26,13 +26,22 @@ def _integer(digits: str) -> int:
     return int(digits) if len(digits) < 100 else 10**100
 
 
-def _depth(value: Any) -> int:
-    """How many brackets deep `value` is."""
-    deepest, level = 0, [value]
-    while level := [item for item in level if isinstance(item, (list, dict))]:
-        deepest += 1
-        level = [one for item in level for one in (item if isinstance(item, list) else item.values())]
-    return deepest
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all that it was given, also what a later pair of the same key replaces."""
+
+
+def _check_all(value: Any) -> None:
+    """Brackets are at most 100 deep, and every text is Unicode; raises `BadError`, or `ValueError` for a lone surrogate."""
+    depth, level = 0, [value]
+    while level:
+        for item in level:
+            if isinstance(item, str):
+                item.encode()
+        nested = [item for item in level if isinstance(item, list)]
+        depth += bool(nested)
+        if depth > 100:
+            raise BadError("too deep")
+        level = [one for item in nested for entry in item for one in (entry if isinstance(item, _Pairs) else (entry,))]
 
 
 def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
@@ -40,12 +49,13 @@ def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
     if payload is None or len(payload) > 64 * 1024:
         raise BadError("nothing, or too much")
     try:
-        event = json.loads(payload.decode(), parse_constant=_no_constant, parse_int=_integer)
-        json.dumps(event, ensure_ascii=False).encode()
+        given = json.loads(payload.decode(), parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_Pairs)
+        _check_all(given)
     except (ValueError, RecursionError) as error:
         raise BadError(str(error)) from None
-    if not isinstance(event, dict) or _depth(event) > 100:
-        raise BadError("no object, or too deep")
+    if not isinstance(given, _Pairs):
+        raise BadError("no object")
+    event = dict(given)  # of a key given twice the last counts
     for name in REQUIRED:
         if not isinstance(event.get(name), str):
             raise BadError(name)

@@ -1,0 +1,85 @@
+"""Some messages of a partition in their order, with the events in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from dataflows.reject import rounds_up
+from dataflows.rules import FIRST, LAST, Rules, to_datetime
+from dataflows.schema import Event, to_micros
+
+LOG_APPEND_TIME = 2
+"""What `Message.timestamp` calls a time that the broker gave: within a partition it goes back only if the broker's clock was set back."""
+
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+class Record(Protocol):
+    """What the intake asks of a Kafka message; `timestamp` is (its type, milliseconds since 1970)."""
+
+    def value(self) -> bytes | None:
+        """The payload."""
+        ...
+
+    def offset(self) -> int | None:
+        """The place in the log."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kafka's own time."""
+        ...
+
+
+class Chunk:
+    """Some messages in their order: records, payloads, events and their times, item by item."""
+
+    __slots__ = ("events", "newest", "oldest", "records", "times", "values")
+
+    def __init__(self, records: Sequence[Record], values: Sequence[bytes | None], events: Sequence[Event]) -> None:
+        self.records = records
+        self.values = values
+        self.events = events
+        self.times = [event.timestamp for event in events]
+        self.oldest = min(self.times, default=LAST)
+        self.newest = max(self.times, default=FIRST)
+
+    def part(self, places: Sequence[int]) -> Chunk:
+        """Those at `places`."""
+        if len(places) == len(self.times):
+            return self
+        return Chunk(
+            [self.records[place] for place in places],
+            [self.values[place] for place in places],
+            [self.events[place] for place in places],
+        )
+
+    def rounded_down(self, rules: Rules) -> Chunk:
+        """Times with more digits than microseconds, which decoding has rounded up into the next window, back in their own."""
+        if self.oldest > to_datetime(rules.start(to_micros(self.newest))):
+            return self  # none stands at the start of a window
+        up = [
+            place
+            for place, time in enumerate(self.times)
+            if not time.microsecond and rounds_up(self.values[place] or b"") and to_micros(time) % rules.window == 0
+        ]
+        if not up:
+            return self
+        events = list(self.events)
+        for place in up:
+            events[place] = msgspec.structs.replace(events[place], timestamp=events[place].timestamp - _MICROSECOND)
+        return Chunk(self.records, self.values, events)
+
+    def limit(self, rules: Rules) -> dt.datetime:
+        """Up to here no event of them is too far ahead."""
+        if not self.records:
+            return LAST
+        kind, time = self.records[0].timestamp()
+        time = min(time, self.records[-1].timestamp()[1])
+        if kind != LOG_APPEND_TIME or self.newest > to_datetime(time * 1000):
+            # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
+            time = min(record.timestamp()[1] for record in self.records)
+        return min(LAST, to_datetime(time * 1000 + rules.max_ahead))

@@ -1,0 +1,60 @@
+"""The rules that decide what becomes of an event; a function of the log alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from dataflows.schema import to_micros
+from dataflows.settings import Settings
+
+SECOND = 1_000_000
+
+FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
+"""The times for which a window can be named whatever its length."""
+
+_DAY = dt.timedelta(days=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LEAST, _GREATEST = to_micros(FIRST - _DAY), to_micros(LAST + _DAY)
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The settings that decide what becomes of an event, in microseconds."""
+
+    window: int
+    out_of_order: int
+    lateness: int
+    max_ahead: int
+    currency: str
+    dedup: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """The rules in `settings`."""
+        return cls(
+            window=settings.window_seconds * SECOND,
+            out_of_order=round(settings.out_of_order_seconds * SECOND),
+            lateness=round(settings.allowed_lateness_seconds * SECOND),
+            max_ahead=round(settings.max_ahead_seconds * SECOND),
+            currency=settings.currency,
+            dedup=settings.dedup,
+        )
+
+    def start(self, moment: int) -> int:
+        """The start of the window of `moment`."""
+        return moment - moment % self.window
+
+    def is_late(self, moment: int, clock: int) -> bool:
+        """Whether an event of `moment` comes later than the allowed lateness, its partition's clock being `clock`."""
+        return self.start(moment) + self.window + self.lateness <= clock - self.out_of_order
+
+    def first_in_time(self, clock: int) -> int:
+        """The least moment that is not late (`is_late`) by `clock`."""
+        return self.start(clock - self.out_of_order - self.lateness - self.window) + self.window
+
+
+def to_datetime(moment: int) -> dt.datetime:
+    """A moment in microseconds since 1970 as a datetime; one far out as one just beyond `FIRST` or `LAST`."""
+    return _EPOCH + dt.timedelta(microseconds=max(_LEAST, min(moment, _GREATEST)))

@@ -1,0 +1,300 @@
+"""What is put wrong, by the promise that it breaks. A mutant is a function that patches the modules of the flow before it is built."""
+
+# To put something wrong inside a part is what a mutant is:
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+import dataflows.chunk
+import dataflows.intake
+import dataflows.operators
+import dataflows.reject
+import dataflows.sink
+import dataflows.windows
+from dataflows.chunk import Record
+from dataflows.intake import Counters, Intake, IntakeState
+from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
+from dataflows.operators import ShardLogic
+from dataflows.reader import Reader
+from dataflows.rules import Rules
+from dataflows.schema import Event, Rejected, WindowResult, to_micros
+from dataflows.sink import Outbox, OutboxPart
+from dataflows.windows import Cell, CellKey, Panes, PanesState, to_result
+from tests.mutants.stock import StockKafkaSink
+
+MUTANTS: dict[str, Callable[[], None]] = {}
+"""By name."""
+
+
+def mutant(function: Callable[[], None]) -> Callable[[], None]:
+    """Give the mutant its name: that of the function, in words."""
+    MUTANTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def patch(owner: Any, name: str, value: Any) -> None:
+    """Put `value` in the place of the attribute `name`, which must be there: a mutant that changes nothing shows nothing."""
+    assert hasattr(owner, name), f"{owner} has no {name} any more"
+    setattr(owner, name, value)
+
+
+# Counting.
+
+
+def _first_events(change: Callable[[list[Event]], Iterable[Event]]) -> None:
+    left = [change]
+
+    def changed(cells: Cells, events: Iterable[Event]) -> None:
+        fold(cells, left.pop()(list(events)) if left else events)
+
+    patch(dataflows.intake, "fold", changed)
+
+
+@mutant
+def one_event_dropped() -> None:
+    _first_events(lambda events: events[1:])
+
+
+@mutant
+def one_event_doubled() -> None:
+    _first_events(lambda events: [*events, events[0]])
+
+
+@mutant
+def one_event_in_the_next_window() -> None:
+    moved: list[Event] = []
+    take = Intake.take
+
+    def first_out(events: list[Event]) -> list[Event]:
+        moved.append(events[0])
+        return events[1:]
+
+    def moving(self: Intake, records: Sequence[Record]) -> None:
+        take(self, records)
+        if self.counters.counted and moved:  # the counters are those of all that was taken, so it is folded by now
+            event, length = moved.pop(), self.rules.window
+            window = to_micros(event.timestamp) // length * length + length
+            fold(self._windows.setdefault(window, {}), [event])
+
+    _first_events(first_out)
+    patch(Intake, "take", moving)
+
+
+@mutant
+def rounded_into_the_next_window() -> None:
+    patch(dataflows.chunk, "rounds_up", lambda _value: False)
+
+
+@mutant
+def money_as_float() -> None:
+    def rough(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
+        return replace(to_result(window, rules, key, cell), spend_micros=int(float(cell.metrics.spend_micros)))
+
+    patch(dataflows.windows, "to_result", rough)
+
+
+@mutant
+def ratio_without_its_thousand() -> None:
+    def wrong(sums: Metrics) -> Ratios:
+        right = ratios(sums)
+        return replace(right, cpm=right.cpm / 1000 if right.cpm else right.cpm)
+
+    patch(dataflows.windows, "ratios", wrong)
+
+
+@mutant
+def revision_is_not_the_events() -> None:
+    def wrong(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
+        right = to_result(window, rules, key, cell)
+        return replace(right, revision=right.revision + 1)
+
+    patch(dataflows.windows, "to_result", wrong)
+
+
+@mutant
+def keys_joined_by_a_bar() -> None:
+    def joined(start: str, campaign: str, channel: str) -> bytes:
+        return f"{start}|{campaign}|{channel}".encode()
+
+    patch(dataflows.operators, "result_key", joined)
+
+
+# Judging.
+
+
+@mutant
+def late_by_the_wall_clock() -> None:
+    def is_late(self: Rules, moment: int, _clock: int) -> bool:
+        return moment - moment % self.window + self.window + self.lateness <= time.time() * 1_000_000 - self.out_of_order
+
+    patch(Rules, "is_late", is_late)
+    patch(Rules, "first_in_time", lambda _self, _clock: 2**62)
+
+
+@mutant
+def late_by_the_clock_of_other_partitions() -> None:
+    take = Reader._take
+
+    def ahead(self: Reader, records: Any) -> None:
+        newest = self._surroundings.newest()
+        if newest is not None:
+            self._intake.advance(newest, records[0].offset())
+        take(self, records)
+
+    patch(Reader, "_take", ahead)
+
+
+@mutant
+def repeats_are_not_recognised() -> None:
+    right = Rules.of.__func__  # pyright: ignore[reportFunctionMemberAccess] # of the class method
+
+    def of(cls: type[Rules], settings: Any) -> Rules:
+        return replace(right(cls, settings), dedup=False)
+
+    patch(Rules, "of", classmethod(of))
+
+
+@mutant
+def counters_off_by_one() -> None:
+    take = Intake.take
+
+    def wrong(self: Intake, records: Sequence[Record]) -> None:
+        take(self, records)
+        if self.counters.read == len(records):
+            self.counters.counted += 1
+
+    patch(Intake, "take", wrong)
+
+
+@mutant
+def rejected_events_are_dropped() -> None:
+    patch(dataflows.operators, "rejected", lambda _poll: [])
+
+
+@mutant
+def rejected_events_are_not_kept_as_they_came() -> None:
+    right = dataflows.reject.rejected
+
+    def cut(*given: Any, value: bytes | None, **more: Any) -> Rejected:
+        return right(*given, value=value.strip(b"{") if value else value, **more)
+
+    patch(dataflows.intake, "rejected", cut)
+
+
+# Time.
+
+
+@mutant
+def watermark_ignores_the_slowest_partition() -> None:
+    advance = Panes._advance
+
+    def hasty(self: Panes, now: float) -> None:
+        right = self._clocks
+        newest = max((clock.time for clock in right.values() if clock.time is not None), default=None)
+        self._clocks = {number: replace(clock, time=newest) for number, clock in right.items()}
+        advance(self, now)
+        self._clocks = right
+
+    patch(Panes, "_advance", hasty)
+
+
+@mutant
+def windows_go_without_the_idle_partitions() -> None:
+    forget = Panes._forget
+
+    def hasty(self: Panes) -> None:
+        right, partitions = self._clocks, self._partitions
+        self._clocks = {number: clock for number, clock in right.items() if not clock.idle}
+        self._partitions = len(self._clocks)
+        if self._clocks:
+            forget(self)
+        self._clocks, self._partitions = right, partitions
+
+    patch(Panes, "_forget", hasty)
+
+
+# Stopping and starting again.
+
+
+def _resume(shift: int) -> None:
+    right = Reader.__init__
+
+    def shifted(self: Reader, *given: Any, **more: Any) -> None:
+        right(self, *given, **more)
+        if self._offset is not None:
+            self._offset += shift
+
+    patch(Reader, "__init__", shifted)
+
+
+@mutant
+def resumes_one_message_early() -> None:
+    _resume(-1)
+
+
+@mutant
+def resumes_one_message_late() -> None:
+    _resume(1)
+
+
+@mutant
+def index_of_ids_is_empty_after_a_restart() -> None:
+    patch(Intake, "rewind", lambda _self: None)
+
+
+@mutant
+def counters_begin_anew_after_a_restart() -> None:
+    state = Intake.state
+
+    def forgetful(self: Intake) -> IntakeState:
+        return replace(state(self), counters=Counters())
+
+    patch(Intake, "state", forgetful)
+
+
+@mutant
+def windows_begin_anew_after_a_restart() -> None:
+    right = Panes.__init__
+
+    def forgetful(self: Panes, settings: Any, _state: PanesState | None = None) -> None:
+        right(self, settings, None)
+
+    patch(Panes, "__init__", forgetful)
+
+
+@mutant
+def stop_leaves_the_last_updates_unsaid() -> None:
+    patch(ShardLogic, "on_eof", lambda _self: ([], False))
+
+
+@mutant
+def stop_discards_the_windows() -> None:
+    on_eof = ShardLogic.on_eof
+
+    def discarding(self: ShardLogic) -> tuple[Iterable[WindowResult], bool]:
+        return on_eof(self)[0], True
+
+    patch(ShardLogic, "on_eof", discarding)
+
+
+# The broker.
+
+
+@mutant
+def stock_KafkaSink() -> None:  # noqa: N802 - its name
+    patch(dataflows.sink, "TopicSink", StockKafkaSink)
+
+
+@mutant
+def sink_without_delivery_callbacks() -> None:
+    patch(Outbox, "_delivered", lambda *_: None)
+
+
+@mutant
+def snapshot_before_the_acknowledgements() -> None:
+    patch(OutboxPart, "snapshot", lambda _self: None)

@@ -1,0 +1,26 @@
+"""``python -m tests.mutants.run NAME …``: as ``python -m bytewax.run dataflows.marketing …``, with the mutant NAME in it."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.stock import FLOWS
+
+CONTROL = "control"
+"""No mutant at all."""
+
+
+def main() -> None:
+    """Put the mutant in, and become `bytewax.run`."""
+    name, *arguments = sys.argv[1:]
+    if name not in FLOWS and name != CONTROL:
+        MUTANTS[name]()
+    sys.argv = ["bytewax.run", FLOWS.get(name, "dataflows.marketing"), *arguments]
+    # alter_sys: the flow looks at the name of the main module to know that it is a command.
+    runpy.run_module("bytewax.run", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Mutants made of Bytewax's own parts: its sink for Kafka, and its fold in windows of event time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import bytewax.operators as op
+import msgspec
+from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
+from bytewax.dataflow import Dataflow
+from bytewax.operators import windowing
+from bytewax.outputs import StatelessSinkPartition
+from typing_extensions import override
+
+from dataflows import operators
+from dataflows.metrics import Metrics, fold
+from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.rules import Rules
+from dataflows.schema import Event, WindowResult
+from dataflows.settings import Settings
+from dataflows.sink import Record, TopicSink
+from dataflows.windows import Cell, shard_of, to_result
+
+FLOWS = {"stock fold_window": "tests.mutants.stock:fold_window_flow()"}
+"""Flows of their own, as `bytewax.run` wants them named."""
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class _Unwrapped(StatelessSinkPartition[tuple[str, Record]]):
+    """Hands the flow's records to the stock sink as it wants them."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    @override
+    def write_batch(self, items: list[tuple[str, Record]]) -> None:
+        self._inner.write_batch([KafkaSinkMessage(key, value) for _, (key, value) in items])
+
+    @override
+    def close(self) -> None:
+        self._inner.close()
+
+
+class StockKafkaSink(KafkaSink):
+    """Bytewax's `KafkaSink` in the place of `TopicSink`."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        super().__init__([settings.brokers], topic)
+
+    @override
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> Any:
+        return _Unwrapped(super().build(step_id, worker_index, worker_count))
+
+
+def fold_window_flow() -> Dataflow:
+    """The same pipeline on the stock source and `fold_window` with its `EventClock`; it ends with the log."""
+    settings = Settings.from_environment()
+    rules, careful = Rules.of(settings), CarefulDecoder(settings.currency)
+
+    def event(message: Any) -> Event | None:
+        try:
+            return Event(**msgspec.structs.asdict(careful(message.value)))  # the plain class, which pickle can name
+        except NotAnEvent:
+            return None
+
+    def time_of(one: Event) -> dt.datetime:
+        return one.timestamp
+
+    def add(metrics: Metrics, one: Event) -> Metrics:
+        cells = {(one.campaign_id, one.channel): metrics}
+        fold(cells, [one])
+        return metrics
+
+    def merged(one: Metrics, other: Metrics) -> Metrics:
+        one.merge(other)
+        return one
+
+    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, WindowResult]:
+        key, (number, metrics) = item
+        campaign, channel = key.split("\n")
+        return str(shard_of(campaign, channel)), to_result(
+            number * rules.window, rules, (campaign, channel), Cell(metrics, "final")
+        )
+
+    flow = Dataflow("stock")
+    messages = op.input("logs", flow, KafkaSource([settings.brokers], [settings.logs_topic], tail=False))
+    keyed = op.key_on("keyed", op.filter_map("events", messages, event), lambda one: f"{one.campaign_id}\n{one.channel}")
+    clock = windowing.EventClock(time_of, dt.timedelta(microseconds=rules.out_of_order))
+    windower = windowing.TumblingWindower(length=dt.timedelta(microseconds=rules.window), align_to=EPOCH)
+    folded = windowing.fold_window("windows", keyed, clock, windower, Metrics, add, merged)
+    records = op.map("encode", op.map("result", folded.down, result), operators.result_record)
+    op.output("results", records, TopicSink(settings, settings.results_topic))
+    return flow

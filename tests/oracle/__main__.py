@@ -1,0 +1,76 @@
+"""The oracle as a command: ``python -m tests.oracle --brokers host:port``, for a deployment that stands still.
+
+It ends with 0 if all is exact, 1 if there are differences, 2 if it could not judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException
+
+from tests.oracle.compare import found_in, gather
+from tests.oracle.judge import Terms
+
+SHOWN = 20
+"""Differences that are printed."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Judge the topics and print what was found; the exit code."""
+    given = _parser().parse_args(arguments)
+    terms = Terms(given.window, given.out_of_order, given.lateness, given.max_ahead, given.currency, not given.no_dedup)
+    try:
+        evidence = gather(given.brokers, given.logs, given.results, given.rejected, group=given.group, progress=True)
+    except KafkaException as error:
+        inner = error.args[0]
+        why = inner.str() if isinstance(inner, KafkaError) else str(inner)
+        print(f"oracle: the topics can't be read from {given.brokers}: {why}; is it the address of a broker?", file=sys.stderr)
+        return 2
+    if not evidence.partitions:
+        print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
+        return 2
+    wrong = found_in(evidence, terms, progress=True)
+    told = (
+        f"{len(evidence.logs):,} messages, {len(evidence.results):,} records of results, {len(evidence.rejected):,} of rejected"
+    )
+    if not wrong:
+        print(f"exact: {told}")
+        return 0
+    print(f"NOT EXACT: {len(wrong):,} differences in {told}")
+    for line in wrong[:SHOWN]:
+        print(f"  {line}")
+    if len(wrong) > SHOWN:
+        print(f"  … and {len(wrong) - SHOWN:,} more")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.oracle",
+        description="Works out again, from the log alone, what the topics must hold, and prints every difference. Stop the flow first "
+        "(or let it come to rest): what it has not written yet is a difference too.",
+    )
+    add = parser.add_argument
+    add("--brokers", default="127.0.0.1:9092", help="Kafka bootstrap servers, host:port (default: %(default)s)")
+    for topic in ("logs", "results", "rejected"):
+        add(f"--{topic}", default=topic, help=f"the topic (default: {topic})")
+    add(
+        "--group",
+        default="",
+        help="also compare the counters that the flow committed to this consumer group (as a rule: adtally)",
+    )
+    standard = Terms()
+    add("--window", type=int, default=standard.window, help="seconds of a window (default: %(default)s)")
+    add("--out-of-order", type=float, default=standard.out_of_order, help="seconds (default: %(default)s)")
+    add("--lateness", type=float, default=standard.lateness, help="allowed, in seconds (default: %(default)s)")
+    add("--max-ahead", type=float, default=standard.max_ahead, help="seconds (default: %(default)s)")
+    add("--currency", default=standard.currency, help="of the deployment (default: %(default)s)")
+    add("--no-dedup", action="store_true", help="a repeated event_id counts (ADTALLY_DEDUP=false)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

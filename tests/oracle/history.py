@@ -1,0 +1,140 @@
+"""The results as a consumer meets them: each record by itself, and the whole history of each key by the consumer's rule."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tests.oracle.judge import SUMS, Terms, Verdict
+from tests.oracle.topics import Record
+
+STATES = {"provisional": 0, "final": 1, "corrected": 2}
+RATIOS = {
+    "ctr": lambda sums: (sums["clicks"], sums["impressions"]),
+    "cvr": lambda sums: (sums["conversions"], sums["clicks"]),
+    "cpc": lambda sums: (sums["spend_micros"], 1_000_000 * sums["clicks"]),
+    "cpm": lambda sums: (1000 * sums["spend_micros"], 1_000_000 * sums["impressions"]),
+    "cpa": lambda sums: (sums["spend_micros"], 1_000_000 * sums["conversions"]),
+    "roas": lambda sums: (sums["revenue_micros"] - sums["refund_micros"], sums["spend_micros"]),
+}
+"""Numerator and denominator, as docs/contract.md has them."""
+
+NAMES = ["window_start", "campaign_id", "channel"]
+FIELDS = {*NAMES, "window_end", *SUMS, *RATIOS, "currency", "revision", "state"}
+FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def decoded(records: Iterable[Record]) -> list[tuple[bytes | None, dict[str, Any]]]:
+    """Key and value of each record in their order; a value that is no JSON object is an empty one."""
+    values = [(key, _json(message.payload)) for key, message in records]
+    return [(key, value if isinstance(value, dict) else {}) for key, value in values]
+
+
+def _json(text: bytes | None) -> Any:
+    try:
+        return json.loads(text or b"null")
+    except ValueError:
+        return None
+
+
+def wrong_records(history: Iterable[tuple[bytes | None, dict[str, Any]]], terms: Terms) -> list[str]:
+    """A line for each record that is not what the contract says of a single one: key, fields, window, currency, revision, ratios."""
+    return [f"record: {key!r}: {why}" for key, value in history if (why := _wrong(key, value, terms))]
+
+
+def _wrong(key: bytes | None, value: dict[str, Any], terms: Terms) -> str:
+    if set(value) != FIELDS:
+        return f"fields {sorted(set(value) ^ FIELDS)} are missing or not wanted"
+    wanted = [value[name] for name in NAMES]
+    if _json(key) != wanted:
+        return f"the key is not {json.dumps(wanted, ensure_ascii=False)}"
+    if _seconds(value["window_end"]) - _seconds(value["window_start"]) != terms.window:
+        return f"{value['window_start']} to {value['window_end']} is no window of {terms.window} s"
+    if value["currency"] != terms.currency or value["state"] not in STATES:
+        return f"currency {value['currency']}, state {value['state']}"
+    if value["revision"] != value["events"]:
+        return f"revision {value['revision']} of {value['events']} events"
+    for name, of in RATIOS.items():
+        numerator, denominator = of(value)
+        expected = numerator / denominator if denominator else None
+        if not _same(value[name], expected):
+            return f"{name} {value[name]} instead of {expected}"
+    return ""
+
+
+def _seconds(time: str) -> float:
+    """Seconds since 1970, infinity for what is not written as results have it."""
+    try:
+        return dt.datetime.strptime(time, FORMAT).replace(tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        return math.inf
+
+
+def _same(found: float | None, expected: float | None) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    return math.isclose(found, expected, rel_tol=1e-12)
+
+
+def backward_steps(history: Iterable[tuple[bytes | None, dict[str, Any]]]) -> list[str]:
+    """Where a consumer that reads the whole history, and one that reads the last values, are not told the same.
+
+    The consumer's rule: keep the highest revision, and at equal revision the later state. What it holds at the end must stand in the
+    last record, and its revision, which is all events of the cell, must never have come with other sums. (A lower one may: of some of
+    the events, a replay can have others, for partitions interleave differently the second time.)
+    """
+    held: dict[bytes | None, dict[str, Any]] = {}
+    last: dict[bytes | None, dict[str, Any]] = {}
+    others: dict[bytes | None, list[int]] = {}
+    for key, value in history:
+        if not set(value) >= FIELDS:
+            continue  # `wrong_records` has named it
+        last[key] = value
+        before = held.get(key)
+        if before is None or value["revision"] > before["revision"]:
+            others.pop(key, None)
+        elif value["revision"] == before["revision"] and _sums(value) != _sums(before):
+            others[key] = _sums(before)
+        if before is None or _rank(value) >= _rank(before):
+            held[key] = value
+    wrong = [f"history: {key!r}: revision {held[key]['revision']} comes with other sums, {sums}" for key, sums in others.items()]
+    for key, value in held.items():
+        if value["revision"] != last[key]["revision"]:
+            wrong.append(f"history: {key!r} ends at revision {last[key]['revision']}, after {value['revision']}")
+        elif last[key]["state"] == "provisional" != value["state"]:
+            # Between final and corrected a replay may decide otherwise, for the same reason.
+            wrong.append(f"history: {key!r} ends as provisional, after {value['state']}")
+    return wrong
+
+
+def _sums(value: dict[str, Any]) -> list[int]:
+    return [value[name] for name in SUMS]
+
+
+def _rank(value: dict[str, Any]) -> tuple[int, int]:
+    return value["revision"], STATES.get(value["state"], -1)
+
+
+def wrong_states(last: Iterable[dict[str, Any]], verdict: Verdict, partitions: int, terms: Terms) -> list[str]:
+    """Last values whose state can't be, by the clocks at the end of the log.
+
+    Where every partition has a clock, the watermark is at least the least of them less the out-of-order bound: what ends before is not
+    provisional. Where silence closes nothing it is just that, and what ends later *is* provisional.
+    """
+    if len(verdict.clocks) < partitions:
+        return []  # a partition without an event has no clock: silence alone says what is final
+    watermark = min(verdict.clocks.values()) / 1_000_000 - terms.out_of_order
+    wrong: list[str] = []
+    for value in last:
+        if not set(value) >= FIELDS:
+            continue
+        over = _seconds(value["window_end"]) <= watermark
+        provisional = value["state"] == "provisional"
+        if over == provisional and (over or not terms.silence):
+            bound = "has passed" if over else "has not reached"
+            named = " ".join(str(value[name]) for name in NAMES)
+            wrong.append(f"state: {named} is {value['state']}, but the watermark {bound} its end")
+    return wrong

@@ -1,0 +1,184 @@
+"""The oracle and the engine read the contract alike, whatever bytes stand in the log: two readings that share no code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dataflows.intake import Intake, IntakeState
+from dataflows.rules import Rules
+from dataflows.schema import rfc3339
+from dataflows.settings import Settings
+from tests.oracle.judge import SUMS, Message, judge, windows
+from tests.records import FAR, FakeRecord, event, payload
+
+RAW = [
+    *("null", "true", "false", "0", "-0", "-1", "01", "+1", "1.", ".5", "1.5", "1e2", "1E+5", "1e400", "-1e400", "1e-400", "0x1"),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "9" * 400, "9" * 5000),
+    *(
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "nul",
+        "{}",
+        "[]",
+        "[1,]",
+        '{"a":1,}',
+        '{"a":1,"a":[]}',
+        "[" * 99 + "]" * 99,
+        "[" * 100 + "]" * 100,
+    ),
+    *(
+        '""',
+        '"x"',
+        r'"\ud800"',
+        r'"\ude00"',
+        r'"\ud83d\ude00"',
+        r'"\x"',
+        r'"\u00"',
+        r'"\u0000"',
+        '"\x01"',
+        '"\x7f"',
+        '"\u2028"',
+        '"',
+    ),
+    *('"click"', '"refund"', '"cl\\u0069ck"', '"USD"', '"EUR"', '"usd"', f'"{"n" * 256}"', f'"{"ü" * 256}"', f'"{"n" * 257}"'),
+    *(
+        '"2026-01-01T12:00:00Z"',
+        '"2026-01-01 12:00:59.9999999z"',
+        r'"2026-01-01T12:00:59.99999\u00399Z"',
+        '"2026-01-01t12:00:59.999999499Z"',
+    ),
+    *(
+        '"2026-01-01T12:00:00"',
+        '"2026-01-01T12:00:60Z"',
+        '"2026-01-01T24:00:00Z"',
+        '"2026-01-01T12:00:00.Z"',
+        '"2026-01-01T12:00Z"',
+    ),
+    *(
+        '"2026-02-29T00:00:00Z"',
+        '"0001-01-01T00:00:00Z"',
+        '"9999-12-31T23:59:59Z"',
+        '"2026-01-01T12:00:00+2400"',
+        '"2026-01-01T12:00:00-0530"',
+    ),
+    *(
+        '"2026-01-01T12:00:00,5Z"',
+        '"20260101T120000Z"',
+        '"2026-01-01T12:00:00+05"',
+        '"2026-01-01T12:00:00 Z"',
+        '"1767268800"',
+        '"٢026-01-01T12:00:00Z"',
+    ),
+]
+"""Values as they may stand in a payload, good, odd and broken."""
+
+FIELDS = [*event(), "user_id", "order_id", "cost_micros", "revenue_micros", "currency"]
+KEYS = [
+    *(json.dumps(name) for name in FIELDS),
+    '"note"',
+    r'"event\u005fid"',
+    r'"cost\u005fmicros"',
+    r'"\ud800"',
+    '""',
+    "1",
+    "note",
+]
+GOOD = [f"{json.dumps(name)}:{json.dumps(value)}" for name, value in event(cost_micros=5, revenue_micros=7, user_id="u").items()]
+
+_digits = st.integers(0, 60).map("{:02}".format)
+_times = st.builds(
+    lambda day, hour, minute, second, rest, zone: f'"2026-01-{day}T{hour}:{minute}:{second}{rest}{zone}"',
+    *[_digits] * 4,
+    st.sampled_from(["", ".", ".0", ".9999995", ".99999949", ".999999999999", ".123456789"]),
+    st.sampled_from(["", "Z", "z", "+00:00", "-23:59", "+24:00", "+0060", "-00:00", "+1:00"]),
+)
+_pairs = st.one_of(
+    st.tuples(st.sampled_from(KEYS), st.sampled_from(RAW)).map(":".join),
+    st.tuples(st.just('"timestamp"'), _times).map(":".join),
+)
+
+
+def _text(extra: list[tuple[int, str]], dropped: int) -> bytes:
+    pairs = [pair for number, pair in enumerate(GOOD) if number != dropped]
+    for place, pair in extra:
+        pairs.insert(place, pair)
+    return ("{" + ", ".join(pairs) + "}").encode()
+
+
+def _bitten(value: bytes, at: int, length: int, instead: bytes) -> bytes:
+    at %= len(value) + 1
+    return value[:at] + instead + value[at + length :]
+
+
+_objects = st.builds(_text, st.lists(st.tuples(st.integers(0, 9), _pairs), max_size=4), st.integers(0, 60))
+_payloads = st.one_of(
+    _objects,
+    st.builds(_bitten, _objects, st.integers(0, 400), st.integers(0, 3), st.binary(max_size=3)),
+    st.tuples(st.integers(0, 4), st.integers(0, 2000)).map(lambda pair: payload(f"id-{pair[0]}", pair[1] / 2)),
+    st.binary(max_size=40),
+    st.none(),
+)
+
+
+def by_the_engine(given: list[bytes | None]) -> tuple[object, ...]:
+    intake = Intake(Rules.of(Settings()), "logs", 0, IntakeState(), now=lambda: 0.0)
+    intake.take([FakeRecord(value, offset) for offset, value in enumerate(given)])
+    folded, refused = intake.fetch()
+    shown = {name: getattr(intake.counters, name) for name in ("read", "counted", "duplicate", "late", "malformed")}
+    sums = {
+        (rfc3339(window // 1_000_000), *key): [getattr(cell, name) for name in SUMS]
+        for window, cells in folded.items()
+        for key, cell in cells.items()
+    }
+    return shown, {one.offset: one.reason for one in refused}, sums
+
+
+def by_the_oracle(given: list[bytes | None]) -> tuple[object, ...]:
+    verdict = judge([Message(0, offset, FAR, value) for offset, value in enumerate(given)])
+    shown = {name: verdict.counters[0][name] for name in ("read", "counted", "duplicate", "late", "malformed")}
+    sums = {
+        (row["window_start"], row["campaign_id"], row["channel"]): [row[name] for name in SUMS]
+        for row in windows(verdict).to_dicts()
+    }
+    return shown, {place[1]: reason for place, reason in verdict.rejected.items()}, sums
+
+
+@settings(max_examples=400)
+@given(st.lists(_payloads, min_size=1, max_size=5))
+@example([_text([(0, '"timestamp":5'), (9, '"timestamp":"2026-01-01T12:00:59.9999999Z"')], 60)])
+@example([_text([(0, '"cost_micros":1e400')], 60)])
+@example([_text([(0, r'"user_id":"\ud800"')], 60)])
+def test_the_engine_and_the_oracle_read_any_log_alike(given: list[bytes | None]) -> None:
+    assert by_the_engine(given) == by_the_oracle(given)
+
+
+@pytest.mark.parametrize("value", RAW)
+@pytest.mark.parametrize("place", [0, 9], ids=["replaced by a later pair", "in the last pair"])
+def test_they_agree_on_every_odd_value_of_every_field(value: str, place: int) -> None:
+    given: list[bytes | None] = [
+        _text([(place, f"{key}:{value}")], 60).replace(b'"e1"', b'"e1-%d"' % number) for number, key in enumerate(KEYS)
+    ]
+    assert by_the_engine(given) == by_the_oracle(given)
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        (r'"user_id":"\ud800"', "malformed"),
+        (r'"note":"\ud800"', "malformed"),
+        ('"note":' + "[" * 100 + "]" * 100, "malformed"),
+        ('"cost_micros":1e400', None),
+        ('"cost_micros":' + "9" * 5000, None),
+        ('"note":1e400', None),
+    ],
+    ids=["surrogate", "surrogate that is ignored", "deep", "float", "long integer", "float that is ignored"],
+)
+def test_what_a_later_pair_replaces_may_be_any_value_but_must_be_json_and_unicode(extra: str, reason: str | None) -> None:
+    given: list[bytes | None] = [_text([(0, extra), (9, '"note":1'), (9, '"cost_micros":5')], 60)]
+    for _, refused, _ in (by_the_engine(given), by_the_oracle(given)):
+        assert refused == ({0: reason} if reason else {})
