@@ -8,7 +8,8 @@ must pass all of these:
 - against the usual rate as the median of shorter stretches, so that an earlier mishap in the history is not the measure;
 - against that rate moved along with the median of all campaigns, so that a change of the whole site is not told of each campaign
   (it is told once, of all of them);
-- without its most extreme minute: no single one carries an alarm;
+- without its most extreme minute, for no single one carries an alarm; and in the last third of the window as in the whole, for what is
+  over needs nobody;
 - Bonferroni's correction for all that is looked at in a day (campaigns, checks, windows, 1,440 minutes): over a day of steady traffic
   `FALSE_ALARMS` are expected at most, however often a page is looked at.
 

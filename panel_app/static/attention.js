@@ -18,7 +18,7 @@ function times(one) {
   return `${figure(factor < 10 ? Math.round(factor * 10) / 10 : Math.round(factor), "count")}×`;
 }
 
-const each = (value) => figure(value, "count", true);
+const each = (value) => figure(value < 10 ? value : Math.round(value), "count", true);
 const amount = (value) => figure(value, "money");
 
 /** Title and sentence of a finding. */
