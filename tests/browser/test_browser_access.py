@@ -19,6 +19,7 @@ PAGES = {
     "drill-down": "/?range=30m&campaign=broken&channel=search&metric=conversions",
     "embedded": "/?range=30m&embed=1",
     "explore": "/explore?by=channel&measure=spend",
+    "data": "/data",
 }
 
 

@@ -231,7 +231,13 @@ HOSTILE = [
 ]
 
 
-PAGES = ["/?rows=all", "/explore?by=both&measure=spend", "/explore?by=campaign&kind=bar", "/explore?by=campaign&kind=area"]
+PAGES = [
+    "/?rows=all",
+    "/explore?by=both&measure=spend",
+    "/explore?by=campaign&kind=bar",
+    "/explore?by=campaign&kind=area",
+    "/data",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
