@@ -22,8 +22,9 @@ from dataflows.reject import NotAnEvent, rejected
 from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
 from dataflows.schema import Event, Reason, Rejected, rfc3339, to_micros
 
-BATCH = 1_500
-"""Events that are looked up in the index of ids and folded at a time: a few thousand lookups cost half as much each as a few hundred."""
+BATCH = 5_000
+"""Events that are looked up in the index of ids and folded at a time, about as many as a poll brings: a lookup is then some 40 % cheaper than with a
+few hundred. What is still larger - a refill - must not pile up."""
 
 
 _value = methodcaller("value")
