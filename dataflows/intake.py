@@ -23,8 +23,8 @@ from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
 from dataflows.schema import Event, Reason, Rejected, rfc3339, to_micros
 
 BATCH = 5_000
-"""Events that are looked up in the index of ids and folded at a time, about as many as a poll brings: a lookup is then some 40 % cheaper than with a
-few hundred. What is still larger - a refill - must not pile up."""
+"""Events that are looked up in the index of ids and folded at a time, about as many as a poll brings: a lookup is then some
+40 % cheaper than with a few hundred. What is larger still - a refill - must not pile up."""
 
 
 _value = methodcaller("value")
