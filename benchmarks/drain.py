@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.figures import Run, check
@@ -101,7 +100,7 @@ def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subpro
     tree = Tree([process.pid for process in processes])
 
     def end() -> None:
-        tree.close()
+        tree.kill()
         for process in processes:
             process.kill()
             process.wait()
@@ -121,27 +120,28 @@ def drain(
     results, rejected = f"bench-results-{tag}", f"bench-rejected-{tag}"
     for topic in (results, rejected):
         make_topic(brokers, topic, PARTS)
-    broker = psutil.Process(broker_pid)
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="adtally-bench-", ignore_cleanup_errors=True)))
             place = Place(brokers, filled.topic, results, rejected, folder, filled.load.partitions)
             read = Results(brokers, results)
             stack.callback(read.close)
-            begun, before = time.monotonic(), _cpu(broker)
+            broker = Tree([broker_pid])
+            stack.callback(broker.close)
+            begun = time.monotonic()
             processes, tree = started(system, place, stack)
             first, last = _follow(read, filled.truth.counted, processes, begun=begun, quiet=system.quiet, timeout=timeout)
-            used, broker_cpu = tree.at(last), _cpu(broker) - before
+            used = tree.at(last)
             if first is None:
                 raise AdtallyError(f"{system.name} gave no result: {_last_words(folder / 'log')}")
-            judged = _ask_oracle(system, place, tree, filled) if oracle and system.settings is not None else None
-            counted, lost, wrong = check(filled.truth, dict(read.cells))
+            judged = _ask_oracle(system, place, filled) if oracle and system.settings is not None else None
+            counted, lost, wrong = check(filled.truth, read.cells)
             return Run(
                 system=system.name,
                 round=number,
                 events=filled.load.events,
                 cpu=used.cpu,
-                broker_cpu=broker_cpu,
+                broker_cpu=broker.at(last).cpu - broker.samples[0].cpu,
                 wall=last - begun,
                 first=first - begun,
                 peak=tree.peak,
@@ -172,7 +172,7 @@ def _follow(
     return first, last
 
 
-def _ask_oracle(system: System, place: Place, tree: Tree, filled: Filled) -> list[str]:
+def _ask_oracle(system: System, place: Place, filled: Filled) -> list[str]:
     """What the oracle finds once the flow has come to rest and shown its counters for the whole log."""
     settings = settings_of(place, **(system.settings or {}))
     total = filled.load.events + filled.load.partitions
@@ -180,13 +180,7 @@ def _ask_oracle(system: System, place: Place, tree: Tree, filled: Filled) -> lis
     while sum(one.get("read", 0) for one in counters(settings)) < total and time.monotonic() < deadline:
         time.sleep(0.5)
     terms = replace(Terms(), dedup=settings.dedup)
-    tree.sample()
     return differences(place.brokers, place.logs, place.results, place.rejected, terms, group=settings.group)
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 def _last_words(log: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.load import FLUSH, Key, Truth
@@ -118,7 +118,7 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
     )
 
 
-def check(truth: Truth, found: dict[Key, Sequence[int]]) -> tuple[int, int, int]:
+def check(truth: Truth, found: Mapping[Key, Sequence[int]]) -> tuple[int, int, int]:
     """(events counted, events lost, cells that are not exact) of the results `found`: impressions, clicks, conversions, cost, revenue."""
     kept = {key: sums for key, sums in found.items() if key[1] != FLUSH}
     counted = sum(sum(sums[:3]) for sums in kept.values())

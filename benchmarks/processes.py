@@ -29,6 +29,7 @@ class Tree:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self.samples: list[Sample] = []
+        self.sample()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -57,9 +58,13 @@ class Tree:
         return max((sample.rss for sample in self.samples), default=0)
 
     def close(self) -> None:
-        """Stop sampling and kill every process of the tree."""
+        """Stop sampling."""
         self._closed.set()
         self._thread.join()
+
+    def kill(self) -> None:
+        """Stop sampling and kill every process of the tree."""
+        self.close()
         for process in self._processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()

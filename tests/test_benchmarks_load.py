@@ -15,7 +15,7 @@ from dataflows.settings import Settings
 from tests.oracle.judge import Message, Terms, judge
 
 NOW = int(time.time() * 1000)
-ODD = Load(20_000, campaigns=5, partitions=2, late=0.02, duplicates=0.03, malformed=0.01)
+ODD = Load(6_000, campaigns=5, partitions=2, late=0.02, duplicates=0.03, malformed=0.01)
 
 
 def judged(load: Load) -> tuple[Truth, Counter[str]]:
@@ -32,7 +32,7 @@ def judged(load: Load) -> tuple[Truth, Counter[str]]:
     return truth, found
 
 
-@pytest.mark.parametrize("load", [Load(5000), ODD, replace(ODD, ids="short"), replace(ODD, partitions=1, minutes=40)])
+@pytest.mark.parametrize("load", [Load(2000), ODD, replace(ODD, ids="short"), replace(ODD, partitions=1, minutes=40)])
 def test_the_truth_of_a_load_is_what_the_oracle_finds_in_it(load: Load) -> None:
     truth, found = judged(load)
     assert found["read"] == load.events + load.partitions
@@ -43,9 +43,9 @@ def test_the_truth_of_a_load_is_what_the_oracle_finds_in_it(load: Load) -> None:
 
 def test_every_share_that_is_asked_for_is_met() -> None:
     truth, _ = judged(ODD)
-    assert truth.late == pytest.approx(0.02 * ODD.events, rel=0.2)
-    assert truth.duplicate == pytest.approx(0.03 * ODD.events, rel=0.2)
-    assert truth.malformed == pytest.approx(0.01 * ODD.events, rel=0.3)
+    assert truth.late == pytest.approx(0.02 * ODD.events, rel=0.3)
+    assert truth.duplicate == pytest.approx(0.03 * ODD.events, rel=0.3)
+    assert truth.malformed == pytest.approx(0.01 * ODD.events, rel=0.5)
 
 
 def test_a_load_is_the_same_again_and_another_with_another_seed() -> None:
