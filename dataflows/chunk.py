@@ -78,6 +78,7 @@ class Chunk:
         if not self.records:
             return LAST
         kind, time = self.records[0].timestamp()
+        time = min(time, self.records[-1].timestamp()[1])
         if kind != LOG_APPEND_TIME or self.newest > to_datetime(time * 1000):
             # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
             time = min(record.timestamp()[1] for record in self.records)

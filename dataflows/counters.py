@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -15,16 +16,21 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows.errors import AdtallyError, BrokerError
 from dataflows.intake import Counters
-from dataflows.kafka import Topics, describe, make_consumer
+from dataflows.kafka import PASSING, Topics, describe, make_consumer
 from dataflows.settings import Settings
 
 COLUMNS = Counters.__struct_fields__
 
 
 class Shown(Counters):
-    """The counters that the flow shows beside its offset; `clock` is the highest event time read, in microseconds since 1970."""
+    """The counters that the flow shows beside its offset.
+
+    `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
+    Both in microseconds since 1970.
+    """
 
     clock: int | None = None
+    kept: int | None = None
 
 
 class Progress(msgspec.Struct):
@@ -48,12 +54,19 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
     consumer = make_consumer(settings, "counters")
+    places = [TopicPartition(topic, number) for number in range(count)]
+    deadline = time.monotonic() + timeout
     try:
-        places = [TopicPartition(topic, number) for number in range(count)]
-        committed = consumer.committed(places, timeout=timeout)
-        ends = [consumer.get_watermark_offsets(place, timeout=timeout)[1] for place in places]
-    except KafkaException as error:
-        raise BrokerError(f"the broker at {settings.brokers} does not tell the offsets: {describe(error)}.") from None
+        while True:
+            try:
+                committed = consumer.committed(places, timeout=timeout)
+                ends = [consumer.get_watermark_offsets(place, timeout=timeout)[1] for place in places]
+                break
+            except KafkaException as error:
+                # A broker that has just started has no coordinator of the group for a moment.
+                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                    raise BrokerError(f"the broker at {settings.brokers} does not tell the offsets: {describe(error)}.") from None
+                time.sleep(0.1)
     finally:
         consumer.close()
     return [

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Words = npt.NDArray[np.uint64]
+    Mask = npt.NDArray[np.bool_]
+    Places = npt.NDArray[np.int64]
 
 KEPT = 3
 """Generations that are looked into: the current one and two before it, so that an id is known for 2 to 3 spans."""
@@ -22,10 +29,6 @@ _HALF = np.uint64(32)
 _ONE = np.uint64(1)
 _LONGEST = 256 * 4
 """Bytes of an id, at the most."""
-
-Words = npt.NDArray[np.uint64]
-Mask = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int64]
 
 
 class Fingerprints:

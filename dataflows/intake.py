@@ -7,6 +7,7 @@ every replay decides alike.
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Sequence
 from itertools import compress
 from operator import methodcaller
@@ -59,7 +60,7 @@ class Counters(msgspec.Struct):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """The start of a generation of ids: at `offset` the clock stood at `clock` (None before the first event)."""
+    """The start of a generation of ids, or of a silence's end: before `offset` the clock stood at `clock` (None before any event)."""
 
     generation: int
     offset: int
@@ -115,7 +116,7 @@ class Intake:
         events, refused = self._decode(values)
         if refused:
             for place, verdict in refused:
-                self._reject(verdict, records[place], values[place])
+                self._reject(verdict, records[place].offset() or 0, values[place])
             odd = {place for place, _ in refused}
             good = [place for place in range(len(values)) if place not in odd]
             chunk = Chunk([records[place] for place in good], [values[place] for place in good], events)
@@ -126,6 +127,12 @@ class Intake:
             self._settle()
         if not self._is_refilling:
             self._counters.read += len(records)
+
+    def lose(self, first: int, end: int, detail: str) -> None:
+        """Reject, as malformed and without a payload, what can't be read: the offsets from `first` up to, and without, `end`."""
+        for offset in range(first, end):
+            self._reject(NotAnEvent("malformed", detail), offset, None)
+        self._counters.read += end - first
 
     def fetch(self) -> tuple[dict[int, Cells], list[Rejected]]:
         """What was taken since the last fetch: metrics by window start (microseconds), and what was rejected, in its order."""
@@ -148,7 +155,18 @@ class Intake:
         """Let `records`, which were counted before a restart, fill the index of ids and nothing else; nothing without a `rewind`."""
         if self._resume_to is None:
             return
-        self.take(records)
+        for mark in self._resume_to[1]:
+            if mark.clock is None or (records[-1].offset() or 0) < mark.offset:
+                continue
+            place = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
+            self._refill(records[:place])
+            self.advance(mark.clock, mark.offset)  # where time had gone on without an event
+            records = records[place:]
+        self._refill(records)
+
+    def _refill(self, records: Sequence[Record]) -> None:
+        if records:
+            self.take(records)
 
     def resume(self) -> None:
         """End the refill: the next records are new."""
@@ -164,6 +182,9 @@ class Intake:
         if self.clock is None or clock > self.clock:
             self.clock = clock
             self._tick(clock, offset)
+            # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.
+            self.marks = [mark for mark in self.marks if mark.offset != offset]
+            self.marks.append(Mark(self._index.generation(clock), offset, clock))
 
     @property
     def _is_refilling(self) -> bool:
@@ -189,7 +210,7 @@ class Intake:
                     self._check_bounds(time, chunk.records[place])
                 good.append(place)
             except NotAnEvent as verdict:
-                self._reject(verdict, chunk.records[place], chunk.values[place])
+                self._reject(verdict, chunk.records[place].offset() or 0, chunk.values[place])
         return chunk.part(good)
 
     def _check_bounds(self, time: dt.datetime, record: Record) -> None:
@@ -237,7 +258,7 @@ class Intake:
         for place, time in enumerate(chunk.times):
             if time < suspect and clock and self.rules.is_late(to_micros(time), to_micros(clock)):
                 verdict = NotAnEvent("late", self._how_late(to_micros(time), to_micros(clock)))
-                self._reject(verdict, chunk.records[place], chunk.values[place])
+                self._reject(verdict, chunk.records[place].offset() or 0, chunk.values[place])
             else:
                 good.append(place)
                 if clock is None or time > clock:
@@ -292,7 +313,7 @@ class Intake:
         behind = (clock - self.rules.out_of_order - end) / SECOND
         return f"its window ended at {rfc3339(end // SECOND)}, {behind:,.3f} s before the watermark of its partition"
 
-    def _reject(self, verdict: NotAnEvent, record: Record, value: bytes | None) -> None:
+    def _reject(self, verdict: NotAnEvent, offset: int, value: bytes | None) -> None:
         if self._is_refilling:
             return
         self._counters.reject(verdict.reason)
@@ -303,7 +324,7 @@ class Intake:
                 value=value,
                 topic=self.topic,
                 partition=self.partition,
-                offset=record.offset() or 0,
+                offset=offset,
                 at=rfc3339(int(self._now())),
             )
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
@@ -177,10 +178,10 @@ class Topics:
             time.sleep(0.05)
 
     def _config(self, topic: str) -> dict[str, str]:
-        if topic == self.settings.logs_topic:
-            # Kafka's own time: `too_far_ahead` is measured against it, so that every replay decides alike.
-            return {"message.timestamp.type": "LogAppendTime"}
-        return {"cleanup.policy": "compact"}
+        # Kafka's own time. On the logs `too_far_ahead` is measured against it, so that every replay decides alike; on the others a machine
+        # whose clock is an hour ahead could not write otherwise: Kafka refuses what comes from the future.
+        time = {"message.timestamp.type": "LogAppendTime"}
+        return time if topic == self.settings.logs_topic else {**time, "cleanup.policy": "compact"}
 
     def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
         """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first."""
@@ -248,3 +249,13 @@ def deliver(
         why = describe(refused[0]) if refused else f"the broker did not answer within {timeout:g} s"
         raise DeliveryError(f"{missing} of {sent} records of {topic} were not taken ({why}); run it again: nothing counts twice.")
     return sent
+
+
+@cache
+def warn_of_create_time(topic: str) -> None:
+    """Say once in a process that the topic's times are not the broker's own."""
+    log.warning(
+        "topic %s keeps its producers' times (CreateTime): what is too far ahead then depends on their clocks; "
+        "set message.timestamp.type=LogAppendTime on it",
+        topic,
+    )

@@ -6,16 +6,16 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Protocol
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.chunk import LOG_APPEND_TIME
+from dataflows.damage import Damage, Passage, sound
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
 from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.kafka import PASSING, describe, make_consumer
+from dataflows.kafka import PASSING, describe, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
 from dataflows.rules import SECOND, Rules
 from dataflows.schema import Rejected
@@ -32,10 +32,8 @@ POLL = 5_000
 
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
-
 _abandoned: list[Consumer] = []
 """Kept to the end of the process: to free one closes it."""
-
 
 CURE = (
     "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
@@ -106,9 +104,7 @@ class Reader:
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
-        `monotonic` and `now`: seconds.
-
-        Raises `RecoveryError` if `state` is that of another topic.
+        `monotonic` and `now`: seconds. Raises `RecoveryError` if `state` is that of another topic.
         """
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
@@ -126,6 +122,9 @@ class Reader:
             Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(clock=after), now
         )
         self._offset = state.offset if state else None
+        self._at = 0
+        self._kept = state.intake.clock if state else None
+        self._passage = Passage(settings, self._topic)
         self._last = state.last if state else None
         self._refill_until: int | None = None
         self._consumer: Consumer | None = None
@@ -153,16 +152,23 @@ class Reader:
             return None
         taken = 0
         full = True
-        while full and taken < POLL:
+        while full and taken < POLL and self._consumer is consumer:
             messages = consumer.consume(CHUNK, 0)
             full = len(messages) == CHUNK
             records = [message for message in messages if message.error() is None]
+            hurt: Message | None = None
+            if len(records) < len(messages):
+                messages, damaged = sound(messages)
+                hurt = damaged.get(self.partition)
+                records = [message for message in messages if message.error() is None]
             if records:
                 self._caught_up = False  # until the end of the log is met again
                 taken += len(records)
                 self._take(records)
             if len(records) < len(messages):
                 self._heed([error for message in messages if (error := message.error()) is not None])
+            if hurt is not None:
+                taken += self._pass_over(hurt)
         if taken:
             self._last_heard = self._monotonic()
         self._keep_up()
@@ -183,7 +189,9 @@ class Reader:
         """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""
         if self._consumer is None or self._offset is None:
             return
-        shown = {"clock": self._intake.clock, **msgspec.structs.asdict(self._intake.counters)}
+        # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
+        kept, self._kept = self._kept, self._intake.clock
+        shown = {"clock": self._kept, "kept": kept, **msgspec.structs.asdict(self._intake.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
             self._consumer.commit(offsets=[place], asynchronous=True)
@@ -210,7 +218,7 @@ class Reader:
             if error.args[0].code() not in PASSING:
                 raise self._broken(describe(error)) from None
             return None
-        place.offset = self._first_offset(low, high)
+        place.offset = self._at = self._first_offset(low, high)
         consumer.assign([place])
         self._consumer = consumer
         self._last_heard = self._monotonic()
@@ -241,6 +249,7 @@ class Reader:
         return begin
 
     def _take(self, records: Sequence[Message]) -> None:
+        self._at = (records[-1].offset() or 0) + 1
         if self._refill_until is not None:
             old = sum((record.offset() or 0) < self._refill_until for record in records)
             if old:
@@ -287,6 +296,30 @@ class Reader:
             else:
                 raise self._broken(describe(error))
 
+    def _pass_over(self, met: Message) -> int:
+        """Go on behind a damaged batch, with a new consumer; each message of it that is new is rejected. How many those are."""
+        damage = self._passage.lead(self.partition, met, self._at)
+        lost = self._lose(damage) if damage else 0
+        self.close()
+        self._consumer = make_consumer(self._settings, f"reader-{self.partition}")
+        self._consumer.assign([TopicPartition(self._topic, self.partition, self._at)])
+        self._caught_up = False
+        return lost
+
+    def _lose(self, damage: Damage) -> int:
+        self._at = damage.end
+        if self._refill_until is not None:
+            if damage.first < self._refill_until:
+                log.warning("partition %d: whose twin is among those that can't be read again is counted again", self.partition)
+            if damage.end >= self._refill_until:
+                self._end_refill()
+        first = max(damage.first, self._offset or 0)
+        if first >= damage.end:
+            return 0
+        self._intake.lose(first, damage.end, f"unreadable record batch, offsets {first} to {damage.end - 1}: {damage.words}")
+        self._offset = damage.end
+        return damage.end - first
+
     def _is_idle(self) -> bool:
         silent = self._monotonic() - self._last_heard >= self._settings.idle_seconds
         return self._caught_up and silent and self._surroundings.reachable()
@@ -316,13 +349,3 @@ class Reader:
 
     def _broken(self, words: str) -> BrokerError:
         return BrokerError(f"partition {self.partition} of {self._topic} can't be read from {self._settings.brokers}: {words}.")
-
-
-@cache
-def warn_of_create_time(topic: str) -> None:
-    """Say once in a process that the topic's times are not the broker's own."""
-    log.warning(
-        "topic %s keeps its producers' times (CreateTime): what is too far ahead then depends on their clocks; "
-        "set message.timestamp.type=LogAppendTime on it",
-        topic,
-    )

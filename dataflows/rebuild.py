@@ -4,9 +4,9 @@ It reads the logs from their beginning, decides as the flow does (it *is* the fl
 writes a cell only where it counts more events than its result shows: `revision` is the number of events, so a second run changes
 nothing, and what the log no longer holds takes nothing away. With ``--late`` it also takes in what came too late, each id once.
 
-Beside a running flow it is right because both never write the same window: it refuses those that the flow may still correct. A
-window is over for the flow when every partition's clock has passed its end and the allowed lateness; those clocks stand in the
-flow's own commits.
+Beside a running flow it is right because both never write the same window: it refuses those that the flow may still write. A
+window is over for the flow when every partition's clock has passed its end and the allowed lateness, and when that has been kept by
+a snapshot: before it the results stand on their topic, and behind it no crash goes back. Those clocks stand in the flow's own commits.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ from dataflows.scan import scan
 from dataflows.schema import Event, Rejected, WindowResult, decode_result, encode, result_key, rfc3339, to_micros
 from dataflows.settings import Settings
 from dataflows.windows import Cell, to_result
-
-MARGIN = 60 * SECOND
-"""A flow that is killed goes on at its last snapshot, a few seconds back: so much event time is left to it."""
 
 CHUNK = 300
 Place = tuple[int, tuple[str, str]]
@@ -72,14 +69,15 @@ class Change(msgspec.Struct, frozen=True):
 def latest_end(settings: Settings) -> int:
     """Up to this time (microseconds) no window can be changed by the flow any more; raises `InputError` if the flow does not tell."""
     rules = Rules.of(settings)
-    clocks = {row.partition: row.shown.clock for row in progress(settings)}
+    clocks = {row.partition: row.shown.kept for row in progress(settings)}
     unknown = [str(partition) for partition, clock in clocks.items() if clock is None]
     if unknown:
         raise InputError(
-            f"the flow (group {settings.group}) has shown no time for partition {', '.join(unknown)} of {settings.logs_topic} yet, so any "
-            "window may still change; let it run with -r, and where a partition stays empty wait for ADTALLY_IDLE_RETENTION_SECONDS."
+            f"the flow (group {settings.group}) has kept no time for partition {', '.join(unknown)} of {settings.logs_topic} yet, so any "
+            "window may still change; let it run with -r for two snapshots, and where a partition stays empty wait for "
+            "ADTALLY_IDLE_RETENTION_SECONDS."
         )
-    return min(clock for clock in clocks.values() if clock is not None) - rules.lateness - rules.out_of_order - MARGIN
+    return min(clock for clock in clocks.values() if clock is not None) - rules.lateness - rules.out_of_order
 
 
 def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) -> Sums:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import errno
+import faulthandler
 import fcntl
 import gc
 import logging
@@ -12,13 +15,14 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from dataflows.errors import AdtallyError, RecoveryError
+from dataflows.ending import AGAIN, Run, die, full, watch
+from dataflows.errors import AdtallyError, RecoveryError, SettingsError
 
 log = logging.getLogger("adtally")
 
@@ -30,6 +34,15 @@ begun = threading.Event()
 
 STOP_SECONDS = 45.0
 """A stop that takes longer is ended without a last snapshot, as a crash would, which recovery covers."""
+
+BEGIN_SECONDS = 5.0
+"""So long a process of a cluster that is asked to stop before it has begun may take to begin."""
+
+WAITING_SECONDS = 10.0
+"""After so long it is said that a process waits for its peers, which Bytewax does without a word."""
+
+CLOCK_SECONDS = 5.0
+"""A clock that is set back by less only delays what the flow does by as much."""
 
 _locks: list[TextIO] = []
 
@@ -54,25 +67,25 @@ def one_line_errors() -> Generator[None]:
         die(error)
 
 
-def die(error: AdtallyError) -> None:
-    """Print `error` as one line and end the process with exit code 1."""
-    print(f"adtally: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the one place where the flow speaks its last
-    os._exit(1)
-
-
 def prepare(arguments: Sequence[str] | None = None) -> None:
-    """Set up the process of ``python -m bytewax.run``: log lines, signals, and the recovery folder named by `arguments`.
+    """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, the recovery folder named by `arguments`.
 
-    Does nothing in any other process. Raises `RecoveryError`.
+    Does nothing in any other process. Raises `RecoveryError` and `SettingsError`.
     """
     if not runs_as_command():
         return
+    run = command_line(sys.argv[1:] if arguments is None else arguments)
+    watch(run)
+    atexit.register(_end_at_once)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    _listen()
+    peers = len(run.addresses) > 1
+    _listen(peers)
     spare_the_collector()
-    given = _arguments(sys.argv[1:] if arguments is None else arguments)
-    if given.recovery_directory:
-        lock_recovery(Path(given.recovery_directory), given.process_id or 0)
+    threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
+    if peers:
+        threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
+    if run.recovery:
+        lock_recovery(run.recovery, run.process)
     else:
         log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
 
@@ -86,34 +99,45 @@ def spare_the_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def _listen() -> None:
+def _end_at_once() -> None:
+    """Skip the end of the interpreter, where threads of librdkafka may keep a flow that has saved everything for ever."""
+    if begun.is_set():  # otherwise a usage error ends it, with an exit code of its own; an exception has been told by now
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _listen(peers: bool) -> None:
     """Heed SIGTERM and SIGINT on a thread: Python runs handlers on the main one, which Bytewax may hold while it waits for its peers."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _wake)
-    threading.Thread(target=_heed, args=(reading,), name="signals", daemon=True).start()
+    threading.Thread(target=_heed, args=(reading, peers), name="signals", daemon=True).start()
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
     """Nothing more: that there is a handler makes Python write the signal's number where `_heed` reads it."""
 
 
-def _heed(reading: int) -> None:
+def _heed(reading: int, peers: bool) -> None:
     while True:
         number = os.read(reading, 1)[0]
         if stopping.is_set():
             os._exit(128 + number)  # asked twice: now, and recovery will cover it
         stopping.set()
-        if not begun.is_set():
-            os._exit(0)  # nothing was read yet, so there is nothing to save
-        log.info("stopping; what was read will be saved (once more to end at once)")
-        threading.Thread(target=_give_up, name="deadline", daemon=True).start()
+        threading.Thread(target=_see_to_the_end, args=(peers,), name="stop", daemon=True).start()
 
 
-def _give_up() -> None:
-    """The end of a stop that waits for a broker, a peer or a disk that does not answer."""
+def _see_to_the_end(peers: bool) -> None:
+    """The end of a stop that has nothing to save, or waits for a broker, a peer or a disk that does not answer."""
+    # In a cluster others may have begun already: this one then joins their stop, if it comes to begin at all.
+    if not begun.wait(BEGIN_SECONDS if peers else 0):
+        os._exit(0)  # nothing was read yet
+    # A second deadline that needs no Python, and shows where it stands: this thread does not run where another keeps Python's lock.
+    faulthandler.dump_traceback_later(STOP_SECONDS + 5, exit=True, file=sys.stderr)
+    log.info("stopping; what was read will be saved (once more to end at once)")
     time.sleep(STOP_SECONDS)
     die(
         AdtallyError(
@@ -122,14 +146,48 @@ def _give_up() -> None:
     )
 
 
-def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+def _tell_of_waiting(run: Run) -> None:
+    if not begun.wait(WAITING_SECONDS) and not stopping.is_set():
+        others = ", ".join(address for number, address in enumerate(run.addresses) if number != run.process)
+        log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+
+
+def set_back(
+    wait: Callable[[float], object], wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> AdtallyError:
+    """Return once the wall clock was set back, with the line that says so: Bytewax does nothing until it shows again what it has shown.
+
+    `wait` takes seconds.
+    """
+    ahead = wall() - monotonic()
+    while True:
+        wait(1.0)
+        now = wall() - monotonic()
+        if ahead - now > CLOCK_SECONDS:
+            return AdtallyError(
+                f"the clock of this machine was set back by {ahead - now:,.0f} s, and the flow would stand still; {AGAIN}"
+            )
+        ahead = now
+
+
+def command_line(arguments: Sequence[str]) -> Run:
+    """What `arguments` and the environment tell bytewax.run; raises `SettingsError` for what it would take and not heed."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
+    parser.add_argument("-w", "--workers-per-process", type=int, default=os.environ.get("BYTEWAX_WORKERS_PER_PROCESS", "1"))
+    parser.add_argument("-a", "--addresses", default=os.environ.get("BYTEWAX_ADDRESSES", ""))
     # As bytewax.run has it: the number is a flag, a variable, or the end of the name of a pod.
     pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
     number = os.environ.get("BYTEWAX_PROCESS_ID") or (pod if pod.isdecimal() else None)
     parser.add_argument("-i", "--process-id", type=int, default=number)
-    return parser.parse_known_args(list(arguments))[0]
+    given = parser.parse_known_args(list(arguments))[0]
+    addresses = tuple(filter(None, given.addresses.split(";")))
+    process = given.process_id or 0
+    if given.workers_per_process < 1:
+        raise SettingsError(f"-w {given.workers_per_process} is no number of workers; give 1 or more.")
+    if addresses and not 0 <= process < len(addresses):
+        raise SettingsError(f"-i {process}: -a names {len(addresses)} processes, so give 0 to {len(addresses) - 1}.")
+    return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)
 
 
 def lock_recovery(folder: Path, process: int) -> None:
@@ -139,16 +197,16 @@ def lock_recovery(folder: Path, process: int) -> None:
         raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
     if not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
-    for part in sorted(folder.glob("part-*.sqlite3")):
-        _check_store(part)
     try:
-        with suppress(PermissionError):  # it is another user's, and still this one may write
+        with suppress(OSError):  # it is another user's, and still this one may write
             # Its content is pickle: who can write there can run code here.
             folder.chmod(0o700)
         handle = (folder / f"adtally-{process}.lock").open("w")
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise full(folder) from None
         raise RecoveryError(
-            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to."
+            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to, or another -r."
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,6 +215,8 @@ def lock_recovery(folder: Path, process: int) -> None:
             f"another run uses the recovery folder {folder}; stop it first, or give this one a folder of its own."
         ) from None
     _locks.append(handle)
+    for part in sorted(folder.glob("part-*.sqlite3")):
+        _check_store(part)
 
 
 def _check_store(part: Path) -> None:

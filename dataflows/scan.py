@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError
 from dataflows.kafka import PASSING, Topics, describe, make_consumer
 from dataflows.settings import Settings
@@ -20,7 +21,7 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
     count = Topics(settings).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}.")
-    consumer = make_consumer(settings, "scan", **{"auto.offset.reset": "earliest", "enable.partition.eof": False})
+    consumer = make_consumer(settings, "scan")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]
         limits = {place.partition: consumer.get_watermark_offsets(place, timeout=timeout) for place in places}
@@ -30,30 +31,50 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
             for found in consumer.offsets_for_times(asked, timeout=timeout):
                 # Below 0: no message is that young.
                 starts[found.partition] = found.offset if found.offset >= 0 else limits[found.partition][1]
-        left = {number for number, (_, high) in limits.items() if starts[number] < high}
-        consumer.assign([TopicPartition(topic, number, starts[number]) for number in left])
-        yield from _until(consumer, left, {number: high for number, (_, high) in limits.items()}, timeout)
+        ends = {number: high for number, (_, high) in limits.items() if starts[number] < high}
+        yield from _until(settings, topic, starts, ends, timeout)
     except KafkaException as error:
         raise BrokerError(f"topic {topic} can't be read from {settings.brokers}: {describe(error)}.") from None
     finally:
         consumer.close()
 
 
-def _until(consumer: Consumer, left: set[int], ends: dict[int, int], timeout: float) -> Iterator[Message]:
+def _until(settings: Settings, topic: str, at: dict[int, int], ends: dict[int, int], timeout: float) -> Iterator[Message]:
+    """The messages of the partitions of `ends`, from the offsets of `at`, which it moves on."""
+    passage = Passage(settings, topic)
     silent_since = time.monotonic()
-    while left:
-        for message in consumer.consume(1000, 0.2):
-            error = message.error()
-            if error is not None and error.code() not in PASSING:
-                raise KafkaException(error)
-            partition = message.partition()
-            if error is None and partition in left:
-                silent_since = time.monotonic()
-                if (message.offset() or 0) < ends[partition]:
-                    yield message
-        # By position, not by message: a compacted log, or one with markers of transactions, need not end in a message.
-        for place in consumer.position([TopicPartition(place.topic, place.partition) for place in consumer.assignment()]):
-            if place.offset >= ends[place.partition]:
-                left.discard(place.partition)
-        if time.monotonic() - silent_since > timeout:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    consumer = _begin(settings, topic, at, ends)
+    left = set(ends)
+    try:
+        while left:
+            messages, damaged = sound(consumer.consume(1000, 0.2))
+            for message in messages:
+                error, partition, offset = message.error(), message.partition(), message.offset() or 0
+                if error is not None and error.code() == KafkaError._PARTITION_EOF and partition is not None:
+                    # A compacted log, or one with markers of transactions, need not end in a message.
+                    at[partition] = max(at[partition], offset)
+                elif error is not None and error.code() not in PASSING:
+                    raise KafkaException(error)
+                elif error is None and partition in left:
+                    silent_since = time.monotonic()
+                    at[partition] = offset + 1
+                    if offset < ends[partition]:
+                        yield message
+            for partition, met in damaged.items():
+                damage = passage.lead(partition, met, at[partition])
+                at[partition] = damage.end if damage else at[partition]
+            left = {number for number in left if at[number] < ends[number]}
+            if damaged:
+                consumer.close()
+                consumer = _begin(settings, topic, at, left)
+            if time.monotonic() - silent_since > timeout:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    finally:
+        consumer.close()
+
+
+def _begin(settings: Settings, topic: str, at: dict[int, int], left: Iterable[int]) -> Consumer:
+    # Where retention has taken the beginning since it was asked for, what is left is meant.
+    consumer = make_consumer(settings, "scan", **{"auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, number, at[number]) for number in left])
+    return consumer

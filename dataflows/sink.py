@@ -78,8 +78,13 @@ class Outbox:
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None and self._failure is None:
+            why = describe(error)
+            if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
+                why += (
+                    "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
+                )
             self._failure = DeliveryError(
-                f"the broker refused a record of {self._topic}: {describe(error)}. Mend that and start again: nothing is lost."
+                f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost."
             )
 
     def _check(self) -> None:

@@ -33,11 +33,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{behind}
+advertised.listeners=PLAINTEXT://{host}:{port}{proxied}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}/log
 # One node holds one replica of each.
 offsets.topic.replication.factor=1
@@ -68,9 +68,14 @@ class LocalKafka:
     Usable as a context manager. The JVM ends with this process, however that ends, unless it was started with `detached`.
     """
 
-    def __init__(self, data: Path, port: int | None = None, heap: str = "512m", detached: bool = False) -> None:
+    def __init__(
+        self, data: Path, port: int | None = None, heap: str = "512m", detached: bool = False, proxy: int | None = None
+    ) -> None:
+        """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, where clients are told to come by the proxy."""
         self.data = data.resolve()
         self.port = port or ports.free()
+        self.behind_proxy = ports.free() if proxy else None
+        self._proxy = proxy
         self._heap = heap
         self._pid = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -180,8 +185,16 @@ class LocalKafka:
     def _configure(self, lib: Path) -> Path:
         """Write server.properties, and format the storage if it is new."""
         properties = self.data / "server.properties"
+        behind, proxied = (f",PROXIED://{ports.HOST}:{port}" if port else "" for port in (self.behind_proxy, self._proxy))
         properties.write_text(
-            _PROPERTIES.format(host=ports.HOST, port=self.port, controller=self._controller_port(), data=self.data)
+            _PROPERTIES.format(
+                host=ports.HOST,
+                port=self.port,
+                controller=self._controller_port(),
+                behind=behind,
+                proxied=proxied,
+                data=self.data,
+            )
         )
         if not (self.data / "log" / "meta.properties").exists():
             # As a flag's value it must not begin with a dash, which Kafka's own generator avoids too.
@@ -193,8 +206,8 @@ class LocalKafka:
         return properties
 
     def _controller_port(self) -> int:
-        # Another one than the clients' port, which is free but not yet bound.
-        return next(port for port in iter(ports.free, 0) if port != self.port)
+        # Another one than the clients' ports, which are free but not yet bound.
+        return next(port for port in iter(ports.free, 0) if port not in {self.port, self.behind_proxy})
 
     def _await(self, timeout: float) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError
 from dataflows.kafka import AWAY, PASSING, consumer_config, describe, unreachable
 from dataflows.schema import WindowResult, decode_result
@@ -64,6 +65,9 @@ class Feed:
         self._behind: set[int] = set()
         self._assigned: set[int] = set()
         self._look_now = False
+        self._passage = Passage(settings, settings.results_topic)
+        self._next: dict[int, int] = {}
+        self._go_on: dict[int, int] = {}
 
     def start(self) -> Feed:
         """Start reading, if it has not been started yet."""
@@ -104,10 +108,22 @@ class Feed:
 
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
-            log.info("feed: %s %s", state, problem)
+            self._say(state, problem)
         self._state = state
         if problem:
             self._problem = problem
+
+    def _say(self, state: FeedState, problem: str) -> None:
+        """One line for what is waited for, and one when it is there."""
+        settings, before = self._settings, self._state
+        if state == "down":
+            log.warning("waiting: %s", problem)
+        elif state == "waiting":
+            log.warning("waiting for topic %s on %s; the dataflow makes it", settings.results_topic, settings.brokers)
+        elif before in ("down", "waiting"):
+            log.warning("topic %s on %s is there", settings.results_topic, settings.brokers)
+        else:
+            log.info("feed: %s", state)
 
     def _session(self) -> None:
         config = consumer_config(self._settings, "dashboard")
@@ -128,7 +144,11 @@ class Feed:
                     self._look_now = False
                     self._look(consumer)
                     looked = time.monotonic()
-                self._take(consumer.consume(_BATCH, timeout=0.2))
+                messages, damaged = sound(consumer.consume(_BATCH, timeout=0.2))
+                self._take(messages)
+                if damaged:
+                    self._pass_over(damaged)
+                    return  # the next session goes on with a new consumer, where this one ends
         finally:
             consumer.close()
 
@@ -155,6 +175,7 @@ class Feed:
             # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
             consumer.unassign()
             self._assigned, self._behind = set(), set()
+            self._next, self._go_on = {}, {}
             self._problem = ""
         for partition in sorted(set(found.partitions) - self._assigned):
             consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
@@ -162,7 +183,20 @@ class Feed:
             self._behind.add(partition)
         self._set("reading" if self._behind else "live")
 
+    def _pass_over(self, damaged: Mapping[int, Message]) -> None:
+        """Leave batches behind that can't be read; they count as unread."""
+        for partition, met in damaged.items():
+            at = self._next.setdefault(partition, met.offset() or 0)
+            damage = self._passage.lead(partition, met, at)
+            if damage:
+                self._next[partition] = damage.end
+                self._unread += damage.end - damage.first
+                self._problem = f"partition {partition}, offsets {damage.first} to {damage.end - 1}: {damage.words}"
+        self._go_on = dict(self._next)
+
     def _begin(self, consumer: Consumer, partition: int) -> int:
+        if partition in self._go_on:
+            return self._go_on.pop(partition)
         fence = self._store.fence(partition)
         if fence:
             _, end = consumer.get_watermark_offsets(TopicPartition(self._settings.results_topic, partition), timeout=2.0)
@@ -195,6 +229,7 @@ class Feed:
                 continue
             results.append(result)
         if positions:
+            self._next.update(positions)
             self._records += len(results)
             self._store.apply(results, positions)
         if not self._behind and self._state == "reading":

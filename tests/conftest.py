@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from msgspec.structs import replace
 
 from dataflows.settings import Settings
-from deploy.local_kafka import LocalKafka
+from tests.faults.proxy import ProxiedKafka
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Real input that is not part of the project."""
@@ -26,6 +26,7 @@ COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
 
 # A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
 hypothesis_settings.register_profile("adtally", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("long", deadline=None, max_examples=1_000_000, print_blob=True)
 hypothesis_settings.load_profile("adtally")
 
 
@@ -58,10 +59,16 @@ def embedded_broker() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``host:port`` of an Apache Kafka of this test run."""
-    with LocalKafka(tmp_path_factory.mktemp("kafka")) as kafka:
-        yield kafka.bootstrap
+def proxied_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedKafka]:
+    """An Apache Kafka of this test run, also behind a proxy; whoever kills it, pauses it or disturbs its network makes that good again."""
+    with ProxiedKafka(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def real_kafka(proxied_kafka: ProxiedKafka) -> str:
+    """``host:port`` of the same, undisturbed."""
+    return proxied_kafka.bootstrap
 
 
 def own_names(brokers: str) -> Settings:

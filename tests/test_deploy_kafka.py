@@ -155,3 +155,12 @@ def test_without_maven_one_line_says_what_to_install(tmp_path: Path, monkeypatch
 def test_a_stale_note_of_a_run_is_not_taken_for_a_running_kafka(tmp_path: Path) -> None:
     (tmp_path / "running").write_text(f"{os.getpid()} 127.0.0.1:1\n")
     assert local_kafka.running(tmp_path) is None
+
+
+@pytest.mark.kafka
+@pytest.mark.xdist_group("kafka")
+def test_who_comes_by_a_proxy_is_told_to_come_by_it_again_and_who_comes_directly_is_not(tmp_path: Path) -> None:
+    with LocalKafka(tmp_path, proxy=1234) as kafka:
+        for port, told in ((kafka.port, kafka.port), (kafka.behind_proxy, 1234)):
+            (broker,) = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=20).brokers.values()
+            assert broker.port == told

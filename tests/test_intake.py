@@ -318,3 +318,27 @@ def test_random_json_never_stops_the_intake() -> None:
         intake.take(log(json.dumps(mutated).encode()))
         counters = intake.counters
         assert counters.counted + counters.malformed == 1, (number, mutated)
+
+
+@pytest.mark.parametrize("silence", [700, 10_000])
+def test_an_event_that_was_late_by_the_clock_of_a_silence_is_so_too_when_it_is_read_again(silence: int) -> None:
+    before = new_intake()
+    take_all(before, log(payload("first", 0)))
+    before.advance(micros(silence), 1)
+    assert reasons(take_all(before, log(payload("x", 10), start=1))[1]) == [(1, "late")]
+    after = new_intake(before.state())
+    start = after.rewind()
+    assert start is not None
+    after.refill(log(payload("first", 0), payload("x", 10))[start:])
+    after.resume()
+    take_all(after, log(payload("x", silence + 1), start=2))
+    assert after.counters == Counters(read=3, counted=2, late=1)
+
+
+def test_an_event_ahead_of_a_broker_whose_clock_was_set_back_is_too_far_ahead_in_a_chunk_of_any_size() -> None:
+    base = micros(0) // 1000
+    records = [FakeRecord(payload("a", 0), 0, base + 1_000_000), FakeRecord(payload("b", 500), 1, base)]
+    for chunk in (1, 2):
+        intake = new_intake(IntakeState(clock=micros(0)))
+        intake.take([FakeRecord(payload("first", 500), 0, base + 1_000_000)])
+        assert reasons(take_all(intake, records, chunk)[1]) == [(1, "too_far_ahead")]

@@ -29,7 +29,8 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(real_kafka
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
         return admin.describe_configs([resource])[resource].result(10)[name].value
 
-    assert setting(mine.logs_topic, "message.timestamp.type") == "LogAppendTime"
+    for topic in (mine.logs_topic, mine.results_topic, mine.rejected_topic):
+        assert setting(topic, "message.timestamp.type") == "LogAppendTime"
     assert setting(mine.results_topic, "cleanup.policy") == "compact"
     assert setting(mine.rejected_topic, "cleanup.policy") == "compact"
     assert Topics(mine).partitions(mine.logs_topic) == 3

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataflows.intake import Intake, IntakeState, Rules
+from dataflows.intake import Intake, IntakeState
+from dataflows.rules import Rules
 from dataflows.schema import rfc3339
 from dataflows.settings import Settings
 from tests.oracle.judge import SUMS, Message, judge, windows

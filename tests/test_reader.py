@@ -12,7 +12,7 @@ from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
-from tests.flows import send, wait_for
+from tests.flows import counters, send, wait_for
 from tests.records import micros, payload
 
 
@@ -197,3 +197,24 @@ def test_an_opening_that_fails_with_the_broker_is_tried_again(
     assert not one.is_open
     read(one, 1)
     one.close()
+
+
+def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings) -> None:
+    send(settings, [payload("a", 100)], partition=0)
+    first = reader(settings)
+    read(first, 1)
+    first.show_progress()
+    wait_for(lambda: counters(settings)[0].get("clock") == micros(100), "the first commit")
+    assert counters(settings)[0]["kept"] is None
+    send(settings, [payload("b", 200)], partition=0)
+    read(first, 2)
+    state = first.snapshot()
+    first.show_progress()
+    wait_for(lambda: counters(settings)[0].get("clock") == micros(200), "the second commit")
+    assert counters(settings)[0]["kept"] == micros(100)
+    first.close()
+    again = reader(settings, state)
+    wait_for(lambda: again.poll() or again.is_open, "the reader to open")
+    again.show_progress()
+    wait_for(lambda: counters(settings)[0].get("kept") == micros(200), "what was restored to be shown as kept")
+    again.close()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dataflows.errors import AdtallyError, RecoveryError
-from dataflows.runtime import lock_recovery, one_line_errors
+from dataflows.runtime import lock_recovery, one_line_errors, set_back
+from tests.disks import small_disk
 from tests.flows import recovery_folder
 
 
@@ -63,3 +66,30 @@ def test_a_folder_without_a_store_is_one_line_with_the_command_that_makes_it(
 def test_outside_of_the_command_an_error_passes_through() -> None:
     with pytest.raises(AdtallyError, match="the culprit"), one_line_errors():
         raise AdtallyError("the culprit, the cure")
+
+
+def test_a_clock_that_is_set_back_is_told_and_one_that_goes_forward_or_is_adjusted_is_not() -> None:
+    steps = iter([1.0, 3600.0, 1.0, -4.0, 0.5, -7200.0])  # of the wall clock, while the other goes on by a second
+    clocks = {"wall": 1_000_000.0, "monotonic": 50.0}
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        clocks["wall"] += next(steps)
+        clocks["monotonic"] += seconds
+
+    error = set_back(wait, lambda: clocks["wall"], lambda: clocks["monotonic"])
+    assert str(error).startswith(
+        "the clock of this machine was set back by 7,201 s, and the flow would stand still; start the same"
+    )
+    assert len(waited) == 6
+
+
+def test_a_folder_on_a_full_disk_is_told_to_be_full_and_not_to_be_forbidden(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 100) as disk:
+        folder = recovery_folder(disk / "recovery")
+        with suppress(OSError):  # until there is no room for a lock file either
+            for number in itertools.count():
+                (disk / f"filler {number}").touch()
+        with pytest.raises(RecoveryError, match=f"the disk of the recovery folder {folder} is full; make room there"):
+            lock_recovery(folder, 0)

@@ -66,6 +66,15 @@ def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot() -> 
         part.snapshot()
 
 
+def test_a_refusal_that_a_wrong_clock_explains_says_so() -> None:
+    producer = FakeProducer()
+    producer.answer = lambda: KafkaError(KafkaError.INVALID_TIMESTAMP)
+    box = outbox(producer)
+    box.send((b"a", b"1"))
+    with pytest.raises(DeliveryError, match="is this machine's clock right"):
+        box.flush()
+
+
 def test_a_refusal_is_raised_at_the_next_record_too() -> None:
     producer = FakeProducer()
     producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)

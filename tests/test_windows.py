@@ -31,13 +31,14 @@ def partial(
     partitions: int = 1,
     idle: bool = False,
     cells: dict[float, dict[str, int]] | None = None,
+    behind: bool = False,
 ) -> Partial:
     """What `partition` sends: its clock and, by window start (both seconds after T0), events by campaign."""
     windows: dict[int, Cells] = {
         micros(window): {(campaign, "x"): counts(number) for campaign, number in of.items()}
         for window, of in (cells or {}).items()
     }
-    return Partial(partition, partitions, SourceClock(None if clock is None else micros(clock), idle), windows)
+    return Partial(partition, partitions, SourceClock(None if clock is None else micros(clock), idle), windows, behind)
 
 
 def seen(results: list[WindowResult]) -> list[tuple[str, str, int, str]]:
@@ -55,6 +56,17 @@ def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_
     assert panes.tick(due - 0.05) == []
     assert seen(panes.tick(due)) == [("12:00", "a", 3, "provisional")]
     assert panes.wake_at() is None
+
+
+def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emitted_once() -> None:
+    panes = Panes(SETTINGS)
+    assert panes.take([partial(0, 10, cells={0: {"a": 1}, 60: {"b": 1}}, behind=True)], NOW) == []
+    assert panes.take([partial(0, 20, cells={0: {"a": 1}}, behind=True)], NOW + 0.3) == []
+    assert seen(panes.take([partial(0, 65, behind=True)], NOW + 0.4)) == [("12:00", "a", 2, "final")]
+    due = panes.wake_at()
+    assert due is not None
+    assert NOW + 1 <= due <= NOW + 1.05
+    assert seen(panes.tick(due)) == [("12:01", "b", 1, "provisional")]
 
 
 def test_a_stop_leaves_no_update_unsaid_and_the_window_open() -> None:

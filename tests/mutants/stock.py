@@ -14,9 +14,9 @@ from bytewax.outputs import StatelessSinkPartition
 from typing_extensions import override
 
 from dataflows import operators
-from dataflows.intake import Rules
 from dataflows.metrics import Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.rules import Rules
 from dataflows.schema import Event, WindowResult
 from dataflows.settings import Settings
 from dataflows.sink import Record, TopicSink

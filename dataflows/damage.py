@@ -1,0 +1,152 @@
+"""Record batches that can't be read: a checksum that does not match, a compression that does not unpack, an unknown format.
+
+A batch that was damaged on its way is sound when it is fetched again; one that lies damaged on the broker's disk never is, and must
+not stop what comes after it. What librdkafka does by itself is no help: after a wrong checksum it takes the bytes behind the header for
+the next batch and goes on at whatever offset they spell, and a broken compression it asks for again without end. So nothing is used
+that comes behind the first such error, and the partition is assigned anew at an offset of ours.
+
+A damaged batch doesn't tell where it ends, for its header is part of it. But a fetch from any offset within a batch gets that batch as
+a whole, and the error names the offset at which it begins: so the end is looked for by asking further on, in growing steps and then by
+halves, and no sound batch behind it is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from dataflows.kafka import PASSING, describe, make_consumer
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.damage")
+
+DAMAGED = {
+    KafkaError._BAD_MSG,
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError._UNDERFLOW,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+}
+"""What librdkafka says of a batch that it can't read; the last is what it says of one that ends too soon."""
+
+TRIES = 3
+"""So often a batch is fetched before it counts as damaged for good."""
+
+_ANSWER_SECONDS = 1.0
+"""An answer to a probe takes milliseconds. Within a batch of an unknown format librdkafka finds nothing and says nothing."""
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """Offsets from `first` up to, and without, `end` that can't be read, and why, in the client's words."""
+
+    first: int
+    end: int
+    words: str
+
+
+def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Message]]:
+    """What may be used of `messages`, in its order, and the error of the first damaged batch of each partition where there is one."""
+    used: list[Message] = []
+    damaged: dict[int, Message] = {}
+    for message in messages:
+        partition = message.partition()
+        if partition in damaged:
+            continue
+        error = message.error()
+        if error is not None and error.code() in DAMAGED and partition is not None:
+            damaged[partition] = message
+        else:
+            used.append(message)
+    return used, damaged
+
+
+class Passage:
+    """Finds the way past the damaged batches of one topic, for a consumer that its owner replaces after each of them.
+
+    It must be replaced, not assigned anew: the offset that librdkafka has made up is on its way to the broker already, and the answer to
+    that would be taken for one of the new assignment.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._tried: dict[int, tuple[int, int]] = {}
+
+    def lead(self, partition: int, met: Message, at: int) -> Damage | None:
+        """What is to be passed over after the error `met`, `at` being the offset of the next message that was wanted.
+
+        None if the same is to be read again: the damage may have been one of the way, or the broker does not tell its end now.
+        """
+        begin, words = met.offset() or 0, _words(met)
+        base, tries = self._tried.get(partition, (begin, 0))
+        tries = tries + 1 if base == begin else 1
+        self._tried[partition] = begin, tries
+        end = self._end(partition, met, max(at, begin)) if tries >= TRIES else None
+        if end is None:
+            log.debug("partition %d of %s: %s; fetched again", partition, self._topic, words)
+            return None
+        del self._tried[partition]
+        damage = Damage(max(at, begin), end, words)
+        log.warning(
+            "partition %d of %s: offsets %d to %d can't be read and are passed over (%s)",
+            partition,
+            self._topic,
+            damage.first,
+            damage.end - 1,
+            words,
+        )
+        return damage
+
+    def _end(self, partition: int, met: Message, first: int) -> int | None:
+        """The first offset from `first` on that is not of the batch of `met`; None if the broker does not tell now."""
+        inside, step = first, 1
+        try:
+            outside = self._high(partition)
+            while outside - inside > 1:
+                asked = inside + min(step, (outside - inside) // 2)
+                if self._is_inside(partition, met, asked):
+                    inside, step = asked, 2 * step
+                else:
+                    outside = asked
+        except KafkaException as error:
+            log.debug("partition %d of %s: %s", partition, self._topic, describe(error))
+            return None
+        return outside
+
+    def _high(self, partition: int) -> int:
+        probe = make_consumer(self._settings, "damage")
+        try:
+            return probe.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)[1]
+        finally:
+            probe.close()
+
+    def _is_inside(self, partition: int, met: Message, offset: int) -> bool:
+        probe = make_consumer(self._settings, "damage")
+        try:
+            probe.assign([TopicPartition(self._topic, partition, offset)])
+            deadline = time.monotonic() + _ANSWER_SECONDS
+            while (left := deadline - time.monotonic()) > 0:
+                message = probe.poll(left)
+                error = message.error() if message is not None else None
+                if message is None or (error is not None and error.code() in PASSING):
+                    continue
+                damaged = error is not None and error.code() in DAMAGED
+                return damaged and (message.offset() or 0) <= (met.offset() or 0)
+        finally:
+            probe.close()
+        self._high(partition)  # raises if it is the broker that is silent
+        return _code(met) == KafkaError._NOT_IMPLEMENTED
+
+
+def _code(met: Message) -> int | None:
+    error = met.error()
+    return None if error is None else error.code()
+
+
+def _words(met: Message) -> str:
+    error = met.error()
+    return "" if error is None else describe(error)

@@ -1,0 +1,22 @@
+"""The oracle's verdict on a deployment, waited for."""
+
+from __future__ import annotations
+
+from dataflows.settings import Settings
+from tests.flows import Flow, wait_for
+from tests.oracle.compare import differences
+
+
+def wrong(settings: Settings) -> list[str]:
+    """Every difference between what the topics hold and what the log demands."""
+    return differences(settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic)
+
+
+def await_exact(settings: Settings, flow: Flow, seconds: float = 90) -> None:
+    """Wait until the topics are exact; fails where they do not get so within `seconds`, or where the flow ends before."""
+
+    def exact() -> bool:
+        assert all(process.poll() is None for process in flow.processes), flow.output()[-1000:]
+        return not wrong(settings)
+
+    wait_for(exact, "exact results", seconds)

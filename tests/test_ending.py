@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dataflows.ending import Run, explain, gone_peers, has_room
+from dataflows.errors import SettingsError
+from dataflows.runtime import command_line
+from tests.disks import small_disk
+
+FOLDER = Path("/where/snapshots/are")
+TWO = ("127.0.0.1:2101", "127.0.0.1:2102")
+# What Bytewax 0.21.1 says, to the letter.
+FULL = (
+    "RuntimeError: (src/run.rs:167:13) called `Result::unwrap()` on an `Err` value: "
+    'SqliteFailure(Error { code: DiskFull, extended_code: 13 }, Some("database or disk is full"))'
+)
+READ_ONLY = (
+    "RuntimeError: (src/run.rs:167:13) called `Result::unwrap()` on an `Err` value: "
+    'SqliteFailure(Error { code: ReadOnly, extended_code: 8 }, Some("attempt to write a readonly database"))'
+)
+MISSING = "MissingPartitionsError: Missing recovery partitions {PartitionIndex(1), PartitionIndex(3)} of 4; can't resume"
+OLD = (
+    "InconsistentPartitionsError: Recovery partitions {PartitionIndex(0)} of 2 are too old to resume from epoch 4 without data loss; "
+    "do you have a newer backup of these partitions?"
+)
+TAKEN = (
+    "RuntimeError: (src/run.rs:274:10) error building timely communication pipeline\n"
+    "Caused by => Exception: failed to initialize networking: Address already in use (os error 98)\n"
+)
+PEER = "PanicException: Send thread panic: Any { .. }"
+
+
+@pytest.mark.parametrize(
+    ("words", "run", "line"),
+    [
+        (
+            FULL,
+            Run(FOLDER),
+            f"the disk of the recovery folder {FOLDER} is full; make room there and start the same command again",
+        ),
+        (READ_ONLY, Run(FOLDER), f"the recovery folder {FOLDER} can't be used (attempt to write a readonly database); mend that"),
+        (MISSING, Run(FOLDER), "has 4 parts, of which part-1.sqlite3, part-3.sqlite3 can't be found; bring all of it back"),
+        (OLD, Run(FOLDER), "has 2 parts, of which part-0.sqlite3 is older than the others; bring all of it back from one backup"),
+        (TAKEN, Run(None, 1, TWO), "this process can't listen on 127.0.0.1:2102 (address already in use); give all processes"),
+        (PEER, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
+        (PEER, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
+    ],
+    ids=["full", "read-only", "missing part", "old part", "port taken", "peer gone", "some peer gone"],
+)
+def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: str, run: Run, line: str) -> None:
+    told = str(explain(words, run))
+    assert line in told
+    assert "\n" not in told
+
+
+def test_what_nobody_but_a_programmer_can_mend_is_left_as_it_is() -> None:
+    assert explain("ZeroDivisionError: division by zero", Run(FOLDER, 0, TWO)) is None
+    assert explain("PanicException: index out of bounds", Run(FOLDER)) is None
+
+
+def test_of_three_processes_the_one_that_ended_first_is_named_and_not_the_one_that_ended_for_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, 0, (*TWO, "127.0.0.1:2103", "127.0.0.1:2104"))
+    for number, words in ((1, "lost a peer\n"), (2, ""), (3, "")):
+        (tmp_path / f"adtally-{number}.lock").write_text(words)
+    with (tmp_path / "adtally-3.lock").open() as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        assert gone_peers(run) == [2]
+    assert (tmp_path / "adtally-0.lock").read_text() == "lost a peer\n"
+
+
+def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
+    assert has_room(tmp_path)
+    with small_disk(tmp_path / "disk", kib=100) as disk:
+        assert not has_room(disk)
+        assert list(disk.iterdir()) == []
+        assert "is full; make room" in str(explain(READ_ONLY.replace("ReadOnly", "SystemIoFailure"), Run(disk)))
+
+
+PROGRAM = """
+import os, sys, time
+from dataflows.ending import Run, watch
+watch(Run())
+os.write(2, b"from below\\n")
+time.sleep(0.2)
+for piece in (b"thread '<unnamed>", b"' panicked at src/x.rs:1:1:\\n", b"words\\n"):
+    os.write(2, piece)
+    time.sleep(0.01)
+print("from Python", file=sys.stderr)
+"""
+
+
+def ended(last: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", PROGRAM + last], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_panic_is_not_shown_where_one_line_tells_it() -> None:
+    done = ended(f"raise RuntimeError({TAKEN!r})")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "from below",
+        "from Python",
+        "adtally: this process can't listen on ? (address already in use); give all processes of the cluster another -a.",
+    ]
+
+
+def test_what_has_no_line_is_shown_whole_with_the_panic_and_the_traceback() -> None:
+    done = ended("raise RuntimeError('a defect')")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[:5] == ["from below", "from Python", "thread '<unnamed>' panicked at src/x.rs:1:1:", "words", TRACEBACK]
+    assert lines[-1] == "RuntimeError: a defect"
+
+
+TRACEBACK = "Traceback (most recent call last):"
+
+
+def test_a_panic_that_does_not_end_the_process_is_shown_after_a_while() -> None:
+    done = ended("import dataflows.ending\ntime.sleep(dataflows.ending.PANIC_SECONDS + 1.5)\nos._exit(0)")
+    assert "panicked at src/x.rs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-w", "0"], "-w 0 is no number of workers"),
+        (["-i", "2", "-a", ";".join(TWO)], "-i 2: -a names 2 processes, so give 0 to 1"),
+    ],
+)
+def test_numbers_that_bytewax_would_hang_on_or_ignore_are_refused(arguments: Sequence[str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        command_line(arguments)
+
+
+def test_the_command_line_is_read_as_bytewax_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("BYTEWAX_")]:
+        monkeypatch.delenv(name)
+    assert command_line([]) == Run()
+    assert command_line(["dataflows.marketing", "-r", "here", "-i1", "-a", ";".join(TWO)]) == Run(Path("here"), 1, TWO)
+    monkeypatch.setenv("BYTEWAX_POD_NAME", "adtally-1")
+    monkeypatch.setenv("BYTEWAX_RECOVERY_DIRECTORY", "there")
+    assert command_line(["-a", ";".join(TWO)]) == Run(Path("there"), 1, TWO)

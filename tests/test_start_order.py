@@ -1,0 +1,144 @@
+"""In whatever order the parts are started: each waits for what is missing, says so once, and goes on by itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from test_panel_app import get
+from test_panel_feed import World, broker_process, until
+from test_panel_store import result
+
+from dataflows.kafka import Topics
+from dataflows.settings import Settings
+from tests.conftest import own_names
+from tests.flows import counted, environment, free_port, running, send, wait_for
+from tests.records import payload
+
+
+class Dashboard:
+    """The dashboard as a process."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        port = free_port()
+        self.log = log
+        self._address = f"http://localhost:{port}/healthz"
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "panel_app", "--port", str(port)], env=environment(settings), stdout=out, stderr=out
+            )
+
+    def health(self) -> tuple[int, str, int]:
+        """What a probe is told: the status, the feed's state, the rows held; zeros and nothing before it serves."""
+        status, body = get(self._address)
+        if not body:
+            return status, "", 0
+        told = json.loads(body)
+        return status, told["state"], told["rows"]
+
+    def says(self, words: str) -> int:
+        return sum(words in line for line in self.log.read_text().splitlines())
+
+
+@contextmanager
+def serving(settings: Settings, log: Path) -> Generator[Dashboard]:
+    """A dashboard that is gone when the block ends."""
+    one = Dashboard(settings, log)
+    try:
+        yield one
+    finally:
+        one.process.kill()
+        one.process.wait()
+
+
+def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp_path: Path) -> None:
+    port = free_port()
+    settings = own_names(f"127.0.0.1:{port}")
+    broker: subprocess.Popen[str] | None = None
+    with serving(settings, tmp_path / "dashboard") as dashboard, running(settings, tmp_path / "flow") as flow:
+        try:
+            wait_for(lambda: dashboard.health() == (503, "down", 0), "the dashboard to say that no broker answers", 60)
+            wait_for(lambda: "no Kafka broker answers" in flow.output(), "the flow to say so", 60)
+            broker = broker_process(port)
+            wait_for(lambda: dashboard.health()[0] == 200, "the dashboard to find the broker")
+            wait_for(lambda: "reading partition 0" in flow.output(), "the flow to find the broker")
+            assert dashboard.health()[2] == 0
+            send(settings, [payload("a"), payload("b", 70)])
+            wait_for(lambda: dashboard.health() == (200, "live", 2), "the figures on the dashboard")
+            assert counted(settings) == 2
+            for line in (f"waiting: no Kafka broker answers at 127.0.0.1:{port}", "is there"):
+                assert dashboard.says(line) == 1
+                assert flow.output().count(line) == 1
+            assert "Traceback" not in dashboard.log.read_text() + flow.output()
+            assert flow.stop() == [0]
+        finally:
+            if broker is not None:
+                broker.kill()
+                broker.wait()
+
+
+def test_a_generator_without_a_broker_says_so_in_one_line_and_ends(tmp_path: Path) -> None:
+    nowhere = Settings(brokers="127.0.0.1:1")
+    command = [sys.executable, "-m", "generator", "synthetic", "--count", "1"]
+    done = subprocess.run(
+        command, env=environment(nowhere), capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "no Kafka broker" in line]
+    assert "127.0.0.1:1" in line
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.kafka
+def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka: str, tmp_path: Path) -> None:
+    settings = own_names(real_kafka)
+    with serving(settings, tmp_path / "dashboard") as dashboard:
+        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic", 60)
+        with running(settings, tmp_path / "flow") as flow:
+            wait_for(lambda: dashboard.health() == (200, "live", 0), "the dashboard to find the topic", 60)
+            send(settings, [payload("a")])
+            wait_for(lambda: dashboard.health() == (200, "live", 1), "the figures on the dashboard")
+            assert flow.stop() == [0]
+        assert dashboard.says(f"waiting for topic {settings.results_topic}") == 1
+        assert dashboard.says("is there") == 1
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("partitions", [2, 7])
+def test_results_that_are_deleted_and_made_anew_are_read_on_with_however_many_partitions(
+    real_kafka: str, partitions: int
+) -> None:
+    settings = own_names(real_kafka)
+    Topics(settings).ensure(settings.results_topic)
+    admin = AdminClient({"bootstrap.servers": real_kafka})
+    world = World(settings)
+    world.send(*(result(minute=minute) for minute in range(20)))
+    world.feed.start()
+    try:
+        until(lambda: world.rows() == 20 and world.feed.status.state == "live")
+        admin.delete_topics([settings.results_topic])[settings.results_topic].result(20)
+        until(lambda: world.feed.status.state == "waiting", 40)
+        assert world.rows() == 20
+        made = time.monotonic() + 30
+        while True:
+            try:
+                admin.create_topics([NewTopic(settings.results_topic, partitions, 1)])[settings.results_topic].result(20)
+                break
+            except KafkaException:  # the old one is still being deleted
+                assert time.monotonic() < made
+                time.sleep(0.2)
+        again = World(settings)
+        again.send(*(result(minute=minute, clicks=5, revision=99, state="corrected") for minute in range(40)))
+        until(lambda: world.rows() == 40 and world.feed.status.state == "live", 40)
+        assert world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [5] * 40
+    finally:
+        world.feed.stop()
