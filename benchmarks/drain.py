@@ -20,6 +20,7 @@ from benchmarks.load import FLUSH, Key, Load, Truth
 from benchmarks.processes import Tree
 from benchmarks.systems import Place, System, settings_of
 from dataflows.errors import AdtallyError
+from deploy.watchdog import Watchdog
 from tests.flows import counters
 from tests.oracle.compare import differences
 from tests.oracle.judge import Terms
@@ -93,10 +94,16 @@ def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subpro
     """The processes of a system, which are gone when the stack is left, and what watches them; their output goes to a file."""
     log = stack.enter_context((place.folder / "log").open("wb"))
     commands = system.start(place)
+    watchdog = Watchdog()  # so that nothing is left behind, however this process ends
+    stack.callback(watchdog.close)
     processes = [
-        subprocess.Popen(command.arguments, env=command.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        subprocess.Popen(
+            command.arguments, env=command.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         for command in commands
     ]
+    for process in processes:
+        watchdog.watch(process.pid)
     tree = Tree([process.pid for process in processes])
 
     def end() -> None:
@@ -104,6 +111,7 @@ def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subpro
         for process in processes:
             process.kill()
             process.wait()
+            watchdog.forget(process.pid)
 
     stack.callback(end)
     return processes, tree

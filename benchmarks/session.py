@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +42,20 @@ class Session:
 
 @contextmanager
 def session() -> Generator[Session]:
-    """A Kafka for the time of the block, its data in a temporary folder; raises `AdtallyError` where it can't run."""
-    with (
-        tempfile.TemporaryDirectory(prefix="adtally-kafka-", ignore_cleanup_errors=True) as folder,
-        LocalKafka(Path(folder), heap="1g") as kafka,
-    ):
-        yield Session(kafka.bootstrap, kafka.pid)
+    """A Kafka for the time of the block, its data in a temporary folder; raises `AdtallyError` where it can't run.
+
+    A SIGTERM meanwhile ends the process as Ctrl-C does, so that what was started and written goes with it.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="adtally-kafka-", ignore_cleanup_errors=True) as data,
+            LocalKafka(Path(data), heap="1g") as kafka,
+        ):
+            yield Session(kafka.bootstrap, kafka.pid)
+    except KeyboardInterrupt:
+        say("ended by Ctrl-C")
+        sys.exit(128 + signal.SIGINT)
 
 
 def say(line: str) -> None:
@@ -91,8 +100,3 @@ def numbers(text: str) -> list[int]:
     """Sizes such as ``1000000,4M``; raises `ValueError` for what is none."""
     units = {"k": 1_000, "m": 1_000_000}
     return [int(float(one[:-1]) * units[one[-1].lower()]) if one[-1].lower() in units else int(one) for one in words(text)]
-
-
-def percent(part: float, whole: Sequence[float]) -> float:
-    """`part` of the sum of `whole`, 0 of nothing."""
-    return 100 * part / sum(whole) if sum(whole) else 0.0
