@@ -27,8 +27,8 @@ test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
 chaos: setup-dev ## random faults against a real Kafka, judged by the oracle; SEED=7 RUNS=50
 	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
 
-BENCH = $(if $(SIZES),--sizes $(SIZES)) $(if $(RUNS),--runs $(RUNS))
-BENCH_LOAD = $(if $(ONLY),--only $(ONLY)) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
+BENCH = $(if $(SIZES),--sizes "$(SIZES)") $(if $(RUNS),--runs $(RUNS))
+BENCH_LOAD = $(if $(ONLY),--only "$(ONLY)") $(if $(LATENCY),--latency $(LATENCY)) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
 
 bench: setup-dev ## adtally and its peers on the same topics; SIZES=1M,4M RUNS=3 ONLY=adtally,flink CAMPAIGNS=50 PARTITIONS=4
 	@$(PY) -m benchmarks.bench $(BENCH) $(BENCH_LOAD)

@@ -75,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AdtallyError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    return _report(options, rows(runs), runs, lags, skipped)
+    silent = [system.name for system in able if not any(run.system == system.name for run in runs)]
+    code = _report(options, rows(runs), runs, lags, skipped + [f"{name} gave no result" for name in silent])
+    return 1 if any(name.startswith("adtally") for name in silent) else code
 
 
 def _latencies(here: Session, able: Sequence[System], seconds: float, runs: Sequence[Run]) -> list[latency.Lag]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from deploy_processes import ROOT
 
 from benchmarks import bench, systems
 from benchmarks.systems import Place, SkippedError, System
@@ -28,6 +31,17 @@ def test_the_command_refuses_what_it_does_not_know_before_it_starts_anything(cap
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("bench: there is no system flunk")
     assert second == "bench: 'many' is no list of sizes; give numbers such as 1M,4M"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_what_is_given_to_make_reaches_the_command() -> None:
+    given = ["SIZES=100k 1M", "RUNS=2", "ONLY=loop adtally", "CAMPAIGNS=5", "PARTITIONS=2", "LATENCY=0"]
+    said = subprocess.run(["make", "-n", "bench", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = shlex.split(said.splitlines()[-1])
+    assert command[1:] == [
+        *("-m", "benchmarks.bench", "--sizes", "100k 1M", "--runs", "2", "--only", "loop adtally"),
+        *("--latency", "0", "--campaigns", "5", "--partitions", "2"),
+    ]
 
 
 def test_the_loop_comes_first_whatever_the_order_that_was_asked_for() -> None:
