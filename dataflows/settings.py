@@ -77,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_hours: Annotated[float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory, in hours")] = (
         24.0
     )
+    history_days: Annotated[
+        float, Meta(ge=0, le=3660, description="event time that the dashboard holds packed behind that, in days; 0 for none")
+    ] = 30.0
     client: Annotated[
         dict[str, str],
         Meta(description="ADTALLY_KAFKA_<NAME>: a client property, such as ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),

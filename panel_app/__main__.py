@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
     """The flags of the command."""
     made = argparse.ArgumentParser(
         prog="adtally-dashboard",
-        description="Serve the dashboard of adtally: / is the overview, /explore the workbench, /healthz for probes.",
+        description="Serve the dashboard of adtally: / is the overview, /explore the workbench, /data the pipeline; /api/results is for "
+        "scripts, /healthz for probes.",
         epilog="Settings come from ADTALLY_… variables; `python -m dataflows.settings` lists them.",
     )
     made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT})")
@@ -75,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
 
-    from panel_app.health import Health  # noqa: PLC0415
-    from panel_app.pages import explore_page, overview_page  # noqa: PLC0415
+    from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
+    from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
 
     try:
@@ -84,13 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AdtallyError as error:
         return _say(str(error), 2)
     server = pn.serve(
-        {"/": overview_page, "explore": explore_page},
+        {"/": overview_page, "explore": explore_page, "data": data_page},
         port=flags.port,
         address=flags.address,
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
-        title={"/": "adtally", "explore": "adtally: explore"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
-        extra_patterns=[(r"/healthz", Health)],
+        title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
+        extra_patterns=list(ROUTES),
         websocket_compression_level=6,
+        websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
         show=False,
         start=False,
         verbose=False,
@@ -109,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.io_loop.start()
     with contextlib.suppress(RuntimeError):
         server.stop()
-    one.feed.stop()
+    one.stop()
     return 0
 
 

@@ -11,7 +11,9 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import panel as pn
 
 STATIC = Path(__file__).parent / "static"
 _MODULES = sorted(path.name for path in STATIC.glob("*.js"))
@@ -39,14 +41,28 @@ def modules() -> list[str]:
 
 
 @cache
+def _compiled(name: str) -> Any:
+    # Compiling takes milliseconds and hundreds of kilobytes, which every visit would pay.
+    return pn.Template((STATIC / name).read_text(encoding="utf-8")).template
+
+
+def template(name: str, **given: str) -> pn.Template:
+    """A page out of the template `name` of `static/`, with `given` and `variables` put in."""
+    made = pn.Template(_compiled(name))
+    for key, value in {**variables(), **given}.items():
+        made.add_variable(key, value)
+    return made
+
+
+@cache
 def variables() -> dict[str, object]:
     """What the page templates put in: style, the script that sets the theme, logo, import map, and where the modules are.
 
-    The style sheet goes into the page: one round trip less before the first figure. So does the early script, which must set the
+    The style sheets go into the page: one round trip less before the first figure. So does the early script, which must set the
     theme before anything is painted.
     """
     return {
-        "style": (STATIC / "adtally.css").read_text(encoding="utf-8"),
+        "style": "".join((STATIC / name).read_text(encoding="utf-8") for name in _STYLES),
         "early": (STATIC / "early.js").read_text(encoding="utf-8"),
         "icon": "data:image/svg+xml;base64," + base64.b64encode((STATIC / "logo.svg").read_bytes()).decode(),
         "importmap": json.dumps({"imports": {f"adtally/{name}": url(name) for name in _MODULES}}),

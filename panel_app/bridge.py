@@ -78,6 +78,11 @@ def _sessions(service: Service) -> weakref.WeakSet[Bridge]:
     return found
 
 
+def viewers(service: Service) -> int:
+    """Pages of `service` that are open in a browser now."""
+    return sum(1 for bridge in list(_sessions(service)) if bridge.documents())
+
+
 def _announce(sessions: weakref.WeakSet[Bridge]) -> None:
     for bridge in list(sessions):
         for document in bridge.documents():

@@ -44,16 +44,16 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A figure, `was` in the whole previous period, and over the complete minutes `now` against `before`.
+    """A figure and what it `was` up to the same point of the previous period; `change` is one to the other, 0.1 is +10 %.
 
-    None where there is nothing to divide by, or nothing to compare with.
+    Counted are the complete minutes of both; the open ones stand in `value`, and in `was` in the same proportion. None where there
+    is nothing to divide by, or nothing to compare with.
     """
 
     id: str
     value: float | None
     was: float | None
-    now: float | None
-    before: float | None
+    change: float | None
     spark: Numbers
 
 
@@ -79,6 +79,18 @@ class Chart(msgspec.Struct, frozen=True):
 def by_point(by_time: pl.DataFrame, span: Span) -> Points:
     """The range's rows by bucket, open windows left out."""
     return {row["t"]: row for row in by_time.iter_rows(named=True) if row["part"] == SETTLED and row["t"] >= span.start}
+
+
+Sums = Mapping[str, Any] | None
+"""A row of sums, or None where nothing was counted."""
+
+
+def tile(measure: Measure, points: Points, span: Span, *, now: Sums, complete: Sums, before: Sums) -> Tile:
+    """The tile of `measure`: `now` is the whole range, `complete` its complete minutes, `before` the same ones of the previous period."""
+    value, settled, earlier = figure(measure, now), figure(measure, complete), figure(measure, before)
+    change = None if settled is None or not earlier else settled / earlier - 1
+    was = earlier if not value or change is None or change == -1 else value / (1 + change)
+    return Tile(measure.id, value, was, change, spark(measure, points, span))
 
 
 def spark(measure: Measure, points: Points, span: Span) -> Numbers:
@@ -126,7 +138,7 @@ def chart(
     """
     measure = MEASURES[view.metric]
     points = list(span.points)
-    weight = measure.num[0] if measure.additive else "spend_micros"
+    weight = measure.size
     now = by_channel.filter(pl.col("part") >= SETTLED).group_by("channel").agg(pl.col(weight).cast(pl.Float64).sum())
     ranked: list[int] = now.sort(weight, "channel", descending=[True, False])["channel"].to_list()
     kept = set(ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1])

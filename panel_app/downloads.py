@@ -1,51 +1,76 @@
-"""CSV for spreadsheets, in which no name can act as a formula."""
+"""Files for a browser to save: the data behind each part of the overview, exact, as CSV or Parquet."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+import polars as pl
 
 from panel_app import view as views
-from panel_app.query import page
+from panel_app.formats import FORMATS
+from panel_app.query import span_of
+from panel_app.results import Question, Table, table
 from panel_app.service import Service
 
-_ROWS = 1_000_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
+    "chart": (True, ("channel",)),
+    "tiles": (True, ()),
+    "campaigns": (False, ("campaign",)),
+    "channels": (False, ("channel",)),
+    "cells": (False, ("campaign", "channel")),
+    "funnel": (False, ()),
+}
+"""What can be saved: whether it has a row for each point of the chart, and what else its rows are split by."""
 
 
 class Download(msgspec.Struct, frozen=True):
-    """A file for the browser to save."""
+    """A file for the browser to save; `data` is Base64."""
 
     id: int
     name: str
-    text: str
+    media: str
+    data: str
 
 
-def safe(text: str) -> str:
-    """`text` as a cell that a spreadsheet shows and does not run: one that begins like a formula gets an apostrophe before it.
-
-    This is OWASP's rule against CSV injection; characters before the formula that a spreadsheet skips count too.
-    """
-    return f"'{text}" if text.lstrip(" \ufeff\u200b\u00a0").startswith(_FORMULA) or text.startswith(_FORMULA) else text
-
-
-def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV (RFC 4180) with a header; text cells made `safe`, None as an empty cell."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([safe(column) for column in columns])
-    for row in rows:
-        writer.writerow(["" if cell is None else safe(cell) if isinstance(cell, str) else cell for cell in row])
-    return out.getvalue()
+def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
+    """JSON of the `Download` of `frame` in `form`, a key of `FORMATS` (or else CSV); `name` is that of the file without its ending."""
+    chosen = FORMATS.get(form, FORMATS["csv"])
+    # Without the mark a spreadsheet takes UTF-8 for the code page of its country.
+    mark = b"\xef\xbb\xbf" if chosen is FORMATS["csv"] else b""
+    body = mark + b"".join(chosen.write(frame, {}))
+    return msgspec.json.encode(
+        Download(number, f"{name}.{chosen.ending}", chosen.media, base64.b64encode(body).decode())
+    ).decode()
 
 
-def reply(service: Service, number: int, query: str) -> str:
-    """JSON of the `Download` of the campaigns table under the view of `query`, with every row that matches."""
+def sheet(service: Service, what: str, query: str) -> tuple[str, Table]:
+    """The data behind the part `what` of the overview (a key of `SHEETS`) under the URL's `query`, and a name for its file."""
     view = views.from_query(query)
-    found = page(service.snapshot(), view, service.settings.window_seconds, limit=_ROWS)
-    table = found.campaigns
-    text = to_csv(("campaign", *table.columns), ((row.name, *row.figures) for row in table.rows))
-    return msgspec.json.encode(Download(number, f"adtally-campaigns-{found.span.range}.csv", text)).decode()
+    snapshot = service.snapshot()
+    window = service.settings.window_seconds
+    span = span_of(snapshot, view, window)
+    points, by = SHEETS[what]
+    asked = Question(span.start, span.end, view.campaigns, view.channels, span.bucket if points else 0, by)
+    found = table(snapshot, asked, window=window, currency=service.settings.currency)
+    if what == "campaigns":
+        found = msgspec.structs.replace(found, frame=_as_shown(found.frame, view))
+    return f"adtally-{what}-{span.range}", found
+
+
+def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
+    """The campaigns that match the search, in the order of the table."""
+    name = pl.col("campaign_id").str.to_lowercase()
+    if view.search:
+        frame = frame.filter(name.str.contains(view.search.lower(), literal=True))
+    by = name if view.sorted_by == "name" else pl.col(view.sorted_by)
+    return frame.sort(by, "campaign_id", descending=[view.descending, False], nulls_last=True)
+
+
+def reply(service: Service, number: int, asked: Mapping[str, Any]) -> str:
+    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format`, `query`."""
+    what = str(asked.get("what"))
+    name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")))
+    return packed(number, name, found.frame, str(asked.get("format")))

@@ -12,7 +12,7 @@ import panel as pn
 
 from panel_app import assets, exploring, plots
 from panel_app.bridge import Bridge, Handler
-from panel_app.downloads import Download, to_csv
+from panel_app.downloads import packed
 from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
 from panel_app.measures import ALL
 from panel_app.overview import embeddable, request_query
@@ -51,12 +51,11 @@ def explorer(service: Service, back: str) -> pn.Template:
         pane.objects = [plots.draw(found, dark=data.get("dark") is True)]
         return _shown(number, found)
 
-    def csv(number: int, data: dict[str, Any]) -> str:
+    def download(number: int, data: dict[str, Any]) -> str:
         found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
-        text = to_csv(found.frame.columns, found.frame.iter_rows())
-        return msgspec.json.encode(Download(number, f"adtally-explore-{found.ask.span}.csv", text)).decode()
+        return packed(number, f"adtally-explore-{found.ask.span}", found.frame, str(data.get("format")))
 
-    talk: dict[str, Handler] = {"explore": show, "csv": csv}
+    talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
         "currency": service.settings.currency,
         "back": back,
@@ -66,12 +65,8 @@ def explorer(service: Service, back: str) -> pn.Template:
         "spans": list(SPANS),
         "kinds": KINDS,
     }
-    template = pn.Template((assets.STATIC / "explore.html").read_text(encoding="utf-8"))
+    known = embeddable(_shown(0, first).encode())
+    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
     template.add_panel("bridge", Bridge(service, talk))
     template.add_panel("plots", pane)
-    for name, value in assets.variables().items():
-        template.add_variable(name, value)
-    template.add_variable("back", back)
-    template.add_variable("setup", embeddable(msgspec.json.encode(setup)))
-    template.add_variable("first", embeddable(_shown(0, first).encode()))
     return template

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from panel_app.blocks import floor_to
-from panel_app.measures import ALL, sums
+from panel_app.measures import ALL, SIZE, sums
 from panel_app.query import span_of
 from panel_app.service import Service
 from panel_app.view import RANGES, View
@@ -20,6 +20,7 @@ DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "
 KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
 _LINES = 12
 _POINTS = 240
+_STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
 
 
@@ -71,20 +72,20 @@ def find(service: Service, ask: Ask) -> Found:
     end = snapshot.newest + window
     start = snapshot.oldest if ask.span == "all" else max(end - SPANS[ask.span], snapshot.oldest)
     grain = max(GRAINS[ask.grain], window)
-    while (end - start) / grain > _POINTS:
-        grain *= 5
+    # Each divides the next, and what is packed has the sums of its hours and days at hand.
+    grain = max(grain, next((step for step in _STEPS if (end - start) / step <= _POINTS), _STEPS[-1]))
     start -= start % grain
     settled = span_of(snapshot, View(range="15m"), window).settled
     complete = dt.datetime.fromtimestamp(settled // grain * grain, dt.UTC).replace(tzinfo=None)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
-    rows = snapshot.between(start, end, 60)
+    rows = snapshot.between(start, end, grain)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")
     if dimensions and drawn_by_name:
         totals = (
             rows.group_by(dimensions)
             .agg(sums(wide=snapshot.wide))
-            .sort("spend_micros", *dimensions, descending=[True, *[False] * len(dimensions)])
+            .sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
         )
         if len(totals) > _LINES:
             note = f"The {_LINES} largest of {len(totals):,} by spend; bars and table hold all of them."

@@ -1,4 +1,4 @@
-"""The feed: one thread that reads topic `results` from its beginning into the store, and mends itself.
+"""The feed: one thread that reads topic `results` from its beginning into the store, and mends itself; any topic can be read so.
 
 The topic may not exist yet, the broker may be away or come back with an empty log, partitions may be added: the thread waits, says so
 in `Feed.status`, and goes on by itself. A record that can't be read is counted and never fatal.
@@ -10,24 +10,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from typing_extensions import override
 
 from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError
 from dataflows.kafka import AWAY, PASSING, consumer_config, describe, unreachable
-from dataflows.schema import WindowResult, decode_result
+from dataflows.schema import WindowResult
 from dataflows.settings import Settings
-from panel_app.store import Store, parse_start
+from panel_app.reading import UnreadableError, read_result
+from panel_app.store import Store
 
 log = logging.getLogger("adtally.feed")
 
 FeedState = Literal["starting", "waiting", "reading", "live", "down"]
 
 _BATCH = 5_000
-_HOUR = 3600
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -43,36 +44,49 @@ class Status(msgspec.Struct, frozen=True):
     """Why the last of those could not be read, or what the broker says."""
 
 
-class Feed:
-    """Reads `settings.results_topic` into `store` on a thread of its own, between `start` and `stop`.
+class Follower:
+    """Reads a topic from its beginning on a thread of its own, between `start` and `stop`, and mends itself.
 
-    `clock` gives the wall time in seconds; a window that starts more than an hour past it (and past the time that Kafka
-    gave its record) is not taken in, for it would push all the others out of the store.
+    What becomes of the records is its heir's matter: `take` gets them, and `begin` may say that the first ones are not wanted.
     """
 
-    def __init__(
-        self, settings: Settings, store: Store, clock: Callable[[], float] = time.time, look_seconds: float = 5.0
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._clock = clock
+    def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float, *, aloud: bool = True) -> None:
+        """`role` shows in the broker's logs; every `look_seconds` it looks for new partitions; `aloud`: says what it waits for."""
+        self._aloud = aloud
+        self.settings = settings
+        self.records = self.unread = 0
+        self._topic = topic
+        self._role = role
         self._look_seconds = look_seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._state: FeedState = "starting"
-        self._records = self._unread = 0
         self._problem = ""
         self._behind: set[int] = set()
         self._assigned: set[int] = set()
         self._look_now = False
-        self._passage = Passage(settings, settings.results_topic)
+        self._passage = Passage(settings, topic)
         self._next: dict[int, int] = {}
         self._go_on: dict[int, int] = {}
 
-    def start(self) -> Feed:
+    def take(self, messages: list[Message]) -> None:
+        """Take in records, none of which is an error."""
+        raise NotImplementedError
+
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """The offset at which `partition` is begun."""
+        del consumer, partition
+        return OFFSET_BEGINNING
+
+    def cannot_read(self, message: Message, reason: Exception) -> None:
+        """Count a record that can't be read."""
+        self.unread += 1
+        self._problem = f"partition {message.partition()}, offset {message.offset()}: {reason}"
+
+    def start(self) -> Self:
         """Start reading, if it has not been started yet."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="adtally-feed", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=f"adtally-{self._role}", daemon=True)
             self._thread.start()
         return self
 
@@ -90,9 +104,7 @@ class Feed:
     @property
     def status(self) -> Status:
         """What the feed does at this moment."""
-        return Status(
-            self._state, self._settings.brokers, self._settings.results_topic, self._records, self._unread, self._problem
-        )
+        return Status(self._state, self.settings.brokers, self._topic, self.records, self.unread, self._problem)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -115,18 +127,19 @@ class Feed:
 
     def _say(self, state: FeedState, problem: str) -> None:
         """One line for what is waited for, and one when it is there."""
-        settings, before = self._settings, self._state
+        before, topic, brokers = self._state, self._topic, self.settings.brokers
+        level = logging.WARNING if self._aloud else logging.INFO
         if state == "down":
-            log.warning("waiting: %s", problem)
+            log.log(level, "waiting: %s", problem)
         elif state == "waiting":
-            log.warning("waiting for topic %s on %s; the dataflow makes it", settings.results_topic, settings.brokers)
+            log.log(level, "waiting for topic %s on %s; the dataflow makes it", topic, brokers)
         elif before in ("down", "waiting"):
-            log.warning("topic %s on %s is there", settings.results_topic, settings.brokers)
+            log.log(level, "topic %s on %s is there", topic, brokers)
         else:
-            log.info("feed: %s", state)
+            log.info("%s: %s", topic, state)
 
     def _session(self) -> None:
-        config = consumer_config(self._settings, "dashboard")
+        config = consumer_config(self.settings, self._role)
         own = {
             # Everything that the topic holds is wanted; where its start has been compacted away, what is left.
             "auto.offset.reset": "earliest",
@@ -134,7 +147,7 @@ class Feed:
             "queued.max.messages.kbytes": 32_768,
             "fetch.message.max.bytes": 1_048_576,
         }
-        consumer = Consumer({**config, **{key: value for key, value in own.items() if key not in self._settings.client}})
+        consumer = Consumer({**config, **{key: value for key, value in own.items() if key not in self.settings.client}})
         self._assigned, self._behind = set(), set()
         try:
             looked = 0.0
@@ -145,7 +158,7 @@ class Feed:
                     self._look(consumer)
                     looked = time.monotonic()
                 messages, damaged = sound(consumer.consume(_BATCH, timeout=0.2))
-                self._take(messages)
+                self._hear(messages)
                 if damaged:
                     self._pass_over(damaged)
                     return  # the next session goes on with a new consumer, where this one ends
@@ -158,23 +171,21 @@ class Feed:
 
     def _look(self, consumer: Consumer) -> None:
         """Ask the broker for the topic: is it there, has it new partitions, was the broker away?"""
-        topic = self._settings.results_topic
+        topic = self._topic
         try:
             found = consumer.list_topics(topic, timeout=2.0).topics[topic]
         except KafkaException as error:
             away = error.args[0].code() in AWAY
-            self._set("down", str(unreachable(self._settings)) if away else describe(error))
+            self._set("down", str(unreachable(self.settings)) if away else describe(error))
             return
         if found.error is not None or not found.partitions:
             if self._assigned:
-                consumer.unassign()
-                self._assigned, self._behind = set(), set()
+                self._unassign(consumer)
             self._set("waiting")
             return
         if self._state == "down":
             # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
-            consumer.unassign()
-            self._assigned, self._behind = set(), set()
+            self._unassign(consumer)
             self._next, self._go_on = {}, {}
             self._problem = ""
         for partition in sorted(set(found.partitions) - self._assigned):
@@ -183,6 +194,13 @@ class Feed:
             self._behind.add(partition)
         self._set("reading" if self._behind else "live")
 
+    def _begin(self, consumer: Consumer, partition: int) -> int:
+        return self._go_on.pop(partition) if partition in self._go_on else self.begin(consumer, partition)
+
+    def _unassign(self, consumer: Consumer) -> None:
+        consumer.unassign()
+        self._assigned, self._behind = set(), set()
+
     def _pass_over(self, damaged: Mapping[int, Message]) -> None:
         """Leave batches behind that can't be read; they count as unread."""
         for partition, met in damaged.items():
@@ -190,59 +208,23 @@ class Feed:
             damage = self._passage.lead(partition, met, at)
             if damage:
                 self._next[partition] = damage.end
-                self._unread += damage.end - damage.first
+                self.unread += damage.end - damage.first
                 self._problem = f"partition {partition}, offsets {damage.first} to {damage.end - 1}: {damage.words}"
         self._go_on = dict(self._next)
 
-    def _begin(self, consumer: Consumer, partition: int) -> int:
-        if partition in self._go_on:
-            return self._go_on.pop(partition)
-        fence = self._store.fence(partition)
-        if fence:
-            _, end = consumer.get_watermark_offsets(TopicPartition(self._settings.results_topic, partition), timeout=2.0)
-            if fence <= end:
-                return fence
-            self._store.forget_fence(partition)
-        return OFFSET_BEGINNING
-
-    def _take(self, messages: list[Message]) -> None:
-        results: list[WindowResult] = []
-        positions: dict[int, int] = {}
+    def _hear(self, messages: list[Message]) -> None:
+        records: list[Message] = []
         for message in messages:
             error = message.error()
             if error is not None:
                 self._mishap(error, message.partition())
-                continue
-            partition, offset = message.partition(), message.offset()
-            if partition is None or offset is None:
-                continue
-            positions[partition] = offset + 1
-            value = message.value()
-            if value is None:
-                continue  # a tombstone; nobody of adtally writes them
-            try:
-                result = decode_result(value)
-                self._check(result, message)
-            except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
-                self._unread += 1
-                self._problem = f"partition {partition}, offset {offset}: {reason}"
-                continue
-            results.append(result)
-        if positions:
-            self._next.update(positions)
-            self._records += len(results)
-            self._store.apply(results, positions)
+            elif (partition := message.partition()) is not None and (offset := message.offset()) is not None:
+                self._next[partition] = offset + 1
+                records.append(message)
+        if records:
+            self.take(records)
         if not self._behind and self._state == "reading":
             self._set("live")
-
-    def _check(self, result: WindowResult, message: Message) -> None:
-        if result.currency != self._settings.currency:
-            raise ValueError(
-                f"it counts in {result.currency[:8]!r}, this dashboard in {self._settings.currency} (ADTALLY_CURRENCY)"
-            )
-        start = parse_start(result.window_start)
-        if start > self._clock() + _HOUR and start > message.timestamp()[1] / 1000 + _HOUR:
-            raise ValueError(f"its window starts at {result.window_start}, which is in the future")
 
     def _mishap(self, error: KafkaError, partition: int | None) -> None:
         code = error.code()
@@ -253,4 +235,44 @@ class Feed:
             self._look_now = True
         else:
             self._problem = describe(error)
-            log.warning("results: %s", self._problem)
+            log.warning("%s: %s", self._topic, self._problem)
+
+
+class Feed(Follower):
+    """Reads `settings.results_topic` into `store`; `clock` gives the wall time in seconds (`reading.read_result`)."""
+
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float] = time.time, look_seconds: float = 5.0
+    ) -> None:
+        super().__init__(settings, settings.results_topic, "dashboard", look_seconds)
+        self._store = store
+        self._clock = clock
+
+    @override
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """What was cleared stays out, unless the log was made anew since."""
+        fence = self._store.fence(partition)
+        if fence:
+            _, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
+            if fence <= end:
+                return fence
+            self._store.forget_fence(partition)
+        return OFFSET_BEGINNING
+
+    @override
+    def take(self, messages: list[Message]) -> None:
+        """Upsert what can be read, and count what can't."""
+        results: list[WindowResult] = []
+        positions: dict[int, int] = {}
+        for message in messages:
+            positions[message.partition() or 0] = (message.offset() or 0) + 1
+            value = message.value()
+            if value is None:
+                continue  # a tombstone; nobody of adtally writes them
+            try:
+                now = max(self._clock(), message.timestamp()[1] / 1000)
+                results.append(read_result(value, self.settings.currency, now))
+            except UnreadableError as reason:
+                self.cannot_read(message, reason)
+        self.records += len(results)
+        self._store.apply(results, positions)

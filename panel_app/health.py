@@ -1,25 +1,24 @@
-"""`/healthz` of the dashboard's own command: 200 while the feed reads, 503 when it can't."""
+"""`/healthz`: 200 while the feed reads, 503 when it can't. It needs no login, for a probe has none."""
 
 from __future__ import annotations
 
 import msgspec
-from tornado.web import RequestHandler
 
+from panel_app.bridge import viewers
 from panel_app.service import service
+from panel_app.web import Plain
 
 
-class Health(RequestHandler):
+class Health(Plain):
     """Answers with the feed's state as JSON."""
 
     def get(self) -> None:
-        """`{"state", "records", "unread", "rows", "newest"}`."""
+        """`{"state", "records", "unread", "rows", "viewers", "newest"}`."""
         one = service()
         snapshot = one.store.snapshot(max_age=5.0)
         status = one.feed.status
         self.set_status(200 if one.healthy() else 503)
-        self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "no-store")
         body = {"state": status.state, "records": status.records, "unread": status.unread, "rows": snapshot.rows}
-        self.finish(msgspec.json.encode({**body, "newest": snapshot.newest or None}))
+        self.finish(msgspec.json.encode({**body, "viewers": viewers(one), "newest": snapshot.newest or None}))
 
     head = get

@@ -17,6 +17,9 @@ MONEY = ("spend_micros", "revenue_micros", "refund_micros")
 SUMS = (*COUNTS, *MONEY, "events")
 """The columns that add up; money in micros of the deployment's currency."""
 
+SIZE = "spend_micros"
+"""What campaigns and channels are ranked by where no additive measure says otherwise."""
+
 MICROS = 1e6
 
 Kind = Literal["money", "count", "percent", "multiple"]
@@ -39,6 +42,11 @@ class Measure(msgspec.Struct, frozen=True):
     def additive(self) -> bool:
         """Whether the figures of parts add up to that of the whole, so that they can be stacked."""
         return not self.den
+
+    @property
+    def size(self) -> str:
+        """The column that tells which campaign or channel is the largest: what is added up, or for a rate the spend."""
+        return self.num[0] if self.additive else SIZE
 
     def expr(self, prefix: str = "") -> pl.Expr:
         """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
@@ -66,7 +74,10 @@ MEASURES: dict[str, Measure] = {
         Measure("roas", "Return on spend", "ROAS", "multiple", "up", ("revenue_micros", "refund_micros"), "spend_micros"),
     )
 }
-"""In the order of the tiles."""
+"""In the order of the tables' columns."""
+
+TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
+"""The headline figures, in their order; each can be what the page is about."""
 
 EXTRA: dict[str, Measure] = {
     measure.id: measure

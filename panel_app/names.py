@@ -6,7 +6,10 @@ import polars as pl
 
 
 class Names:
-    """Names in order of first appearance; the number of a name is its place. It only grows, so that readers need no lock."""
+    """Names in order of first appearance; the number of a name is its place. It only grows, so that readers need no lock.
+
+    Where most names have gone out of use, `compacted` makes others of those that are left; who holds the old ones reads on in them.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -35,3 +38,13 @@ class Names:
         """The names of `numbers`."""
         names = self.names
         return [names[number] for number in numbers]
+
+
+def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
+    """Names that hold only those of `known` whose numbers stand in `used`, and the new number of each old one at its place."""
+    made = Names()
+    for name in known.column(used):
+        made.number(name)
+    numbers = pl.DataFrame({"old": used.cast(pl.UInt32), "new": pl.int_range(len(used), dtype=pl.UInt32, eager=True)})
+    every = pl.DataFrame({"old": pl.int_range(len(known.names), dtype=pl.UInt32, eager=True)})
+    return made, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)

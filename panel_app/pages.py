@@ -9,6 +9,7 @@ from functools import cache
 import panel as pn
 
 from dataflows.errors import AdtallyError
+from panel_app.data import data
 from panel_app.overview import TITLE, overview
 from panel_app.service import service
 
@@ -16,16 +17,18 @@ _WARM_SECONDS = 5.0
 
 
 def by_query() -> pn.Template | pn.viewable.Viewable:
-    """The page that ``?page=`` names: explore, or else the overview."""
+    """The page that ``?page=`` names: explore, data, or else the overview."""
     asked = (pn.state.session_args or {}).get("page", [b""])[-1]
-    return explore_page("?") if asked == b"explore" else overview_page("?page=explore")
+    if asked == b"explore":
+        return explore_page("?")
+    return data_page("?", "?page=explore", "") if asked == b"data" else overview_page("?page=explore", "?page=data")
 
 
-def overview_page(explore: str = "explore") -> pn.Template | pn.viewable.Viewable:
-    """The overview for one visitor; `explore` is the address of the other page."""
+def overview_page(explore: str = "explore", data: str = "data") -> pn.Template | pn.viewable.Viewable:
+    """The overview for one visitor; `explore` and `data` are the addresses of the other pages."""
     _warm()
     try:
-        return overview(service(), explore)
+        return overview(service(), explore, data)
     except AdtallyError as error:
         # Under `panel serve` there is no command line that could say so before.
         return pn.pane.Str(f"adtally can't start: {error}")
@@ -49,6 +52,14 @@ def explore_page(back: str = "./") -> pn.Template | pn.viewable.Viewable:
 
     try:
         return explorer(service(), back)
+    except AdtallyError as error:
+        return pn.pane.Str(f"adtally can't start: {error}")
+
+
+def data_page(back: str = "./", explore: str = "explore", api: str = "api/results") -> pn.Template | pn.viewable.Viewable:
+    """The Data page for one visitor; `back`, `explore` and `api` are addresses, the last one empty where it is not served."""
+    try:
+        return data(service(), back, explore, api)
     except AdtallyError as error:
         return pn.pane.Str(f"adtally can't start: {error}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import polars as pl
 
-from panel_app.measures import sums
+from panel_app.measures import SIZE, sums
 from panel_app.service import Service
 
 _OFFERED = 100
@@ -25,8 +25,8 @@ def reply(service: Service, number: int, dimension: str, search: str) -> str:
         dimension = "campaign"
     snapshot = service.snapshot()
     known = snapshot.campaigns if dimension == "campaign" else snapshot.channels
-    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 900)
-    ranked = rows.group_by(dimension).agg(sums(wide=True)).sort(pl.col("spend_micros"), dimension, descending=[True, False])
+    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=dimension)
+    ranked = rows.group_by(dimension).agg(sums(wide=True)).sort(pl.col(SIZE), dimension, descending=[True, False])
     names = known.column(ranked[dimension])
     wanted = [name for name in names if search.lower() in name.lower()] if search else names
     return msgspec.json.encode(Offer(number, wanted[:_OFFERED], len(wanted))).decode()

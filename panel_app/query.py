@@ -11,15 +11,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from panel_app import charts, tables
+from panel_app import charts, matrix, tables
 from panel_app.blocks import floor_to
 from panel_app.charts import Chart, Span, Tile
-from panel_app.measures import COUNTS, MEASURES, figure, sums
+from panel_app.matrix import Heatmap, Scatter
+from panel_app.measures import COUNTS, MEASURES, TILES, sums
 from panel_app.store import Snapshot
 from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
 from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
+_DAY = 86_400
 _LEVELS = (["t", "part"], ["channel", "part"], ["part"])
 Row = dict[str, Any]
 
@@ -37,6 +39,8 @@ class Page(msgspec.Struct, frozen=True):
     chart: Chart
     campaigns: tables.Table
     channels: tables.Table
+    heatmap: Heatmap
+    scatter: Scatter
     funnel: dict[str, float]
     funnel_before: dict[str, float]
     """Over the same minutes one period earlier; empty where that period is not held."""
@@ -76,18 +80,21 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     pass over the rows, and few over what is left, give everything: a call into polars costs more than the rows of an hour.
     """
     span = span_of(snapshot, view, window)
-    rows = _marked(_chosen(snapshot, view, span), span)
     add = sums(wide=snapshot.wide)
-    cells, campaigns = pl.collect_all(
-        [rows.lazy().group_by(*keys, "part").agg(add) for keys in (("t", "channel"), ("campaign",))]
+    cells, pairs = pl.collect_all(
+        [
+            _marked(_chosen(snapshot, view, span, by, grain), span).group_by(*keys, "part").agg(add)
+            for by, grain, keys in (("channel", span.bucket, ("t", "channel")), ("both", _DAY, ("campaign", "channel")))
+        ]
     )
-    by_time, by_channel, by_part = pl.collect_all([cells.lazy().group_by(keys).agg(add) for keys in _LEVELS])
+    by_time, by_channel, by_part, campaigns = pl.collect_all(
+        [*(cells.lazy().group_by(keys).agg(add) for keys in _LEVELS), pairs.lazy().group_by("campaign", "part").agg(add)]
+    )
     parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
     now = _sum(parts.get(SETTLED), parts.get(OPEN))
     # A previous period of which only a part is held compares with nothing.
     whole = snapshot.oldest <= span.start - span.length and not snapshot.empty
     before = parts.get(BEFORE) if whole else None
-    was = _sum(before, parts.get(BEFORE_OPEN)) if whole else None
     by_measure = msgspec.structs.replace(view, sort="", descending=True)
     all_campaigns, all_channels = pl.collect_all(
         [
@@ -96,6 +103,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         ]
     )
     points = charts.by_point(by_time, span)
+    # Worked out only for the campaigns that are shown: the trends of the others are nobody's.
+    rows = _marked(_chosen(snapshot, view, span, "both", span.bucket), span)
     return Page(
         version=snapshot.version,
         rows=snapshot.rows,
@@ -103,28 +112,24 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         newest=snapshot.newest,
         span=span,
         empty=now is None,
-        tiles=[
-            Tile(
-                id=measure.id,
-                value=figure(measure, now),
-                was=figure(measure, was),
-                now=figure(measure, parts.get(SETTLED)),
-                before=figure(measure, before),
-                spark=charts.spark(measure, points, span),
-            )
-            for measure in MEASURES.values()
-        ],
+        tiles=[charts.tile(MEASURES[name], points, span, now=now, complete=parts.get(SETTLED), before=before) for name in TILES],
         chart=charts.chart(snapshot, view, span, cells=cells, by_time=by_time, by_channel=by_channel),
         campaigns=tables.campaigns(all_campaigns, view, rows, span, wide=snapshot.wide, limit=limit),
         channels=tables.channels(all_channels, view),
+        heatmap=matrix.heatmap(pairs, snapshot, view, campaigns=all_campaigns, channels=all_channels),
+        scatter=matrix.scatter(all_campaigns, all_channels),
         funnel=_funnel(now) or dict.fromkeys(COUNTS, 0.0),
         funnel_before=_funnel(before),
     )
 
 
-def _chosen(snapshot: Snapshot, view: View, span: Span) -> pl.DataFrame:
+def _chosen(snapshot: Snapshot, view: View, span: Span, by: str, grain: int) -> pl.LazyFrame:
+    """The rows of the range and the period before it at `grain` seconds, split by `by` if no filter needs the other one too.
+
+    Where only the parts of time matter, and not its points, whole days will do.
+    """
     cuts = (span.start, span.settled, span.settled - span.length)
-    rows = snapshot.between(span.start - span.length, span.end, span.bucket, cuts)
+    rows = snapshot.between(span.start - span.length, span.end, grain, cuts, "both" if view.filtered else by).lazy()
     if view.campaigns:
         rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
     if view.channels:
@@ -132,7 +137,7 @@ def _chosen(snapshot: Snapshot, view: View, span: Span) -> pl.DataFrame:
     return rows
 
 
-def _marked(rows: pl.DataFrame, span: Span) -> pl.DataFrame:
+def _marked(rows: pl.LazyFrame, span: Span) -> pl.LazyFrame:
     """`rows` with `part`, and `t` brought down to its bucket."""
     t = pl.col("t")
     part = (

@@ -9,17 +9,21 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from zlib import crc32
 
 import msgspec
 
 from dataflows.settings import Settings
 from panel_app import view as views
+from panel_app.attention import NOTHING, Attention, Report
 from panel_app.feed import Feed, Status
-from panel_app.query import page
+from panel_app.operations import RejectedFeed, Watch
+from panel_app.query import page, span_of
 from panel_app.store import Snapshot, Store
 
 LATE_SECONDS = 90
 _KEPT_ANSWERS = 256
+_ANY = views.View(range="15m")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,6 +48,8 @@ class Answer(msgspec.Struct, frozen=True):
     live: Live
     view: views.View
     page: msgspec.Raw | None
+    attention: msgspec.Raw | None
+    """What needs attention, in the whole of the data; empty where `page` is."""
 
 
 class Service:
@@ -51,9 +57,14 @@ class Service:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
-        self.store = Store(settings.store_hours)
+        self.store = Store(settings.store_hours, settings.history_days)
         self.feed = Feed(settings, self.store, clock)
+        self.rejected = RejectedFeed(settings)
+        """Reads nothing until somebody looks at the Data page."""
+        self.watch = Watch(settings, clock)
         self._clock = clock
+        self._attention = Attention(settings.window_seconds)
+        self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
         self._cleared = False
@@ -71,9 +82,28 @@ class Service:
         """JSON of an `Answer` for the view in the URL's `query`; `have` is the token of what the browser shows already."""
         view = views.from_query(query)
         snapshot = self.snapshot()
-        token = f"{snapshot.version}-{hash(view):x}"
-        body = None if have == token else msgspec.Raw(self._page(snapshot, view))
-        return _encode(Answer(number, token, self.live(snapshot), view, body))
+        live, noticed = self.live(snapshot), self._noticed(snapshot)
+        token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
+        if have == token:
+            return _encode(Answer(number, token, live, view, None, None))
+        return _encode(Answer(number, token, live, view, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed)))
+
+    def attention(self, snapshot: Snapshot) -> Report:
+        """What needs attention in the complete minutes of `snapshot`.
+
+        Nothing is said while the topic is being read: what lies on a partition that comes later would look as if it had fallen silent.
+        """
+        if self.feed.status.state == "reading":
+            return NOTHING
+        return self._attention.report(snapshot, span_of(snapshot, _ANY, self.settings.window_seconds).settled)
+
+    def _noticed(self, snapshot: Snapshot) -> bytes:
+        report = self.attention(snapshot)
+        known, text = self._report
+        if report is not known:
+            text = _encode(report)
+            self._report = report, text
+        return text
 
     def _page(self, snapshot: Snapshot, view: views.View) -> bytes:
         key = (snapshot.version, view)
@@ -104,6 +134,12 @@ class Service:
         """Take the last clear back; the number of rows."""
         self._cleared = False
         return self.store.undo()
+
+    def stop(self) -> None:
+        """End every thread."""
+        self.feed.stop()
+        self.rejected.stop()
+        self.watch.stop()
 
     def healthy(self) -> bool:
         """Whether the feed reads, or waits for a topic that a broker says is not there yet."""

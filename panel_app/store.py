@@ -1,13 +1,13 @@
 """The store: upserts of window results in memory, and consistent snapshots of them.
 
 One thread writes (the feed), any number reads. Rows are kept per block of event time (`blocks`), bounded by `settings.store_hours`
-back from the newest window. Memory: about 110 bytes a row.
+back from the newest window; what is older is packed by the hour (`packed`), up to `settings.history_days`. Memory: about 110 bytes a
+row, and 10 for one that is packed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,14 +17,16 @@ import msgspec
 import polars as pl
 
 from dataflows.schema import STATES, WindowResult, to_micros
-from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, SCHEMA, Block, block_of, merge
+from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, SCHEMA, Block, block_of, columns, merge
 from panel_app.measures import SUMS
-from panel_app.names import Names
+from panel_app.names import Names, compacted
+from panel_app.packed import DAY, HOUR, Day, Hour
 
 UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""
 
 _PENDING_LIMIT = 20_000
+_SPARE_NAMES = 1000
 _INT64 = 2**63 - 1
 _STATE = {state: number for number, state in enumerate(STATES)}
 
@@ -36,14 +38,25 @@ class Cleared(msgspec.Struct, frozen=True):
     until: float
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What was dropped by a clear, for its undo: blocks and days by their start, and the fence that stood before."""
+
+    blocks: dict[int, Block]
+    days: dict[int, Day]
+    fence: dict[int, int]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """What the store held at one moment; nothing in it changes. Times are seconds since 1970."""
 
     version: int
-    blocks: dict[int, Block]
+    parts: tuple[Day | Block, ...]
+    """By time; none overlaps another."""
     campaigns: Names
     channels: Names
     rows: int
+    packed: int
+    """Those of `rows` that are packed (`packed`)."""
     oldest: int
     newest: int
     wide: bool
@@ -54,32 +67,37 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Whether nothing is held."""
         return not self.rows
 
-    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = ()) -> pl.DataFrame:
-        """Rows with `start <= t < end`: `t`, `campaign`, `channel` and the columns of `measures.SUMS`.
+    @property
+    def blocks(self) -> dict[int, Block]:
+        """The minutes at hand by the start of their block, without what is packed."""
+        return {part.start: part for part in self.parts if isinstance(part, Block)}
 
-        A block comes added up to `grain` seconds where neither an edge nor one of `cuts` lies inside it, else as it is: whoever
-        groups by time floors `t` to his bucket.
+    @property
+    def minutes_from(self) -> int:
+        """Start of the oldest window at hand."""
+        return next((part.first for part in self.parts if isinstance(part, Block)), 0)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the rows take."""
+        return sum(part.bytes for part in self.parts)
+
+    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: str = "both") -> pl.DataFrame:
+        """Rows with `start <= t < end` in `blocks.columns(by)`: `t`, the names' numbers, `measures.SUMS` and `state`.
+
+        They come added up as far as they can while they still add up to buckets of `grain` seconds and to what lies on either side of
+        each of `cuts`: whoever groups by time floors `t` to his bucket. `by` is a key of `blocks.SPLITS`.
         """
-        columns = ["t", "campaign", "channel", *SUMS]
-        edges = (start, end, *cuts)
-        parts: list[pl.DataFrame] = []
-        for at, block in self.blocks.items():
-            if at + BLOCK_SECONDS <= start or at >= end:
-                continue
-            if grain > BLOCK_SECONDS or any(at < edge < at + BLOCK_SECONDS for edge in edges):
-                rows = block.rows
-                if at < start or at + BLOCK_SECONDS > end:
-                    rows = rows.filter(pl.col("t").is_between(start, end, closed="left"))
-            else:
-                rows = block.at(grain, wide=self.wide)
-            parts.append(rows[columns])
-        if not parts:
-            return pl.DataFrame(schema={name: SCHEMA[name] for name in columns})
-        return pl.concat(parts, how="vertical_relaxed" if self.wide else "vertical", rechunk=False)
+        touched = [part for part in self.parts if part.last >= start and part.first < end]
+        newest = self.parts[-1] if self.parts else None
+        frames = [frame for part in touched for frame in part.within(start, end, grain, cuts, by, fresh=part is newest)]
+        if not frames:
+            return pl.DataFrame(schema={name: SCHEMA[name] for name in columns(by)})
+        return pl.concat(frames, how="vertical_relaxed" if self.wide else "vertical", rechunk=False)
 
     def states(self, start: int, end: int) -> pl.DataFrame:
-        """Windows with `start <= t < end`: `t`, `open` (a cell is provisional), `fixed` (a cell was corrected)."""
-        parts = [block.states for at, block in self.blocks.items() if start - BLOCK_SECONDS < at < end]
+        """Windows with `start <= t < end` that are `open` (a cell is provisional) or `fixed` (a cell was corrected), and some others."""
+        parts = [part.states for part in self.parts if part.last >= start and part.first < end]
         if not parts:
             return pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
         return pl.concat(parts).filter(pl.col("t").is_between(start, end, closed="left"))
@@ -95,13 +113,19 @@ def parse_start(text: str) -> int:
 
 
 class Store:
-    """The one store of a process. `clock` gives seconds that only grow; it measures the time left for an undo."""
+    """The one store of a process.
 
-    def __init__(self, hours: float = 24.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._span = int(hours * 3600)
+    `hours` of minutes are at hand and `days` packed behind them, both back from the newest window; `clock` gives seconds that only
+    grow, and measures the time left for an undo.
+    """
+
+    def __init__(self, hours: float = 24.0, days: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._span = int(hours * HOUR)
+        self._history = int(days * DAY)
         self._clock = clock
         self._lock = threading.RLock()
         self._blocks: dict[int, Block] = {}
+        self._days: dict[int, Day] = {}
         self._pending: dict[int, list[pl.DataFrame]] = {}
         self._pending_rows = 0
         self._campaigns, self._channels = Names(), Names()
@@ -109,7 +133,7 @@ class Store:
         self._version = 0
         self._positions: dict[int, int] = {}
         self._fence: dict[int, int] = {}
-        self._undo: tuple[Cleared, dict[int, Block], dict[int, int]] | None = None
+        self._undo: tuple[Cleared, Held] | None = None
         self._snapshot = self._take()
         self._taken = clock()
         self._listeners: list[Callable[[], None]] = []
@@ -127,18 +151,68 @@ class Store:
             frame = self._frame(records)
             newest = int(frame["t"].max())  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
             self._newest = newest if self._newest is None else max(self._newest, newest)
-            oldest = block_of(self._newest - self._span)
+            oldest = self._edges()[1]
             for at, part in frame.group_by(pl.col("t") - pl.col("t") % BLOCK_SECONDS):
                 if (start := int(at[0])) >= oldest:  # pyright: ignore[reportArgumentType]  # the key is one Int64
                     self._pending.setdefault(start, []).append(part)
                     self._pending_rows += len(part)
-            for gone in [at for at in self._blocks if at < oldest]:
-                del self._blocks[gone]
-            for gone in [at for at in self._pending if at < oldest]:
-                del self._pending[gone]
-            if self._pending_rows > _PENDING_LIMIT:
+            if self._evict() or self._pending_rows > _PENDING_LIMIT:
                 self._settle()
             self._version += 1
+
+    def _edges(self) -> tuple[int, int]:
+        """From when on minutes are at hand, and from when on anything is held."""
+        back = (self._newest or 0) - self._span
+        if not self._history:
+            return block_of(back), block_of(back)
+        return back - back % HOUR, min(back, (self._newest or 0) - self._history) // HOUR * HOUR
+
+    def _evict(self) -> bool:
+        """Pack what has become old, drop what is too old; whether anything was."""
+        recent, oldest = self._edges()
+        gone = [at for at in self._blocks if at < recent]
+        for at in gone:
+            block = self._blocks.pop(at)
+            if at >= oldest:
+                self._pending.setdefault(at, []).insert(0, block.rows)
+                self._pending_rows += len(block)
+        lost = [at for at in self._pending if at < oldest]
+        for at in lost:
+            self._pending_rows -= sum(map(len, self._pending.pop(at)))
+        past = [day for day in self._days.values() if day.first < oldest]
+        for day in past:
+            del self._days[day.start]
+            if left := {at: hour for at, hour in day.hours.items() if at >= oldest}:
+                self._days[day.start] = Day(left)
+        if gone or lost or past:
+            self._compact()
+        return bool(gone)
+
+    def _compact(self) -> None:
+        """Forget the names that no row has any more, once they are most of the names."""
+        if self._undo is not None and self._clock() <= self._undo[0].until:
+            return
+        parts = [*self._days.values(), *self._blocks.values()]
+        pending = [frame for frames in self._pending.values() for frame in frames]
+
+        def used(dimension: str) -> pl.Series:
+            return (
+                pl.concat([part.numbers(dimension) for part in parts] + [frame[dimension] for frame in pending]).unique().sort()
+            )
+
+        if not parts and not pending:
+            self._campaigns, self._channels = Names(), Names()
+            return
+        if max(len(self._campaigns.names), len(self._channels.names)) <= _SPARE_NAMES:
+            return
+        campaigns, channels = used("campaign"), used("channel")
+        if len(campaigns) * 2 > len(self._campaigns.names) and len(channels) * 2 > len(self._channels.names):
+            return
+        self._settle()
+        self._campaigns, new_campaigns = compacted(self._campaigns, campaigns)
+        self._channels, new_channels = compacted(self._channels, channels)
+        self._blocks = {at: block.renumbered(new_campaigns, new_channels) for at, block in self._blocks.items()}
+        self._days = {at: day.renumbered(new_campaigns, new_channels) for at, day in self._days.items()}
 
     def _frame(self, records: list[WindowResult]) -> pl.DataFrame:
         campaign, channel = self._campaigns.number, self._channels.number
@@ -153,26 +227,46 @@ class Store:
         return pl.DataFrame(data)
 
     def _settle(self) -> None:
+        recent, _ = self._edges()
+        old: dict[int, list[pl.DataFrame]] = {}
         for at, frames in self._pending.items():
-            held = self._blocks.get(at)
-            self._blocks[at] = Block(merge([held.rows, *frames] if held else frames))
+            if at < recent:
+                old.setdefault(at - at % HOUR, []).extend(frames)
+            else:
+                held = self._blocks.get(at)
+                self._blocks[at] = Block(merge([held.rows, *frames] if held else frames))
         self._pending.clear()
         self._pending_rows = 0
+        self._pack({at: Hour(self._merged(at, frames)) for at, frames in old.items()})
+
+    def _merged(self, at: int, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        day = self._days.get(at - at % DAY)
+        held = day.hours.get(at) if day else None
+        return merge([held.rows, *frames] if held else frames)
+
+    def _pack(self, hours: dict[int, Hour]) -> None:
+        by_day: dict[int, dict[int, Hour]] = {}
+        for at, hour in hours.items():
+            by_day.setdefault(at - at % DAY, {})[at] = hour
+        for at, changed in by_day.items():
+            held = self._days.get(at)
+            self._days[at] = Day({**(held.hours if held else {}), **changed})
 
     def _take(self) -> Snapshot:
         self._settle()
-        blocks = dict(sorted(self._blocks.items()))
-        rows = sum(len(block.rows) for block in blocks.values())
-        largest = max((block.largest for block in blocks.values()), default=0)
+        parts = (*(self._days[at] for at in sorted(self._days)), *(self._blocks[at] for at in sorted(self._blocks)))
+        packed = sum(map(len, self._days.values()))
+        rows = packed + sum(map(len, self._blocks.values()))
         return Snapshot(
             version=self._version,
-            blocks=blocks,
+            parts=parts,
             campaigns=self._campaigns,
             channels=self._channels,
             rows=rows,
-            oldest=_edge(blocks, first=True),
-            newest=_edge(blocks, first=False),
-            wide=largest * max(rows, 1) > SAFE_SUM,
+            packed=packed,
+            oldest=parts[0].first if parts else 0,
+            newest=parts[-1].last if parts else 0,
+            wide=max((part.largest for part in parts), default=0) * max(rows, 1) > SAFE_SUM,
         )
 
     def snapshot(self, max_age: float = 0.0) -> Snapshot:
@@ -193,11 +287,12 @@ class Store:
         What was read until now does not come back when the topic is read again (`fence`), unless `undo` is called in time.
         """
         with self._lock:
-            dropped = self.snapshot()
+            dropped = self.snapshot()  # it settles what is pending
             fence = {**self._fence, **self._positions}
-            self._undo = (Cleared(dropped.rows, self._clock() + UNDO_SECONDS), dict(dropped.blocks), self._fence)
+            held = Held(self._blocks, self._days, self._fence)
+            self._undo = (Cleared(dropped.rows, self._clock() + UNDO_SECONDS), held)
             self._fence = fence
-            self._blocks, self._newest = {}, None
+            self._blocks, self._days, self._newest = {}, {}, None
             self._changed()
             return dropped.rows
 
@@ -206,13 +301,20 @@ class Store:
         with self._lock:
             if self._undo is None or self._clock() > self._undo[0].until:
                 return 0
-            cleared, blocks, fence = self._undo
-            self._undo, self._fence = None, fence
+            cleared, held = self._undo
+            self._undo, self._fence = None, held.fence
+            newest = max([part.last for part in (*held.blocks.values(), *held.days.values())], default=self._newest or 0)
+            self._newest = max(self._newest or newest, newest)
+            # What was dropped goes under what has come since: both are upserts, and the order of those does not matter.
+            since = {at: [block.rows] for at, block in self._blocks.items()}
+            days, self._days, self._blocks = self._days, held.days, held.blocks
+            for at, frames in self._pending.items():
+                since.setdefault(at, []).extend(frames)
+            self._pending = since
             self._settle()
-            for at, block in blocks.items():
-                held = self._blocks.get(at)
-                self._blocks[at] = Block(merge([block.rows, held.rows])) if held else block
-                self._newest = max(self._newest or at, int(self._blocks[at].rows["t"][-1]))
+            self._pack({at: Hour(self._merged(at, [hour.rows])) for day in days.values() for at, hour in day.hours.items()})
+            if self._evict():
+                self._settle()
             self._changed()
             return cleared.rows
 
@@ -252,8 +354,3 @@ def _integers(name: str, values: list[int]) -> pl.Series:
     except (OverflowError, TypeError, pl.exceptions.PolarsError):
         # JSON knows no bound; a value beyond 64 bits is shown as the largest one that there is, and crashes nothing.
         return pl.Series(name, [min(max(value, -_INT64), _INT64) for value in values], pl.Int64)
-
-
-def _edge(blocks: Mapping[int, Block], *, first: bool) -> int:
-    keys = list(itertools.islice(blocks if first else reversed(list(blocks)), 1))
-    return int(blocks[keys[0]].rows["t"][0 if first else -1]) if keys else 0

@@ -79,16 +79,18 @@ def ordered(by_part: pl.DataFrame, names: Names, view: View, *, dimension: str, 
     return frame.sort(view.sorted_by, "name", descending=[view.descending, False], nulls_last=True)
 
 
-def _shares(measure: Measure, frame: pl.DataFrame) -> list[float]:
-    values = [max(value or 0.0, 0.0) for value in frame[measure.id].to_list()]
-    largest = max(values, default=0.0)
-    return [round(value / largest, 4) if largest else 0.0 for value in values]
+def _shares(measure: Measure, frame: pl.DataFrame, shown: pl.DataFrame) -> list[float]:
+    """Of each row of `shown` how large it is beside the largest of `frame`, from 0 to 1."""
+    largest = frame[measure.id].max()
+    if not isinstance(largest, float) or not largest > 0:
+        return [0.0] * len(shown)
+    return [round(max(value or 0.0, 0.0) / largest, 4) for value in shown[measure.id].to_list()]
 
 
-def campaigns(frame: pl.DataFrame, view: View, rows: pl.DataFrame, span: Span, *, wide: bool, limit: int = 0) -> Table:
+def campaigns(frame: pl.DataFrame, view: View, rows: pl.LazyFrame, span: Span, *, wide: bool, limit: int = 0) -> Table:
     """The campaigns that match the search: the first `limit`, or else as many as the view wants.
 
-    `frame` is what `ordered` gives; `rows` are those of `query.page`, for the trends.
+    `frame` is what `ordered` gives; `rows` are those of `query.page`, for the trends of what is shown.
     """
     measure = MEASURES[view.metric]
     total = len(frame)
@@ -96,13 +98,13 @@ def campaigns(frame: pl.DataFrame, view: View, rows: pl.DataFrame, span: Span, *
         frame = frame.filter(pl.col("name").str.to_lowercase().str.contains(view.search.lower(), literal=True))
     shown = frame.head(limit or (ALL_ROWS if view.all_rows else PAGE_ROWS))
     trends = _trends(rows, measure, shown["campaign"].to_list(), span, wide=wide)
-    return Table(FIGURES, _rows(shown, _shares(measure, frame), trends), len(frame), total)
+    return Table(FIGURES, _rows(shown, _shares(measure, frame, shown), trends), len(frame), total)
 
 
 def channels(frame: pl.DataFrame, view: View) -> Table:
     """The first 50 of the channels; `frame` is what `ordered` gives."""
     shown = frame.head(_CHANNEL_ROWS)
-    return Table(FIGURES, _rows(shown, _shares(MEASURES[view.metric], frame), [[]] * len(shown)), len(frame), len(frame))
+    return Table(FIGURES, _rows(shown, _shares(MEASURES[view.metric], frame, shown), [[]] * len(shown)), len(frame), len(frame))
 
 
 def _rows(frame: pl.DataFrame, shares: list[float], trends: list[Numbers]) -> list[Row]:
@@ -113,15 +115,14 @@ def _rows(frame: pl.DataFrame, shares: list[float], trends: list[Numbers]) -> li
     ]
 
 
-def _trends(rows: pl.DataFrame, measure: Measure, numbers: list[int], span: Span, *, wide: bool) -> list[Numbers]:
+def _trends(rows: pl.LazyFrame, measure: Measure, numbers: list[int], span: Span, *, wide: bool) -> list[Numbers]:
     """The chosen measure of each campaign over the complete part of the range, in at most `_TREND_POINTS` points."""
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
     count = (span.settled - span.start) // step
     known = max((span.oldest - span.start) // step, 0)
     place = ((pl.col("t") - span.start) // step).alias("place")
     cells = (
-        rows.lazy()
-        .filter((pl.col("part") == SETTLED) & pl.col("campaign").is_in(numbers))
+        rows.filter((pl.col("part") == SETTLED) & pl.col("campaign").is_in(numbers))
         .group_by("campaign", place)
         .agg(sums(wide=wide))
         .select("campaign", "place", measure.expr())

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from panel_app.measures import MEASURES
+from panel_app.measures import TILES
 
 RANGES: dict[str, tuple[int, int]] = {
     "15m": (900, 60),
@@ -15,6 +15,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "3h": (10_800, 300),
     "6h": (21_600, 300),
     "24h": (86_400, 900),
+    "7d": (604_800, 3600),
+    "30d": (2_592_000, 21_600),
 }
 """Seconds that a range covers, and seconds of one point in its chart."""
 
@@ -64,7 +66,7 @@ def from_query(query: str) -> View:
         range=one("range", RANGES, ""),
         campaigns=tuple(dict.fromkeys(given.get("campaign", [])))[:_PICKED],
         channels=tuple(dict.fromkeys(given.get("channel", [])))[:_PICKED],
-        metric=one("metric", MEASURES, "spend"),
+        metric=one("metric", TILES, "spend"),
         chart=one("chart", CHARTS, "stacked"),
         sort=one("sort", SORTS, ""),
         descending=one("order", ("asc", "desc"), "desc") == "desc",

@@ -20,16 +20,11 @@ from test_panel_store import BEGIN, result
 
 from dataflows.settings import Settings
 from panel_app import assets
-from panel_app.overview import embeddable
+from panel_app.overview import embeddable, handlers
 from panel_app.service import Service
+from tests.flows import environment
 
 ROOT = Path(__file__).parents[1]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The process environment that makes `settings` those of a child."""
-    mine = {"ADTALLY_BROKERS": settings.brokers, "ADTALLY_RESULTS_TOPIC": settings.results_topic}
-    return {**{key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")}, **mine}
 
 
 def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -135,7 +130,7 @@ def test_panel_serve_offers_both_pages_without_a_flag(settings: Settings, serve:
 
 
 def test_the_dashboard_imports_neither_bytewax_nor_the_generator() -> None:
-    code = "import sys, panel_app.pages, panel_app.explorer, panel_app.__main__, panel_app.health; print(*sys.modules)"
+    code = "import sys, panel_app.pages, panel_app.explorer, panel_app.__main__, panel_app.routes, panel_app.export; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     roots = {name.partition(".")[0] for name in ended.stdout.split()}
     assert not roots & {"bytewax", "generator"}
@@ -162,6 +157,12 @@ def test_a_clear_is_told_to_every_viewer_with_what_an_undo_would_bring_back(sett
     assert service.undo() == 2
     live = json.loads(service.answer(""))["live"]
     assert (live["rows"], live["undo_rows"], live["cleared"]) == (2, 0, False)
+
+
+def test_an_embedded_page_has_nothing_that_could_clear(settings: Settings) -> None:
+    service = Service(settings)
+    assert {"clear", "undo"} <= set(handlers(service))
+    assert set(handlers(service, read_only=True)) == {"view", "names", "csv"}
 
 
 def test_no_name_can_end_the_script_element_that_carries_it() -> None:

@@ -2,23 +2,13 @@
 // corrected minutes carry a mark on the axis.
 
 import { h, label } from "adtally/dom.js";
+import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { duration, figure, moment } from "adtally/format.js";
 import { channelColor, color } from "adtally/theme.js";
 
-const ECHARTS = "./static/extensions/panel/bundled/echarts/echarts@6.0.0/dist/echarts.min.js";
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
 const REST = "All others";
-
-let loading = null;
-
-/** ECharts, fetched after the first figures are on the page. */
-function echarts() {
-  loading ??= new Promise((resolve, reject) => {
-    const script = h("script", { src: ECHARTS, onload: () => resolve(window.echarts), onerror: reject });
-    document.head.append(script);
-  });
-  return loading;
-}
+const DAY = 86_400;
 
 const nameOf = (series) => (series.name === null ? REST : label(series.name, 40));
 
@@ -89,24 +79,28 @@ function tooltip(items, page, kind) {
   const open = at >= 0 && chart.t[at] + span.bucket > span.settled;
   const state = open ? "Still counting" : chart.fixed[at] ? "Final, corrected since" : chart.open[at] ? "Not final in every campaign" : "Final";
   const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
-  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0)}${until}`, h("span", {}, state)), ...lines.reverse());
+  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)), ...lines.reverse());
 }
 
-function options(page, view, measure) {
+/** The time since when something is wrong with what is shown, behind everything else. */
+function shade({ span }, since) {
+  const area = { silent: true, itemStyle: { color: color("bad"), opacity: 0.09 }, data: [[{ xAxis: Math.max(since, span.start) * 1000 }, { xAxis: (span.end - span.bucket) * 1000 }]] };
+  return { id: "attention", type: "line", data: [], markArea: area, animation: false, z: 0 };
+}
+
+function options(page, view, measure, since) {
   const mode = modeOf(view, measure);
   const { out, kind } = seriesOf(page, mode, measure);
+  if (since !== null && since < page.span.end - page.span.bucket) out.push(shade(page, since));
   const muted = color("muted");
   const { span } = page;
   const narrow = window.innerWidth < 600;
   return {
-    animation: false,
-    aria: { enabled: true, decal: { show: false } },
-    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
-    grid: { left: 4, right: 16, top: 14, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    tooltip: { trigger: "axis", confine: true, backgroundColor: color("card"), borderColor: color("line"), padding: 0, formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
+    ...chartStyle(),
+    tooltip: { ...tooltipStyle(), trigger: "axis", formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
     xAxis: {
       type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
-      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000) }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
+      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
     },
     yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? extent.min : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
     series: out,
@@ -122,8 +116,8 @@ function dashed({ chart }, mode, measure) {
 /** What the chart shows, in words: for its subtitle, and for who can't see it. */
 function words(page, mode, measure) {
   const { span } = page;
-  const each = span.bucket === 60 ? "minute" : duration(span.bucket);
-  const last = span.length === 3600 ? "hour" : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
+  const each = span.bucket === 60 ? "minute" : span.bucket === 3600 ? "hour" : duration(span.bucket);
+  const last = span.length === 3600 ? "hour" : span.length > DAY ? `${Math.round(span.length / DAY)} days` : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
   return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
 }
 
@@ -143,6 +137,8 @@ function legend(page, mode, pick) {
 /**
  * @param {HTMLElement} place
  * @param {{mode: (mode: string) => void, pick: (channel: string) => void}} act
+ * @returns {(page: object, view: object, measure: object, since: number | null) => void} `since` when something has been wrong with
+ *   what is shown, in seconds
  */
 export function makeChart(place, act) {
   const title = h("h2", {}, "");
@@ -153,21 +149,9 @@ export function makeChart(place, act) {
   const modes = MODES.map(([id, text]) => h("button", { type: "button", "data-mode": id, onclick: () => act.mode(id) }, text));
   const group = h("div", { class: "segments", role: "group", "aria-label": "How the chart is drawn" }, ...modes);
   place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, title, sub), group), keys, canvas, nothing);
-  let drawn = null;
-  let last = null;
+  const draw = makeCanvas(canvas, "The chart could not be loaded; the tables hold its figures.");
 
-  async function draw() {
-    const library = await echarts();
-    if (!drawn) {
-      drawn = library.init(canvas, null, { renderer: "canvas" });
-      new ResizeObserver(() => drawn.resize()).observe(canvas);
-    }
-    const [page, view, measure] = last;
-    drawn.setOption(options(page, view, measure), { notMerge: true });
-  }
-
-  return function update(page, view, measure) {
-    last = [page, view, measure];
+  return function update(page, view, measure, since = null) {
     const mode = modeOf(view, measure);
     title.textContent = `${measure.label} by channel`;
     sub.textContent = words(page, mode, measure);
@@ -179,6 +163,6 @@ export function makeChart(place, act) {
     nothing.hidden = !page.empty;
     if (page.empty) return;
     canvas.setAttribute("aria-label", `${title.textContent}. ${sub.textContent} The tables below hold the figures.`);
-    draw().catch(() => canvas.replaceChildren(h("p", { class: "none" }, "The chart could not be loaded; the tables hold its figures.")));
+    draw(() => options(page, view, measure, since));
   };
 }

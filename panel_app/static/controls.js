@@ -4,7 +4,7 @@ import { h, icon, label, named, swap } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
 import { param, params } from "adtally/url.js";
 
-const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours" };
+const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
 const WAIT = 150;
 
 /** A button that opens a list of names to tick, with search. */

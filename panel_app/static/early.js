@@ -2,5 +2,6 @@
 {
   const asked = new URLSearchParams(location.search).get("theme");
   const dark = asked === "dark" || (asked !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  if (new URLSearchParams(location.search).get("embed") === "1") document.documentElement.dataset.embed = "";
   document.documentElement.dataset.theme = dark ? "dark" : "light";
 }

@@ -2,12 +2,13 @@
 
 import { toast } from "adtally/dialog.js";
 import { h, icon, label, swap } from "adtally/dom.js";
+import { downloadButtons, save } from "adtally/download.js";
 import { figure, setCurrency, whole } from "adtally/format.js";
 import { connect } from "adtally/link.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { changed, go, params, query } from "adtally/url.js";
+import { carried, changed, go, params, query } from "adtally/url.js";
 
-const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", all: "Everything held" };
+const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
 const byId = (id) => document.getElementById(id);
 const setup = JSON.parse(byId("setup").textContent);
@@ -53,7 +54,7 @@ function cell(value, kind, column) {
 }
 
 function drawTable() {
-  const head = h("div", { class: "card-head" }, h("h2", {}, "What is shown"), h("button", { type: "button", class: "button", "data-key": "csv", onclick: download }, icon("download", 16), "Download CSV"));
+  const head = h("div", { class: "card-head" }, h("h2", {}, "What is shown"), downloadButtons("what is shown", (format) => save(link, { format, query: query() })));
   if (!shown.total) return swap(byId("table"), head, h("p", { class: "none" }, "No results are held for this range."));
   const columns = h("tr", {}, ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)));
   const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at], shown.columns[at]))));
@@ -120,21 +121,8 @@ byId("theme").addEventListener("click", () => {
 });
 onSystemTheme(() => applyTheme() && refresh());
 
-async function download() {
-  try {
-    const file = await link.ask("csv", { query: query() });
-    const address = URL.createObjectURL(new Blob(["\ufeff", file.text], { type: "text/csv;charset=utf-8" }));
-    h("a", { href: address, download: file.name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  } catch {
-    toast("failed", "No connection at the moment; try again in a few seconds.");
-  }
-}
-
-const home = new URL(setup.back, location.href);
-for (const name of ["theme", "tz"]) for (const value of params(name)) home.searchParams.set(name, value);
-byId("back").href = home.href;
-document.querySelector(".brand").href = home.href;
+byId("back").href = carried(setup.back);
+document.querySelector(".brand").href = carried(setup.back);
 if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
 drawForm();
 draw();

@@ -77,14 +77,22 @@ export function change(value) {
   return percent(size, size < 0.0995 ? 1 : 0);
 }
 
-/** A moment (seconds since 1970) as time, or date and time where `full`. */
+/** A size in memory: 840 kB, 35 MB, 1.2 GB. */
+export function bytes(value) {
+  const [unit, by] = value < 1e6 ? ["kilobyte", 1e3] : value < 1e9 ? ["megabyte", 1e6] : ["gigabyte", 1e9];
+  return numbers(`bytes-${unit}`, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: unit === "gigabyte" ? 1 : 0 }).format(value / by);
+}
+
+/** A moment (seconds since 1970) as time; as date and time where `full`; as the date alone where that is "day", and without its year where it is "date". */
 export function moment(seconds, full = false) {
   const zone = timeZone();
   const key = `time-${zone}-${full}`;
   let found = formats.get(key);
   if (!found) {
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
-    found = new Intl.DateTimeFormat(locale, full ? { ...time, year: "numeric", month: "short", day: "numeric" } : time);
+    const day = { year: "numeric", month: "short", day: "numeric" };
+    const { year: _year, ...date } = day;
+    found = new Intl.DateTimeFormat(locale, full === "date" ? { ...date, timeZone: zone } : full === "day" ? { ...day, timeZone: zone } : full ? { ...time, ...day } : time);
     formats.set(key, found);
   }
   return found.format(seconds * 1000);

@@ -28,7 +28,7 @@ export function makeFunnel(place) {
       const rate = step.of ? part(now, step) : null;
       const was = step.of ? part(before, step) : null;
       return [
-        step.of && h("p", { class: "funnel-rate" }, h("span", { "aria-hidden": "true" }, "↓ "), h("b", {}, rate === null ? "–" : percent(rate, 2)), ` ${step.words} `, was !== null && rate !== null && was !== undefined && changeMark(verdict(rate, was, "up"))),
+        step.of && h("p", { class: "funnel-rate" }, h("span", { "aria-hidden": "true" }, "↓ "), h("b", {}, rate === null ? "–" : percent(rate, 2)), ` ${step.words} `, Boolean(was) && rate !== null && changeMark(verdict(rate / was - 1, "up"))),
         h("p", { class: "funnel-step" }, h("span", {}, step.name), h("b", {}, figure(now[step.id], "count"))),
         h("span", { class: "bar thick", "aria-hidden": "true" }, inner),
       ].filter(Boolean);

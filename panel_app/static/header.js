@@ -2,7 +2,7 @@
 
 import { h, icon } from "adtally/dom.js";
 import { duration } from "adtally/format.js";
-import { param } from "adtally/url.js";
+import { carried, embedded, param } from "adtally/url.js";
 
 const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
 
@@ -36,7 +36,8 @@ export function freshness(live, now) {
 
 /**
  * @param {HTMLElement} place
- * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, explore: string}} act
+ * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, pages: [string, string][]}} act `pages` are names and
+ *   addresses of the other pages
  */
 export function makeHeader(place, act) {
   const word = h("b", {}, "Loading");
@@ -69,14 +70,15 @@ export function makeHeader(place, act) {
 
   const every = EVERY.map(([id, text]) => h("button", { type: "button", "data-every": id, onclick: () => act.set({ every: id === "10" ? "" : id, paused: "" }) }, text));
   const zones = [["", "Local"], ["utc", "UTC"]].map(([id, text]) => h("button", { type: "button", "data-tz": id, onclick: () => act.set({ tz: id }) }, text));
-  const explore = h("a", { class: "menu-item", href: act.explore }, "Explore the data");
+  const links = act.pages.map(([text, href]) => [h("a", { class: "menu-item" }, text), href]);
   menu.append(
-    explore,
+    ...links.map(([link]) => link),
     h("div", { class: "menu-group" }, h("span", {}, "Refresh every"), h("div", { class: "segments small", role: "group", "aria-label": "Refresh every" }, ...every)),
     h("div", { class: "menu-group" }, h("span", {}, "Times in"), h("div", { class: "segments small", role: "group", "aria-label": "Time zone" }, ...zones)),
     h("button", { type: "button", class: "menu-item danger", id: "clear", onclick: () => { toggle(false); act.clear(); } }, "Clear data …"),
   );
-  place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);
+  if (embedded()) place.replaceChildren(spoken, pill);
+  else place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);
 
   /** Called each second and at each answer. */
   function tick(live, now) {
@@ -101,6 +103,7 @@ export function makeHeader(place, act) {
     theme.setAttribute("aria-label", dark ? "Light theme" : "Dark theme");
     theme.title = dark ? "Light theme" : "Dark theme";
     const chosen = param("every", "10");
+    for (const [link, href] of links) link.href = carried(href);
     for (const one of every) one.setAttribute("aria-pressed", String(one.dataset.every === chosen));
     for (const one of zones) one.setAttribute("aria-pressed", String(one.dataset.tz === param("tz")));
   }

@@ -1,19 +1,26 @@
 // The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is looked at.
 
+import { makeAttention, wrongSince } from "adtally/attention.js";
 import { makeCampaigns, makeChannels } from "adtally/table.js";
 import { makeChart } from "adtally/chart.js";
 import { makeControls } from "adtally/controls.js";
-import { confirm, dismiss, toast } from "adtally/dialog.js";
+import { makeClear } from "adtally/clear.js";
+import { makeCrumbs } from "adtally/crumbs.js";
+import { toast } from "adtally/dialog.js";
 import { h } from "adtally/dom.js";
+import { downloadMenu, save } from "adtally/download.js";
 import { figure, moment, setCurrency, timeZone, whole } from "adtally/format.js";
 import { makeFunnel } from "adtally/funnel.js";
-import { interval, makeHeader, paused } from "adtally/header.js";
+import { makeHeader, paused } from "adtally/header.js";
+import { makeHeatmap } from "adtally/heatmap.js";
 import { runLate } from "adtally/late.js";
 import { connect } from "adtally/link.js";
+import { makeLoop } from "adtally/loop.js";
 import { makeNotices } from "adtally/notices.js";
+import { makeScatter } from "adtally/scatter.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { makeTiles } from "adtally/tiles.js";
-import { changed, go, param, query } from "adtally/url.js";
+import { changed, embedded, go, param, query } from "adtally/url.js";
 
 const SEARCH_WAIT = 250;
 const byId = (id) => document.getElementById(id);
@@ -21,20 +28,16 @@ const setup = JSON.parse(byId("setup").textContent);
 const measures = new Map(setup.measures.map((one) => [one.id, one]));
 setCurrency(setup.currency);
 
-/** The last answer of the server, and when it came. */
+/** The last answer of the server. */
 let shown = JSON.parse(byId("first").textContent);
-let heard = performance.now();
-let due = performance.now() + interval() * 1000;
-let asking = null;
-let again = false;
 
 const link = connect({
-  changed: () => refresh(),
+  changed: () => loop.refresh(),
   ready: () => {
     document.documentElement.dataset.linked = "";
-    if (document.visibilityState === "visible") refresh();
+    if (document.visibilityState === "visible") loop.refresh();
   },
-  lost: () => tick(),
+  lost: () => loop.tick(),
   refused: () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 }),
 });
 
@@ -43,13 +46,14 @@ const show = (changes, step = true) => {
   follow();
 };
 
+const clearing = makeClear(link, { rows: () => shown.live.rows, done: () => loop.refresh() });
 const header = makeHeader(byId("header"), {
-  refresh: () => refresh(),
+  refresh: () => loop.refresh(),
   pause: () => show({ paused: paused() ? "" : "1" }, false),
   theme: () => show({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }, false),
-  clear: () => clearData(),
+  clear: () => clearing.clear(),
   set: (changes) => show(changes, false),
-  explore: setup.explore,
+  pages: [["Explore the data", setup.explore], ["Data and pipeline", setup.data]],
 });
 const notices = makeNotices(byId("notices"), setup);
 const controls = makeControls(byId("controls"), setup.ranges, {
@@ -62,6 +66,13 @@ const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
   pick: (name) => show({ channel: name }),
 });
+const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes));
+const attention = makeAttention(byId("attention"), {
+  pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: one.campaign, q: "" }) }),
+  everything: () => show({ campaign: "", channel: "", q: "" }),
+});
+const heatmap = makeHeatmap(byId("heatmap"), (changes) => show({ ...changes, q: "" }));
+const scatter = makeScatter(byId("scatter"), (changes) => show({ ...changes, q: "" }));
 const channels = makeChannels(byId("channels"), (name) => show({ channel: name }));
 let searching = 0;
 const campaigns = makeCampaigns(byId("campaigns"), {
@@ -76,9 +87,16 @@ const campaigns = makeCampaigns(byId("campaigns"), {
   },
   all: (all) => show({ rows: all ? "all" : "" }, false),
   pick: (name) => show({ campaign: name, q: "" }),
-  download: () => download(),
+  download: (format) => save(link, { what: "campaigns", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
+/** The cards that have a menu for files: what is saved (`downloads.SHEETS`), and its name. */
+const FILES = { chart: ["chart", "the chart"], channels: ["channels", "channels"], funnel: ["funnel", "the funnel"], heatmap: ["cells", "the heatmap"], scatter: ["campaigns", "the scatter plot"] };
+if (!embedded()) {
+  for (const [id, [what, of]] of Object.entries(FILES)) {
+    byId(id).querySelector(".card-head").append(downloadMenu(of, (format) => save(link, { what, format, query: query() })));
+  }
+}
 
 /** Draw what the last answer says. */
 function draw() {
@@ -87,116 +105,48 @@ function draw() {
   applyTheme();
   header.update();
   controls(page.span.range);
+  crumbs();
   notices(live, page, view);
   tiles(page, view);
-  chart(page, view, measure);
+  chart(page, view, measure, wrongSince(shown.attention));
   channels(page, view, measure);
   campaigns(page, view, measure);
   funnel(page);
+  attention(shown.attention);
+  heatmap(page, measure);
+  scatter(page);
   const held = page.rows ? `${whole(page.rows)} minute rows held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
-  byId("footer").textContent = `${held}Times in ${timeZone()}. Money in ${setup.currency}.`;
+  const full = embedded() && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
+  byId("footer").replaceChildren(`${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
   document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
   byId("main").removeAttribute("aria-busy");
   document.documentElement.dataset.version = String(live.version);
 }
 
-function tick() {
-  const now = performance.now();
-  const running = interval() > 0 && !paused();
-  header.tick(shown.live, { lost: link.lost(), since: (now - heard) / 1000, left: running ? (due - now) / 1000 : null, late: setup.late });
-  if (running && now >= due && document.visibilityState === "visible" && !link.lost()) refresh();
-}
-
-/** Ask for the view in the URL. A question that comes while one is open is asked when that is answered. */
-async function refresh() {
-  if (asking) {
-    again = true;
-    return;
-  }
-  const asked = query();
-  asking = link.ask("view", { query: asked, have: shown.token });
-  byId("main").classList.add("asking");
-  try {
-    const answer = await asking;
-    heard = performance.now();
-    shown = { ...answer, page: answer.page ?? shown.page };
-    offerUndo(answer.live);
+const loop = makeLoop({
+  ask: () => link.ask("view", { query: query(), have: shown.token }),
+  take: (answer) => {
+    shown = { ...answer, page: answer.page ?? shown.page, attention: answer.attention ?? shown.attention };
+    clearing.offerUndo(answer.live);
     draw();
-  } catch {
-    // The pill says so, and the link is looked after by itself.
-  } finally {
-    asking = null;
-    byId("main").classList.remove("asking");
-    due = performance.now() + (interval() || 10) * 1000;
-    tick();
-  }
-  if (again || asked !== query()) {
-    again = false;
-    refresh();
-  }
-}
+  },
+  tick: (now) => header.tick(shown.live, { ...now, late: setup.late }),
+  lost: () => link.lost(),
+});
 
 /** After the URL changed: at once what can be shown without the server, then its answer. */
 function follow() {
   const recolored = applyTheme();
   header.update();
   controls(param("range", shown.page.span.range));
+  crumbs();
   if (recolored) draw();
-  due = performance.now() + (interval() || 10) * 1000;
-  tick();
-  refresh();
-}
-
-let offered = 0;
-function offerUndo(live) {
-  if (!live.undo_rows) {
-    if (offered) dismiss("undo");
-    offered = 0;
-    return;
-  }
-  if (offered) return;
-  offered = live.undo_rows;
-  toast("undo", `Cleared ${whole(live.undo_rows)} minute rows.`, { action: "Undo", press: () => send("undo"), seconds: live.undo_seconds });
-}
-
-async function send(kind) {
-  try {
-    await link.ask(kind);
-    offered = 0;
-    refresh();
-  } catch {
-    toast("failed", "No connection at the moment; nothing was changed.");
-  }
-}
-
-async function clearData() {
-  const rows = shown.live.rows;
-  const yes = await confirm({
-    title: "Clear the data on screen?",
-    text: [
-      `${whole(rows)} minute rows held by the dashboard will be dropped, for everyone looking at it.`,
-      "The results topic is not touched; new minutes keep arriving. You can undo it for a minute.",
-    ],
-    yes: "Clear data",
-    no: "Keep data",
-  });
-  if (yes) send("clear");
-}
-
-async function download() {
-  try {
-    const file = await link.ask("csv", { query: query() });
-    const address = URL.createObjectURL(new Blob(["\ufeff", file.text], { type: "text/csv;charset=utf-8" }));
-    h("a", { href: address, download: file.name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  } catch {
-    toast("failed", "No connection at the moment; try again in a few seconds.");
-  }
+  loop.later();
+  loop.refresh();
 }
 
 window.addEventListener("popstate", follow);
 onSystemTheme(() => applyTheme() && draw());
-document.addEventListener("visibilitychange", () => tick());
 const brand = document.querySelector(".brand");
 brand.addEventListener("click", (event) => {
   event.preventDefault();
@@ -205,9 +155,8 @@ brand.addEventListener("click", (event) => {
   follow();
 });
 brand.href = changed({ campaign: "", channel: "", q: "" });
-setInterval(tick, 1000);
-offerUndo(shown.live);
+clearing.offerUndo(shown.live);
 draw();
-tick();
+loop.tick();
 performance.mark("adtally:drawn");
 runLate(byId("late")).catch(() => toast("failed", "The live connection could not be loaded; reload the page to try again."));

@@ -1,6 +1,7 @@
 // The campaigns table and the channel table.
 
-import { h, icon, label, named, swap } from "adtally/dom.js";
+import { h, label, named, swap } from "adtally/dom.js";
+import { downloadButtons } from "adtally/download.js";
 import { figure, whole } from "adtally/format.js";
 import { spark } from "adtally/spark.js";
 import { channelColor } from "adtally/theme.js";
@@ -33,21 +34,18 @@ function bar(row, color) {
   return h("span", { class: "bar", "aria-hidden": "true" }, inner);
 }
 
-const moved = (row, measure) => (row.change === null ? null : verdict(1 + row.change, 1, measure.good));
+const moved = (row, measure) => verdict(row.change, measure.good);
 
 /**
  * @param {HTMLElement} place
- * @param {object} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download()`
+ * @param {object} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
  */
 export function makeCampaigns(place, act) {
   const search = h("input", {
     type: "search", class: "search", placeholder: "Search campaigns", "aria-label": "Search campaigns", maxlength: 200,
     oninput: () => act.search(search.value),
   });
-  const download = h(
-    "button", { type: "button", class: "button", onclick: act.download, "aria-label": "Download campaigns as CSV" },
-    icon("download", 16), "CSV",
-  );
+  const download = downloadButtons("campaigns", act.download);
   const body = h("div", { class: "table-box" });
   const foot = h("div", { class: "table-foot" });
   place.replaceChildren(

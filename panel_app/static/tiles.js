@@ -1,19 +1,22 @@
 // The tiles: the headline figures, which are also one radio group that says what the rest of the page is about.
 
 import { h } from "adtally/dom.js";
-import { change, figure } from "adtally/format.js";
+import { change, figure, percent } from "adtally/format.js";
 import { spark } from "adtally/spark.js";
 
-/** Word, arrow and tone of a change; `good` says which direction is welcome. */
-export function verdict(now, before, good) {
-  if (now === null || before === null || before === 0) return null;
-  const part = now / before - 1;
+/**
+ * Word, arrow and tone of a change.
+ * @param {number | null} part 0.1 is up by a tenth; null where there is nothing to compare with
+ * @param {"up" | "down" | "neither"} good the direction that is welcome
+ */
+export function verdict(part, good) {
+  if (part === null || !Number.isFinite(part)) return null;
   const steady = Math.abs(part) < 0.0005;
   const rising = part > 0;
   const tone = steady || good === "neither" ? "flat" : rising === (good === "up") ? "good" : "bad";
   const arrow = steady ? "→" : rising ? "▲" : "▼";
   const words = steady ? "steady" : `${rising ? "up" : "down"} ${change(part)}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
-  return { arrow, tone, words, text: steady ? "0%" : change(part) };
+  return { arrow, tone, words, text: steady ? percent(0) : change(part) };
 }
 
 /** The mark of a change, which says it in words to those who can't see colour or arrow. */
@@ -69,12 +72,13 @@ export function makeTiles(place, measures, choose) {
       button.tabIndex = chosen ? 0 : -1;
       value.textContent = figure(tile.value, measure.kind);
       value.title = tile.value === null ? "" : String(tile.value);
-      const found = verdict(tile.now, tile.before, measure.good);
+      const found = verdict(tile.change, measure.good);
       if (tile.was !== null) {
-        foot.replaceChildren(changeMark(found), h("span", { class: "was" }, `was ${figure(tile.was, measure.kind)}`));
-        foot.title = "Was: the period before. Change: the complete minutes of this range against the same minutes one period earlier.";
+        foot.replaceChildren(changeMark(found), h("span", { class: "was" }, `was ${figure(measure.kind === "count" ? Math.round(tile.was) : tile.was, measure.kind)}`));
+        foot.title = "Was: the period before, up to the same point. Only complete minutes are compared.";
       } else {
-        foot.replaceChildren(h("span", { class: "was" }, "no earlier data"));
+        const earlier = page.tiles.some((one) => one.was !== null);
+        foot.replaceChildren(h("span", { class: "was" }, earlier ? "was –" : "no earlier data"));
         foot.title = "";
       }
       line.replaceChildren(spark(tile.spark, { area: true }));

@@ -37,6 +37,29 @@ export function changed(changes) {
 export function go(changes, step = true) {
   const address = changed(changes);
   if (address === location.pathname + location.search) return;
-  if (step) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  if (step) history.pushState({ steps: (history.state?.steps ?? 0) + 1 }, "", address);
+  else history.replaceState(history.state, "", address);
+}
+
+/** Whether the step before this one, in the browser's history, was on this page. */
+export function inside() {
+  return (history.state?.steps ?? 0) > 0;
+}
+
+/** Whether the page stands in another one (`embed=1`): nothing in it but figures. */
+export function embedded() {
+  return param("embed") === "1";
+}
+
+/**
+ * The address of another page, with what of this one's URL is the viewer's taste and not the page's.
+ * @param {string} href
+ */
+export function carried(href) {
+  const there = new URL(href, location.href);
+  for (const name of ["theme", "tz", "every", "paused"]) {
+    const value = param(name);
+    if (value) there.searchParams.set(name, value);
+  }
+  return there.href;
 }

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
-from test_panel_app import ROOT, environment, get
+from test_panel_app import ROOT, get
 from test_panel_feed import World, free_port, until
 
 from dataflows.settings import Settings
+from tests.flows import environment
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [
@@ -68,6 +70,11 @@ class Site:
         if self._process:
             self._process.kill()
             self._process.wait()
+
+    def memory(self) -> int:
+        """Bytes of the process in RAM."""
+        assert self._process
+        return psutil.Process(self._process.pid).memory_info().rss
 
     def holds(self, rows: int) -> None:
         """Wait until the dashboard holds so many rows."""

@@ -1,0 +1,221 @@
+"""What needs attention: campaigns whose figures changed by more than chance explains, how sure that is, and how much money it is about.
+
+Each complete minute every campaign is checked over windows of 3 minutes to 6 hours against the 3 hours before the window. A finding
+must pass all of these:
+
+- the exact test of `rates`, and not against "no change" but against a change of a size that somebody would act on (`checks.Check.ratio`),
+  with the dispersion of the campaign's own minutes;
+- against the usual rate as the median of shorter stretches, so that an earlier mishap in the history is not the measure;
+- against that rate moved along with the median of all campaigns, so that a change of the whole site is not told of each campaign
+  (it is told once, of all of them);
+- without its most extreme minute, for no single one carries an alarm; and in the last third of the window as in the whole, for what is
+  over needs nobody;
+- Bonferroni's correction for all that is looked at in a day (campaigns, checks, windows, 1,440 minutes): over a day of steady traffic
+  `FALSE_ALARMS` are expected at most, however often a page is looked at.
+
+What was found stays until its chance rises above the square root of that threshold, so that nothing flickers.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from panel_app.blocks import BLOCK_SECONDS, Block, block_of
+from panel_app.checks import (
+    BASELINE,
+    CHECKS,
+    HORIZON,
+    MOVERS,
+    NEVER,
+    NEVER_RATIO,
+    TESTS,
+    Check,
+    Window,
+    movement,
+    proofs,
+    tested,
+    windows,
+    with_all,
+)
+from panel_app.findings import Finding, beginning, distinct, never, told
+from panel_app.history import CONVERSIONS, SPEND, History, Keeper, Past
+from panel_app.names import Names
+from panel_app.store import Snapshot
+
+FALSE_ALARMS = 1.0
+"""Findings a day that steady traffic may give by chance, over all campaigns together."""
+
+ALL = -1
+"""Stands for all campaigns where a campaign's number stands."""
+
+_SHOWN = 20
+_LOOKED_INTO = 100
+_BY_ID = {check.id: check for check in CHECKS}
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was found in the complete minutes before `until`, gravest first; `total` may be more than is told.
+
+    `campaigns` were looked at, with `hours` of history.
+    """
+
+    until: int
+    findings: list[Finding]
+    total: int
+    campaigns: int
+    hours: float
+
+
+NOTHING = Report(0, [], 0, 0, 0.0)
+
+
+_Key = tuple[int, str]
+"""Number of the campaign, and check."""
+
+
+class Attention:
+    """Looks through a store once per complete minute; `window` is the length of a result's window in seconds."""
+
+    def __init__(self, window: int = 60) -> None:
+        self._step = max(60, window)
+        self._keeper = Keeper()
+        self._held: dict[_Key, int] = {}
+        self._seen: tuple[int, ...] = (0, 0)
+        self._blocks: tuple[Block, ...] = ()
+        self._report = NOTHING
+        self._names: Names | None = None
+        self._lock = threading.Lock()
+
+    def report(self, snapshot: Snapshot, settled: int) -> Report:
+        """The findings in the windows before `settled` (seconds; later ones are open).
+
+        The same object as long as no minute was completed and none of them was corrected.
+        """
+        until = settled - settled % 60
+        blocks = tuple(block for at, block in snapshot.blocks.items() if at + BLOCK_SECONDS <= until)
+        with self._lock:
+            seen = (until, snapshot.minutes_from, *_mark(snapshot, until))
+            known = len(blocks) == len(self._blocks) and all(map(_same, blocks, self._blocks))
+            if known and seen == self._seen:
+                return self._report
+            if until < self._seen[0] or snapshot.minutes_from < self._seen[1] or snapshot.campaigns is not self._names:
+                self._held.clear()  # another history: it was cleared, or is read anew, or its names have other numbers
+            self._names = snapshot.campaigns
+            self._seen, self._blocks = seen, blocks
+            self._report = NOTHING if snapshot.empty else self._look(snapshot, until)
+            return self._report
+
+    def _look(self, snapshot: Snapshot, until: int) -> Report:
+        history = self._keeper.history(snapshot, until - HORIZON - BASELINE, until)
+        start = max(block_of(history.oldest), block_of(until - HORIZON - BASELINE))
+        hours = max(until - max(start, history.oldest), 0) / 3600
+        shown = windows(history, start, self._step)
+        if not shown or not history.campaigns:
+            return Report(until, [], 0, 0, hours)
+        look = _Look(history, shown, start, self._step)
+        found = look.findings(self._held)
+        # What is told of one campaign is not told of all of them once more; of two or three they are no crowd.
+        own = {check for campaign, check in found if campaign != ALL}
+        kept = {key: one for key, one in found.items() if key[0] != ALL or (look.active >= MOVERS and key[1] not in own)}
+        self._held = {key: one.since for key, one in kept.items()}
+        names = snapshot.campaigns.names
+        findings = [
+            msgspec.structs.replace(one, campaign=None if key[0] == ALL else names[key[0]], chance=one.chance * look.per_day)
+            for key, one in distinct(kept).items()
+        ]
+        findings.sort(key=lambda one: (one.money_kind == "saved", -one.money, one.chance, one.campaign or ""))
+        return Report(until, findings[:_SHOWN], len(findings), look.active, hours)
+
+
+class _Look:
+    """One look at all campaigns."""
+
+    def __init__(self, history: History, shown: Mapping[int, Window], start: int, step: int) -> None:
+        self._history, self._shown, self._start, self._step = history, shown, start, step
+        self._sums = with_all(history.upto(history.until))
+        self.active = int((self._sums[:-1].sum(axis=1) > 0).sum())
+        self.per_day = TESTS * (self.active + 1) * 86_400 / step
+        """Tests that are made in a day: by so much a chance is worth less."""
+        self._moves: dict[tuple[str, int], float] = {}
+
+    def findings(self, held: Mapping[_Key, int]) -> dict[_Key, Finding]:
+        """What passes the exact tests, at once or because it is `held` from before (since when)."""
+        threshold = FALSE_ALARMS / self.per_day
+        chosen = self._candidates(held, -math.log(threshold))
+        if not chosen:
+            return {}
+        rows = self._history.rows(sorted({campaign for campaign, _ in chosen} - {ALL}))
+        found: dict[_Key, Finding] = {}
+        for campaign, names in _grouped(chosen).items():
+            own = rows.filter(pl.col("campaign") == campaign) if campaign != ALL else rows.clear()
+            whole = campaign == ALL
+            past = self._history.whole(self._start, self._step) if whole else self._history.past(own, self._start, self._step)
+            for name in names:
+                before = held.get((campaign, name))
+                limit = threshold if before is None else math.sqrt(threshold)
+                known = _BY_ID.get(name)
+                one = self._tested(known, campaign, past, before, limit) if known else never(self._history, own, past)
+                if one is not None and one.chance < limit:
+                    found[campaign, name] = one
+        return found
+
+    def _candidates(self, held: Mapping[_Key, int], need: float) -> list[_Key]:
+        """What could reach the evidence `need`, clearest first, after what is held from before."""
+        size = len(self._sums)
+        wanted: dict[_Key, float] = dict.fromkeys(held, math.inf)
+        for check in CHECKS:
+            best = proofs(check, self._shown, size)
+            for at in np.flatnonzero(best >= need):
+                wanted.setdefault((ALL if at == size - 1 else int(at), check.id), float(best[at]))
+        spent, converted = self._history.by_channel[:, SPEND], self._history.by_channel[:, CONVERSIONS]
+        rate = float(np.where(spent > 0, converted / np.where(spent > 0, spent, 1), 0).max(initial=0.0))
+        hoped = self._sums[:-1, SPEND] * rate * NEVER_RATIO
+        for at in np.flatnonzero((self._sums[:-1, CONVERSIONS] == 0) & (hoped >= need)):
+            wanted.setdefault((int(at), NEVER), float(hoped[at]))
+        return sorted(wanted, key=lambda key: -wanted[key])[:_LOOKED_INTO]
+
+    def _tested(self, check: Check, campaign: int, past: Past, since: int | None, limit: float) -> Finding | None:
+        tries = (
+            tested(check, self._shown[span], self._moved(check, span), campaign, past)
+            for span in check.spans
+            if span in self._shown
+        )
+        passed = [one for one in tries if one is not None and one.chance < limit]
+        if not passed:
+            return None
+        # The shortest window tells best what it is like now, the clearest how sure it is.
+        since = beginning(check, past, passed[0]) if since is None else since
+        found = told(check, passed[0], campaign, past, max(since, past.start))
+        return msgspec.structs.replace(found, chance=min(one.chance for one in passed))
+
+    def _moved(self, check: Check, span: int) -> float:
+        key = (check.id, span)
+        if key not in self._moves:
+            self._moves[key] = movement(check, self._shown[span])
+        return self._moves[key]
+
+
+def _grouped(keys: Iterable[_Key]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for campaign, name in keys:
+        found.setdefault(campaign, []).append(name)
+    return found
+
+
+def _mark(snapshot: Snapshot, until: int) -> tuple[int, int]:
+    """What changes with any row before `until` of the newest block, which is made anew for each row of an open minute as well."""
+    if snapshot.empty:
+        return 0, 0
+    rows = snapshot.blocks[block_of(snapshot.newest)].rows
+    complete = int(rows["t"].search_sorted(until))
+    return complete, int(rows["revision"][:complete].sum())
+
+
+def _same(one: Block, other: Block) -> bool:
+    return one is other

@@ -1,0 +1,225 @@
+"""The questions that are asked of every campaign each minute, and the careful answer for one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from panel_app import rates
+from panel_app.blocks import block_of
+from panel_app.history import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, Floats, History, Past
+
+BASELINE = 3 * 3600
+"""Seconds before a window with which it is compared."""
+
+HORIZON = 6 * 3600
+"""The longest window."""
+
+LEAST_BASELINE = 15 * 60
+MOVERS = 5
+"""So many campaigns tell how the whole site moves; fewer don't."""
+
+_SPANS = (180, 300, 480, 780, 1200, 2700, 5400, 10_800, 21_600)
+_BY_MINUTE = 2700
+_SHORT = 1200
+_PIECE = 20.0
+_PIECES = 90
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One question: has the rate of `count` risen (`up`) or fallen beyond `ratio` times the usual? It is counted per `over`.
+
+    Both are columns of `history.FIELDS`; `over` None is the minute.
+    """
+
+    id: str
+    count: tuple[int, ...]
+    over: int | None
+    up: bool
+    ratio: float
+    spans: tuple[int, ...]
+    """Windows, in seconds, that are looked at."""
+    least: float = 0.0
+    """Events that the history must hold: what has no past can't have risen."""
+    empty_beyond: int = HORIZON
+    """In windows longer than this only nothing at all counts, for a mere fall over hours is what a daily curve does."""
+
+    def counted(self, sums: Floats) -> Floats:
+        """The events in `sums`, whose last axis is `history.FIELDS`."""
+        return sum((sums[..., field] for field in self.count[1:]), start=sums[..., self.count[0]])
+
+    def exposed(self, sums: Floats, minutes: Floats) -> Floats:
+        """What they are counted per."""
+        return minutes if self.over is None else sums[..., self.over]
+
+
+CHECKS = (
+    Check("traffic_down", (IMPRESSIONS, CLICKS), None, False, 1 / 2, _SPANS, empty_beyond=_SHORT),
+    Check("traffic_up", (IMPRESSIONS, CLICKS), None, True, 2.0, _SPANS[:5], least=20),
+    # Conversions come a while after the click that was paid for: in the shortest window a rising campaign would look dear.
+    Check("cpa_up", (CONVERSIONS,), SPEND, False, 1 / 1.3, _SPANS[1:]),
+    Check("cpa_down", (CONVERSIONS,), SPEND, True, 2.0, _SPANS[1:], least=20),
+    Check("ctr_down", (CLICKS,), IMPRESSIONS, False, 1 / 1.25, _SPANS),
+    Check("ctr_up", (CLICKS,), IMPRESSIONS, True, 1.5, _SPANS, least=20),
+)
+
+NEVER = "never"
+"""The check of campaigns that spend and have never converted; it has the whole history as its one window."""
+
+NEVER_RATIO = 1 / 3
+"""They are measured by a third of what the others on their channels convert: campaigns differ."""
+
+TESTS = sum(len(check.spans) for check in CHECKS) + 1
+"""Tests of one campaign in one minute."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Sums over one window and over the baseline before it: a row for each campaign, and a last one for all of them."""
+
+    begin: int
+    base: int
+    now: Floats
+    before: Floats
+    minutes: Floats
+    minutes0: Floats
+    """Minutes of the baseline, from when a campaign is first seen."""
+
+
+def windows(history: History, start: int, step: int) -> dict[int, Window]:
+    """The windows that can be compared, by length in seconds; `start` is where the history begins, `step` the length of a minute here.
+
+    Those of more than three quarters of an hour begin with a block: they cost no more than its totals.
+    """
+    found: dict[int, Window] = {}
+    end = with_all(history.upto(history.until))
+    first = np.append(history.first, history.oldest)
+    for span in _SPANS:
+        begin = history.until - span
+        begin = begin if span <= _BY_MINUTE else block_of(begin)
+        base = max(block_of(begin - BASELINE), start)
+        if begin - max(base, history.oldest) < LEAST_BASELINE or span < 3 * step:
+            continue
+        upto = with_all(history.upto(begin))
+        found[span] = Window(
+            begin=begin,
+            base=base,
+            now=end - upto,
+            before=upto - with_all(history.upto(base)),
+            minutes=np.full(len(end), (history.until - begin) / 60),
+            minutes0=np.maximum(begin - np.maximum(first, base), 0) / 60,
+        )
+    return found
+
+
+def with_all(sums: Floats) -> Floats:
+    """`sums` by campaign with a last row for all of them."""
+    return np.vstack([sums, sums.sum(axis=0)])
+
+
+def movement(check: Check, window: Window) -> float:
+    """By what factor the rate of the median campaign moved, weighted with the root of its size; 1 where there are too few to say."""
+    count, count0 = check.counted(window.now)[:-1], check.counted(window.before)[:-1]
+    over, over0 = check.exposed(window.now, window.minutes)[:-1], check.exposed(window.before, window.minutes0)[:-1]
+    usable = (over0 > 0) & (over > 0)
+    expected = np.where(usable, count0 * over / np.where(usable, over0, 1), 0.0)
+    large = expected >= MOVERS
+    if large.sum() < MOVERS:
+        return 1.0
+    moved, weight = count[large] / expected[large], np.sqrt(expected[large])
+    order = np.argsort(moved)
+    middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    return float(np.clip(moved[order][middle], 0.2, 5.0))
+
+
+def quantities(check: Check, window: Window, moved: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Count and exposure of each campaign in the window, and before it.
+
+    The exposure in the window goes along with the site's movement `moved` where that is the more careful; not that of the last row.
+    """
+    over = check.exposed(window.now, window.minutes)
+    if (careful := max(1.0, moved) if check.up else min(1.0, moved)) != 1:
+        over = np.append(over[:-1] * careful, over[-1])
+    return check.counted(window.now), over, check.counted(window.before), check.exposed(window.before, window.minutes0)
+
+
+def proofs(check: Check, shown: Mapping[int, Window], size: int) -> Floats:
+    """The most that any window can prove, by campaign, as `rates.evidence` gives it; `size` is the number of rows of a window.
+
+    The site's movement is left out: it could only prove less.
+    """
+    best = np.zeros(size)
+    for span in check.spans:
+        if span not in shown:
+            continue
+        count, over, count0, over0 = quantities(check, shown[span], 1.0)
+        proof = rates.evidence(count, over, count0, over0, ratio=check.ratio, up=check.up)
+        proof[(count0 < check.least) | ((count > 0) & (span > check.empty_beyond))] = 0.0
+        np.maximum(best, proof, out=best)
+    return best
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """The chance of what was seen in `window`; `usual` is the rate that it was measured by."""
+
+    window: Window
+    chance: float
+    usual: float
+    rate: float
+    """What it is in the window."""
+
+
+def tested(check: Check, window: Window, moved: float, campaign: int, past: Past) -> Tested | None:
+    """What `window` says of one campaign; None where it can say nothing, or where it is over (by the last third of the window).
+
+    The usual rate is the median of the baseline where that can be told, so that an earlier mishap in it is no measure. A long window
+    may hold mishaps of its own and is measured by mean or median, whichever makes the change smaller. The most extreme minute is
+    left out.
+    """
+    count, over, count0, over0 = (float(part[campaign]) for part in quantities(check, window, moved))
+    longer = window.minutes[campaign] * 60 > check.empty_beyond
+    if count0 < max(check.least, 1) or over0 <= 0 or over <= 0 or (longer and count > 0):
+        return None
+    counts, exposure = check.counted(past.series), check.exposed(past.series, past.minutes)
+    edge, base = past.line(window.begin), past.line(window.base)
+    before, exposed = counts[base:edge], exposure[base:edge]
+    if check.over is None:
+        seen = int(np.argmax(before > 0))
+        before, exposed = before[seen:], exposed[seen:]
+    rate = count0 / over0
+    usual = median_rate(before, exposed) or rate
+    if window.minutes[campaign] * 60 > _SHORT:
+        usual = max(rate, usual) if check.up else min(rate, usual)
+    inside, under = counts[edge:], exposure[edge:]
+    late = -(-len(inside) // 3)
+    lately, bound = float(inside[-late:].sum()), check.ratio * usual * float(under[-late:].sum())
+    if lately <= bound if check.up else lately > bound:
+        return None
+    apart = inside - usual * under
+    worst = int(np.argmax(apart) if check.up else np.argmin(apart))
+    rest = over * (1 - float(under[worst]) / float(under.sum()))
+    chance = rates.chance(
+        count - float(inside[worst]),
+        rest * usual / rate,
+        count0,
+        over0,
+        ratio=check.ratio,
+        up=check.up,
+        dispersion=rates.dispersion(before, exposed, lumps=check.over == SPEND),
+    )
+    return Tested(window, chance, usual, count / over)
+
+
+def median_rate(counts: Floats, over: Floats) -> float | None:
+    """The median of the rate over stretches of about 20 events each, at most 90 of them; None for fewer than 4.
+
+    With stretches so long the median lies within 2 % of the mean where counts are Poisson.
+    """
+    pieces = int(min(_PIECES, counts.sum() // _PIECE, len(counts)))
+    if pieces < 4:
+        return None
+    edges = np.linspace(0, len(counts), pieces + 1).astype(int)[:-1]
+    exposed = np.add.reduceat(over, edges)
+    found = np.add.reduceat(counts, edges)[exposed > 0] / exposed[exposed > 0]
+    return float(np.median(found))

@@ -1,0 +1,98 @@
+"""The Data page: what the dashboard holds and what that costs, how far the dataflow is, what it rejected; and clearing."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import panel as pn
+
+from dataflows.rejected import REASONS
+from panel_app import assets
+from panel_app.bridge import Bridge, Handler, viewers
+from panel_app.memory import resident_bytes
+from panel_app.operations import Pipeline, Rejects
+from panel_app.overview import embeddable, request_query
+from panel_app.service import LATE_SECONDS, Live, Service
+from panel_app.talk import common
+
+
+class Stock(msgspec.Struct, frozen=True):
+    """What is held; times in seconds since 1970, memory in bytes."""
+
+    rows: int
+    packed: int
+    oldest: int
+    newest_end: int
+    campaigns: int
+    channels: int
+    held_bytes: int
+    process_bytes: int
+    viewers: int
+    store_hours: float
+    history_days: float
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The reply to a browser."""
+
+    id: int
+    live: Live
+    stock: Stock
+    pipeline: Pipeline
+    rejects: Rejects
+    reason: str
+    """The only reason of which rejected events are listed; empty for all."""
+
+
+def shown(service: Service, query: str, number: int = 0) -> bytes:
+    """JSON of a `Shown` under the URL's `query`, of which `reason` counts. Looking begins what is only done while somebody looks."""
+    service.rejected.start()
+    given = parse_qs(query.removeprefix("?"), max_num_fields=100, errors="replace") if len(query) < 10_000 else {}
+    reason = given.get("reason", [""])[-1]
+    reason = reason if reason in REASONS else ""
+    snapshot, settings = service.snapshot(), service.settings
+    stock = Stock(
+        rows=snapshot.rows,
+        packed=snapshot.packed,
+        oldest=snapshot.oldest,
+        newest_end=snapshot.newest + settings.window_seconds if snapshot.rows else 0,
+        campaigns=len(snapshot.campaigns.names) if snapshot.rows else 0,
+        channels=len(snapshot.channels.names) if snapshot.rows else 0,
+        held_bytes=snapshot.bytes,
+        process_bytes=resident_bytes(),
+        viewers=viewers(service),
+        store_hours=settings.store_hours,
+        history_days=settings.history_days,
+    )
+    live = service.live(snapshot)
+    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), service.rejected.rejects(reason), reason))
+
+
+def data(service: Service, back: str, explore: str, api: str) -> pn.Template:
+    """A page for one visitor; `back`, `explore` and `api` are where its links lead, the last one empty where there is no such address."""
+
+    def stock(number: int, asked: dict[str, Any]) -> str:
+        return shown(service, str(asked.get("query", "")), number).decode()
+
+    talk: dict[str, Handler] = {"stock": stock, **common(service)}
+    settings = service.settings
+    setup = {
+        "currency": settings.currency,
+        "late": LATE_SECONDS,
+        "back": back,
+        "explore": explore,
+        "api": api,
+        "brokers": settings.brokers,
+        "logsTopic": settings.logs_topic,
+        "resultsTopic": settings.results_topic,
+        "rejectedTopic": settings.rejected_topic,
+        "group": settings.group,
+        "window": settings.window_seconds,
+        "reasons": REASONS,
+    }
+    first = embeddable(shown(service, request_query()))
+    template = assets.template("data.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=first)
+    template.add_panel("bridge", Bridge(service, talk))
+    return template

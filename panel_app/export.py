@@ -1,0 +1,198 @@
+"""Results as a file, read from their topic and without a dashboard: ``python -m panel_app.export --out FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
+
+from dataflows.errors import AdtallyError, InputError
+from dataflows.scan import scan
+from dataflows.schema import WindowResult, rfc3339
+from dataflows.settings import Settings
+from panel_app.formats import FORMATS
+from panel_app.reading import UnreadableError, read_result
+from panel_app.results import INTERVALS, Question, question, table
+from panel_app.store import Store, parse_start
+
+_FOREVER = 24 * 366 * 10_000
+_BATCH = 5_000
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of the command."""
+    made = argparse.ArgumentParser(
+        prog="python -m panel_app.export",
+        description="Write results to a file: the last value of each window, campaign and channel, as it stands on the topic.",
+        epilog="Settings come from ADTALLY_… variables. Exit codes: 0 written, 1 it can't be done, 2 flags or settings that can't be used.",
+    )
+    made.add_argument(
+        "--from", dest="start", metavar="TIME", help="first window start, RFC 3339 with a zone (default: the oldest)"
+    )
+    made.add_argument("--to", dest="end", metavar="TIME", help="windows that start before it (default: all)")
+    made.add_argument("--campaign", action="append", default=[], metavar="NAME", help="only this one; may be given several times")
+    made.add_argument("--channel", action="append", default=[], metavar="NAME", help="only this one; may be given several times")
+    made.add_argument("--interval", default="minute", metavar="|".join(INTERVALS), help="time that a row covers (default minute)")
+    made.add_argument(
+        "--by", default="campaign,channel", metavar="LIST", help="what splits a row: campaign,channel, one of them, or none"
+    )
+    made.add_argument("--format", choices=list(FORMATS), help="default: what FILE ends in, else csv")
+    made.add_argument("--out", required=True, metavar="FILE", help="the file; - writes to the terminal or a pipe")
+    made.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    given = parser().parse_args(arguments)
+    # A terminated export must not leave half a file behind.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        settings = Settings.from_environment()
+        asked = question(
+            {"from": _given(given.start), "to": _given(given.end), "campaign": given.campaign, "channel": given.channel}
+            | {"interval": [given.interval], "by": [given.by]}
+        )
+    except AdtallyError as error:
+        return _say(str(error).replace("`", ""), 2)
+    try:
+        with target(given.out, force=given.force) as out:
+            said = write(settings, asked, given.format or _by_ending(given.out), out)
+    except AdtallyError as error:
+        return _say(str(error), 1)
+    except BrokenPipeError:
+        return 1  # whoever read the pipe has enough
+    except KeyboardInterrupt:
+        return _say("stopped; nothing was written.", 130)
+    return _say(said, 0)
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _given(text: str | None) -> list[str]:
+    return [] if text is None else [text]
+
+
+def _by_ending(out: str) -> str:
+    ending = Path(out).suffix.removeprefix(".")
+    return next((name for name, one in FORMATS.items() if ending in (name, one.ending)), "csv")
+
+
+def write(settings: Settings, asked: Question, form: str, out: BinaryIO) -> str:
+    """Write what the topic holds of `asked` to `out` in `form`, a key of `FORMATS`; what there is to say of it.
+
+    Raises `BrokerError`.
+    """
+    store = Store(hours=_FOREVER)
+    unread = 0
+    batch: list[WindowResult] = []
+    for one in _records(settings):
+        if one is None:
+            unread += 1
+        elif asked.takes(parse_start(one.window_start), one.campaign_id, one.channel):
+            batch.append(one)
+        if len(batch) >= _BATCH:
+            store.apply(batch)
+            batch = []
+    store.apply(batch)
+    found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
+    span = {"from": rfc3339(found.start), "to": rfc3339(min(found.end, 253_402_300_799))} if len(found.frame) else {}
+    about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
+    for piece in FORMATS[form].write(found.frame, about):
+        out.write(piece)
+    out.flush()
+    skipped = (
+        f" {unread:,} records of {settings.results_topic} are no results in {settings.currency} and were left out."
+        if unread
+        else ""
+    )
+    return f"{len(found.frame):,} rows written.{skipped}"
+
+
+def _records(settings: Settings) -> Iterator[WindowResult | None]:
+    """Each record of the topic, None for one that can't be read."""
+    with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
+        for message in scan(settings, settings.results_topic):
+            seen.update()
+            value = message.value()
+            if value is None:
+                continue
+            try:
+                yield read_result(value, settings.currency, max(time.time(), message.timestamp()[1] / 1000))
+            except UnreadableError:
+                yield None
+
+
+@contextmanager
+def target(path: str, *, force: bool) -> Generator[BinaryIO]:
+    """A file that stands at `path` once the block has ended well, and not before; ``-`` is standard output.
+
+    Raises `InputError` where it can't be written, or exists and is not to be replaced (`force`).
+    """
+    if path == "-":
+        yield sys.stdout.buffer
+        return
+    wanted = Path(path)
+    if wanted.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file in it.")
+    if wanted.exists() and not wanted.is_file():  # a pipe or a device: written to, and never replaced
+        with wanted.open("wb") as out:
+            yield out
+        return
+    if wanted.exists() and not force:
+        raise InputError(f"{path} exists; give another --out, or --force to replace it.")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{wanted.name}.", suffix=".part", dir=wanted.parent)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}.") from None
+    made = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        _put(made, wanted, force=force)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise InputError(f"{path} can't be written: {error.strerror}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            made.unlink()
+
+
+def _put(made: Path, wanted: Path, *, force: bool) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    made.chmod(0o666 & ~umask)
+    if force:
+        made.replace(wanted)
+        return
+    try:
+        # Unlike a renaming it fails if somebody else has made the file meanwhile.
+        os.link(made, wanted)
+    except FileExistsError:
+        raise InputError(f"{wanted} has appeared meanwhile; give another --out, or --force to replace it.") from None
+    except OSError:
+        made.replace(wanted)  # a file system without links
+
+
+def _say(line: str, code: int) -> int:
+    print(f"adtally-export: {line}", file=sys.stderr)  # noqa: T201 - this is what the command says
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""A finding in figures: what changed, since when, how sure that is, and how much money it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from panel_app import rates
+from panel_app.checks import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
+from panel_app.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
+from panel_app.measures import MICROS, SIZE
+
+Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
+Money = Literal["missed", "extra", "spent", "saved"]
+"""Revenue that did not come, spend above the usual, all that was spent, spend below the usual for what was got."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing to look at. `campaign` is None for all of them together.
+
+    `now` since it began and `usual` before: cost per conversion, click rate, or events per minute. `count` is how many events there
+    were since, of `expected`. `chance` is how many findings like this or clearer a day of steady traffic would give, over all tests.
+    """
+
+    kind: Kind
+    campaign: str | None
+    metric: str
+    """The measure that the page should show with it."""
+    now: float | None
+    usual: float | None
+    since: int
+    count: int
+    expected: float
+    money: float
+    money_kind: Money
+    chance: float
+
+
+def beginning(check: Check, past: Past, one: Tested) -> int:
+    """When the change most likely began, not longer ago than the longest window."""
+    counts, over = check.counted(past.series), check.exposed(past.series, past.minutes)
+    earliest = max(past.line(past.until - HORIZON), 0)
+    return past.start + (earliest + rates.begun(counts[earliest:], over[earliest:], usual=one.usual, rate=one.rate)) * past.step
+
+
+def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats, float]:
+    """Sums and minutes of the baseline, which ends where the change began; that of the window where nothing lies before."""
+    lines = past.series[max(past.line(since - BASELINE), 0) : past.line(since)]
+    seen = int(np.argmax(lines.any(axis=1))) if lines.any() else len(lines)
+    if seen == len(lines):
+        return best.window.before[campaign], float(best.window.minutes0[campaign])
+    return lines[seen:].sum(axis=0), (len(lines) - seen) * past.step / 60
+
+
+def told(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
+    """The finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
+    before, minutes0 = _before(best, campaign, past, since)
+    lines = past.series[past.line(since) :]
+    sums, minutes = lines.sum(axis=0), len(lines) * past.step / 60
+    count = float(check.counted(sums))
+    over = float(check.exposed(sums, np.array(minutes)))
+    usual, spent = best.usual, float(sums[SPEND])
+    expected = usual * over
+    extra = max(spent - float(before[SPEND]) / minutes0 * minutes, 0.0)
+    earned = max(float(before[REVENUE]), 0.0)
+
+    def found(kind: Kind, metric: str, figures: tuple[float | None, float], money: float, about: Money) -> Finding:
+        return Finding(kind, None, metric, *figures, since, round(count), expected, money, about, best.chance)
+
+    if check.id == "traffic_down":
+        missed = max(earned / minutes0 * minutes - float(sums[REVENUE]), 0.0)
+        return found("drop" if count else "silent", "clicks", (count / minutes, usual), missed, "missed")
+    if check.id == "traffic_up":
+        return found("surge", "clicks", (count / minutes, usual), extra, "extra")
+    if check.over == SPEND and not count:
+        return found("unconverted", "conversions", (None, 1 / usual), spent, "spent")
+    if check.over == SPEND:
+        kind, about = ("cpa_down", "saved") if check.up else ("cpa_up", "extra")
+        return found(kind, "cpa", (spent / count, 1 / usual), abs(spent - count / usual), about)
+    if not check.up:
+        missed = max(expected - count, 0.0) * earned / max(float(before[CLICKS]), 1.0)
+        return found("ctr_down", "ctr", (count / over if over else None, usual), missed, "missed")
+    clicks0 = float(before[CLICKS]) / minutes0
+    if count / minutes >= check.ratio * clicks0:
+        return found("flood", "clicks", (count / minutes, clicks0), extra, "extra")
+    return found("ctr_up", "ctr", (count / over if over else None, usual), extra, "extra")
+
+
+def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
+    """The finding about a campaign (`rows`) that has spent and never converted; None if it did convert or nothing can be said.
+
+    Measured by what the others on its channels got for their money; their counts are as uncertain as they are (`rates`).
+    """
+    spent = past.series[:, SPEND]
+    if past.series[:, CONVERSIONS].any() or not spent.any():
+        return None
+    steady = 1 - float(spent.max() / spent.sum())
+    chance, expected = 1.0, 0.0
+    for channel, micros in rows.group_by("channel").agg(pl.col(SIZE).sum()).iter_rows():
+        own = micros / MICROS
+        others = float(history.by_channel[channel, SPEND]) - own
+        converted = float(history.by_channel[channel, CONVERSIONS])
+        if own <= 0 or others <= 0:
+            continue
+        chance *= rates.chance(0, own * steady, converted, others, ratio=NEVER_RATIO, up=False)
+        expected += converted / others * own
+    if not expected:
+        return None
+    since = past.start + int(np.argmax(spent > 0)) * past.step
+    money = float(spent.sum())
+    usual = money / expected
+    return Finding("unconverted", None, "conversions", None, usual, since, 0, expected, money, "spent", chance)
+
+
+_FOLLOWS: Mapping[str, frozenset[str]] = {
+    "silent": frozenset({"unconverted", "cpa_up", "cpa_down", "ctr_up", "ctr_down"}),
+    "flood": frozenset({"unconverted", "cpa_up", "surge"}),
+}
+
+
+def distinct(found: Mapping[tuple[int, str], Finding]) -> dict[tuple[int, str], Finding]:
+    """Without what only follows from another finding about the same campaign: a flood makes conversions dear, silence changes all."""
+    kinds: dict[int, set[str]] = {}
+    for (campaign, _), one in found.items():
+        kinds.setdefault(campaign, set()).add(one.kind)
+    return {key: one for key, one in found.items() if not any(one.kind in _FOLLOWS.get(kind, ()) for kind in kinds[key[0]])}

@@ -1,0 +1,225 @@
+"""What the Data page tells of the pipeline: how far the dataflow is, and what it rejected. Both are looked at only while a page asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from typing_extensions import override
+
+from dataflows.counters import COLUMNS, Progress, progress
+from dataflows.errors import AdtallyError
+from dataflows.rejected import REASONS
+from dataflows.schema import Rejected, decode_rejected
+from dataflows.settings import Settings
+from panel_app.feed import Follower
+
+log = logging.getLogger("adtally.operations")
+
+_NEWEST = 50
+_SHOWN_PAYLOAD = 2_000
+_SHOWN_NAME = 249
+_PLACES = 10_000
+_EVERY = 3.0
+_WATCHED = 75.0
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """One partition of the logs, as of the dataflow's last commit; `clock` is the highest event time that was read (seconds)."""
+
+    partition: int
+    offset: int | None
+    end: int
+    lag: int
+    counts: dict[str, int]
+    adds_up: bool
+    clock: float | None
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """How far the dataflow is; `asked` is the service's time of the answer, None before the first one."""
+
+    partitions: list[Partition] = []
+    asked: float | None = None
+    problem: str = ""
+    """Why there is no newer answer."""
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """A rejected event, cut for the screen; `payload` is None where the message had no value."""
+
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    rejected_at: str
+    payload: str | None
+    binary: bool
+    """`payload` is Base64, for the bytes are not UTF-8."""
+    length: int
+    """Characters of the payload as it stands on the topic."""
+
+
+class Rejects(msgspec.Struct, frozen=True):
+    """What stands on the topic of rejected events: how many by reason, the newest ones, and what its reader does."""
+
+    state: str
+    topic: str
+    counts: dict[str, int]
+    total: int
+    newest: list[Reject]
+    unread: int
+    problem: str
+
+
+class _Part:
+    """What was read of one partition: the next offset, how many by reason, and the highest offset of each partition of the logs."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.counts: Counter[str] = Counter()
+        self.seen: dict[tuple[str, int], int] = {}
+
+
+def shown(one: Rejected) -> Reject:
+    """`one` with its texts cut."""
+    payload = one.payload if one.payload is not None else one.payload_base64
+    return Reject(
+        reason=one.reason,
+        detail=one.detail[:_SHOWN_PAYLOAD],
+        topic=one.topic[:_SHOWN_NAME],
+        partition=one.partition,
+        offset=one.offset,
+        rejected_at=one.rejected_at[:_SHOWN_NAME],
+        payload=payload if payload is None else payload[:_SHOWN_PAYLOAD],
+        binary=one.payload is None and one.payload_base64 is not None,
+        length=len(payload or ""),
+    )
+
+
+class RejectedFeed(Follower):
+    """Reads the topic of rejected events from its beginning; holds the newest ones of each reason and counts them all.
+
+    A record that comes a second time after a crash of the dataflow replaces the first: within a partition of the topic the places of
+    one partition of the logs only rise, save for such repeats, so one number for each says what was seen before.
+    """
+
+    def __init__(self, settings: Settings, look_seconds: float = 5.0) -> None:
+        super().__init__(settings, settings.rejected_topic, "rejects", look_seconds, aloud=False)
+        self._parts: dict[int, _Part] = {}
+        self._newest: dict[str, deque[tuple[int, Reject]]] = {reason: deque(maxlen=_NEWEST) for reason in REASONS}
+        self._lock = threading.Lock()
+
+    @override
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """Go on where the last record was read; from the beginning if the log was made anew since, as by a broker in memory."""
+        part = self._parts.get(partition)
+        if part is None:
+            return OFFSET_BEGINNING
+        low, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
+        if low <= part.next <= end:
+            return part.next
+        with self._lock:
+            del self._parts[partition]
+            for newest in self._newest.values():
+                kept = [one for one in newest if one[0] != partition]
+                newest.clear()
+                newest.extend(kept)
+        return OFFSET_BEGINNING
+
+    @override
+    def take(self, messages: list[Message]) -> None:
+        """Count and keep."""
+        for message in messages:
+            number = message.partition() or 0
+            part = self._parts.setdefault(number, _Part())
+            part.next = (message.offset() or 0) + 1
+            value = message.value()
+            if value is None:
+                continue
+            try:
+                one = decode_rejected(value)
+            except (msgspec.DecodeError, ValueError, RecursionError) as reason:
+                self.cannot_read(message, reason)
+                continue
+            self.records += 1
+            place = (one.topic[:_SHOWN_NAME], one.partition)
+            if one.offset <= part.seen.get(place, -1):
+                continue
+            with self._lock:
+                if place not in part.seen and len(part.seen) >= _PLACES:
+                    part.seen.clear()  # nobody has so many partitions; junk must not fill the memory
+                part.seen[place] = one.offset
+                part.counts[one.reason] += 1
+                self._newest[one.reason].append((number, shown(one)))
+
+    def rejects(self, reason: str = "", limit: int = _NEWEST) -> Rejects:
+        """The newest `limit` of `reason`, or of all of them, newest first."""
+        with self._lock:
+            counts = {name: sum(part.counts[name] for part in self._parts.values()) for name in REASONS}
+            held = [one for name, newest in self._newest.items() if reason in ("", name) for _, one in newest]
+        held.sort(key=lambda one: (one.rejected_at, one.partition, one.offset), reverse=True)
+        status = self.status
+        return Rejects(status.state, status.topic, counts, sum(counts.values()), held[:limit], status.unread, status.problem)
+
+
+class Watch:
+    """Asks the broker for the dataflow's progress on a thread, every few seconds, while somebody wants to know."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._wanted = threading.Event()
+        self._stop = threading.Event()
+        self._asked = 0.0
+        self._last = Pipeline()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def pipeline(self) -> Pipeline:
+        """The last answer; the first call makes the asking begin, and who goes on calling keeps it going."""
+        self._asked = time.monotonic()
+        self._wanted.set()
+        with self._lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="adtally-progress", daemon=True)
+                self._thread.start()
+        return self._last
+
+    def stop(self) -> None:
+        """Ask no more, and wait for the thread's end."""
+        self._stop.set()
+        self._wanted.set()
+        if self._thread:
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wanted.wait()
+            if time.monotonic() - self._asked > _WATCHED:
+                self._wanted.clear()
+                continue
+            self._last = self._ask()
+            self._stop.wait(_EVERY)
+
+    def _ask(self) -> Pipeline:
+        try:
+            rows = progress(self._settings, timeout=4.0)
+        except AdtallyError as error:
+            return msgspec.structs.replace(self._last, problem=str(error))
+        except Exception:  # the page must go on; what is odd stands in the log
+            log.exception("the progress of the dataflow could not be read")
+            return msgspec.structs.replace(self._last, problem="the progress of the dataflow could not be read; see the log.")
+        return Pipeline([_partition(row) for row in rows], self._clock())
+
+
+def _partition(row: Progress) -> Partition:
+    counts = {name: getattr(row.shown, name) for name in COLUMNS}
+    clock = None if row.shown.clock is None else row.shown.clock / 1e6
+    return Partition(row.partition, row.offset, row.end, max(row.lag, 0), counts, row.shown.adds_up(), clock)

@@ -1,0 +1,147 @@
+"""What is older than the minutes in memory: hours of which the sums are at hand and the minutes are packed.
+
+The minutes are kept, so that a late correction changes its hour exactly, and a question at any grain can be answered; packed (Parquet,
+zstd) a row takes about 10 bytes, and an hour takes milliseconds to unpack. Nothing here changes once made.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+
+import polars as pl
+
+from panel_app.blocks import SAFE_SUM, clipped, columns, fitting, inner_edges, largest_sum, renumber, rollup, window_states
+
+HOUR, DAY = 3600, 86_400
+_KEPT_ROLLUPS = 96
+"""A day of hours at two grains, so that a day can be compared with the one before it without unpacking that again."""
+
+
+class Hour:
+    """The rows of one hour."""
+
+    length = HOUR
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        """`rows`: of one hour, at least one, as `blocks.merge` gives them."""
+        self.first, self.last = int(rows["t"][0]), int(rows["t"][-1])
+        self.start = self.first - self.first % HOUR
+        self._count = len(rows)
+        self.largest = largest_sum(rows)
+        self._wide = self.largest * self._count > SAFE_SUM
+        self._sums = rollup(rows, HOUR, wide=self._wide)
+        self.states = window_states(rows).filter(pl.col("open") | pl.col("fixed"))
+        # Names by their place among those of the hour: they can be numbered anew without unpacking anything.
+        self._names = {name: rows[name].unique().sort() for name in ("campaign", "channel")}
+        places = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
+        out = io.BytesIO()
+        rows.with_columns(places).write_parquet(out, compression="zstd", statistics=False)
+        self._packed = out.getvalue()
+        self.bytes = int(len(self._packed) + self._sums.estimated_size() + 8 * sum(map(len, self._names.values())))
+        """About how much memory it takes."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The minutes, unpacked for this once."""
+        found = pl.read_parquet(self._packed)
+        return found.with_columns(known.gather(found[name]).alias(name) for name, known in self._names.items())
+
+    @property
+    def sums(self) -> pl.DataFrame:
+        """The hour in one row for each campaign and channel."""
+        return self._sums
+
+    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
+        """As `Block.within`."""
+        inner = inner_edges(self.start, HOUR, (start, end, *cuts))
+        found = fitting((HOUR, 900, 300), grain, inner)
+        if found == HOUR:
+            return [self._sums[columns(by)]]
+        rows = _rollup(self, found) if found else self.rows
+        whole = start <= self.start and end >= self.start + HOUR
+        return [(rows if whole else clipped(rows, start, end))[columns(by)]]
+
+    @property
+    def wide(self) -> bool:
+        """Whether adding up its rows could overflow."""
+        return self._wide
+
+    def numbers(self, dimension: str) -> pl.Series:
+        """The numbers of the names that stand in its rows."""
+        return self._names[dimension]
+
+    def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Hour:
+        """As `Block.renumbered`."""
+        other = object.__new__(Hour)
+        other.__dict__.update(self.__dict__)
+        other._names = {
+            "campaign": campaigns.gather(self._names["campaign"]),
+            "channel": channels.gather(self._names["channel"]),
+        }
+        other._sums = renumber(self._sums, campaigns, channels)
+        return other
+
+
+@lru_cache(maxsize=_KEPT_ROLLUPS)
+def _rollup(hour: Hour, grain: int) -> pl.DataFrame:
+    return rollup(hour.rows, grain, wide=hour.wide)
+
+
+class Day:
+    """The hours of one day (UTC) that are held, by their start; at least one."""
+
+    length = DAY
+
+    def __init__(self, hours: Mapping[int, Hour]) -> None:
+        self.hours = dict(sorted(hours.items()))
+        ordered = list(self.hours.values())
+        self.first, self.last = ordered[0].first, ordered[-1].last
+        self.start = self.first - self.first % DAY
+        self.largest = max(hour.largest for hour in ordered)
+        self._count = sum(map(len, ordered))
+        self._rollups: dict[tuple[int, str], pl.DataFrame] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def states(self) -> pl.DataFrame:
+        """Windows that are open or were corrected, as `blocks.window_states`."""
+        return pl.concat(hour.states for hour in self.hours.values())
+
+    def _at(self, grain: int, by: str) -> pl.DataFrame:
+        found = self._rollups.get((grain, by))
+        if found is None:
+            hours = pl.concat((hour.sums for hour in self.hours.values()), how="vertical_relaxed")
+            wide = self.largest * self._count > SAFE_SUM
+            found = self._rollups[grain, by] = rollup(hours, grain, wide=wide, by=by)
+        return found
+
+    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str, *, fresh: bool) -> list[pl.DataFrame]:
+        """As `Block.within`; a day is never `fresh`."""
+        assert not fresh  # noqa: S101 - the newest minutes are in blocks
+        found = fitting((DAY, HOUR), grain, inner_edges(self.start, DAY, (start, end, *cuts)))
+        if found:
+            rows = self._at(found, by)
+            return [rows if start <= self.start and end >= self.start + DAY else clipped(rows, start, end)]
+        inside = [hour for hour in self.hours.values() if hour.start < end and hour.start + HOUR > start]
+        return [frame for hour in inside for frame in hour.within(start, end, grain, cuts, by)]
+
+    def numbers(self, dimension: str) -> pl.Series:
+        """The numbers of the names that stand in its rows."""
+        return pl.concat(hour.numbers(dimension) for hour in self.hours.values()).unique()
+
+    def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Day:
+        """As `Block.renumbered`."""
+        return Day({at: hour.renumbered(campaigns, channels) for at, hour in self.hours.items()})
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        rollups = sum(frame.estimated_size() for frame in list(self._rollups.values()))
+        return int(rollups + sum(hour.bytes for hour in self.hours.values()))

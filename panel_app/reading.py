@@ -1,0 +1,32 @@
+"""From the bytes of a record of `results` to a result that can be held."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dataflows.schema import WindowResult, decode_result
+from panel_app.store import parse_start
+
+_HOUR = 3600
+
+
+class UnreadableError(ValueError):
+    """The record is no result of this deployment; the message says why."""
+
+
+def read_result(value: bytes, currency: str, now: float) -> WindowResult:
+    """The result in `value`; raises `UnreadableError` for what is none, or one in another currency.
+
+    Nor is a result taken whose window starts more than an hour past `now` (seconds since 1970): it would push all the others out of
+    the store.
+    """
+    try:
+        result = decode_result(value)
+        start = parse_start(result.window_start)
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
+        raise UnreadableError(str(reason)) from None
+    if result.currency != currency:
+        raise UnreadableError(f"it counts in {result.currency[:8]!r}, this dashboard in {currency} (ADTALLY_CURRENCY)")
+    if start > now + _HOUR:
+        raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
+    return result

@@ -1,0 +1,186 @@
+"""Results as a table for people who compute on: any span, interval and split, exact to the micro. Pure functions on a snapshot.
+
+The downloads beside the charts, ``/api/results`` and ``python -m panel_app.export`` all ask here, so that they can't differ.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import polars as pl
+
+from dataflows.errors import InputError
+from dataflows.schema import STATES, rfc3339, to_micros
+from panel_app.blocks import floor_to, joint_state
+from panel_app.measures import COUNTS, MICROS, MONEY, sums
+from panel_app.names import Names
+from panel_app.store import Snapshot
+
+INTERVALS: dict[str, int] = {"minute": 60, "hour": 3600, "day": 86_400, "total": 0}
+"""Seconds of a row by the name of its interval; hours and days are those of UTC, a total is one row over the whole span."""
+
+DIMENSIONS = ("campaign", "channel")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
+_NAMES = 100
+_NO_END = 2**40
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Which results are wanted: windows with `start <= window start < end` (seconds since 1970, None for no bound).
+
+    Empty `campaigns` or `channels` mean all; a row covers `seconds`, 0 for the whole span; `by` is what it is split by.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    campaigns: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    seconds: int = 60
+    by: tuple[str, ...] = DIMENSIONS
+
+    def takes(self, start: int, campaign: str, channel: str) -> bool:
+        """Whether the result of the window that begins at `start` is wanted."""
+        return (
+            (self.start is None or start >= self.start)
+            and (self.end is None or start < self.end)
+            and (not self.campaigns or campaign in self.campaigns)
+            and (not self.channels or channel in self.channels)
+        )
+
+
+def question(given: Mapping[str, Sequence[str]]) -> Question:
+    """The question in `from`, `to`, `campaign`, `channel`, `interval` and `by`, each a list of texts.
+
+    Raises `InputError`, which names the parameter and what it takes, and never repeats what was given.
+    """
+    start, end = _moment(given, "from"), _moment(given, "to")
+    if start is not None and end is not None and start >= end:
+        raise InputError("`to` must be later than `from`: windows from `from` on and before `to` are given.")
+    interval = _one(given, "interval") or "minute"
+    if interval not in INTERVALS:
+        raise InputError(f"`interval` must be one of {', '.join(INTERVALS)}.")
+    by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name)) or DIMENSIONS
+    if by == ("none",):
+        by = ()
+    if not set(by) <= set(DIMENSIONS):
+        raise InputError("`by` must be campaign, channel, campaign,channel or none.")
+    return Question(start, end, _names(given, "campaign"), _names(given, "channel"), INTERVALS[interval], by)
+
+
+def _one(given: Mapping[str, Sequence[str]], name: str) -> str:
+    values = given.get(name, ())
+    if len(values) > 1:
+        raise InputError(f"`{name}` may be given only once.")
+    return values[0] if values else ""
+
+
+def _names(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(filter(None, given.get(name, ()))))
+    if len(found) > _NAMES:
+        raise InputError(f"`{name}` may be given at most {_NAMES} times; leave it out for all of them.")
+    return found
+
+
+def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
+    text = _one(given, name)
+    if not text:
+        return None
+    # In the query of a URL a plus stands for a space: who did not escape that of his zone still means it.
+    text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if len(text) > 16 else text
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        # Digits beyond the microsecond are cut: no window starts within one.
+        return math.ceil(to_micros(dt.datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper()))) / 1_000_000)
+    except (ValueError, OverflowError):
+        raise InputError(f"`{name}` must be an RFC 3339 time with its zone, such as 2026-11-23T08:00:00Z.") from None
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The answer: `frame` in the columns of docs/api.md, and the span (seconds since 1970) that its rows lie in."""
+
+    frame: pl.DataFrame
+    interval: str
+    currency: str
+    start: int
+    end: int
+
+
+def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) -> Table:
+    """What `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds."""
+    newest_end = snapshot.newest + window
+    start = snapshot.oldest if asked.start is None else asked.start
+    end = newest_end if asked.end is None else asked.end
+    step = max(asked.seconds, window) if asked.seconds else 0
+    rows = snapshot.between(start, min(end, _NO_END), step or 86_400)
+    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
+        if wanted:
+            rows = rows.filter(pl.col(dimension).is_in(_known(snapshot, dimension).known(wanted)))
+    time = floor_to(step) if step else pl.lit(start).cast(pl.Int64).alias("t")
+    by = [name for name in DIMENSIONS if name in asked.by]
+    found = rows.group_by(time, *by).agg(*sums(wide=snapshot.wide), joint_state())
+    last = (pl.col("t") + step) if step else pl.lit(end).cast(pl.Int64)
+    # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
+    million = pl.col("events").cast(pl.Float64) * 0 + MICROS
+    frame = found.sort("t", *(_rank(snapshot, name) for name in by)).select(
+        _time(pl.col("t")).alias("window_start"),
+        _time(last).alias("window_end"),
+        *(_name(snapshot, name) for name in by),
+        *COUNTS,
+        "events",
+        *MONEY,
+        *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
+        *_ratios(),
+        pl.lit(currency).alias("currency"),
+        pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
+    )
+    names = {seconds: name for name, seconds in INTERVALS.items()}
+    return Table(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
+
+
+def _ratios() -> list[pl.Expr]:
+    """The ratios of the contract, worked out as `dataflows.metrics.ratios` does, so that each is the same to the last digit."""
+
+    def ratio(name: str, top: pl.Expr, below: pl.Expr) -> pl.Expr:
+        return pl.when(below != 0).then(top.cast(pl.Float64) / below.cast(pl.Float64)).otherwise(None).alias(name)
+
+    def column(name: str) -> pl.Expr:
+        return pl.col(name).cast(pl.Float64)
+
+    spend, clicks = column("spend_micros"), column("clicks")
+    return [
+        ratio("ctr", clicks, column("impressions")),
+        ratio("cvr", column("conversions"), clicks),
+        ratio("cpc", spend, clicks * MICROS),
+        ratio("cpm", 1000 * spend, column("impressions") * MICROS),
+        ratio("cpa", spend, column("conversions") * MICROS),
+        ratio("roas", column("revenue_micros") - column("refund_micros"), spend),
+    ]
+
+
+def _known(snapshot: Snapshot, dimension: str) -> Names:
+    return snapshot.campaigns if dimension == "campaign" else snapshot.channels
+
+
+def _name(snapshot: Snapshot, dimension: str) -> pl.Expr:
+    names = pl.lit(_known(snapshot, dimension).series())
+    return names.gather(pl.col(dimension)).alias("campaign_id" if dimension == "campaign" else dimension)
+
+
+def _rank(snapshot: Snapshot, dimension: str) -> pl.Expr:
+    # Sorting numbers by the rank of their names is many times quicker than sorting the names of all rows.
+    return pl.lit(_known(snapshot, dimension).series().rank("dense")).gather(pl.col(dimension))
+
+
+def _time(seconds: pl.Expr) -> pl.Expr:
+    return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC")
+
+
+def file_name(found: Table, ending: str) -> str:
+    """A name for the file of `found` that holds nothing but letters, digits, dots and dashes."""
+    span = f"{rfc3339(found.start)}-{rfc3339(min(found.end, 253_402_300_799))}".replace(":", "")
+    return f"adtally-{found.interval}-{span}.{ending}"

@@ -1,0 +1,9 @@
+"""The dashboard's own addresses, for its command and for `panel serve … --plugins panel_app.routes`."""
+
+from __future__ import annotations
+
+from panel_app.api import Results
+from panel_app.health import Health
+
+ROUTES = [(r"/healthz", Health), (r"/api/results", Results)]
+"""As tornado takes them."""

@@ -1,0 +1,123 @@
+// What needs attention, in words: what changed, since when, how much money, and how sure. A click aims the page at it.
+
+import { h, icon, label, named, swap } from "adtally/dom.js";
+import { duration, figure, moment, percent, whole } from "adtally/format.js";
+import { params } from "adtally/url.js";
+
+const FIRST = 4;
+const YEAR = 365;
+
+const GOOD = new Set(["cpa_down"]);
+const NEUTRAL = new Set(["surge", "ctr_up"]);
+const toneOf = (kind) => (GOOD.has(kind) ? "good" : NEUTRAL.has(kind) ? "flat" : "bad");
+const SIGN = { good: ["star", "Good news"], flat: ["rise", "Worth knowing"], bad: ["alert", "Problem"] };
+
+/** How many times the usual: one decimal is enough, and none from ten on. */
+function times(one) {
+  const factor = one.now / one.usual;
+  return `${figure(factor < 10 ? Math.round(factor * 10) / 10 : Math.round(factor), "count")}×`;
+}
+
+const each = (value) => figure(value < 10 ? value : Math.round(value), "count", true);
+const amount = (value) => figure(value, "money");
+
+/** Title and sentence of a finding. */
+function words(one) {
+  const expected = each(Math.max(Math.round(one.expected), 1));
+  return {
+    silent: () => ["Fallen silent", `No impression and no click; ${each(one.usual)} a minute were usual.`],
+    drop: () => ["Traffic has dropped", `${each(one.now)} impressions and clicks a minute; ${each(one.usual)} were usual.`],
+    surge: () => [`Traffic is ${times(one)} the usual`, `${each(one.now)} impressions and clicks a minute; ${each(one.usual)} were usual.`],
+    flood: () => [`Click flood, ${times(one)} the usual`, `${each(one.now)} clicks a minute, ${each(one.usual)} were usual; impressions did not follow.`],
+    unconverted: () => ["Spends without converting", `No conversion; about ${expected} would be usual.`],
+    cpa_up: () => [`Cost per conversion ${times(one)}`, `${amount(one.now)}, was ${amount(one.usual)}.`],
+    cpa_down: () => ["Conversions are cheaper than usual", `${amount(one.now)} each, was ${amount(one.usual)}. Room to scale?`],
+    ctr_down: () => [`Click rate down ${percent(1 - one.now / one.usual)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
+    ctr_up: () => [`Click rate ${times(one)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
+  }[one.kind]();
+}
+
+/** The money it is about; nothing where it is less than can be paid. */
+function money(one) {
+  if (one.money < 0.01) return "";
+  const said = { missed: "of revenue missed", extra: "more than usual spent", spent: "spent", saved: "saved" }[one.money_kind];
+  return `${amount(one.money)} ${said} `;
+}
+
+/** How sure: how often steady traffic would look like this. */
+function sure(one) {
+  if (one.chance >= 1) return "Wearing off.";
+  const days = 1 / one.chance;
+  if (days < 2) return "By chance about once a day.";
+  if (days < 2 * YEAR) return `By chance once in ${each(Math.floor(days))} days.`;
+  return days < 1000 * YEAR ? `By chance once in ${each(Math.floor(days / YEAR))} years.` : "By chance less than once in 1,000 years.";
+}
+
+function item(one, until, pick) {
+  const [title, sentence] = words(one);
+  const tone = toneOf(one.kind);
+  const [sign, spoken] = SIGN[tone];
+  const who = one.campaign === null ? h("span", {}, "All campaigns") : named(one.campaign, { title: null });
+  return h(
+    "li", {},
+    h(
+      "button",
+      { type: "button", class: "finding", "data-key": `finding-${one.kind}-${(one.campaign ?? "").slice(0, 200)}`, "data-kind": one.kind, title: one.campaign === null ? null : `Show only ${label(one.campaign, 200)}`, onclick: () => pick(one) },
+      h("span", { class: "sign", "data-tone": tone }, icon(sign, 16), h("span", { class: "hidden" }, `${spoken}: `)),
+      h(
+        "span", { class: "finding-text" },
+        h("b", {}, title), h("span", { class: "finding-who" }, who), h("span", {}, sentence),
+        h("span", { class: "finding-more" }, `${money(one)}since ${moment(one.since)} (${duration(until - one.since)}). ${sure(one)}`),
+      ),
+    ),
+  );
+}
+
+/** What was looked at, where nothing was found. */
+function checked(report) {
+  const whom = `${whole(report.campaigns)} ${report.campaigns === 1 ? "campaign" : "campaigns"}`;
+  return `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history: silence, click floods, spend without conversions, jumps of click rate and cost per conversion.`;
+}
+
+/** Since when something has been wrong with the one campaign that is shown; null where all is well or more are shown. */
+export function wrongSince(report) {
+  const [one, ...more] = params("campaign");
+  const own = more.length ? [] : report.findings.filter((found) => found.campaign === one && toneOf(found.kind) === "bad");
+  return own.length ? Math.min(...own.map((found) => found.since)) : null;
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {{pick: (one: object) => void, everything: () => void}} act
+ */
+export function makeAttention(place, act) {
+  const count = h("span", { class: "count", hidden: true });
+  const body = h("div", {});
+  const foot = h("div", { class: "table-foot" });
+  place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Needs attention ", count)), body, foot);
+  let all = false;
+  let last = null;
+
+  function update(report) {
+    last = report;
+    const chosen = params("campaign");
+    const own = chosen.length ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign)) : report.findings;
+    const elsewhere = report.total - own.length;
+    count.hidden = !own.length;
+    count.textContent = whole(chosen.length ? own.length : report.total);
+    if (!report.campaigns) {
+      swap(body, h("p", { class: "none" }, report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive."));
+    } else if (!own.length) {
+      const here = chosen.length && elsewhere ? "Nothing needs attention here" : "Nothing needs attention";
+      swap(body, h("p", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("span", {}, h("b", {}, here), h("span", { class: "hint" }, checked(report)))));
+    } else {
+      const shown = all ? own : own.slice(0, FIRST);
+      swap(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));
+    }
+    const toggle = own.length > FIRST && h("button", { type: "button", class: "link", "data-key": "findings", onclick: () => { all = !all; update(last); } }, all ? `Show the first ${FIRST}` : `Show all ${whole(own.length)}`);
+    const rest = !chosen.length && report.total > report.findings.length && all && h("span", {}, `${whole(report.total - report.findings.length)} more of less weight`);
+    const others = chosen.length > 0 && elsewhere > 0 && h("button", { type: "button", class: "link", "data-key": "elsewhere", onclick: act.everything }, `${whole(elsewhere)} in other campaigns`);
+    swap(foot, toggle, rest, others);
+  }
+  return update;
+}

@@ -1,0 +1,54 @@
+// Files with the data behind what is shown: a pair of buttons, CSV and Parquet, and the saving of what comes back.
+
+import { toast } from "adtally/dialog.js";
+import { h, icon } from "adtally/dom.js";
+
+/**
+ * Ask for a file and have the browser save it.
+ * @param {{ask: (kind: string, more: object) => Promise<any>}} link
+ * @param {{format: string, query: string, what?: string}} wanted `what` names the part of the overview (`downloads.SHEETS`)
+ */
+export async function save(link, wanted) {
+  try {
+    const file = await link.ask("download", wanted);
+    const bytes = Uint8Array.from(atob(file.data), (one) => one.charCodeAt(0));
+    const address = URL.createObjectURL(new Blob([bytes], { type: file.media }));
+    h("a", { href: address, download: file.name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  } catch {
+    toast("failed", "No connection at the moment; try again in a few seconds.");
+  }
+}
+
+/**
+ * The two buttons of a card.
+ * @param {string} of what is saved, for the buttons' names: "campaigns"
+ * @param {(format: string) => void} press
+ * @returns {HTMLElement}
+ */
+export function downloadButtons(of, press) {
+  const button = (format, text, ...inner) =>
+    h("button", { type: "button", class: "button", "data-key": `save-${of}-${format}`, "aria-label": `Download ${of} as ${text}`, title: `Download ${of} as ${text}`, onclick: () => press(format) }, ...inner);
+  return h("div", { class: "button-pair", role: "group", "aria-label": `Download ${of}` }, button("csv", "CSV", icon("download", 16), "CSV"), button("parquet", "Parquet", "Parquet"));
+}
+
+/**
+ * The same behind an icon, for a card whose head has no room.
+ * @param {string} of
+ * @param {(format: string) => void} press
+ * @returns {HTMLElement}
+ */
+export function downloadMenu(of, press) {
+  const pick = (format, text) => h("button", { type: "button", class: "menu-item", "aria-label": `Download ${of} as ${text}`, onclick: () => { box.open = false; press(format); } }, text);
+  const summary = h("summary", { class: "tool small", "aria-label": `Download ${of}`, title: `Download ${of}` }, icon("download", 17));
+  const box = h("details", { class: "save" }, summary, h("div", { class: "menu" }, pick("csv", "CSV"), pick("parquet", "Parquet")));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !box.open) return;
+    box.open = false;
+    summary.focus();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!box.contains(event.target)) box.open = false;
+  });
+  return box;
+}

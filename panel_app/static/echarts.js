@@ -1,0 +1,57 @@
+// The copy of ECharts that Panel ships: fetched after the first figures are on the page, drawn again whenever there are new ones.
+
+import { h } from "adtally/dom.js";
+import { color } from "adtally/theme.js";
+
+const ECHARTS = "./static/extensions/panel/bundled/echarts/echarts@6.0.0/dist/echarts.min.js";
+
+let loading = null;
+
+function echarts() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: ECHARTS, onload: () => resolve(window.echarts), onerror: reject });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** What every chart has in common. */
+export function chartStyle() {
+  return {
+    animation: false,
+    aria: { enabled: false },
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+    grid: { left: 4, right: 16, top: 14, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+  };
+}
+
+/** The box of a tooltip; what is in it is an element, which ECharts takes as it is: no name is ever read as markup. */
+export function tooltipStyle() {
+  return { confine: true, backgroundColor: color("card"), borderColor: color("line"), padding: 0 };
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {string} sorry what stands there if ECharts can't be loaded
+ * @param {(chart: any) => void} [ready] called once
+ * @returns {(options: () => object) => void} draws what `options` gives at that moment
+ */
+export function makeCanvas(place, sorry, ready = () => {}) {
+  let drawn = null;
+  let wanted = null;
+
+  async function draw() {
+    const library = await echarts();
+    if (!drawn) {
+      drawn = library.init(place, null, { renderer: "canvas" });
+      new ResizeObserver(() => drawn.resize()).observe(place);
+      ready(drawn);
+    }
+    drawn.setOption(wanted(), { notMerge: true });
+  }
+
+  return (options) => {
+    wanted = options;
+    draw().catch(() => place.replaceChildren(h("p", { class: "none" }, sorry)));
+  };
+}

@@ -1,0 +1,61 @@
+// Campaigns by channels: a table whose cells are tinted by their figure. The figure stands in each, so that no colour has to be read.
+
+import { h, label, named, swap } from "adtally/dom.js";
+import { figure, whole } from "adtally/format.js";
+
+/** The strongest tint, in percent: text keeps a contrast of 4.5 on it in both themes. */
+const STRONGEST = 58;
+const FAINTEST = 5;
+
+/** Pixels that a name and a figure need; a narrow screen scrolls sideways inside the card. */
+const NAME = 120;
+const CELL = 76;
+
+/** From a figure to the strength of its tint. Amounts start at nothing, rates at the lowest one there is. */
+function strengths(values, additive) {
+  const known = values.flat().filter((value) => value !== null);
+  const top = Math.max(...known, 0);
+  const bottom = additive ? 0 : Math.min(...known);
+  return (value) => (top > bottom ? FAINTEST + (STRONGEST - FAINTEST) * Math.max(0, (value - bottom) / (top - bottom)) : FAINTEST);
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {(changes: object) => void} pick filters to a campaign, a channel, or both
+ */
+export function makeHeatmap(place, pick) {
+  const title = h("h2", {}, "");
+  const body = h("div", { class: "table-box", tabindex: "0", role: "group" });
+  const foot = h("div", { class: "table-foot" });
+  place.replaceChildren(h("div", { class: "card-head" }, title), body, foot);
+
+  const button = (key, name, change, ...inner) =>
+    h("button", { type: "button", "data-key": `heat-${key.slice(0, 200)}`, title: `Show only ${name}`, onclick: () => pick(change) }, ...inner);
+
+  return function update(page, measure) {
+    const { campaigns, channels, values, more } = page.heatmap;
+    title.textContent = `${measure.label} by campaign and channel`;
+    body.setAttribute("aria-label", title.textContent);
+    if (!campaigns.length) {
+      swap(foot);
+      return swap(body, h("p", { class: "none" }, "No campaign has data in this view."));
+    }
+    const strength = strengths(values, measure.additive);
+    const cell = (value, row, column) => {
+      if (value === null) return h("td", { class: "heat-none" }, "–");
+      const [campaign, channel] = [campaigns[row], channels[column]];
+      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign, channel }, figure(value, measure.kind));
+      inner.style.setProperty("--heat", `${strength(value).toFixed(1)}%`);
+      return h("td", { class: "heat" }, inner);
+    };
+    const head = h("tr", {}, h("th", { scope: "col", class: "left" }, "Campaign"), ...channels.map((name) => h("th", { scope: "col" }, button(`channel-${name}`, label(name, 200), { channel: name }, named(name, { title: null })))));
+    const rows = campaigns.map((name, row) =>
+      h("tr", {}, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: name }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
+    );
+    const table = h("table", { class: "heatmap" }, h("thead", {}, head), h("tbody", {}, ...rows));
+    table.style.minWidth = `${NAME + CELL * channels.length}px`;
+    swap(body, table);
+    const rest = [more[0] && `${whole(more[0])} smaller ${more[0] === 1 ? "campaign" : "campaigns"}`, more[1] && `${whole(more[1])} smaller ${more[1] === 1 ? "channel" : "channels"}`].filter(Boolean).join(" and ");
+    return swap(foot, h("span", {}, `${measure.kind === "money" && !measure.additive ? "Darker is dearer" : "Darker is more"}.${rest ? ` ${rest} not shown.` : ""}`));
+  };
+}

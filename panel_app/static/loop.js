@@ -1,0 +1,62 @@
+// When a page asks for new figures: as often as its URL says, at once when it changes, and never while nobody looks.
+
+import { interval, paused } from "adtally/header.js";
+import { query } from "adtally/url.js";
+
+/**
+ * @param {object} page
+ * @param {() => Promise<any>} page.ask the question for what the URL shows now
+ * @param {(answer: any) => void} page.take what becomes of its answer
+ * @param {(now: {lost: boolean, since: number, left: number | null}) => void} page.tick called each second
+ * @param {() => boolean} page.lost whether the connection is lost
+ */
+export function makeLoop(page) {
+  let heard = performance.now();
+  let due = performance.now() + interval() * 1000;
+  let asking = false;
+  let again = false;
+  const main = document.getElementById("main");
+
+  function tick() {
+    const now = performance.now();
+    const running = interval() > 0 && !paused();
+    page.tick({ lost: page.lost(), since: (now - heard) / 1000, left: running ? (due - now) / 1000 : null });
+    if (running && now >= due && document.visibilityState === "visible" && !page.lost()) refresh();
+  }
+
+  /** The next one is due a whole interval from now. */
+  function later() {
+    due = performance.now() + (interval() || 10) * 1000;
+    tick();
+  }
+
+  /** Ask for the view in the URL. A question that comes while one is open is asked when that is answered. */
+  async function refresh() {
+    if (asking) {
+      again = true;
+      return;
+    }
+    asking = true;
+    const asked = query();
+    main.classList.add("asking");
+    try {
+      const answer = await page.ask();
+      heard = performance.now();
+      page.take(answer);
+    } catch {
+      // The pill says so, and the link is looked after by itself.
+    } finally {
+      asking = false;
+      main.classList.remove("asking");
+      later();
+    }
+    if (again || asked !== query()) {
+      again = false;
+      refresh();
+    }
+  }
+
+  document.addEventListener("visibilitychange", tick);
+  setInterval(tick, 1000);
+  return { refresh, later, tick };
+}

@@ -1,0 +1,73 @@
+// How far the dataflow is: each partition of the logs with its lag, and what became of the messages that were read.
+
+import { h, label, swap } from "adtally/dom.js";
+import { duration, moment, whole } from "adtally/format.js";
+
+const COUNTS = [["read", "Read", true], ["counted", "Counted", false], ["duplicate", "Duplicate", true], ["late", "Late", false], ["malformed", "Malformed", false]];
+
+/** What the broker's client says, as a sentence; nothing for nothing. */
+const sentence = (text) => (text ? label(text[0].toUpperCase() + text.slice(1), 400) : "");
+
+/** Seconds after which it is said how old an answer of the broker is. */
+const STALE = 15;
+
+/**
+ * @param {HTMLElement} place
+ * @param {object} setup
+ */
+export function makePipeline(place, setup) {
+  const note = h("p", { class: "hint" }, "");
+  const body = h("div", { class: "table-box" });
+  const foot = h("p", { class: "hint gap" }, "");
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far the dataflow is"), note)), body, foot);
+
+  function row(one, most) {
+    const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-in" }));
+    bar.firstChild.style.width = `${most ? (100 * one.lag) / most : 0}%`;
+    return h(
+      "tr", {},
+      h("th", { scope: "row", class: "left" }, whole(one.partition)),
+      h("td", { class: "num roomy" }, one.offset === null ? "–" : whole(one.offset)),
+      h("td", { class: "num lag" }, whole(one.lag), bar),
+      ...COUNTS.map(([id, , roomy]) => h("td", { class: `num${roomy ? " roomy" : ""}` }, whole(one.counts[id]))),
+      h("td", { class: "num roomy" }, one.clock === null ? "–" : moment(one.clock)),
+    );
+  }
+
+  function sums(rows) {
+    const total = (pick) => whole(rows.reduce((sum, one) => sum + pick(one), 0));
+    return h(
+      "tr", { class: "sum" }, h("th", { scope: "row", class: "left" }, "All"), h("td", { class: "roomy" }), h("td", { class: "num" }, total((one) => one.lag)),
+      ...COUNTS.map(([id, , roomy]) => h("td", { class: `num${roomy ? " roomy" : ""}` }, total((one) => one.counts[id]))), h("td", { class: "roomy" }),
+    );
+  }
+
+  function words(pipeline, rows, now) {
+    const wrong = rows.filter((one) => !one.adds_up).map((one) => one.partition);
+    const sum = wrong.length ? `Read is not the sum of the rest in partition ${wrong.join(", ")}: please report it.` : "Read = counted + duplicate + late + malformed, in every partition.";
+    const asked = pipeline.problem || now - pipeline.asked > STALE ? `, as it stood ${duration(now - pipeline.asked)} ago` : "";
+    return `${sum} As of the dataflow's last snapshot${asked}.`;
+  }
+
+  return function update(pipeline, live) {
+    const rows = pipeline.partitions;
+    const begun = rows.some((one) => one.offset !== null);
+    note.textContent = `Topic ${setup.logsTopic}, consumer group ${setup.group}.`;
+    foot.textContent = "";
+    if (!rows.length) {
+      const text = sentence(pipeline.problem) || "Asking the broker …";
+      return swap(body, h("p", { class: "none" }, text));
+    }
+    const most = Math.max(...rows.map((one) => one.lag));
+    const shown = rows.slice(0, 200);
+    const head = h(
+      "tr", {}, h("th", { scope: "col", class: "left" }, "Partition"), h("th", { scope: "col", class: "num roomy" }, "Offset"), h("th", { scope: "col", class: "num" }, "To count"),
+      ...COUNTS.map(([, text, roomy]) => h("th", { scope: "col", class: `num${roomy ? " roomy" : ""}` }, text)), h("th", { scope: "col", class: "num roomy" }, "Event time"),
+    );
+    swap(body, h("table", {}, h("thead", {}, head), h("tbody", {}, ...shown.map((one) => row(one, most)), sums(rows))));
+    const state = sentence(pipeline.problem);
+    const never = "The dataflow has not committed anything yet: it was never started with this group, or has not taken its first snapshot.";
+    foot.textContent = [state, begun ? words(pipeline, rows, live.now) : never].filter(Boolean).join(" ");
+    return undefined;
+  };
+}

@@ -1,0 +1,88 @@
+// What could not be counted: how many by reason, and the newest ones as they came. Payloads are whatever somebody sent: text, and no more.
+
+import { h, label, swap } from "adtally/dom.js";
+import { moment, whole } from "adtally/format.js";
+
+const REASONS = {
+  malformed: ["Malformed", "no event by the contract"],
+  late: ["Late", "later than the allowed lateness"],
+  too_far_ahead: ["Too far ahead", "past the time that Kafka gave it"],
+  oversize: ["Oversize", "over 64 KiB"],
+};
+const FIRST = 10;
+
+const name = (reason) => (REASONS[reason] ?? [label(reason, 40)])[0];
+
+/**
+ * @param {HTMLElement} place
+ * @param {object} setup
+ * @param {(reason: string) => void} pick
+ */
+export function makeRejects(place, setup, pick) {
+  const note = h("p", { class: "hint" }, "");
+  const bars = h("div", { class: "reasons" });
+  const list = h("ol", { class: "rejects" });
+  const foot = h("div", { class: "table-foot" });
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "Rejected events"), note)), bars, list, foot);
+  const open = new Set();
+  let all = false;
+  let before = "";
+
+  function bar(reason, rejects, chosen) {
+    const [text, why] = REASONS[reason] ?? [label(reason, 40), ""];
+    const count = rejects.counts[reason];
+    const inner = h("span", { class: "bar-in" });
+    inner.style.width = `${rejects.total ? (100 * count) / rejects.total : 0}%`;
+    const on = chosen === reason;
+    return h(
+      "button", { type: "button", class: "reason", "data-key": `reason-${reason}`, "aria-pressed": String(on), onclick: () => pick(on ? "" : reason) },
+      h("span", { class: "reason-line" }, h("b", {}, text), h("span", {}, rejects.total || rejects.state === "live" ? whole(count) : "–")), h("span", { class: "bar", "aria-hidden": "true" }, inner), h("span", { class: "hint" }, why),
+    );
+  }
+
+  function payload(one) {
+    if (one.payload === null) return h("p", { class: "hint" }, "The message had no value.");
+    const rest = one.length - one.payload.length;
+    return h(
+      "div", {}, one.binary && h("p", { class: "hint" }, "Not UTF-8; as Base64:"),
+      h("pre", { class: "payload", tabindex: "0", dir: "ltr" }, label(one.payload, 2000)), rest > 0 && h("p", { class: "hint" }, `${whole(rest)} more characters are on the topic.`),
+    );
+  }
+
+  function item(one) {
+    const key = `${one.topic}/${one.partition}/${one.offset}`;
+    const at = Date.parse(one.rejected_at) / 1000;
+    const when = Number.isFinite(at) ? moment(at, true) : label(one.rejected_at, 40);
+    const box = h(
+      "details", { class: "reject" },
+      h("summary", { "data-key": `reject-${key.slice(0, 200)}` }, h("span", { class: "tag", "data-reason": one.reason }, name(one.reason)), h("span", { class: "reject-detail" }, h("bdi", {}, label(one.detail, 300))), h("span", { class: "hint" }, when)),
+      h("p", { class: "hint" }, "Topic ", h("bdi", {}, label(one.topic, 100)), `, partition ${one.partition}, offset ${one.offset}`), payload(one),
+    );
+    box.open = open.has(key);
+    box.addEventListener("toggle", () => (box.open ? open.add(key) : open.delete(key)));
+    return h("li", {}, box);
+  }
+
+  function none(rejects, reason) {
+    if (rejects.state === "down") return "No broker answers; what was rejected is not known.";
+    if (rejects.state === "waiting") return `There is no topic ${rejects.topic} yet: the dataflow makes it when it starts.`;
+    if (rejects.state !== "live") return "Reading the topic …";
+    return reason ? `Nothing was rejected as ${name(reason).toLowerCase()}.` : "Nothing was rejected.";
+  }
+
+  return function update(rejects, reason) {
+    const now = JSON.stringify([rejects, reason, all, location.search]);
+    if (now === before) return;
+    before = now;
+    const reading = rejects.state === "reading" ? " Still reading; there may be more." : rejects.state === "down" && rejects.total ? " As it was read before the broker went away." : "";
+    note.textContent = `On topic ${rejects.topic}, as they came.${reading}`;
+    swap(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
+    const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
+    swap(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));
+    const rest = rejects.newest.length - shown.length;
+    const unread = rejects.unread > 0 && h("span", {}, `${whole(rejects.unread)} records of the topic could not be read. The last one: ${label(rejects.problem, 200)}`);
+    const more = (rest > 0 || all) && h("button", { type: "button", class: "link", "data-key": "more", onclick: () => { all = !all; update(rejects, reason); } }, all ? `Show the newest ${FIRST}` : `Show the newest ${whole(rejects.newest.length)}`);
+    const hint = rejects.total > 0 && h("span", {}, "“python -m dataflows.rejected” lists all of them, and sends corrected ones in again.");
+    swap(foot, more, hint, unread);
+  };
+}

@@ -1,0 +1,101 @@
+// Spend against cost per conversion: who is large and dear, and who is a bargain. Both axes are logarithmic.
+
+import { h, label } from "adtally/dom.js";
+import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
+import { figure, whole } from "adtally/format.js";
+import { channelColor, color } from "adtally/theme.js";
+
+const LABELS = 12;
+const LARGEST = 34;
+const SMALLEST = 7;
+
+/** The figures of one point, as nodes. */
+function tooltip(point) {
+  const line = (name, value) => h("div", { class: "tip-line" }, h("bdi", {}, name), h("b", {}, value));
+  return h(
+    "div", { class: "tip" }, h("div", { class: "tip-head" }, h("bdi", {}, label(point.name, 40))),
+    line("Spend", figure(point.spend, "money")), line("Conversions", figure(point.conversions, "count")),
+    line("Cost per conversion", point.cpa === null ? "no conversion" : figure(point.cpa, "money")),
+  );
+}
+
+/** The largest of 1, 3, 10, 30, … that is at most `value`. */
+function below(value) {
+  const ten = 10 ** Math.floor(Math.log10(value));
+  return value >= 3 * ten ? 3 * ten : ten;
+}
+
+/** Round bounds around some values, with room for the largest point. */
+function bounds(values) {
+  const low = below(Math.min(...values) / 1.3);
+  const high = below(Math.max(...values) * 1.3);
+  const ten = 10 ** Math.round(Math.log10(high));
+  return [low, high === ten ? 3 * high : (high / 3) * 10];
+}
+
+function options(page, colors) {
+  const { points, by } = page.scatter;
+  const converting = points.filter((point) => point.cpa > 0);
+  const without = points.filter((point) => point.cpa === null);
+  const [left, right] = bounds(points.map((point) => point.spend));
+  const [low, high] = converting.length ? bounds(converting.map((point) => point.cpa)) : [1, 10];
+  const most = Math.max(...converting.map((point) => point.conversions), 1);
+  const muted = color("muted");
+  const paint = (point) => (by === "channel" ? channelColor(colors.get(point.name) ?? -1) : color("accent"));
+  const total = page.tiles.find((tile) => tile.id === "cpa").value;
+  const axis = (name) => ({
+    type: "log", name, nameLocation: "middle", nameGap: 8, nameTextStyle: { color: muted },
+    axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { lineStyle: { color: color("line") } },
+    axisLabel: { color: muted, hideOverlap: true, formatter: (value) => figure(value, "money", true) },
+  });
+  // A name stands on the side where there is room.
+  const side = (point) => ({ position: point.spend > Math.sqrt(left * right) ? "left" : "right" });
+  const names = { show: points.length <= LABELS, color: color("ink"), fontSize: 12, formatter: (item) => label(item.data.point.name, 18) };
+  const shared = { type: "scatter", animation: false, label: names, labelLayout: { hideOverlap: true, moveOverlap: "shiftY" }, emphasis: { scale: false } };
+  const line = total > low && total < high ? { silent: true, symbol: "none", lineStyle: { color: muted, type: [5, 4] }, label: { formatter: "all", color: muted, position: "insideStartTop" }, data: [{ yAxis: total }] } : undefined;
+  return {
+    ...chartStyle(),
+    tooltip: { ...tooltipStyle(), trigger: "item", formatter: (item) => tooltip(item.data.point) },
+    xAxis: { ...axis("Spend"), min: left, max: right },
+    yAxis: { ...axis(""), min: low, max: high },
+    series: [
+      {
+        ...shared, id: "converting", markLine: line,
+        data: converting.map((point) => ({ value: [point.spend, point.cpa], point, label: side(point), symbolSize: SMALLEST + (LARGEST - SMALLEST) * Math.sqrt(point.conversions / most), itemStyle: { color: paint(point), opacity: 0.75 } })),
+      },
+      {
+        ...shared, id: "without", symbol: "diamond", symbolSize: 11, clip: false,
+        data: without.map((point) => ({ value: [point.spend, high], point, label: side(point), itemStyle: { color: color("card"), borderColor: color("bad"), borderWidth: 2 } })),
+      },
+    ],
+  };
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {(changes: object) => void} pick filters to a campaign or a channel
+ */
+export function makeScatter(place, pick) {
+  const sub = h("p", { class: "hint" }, "");
+  const canvas = h("div", { class: "canvas small", role: "img" });
+  const nothing = h("p", { class: "none" }, "Nothing was spent in this view.");
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "Spend against cost per conversion"), sub)), canvas, nothing);
+  let by = "campaign";
+  const draw = makeCanvas(canvas, "The chart could not be loaded; the table holds its figures.", (chart) => {
+    chart.on("click", (item) => item.data?.point && pick({ [by]: item.data.point.name }));
+  });
+
+  return function update(page) {
+    const { points, more } = page.scatter;
+    by = page.scatter.by;
+    const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
+    const without = points.filter((point) => point.cpa === null).length;
+    canvas.hidden = !points.length;
+    nothing.hidden = points.length > 0;
+    const marked = without ? " ◇ has none." : "";
+    sub.textContent = points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${whole(more)} smaller ones not shown.` : ""}` : "";
+    if (!points.length) return;
+    canvas.setAttribute("aria-label", `Spend against cost per conversion. ${sub.textContent} The tables hold the figures.`);
+    draw(() => options(page, colors));
+  };
+}

@@ -1,0 +1,25 @@
+"""The messages that several pages understand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from panel_app import downloads
+from panel_app.bridge import Handler
+from panel_app.service import Service
+
+
+def common(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
+    """Save the data behind a part of the page; and unless it is `read_only` clear what is held for all viewers, and take that back."""
+
+    def download(number: int, data: dict[str, Any]) -> str:
+        return downloads.reply(service, number, data)
+
+    def clear(number: int, _data: dict[str, Any]) -> str:
+        return f'{{"id":{number},"rows":{service.clear()}}}'
+
+    def undo(number: int, _data: dict[str, Any]) -> str:
+        return f'{{"id":{number},"rows":{service.undo()}}}'
+
+    asking: dict[str, Handler] = {"download": download}
+    return asking if read_only else {**asking, "clear": clear, "undo": undo}

@@ -1,0 +1,212 @@
+"""Needs attention, heatmap, scatter, breadcrumbs and the embedded page in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_browser_overview import HOSTILE, exact, recent
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+SECOND = 1000
+NAMES = ("one", "two", "three", "four", "five", "broken")
+STEADY: dict[str, Any] = {
+    "impressions": 200,
+    "clicks": 40,
+    "conversions": 8,
+    "spend_micros": 30_000_000,
+    "revenue_micros": 90_000_000,
+}
+
+
+def filled(site: Site, names: tuple[str, ...] = NAMES, minutes: int = 90, broken: str = "broken") -> None:
+    """Steady campaigns on two channels; the `broken` one has not converted for 30 minutes."""
+    failing = {"conversions": 0, "revenue_micros": 0}
+    sent = [
+        recent(minute, campaign=name, channel=channel, **STEADY | (failing if name == broken and minute < 30 else {}))
+        for minute in range(minutes)
+        for name in names
+        for channel in ("search", "social")
+    ]
+    site.world.send(*sent)
+    site.holds(len(sent))
+
+
+def points(page: Page) -> list[dict[str, Any]]:
+    """What the scatter chart draws."""
+    drawn = "() => window.echarts && echarts.getInstanceByDom(document.querySelector('#scatter .canvas')) !== undefined"
+    page.wait_for_function(drawn)
+    text = page.evaluate(
+        "JSON.stringify(echarts.getInstanceByDom(document.querySelector('#scatter .canvas')).getOption()"
+        ".series.flatMap((one) => one.data.map((item) => item.point)))"
+    )
+    return json.loads(text)
+
+
+def test_what_needs_attention_is_told_and_a_click_aims_the_page_at_it(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m")
+    finding = page.locator("#attention .finding")
+    expect(finding).to_have_count(1)
+    for text in ("Spends without converting", "broken", "$1,8", "By chance less than once in 1,000 years"):
+        expect(finding).to_contain_text(text)
+    finding.click()
+    expect(page.locator('[data-measure="conversions"]')).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#crumbs")).to_contain_text("broken")
+    expect(page.locator('[data-measure="conversions"] .tile-value')).to_have_text("0")
+    assert "campaign=broken" in page.url
+    assert "metric=conversions" in page.url
+    page.locator("#crumbs").get_by_role("button", name="Back").click()
+    expect(page.locator("#crumbs")).to_be_hidden()
+    expect(page.locator('[data-measure="spend"]')).to_have_attribute("aria-checked", "true")
+
+
+def test_where_nothing_is_wrong_the_page_says_what_was_checked(site: Site) -> None:
+    filled(site, ("one", "two"), minutes=12)
+    page = site.open("/?campaign=one")
+    expect(page.locator("#attention")).to_contain_text("Checks start once there are 20 complete minutes.")
+    site.world.send(*(recent(minute, campaign="one", channel="search", **STEADY) for minute in range(12, 60)))
+    site.holds(2 * 2 * 12 + 48)
+    page.get_by_role("button", name="Refresh now").click()
+    expect(page.locator("#attention")).to_contain_text("Nothing needs attention")
+    expect(page.locator("#attention")).to_contain_text("2 campaigns checked up to")
+    assert page.locator("#attention .finding").count() == 0
+
+
+def test_heatmap_and_scatter_add_up_to_the_tiles(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=1h&metric=clicks")
+    cells = page.locator("#heatmap .heat button")
+    expect(cells).to_have_count(12)
+    assert sum(int(text.replace(",", "")) for text in cells.all_inner_texts()) == exact(page, "clicks") == 60 * 40 * 12
+    found = {one["name"]: one for one in points(page)}
+    assert sum(one["spend"] for one in found.values()) == pytest.approx(exact(page, "spend"))
+    assert sum(one["conversions"] for one in found.values()) == exact(page, "conversions")
+    assert found["one"]["cpa"] == pytest.approx(30 / 8, rel=1e-5)
+    assert found["broken"]["cpa"] == pytest.approx(60 / 8, rel=1e-5)
+    page.locator('[data-measure="ctr"]').click()
+    expect(page.locator("#heatmap h2")).to_have_text("Click rate by campaign and channel")
+    expect(cells.first).to_have_text("20.00%")
+
+
+def test_a_cell_of_the_heatmap_drills_down_and_the_breadcrumbs_lead_back_step_by_step(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m")
+    crumbs = page.locator("#crumbs")
+    expect(crumbs).to_be_hidden()
+    page.get_by_title("Show only two, social").click()
+    expect(crumbs.locator("li")).to_have_text(["All campaigns", "two", "social"])
+    expect(crumbs.locator("[aria-current]")).to_have_text("social")
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("1,200")
+    crumbs.get_by_role("link", name="two").click()
+    expect(crumbs.locator("li")).to_have_text(["All campaigns", "two"])
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("2,400")
+    crumbs.get_by_role("button", name="Back").click()
+    expect(crumbs.locator("li")).to_have_count(3)
+    crumbs.get_by_role("link", name="All campaigns").click()
+    expect(crumbs).to_be_hidden()
+    page.go_back()
+    expect(crumbs.locator("li")).to_have_count(3)
+
+
+def test_who_comes_by_a_shared_link_gets_up_from_it_with_back(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m&campaign=two")
+    page.locator("#crumbs").get_by_role("button", name="Back").click()
+    expect(page.locator("#crumbs")).to_be_hidden()
+    assert "range=30m" in page.url
+
+
+def test_an_embedded_page_shows_and_can_not_clear(site: Site) -> None:
+    filled(site)
+    page = site.open("/?embed=1&range=30m&metric=cpa")
+    for gone in ("Menu", "Pause", "Refresh now", "Dark theme", "All campaigns", "Download campaigns as CSV"):
+        expect(page.get_by_role("button", name=gone)).to_have_count(0)
+    expect(page.locator("#pill")).to_contain_text("Live")
+    expect(page.get_by_role("link", name="Open the dashboard")).to_have_attribute("href", "/?range=30m&metric=cpa")
+    # Nor by a message that its own buttons would not send.
+    page.evaluate("window.adtallyModel.send_msg({ kind: 'clear', id: 1_000_000 })")
+    page.wait_for_timeout(SECOND)
+    site.holds(6 * 2 * 90)
+
+
+def test_an_embedded_page_lives_in_the_frame_of_another(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m")
+    page.set_content(f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>')
+    frame = page.frame_locator("iframe")
+    expect(frame.locator('[data-measure="clicks"] .tile-value')).to_have_text("14,400", timeout=20 * SECOND)
+    expect(frame.locator("html[data-linked]")).to_have_count(1, timeout=30 * SECOND)
+
+
+def test_hostile_names_execute_nothing_in_the_new_blocks_and_their_tooltips(site: Site) -> None:
+    filled(site, tuple(HOSTILE), minutes=50, broken=HOSTILE[0])
+    page = site.open("/?range=15m", width=820)
+    assert {one["name"] for one in points(page)} == set(HOSTILE)
+    finding = page.locator("#attention .finding")
+    expect(finding).to_have_count(1)
+    page.locator("#scatter").scroll_into_view_if_needed()
+    box = page.locator("#scatter .canvas").bounding_box()
+    assert box
+    # All campaigns spent the same and most cost the same: one place holds their points.
+    for step in range(40):
+        page.mouse.move(box["x"] + box["width"] * step / 40, box["y"] + box["height"] * 0.85)
+    for cell in page.locator("#heatmap .heat button").all()[:4]:
+        cell.hover()
+    assert page.locator("main script, main img[src=x], main svg[onload]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 820
+    finding.click()
+    expect(page.locator("#crumbs li")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 820
+    assert site.errors == []
+
+
+def test_the_page_can_be_toured_with_the_keyboard_alone(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m")
+    seen: list[str] = []
+    block = "section, header, nav, [role=radiogroup], .controls"
+    place = f"(document.activeElement.closest('{block}') ?? document.activeElement)"
+    for _ in range(140):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(f"{place}.id || {place}.className"))
+        assert page.evaluate("document.activeElement.matches(':focus-visible')")
+        if page.evaluate("document.activeElement.matches('#attention .finding')"):
+            break
+    assert page.evaluate("document.activeElement.matches('#attention .finding')")
+    assert {"skip", "controls", "tiles", "chart", "campaigns", "heatmap", "attention"} <= set(seen)
+    page.keyboard.press("Enter")
+    expect(page.locator("#crumbs li")).to_have_text(["All campaigns", "broken"])
+    page.get_by_role("button", name="Back").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#crumbs")).to_be_hidden()
+
+
+@pytest.mark.parametrize("number", [2, 50, 500])
+def test_few_and_many_campaigns_fit_every_screen(site: Site, keep: Callable[[Page, str], None], number: int) -> None:
+    sent = [
+        recent(
+            minute,
+            campaign=f"Campaign {at:03}",
+            channel=("search", "social", "video")[at % 3],
+            clicks=3 + at % 40,
+            conversions=at % 7,
+        )
+        for minute in range(12 if number == 500 else 60)
+        for at in range(number)
+    ]
+    site.world.send(*sent)
+    site.holds(len(sent))
+    for scheme in ("light", "dark"):
+        for width in (390, 820, 1440):
+            page = site.open("/?metric=clicks", width=width, scheme=scheme)
+            points(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            keep(page, f"overview-{number}-campaigns-{width}-{scheme}")
+            page.context.close()

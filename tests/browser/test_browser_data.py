@@ -1,0 +1,248 @@
+"""The Data page in a real browser: it tells the truth about store, dataflow and rejected events, and clears for everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from playwright.sync_api import Browser, Locator, Page, expect
+from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
+from test_panel_app import get
+from test_panel_feed import broker_process, free_port, until
+
+from dataflows.counters import Shown
+from dataflows.kafka import Topics, make_consumer
+from dataflows.schema import Reason, Rejected, encode, rejected_key
+from dataflows.settings import Settings
+from tests.viewers import visit
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: int = 0) -> None:
+    """Put rejected events with these payloads on their topic, at successive offsets of partition 0 of the logs."""
+    settings = site.world.settings
+    for at, text in enumerate(texts, first):
+        one = Rejected(
+            reason, text or "the message has no value", settings.logs_topic, 0, at, f"2026-01-01T00:00:{at % 60:02}Z", text
+        )
+        site.world.producer.produce(settings.rejected_topic, encode(one), rejected_key(one.topic, one.partition, one.offset))
+    assert site.world.producer.flush(10) == 0
+
+
+def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
+    """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
+    settings = site.world.settings
+    Topics(settings).ensure(settings.logs_topic)
+    producer = Producer({"bootstrap.servers": settings.brokers})
+    for _ in range(messages):
+        producer.produce(settings.logs_topic, b"{}", partition=0)
+    assert producer.flush(10) == 0
+    consumer = make_consumer(settings, "test")
+    place = TopicPartition(settings.logs_topic, 0, offset, metadata=encode(shown).decode())
+    consumer.commit(offsets=[place], asynchronous=False)
+    consumer.close()
+
+
+def stock(page: Page, name: str) -> str:
+    return page.locator(f'#stock .tile:has-text("{name}") .tile-value').inner_text()
+
+
+def value(page: Page, name: str) -> Locator:
+    return page.locator(f'#stock .tile:has-text("{name}") .tile-value')
+
+
+def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(site: Site) -> None:
+    site.world.send(*(recent(minute, campaign=name) for minute in range(2, 7) for name in "abc"))
+    site.holds(15)
+    commit(site, 20, 12, Shown(read=12, counted=8, duplicate=1, late=1, malformed=2))
+    reject(site, "{one", "{two", None)
+    reject(site, "late one", reason="late", first=3)
+    reject(site, "{two", first=1)  # a repeat after a crash
+    page = site.open("/data")
+    expect(value(page, "Rejected")).to_have_text("4", timeout=15 * SECOND)
+    assert stock(page, "Minute rows held") == "15"
+    expect(value(page, "Messages to count")).to_have_text("8", timeout=15 * SECOND)
+    first = page.locator("#pipeline tbody tr").first
+    for cell in ("12", "8", "1", "2"):
+        expect(first).to_contain_text(cell)
+    expect(page.locator("#pipeline")).to_contain_text("Read = counted + duplicate + late + malformed, in every partition")
+    expect(page.locator(".reason", has_text="Malformed")).to_contain_text("3")
+    page.locator(".reason", has_text="Late").click()
+    expect(page.locator(".rejects > li")).to_have_count(1)
+    assert "reason=late" in page.url
+    page.locator(".reject summary").click()
+    expect(page.locator(".payload")).to_have_text("late one")
+    assert site.errors == []
+
+
+def test_counters_that_do_not_add_up_are_told(site: Site) -> None:
+    commit(site, 3, 3, Shown(read=3, counted=1))
+    page = site.open("/data")
+    expect(page.locator("#pipeline")).to_contain_text("Read is not the sum of the rest in partition 0", timeout=15 * SECOND)
+
+
+def test_with_nothing_there_it_says_what_is_missing(site: Site) -> None:
+    page = site.open("/data")
+    assert stock(page, "Minute rows held") == "0"
+    assert stock(page, "Oldest minute") == "–"
+    expect(page.locator("#pill")).to_contain_text("Waiting for data")
+    expect(page.locator("#clearing")).to_contain_text("nothing to clear")
+    expect(page.get_by_role("button", name="Clear data …")).to_be_disabled()
+    expect(page.locator("#rejects")).to_contain_text("the dataflow makes it when it starts", timeout=15 * SECOND)
+    expect(page.locator("#pipeline")).to_contain_text("The dataflow has not committed anything yet", timeout=15 * SECOND)
+
+
+def test_clear_on_the_data_page_empties_the_overview_of_others_and_undo_brings_it_back(site: Site) -> None:
+    site.world.send(*(recent(minute) for minute in range(3)))
+    site.holds(3)
+    here, there = site.open("/data?every=off"), site.open("/?every=off")
+    here.get_by_role("button", name="Clear data …").first.click()
+    expect(here.get_by_role("dialog")).to_contain_text("3 minute rows held by the dashboard will be dropped")
+    here.get_by_role("button", name="Keep data").click()
+    assert tile(there, "clicks") == "3"
+    here.get_by_role("button", name="Clear data …").first.click()
+    here.get_by_role("button", name="Clear data", exact=True).click()
+    expect(value(here, "Minute rows held")).to_have_text("0", timeout=3 * SECOND)
+    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("–", timeout=3 * SECOND)
+    here.get_by_role("button", name="Undo").click()
+    expect(value(here, "Minute rows held")).to_have_text("3", timeout=3 * SECOND)
+    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("3", timeout=3 * SECOND)
+
+
+def test_a_clear_in_the_overviews_menu_empties_the_data_page(site: Site) -> None:
+    site.world.send(*(recent(minute) for minute in range(3)))
+    site.holds(3)
+    here, there = site.open("/?every=off"), site.open("/data?every=off")
+    press_menu(here, "Clear data")
+    here.get_by_role("button", name="Clear data", exact=True).last.click()
+    expect(value(there, "Minute rows held")).to_have_text("0", timeout=3 * SECOND)
+
+
+def test_hostile_payloads_details_and_names_execute_nothing_and_break_no_layout(site: Site) -> None:
+    reject(site, *HOSTILE)
+    reject(site, *(name * 40 for name in HOSTILE), reason="oversize", first=100)
+    site.world.producer.produce(site.world.settings.rejected_topic, b"<img src=x onerror=alert(1)>")
+    site.world.producer.flush(10)
+    page = site.open("/data", width=390)
+    expect(value(page, "Rejected")).to_have_text(str(2 * len(HOSTILE)), timeout=15 * SECOND)
+    page.get_by_role("button", name="Show the newest").click()
+    for summary in page.locator(".reject summary").all():
+        summary.click()
+    expect(page.locator("#rejects")).to_contain_text("1 records of the topic could not be read")
+    page.wait_for_timeout(SECOND / 2)
+    assert page.locator("main script, main img, main svg[onload], main b:has-text('alert')").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert site.errors == []
+
+
+def saved(page: Page, press: Callable[[], None]) -> tuple[str, bytes]:
+    """Name and content of the file that `press` has the browser save."""
+    with page.expect_download() as waiting:
+        press()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
+    names = ["=1+1", "@SUM(A1)", "plain"]
+    site.world.send(*(recent(minute, campaign=name, spend_micros=1_234_567_891) for minute in range(2, 5) for name in names))
+    site.holds(9)
+    page = site.open("/?range=15m")
+    name, text = saved(page, page.get_by_role("button", name="Download campaigns as CSV").click)
+    assert name == "adtally-campaigns-15m.csv"
+    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+    assert {row["campaign_id"] for row in rows} == {"'=1+1", "'@SUM(A1)", "plain"}
+    assert {row["spend"] for row in rows} == {"3703.703673"}
+    name, raw = saved(page, page.get_by_role("button", name="Download campaigns as Parquet").click)
+    assert name == "adtally-campaigns-15m.parquet"
+    assert set(pl.read_parquet(raw)["campaign_id"]) == set(names)
+    page = site.open("/data")
+    name, raw = saved(page, page.get_by_role("link", name="Download hours as Parquet").click)
+    assert pl.read_parquet(raw)["spend_micros"].sum() == 9 * 1_234_567_891
+    assert name.startswith("adtally-hour-")
+    page = site.open("/explore?by=campaign&kind=table")
+    name, text = saved(page, page.get_by_role("button", name="as CSV").click)
+    assert name == "adtally-explore-1h.csv"
+    assert b"'=1+1" in text
+    assert site.errors == []
+
+
+def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: Browser) -> None:
+    from conftest import Site
+
+    port = free_port()
+    broker = broker_process(port)
+    own = Site(browser, Settings(brokers=f"127.0.0.1:{port}"))
+    try:
+        own.world.send(recent(2))
+        reject(own, "{bad")
+        own.start()
+        own.holds(1)
+        page = own.open("/data?every=5")
+        expect(value(page, "Rejected")).to_have_text("1", timeout=20 * SECOND)
+        broker.kill()
+        broker.wait()
+        expect(page.locator("#pill")).to_contain_text("Broker unreachable", timeout=20 * SECOND)
+        expect(page.locator("#pipeline")).to_contain_text("No Kafka broker answers", timeout=20 * SECOND)
+        expect(page.locator("#rejects")).to_contain_text("As it was read before the broker went away", timeout=20 * SECOND)
+        assert stock(page, "Minute rows held") == "1"
+        broker = broker_process(port)
+        expect(page.locator("#pill")).not_to_contain_text("Broker unreachable", timeout=30 * SECOND)
+    finally:
+        own.stop()
+        broker.kill()
+        broker.wait()
+
+
+def test_the_page_comes_back_by_itself_after_the_server_was_away(site: Site) -> None:
+    page = site.open("/data?reason=late")
+    site.stop()
+    expect(page.locator("#pill")).to_contain_text("Reconnecting", timeout=20 * SECOND)
+    site.start()
+    page.wait_for_selector('html[data-linked] .reason[aria-pressed="true"]', timeout=30 * SECOND)
+
+
+def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
+    site.world.send(*(recent(minute, campaign=f"c{at}") for minute in range(30) for at in range(20)))
+    site.holds(600)
+
+    def memory_after(visits: int) -> int:
+        # Not in the browser: a hundred of its windows take minutes, and the server sees no difference. On a thread, for Playwright
+        # has an event loop on this one.
+        with ThreadPoolExecutor(1) as other:
+            for _ in range(visits):
+                other.submit(asyncio.run, visit(f"{site.address}/")).result()
+        until(lambda: '"viewers":0' in get(f"{site.address}/healthz")[1], 60)
+        return site.memory()
+
+    before = memory_after(20)  # with what is made once
+    # A session that stayed would take more than half a megabyte.
+    assert memory_after(80) - before < 20 * 2**20
+
+
+def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None]) -> None:
+    site.world.send(*(recent(minute, campaign=name) for minute in range(30) for name in ("Autumn Sale", "Retargeting Q4")))
+    commit(site, 30, 22, Shown(read=22, counted=20, late=1, malformed=1))
+    reject(site, "{bad", '{"event_id": 5}')
+    reject(site, '{"event_id": "late"}', reason="late", first=9)
+    site.holds(60)
+    for scheme in ("light", "dark"):
+        for width in (390, 820, 1440):
+            page = site.open("/data", width=width, scheme=scheme)
+            page.wait_for_selector(".reject")
+            page.wait_for_selector("#pipeline tbody tr")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("document.documentElement.dataset.theme") == scheme
+            keep(page, f"data-{width}-{scheme}")
+            page.context.close()

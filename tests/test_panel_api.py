@@ -1,0 +1,228 @@
+"""`/api/results` and the other addresses of its own: right answers, one line for wrong questions, and headers that keep them harmless."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from test_panel_app import ROOT, get, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
+from test_panel_feed import World, until
+from test_panel_store import BEGIN, result
+
+from dataflows.errors import InputError
+from dataflows.schema import rfc3339
+from dataflows.settings import Settings
+from panel_app.api import PARAMETERS, asked_for
+from panel_app.formats import FORMATS
+from panel_app.results import INTERVALS, question, table
+from panel_app.store import Store
+from tests.flows import environment
+
+HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
+
+
+def ask(address: str, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (names in small letters) and body."""
+    place = urllib.parse.urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
+
+
+@pytest.fixture
+def address(settings: Settings, serve: Callable[..., str]) -> str:  # noqa: F811 - a fixture
+    """A dashboard that holds five minutes of four campaigns, three of them with hostile names."""
+    names = ["sale", *HOSTILE]
+    World(settings).send(*(result(minute, name, clicks=minute + 1) for minute in range(5) for name in names))
+    found = serve(settings)
+    until(lambda: '"rows":20' in get(f"{found}/healthz")[1])
+    return found
+
+
+def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> None:
+    status, headers, body = ask(address, "/api/results?campaign=sale")
+    told = json.loads(body)
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert [row["clicks"] for row in told["rows"]] == [1, 2, 3, 4, 5]
+    assert (told["count"], told["complete"], told["currency"]) == (5, True, "USD")
+    assert (told["from"], told["to"]) == (rfc3339(BEGIN), rfc3339(BEGIN + 300))
+
+    _, headers, body = ask(address, "/api/results?format=csv&interval=total")
+    assert headers["content-type"] == "text/csv; charset=utf-8"
+    assert re.fullmatch(r'attachment; filename="adtally-total-[0-9TZ-]+\.csv"', headers["content-disposition"])
+    assert "set-cookie" not in headers
+    assert not re.search(rb"(^|\n|,|\")[=+@-]", body)
+
+    _, _, body = ask(address, "/api/results?format=parquet&interval=hour&by=campaign")
+    assert sorted(pl.read_parquet(body)["campaign_id"]) == sorted(["sale", *HOSTILE])
+    _, _, body = ask(address, f"/api/results?format=arrow&campaign={urllib.parse.quote(HOSTILE[0])}&limit=2")
+    assert pl.read_ipc_stream(io.BytesIO(body))["clicks"].to_list() == [1, 2]
+
+    status, headers, body = ask(address, "/api/results?limit=2", "HEAD")
+    assert (status, body, headers["x-adtally-rows"], headers["x-adtally-complete"]) == (200, b"", "2", "false")
+
+    for path, wanted in (("/api/results?format=csv", 200), ("/healthz", 200), ("/api/results?from=<script>", 400)):
+        status, headers, body = ask(address, path)
+        assert status == wanted
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "server" not in headers
+    assert list(json.loads(body)) == ["error"]
+    assert b"script" not in body
+    status, headers, body = ask(address, "/api/results", "POST")
+    assert (status, headers["content-type"]) == (405, "application/json")
+
+
+QUESTIONS = [
+    "from=yesterday",
+    "format=xml",
+    "limit=0",
+    "limit=-1",
+    "limit=1e3",
+    "limit=99999999999",
+    "limit=",
+    "interval=",
+    "interval=%00",
+    "by=",
+    "unknown=1",
+    "campaign=%ff",
+    "from",
+    "&&",
+    "to=2026-01-01T00:00:00",
+    "&".join(["campaign=a"] * 300),
+]
+
+
+@pytest.mark.parametrize("query", [text for text in QUESTIONS if text not in ("interval=", "by=")])
+def test_a_bad_question_is_one_line_that_repeats_nothing(query: str) -> None:
+    with pytest.raises(InputError) as caught:
+        asked_for(query)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "yesterday" not in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["", "interval=", "by=", "from=", "campaign="])
+def test_what_is_left_empty_is_at_its_default(query: str) -> None:
+    asked, form, _ = asked_for(query)
+    assert (asked.start, asked.seconds, asked.by, form) == (None, 60, ("campaign", "channel"), "json")
+
+
+def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
+    World(settings).send(result())
+    flags = ("--basic-auth", "secret", "--cookie-secret", "crumbs", "--plugins", "panel_app.routes")
+    found = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", *flags)
+    assert get(f"{found}/healthz")[0] in (200, 503)
+    status, headers, body = ask(found, "/api/results")
+    assert status == 401
+    assert "location" not in headers
+    assert "log in" in json.loads(body)["error"]
+
+
+def test_without_a_login_panel_serve_answers_the_api_too(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
+    World(settings).send(result(clicks=7))
+    found = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", "--plugins", "panel_app.routes")
+    until(lambda: b'"clicks":7' in ask(found, "/api/results")[2])
+    assert "adtally/data.js" in get(f"{found}/app?page=data")[1]
+
+
+def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "panel_app.export", *flags]
+    return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: Path) -> None:
+    world = World(settings)
+    world.send(*(result(minute, name, clicks=1) for minute in range(5) for name in ("sale", *HOSTILE)))
+    world.send(b"no result", result(3, "sale", clicks=9, revision=13), result(minute=1, currency="EUR"))
+    out = tmp_path / "results.parquet"
+    done = export(settings, "--campaign", "sale", "--from", rfc3339(BEGIN + 60), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(out)["clicks"].to_list() == [1, 1, 9, 1]
+    (line,) = done.stderr.splitlines()
+    assert "4 rows written" in line
+    assert "2 records" in line
+    assert [one.name for one in tmp_path.iterdir()] == ["results.parquet"]
+
+    again = export(settings, "--out", str(out))
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+    assert len(pl.read_parquet(out)) == 4
+    assert export(settings, "--out", str(out), "--force", "--interval", "total", "--by", "none").returncode == 0
+    assert pl.read_parquet(out)["clicks"].to_list() == [1 * 20 + 8]
+
+    text = export(settings, "--interval", "hour", "--out", "-").stdout
+    assert text.splitlines()[0].startswith("window_start,window_end,campaign_id")
+    assert "'=HYPERLINK" in text
+
+
+CANNOT = [
+    (("--out", "{folder}"), 1, "folder"),
+    (("--out", "{folder}/no/such/file.csv"), 1, "can't be written"),
+    (("--out", "{folder}/x.csv", "--from", "tomorrow"), 2, "RFC 3339"),
+    (("--out", "{folder}/x.csv", "--interval", "week"), 2, "interval"),
+]
+
+
+@pytest.mark.parametrize(("flags", "code", "words"), CANNOT)
+def test_what_the_command_cannot_do_is_one_line_and_leaves_nothing(
+    settings: Settings, tmp_path: Path, flags: tuple[str, ...], code: int, words: str
+) -> None:
+    World(settings).send(result())
+    done = export(settings, *(flag.format(folder=tmp_path) for flag in flags))
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_broker_the_command_says_so(tmp_path: Path) -> None:
+    done = export(Settings(brokers="127.0.0.1:1"), "--out", str(tmp_path / "x.csv"))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "127.0.0.1:1" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of docs/api.md in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+
+
+def test_every_example_of_the_documentation_runs(address: str, settings: Settings, tmp_path: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    urls = re.findall(r"http://localhost:8503(/[^'\"]*)", "\n".join([*lines, *blocks("python")]))
+    assert len(urls) == 6
+    for url in urls:
+        assert ask(address, url)[0] == 200, url
+    commands = [shlex.split(line) for line in lines if line.startswith("python")]
+    assert len(commands) == 3
+    for command in commands:
+        flags = [str(tmp_path / flag) if flag.startswith(("results.", "day.")) else flag for flag in command[3:]]
+        done = export(settings, *flags)
+        assert done.returncode == 0, done.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["day.csv", "results.parquet"]
+
+
+def test_the_documentation_names_every_parameter_format_interval_and_column() -> None:
+    told = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", DOCS, flags=re.DOTALL)))
+    store = Store()
+    store.apply([result()])
+    columns = table(store.snapshot(), question({}), window=60, currency="USD").frame.columns
+    assert set(PARAMETERS) | set(FORMATS) | set(INTERVALS) | set(columns) <= told

@@ -1,0 +1,137 @@
+"""What the Data page tells of the pipeline: rejected events counted once and held within bounds, and the progress of the dataflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from test_panel_feed import broker_process, free_port, until
+
+from dataflows.counters import Shown
+from dataflows.kafka import Topics, make_consumer, make_producer
+from dataflows.schema import Reason, Rejected, encode, rejected_key
+from dataflows.settings import Settings
+from panel_app.operations import RejectedFeed, Watch
+
+
+def one(offset: int, reason: Reason = "malformed", partition: int = 0, payload: str | None = "{") -> Rejected:
+    at = f"2026-01-01T00:{offset // 60 % 60:02}:{offset % 60:02}Z"
+    return Rejected(reason, "no event", "logs", partition, offset, at, payload)
+
+
+def put(settings: Settings, *events: Rejected | bytes) -> None:
+    producer = make_producer(settings, "test")
+    for event in events:
+        key = rejected_key(event.topic, event.partition, event.offset) if isinstance(event, Rejected) else None
+        producer.produce(settings.rejected_topic, event if isinstance(event, bytes) else encode(event), key)
+    assert producer.flush(10) == 0
+
+
+@pytest.fixture
+def feed(settings: Settings) -> Iterator[RejectedFeed]:
+    made = RejectedFeed(settings, look_seconds=0.3)
+    yield made
+    made.stop()
+
+
+def test_rejected_events_are_counted_by_reason_and_the_newest_stand_first(settings: Settings, feed: RejectedFeed) -> None:
+    put(settings, one(1), one(2), one(3, "late"), one(4, "oversize", partition=1))
+    feed.start()
+    until(lambda: feed.rejects().total == 4)
+    found = feed.rejects()
+    assert found.counts == {"malformed": 2, "late": 1, "too_far_ahead": 0, "oversize": 1}
+    assert [event.offset for event in found.newest] == [4, 3, 2, 1]
+    assert [event.offset for event in feed.rejects("malformed").newest] == [2, 1]
+
+
+def test_a_record_that_comes_again_after_a_crash_counts_once(settings: Settings, feed: RejectedFeed) -> None:
+    events = [one(offset, partition=offset % 3) for offset in range(60)]
+    put(settings, *events, *events[20:], one(99))
+    feed.start()
+    until(lambda: feed.records == 101)
+    assert feed.rejects().total == 61
+
+
+def test_only_the_newest_are_held_and_no_more_than_the_beginning_of_each(settings: Settings, feed: RejectedFeed) -> None:
+    put(settings, *(one(offset, payload="x" * 50_000) for offset in range(200)))
+    feed.start()
+    until(lambda: feed.rejects().total == 200)
+    newest = feed.rejects().newest
+    assert len(newest) == 50
+    assert all(len(event.payload or "") == 2_000 and event.length == 50_000 for event in newest)
+
+
+@pytest.mark.parametrize("junk", [b"", b"not json", b"{}", b"[" * 5000, encode(one(1)).replace(b"malformed", b"rumour")])
+def test_a_record_that_is_none_is_counted_and_stops_nothing(settings: Settings, feed: RejectedFeed, junk: bytes) -> None:
+    feed.start()
+    put(settings, junk, one(2))
+    until(lambda: feed.rejects().total == 1 and feed.rejects().unread == 1)
+
+
+def test_a_message_without_a_value_and_one_that_is_no_text_are_told_apart(settings: Settings, feed: RejectedFeed) -> None:
+    put(
+        settings,
+        one(1, payload=None),
+        Rejected("malformed", "not UTF-8", "logs", 0, 2, "2026-01-01T00:01:00Z", payload_base64="/w=="),
+    )
+    feed.start()
+    until(lambda: feed.rejects().total == 2)
+    binary, nothing = feed.rejects().newest
+    assert (binary.payload, binary.binary) == ("/w==", True)
+    assert (nothing.payload, nothing.binary) == (None, False)
+
+
+def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten() -> None:
+    port = free_port()
+    broker = broker_process(port)
+    settings = Settings(brokers=f"127.0.0.1:{port}")
+    feed = RejectedFeed(settings, look_seconds=0.3)
+    try:
+        put(settings, *(one(offset) for offset in range(40)))
+        feed.start()
+        until(lambda: feed.rejects().total == 40)
+        broker.kill()
+        broker.wait()
+        until(lambda: feed.status.state == "down")
+        assert feed.rejects().total == 40
+        broker = broker_process(port)
+        put(settings, one(1, "late"))
+        until(lambda: feed.rejects().counts["late"] == 1 and feed.rejects().total == 1, 40)
+    finally:
+        feed.stop()
+        broker.kill()
+        broker.wait()
+
+
+def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(settings: Settings) -> None:
+    Topics(settings).ensure(settings.logs_topic)
+    producer = Producer({"bootstrap.servers": settings.brokers})
+    for _ in range(9):
+        producer.produce(settings.logs_topic, b"{}", partition=0)
+    assert producer.flush(10) == 0
+    consumer = make_consumer(settings, "test")
+    shown = Shown(read=5, counted=4, late=1, clock=1_790_000_000_000_000)
+    place = TopicPartition(settings.logs_topic, 0, 5, metadata=encode(shown).decode())
+    consumer.commit(offsets=[place], asynchronous=False)
+    consumer.close()
+    watch = Watch(settings, clock=lambda: 7.0)
+    try:
+        assert watch.pipeline().asked is None
+        until(lambda: watch.pipeline().asked is not None)
+        first, second = watch.pipeline().partitions[:2]
+        assert (first.offset, first.end, first.lag, first.adds_up, first.clock) == (5, 9, 4, True, 1_790_000_000.0)
+        assert (first.counts["counted"], first.counts["late"]) == (4, 1)
+        assert (second.offset, second.clock) == (None, None)
+        assert watch.pipeline().asked == 7.0
+    finally:
+        watch.stop()
+
+
+def test_without_a_broker_the_reason_is_told() -> None:
+    watch = Watch(Settings(brokers="127.0.0.1:1"))
+    try:
+        until(lambda: "127.0.0.1:1" in watch.pipeline().problem)
+        assert watch.pipeline().partitions == []
+    finally:
+        watch.stop()

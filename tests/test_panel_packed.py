@@ -1,0 +1,201 @@
+"""What is older than the minutes at hand: packed by the hour, and exact whatever comes late, is cleared, brought back or forgotten."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from test_panel_store import BEGIN, Clock, result
+
+from dataflows.schema import STATES, WindowResult
+from panel_app.blocks import floor_to, joint_state
+from panel_app.measures import SUMS, sums
+from panel_app.store import UNDO_SECONDS, Store, parse_start
+
+HOURS, DAYS = 2, 2
+KEY = ["t", "campaign", "channel"]
+
+
+class Plain:
+    """The same as a dictionary of the last results, added up by one group-by."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, str, str], WindowResult] = {}
+        self.dropped: dict[tuple[int, str, str], WindowResult] | None = None
+        self.newest = 0
+
+    def apply(self, results: list[WindowResult]) -> None:
+        self.newest = max([self.newest, *(parse_start(one.window_start) for one in results)])
+        self._take(results)
+
+    def _take(self, results: list[WindowResult]) -> None:
+        oldest = (self.newest - DAYS * 86_400) // 3600 * 3600
+        for one in results:
+            key = (parse_start(one.window_start), one.campaign_id, one.channel)
+            held = self.rows.get(key)
+            rank = (one.revision, STATES.index(one.state))
+            if key[0] >= oldest and (held is None or rank >= (held.revision, STATES.index(held.state))):
+                self.rows[key] = one
+        self.rows = {key: one for key, one in self.rows.items() if key[0] >= oldest}
+
+    def clear(self) -> None:
+        self.dropped, self.rows, self.newest = self.rows, {}, 0
+
+    def undo(self) -> None:
+        if self.dropped is None:
+            return
+        since, self.rows, self.dropped = self.rows, self.dropped, None
+        self.newest = max([self.newest, *(key[0] for key in self.rows)])
+        self._take(list(since.values()))
+
+    def sums(self, start: int, end: int, grain: int) -> list[tuple[object, ...]]:
+        rows = [(*key, *(getattr(one, name) for name in SUMS), STATES.index(one.state)) for key, one in self.rows.items()]
+        frame = pl.DataFrame(rows, [*KEY, *SUMS, "state"], orient="row").filter(pl.col("t").is_between(start, end, closed="left"))
+        return added(frame.with_columns(pl.col("t", *SUMS).cast(pl.Int64)), grain)
+
+
+def added(rows: pl.DataFrame, grain: int) -> list[tuple[object, ...]]:
+    return rows.group_by(floor_to(grain), "campaign", "channel").agg(*sums(wide=False), joint_state()).sort(KEY).rows()
+
+
+def shown(store: Store, start: int, end: int, grain: int, cuts: tuple[int, ...] = ()) -> list[tuple[object, ...]]:
+    snapshot = store.snapshot()
+    rows = snapshot.between(start, end, grain, cuts)
+    for cut in cuts:  # what lies on either side of a cut can be told apart
+        assert len(rows.filter(pl.col("t") < cut)) + len(rows.filter(pl.col("t") >= cut)) == len(rows)
+    named = rows.with_columns(
+        pl.Series("campaign", snapshot.campaigns.column(rows["campaign"]), pl.String),
+        pl.Series("channel", snapshot.channels.column(rows["channel"]), pl.String),
+    )
+    return added(named, grain)
+
+
+minutes = st.integers(0, 3 * 1440)
+upserts = st.lists(
+    st.builds(
+        result,
+        minute=minutes,
+        campaign=st.sampled_from("abc"),
+        channel=st.sampled_from("xy"),
+        revision=st.integers(1, 4),
+        state=st.sampled_from(STATES),
+        clicks=st.integers(0, 50),
+        spend_micros=st.integers(-(10**9), 10**9),
+    ),
+    max_size=40,
+).map(lambda made: [one for one in made if one.clicks or one.spend_micros])
+steps = st.lists(st.one_of(upserts, st.sampled_from(["clear", "undo", "look"])), min_size=1, max_size=12)
+
+
+@examples(max_examples=150)
+@given(steps, minutes, minutes, st.sampled_from([60, 300, 900, 3600, 10_800, 86_400]))
+def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_undos(
+    steps: list[object], first: int, second: int, grain: int
+) -> None:
+    store, plain = Store(hours=HOURS, days=DAYS), Plain()
+    for step in steps:
+        if isinstance(step, list):
+            if step:
+                # The last of equal rank wins in both: one at a time, so that both see the same order.
+                store.apply(step)
+                plain.apply(step)
+        elif step == "clear":
+            store.clear()
+            plain.clear()
+        elif step == "undo":
+            store.undo()
+            plain.undo()
+        else:
+            store.snapshot()
+    start, end = sorted((BEGIN + 60 * first, BEGIN + 60 * second))
+    assert store.snapshot().rows == len(plain.rows)
+    assert shown(store, 0, 2**40, grain) == plain.sums(0, 2**40, grain)
+    assert shown(store, start, end, grain, cuts=((start + end) // 120 * 60,)) == plain.sums(start, end, grain)
+
+
+def long_ago(hours: float = 2, days: float = 30) -> Store:
+    """A store in which the first minute is a day old, and packed."""
+    store = Store(hours=hours, days=days)
+    store.apply([result(minute=minute, clicks=2) for minute in range(0, 1440, 10)])
+    return store
+
+
+def test_a_corrected_minute_changes_its_hour_and_its_day() -> None:
+    store = long_ago()
+    before = store.snapshot()
+    store.apply([result(minute=0, revision=13, clicks=9, state="corrected")])
+    assert before.between(BEGIN, BEGIN + 3600, 3600)["clicks"].sum() == 12
+    assert store.snapshot().between(BEGIN, BEGIN + 3600, 3600)["clicks"].sum() == 19
+    assert store.snapshot().between(0, 2**40, 86_400)["clicks"].sum() == 2 * 144 + 7
+    assert store.snapshot().states(BEGIN, BEGIN + 60)["fixed"].to_list() == [True]
+
+
+def test_an_older_revision_that_comes_again_changes_no_hour() -> None:
+    store = long_ago()
+    store.apply([result(minute=0, revision=11, clicks=9)])
+    assert store.snapshot().between(BEGIN, BEGIN + 3600, 3600)["clicks"].sum() == 12
+
+
+def test_what_is_packed_takes_a_tenth_of_the_memory() -> None:
+    store = Store(hours=1, days=30)
+    store.apply([result(minute=minute, campaign=f"c{at}", clicks=at) for minute in range(240) for at in range(100)])
+    snapshot = store.snapshot()
+    assert snapshot.packed == 100 * 120
+    packed = [part for part in snapshot.parts if part.length > 3600]
+    assert sum(part.bytes for part in packed) < 25 * snapshot.packed
+
+
+def test_hours_beyond_the_history_are_forgotten() -> None:
+    store = Store(hours=1, days=1)
+    store.apply([result(minute=0), result(minute=1440)])
+    assert store.snapshot().rows == 2
+    store.apply([result(minute=1440 + 60)])
+    assert store.snapshot().oldest == BEGIN + 1440 * 60
+
+
+def test_names_that_no_row_has_any_more_are_forgotten_and_the_others_keep_theirs() -> None:
+    clock = Clock()
+    store = Store(hours=1, days=1, clock=clock)
+    store.apply([result(minute=minute, campaign=f"gone {minute} {at}") for minute in range(10) for at in range(300)])
+    store.apply([result(minute=minute, campaign=f"kept {minute // 100}", clicks=minute) for minute in range(60, 1440 * 3, 7)])
+    snapshot = store.snapshot()
+    assert len(snapshot.campaigns.names) < 100
+    rows = snapshot.between(0, 2**40, 60)
+    for number, clicks, at in rows.select("campaign", "clicks", "t").rows():
+        assert snapshot.campaigns.names[number] == f"kept {(at - BEGIN) // 60 // 100}"
+        assert clicks == (at - BEGIN) // 60
+    assert snapshot.between(0, 2**40, 86_400)["clicks"].sum() == rows["clicks"].sum()
+
+
+def test_a_snapshot_taken_before_names_were_forgotten_reads_on_in_them() -> None:
+    store = Store(hours=1)
+    store.apply([result(campaign=f"c{at}") for at in range(3000)])
+    before = store.snapshot()
+    store.apply([result(minute=600, campaign="new")])
+    assert store.snapshot().campaigns.names == ["new"]
+    assert sorted(before.campaigns.column(before.between(0, 2**40, 60)["campaign"])) == sorted(f"c{at}" for at in range(3000))
+
+
+def test_names_are_kept_while_an_undo_may_bring_their_rows_back() -> None:
+    clock = Clock()
+    store = Store(hours=1, clock=clock)
+    store.apply([result(campaign=f"c{at}") for at in range(3000)])
+    store.clear()
+    store.apply([result(minute=minute, campaign="new") for minute in (1, 300)])
+    store.undo()
+    assert len(store.snapshot().campaigns.names) <= 3001
+    assert store.snapshot().campaigns.column(store.snapshot().between(0, 2**40, 60)["campaign"]) == ["new"]
+    clock.now = UNDO_SECONDS + 1
+    store.apply([result(minute=900, campaign="new")])
+    assert store.snapshot().campaigns.names == ["new"]
+
+
+@pytest.mark.parametrize("grain", [60, 3600, 86_400])
+def test_values_beyond_64_bits_neither_crash_nor_wrap_when_they_are_packed(grain: int) -> None:
+    store = Store(hours=1, days=30)
+    store.apply([result(minute=minute, spend_micros=2**80) for minute in range(300)])
+    store.apply([result(minute=300)])
+    rows = store.snapshot().between(0, 2**40, grain)
+    assert float(rows["spend_micros"].cast(pl.Float64).sum()) == pytest.approx(300 * 2.0**63, rel=1e-6)

@@ -1,0 +1,183 @@
+"""Results for scripts: exact, the same wherever they are asked for, and a question that makes no sense is told in one line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from typing import Any
+
+import pytest
+from test_panel_store import BEGIN, result
+
+from dataflows.errors import InputError
+from dataflows.metrics import Metrics, ratios
+from dataflows.schema import STATES, WindowResult, rfc3339
+from panel_app.formats import FORMATS
+from panel_app.results import INTERVALS, Question, file_name, question, table
+from panel_app.store import Store, parse_start
+
+SUMMED = (
+    "impressions",
+    "clicks",
+    "conversions",
+    "purchases",
+    "refunds",
+    "spend_micros",
+    "revenue_micros",
+    "refund_micros",
+    "events",
+)
+
+
+def made(count: int = 600) -> list[WindowResult]:
+    """Results of a day and a half with nothing regular in them."""
+    draw = random.Random(11)
+    cells = list(itertools.product(range(0, 2000, 7), "abc", "xy"))
+    return [
+        result(
+            minute=minute,
+            campaign=campaign,
+            channel=channel,
+            impressions=draw.randint(0, 900),
+            clicks=draw.randint(0, 40),
+            conversions=draw.randint(0, 5),
+            purchases=draw.randint(0, 3),
+            refunds=draw.randint(0, 2),
+            spend_micros=draw.randint(0, 9 * 10**6),
+            revenue_micros=draw.randint(0, 10**8),
+            refund_micros=draw.randint(0, 10**7),
+            state=draw.choice(STATES),
+        )
+        for minute, campaign, channel in draw.sample(cells, count)
+    ]
+
+
+def rows(results: list[WindowResult], asked: Question, hours: float = 100.0, days: float = 0.0) -> list[dict[str, Any]]:
+    """The rows of the answer, as JSON gives them."""
+    held = Store(hours, days)
+    held.apply(results)
+    found = table(held.snapshot(), asked, window=60, currency="USD")
+    return json.loads(b"".join(FORMATS["json"].write(found.frame, {})))["rows"]
+
+
+def by_hand(results: list[WindowResult], seconds: int, by: tuple[str, ...]) -> dict[tuple[Any, ...], dict[str, int]]:
+    """The same sums by a dictionary."""
+    sums: dict[tuple[Any, ...], dict[str, int]] = {}
+    for one in results:
+        start = parse_start(one.window_start)
+        names = {"campaign": one.campaign_id, "channel": one.channel}
+        key = (rfc3339(start - start % seconds) if seconds else None, *(names[name] for name in by))
+        cell = sums.setdefault(key, dict.fromkeys(SUMMED, 0))
+        for name in SUMMED:
+            cell[name] += getattr(one, name)
+    return sums
+
+
+@pytest.mark.parametrize("by", [("campaign", "channel"), ("campaign",), ("channel",), ()])
+@pytest.mark.parametrize("interval", list(INTERVALS))
+@pytest.mark.parametrize("store", [(100.0, 0.0), (2.0, 30.0)])
+def test_sums_equal_those_by_hand(interval: str, by: tuple[str, ...], store: tuple[float, float]) -> None:
+    results = made()
+    seconds = INTERVALS[interval]
+    found = {}
+    for row in rows(results, Question(seconds=seconds, by=by), *store):
+        names = {"campaign": row.get("campaign_id"), "channel": row.get("channel")}
+        found[row["window_start"] if seconds else None, *(names[name] for name in by)] = {name: row[name] for name in SUMMED}
+        assert row["spend"] == row["spend_micros"] / 1_000_000
+    assert found == by_hand(results, seconds, by)
+
+
+def test_minutes_are_those_of_the_topic_to_the_last_digit() -> None:
+    results = made(200)
+    wanted = {(one.window_start, one.campaign_id, one.channel): one for one in results}
+    found = rows(results, Question())
+    assert len(found) == len(wanted)
+    for row in found:
+        one = wanted[row["window_start"], row["campaign_id"], row["channel"]]
+        sums = {name: getattr(one, name) for name in SUMMED if name != "events"}
+        figures = ratios(Metrics(**sums, events=one.events))
+        for name in ("ctr", "cvr", "cpc", "cpm", "cpa", "roas"):
+            assert row[name] == getattr(figures, name), name
+        assert (row["state"], row["window_end"]) == (one.state, one.window_end)
+
+
+def test_rows_stand_by_time_campaign_and_channel() -> None:
+    found = rows(made(), Question(seconds=3600))
+    keys = [(row["window_start"], row["campaign_id"], row["channel"]) for row in found]
+    assert keys == sorted(keys)
+
+
+def test_an_hour_is_open_while_one_of_its_minutes_is_and_else_corrected_if_one_was() -> None:
+    found = rows(
+        [
+            result(0, state="final"),
+            result(1, state="corrected"),
+            result(60, state="provisional"),
+            result(61, state="corrected"),
+            result(120, state="final"),
+        ],
+        Question(seconds=3600),
+    )
+    assert [row["state"] for row in found] == ["corrected", "provisional", "final"]
+
+
+def test_from_is_taken_in_to_is_not_and_names_are_exact() -> None:
+    results = [result(minute, campaign) for minute in range(10) for campaign in ("Sale", "sale", "sale 2")]
+    start, end = rfc3339(BEGIN + 120), rfc3339(BEGIN + 240)
+    asked = question({"from": [start], "to": [end], "campaign": ["sale"]})
+    assert [(row["window_start"], row["campaign_id"]) for row in rows(results, asked)] == [
+        (start, "sale"),
+        (rfc3339(BEGIN + 180), "sale"),
+    ]
+    assert rows(results, question({"campaign": ["nobody"]})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:01:00Z", 60),
+        ("1970-01-01T02:00:00+02:00", 0),
+        ("1970-01-01T02:00:00 02:00", 0),
+        ("1970-01-01 00:00:00.5z", 1),
+        ("1970-01-01T00:00Z", 0),
+    ],
+)
+def test_times_are_read_as_rfc_3339_and_brought_up_to_the_second(text: str, seconds: int) -> None:
+    assert question({"from": [text]}).start == seconds
+
+
+BAD = [
+    {"from": ["yesterday"]},
+    {"from": ["2026-01-01"]},
+    {"from": ["2026-01-01T00:00:00"]},
+    {"from": ["2026-13-01T00:00:00Z"]},
+    {"from": ["2026-W01-1T00:00:00Z"]},
+    {"from": ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]},
+    {"from": ["2026-01-02T00:00:00Z"], "to": ["2026-01-01T00:00:00Z"]},
+    {"from": ["2026-01-02T00:00:00Z"], "to": ["2026-01-02T00:00:00Z"]},
+    {"interval": ["week"]},
+    {"by": ["user"]},
+    {"campaign": [f"c{number}" for number in range(101)]},
+]
+
+
+@pytest.mark.parametrize("given", BAD)
+def test_a_question_that_makes_no_sense_is_one_line_that_repeats_nothing_of_it(given: dict[str, list[str]]) -> None:
+    with pytest.raises(InputError) as caught:
+        question(given)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "`" in str(caught.value)
+    assert not any(text in str(caught.value) for text in ("yesterday", "week", "user", "2026-13"))
+
+
+def test_the_name_of_a_file_holds_nothing_that_a_name_could_bring_in() -> None:
+    store = Store(hours=100)
+    store.apply([result(campaign='x"\r\nSet-Cookie: a')])
+    found = table(store.snapshot(), question({"campaign": ['x"\r\nSet-Cookie: a']}), window=60, currency="USD")
+    assert set(file_name(found, "csv")) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.TZ")
+
+
+def test_nothing_held_is_a_table_without_rows() -> None:
+    assert rows([], Question()) == []
+    assert rows([], Question(seconds=0)) == []
