@@ -1,6 +1,6 @@
 # What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test chaos logs kafka kafka-stop lint types format check clean lock
+.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard profile logs kafka kafka-stop lint types format check clean lock
 
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
@@ -10,7 +10,7 @@ SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh deploy/run-dat
 help: ## list the targets
 	@echo "adtally: an exact tally of ads, by the minute"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv from the lock file (the other targets do it; nothing happens when nothing changed)
 	@deploy/setup.sh run
@@ -26,6 +26,27 @@ test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
 
 chaos: setup-dev ## random faults against a real Kafka, judged by the oracle; SEED=7 RUNS=50
 	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
+
+BENCH = $(if $(SIZES),--sizes "$(SIZES)") $(if $(RUNS),--runs $(RUNS))
+BENCH_LOAD = $(if $(ONLY),--only "$(ONLY)") $(if $(LATENCY),--latency $(LATENCY)) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
+
+bench: setup-dev ## adtally and its peers on the same topics; SIZES=1M,4M RUNS=3 ONLY=adtally,flink CAMPAIGNS=50 PARTITIONS=4
+	@$(PY) -m benchmarks.bench $(BENCH) $(BENCH_LOAD)
+
+bench-quick: setup-dev ## the same with adtally, plain Bytewax and the bare loop only, in a few minutes
+	@$(PY) -m benchmarks.bench --quick $(if $(SIZES),,--sizes 200k,1M) $(BENCH) $(BENCH_LOAD)
+
+bench-loads: setup-dev ## adtally with many campaigns, late, repeated and malformed events; SIZES=200k,1M RUNS=3
+	@$(PY) -m benchmarks.loads $(BENCH)
+
+bench-parts: setup-dev ## adtally's parts by themselves: intake, index of ids, windows and snapshots
+	@$(PY) -m benchmarks.targets
+
+bench-guard: setup-dev ## the small benchmark of CI: adtally against the bare loop, about a minute
+	@$(PY) -m benchmarks.guard $(BENCH)
+
+profile: setup-dev ## a flame graph of the flow under load
+	@$(PY) -m benchmarks.flame
 
 logs: ## follow the logs of the demo
 	@ls run/logs/*.log >/dev/null 2>&1 || { echo "no logs yet: they come with make demo" >&2; exit 1; }

@@ -1,0 +1,196 @@
+"""One system reads a filled topic to its end: what it costs, and whether its results are exact."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.figures import Run, check
+from benchmarks.fill import drop_topics, make_topic
+from benchmarks.load import FLUSH, Key, Load, Truth
+from benchmarks.processes import Tree
+from benchmarks.systems import Place, System, settings_of
+from dataflows.errors import AdtallyError
+from deploy.watchdog import Watchdog
+from tests.flows import counters
+from tests.oracle.compare import differences
+from tests.oracle.judge import Terms
+
+PARTS = 4
+"""Partitions of a topic of results."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A topic of events, and what they truly add up to."""
+
+    topic: str
+    load: Load
+    truth: Truth
+
+
+class Results:
+    """The last value of each cell on a topic of results, whoever wrote it, read as it comes."""
+
+    def __init__(self, brokers: str, topic: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": topic,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 10,
+                "fetch.queue.backoff.ms": 5,
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTS)])
+        self.cells: dict[Key, tuple[int, ...]] = {}
+        self.events = 0
+
+    def poll(self, seconds: float = 0.2) -> list[tuple[Key, tuple[int, ...]]]:
+        """Take what has come within `seconds`; each cell that changed, with its sums."""
+        changed: list[tuple[Key, tuple[int, ...]]] = []
+        for message in self._consumer.consume(5000, seconds):
+            if message.error() or message.value() is None:
+                continue
+            key, sums = cell(msgspec.json.decode(message.value() or b""))
+            if key[1] == FLUSH:
+                continue
+            self.events += sum(sums[:3]) - sum(self.cells.get(key, ())[:3])
+            self.cells[key] = sums
+            changed.append((key, sums))
+        return changed
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close()
+
+
+def cell(value: dict[str, Any]) -> tuple[Key, tuple[int, ...]]:
+    """The key and the sums of a result of any system: their names for the money differ, and how they write a window's start."""
+    cost = value["spend_micros"] if "spend_micros" in value else value["cost_micros"]
+    key = (window_start(value["window_start"]), value["campaign_id"], value["channel"])
+    return key, (value["impressions"], value["clicks"], value["conversions"], cost, value["revenue_micros"])
+
+
+def window_start(given: object) -> str:
+    """A window's start as ``2026-01-01T00:00:00Z``, from that, from text without seconds or zone, or from milliseconds since 1970."""
+    if isinstance(given, int | float):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(given / 1000))
+    text = str(given).replace(" ", "T").removesuffix("Z")[:19]
+    return f"{text}:00Z" if len(text) == 16 else f"{text}Z"
+
+
+def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subprocess.Popen[bytes]], Tree]:
+    """The processes of a system, which are gone when the stack is left, and what watches them; their output goes to a file."""
+    log = stack.enter_context((place.folder / "log").open("wb"))
+    commands = system.start(place)
+    watchdog = Watchdog()  # so that nothing is left behind, however this process ends
+    stack.callback(watchdog.close)
+    processes = [
+        subprocess.Popen(
+            command.arguments, env=command.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        for command in commands
+    ]
+    for process in processes:
+        watchdog.watch(process.pid)
+    tree = Tree([process.pid for process in processes])
+
+    def end() -> None:
+        tree.kill()
+        for process in processes:
+            process.kill()
+            process.wait()
+            watchdog.forget(process.pid)
+
+    stack.callback(end)
+    return processes, tree
+
+
+def drain(
+    system: System, filled: Filled, brokers: str, broker_pid: int, number: int, *, oracle: bool = False, timeout: float = 900.0
+) -> Run:
+    """Run `system` on a topic until its results hold all events, or nothing more comes; `oracle`: let it judge adtally's results too.
+
+    `number`: the round. Raises `AdtallyError` with the last words of a system that ended without any result.
+    """
+    tag = uuid.uuid4().hex[:8]
+    results, rejected = f"bench-results-{tag}", f"bench-rejected-{tag}"
+    for topic in (results, rejected):
+        make_topic(brokers, topic, PARTS)
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="adtally-bench-", ignore_cleanup_errors=True)))
+            place = Place(brokers, filled.topic, results, rejected, folder, filled.load.partitions)
+            read = Results(brokers, results)
+            stack.callback(read.close)
+            broker = Tree([broker_pid])
+            stack.callback(broker.close)
+            begun = time.monotonic()
+            processes, tree = started(system, place, stack)
+            first, last = _follow(read, filled.truth.counted, processes, begun=begun, quiet=system.quiet, timeout=timeout)
+            used = tree.at(last)
+            if first is None:
+                raise AdtallyError(f"{system.name} gave no result: {_last_words(folder / 'log')}")
+            judged = _ask_oracle(system, place, filled) if oracle and system.settings is not None else None
+            counted, lost, wrong = check(filled.truth, read.cells)
+            return Run(
+                system=system.name,
+                round=number,
+                events=filled.load.events,
+                cpu=used.cpu,
+                broker_cpu=broker.at(last).cpu - broker.samples[0].cpu,
+                wall=last - begun,
+                first=first - begun,
+                peak=tree.peak,
+                counted=counted,
+                lost=lost,
+                wrong=wrong,
+                oracle=judged,
+            )
+    finally:
+        drop_topics(brokers, results, rejected)
+
+
+def _follow(
+    read: Results, wanted: int, processes: list[subprocess.Popen[bytes]], *, begun: float, quiet: float, timeout: float
+) -> tuple[float | None, float]:
+    """When the first and the last result came, on the monotonic clock."""
+    first: float | None = None
+    last = begun
+    while read.events < wanted:
+        now = time.monotonic()
+        if read.poll():
+            last = time.monotonic()
+            first = first or last
+            continue
+        over = now - last > quiet if first else any(process.poll() is not None for process in processes)
+        if over or now - begun > timeout:
+            break
+    return first, last
+
+
+def _ask_oracle(system: System, place: Place, filled: Filled) -> list[str]:
+    """What the oracle finds once the flow has come to rest and shown its counters for the whole log."""
+    settings = settings_of(place, **(system.settings or {}))
+    total = filled.load.events + filled.load.partitions
+    deadline = time.monotonic() + 60
+    while sum(one.get("read", 0) for one in counters(settings)) < total and time.monotonic() < deadline:
+        time.sleep(0.5)
+    terms = replace(Terms(), dedup=settings.dedup)
+    return differences(place.brokers, place.logs, place.results, place.rejected, terms, group=settings.group)
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

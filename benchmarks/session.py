@@ -1,0 +1,102 @@
+"""What the benchmark commands share: a Kafka of their own, filled topics, and where results go."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.drain import Filled
+from benchmarks.fill import fill
+from benchmarks.load import Load
+from deploy.local_kafka import LocalKafka
+
+
+@dataclass(frozen=True)
+class Session:
+    """A Kafka that runs, and the process id of its JVM."""
+
+    brokers: str
+    pid: int
+
+    def fill(self, load: Load) -> Filled:
+        """A new topic with this load."""
+        topic = f"bench-{load.events}-{uuid.uuid4().hex[:6]}"
+        begun = time.monotonic()
+        truth = fill(self.brokers, topic, load)
+        say(f"filled {topic}: {load.events:,} messages in {time.monotonic() - begun:.0f} s; {json.dumps(truth.totals())}")
+        return Filled(topic, load, truth)
+
+
+@contextmanager
+def session() -> Generator[Session]:
+    """A Kafka for the time of the block, its data in a temporary folder; raises `AdtallyError` where it can't run.
+
+    A SIGTERM meanwhile ends the process as Ctrl-C does, so that what was started and written goes with it.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="adtally-kafka-", ignore_cleanup_errors=True) as data,
+            LocalKafka(Path(data), heap="1g") as kafka,
+        ):
+            yield Session(kafka.bootstrap, kafka.pid)
+    except KeyboardInterrupt:
+        say("ended by Ctrl-C")
+        sys.exit(128 + signal.SIGINT)
+
+
+def say(line: str) -> None:
+    """Progress, on standard error: standard output has the tables alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on: processors, memory, how busy the machine was with other things."""
+    load = os.getloadavg()
+    return {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "processors": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "load": [round(one, 1) for one in load],
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def folder() -> Path:
+    """Where results are written: ``ADTALLY_ARTEFACTS``, else ``benchmarks/results``."""
+    given = os.environ.get("ADTALLY_ARTEFACTS")
+    found = Path(given) if given else Path(__file__).parent / "results"
+    found.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def write(name: str, text: str) -> Path:
+    """Write a result file; its path."""
+    file = folder() / name
+    file.write_text(text)
+    return file
+
+
+def words(text: str) -> list[str]:
+    """What is named in a list with commas or blanks."""
+    return text.replace(",", " ").split()
+
+
+def numbers(text: str) -> list[int]:
+    """Sizes such as ``1000000,4M``; raises `ValueError` for what is none."""
+    units = {"k": 1_000, "m": 1_000_000}
+    return [int(float(one[:-1]) * units[one[-1].lower()]) if one[-1].lower() in units else int(one) for one in words(text)]

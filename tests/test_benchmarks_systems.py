@@ -1,0 +1,98 @@
+"""Which systems a benchmark runs, how adtally is started in it, and what is said of those that can't run here."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deploy_processes import ROOT
+
+from benchmarks import bench, systems
+from benchmarks.systems import Place, SkippedError, System
+
+
+def place(folder: Path) -> Place:
+    """Somewhere to start a system."""
+    return Place("127.0.0.1:9", "logs-1", "results-1", "rejected-1", folder)
+
+
+def test_a_name_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(SkippedError, match=r"there is no system flunk; there are loop, adtally"):
+        systems.chosen(["adtally", "flunk"])
+
+
+def test_the_command_refuses_what_it_does_not_know_before_it_starts_anything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--only", "flunk"]) == 2
+    assert bench.main(["--sizes", "many"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("bench: there is no system flunk")
+    assert second == "bench: 'many' is no list of sizes; give numbers such as 1M,4M"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_what_is_given_to_make_reaches_the_command() -> None:
+    given = ["SIZES=100k 1M", "RUNS=2", "ONLY=loop adtally", "CAMPAIGNS=5", "PARTITIONS=2", "LATENCY=0"]
+    said = subprocess.run(["make", "-n", "bench", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = shlex.split(said.splitlines()[-1])
+    assert command[1:] == [
+        *("-m", "benchmarks.bench", "--sizes", "100k 1M", "--runs", "2", "--only", "loop adtally"),
+        *("--latency", "0", "--campaigns", "5", "--partitions", "2"),
+    ]
+
+
+def test_the_loop_comes_first_whatever_the_order_that_was_asked_for() -> None:
+    assert [system.name for system in systems.chosen(["adtally", "loop"])] == ["loop", "adtally"]
+    assert {*systems.DEFAULT, *systems.QUICK} <= {system.name for system in systems.SYSTEMS}
+
+
+def test_a_system_that_cannot_be_prepared_is_skipped_by_name_and_the_others_run() -> None:
+    def missing() -> None:
+        raise SkippedError("needs mvn on PATH")
+
+    one = System("one", "", missing, lambda _place: [])
+    other = System("other", "", lambda: None, lambda _place: [])
+    said: list[str] = []
+    assert systems.ready([one, other], said.append) == [other]
+    assert said == ["skipped one: needs mvn on PATH"]
+
+
+def test_java_peers_are_skipped_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(systems, "CACHE", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SkippedError, match="needs java on PATH"):
+        systems.compile_java("flink")
+
+
+def test_a_package_that_cannot_be_installed_is_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, int("pip" in command), "", "ERROR: no such version\n")
+
+    monkeypatch.setattr(systems, "CACHE", tmp_path)
+    monkeypatch.setattr(systems.subprocess, "run", run)
+    with pytest.raises(SkippedError, match="python failed: ERROR: no such version"):
+        systems.virtual_environment("nothing", ["nothing==0"])
+
+
+def test_adtally_is_started_as_it_is_promised_to_run(tmp_path: Path) -> None:
+    (command,) = systems.chosen(["adtally"])[0].start(place(tmp_path))
+    assert command.arguments[:4] == [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
+    assert command.arguments[4:] == ["-r", str(tmp_path / "recovery"), "-s", "5", "-b", "0"]
+    assert command.environment["ADTALLY_LOGS_TOPIC"] == "logs-1"
+    assert "ADTALLY_DEDUP" not in command.environment
+    assert len(list((tmp_path / "recovery").glob("part-*.sqlite3"))) == 1
+
+
+def test_the_variants_of_adtally_differ_in_what_their_name_says(tmp_path: Path) -> None:
+    started = {
+        system.name: list(system.start(place(folder)))
+        for system in systems.chosen(["adtally-nodedup", "adtally-2proc", "adtally-w2"])
+        if (folder := tmp_path / system.name).mkdir() is None
+    }
+    assert started["adtally-nodedup"][0].environment["ADTALLY_DEDUP"] == "false"
+    assert started["adtally-w2"][0].arguments[-2:] == ["-w", "2"]
+    assert [command.arguments[-4:-1] for command in started["adtally-2proc"]] == [["-i", "0", "-a"], ["-i", "1", "-a"]]
+    assert len({command.arguments[-1] for command in started["adtally-2proc"]}) == 1
