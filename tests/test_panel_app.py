@@ -162,7 +162,7 @@ def test_a_clear_is_told_to_every_viewer_with_what_an_undo_would_bring_back(sett
 def test_an_embedded_page_has_nothing_that_could_clear(settings: Settings) -> None:
     service = Service(settings)
     assert {"clear", "undo"} <= set(handlers(service))
-    assert set(handlers(service, read_only=True)) == {"view", "names", "csv"}
+    assert set(handlers(service, read_only=True)) == {"view", "names", "download"}
 
 
 def test_no_name_can_end_the_script_element_that_carries_it() -> None:
