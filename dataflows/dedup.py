@@ -207,22 +207,19 @@ class IdIndex:
     def _double(self) -> None:
         """Let each bucket fall into two, by one more bit of the half of the fingerprint that chose it."""
         count = len(self._first)
-        first = np.zeros((count, 2, SLOTS), np.uint64)
-        rest = np.zeros((count, 2, SLOTS), np.uint32)
-        born = np.zeros((count, 2, SLOTS), np.uint8)
+        first = np.empty((count, 2, SLOTS), np.uint64)
         upper, lower = self._shifts.ravel()
         for start in range(0, count, _STRIPE):
             stripe = slice(start, start + _STRIPE)
             held = self._first[stripe]
             own = np.arange(start, start + len(held), dtype=np.uint64)[:, None]
             odd = np.where(held >> upper == own, held >> (upper - _ONE), held >> (lower - _ONE)) & _ONE
-            for side in (0, 1):
-                mine = odd == side
-                np.copyto(first[stripe, side], held, where=mine)
-                np.copyto(rest[stripe, side], self._rest[stripe], where=mine)
-                np.copyto(born[stripe, side], self._born[stripe], where=mine)
+            np.multiply(held, odd, out=first[stripe, 1])
+            np.subtract(held, first[stripe, 1], out=first[stripe, 0])
+        # What stands beside a free slot is of no meaning: both buckets get it all.
+        rest, born = np.repeat(self._rest, 2, axis=0), np.repeat(self._born, 2, axis=0)
         shape = (2 * count, SLOTS)
-        self._use(first.reshape(shape), rest.reshape(shape), born.reshape(shape))
+        self._use(first.reshape(shape), rest, born)
         self._swept = min(self._swept, count) * 2
 
     def _shrink(self) -> None:
