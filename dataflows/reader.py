@@ -143,10 +143,7 @@ class Reader:
         return self._consumer is not None
 
     def poll(self) -> Haul | None:
-        """Read what is there, up to `POLL` messages; None where there was nothing and nothing changed.
-
-        Raises `OffsetGoneError` and `BrokerError`.
-        """
+        """Read what is there, up to `POLL` messages; None where nothing changed. Raises `OffsetGoneError` and `BrokerError`."""
         consumer = self._consumer or self._open()
         if consumer is None:
             return None

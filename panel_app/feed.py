@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
@@ -44,7 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     """Why the last of those could not be read, or what the broker says."""
 
 
-class Follower:
+class Follower(ABC):
     """Reads a topic from its beginning on a thread of its own, between `start` and `stop`, and mends itself.
 
     What becomes of the records is its heir's matter: `take` gets them, and `begin` may say that the first ones are not wanted.
@@ -69,9 +70,9 @@ class Follower:
         self._next: dict[int, int] = {}
         self._go_on: dict[int, int] = {}
 
+    @abstractmethod
     def take(self, messages: list[Message]) -> None:
         """Take in records, none of which is an error."""
-        raise NotImplementedError
 
     def begin(self, consumer: Consumer, partition: int) -> int:
         """The offset at which `partition` is begun."""
