@@ -27,6 +27,7 @@ _STRIPE = 1024
 
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
+_MIX = np.uint64(33)
 _LONGEST = 256 * 4
 """Bytes of an id, at the most."""
 
@@ -49,6 +50,13 @@ class Fingerprints:
         sums >>= _HALF
         first = sums[0] << _HALF
         first |= sums[1]
+        # Ids that are counted up make sums that are counted up, which fill the buckets unevenly. MurmurHash3's last step mixes them;
+        # it is one to one, so that the chance above stays what it is.
+        first ^= first >> _MIX
+        first *= np.uint64(0xFF51AFD7ED558CCD)
+        first ^= first >> _MIX
+        first *= np.uint64(0xC4CEB9FE1A85EC53)
+        first ^= first >> _MIX
         return np.maximum(first, _ONE), sums[2]
 
     def _sums(self, ids: Sequence[str]) -> Words:
@@ -155,9 +163,11 @@ class IdIndex:
             new[number[same]] = False
         ordered = np.sort(first)
         if (ordered[1:] == ordered[:-1]).any():
-            _, leaders = np.unique(first + (rest << _HALF), return_index=True)
-            leading = np.zeros(len(first), np.bool_)
-            leading[leaders] = True
+            order = np.lexsort((rest, first))
+            first, rest = first[order], rest[order]
+            again = (first[1:] == first[:-1]) & (rest[1:] == rest[:-1])
+            leading = np.ones(len(first), np.bool_)
+            leading[order[1:][again]] = False
             new = leading if new is None else new & leading
         return None if new is None or new.all() else new
 
@@ -175,7 +185,7 @@ class IdIndex:
                 self._rest.put(places, rest)
                 self._born.put(places, born)
                 # Where two of a chunk took the same slot the last one has it, in all three arrays, and the others try again.
-                lost = self._first.take(places) != first
+                lost = (self._first.take(places) != first) | (self._rest.take(places) != rest)
                 if not lost.any():
                     return
                 first, rest = first[lost], rest[lost]

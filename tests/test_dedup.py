@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.dedup import KEPT, Fingerprints, IdIndex
+
+if TYPE_CHECKING:
+    from dataflows.dedup import Words
 
 
 def new_ones(index: IdIndex, ids: list[str]) -> list[str]:
@@ -36,6 +42,18 @@ def test_the_first_of_those_that_stand_twice_in_a_chunk_is_new() -> None:
     assert new_ones(index, ["a", "b"]) == ["a", "b"]
     assert new_ones(index, ["c", "b", "c", "d", "a", "d"]) == ["c", "d"]
     assert index.add([]) is None
+
+
+def test_ids_that_differ_in_the_last_of_the_bits_alone_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alike(_self: Fingerprints, ids: Sequence[str]) -> tuple[Words, Words]:
+        return np.full(len(ids), 7, np.uint64), np.array([int(one) for one in ids], np.uint64)
+
+    monkeypatch.setattr(Fingerprints, "of", alike)
+    index = IdIndex(horizon=1000)
+    index.turn(0)
+    assert new_ones(index, ["1", "2", "1", "3"]) == ["1", "2", "3"]
+    assert new_ones(index, ["3", "4", "1", "4", "2"]) == ["4"]
+    assert len(index) == 4
 
 
 def test_a_sighting_renews_an_id() -> None:
