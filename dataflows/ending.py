@@ -32,6 +32,9 @@ AGAIN = "start the same command again: nothing is lost."
 
 _NETWORK = "failed to initialize networking: "
 
+_LOST = re.compile(r"PanicException: |panicked at \S*/communication/src/")
+"""What Bytewax says where a peer is gone: it notices in a thread of the network or, if that comes first, in what the thread fed."""
+
 
 class Run(msgspec.Struct, frozen=True):
     """What the command line says: the recovery folder, the number of this process, the ``host:port`` of all of its cluster."""
@@ -126,7 +129,7 @@ def explain(words: str, run: Run) -> AdtallyError | None:
         own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
         reason = found[1][0].lower() + found[1][1:]
         return SettingsError(f"this process can't listen on {own} ({reason}); give all processes of the cluster another -a.")
-    if "PanicException: " in words and len(run.addresses) > 1:
+    if _LOST.search(words) and len(run.addresses) > 1:
         if folder and not has_room(folder):
             return full(folder)
         return _peer_lost(run)

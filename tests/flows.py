@@ -19,6 +19,9 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from dataflows.kafka import Topics
 from dataflows.settings import CLIENT_PREFIX, Settings, variable
 
+ANSWER_SECONDS = 30.0
+"""So long a broker may take to answer a test, on a machine that has much else to do."""
+
 FLOW = [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
 
 
@@ -127,7 +130,7 @@ def send(
 
 def read_topic(settings: Settings, topic: str) -> list[tuple[bytes, Any]]:
     """Everything on a topic as (key, decoded value), each partition in its order."""
-    partitions = Topics(settings).partitions(topic)
+    partitions = Topics(settings).partitions(topic, ANSWER_SECONDS)
     consumer = Consumer(
         {"bootstrap.servers": settings.brokers, "group.id": "reading", "enable.partition.eof": True, "enable.auto.commit": False}
     )
@@ -152,9 +155,11 @@ def last_results(settings: Settings) -> dict[bytes, dict[str, Any]]:
 
 def counters(settings: Settings) -> list[dict[str, int]]:
     """What each partition's counters show, beside its committed offset; empty for one without."""
-    partitions = Topics(settings).partitions(settings.logs_topic)
+    partitions = Topics(settings).partitions(settings.logs_topic, ANSWER_SECONDS)
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
-    committed = consumer.committed([TopicPartition(settings.logs_topic, number) for number in range(partitions)], timeout=10)
+    committed = consumer.committed(
+        [TopicPartition(settings.logs_topic, number) for number in range(partitions)], timeout=ANSWER_SECONDS
+    )
     consumer.close()
     return [msgspec.json.decode(place.metadata) if place.metadata else {} for place in committed]
 

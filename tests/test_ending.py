@@ -35,6 +35,10 @@ TAKEN = (
     "Caused by => Exception: failed to initialize networking: Address already in use (os error 98)\n"
 )
 PEER = "PanicException: Send thread panic: Any { .. }"
+POISONED = (
+    "RuntimeError: (src/run.rs:292:17) panicked at /home/runner/.cargo/git/checkouts/timely-dataflow-4c0cc365061cd263/432ef57"
+    "/communication/src/allocator/zero_copy/bytes_exchange.rs:55:48:\nMergeQueue poisoned."
+)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +54,10 @@ PEER = "PanicException: Send thread panic: Any { .. }"
         (OLD, Run(FOLDER), "has 2 parts, of which part-0.sqlite3 is older than the others; bring all of it back from one backup"),
         (TAKEN, Run(None, 1, TWO), "this process can't listen on 127.0.0.1:2102 (address already in use); give all processes"),
         (PEER, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
+        (POISONED, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (PEER, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
     ],
-    ids=["full", "read-only", "missing part", "old part", "port taken", "peer gone", "some peer gone"],
+    ids=["full", "read-only", "missing part", "old part", "port taken", "peer gone", "peer gone, noticed late", "some peer gone"],
 )
 def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: str, run: Run, line: str) -> None:
     told = str(explain(words, run))
@@ -62,6 +67,7 @@ def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: s
 
 def test_what_nobody_but_a_programmer_can_mend_is_left_as_it_is() -> None:
     assert explain("ZeroDivisionError: division by zero", Run(FOLDER, 0, TWO)) is None
+    assert explain("RuntimeError: (src/run.rs:292:17) panicked at src/timely.rs:1:2:\nno", Run(FOLDER, 0, TWO)) is None
     assert explain("PanicException: index out of bounds", Run(FOLDER)) is None
 
 

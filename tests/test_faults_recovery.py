@@ -120,7 +120,7 @@ def test_of_three_processes_one_dies_and_the_others_say_which_and_the_next_run_i
         flow.processes[1].send_signal(number)
         assert flow.wait(60) == [1, -number, 1]
         lines = [line for line in flow.output().splitlines() if line.startswith("adtally: process 1 (127.0.0.1:")]
-        assert len(lines) == 2
+        assert len(lines) == 2, flow.output()
         assert "start all its processes again: nothing is lost" in last_line(flow)
     send(mine, events(1000, 1000))
     with running(mine, tmp_path / "again", *command, processes=3) as flow:
