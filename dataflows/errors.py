@@ -5,6 +5,7 @@
     AdtallyError                 one line for a person: the culprit, then the cure
     ├── SettingsError            an environment variable or a flag has a value that can't be used
     ├── BrokerError              the broker can't be reached, or refuses what is asked of it
+    │   ├── RefusedError         the broker does not let this client in, or this client can't talk to it; waiting does not help
     │   └── OffsetGoneError      the log no longer holds the events at which a run must resume
     ├── DeliveryError            the broker did not take a record; going on would lose it
     ├── RecoveryError            the recovery folder is missing, in use, or not ours
@@ -24,6 +25,10 @@ class SettingsError(AdtallyError):
 
 class BrokerError(AdtallyError):
     """The broker can't be reached, or it refuses what is asked of it."""
+
+
+class RefusedError(BrokerError):
+    """The broker does not let this client in, or this client can't be set up or does not trust the broker: waiting does not help."""
 
 
 class OffsetGoneError(BrokerError):

@@ -12,10 +12,12 @@ from functools import cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from confluent_kafka.cimpl import NewTopic
 
-from dataflows.errors import BrokerError, DeliveryError
+from dataflows.client import redact
+from dataflows.errors import BrokerError, DeliveryError, RefusedError
+from dataflows.refusal import Complaints, hint, is_refusal, plain_words, unseen
 from dataflows.settings import Settings
 
 log = logging.getLogger("adtally.kafka")
@@ -79,8 +81,20 @@ def client_config(settings: Settings, role: str) -> Config:
         "topic.metadata.refresh.interval.ms": 30_000,
         "broker.address.family": "v4",
         "logger": _quiet,
+        "error_cb": _tell,
         **settings.client,
     }
+
+
+def _tell(error: KafkaError) -> None:
+    """Say once in a process why a broker is not reached, where waiting does not help: librdkafka tries on without a word."""
+    if is_refusal(error):
+        _tell_once(plain_words(error))
+
+
+@cache
+def _tell_once(words: str) -> None:
+    log.warning("a broker can't be reached: %s", words)
 
 
 def consumer_config(settings: Settings, role: str) -> Config:
@@ -121,34 +135,49 @@ def describe(error: KafkaError | KafkaException) -> str:
     return inner.str().rstrip(".") if isinstance(inner, KafkaError) else str(inner).rstrip(".")
 
 
-def unreachable(settings: Settings) -> BrokerError:
-    """The error for a broker that does not answer."""
-    return BrokerError(
-        f"no Kafka broker answers at {settings.brokers}; start one (`make demo` brings its own) or set ADTALLY_BROKERS=host:port."
-    )
-
-
 class Topics:
     """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
 
     def __init__(self, settings: Settings, role: str = "topics") -> None:
         self.settings = settings
+        self._complaints = Complaints(settings)
         try:
-            self._admin = AdminClient(client_config(settings, role))
+            config: Config = {**client_config(settings, role), "error_cb": self._complaints.heed}
+            self._admin = AdminClient(config)
         except KafkaException as error:
-            raise _unusable(error) from None
+            raise _unusable(settings, error) from None
 
     def partitions(self, topic: str, timeout: float = 5.0) -> int:
-        """Partitions of `topic`, 0 if there is no such topic; raises `BrokerError` if none answers within `timeout` seconds."""
-        try:
-            found = self._admin.list_topics(topic, timeout=timeout).topics[topic]
-        except KafkaException as error:
-            if error.args[0].code() in AWAY:
-                raise unreachable(self.settings) from None
-            raise BrokerError(
-                f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."
-            ) from None
+        """Partitions of `topic`, 0 if there is no such topic.
+
+        Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
+        in, or that it may not see the topic.
+        """
+        found = self._ask(topic, timeout).topics[topic]
+        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise unseen(self.settings, topic)
         return len(found.partitions)
+
+    def _ask(self, topic: str, timeout: float) -> ClusterMetadata:
+        deadline = time.monotonic() + timeout
+        patience = 0.5
+        while True:
+            try:
+                found = self._admin.list_topics(topic, timeout=max(0.0, min(patience, deadline - time.monotonic())))
+            except KafkaException as error:
+                if error.args[0].code() not in AWAY:
+                    raise BrokerError(
+                        f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."
+                    ) from None
+            else:
+                self._complaints.clear()
+                return found
+            self._admin.poll(0.1)  # what the connections met is told only when it is asked for
+            if refusal := self._complaints.refusal():
+                raise refusal
+            if time.monotonic() >= deadline:
+                raise self._complaints.unreachable()
+            patience *= 2
 
     def ensure(self, *topics: str, timeout: float = 10.0) -> None:
         """Create those of `topics` that are missing, with the contract's configuration for each.
@@ -184,11 +213,16 @@ class Topics:
         return time if topic == self.settings.logs_topic else {**time, "cleanup.policy": "compact"}
 
     def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first."""
+        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first.
+
+        Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
+        """
         said = False
         while not give_up():
             try:
                 self.ensure(*topics, timeout=2.0)
+            except RefusedError:
+                raise
             except BrokerError as error:
                 if not said:
                     log.warning("waiting: %s", error)
@@ -201,23 +235,24 @@ class Topics:
 
 
 def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
-    """An idempotent producer (`producer_config`); raises `BrokerError` for a client property that librdkafka does not take."""
+    """An idempotent producer (`producer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
     try:
         return Producer({**producer_config(settings, role), **extra})
     except KafkaException as error:
-        raise _unusable(error) from None
+        raise _unusable(settings, error) from None
 
 
 def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
-    """A consumer (`consumer_config`); raises `BrokerError` for a client property that librdkafka does not take."""
+    """A consumer (`consumer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
     try:
         return Consumer({**consumer_config(settings, role), **extra})
     except KafkaException as error:
-        raise _unusable(error) from None
+        raise _unusable(settings, error) from None
 
 
-def _unusable(error: KafkaException) -> BrokerError:
-    return BrokerError(f"the Kafka client can't be set up: {describe(error)}; look at the ADTALLY_KAFKA_… variables.")
+def _unusable(settings: Settings, error: KafkaException) -> RefusedError:
+    words = redact(describe(error).partition("create admin client: ")[2] or describe(error), settings.client)
+    return RefusedError(f"the Kafka client can't be set up: {words}; {hint(words) or 'look at the ADTALLY_KAFKA_… variables'}.")
 
 
 def deliver(

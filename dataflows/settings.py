@@ -15,10 +15,10 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from dataflows.client import CLIENT_PREFIX, client_properties
 from dataflows.errors import SettingsError
 
 PREFIX = "ADTALLY_"
-CLIENT_PREFIX = PREFIX + "KAFKA_"
 
 _TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
 Topic = Annotated[str, Meta(pattern=_TOPIC)]
@@ -82,7 +82,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     client: Annotated[
         dict[str, str],
-        Meta(description="ADTALLY_KAFKA_<NAME>: a client property, such as ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        Meta(
+            description="ADTALLY_KAFKA_<NAME>: a client property, such as ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL; "
+            "ADTALLY_KAFKA_<NAME>_FILE: the file that holds it"
+        ),
     ] = msgspec.field(default_factory=dict)
 
     @classmethod
@@ -111,6 +114,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings.check()
         return settings
 
+    def __repr__(self) -> str:
+        """The settings without the values of client properties, some of which are secret."""
+        shown = ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "client")
+        words = ", ".join(f"{name}={value!r}" for name, value in shown)
+        return f"Settings({words}, client={{{', '.join(sorted(self.client))}}})"
+
     def check(self) -> None:
         """Raise `SettingsError` where two settings can't both hold, or a port is out of range."""
         for server in self.brokers.split(","):
@@ -133,7 +142,8 @@ def _reason(error: msgspec.ValidationError, values: Mapping[str, object]) -> str
     bound = str(error).partition(" - at ")[0].replace("`", "")
     why = "" if "regex" in bound or "enum" in bound else f" ({bound[0].lower()}{bound[1:]})"
     default = _shown(getattr(Settings(), name))
-    return f"{variable(name)}={values.get(name)!r} can't be used{why}; it sets: {_help(name)} (default {default})."
+    value = re.sub(r"[^\s,/]*@", "…@", repr(values.get(name)))  # what stands before an @ may be a password
+    return f"{variable(name)}={value} can't be used{why}; it sets: {_help(name)} (default {default})."
 
 
 def _shown(default: object) -> str:
@@ -145,12 +155,6 @@ def _shown(default: object) -> str:
 def variable(name: str) -> str:
     """The environment variable of the setting `name`."""
     return PREFIX + name.upper()
-
-
-def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
-    """Properties for every Kafka client: ``ADTALLY_KAFKA_SASL_USERNAME=x`` gives ``{"sasl.username": "x"}``."""
-    found = {key: text for key, text in environment.items() if key.startswith(CLIENT_PREFIX) and text}
-    return {re.sub("_", ".", key[len(CLIENT_PREFIX) :].lower()): text for key, text in found.items()}
 
 
 def table() -> Iterator[tuple[str, str, str]]:

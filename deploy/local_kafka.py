@@ -23,43 +23,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from dataflows.errors import AdtallyError
-from deploy import kafka_jars, ports
+from deploy import kafka_jars, kafka_properties, ports
+from deploy.kafka_properties import Listener
 from deploy.watchdog import Watchdog, alive, end, send
 
 PORT = 19092
 START_SECONDS = 90.0
-
-_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{behind}
-advertised.listeners=PLAINTEXT://{host}:{port}{proxied}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}/log
-# One node holds one replica of each.
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-# Few internal partitions: it starts and stops in seconds.
-offsets.topic.num.partitions=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-# After a crash the node may come back only when its old session is over: by default 9 s.
-broker.session.timeout.ms=5000
-broker.heartbeat.interval.ms=1000
-# A wrong topic name must show, not make a topic.
-auto.create.topics.enable=false
-num.partitions=4
-# Nothing goes by age: tests and replays send events with old times.
-log.retention.ms=-1
-log.retention.bytes=-1
-"""
 
 
 class LocalKafka:
@@ -69,13 +38,24 @@ class LocalKafka:
     """
 
     def __init__(
-        self, data: Path, port: int | None = None, heap: str = "512m", detached: bool = False, proxy: int | None = None
+        self,
+        data: Path,
+        port: int | None = None,
+        heap: str = "512m",
+        detached: bool = False,
+        *,
+        proxy: int | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
-        """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, where clients are told to come by the proxy."""
+        """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, where clients are told to come by the proxy.
+
+        `listeners`: more of them, each on a free port (`address`).
+        """
         self.data = data.resolve()
         self.port = port or ports.free()
         self.behind_proxy = ports.free() if proxy else None
         self._proxy = proxy
+        self._listeners = {one.name: (one, ports.free()) for one in listeners}
         self._heap = heap
         self._pid = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,6 +78,10 @@ class LocalKafka:
     def bootstrap(self) -> str:
         """``host:port`` for clients."""
         return f"{ports.HOST}:{self.port}"
+
+    def address(self, name: str) -> str:
+        """``host:port`` of the listener `name`."""
+        return f"{ports.HOST}:{self._listeners[name][1]}"
 
     @property
     def log(self) -> Path:
@@ -185,15 +169,11 @@ class LocalKafka:
     def _configure(self, lib: Path) -> Path:
         """Write server.properties, and format the storage if it is new."""
         properties = self.data / "server.properties"
-        behind, proxied = (f",PROXIED://{ports.HOST}:{port}" if port else "" for port in (self.behind_proxy, self._proxy))
+        more = dict(self._listeners.values())
+        properties.touch(mode=0o600)  # it may hold passwords
         properties.write_text(
-            _PROPERTIES.format(
-                host=ports.HOST,
-                port=self.port,
-                controller=self._controller_port(),
-                behind=behind,
-                proxied=proxied,
-                data=self.data,
+            kafka_properties.properties(
+                self.data, self.port, self._controller_port(), behind=self.behind_proxy, proxy=self._proxy, more=more
             )
         )
         if not (self.data / "log" / "meta.properties").exists():
@@ -207,7 +187,8 @@ class LocalKafka:
 
     def _controller_port(self) -> int:
         # Another one than the clients' ports, which are free but not yet bound.
-        return next(port for port in iter(ports.free, 0) if port not in {self.port, self.behind_proxy})
+        taken = {self.port, self.behind_proxy, *(port for _, port in self._listeners.values())}
+        return next(port for port in iter(ports.free, 0) if port not in taken)
 
     def _await(self, timeout: float) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})

@@ -11,8 +11,14 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from dataflows.errors import AdtallyError
+
+if TYPE_CHECKING:
+    from bokeh.server.server import Server
+
+    from panel_app.service import Service
 
 PORT = 8503
 
@@ -105,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     server.start()
+    ended = _end_when_refused(server, one)
     host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else flags.address  # noqa: S104 - compared, not bound
     reads = f"reads {one.settings.results_topic} on {one.settings.brokers}"
     print(f"adtally dashboard: http://{host}:{flags.port} ({reads})", flush=True)  # noqa: T201 - this is what the command says
@@ -112,7 +119,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(RuntimeError):
         server.stop()
     one.stop()
-    return 0
+    return _say(str(ended[0]), 1) if ended else 0
+
+
+def _end_when_refused(server: Server, one: Service) -> list[AdtallyError]:
+    """Stop `server` if the broker will not let the feed in; that reason is then in what is returned."""
+    from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `main`
+
+    found: list[AdtallyError] = []
+
+    def look() -> None:
+        if one.feed.refused is not None:
+            found.append(one.feed.refused)
+            server.io_loop.stop()
+        if one.feed.refused is not None or one.feed.status.state in ("waiting", "reading", "live"):
+            every.stop()
+
+    every = PeriodicCallback(look, 200)
+    every.start()
+    return found
 
 
 def _say(line: str, code: int) -> int:

@@ -18,8 +18,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from typing_extensions import override
 
 from dataflows.damage import Passage, sound
-from dataflows.errors import BrokerError
-from dataflows.kafka import AWAY, PASSING, consumer_config, describe, unreachable
+from dataflows.errors import BrokerError, RefusedError
+from dataflows.kafka import AWAY, PASSING, describe, make_consumer
+from dataflows.refusal import Complaints, unseen
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
 from panel_app.reading import UnreadableError, read_result
@@ -67,6 +68,10 @@ class Follower(ABC):
         self._assigned: set[int] = set()
         self._look_now = False
         self._passage = Passage(settings, topic)
+        self._complaints = Complaints(settings)
+        self._let_in = False
+        self.refused: RefusedError | None = None
+        """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
         self._next: dict[int, int] = {}
         self._go_on: dict[int, int] = {}
 
@@ -112,12 +117,17 @@ class Follower(ABC):
             try:
                 self._session()
             except (KafkaException, BrokerError) as error:
-                self._set("down", str(error) if isinstance(error, BrokerError) else describe(error))
+                self._down(error if isinstance(error, BrokerError) else BrokerError(describe(error)))
                 self._stop.wait(1.0)
             except Exception:  # the page must go on saying that its feed is broken, and the next try may work
                 log.exception("the feed stumbled; it starts again")
                 self._set("down", "the feed stumbled; see the log")
                 self._stop.wait(1.0)
+
+    def _down(self, error: BrokerError) -> None:
+        if isinstance(error, RefusedError) and not self._let_in:
+            self.refused = error
+        self._set("down", str(error))
 
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
@@ -129,7 +139,8 @@ class Follower(ABC):
     def _say(self, state: FeedState, problem: str) -> None:
         """One line for what is waited for, and one when it is there."""
         before, topic, brokers = self._state, self._topic, self.settings.brokers
-        level = logging.WARNING if self._aloud else logging.INFO
+        # A refusal is the last word of the dashboard's command, and of no others.
+        level = logging.WARNING if self._aloud and not self.refused else logging.INFO
         if state == "down":
             log.log(level, "waiting: %s", problem)
         elif state == "waiting":
@@ -140,7 +151,6 @@ class Follower(ABC):
             log.info("%s: %s", topic, state)
 
     def _session(self) -> None:
-        config = consumer_config(self.settings, self._role)
         own = {
             # Everything that the topic holds is wanted; where its start has been compacted away, what is left.
             "auto.offset.reset": "earliest",
@@ -148,7 +158,9 @@ class Follower(ABC):
             "queued.max.messages.kbytes": 32_768,
             "fetch.message.max.bytes": 1_048_576,
         }
-        consumer = Consumer({**config, **{key: value for key, value in own.items() if key not in self.settings.client}})
+        consumer = make_consumer(
+            self.settings, self._role, **{key: value for key, value in own.items() if key not in self.settings.client}
+        )
         self._assigned, self._behind = set(), set()
         try:
             looked = 0.0
@@ -167,6 +179,7 @@ class Follower(ABC):
             consumer.close()
 
     def _on_error(self, error: KafkaError) -> None:
+        self._complaints.heed(error)
         if error.code() in AWAY:
             self._look_now = True
 
@@ -176,9 +189,18 @@ class Follower(ABC):
         try:
             found = consumer.list_topics(topic, timeout=2.0).topics[topic]
         except KafkaException as error:
-            away = error.args[0].code() in AWAY
-            self._set("down", str(unreachable(self.settings)) if away else describe(error))
+            if error.args[0].code() not in AWAY:
+                self._set("down", describe(error))
+                return
+            if not self._assigned:
+                consumer.poll(0)  # tells what its connections met, and no message
+            self._down(self._complaints.unreachable())
             return
+        self._complaints.clear()
+        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            self._down(unseen(self.settings, topic))
+            return
+        self._let_in = True
         if found.error is not None or not found.partitions:
             if self._assigned:
                 self._unassign(consumer)

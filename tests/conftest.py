@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from dataflows.settings import Settings
 from tests.faults.proxy import ProxiedKafka
+from tests.secured import SecuredKafka
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Real input that is not part of the project."""
@@ -69,6 +70,13 @@ def proxied_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedK
 def real_kafka(proxied_kafka: ProxiedKafka) -> str:
     """``host:port`` of the same, undisturbed."""
     return proxied_kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """An Apache Kafka of this test run that wants TLS and logins."""
+    with SecuredKafka(tmp_path_factory.mktemp("secured")) as kafka:
+        yield kafka
 
 
 def own_names(brokers: str) -> Settings:

@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from dataflows.client import client_variable
 from dataflows.kafka import Topics
-from dataflows.settings import CLIENT_PREFIX, Settings, variable
+from dataflows.settings import Settings, variable
 
 ANSWER_SECONDS = 30.0
 """So long a broker may take to answer a test, on a machine that has much else to do."""
@@ -32,7 +33,7 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if name != "client" and value != getattr(Settings(), name):
             plain[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
-    plain |= {CLIENT_PREFIX + name.upper().replace(".", "_"): value for name, value in settings.client.items()}
+    plain |= {client_variable(name): value for name, value in settings.client.items()}
     return {**plain, "PYTHONUNBUFFERED": "1"}
 
 

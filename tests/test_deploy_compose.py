@@ -10,7 +10,8 @@ import pytest
 import yaml
 from deploy_processes import ROOT
 
-from dataflows.settings import CLIENT_PREFIX, table
+from dataflows.client import CLIENT_PREFIX
+from dataflows.settings import table
 
 DEPLOY = ROOT / "deploy"
 OURS = ("topics", "producer", "dataflow", "dashboard")

@@ -63,11 +63,6 @@ def test_topics_that_coincide_are_refused() -> None:
         Settings.from_environment({"ADTALLY_RESULTS_TOPIC": "logs"})
 
 
-def test_client_properties_pass_through_with_dots() -> None:
-    settings = Settings.from_environment({"ADTALLY_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "ADTALLY_KAFKA_SASL_USERNAME": "ada"})
-    assert settings.client == {"security.protocol": "SASL_SSL", "sasl.username": "ada"}
-
-
 def test_the_table_has_a_help_for_every_setting() -> None:
     rows = list(table())
     assert len(rows) == len(Settings.__struct_fields__)

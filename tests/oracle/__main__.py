@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.oracle.compare import found_in, gather
 from tests.oracle.judge import Terms
+from tests.oracle.topics import properties
 
 SHOWN = 20
 """Differences that are printed."""
@@ -23,11 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     terms = Terms(given.window, given.out_of_order, given.lateness, given.max_ahead, given.currency, not given.no_dedup)
     try:
-        evidence = gather(given.brokers, given.logs, given.results, given.rejected, group=given.group, progress=True)
+        where = {**properties(given.client), "bootstrap.servers": given.brokers} if given.client else given.brokers
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        print(f"oracle: --client {given.client} can't be used: {why}.", file=sys.stderr)
+        return 2
+    try:
+        evidence = gather(where, given.logs, given.results, given.rejected, group=given.group, progress=True)
     except KafkaException as error:
         inner = error.args[0]
         why = inner.str() if isinstance(inner, KafkaError) else str(inner)
-        print(f"oracle: the topics can't be read from {given.brokers}: {why}; is it the address of a broker?", file=sys.stderr)
+        print(f"oracle: the topics can't be read from {given.brokers}: {why}; are --brokers and --client right?", file=sys.stderr)
         return 2
     if not evidence.partitions:
         print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
@@ -55,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--brokers", default="127.0.0.1:9092", help="Kafka bootstrap servers, host:port (default: %(default)s)")
+    add("--client", type=Path, metavar="FILE", help="client properties, a name=value in each line: security.protocol=SASL_SSL …")
     for topic in ("logs", "results", "rejected"):
         add(f"--{topic}", default=topic, help=f"the topic (default: {topic})")
     add(

@@ -19,7 +19,7 @@ import polars as pl
 from tests.oracle.history import NAMES, backward_steps, decoded, wrong_records, wrong_states
 from tests.oracle.journal import Journal, journal_differences
 from tests.oracle.judge import SUMS, Message, Terms, Verdict, judge, windows
-from tests.oracle.topics import Record, committed, partitions, read
+from tests.oracle.topics import Record, Where, committed, partitions, read
 
 COUNTERS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
 KEPT = 4096
@@ -40,7 +40,7 @@ class Evidence:
 
 
 def gather(
-    brokers: str,
+    where: Where,
     logs: str,
     results: str,
     rejected: str,
@@ -50,20 +50,20 @@ def gather(
     progress: bool = False,
 ) -> Evidence:
     """Read the topics; with `group`, also the counters that the flow committed there. Raises `KafkaException`."""
-    shown = committed(brokers, logs, group) if group else None
+    shown = committed(where, logs, group) if group else None
     return Evidence(
         logs,
-        read(brokers, logs, progress),
-        read(brokers, results, progress),
-        read(brokers, rejected, progress),
+        read(where, logs, progress),
+        read(where, results, progress),
+        read(where, rejected, progress),
         shown,
         journal,
-        len(partitions(brokers, logs)),
+        len(partitions(where, logs)),
     )
 
 
 def differences(
-    brokers: str,
+    where: Where,
     logs: str,
     results: str,
     rejected: str,
@@ -73,7 +73,7 @@ def differences(
     journal: Journal | None = None,
 ) -> list[str]:
     """Every way in which the topics differ from what `logs` demands; empty if they are exact."""
-    return found_in(gather(brokers, logs, results, rejected, group=group, journal=journal), terms or Terms())
+    return found_in(gather(where, logs, results, rejected, group=group, journal=journal), terms or Terms())
 
 
 def found_in(evidence: Evidence, terms: Terms, progress: bool = False) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,13 +16,18 @@ from tests.oracle.judge import Message
 Record = tuple[bytes | None, Message]
 """The key of a message, and the message."""
 
+Where = str | Mapping[str, str]
+"""Bootstrap servers, or all client properties that it takes to reach the brokers."""
 
-def read(brokers: str, topic: str, progress: bool = False) -> list[Record]:
+ANSWER_SECONDS = 10.0
+
+
+def read(where: Where, topic: str, progress: bool = False) -> list[Record]:
     """Everything on `topic` as (key, message), each partition in its order; nothing if there is no such topic.
 
     `progress`: show it on a terminal where it takes long. Raises `KafkaException` where no broker answers.
     """
-    consumer = Consumer({**_plain(brokers, "oracle"), "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    consumer = Consumer({**_plain(where, "oracle"), "enable.partition.eof": True, "auto.offset.reset": "earliest"})
     try:
         numbers = _numbers(consumer, topic)
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
@@ -43,9 +51,9 @@ def read(brokers: str, topic: str, progress: bool = False) -> list[Record]:
         consumer.close()
 
 
-def committed(brokers: str, topic: str, group: str) -> dict[int, dict[str, Any]]:
+def committed(where: Where, topic: str, group: str) -> dict[int, dict[str, Any]]:
     """The counters that stand beside the offsets of `group`, by partition of `topic`; empty for a partition without."""
-    consumer = Consumer(_plain(brokers, group))
+    consumer = Consumer(_plain(where, group))
     try:
         places = consumer.committed([TopicPartition(topic, number) for number in _numbers(consumer, topic)], timeout=10)
         return {place.partition: json.loads(place.metadata or "{}") for place in places}
@@ -53,9 +61,9 @@ def committed(brokers: str, topic: str, group: str) -> dict[int, dict[str, Any]]
         consumer.close()
 
 
-def partitions(brokers: str, topic: str) -> list[int]:
+def partitions(where: Where, topic: str) -> list[int]:
     """The partitions of `topic`, none if there is no such topic. Raises `KafkaException` where no broker answers."""
-    consumer = Consumer(_plain(brokers, "oracle"))
+    consumer = Consumer(_plain(where, "oracle"))
     try:
         return _numbers(consumer, topic)
     finally:
@@ -63,11 +71,40 @@ def partitions(brokers: str, topic: str) -> list[int]:
 
 
 def _numbers(consumer: Consumer, topic: str) -> list[int]:
-    return sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return sorted(consumer.list_topics(topic, timeout=1.0).topics[topic].partitions)
+        except KafkaException:
+            consumer.poll(0.1)  # raises what `_refused` does
+            if time.monotonic() > deadline:
+                raise
 
 
-def _plain(brokers: str, group: str) -> dict[str, Any]:
-    return {"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False, "log_level": 2}
+def properties(file: Path) -> dict[str, str]:
+    """Client properties out of a file with a ``name=value`` in each line, as librdkafka's own tools take; raises `ValueError`.
+
+    The error names the line and never shows it: it may hold a password.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        name, equals, value = line.strip().partition("=")
+        if name and not name.startswith("#"):
+            if not equals:
+                raise ValueError(f"line {number} has no `=`: give name=value")
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _plain(where: Where, group: str) -> dict[str, Any]:
+    given = {"bootstrap.servers": where} if isinstance(where, str) else where
+    return {**given, "group.id": group, "enable.auto.commit": False, "log_level": 2, "error_cb": _refused}
+
+
+def _refused(error: KafkaError) -> None:
+    """End at once where trying again, as librdkafka does, does not help."""
+    if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+        raise KafkaException(error)
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -1,0 +1,231 @@
+"""Why a broker does not let a client in: a wrong password, a certificate that nobody trusts, TLS on one side only. In words, with the cure.
+
+librdkafka tries again without end, whatever it meets, and tells only that no broker answered. What its connections met it tells
+beside that, in an error callback; and of a certificate only that it was not accepted, so the reason is asked for once more here.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import KafkaError
+
+from dataflows.client import client_variable
+from dataflows.errors import BrokerError, RefusedError
+from dataflows.settings import Settings
+
+PROBE_SECONDS = 2.0
+"""So long a broker may take to answer to a look at its certificate."""
+
+_PLACE = re.compile(r"(?:\w+://)?(?P<host>\[[^\]]+\]|[^\s/:]+):(?P<port>\d+)/\S*: (?P<words>.*)")
+_AFTER = re.compile(r" \(after .*?\)$")
+_ALERT = re.compile(
+    r"alert (?:bad certificate|certificate required|unknown ca|certificate unknown|handshake failure|access denied)"
+)
+_EXPIRED, _NOT_YET, _HOSTNAME, _ADDRESS = 10, 9, 62, 64
+"""OpenSSL's numbers (X509_V_ERR_…)."""
+
+_PROTOCOL = client_variable("security.protocol")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a broker was looked for."""
+
+    host: str
+    port: int
+
+
+class Complaints:
+    """What the connections of one client met; `heed` is that client's ``error_cb``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._met: KafkaError | None = None
+        self._all_down = False
+
+    def heed(self, error: KafkaError) -> None:
+        """Take note of `error`."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._all_down = True
+        elif is_refusal(error):
+            self._met = error
+
+    def clear(self) -> None:
+        """Forget it: a broker has answered."""
+        self._met, self._all_down = None, False
+
+    def refusal(self) -> RefusedError | None:
+        """Why no broker lets this client in, if that is sure: one that is only away may come back."""
+        if not self._all_down:
+            return None  # another one of them may answer
+        if self._met is not None:
+            return RefusedError(f"{_who(self._settings, self._met)} {_why(self._settings, self._met)}.")
+        found = _look(self._settings)
+        return found if isinstance(found, RefusedError) else None
+
+    def unreachable(self) -> BrokerError:
+        """The error for a broker that does not answer, whatever the reason."""
+        return self.refusal() or _look(self._settings) or unreachable(self._settings)
+
+
+def unreachable(settings: Settings) -> BrokerError:
+    """The error for a broker that does not answer."""
+    return BrokerError(
+        f"no Kafka broker answers at {settings.brokers}; start one (`make demo` brings its own) or set ADTALLY_BROKERS=host:port."
+    )
+
+
+def unseen(settings: Settings, topic: str) -> RefusedError:
+    """The error for a topic that this client may not see."""
+    return RefusedError(
+        f"the broker at {settings.brokers} does not let this client see topic {topic}; give its user the rights that docs/security.md "
+        "lists."
+    )
+
+
+def is_refusal(error: KafkaError) -> bool:
+    """Whether trying again does not help: the broker, or this client, does not trust the other."""
+    if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+        return True
+    return error.code() == KafkaError._TRANSPORT and _ALERT.search(error.str()) is not None
+
+
+def hint(words: str) -> str:
+    """The cure where a client can't be set up, for what librdkafka says in `words`; empty if its words will do."""
+    for pattern, cure in _HINTS:
+        if re.search(pattern, words):
+            return cure
+    return ""
+
+
+_HINTS = (
+    (r"key values mismatch", "the private key does not belong to the certificate"),
+    (
+        r"ssl\.key\.(location|pem) failed",
+        f"it must be a PEM key, and {client_variable('ssl.key.password')} (or …_FILE) its password if it has one",
+    ),
+    (r"ssl\.ca\.location failed", "it must hold certificates in PEM"),
+    (r"GSSAPI", f"set {client_variable('sasl.mechanism')}=SCRAM-SHA-512 or PLAIN; SASL's own default, Kerberos, is not built in"),
+    (r"sasl\.username and sasl\.password", f"set {client_variable('sasl.username')} and {client_variable('sasl.password')}_FILE"),
+)
+
+
+def plain_words(error: KafkaError) -> str:
+    """What `error` says, without where and when."""
+    found = _PLACE.fullmatch(error.str())
+    return _AFTER.sub("", found["words"] if found else error.str()).rstrip(".")
+
+
+def _who(settings: Settings, met: KafkaError) -> str:
+    place = _place(met)
+    return f"the broker at {f'{place.host}:{place.port}' if place else settings.brokers}"
+
+
+def _place(met: KafkaError) -> Place | None:
+    found = _PLACE.fullmatch(met.str())
+    return Place(found["host"].strip("[]"), int(found["port"])) if found else None
+
+
+def _why(settings: Settings, met: KafkaError) -> str:
+    words = plain_words(met)
+    if met.code() == KafkaError._AUTHENTICATION:
+        if "current SASL state" in words:
+            without = "SSL" if _uses_tls(settings) else "PLAINTEXT"
+            return f"wants no login on this port; set {_PROTOCOL}={without}, or the port of a listener that wants one"
+        names = ", ".join(client_variable(name) for name in ("sasl.username", "sasl.password", "sasl.mechanism"))
+        return f"does not let this client in ({words}); check {names}"
+    if _ALERT.search(words):
+        location, key = client_variable("ssl.certificate.location"), client_variable("ssl.key.location")
+        return f"wants a certificate of this client that it trusts (mTLS); check {location} and {key}"
+    place = _place(met)
+    found = _distrust(settings, place) if place else None
+    return found or f"can't be talked to by TLS ({words}); check the {client_variable('ssl')}_… variables"
+
+
+def _distrust(settings: Settings, place: Place) -> str | None:
+    """What is wrong with the certificate of the broker at `place`; None if nothing can be seen."""
+    try:
+        with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
+            _context(settings).wrap_socket(plain, server_hostname=place.host).close()
+    except ssl.SSLCertVerificationError as error:
+        words = error.verify_message.rstrip(".")
+        cures = {
+            _EXPIRED: "have it renewed, or look at this machine's clock",
+            _NOT_YET: "look at this machine's clock",
+            _HOSTNAME: "give ADTALLY_BROKERS a name that stands in it",
+            _ADDRESS: "give ADTALLY_BROKERS a name or an address that stands in it",
+        }
+        authority = f"give the certificate of its authority with {client_variable('ssl.ca.location')}"
+        return f"has a certificate that is not accepted ({words}); {cures.get(error.verify_code, authority)}"
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    client = settings.client
+    location = client.get("ssl.ca.location", "probe")
+    if Path(location).is_dir():
+        made = ssl.create_default_context(capath=location)
+    else:
+        made = ssl.create_default_context(cafile=None if location == "probe" else location, cadata=client.get("ssl.ca.pem"))
+    made.check_hostname = client.get("ssl.endpoint.identification.algorithm", "https") != "none"
+    return made
+
+
+def _uses_tls(settings: Settings) -> bool:
+    return settings.client.get("security.protocol", "plaintext").lower() in ("ssl", "sasl_ssl")
+
+
+def _places(settings: Settings) -> Iterator[Place]:
+    for server in settings.brokers.split(","):
+        host, _, port = server.rpartition(":")
+        yield Place(host.strip("[]"), int(port))
+
+
+_HANDSHAKE = bytes.fromhex("0000000c 0011 0001 00000001 ffff 0000")
+"""Kafka's SaslHandshake request, version 1, for a mechanism without a name: asked in vain of every broker, each in its own way."""
+
+_NO_SUCH_MECHANISM = (33).to_bytes(2, "big")
+_TLS_ALERT = b"\x15\x03"
+
+
+def _look(settings: Settings) -> BrokerError | None:
+    """What the first broker that takes a connection makes of it: a `RefusedError` where it says so itself, None if nothing is wrong."""
+    for place in _places(settings):
+        try:
+            with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as connection:
+                answer = _ask(settings, connection, place)
+        except (TimeoutError, ConnectionRefusedError, socket.gaierror):
+            continue
+        except (OSError, ValueError):
+            answer = b""
+        at = f"{place.host}:{place.port}"
+        if not answer and _uses_tls(settings):
+            return BrokerError(
+                f"what listens at {at} speaks no TLS, or hangs up at once; set {_PROTOCOL} as that listener has it."
+            )
+        if not answer:
+            return BrokerError(f"what listens at {at} hangs up at once: it may want another {_PROTOCOL}, or its broker is away.")
+        if answer.startswith(_TLS_ALERT):
+            cure = "SASL_SSL" if "sasl.username" in settings.client else "SSL, or SASL_SSL if it also wants a login"
+            return RefusedError(f"the broker at {at} speaks TLS; set {_PROTOCOL}={cure}.")
+        if answer[8:10] == _NO_SUCH_MECHANISM and "sasl.username" not in settings.client:
+            protocol = "SASL_SSL" if _uses_tls(settings) else "SASL_PLAINTEXT"
+            rest = ", ".join(client_variable(name) for name in ("sasl.mechanism", "sasl.username", "sasl.password"))
+            return RefusedError(f"the broker at {at} wants a login; set {_PROTOCOL}={protocol}, {rest}.")
+        return None
+    return None
+
+
+def _ask(settings: Settings, connection: socket.socket, place: Place) -> bytes:
+    if _uses_tls(settings):
+        connection = _context(settings).wrap_socket(connection, server_hostname=place.host)
+    with connection:
+        connection.sendall(_HANDSHAKE)
+        return connection.recv(64)

@@ -1,0 +1,80 @@
+"""What stands in the ``server.properties`` of a Kafka on this machine: one node, and the listeners that clients find it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy import ports
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{behind}
+advertised.listeners=PLAINTEXT://{host}:{port}{proxied}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
+log.dirs={data}/log
+# One node holds one replica of each.
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Few internal partitions: it starts and stops in seconds.
+offsets.topic.num.partitions=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+# After a crash the node may come back only when its old session is over: by default 9 s.
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
+# A wrong topic name must show, not make a topic.
+auto.create.topics.enable=false
+num.partitions=4
+# Nothing goes by age: tests and replays send events with old times.
+log.retention.ms=-1
+log.retention.bytes=-1
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """One more listener, for clients that come with TLS or log in.
+
+    `name` in capitals; `protocol` as Kafka has it (``SSL``, ``SASL_SSL`` …); `properties` without Kafka's ``listener.name.<name>.``.
+    """
+
+    name: str
+    protocol: str
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def properties(
+    data: Path, port: int, controller: int, *, behind: int | None, proxy: int | None, more: Mapping[Listener, int]
+) -> str:
+    """The text of the file for a node whose state is in `data`.
+
+    All ports are of this machine: `port` for clients, `controller` for the node itself, `behind` for a proxy, `proxy` where clients
+    of that are told to come, and those of the listeners in `more`.
+    """
+    host = ports.HOST
+    opened = {one.name: at for one, at in more.items()}
+    text = _PROPERTIES.format(
+        host=host,
+        port=port,
+        controller=controller,
+        behind=_listed({"PROXIED": behind, **opened}),
+        proxied=_listed({"PROXIED": proxy, **opened}),
+        protocols="".join(f",{one.name}:{one.protocol}" for one in more),
+        data=data,
+    )
+    own = (f"listener.name.{one.name.lower()}.{key}={value}\n" for one in more for key, value in one.properties.items())
+    return text + "".join(own)
+
+
+def _listed(listeners: Mapping[str, int | None]) -> str:
+    return "".join(f",{name}://{ports.HOST}:{port}" for name, port in listeners.items() if port)

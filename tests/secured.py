@@ -1,0 +1,101 @@
+"""A real Apache Kafka that trusts no one: listeners with TLS, with client certificates, with logins, and with wrong certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,  # pyright: ignore[reportPrivateImportUsage]  # the documented place, as of the next two
+    ScramMechanism,  # pyright: ignore[reportPrivateImportUsage]
+    UserScramCredentialUpsertion,  # pyright: ignore[reportPrivateImportUsage]
+)
+from msgspec.structs import replace
+
+from dataflows.settings import Settings
+from deploy.kafka_properties import Listener
+from deploy.local_kafka import LocalKafka
+from tests.certificates import PAST, Authority, Issued
+
+USER, PASSWORD = "alice", "scram-pass-4711"
+PLAIN_USER, PLAIN_PASSWORD = "bob", "plain-pass-4712"
+WRONG_PASSWORD = "wrong-pass-4713"
+KEY_PASSWORD = "key-pass-4714"
+SECRETS = (PASSWORD, PLAIN_PASSWORD, WRONG_PASSWORD, KEY_PASSWORD)
+
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+_PLAIN = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{PLAIN_USER}="{PLAIN_PASSWORD}";'
+_LOGIN = {
+    "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
+    "scram-sha-512.sasl.jaas.config": _SCRAM,
+    "scram-sha-256.sasl.jaas.config": _SCRAM,
+    "plain.sasl.jaas.config": _PLAIN,
+}
+
+
+class SecuredKafka:
+    """Its listeners: TLS, MUTUAL (wants a client certificate), LOGIN (TLS and SASL), BARE (SASL alone), EXPIRED, ELSEWHERE (for
+    another host)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority(folder / "ca")
+        self.stranger = Authority(folder / "stranger")
+        server = self._tls(self.authority.issue("server"))
+        listeners = [
+            Listener("TLS", "SSL", server),
+            Listener("MUTUAL", "SSL", {**server, "ssl.client.auth": "required"}),
+            Listener("LOGIN", "SASL_SSL", {**server, **_LOGIN}),
+            Listener("BARE", "SASL_PLAINTEXT", _LOGIN),
+            Listener("EXPIRED", "SSL", self._tls(self.authority.issue("expired", between=PAST))),
+            Listener("ELSEWHERE", "SSL", self._tls(self.authority.issue("elsewhere", host="DNS:kafka.example"))),
+        ]
+        self.client = self.authority.issue("client")
+        self.locked = self.authority.issue("locked", password=KEY_PASSWORD)
+        self.unknown = self.stranger.issue("unknown")
+        self.kafka = LocalKafka(folder / "kafka", listeners=listeners)
+
+    def __enter__(self) -> Self:
+        """Start it, and let `USER` log in by SCRAM."""
+        self.kafka.__enter__()
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        for mechanism in (ScramMechanism.SCRAM_SHA_512, ScramMechanism.SCRAM_SHA_256):
+            wish = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
+            for done in admin.alter_user_scram_credentials([wish]).values():
+                done.result(30)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop it."""
+        self.kafka.close()
+
+    def _tls(self, issued: Issued) -> dict[str, str]:
+        stores = {"keystore": issued.both, "truststore": self.authority.certificate}
+        return {
+            f"ssl.{store}.{name}": value
+            for store, file in stores.items()
+            for name, value in (("type", "PEM"), ("location", str(file)))
+        }
+
+    def tls(self, **more: str) -> dict[str, str]:
+        """Client properties for TLS, and `more` of them, with underscores for dots."""
+        return {
+            "security.protocol": "SSL",
+            "ssl.ca.location": str(self.authority.certificate),
+            **{name.replace("_", "."): value for name, value in more.items()},
+        }
+
+    def mutual(self, issued: Issued, **more: str) -> dict[str, str]:
+        """The same with a client certificate."""
+        files = {"ssl.certificate.location": str(issued.certificate), "ssl.key.location": str(issued.key)}
+        return {**files, **self.tls(**more)}
+
+    def login(self, mechanism: str = "SCRAM-SHA-512", user: str = USER, password: str = PASSWORD) -> dict[str, str]:
+        """The same with a login in place of it."""
+        return self.tls(security_protocol="SASL_SSL", sasl_mechanism=mechanism, sasl_username=user, sasl_password=password)
+
+    def settings(self, base: Settings, listener: str, client: dict[str, str]) -> Settings:
+        """`base` on one of the listeners."""
+        at = self.kafka.bootstrap if listener == "PLAINTEXT" else self.kafka.address(listener)
+        return replace(base, brokers=at, client=client)
