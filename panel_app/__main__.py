@@ -1,73 +1,26 @@
-"""The dashboard's own command: ``python -m panel_app [--port 8503] [--address 127.0.0.1] [--allow-origin HOST]``."""
+"""The dashboard's own command: ``python -m panel_app [--port 8503] [--address 127.0.0.1] …``."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import errno
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from dataflows.errors import AdtallyError
+from panel_app import access
+from panel_app.flags import check, origins, parser, taken
 
 if TYPE_CHECKING:
     from bokeh.server.server import Server
 
     from panel_app.service import Service
-
-PORT = 8503
-
-
-def parser() -> argparse.ArgumentParser:
-    """The flags of the command."""
-    made = argparse.ArgumentParser(
-        prog="adtally-dashboard",
-        description="Serve the dashboard of adtally: / is the overview, /explore the workbench, /data the pipeline; /api/results is for "
-        "scripts, /healthz for probes.",
-        epilog="Settings come from ADTALLY_… variables; `python -m dataflows.settings` lists them.",
-    )
-    made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT})")
-    made.add_argument("--address", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")
-    made.add_argument(
-        "--allow-origin",
-        action="append",
-        default=[],
-        metavar="HOST[:PORT]",
-        help="another name under which browsers reach this dashboard; may be given several times",
-    )
-    return made
-
-
-def _port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
-
-
-def origins(address: str, port: int, more: Sequence[str]) -> list[str]:
-    """The hosts whose pages may open the websocket: this machine by its names, and those that were named."""
-    own = ["localhost", "127.0.0.1", socket.gethostname()]
-    if address not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        own.append(address)
-    return [*dict.fromkeys(f"{host}:{port}" for host in own), *more]
-
-
-def taken(address: str, port: int) -> str:
-    """Why `port` can't be listened on, or nothing if it can."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return f"port {port} on {address} is taken; stop what listens there, or give another with --port."
-            return f"can't listen on {address} port {port}: {error.strerror}; give another --address or --port."
-    return ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,14 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
 
+    from panel_app.headers import with_headers  # noqa: PLC0415
     from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
 
     try:
+        asked = access.from_environment()
+        if flags.open_to_everyone:
+            asked = replace(asked, open_to_everyone=True)
+        check(flags, asked)
         one = service()
     except AdtallyError as error:
         return _say(str(error), 2)
+    access.use(asked)
     server = pn.serve(
         {"/": overview_page, "explore": explore_page, "data": data_page},
         port=flags.port,
@@ -99,6 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra_patterns=list(ROUTES),
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
+        login_template=str(Path(__file__).parent / "static" / "login.html")
+        if asked.wants_login and not asked.oauth_provider
+        else None,
+        ssl_certfile=flags.tls_certificate,
+        ssl_keyfile=flags.tls_key,
+        **asked.of_panel(),
+        transforms=[with_headers(flags.embed_in, tls=bool(flags.tls_certificate))],
         show=False,
         start=False,
         verbose=False,
@@ -114,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ended = _end_when_refused(server, one)
     host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else flags.address  # noqa: S104 - compared, not bound
     reads = f"reads {one.settings.results_topic} on {one.settings.brokers}"
-    print(f"adtally dashboard: http://{host}:{flags.port} ({reads})", flush=True)  # noqa: T201 - this is what the command says
+    scheme = "https" if flags.tls_certificate else "http"
+    print(f"adtally dashboard: {scheme}://{host}:{flags.port} ({reads})", flush=True)  # noqa: T201 - this is what the command says
     server.io_loop.start()
     with contextlib.suppress(RuntimeError):
         server.stop()

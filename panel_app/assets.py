@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,7 +50,9 @@ def _compiled(name: str) -> Any:
 def template(name: str, **given: str) -> pn.Template:
     """A page out of the template `name` of `static/`, with `given` and `variables` put in."""
     made = pn.Template(_compiled(name))
-    for key, value in {**variables(), **given}.items():
+    # es-module-shims, by which Panel loads its scripts, tries what the browser can do in a script of its own; it takes this for it.
+    nonce = {"nonce": secrets.token_urlsafe(16)}
+    for key, value in {**variables(), **nonce, **given}.items():
         made.add_variable(key, value)
     return made
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from functools import cache
 
 import panel as pn
 
 from dataflows.errors import AdtallyError
+from panel_app import access
 from panel_app.data import data
 from panel_app.overview import TITLE, overview
 from panel_app.service import service
@@ -27,8 +29,17 @@ def by_query() -> pn.Template | pn.viewable.Viewable:
 def overview_page(explore: str = "explore", data: str = "data") -> pn.Template | pn.viewable.Viewable:
     """The overview for one visitor; `explore` and `data` are the addresses of the other pages."""
     _warm()
+    return _guarded(lambda: overview(service(), explore, data))
+
+
+def _guarded(page: Callable[[], pn.Template | pn.viewable.Viewable]) -> pn.Template | pn.viewable.Viewable:
+    """`page` for who may see it; for others a line, and nothing of what is held."""
+    context = pn.state.curdoc.session_context if pn.state.curdoc else None
+    request = getattr(context, "request", None)
+    panels_login = bool(pn.config.basic_auth or pn.config.oauth_provider)
     try:
-        return overview(service(), explore, data)
+        reason = access.refusal(pn.state.cookies, getattr(request, "remote_ip", None), panels_login=panels_login)
+        return pn.pane.Str(f"adtally: {reason}") if reason else page()
     except AdtallyError as error:
         # Under `panel serve` there is no command line that could say so before.
         return pn.pane.Str(f"adtally can't start: {error}")
@@ -50,18 +61,12 @@ def explore_page(back: str = "./") -> pn.Template | pn.viewable.Viewable:
     # hvplot, pandas and HoloViews take seconds to import; the overview does not wait for them.
     from panel_app.explorer import explorer  # noqa: PLC0415
 
-    try:
-        return explorer(service(), back)
-    except AdtallyError as error:
-        return pn.pane.Str(f"adtally can't start: {error}")
+    return _guarded(lambda: explorer(service(), back))
 
 
 def data_page(back: str = "./", explore: str = "explore", api: str = "api/results") -> pn.Template | pn.viewable.Viewable:
     """The Data page for one visitor; `back`, `explore` and `api` are addresses, the last one empty where it is not served."""
-    try:
-        return data(service(), back, explore, api)
-    except AdtallyError as error:
-        return pn.pane.Str(f"adtally can't start: {error}")
+    return _guarded(lambda: data(service(), back, explore, api))
 
 
 def serve_here() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from bokeh.server.auth_provider import NullAuth
 from bokeh.server.views.auth_request_handler import AuthRequestHandler
 from typing_extensions import override
+
+from panel_app import access
 
 
 class Plain(AuthRequestHandler):
@@ -39,12 +42,16 @@ class Plain(AuthRequestHandler):
 
 
 class Guarded(Plain):
-    """The same for who is logged in; where Panel was started without a login, that is everyone."""
+    """The same for who may see the dashboard; where it asks for no login, that is who comes from this machine."""
 
     @override
     async def prepare(self) -> None:
-        """401 for who is not: a script can't follow a redirection to a form."""
+        """401 for who is not logged in, for a script can't follow a redirection to a form; 403 for who may not see it."""
         await super().prepare()
         if self.current_user is None:
             self.set_header("WWW-Authenticate", 'Cookie realm="adtally"')
             self.fail(401, "log in at the dashboard first, and send its cookie.")
+            return
+        panels_login = not isinstance(getattr(self.application, "auth_provider", None), NullAuth)
+        if reason := access.refusal(self.request.cookies, self.request.remote_ip, panels_login=panels_login):
+            self.fail(403, reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 from test_panel_app import ROOT, get
 from test_panel_feed import World, free_port, until
 
@@ -54,10 +54,10 @@ class Site:
         self._settings = settings
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        """Start the process, and wait until it answers."""
+    def start(self, *flags: str) -> None:
+        """Start the process with `flags`, and wait until it answers."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "panel_app", "--port", str(self.port)],
+            [sys.executable, "-m", "panel_app", "--port", str(self.port), *flags],
             cwd=ROOT,
             env=environment(self._settings),
             text=True,
@@ -91,11 +91,17 @@ class Site:
         )
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._note)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", self._refuse)
         page.goto(self.address + path)
         page.wait_for_selector("html[data-linked]", timeout=30_000)
         return page
+
+    def _note(self, message: ConsoleMessage) -> None:
+        """What the content security policy keeps a page from doing is a defect of one of the two."""
+        if "Content Security Policy" in message.text:
+            self.errors.append(message.text)
 
     def _refuse(self, dialog: Dialog) -> None:
         self.errors.append(f"dialog: {dialog.message}")

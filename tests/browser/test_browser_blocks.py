@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SECOND = 1000
+WIKI = "http://localhost:1"
+"""Another origin, which nobody serves: the browser is told what it holds."""
 NAMES = ("one", "two", "three", "four", "five", "broken")
 STEADY: dict[str, Any] = {
     "impressions": 200,
@@ -136,13 +138,25 @@ def test_an_embedded_page_shows_and_can_not_clear(site: Site) -> None:
     site.holds(6 * 2 * 90)
 
 
-def test_an_embedded_page_lives_in_the_frame_of_another(site: Site) -> None:
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_embedded_page_lives_in_the_frame_of_a_site_that_may_and_of_no_other(site: Site, allowed: bool) -> None:
     filled(site)
     page = site.open("/?range=30m")
-    page.set_content(f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>')
+    if allowed:
+        site.stop()
+        site.start("--embed-in", WIKI)
+        site.holds(6 * 2 * 90)
+    framed = f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>'
+    page.route(f"{WIKI}/**", lambda route: route.fulfill(body=framed, content_type="text/html"))
+    if not allowed:
+        with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+            page.goto(WIKI)
+        return
+    page.goto(WIKI)
     frame = page.frame_locator("iframe")
     expect(frame.locator('[data-measure="clicks"] .tile-value')).to_have_text("14,400", timeout=20 * SECOND)
     expect(frame.locator("html[data-linked]")).to_have_count(1, timeout=30 * SECOND)
+    assert site.errors == []
 
 
 def test_hostile_names_execute_nothing_in_the_new_blocks_and_their_tooltips(site: Site) -> None:

@@ -1,0 +1,225 @@
+"""Who may see the dashboard: a password, or a login elsewhere (OAuth), both Panel's own; without either only this machine.
+
+Settings are environment variables, `TABLE`; a secret may stand in a file: ``ADTALLY_DASHBOARD_PASSWORD_FILE``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from tornado.web import decode_signed_value
+from typing_extensions import override
+
+from dataflows.client import FILE, secret_file
+from dataflows.errors import SettingsError
+
+PREFIX = "ADTALLY_DASHBOARD_"
+
+TABLE = {
+    "PASSWORD": "the password that lets in, whatever name comes with it",
+    "USERS": "names and passwords, as a JSON object",
+    "COOKIE_SECRET": "what the login's cookies are signed with; by default another one at each start, which ends all logins",
+    "OAUTH_PROVIDER": "where people log in, by Panel's name: google, github, azure, okta, auth0, generic …",
+    "OAUTH_KEY": "the dashboard's client id there",
+    "OAUTH_SECRET": "the secret that belongs to it",
+    "OAUTH_REDIRECT_URI": "the dashboard's own address, as registered there",
+    "OAUTH_EXTRA": "what else the provider wants, as a JSON object: TOKEN_URL, AUTHORIZE_URL and USER_URL of a generic one",
+    "OAUTH_ALLOW": "who of those who can log in there may see the dashboard: names, or @domain, separated by commas; * for all",
+    "OPEN_TO_EVERYONE": "true: whoever reaches the port may see the dashboard, without a login",
+}
+"""Each variable without `PREFIX`, and what it sets; `python -m panel_app --help` points to docs/security.md, which has it."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a visitor; empty where nothing is."""
+
+    password: str = ""
+    users: dict[str, str] = {}
+    cookie_secret: str = ""
+    oauth_provider: str = ""
+    oauth_key: str = ""
+    oauth_secret: str = ""
+    oauth_redirect_uri: str = ""
+    oauth_extra: dict[str, str] = {}
+    oauth_allow: tuple[str, ...] = ()
+    open_to_everyone: bool = False
+
+    def __repr__(self) -> str:
+        """Without any value."""
+        return f"Access(login={self.wants_login}, open_to_everyone={self.open_to_everyone})"
+
+    @property
+    def wants_login(self) -> bool:
+        """Whether a visitor must log in."""
+        return bool(self.password or self.users or self.oauth_provider)
+
+    def of_panel(self) -> dict[str, Any]:
+        """The options of `panel.serve` for this."""
+        if not self.wants_login:
+            return {}
+        secret = {"cookie_secret": self.cookie_secret or secrets.token_hex(32)}
+        if not self.oauth_provider:
+            # Panel takes a text that is the path of a file for a file of users; a table it takes as it is.
+            return {**secret, "basic_auth": _Users(self.users) if self.users else _Users({_ANY: self.password})}
+        return {
+            **secret,
+            "oauth_provider": self.oauth_provider,
+            "oauth_key": self.oauth_key,
+            "oauth_secret": self.oauth_secret,
+            "oauth_redirect_uri": self.oauth_redirect_uri or None,
+            "oauth_extra_params": self.oauth_extra,
+        }
+
+    def allows(self, user: str | None) -> bool:
+        """Whether somebody who has logged in as `user` may come in."""
+        if not user:
+            return False
+        if not self.oauth_provider or "*" in self.oauth_allow:
+            return True
+        domain = "@" + user.rpartition("@")[2].lower() if "@" in user else ""
+        return any(one == user or (one.startswith("@") and one.lower() == domain) for one in self.oauth_allow)
+
+
+_ANY = "*"
+
+
+class _Secret(str):
+    """A text that takes as long to be compared wherever it differs."""
+
+    __hash__ = str.__hash__
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and hmac.compare_digest(self.encode(), other.encode())
+
+
+class _Users(dict[str, str]):
+    """Names and passwords as Panel takes them; under `_ANY` stands what lets in whatever the name."""
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(_ANY) or super().__contains__(name)
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        return _Secret(self.get(_ANY) or super().__getitem__(name))
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Access:
+    """What the variables of `TABLE` say; raises `SettingsError`, which repeats no secret."""
+    given = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for key, text in given.items():
+        if not key.startswith(PREFIX) or not text:
+            continue
+        name = key[len(PREFIX) :]
+        plain = name.removesuffix(FILE)
+        if plain not in TABLE:
+            raise SettingsError(f"{key} is no setting of the dashboard; there are {', '.join(PREFIX + one for one in TABLE)}.")
+        if plain.lower() in values:
+            raise SettingsError(f"{PREFIX}{plain} and {PREFIX}{plain}{FILE} are both set; take one away.")
+        values[plain.lower()] = _read(key, plain, secret_file(key, text) if name.endswith(FILE) else text)
+    access = Access(**values)
+    _check(access)
+    return access
+
+
+def _read(key: str, name: str, text: str) -> Any:
+    if name in ("USERS", "OAUTH_EXTRA"):
+        try:
+            return msgspec.convert(json.loads(text), dict[str, str])
+        except ValueError:
+            raise SettingsError(f'{key} must be a JSON object of texts, such as {{"name": "value"}}.') from None
+    if name == "OAUTH_ALLOW":
+        return tuple(filter(None, (one.strip() for one in text.split(","))))
+    if name == "OPEN_TO_EVERYONE":
+        if text not in ("true", "false"):
+            raise SettingsError(f"{key} must be true or false.")
+        return text == "true"
+    return text
+
+
+def _check(access: Access) -> None:
+    ways = [
+        PREFIX + name
+        for name, value in (
+            ("PASSWORD", access.password),
+            ("USERS", access.users),
+            ("OAUTH_PROVIDER", access.oauth_provider),
+        )
+        if value
+    ]
+    if len(ways) > 1:
+        raise SettingsError(f"{' and '.join(ways)} are ways to log in; set one of them.")
+    if _ANY in access.users or not all(access.users.values()):
+        raise SettingsError(f"{PREFIX}USERS must give each name a password, and {_ANY} is no name.")
+    if not access.oauth_provider:
+        return
+    from panel.auth import AUTH_PROVIDERS  # noqa: PLC0415 - Panel takes a second to import
+
+    if access.oauth_provider not in AUTH_PROVIDERS:
+        raise SettingsError(f"{PREFIX}OAUTH_PROVIDER must be one of {', '.join(sorted(AUTH_PROVIDERS))}.")
+    for name, value in (("OAUTH_KEY", access.oauth_key), ("OAUTH_SECRET", access.oauth_secret)):
+        if not value:
+            raise SettingsError(f"{PREFIX}{name} is missing; {PREFIX}OAUTH_PROVIDER needs it.")
+    if not access.oauth_allow:
+        raise SettingsError(
+            f"{PREFIX}OAUTH_ALLOW is missing: whoever has an account there could come in. Give names, @domain, or * for all."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
+
+
+_access: Access | None = None
+
+
+def use(access: Access) -> None:
+    """From now on ask this of visitors."""
+    global _access  # noqa: PLW0603 - one for a process, as the service is
+    _access = access
+
+
+def refusal(cookies: Mapping[str, Any], remote: str | None, *, panels_login: bool = False) -> str:
+    """Why a visitor gets nothing, in a line; empty if he may see the dashboard.
+
+    `cookies`: of his request; `remote`: the address that it came from; `panels_login`: Panel has let him in by a login of its own
+    flags. Raises `SettingsError`.
+    """
+    access = _access or from_environment()
+    if access.wants_login:
+        return "" if access.allows(user(cookies)) else "you are logged in, but not among those who may see this dashboard."
+    if access.open_to_everyone or panels_login or is_loopback(remote or ""):
+        return ""
+    return (
+        "this dashboard asks for no login, and so it answers to its own machine only; whoever runs it finds in docs/security.md how to "
+        "open it."
+    )
+
+
+def user(cookies: Mapping[str, Any]) -> str | None:
+    """Who has logged in, by the signed cookie; Panel's own `state.user` believes an unsigned one that says guest."""
+    from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
+
+    found = cookies.get("user")
+    signed = getattr(found, "value", found)
+    if not config.cookie_secret or not signed:
+        return None
+    decoded = decode_signed_value(config.cookie_secret, "user", signed, max_age_days=config.oauth_expiry)
+    return decoded.decode() if decoded else None
