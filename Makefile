@@ -5,7 +5,7 @@
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
 TESTS ?=
-SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh deploy/run-dataflow.sh
+SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh deploy/run-dataflow.sh deploy/cluster.sh
 
 help: ## list the targets
 	@echo "adtally: an exact tally of ads, by the minute"

@@ -64,14 +64,14 @@ def say(line: str = "") -> None:
 
 
 @contextmanager
-def one_at_a_time(run: Path) -> Generator[None]:
-    """Hold the folder `run`, whose logs and recovery store are one demo's; raises `AdtallyError` if another has it."""
+def one_at_a_time(run: Path, what: str = "demo") -> Generator[None]:
+    """Hold the folder `run`, whose logs and recovery store are those of one `what`; raises `AdtallyError` if another has it."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "demo.lock").open("a+") as lock:
+    with (run / f"{what}.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AdtallyError("a demo already runs in this folder; stop it with Ctrl-C in its terminal first.") from None
+            raise AdtallyError(f"a {what} already runs in this folder; stop it with Ctrl-C in its terminal first.") from None
         yield
 
 

@@ -66,7 +66,20 @@ class Supervisor:
         for name, process in self._running.items():
             code = process.poll()
             if code is not None:
-                raise PartDiedError(f"the {name} {_how(code)}{self._last_words(name)} (log: {_shown(self.log(name))})")
+                raise PartDiedError(self._told(name, code))
+
+    def ended_well(self) -> bool:
+        """Whether every part has ended, with exit code 0."""
+        return all(process.poll() == 0 for process in self._running.values())
+
+    def first_death(self, victim: str) -> str:
+        """The line for the part that ended first: one whose last words do not hold `victim`, by which others say that they followed."""
+        ended = [(name, code) for name, process in self._running.items() if (code := process.poll()) is not None]
+        first = [(name, code) for name, code in ended if victim not in self._last_words(name) and code] or ended
+        return self._told(*first[0])
+
+    def _told(self, name: str, code: int) -> str:
+        return f"the {name} {_how(code)}{self._last_words(name)} (log: {_shown(self.log(name))})"
 
     def stop(self, *last: str, grace: float = GRACE_SECONDS) -> None:
         """End every part: SIGTERM, after `grace` seconds SIGKILL; those named in `last` when the others have ended."""

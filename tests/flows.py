@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from dataflows.client import client_variable
 from dataflows.kafka import Topics
 from dataflows.settings import Settings, variable
+from deploy.cluster import members
 
 ANSWER_SECONDS = 30.0
 """So long a broker may take to answer a test, on a machine that has much else to do."""
@@ -68,12 +69,10 @@ class Flow:
     def __init__(self, settings: Settings, log: Path, *arguments: str, processes: int = 1, command: Sequence[str] = FLOW) -> None:
         """`command`: another one than that of the flow, with the same arguments."""
         self.log = log
-        addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
-        extra = [["-i", str(number), "-a", addresses] if processes > 1 else [] for number in range(processes)]
         with log.open("ab") as out:
             self.processes = [
                 subprocess.Popen([*command, *arguments, *more], env=environment(settings), stdout=out, stderr=out)
-                for more in extra
+                for more in members(processes)
             ]
 
     def signal(self, number: int) -> None:

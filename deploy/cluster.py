@@ -1,0 +1,115 @@
+"""Several processes of the dataflow on this machine as one cluster: ``python -m deploy.cluster N``, which is ``deploy/cluster.sh N``.
+
+They share a recovery folder, which is made if it is not there, and stand and fall together: Ctrl-C or SIGTERM ends all with a last
+snapshot, and a member that dies takes the others with it, for the flow runs only as a whole. The next start may have another N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataflows.errors import AdtallyError
+from dataflows.runtime import STOP_SECONDS
+from deploy import ports
+from deploy.demo import Stop, one_at_a_time, say
+from deploy.supervisor import Part, PartDiedError, Supervisor, python
+
+RUN = Path("run/cluster")
+PARTS = 4
+"""Files of a recovery store that is made here, at least: each is written by one process."""
+
+SETTLE_SECONDS = 1.0
+"""So long the others may take to notice that a member has died, before it is said which was the first."""
+
+VICTIM = "of this cluster has ended"
+"""Stands in the last line of a process that only followed another."""
+
+
+def members(processes: int) -> list[list[str]]:
+    """The flags of bytewax.run by which `processes` of this machine find each other, on free ports; none for a single one."""
+    if processes == 1:
+        return [[]]
+    found: list[int] = []
+    while len(found) < processes:
+        found = list(dict.fromkeys([*found, ports.free()]))
+    addresses = ";".join(f"{ports.HOST}:{port}" for port in found)
+    return [["-i", str(number), "-a", addresses] for number in range(processes)]
+
+
+def recovery_store(folder: Path, processes: int) -> None:
+    """Make a recovery store in `folder` if there is none, with a file for each of `processes`; raises `AdtallyError`."""
+    if any(folder.glob("part-*.sqlite3")):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise AdtallyError(f"the recovery folder {folder} can't be made ({error.strerror}); give another with -r.") from None
+    made = subprocess.run(  # noqa: S603 - our own arguments
+        python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))), capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        words = (made.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise AdtallyError(f"no recovery store can be made in {folder}: {words}")
+
+
+def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path = RUN) -> None:
+    """Run the flow in `processes` until `stop`; `more` goes to each. Raises `AdtallyError`, with the line of the member that died first."""
+    with one_at_a_time(run, "cluster"):
+        recovery_store(recovery, processes)
+        parts = Supervisor(run / "logs")
+        stop.at_once = parts.kill
+        flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), *more)
+        try:
+            for number, own in enumerate(members(processes)):
+                parts.start(Part(f"process {number}", [*flow, *own]))
+            say(f"cluster of {processes}: recovery in {recovery}, logs in {parts.logs}/; Ctrl-C ends all of them")
+            while not stop.asked:
+                parts.check()
+                time.sleep(0.1)
+            say("stopping …")
+            parts.stop(grace=STOP_SECONDS + 10)
+        except PartDiedError:
+            if not parts.ended_well():
+                time.sleep(SETTLE_SECONDS)
+                raise PartDiedError(parts.first_death(VICTIM)) from None
+        finally:
+            parts.close()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cluster until it is told to stop; returns the exit code: 0 then, 1 when a member died, 2 for flags."""
+    parser = argparse.ArgumentParser(
+        prog="deploy/cluster.sh",
+        description="Run the dataflow as N processes of this machine, on free ports, with one recovery folder, until Ctrl-C.",
+        epilog="Other flags go to each process: -w 2, -s 5, -b 0. Without -s and -b these two are 5 and 0.",
+    )
+    parser.add_argument("processes", type=int, metavar="N", help="how many processes, 1 to 32")
+    parser.add_argument(
+        "-r", "--recovery-directory", type=Path, default=RUN / "recovery", metavar="FOLDER", help="default: run/cluster/recovery"
+    )
+    flags, more = parser.parse_known_args(argv)
+    if not 1 <= flags.processes <= 32:
+        parser.error(f"{flags.processes} is no number of processes; give 1 to 32")
+    if own := [flag for flag in more if flag.startswith(("-i", "-a", "--process-id", "--addresses"))]:
+        parser.error(f"{own[0]} is set for each process by this script")
+    for flag, value in (("-s", "5"), ("-b", "0")):
+        if not any(one.startswith(flag) for one in more):
+            more += [flag, value]
+    stop = Stop()
+    try:
+        run_cluster(flags.processes, flags.recovery_directory, more, stop)
+    except AdtallyError as error:
+        sys.stdout.flush()
+        print(f"cluster: {error}", file=sys.stderr)  # noqa: T201 - what the command says
+        return 1
+    say("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

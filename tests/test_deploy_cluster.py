@@ -1,0 +1,137 @@
+"""`deploy/cluster.sh N`: several processes as one, which stand and fall together."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from deploy_processes import ROOT, runs
+from msgspec.structs import replace
+
+from dataflows.settings import Settings
+from deploy.cluster import members
+from tests.flows import counted, environment, send, wait_for
+from tests.records import payload
+
+SCRIPT = str(ROOT / "deploy" / "cluster.sh")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a cluster in a folder of the test's own; it is gone when the test ends."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(settings: Settings, *flags: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [SCRIPT, *flags],
+            cwd=tmp_path,
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        begun.append(child)
+        return child
+
+    yield begin
+    for child in begun:
+        child.kill()
+        child.communicate()
+
+
+def processes(cluster: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The members of a cluster, by their number."""
+    found = [one for one in psutil.Process(cluster.pid).children() if "bytewax.run" in one.cmdline()]
+    return sorted(found, key=lambda one: one.cmdline()[one.cmdline().index("-i") + 1] if "-i" in one.cmdline() else "")
+
+
+def events(first: int, last: int) -> list[bytes]:
+    return [payload(f"e-{number}", campaign_id=f"c-{number % 7}") for number in range(first, last)]
+
+
+def end(cluster: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[int, str]:
+    cluster.send_signal(number)
+    said, _ = cluster.communicate(timeout=60)
+    return cluster.returncode, said
+
+
+def test_members_find_each_other_on_ports_of_their_own_and_one_alone_needs_none() -> None:
+    assert members(1) == [[]]
+    flags = members(4)
+    assert [one[:2] for one in flags] == [["-i", str(number)] for number in range(4)]
+    (addresses,) = {one[3] for one in flags}
+    assert len(set(addresses.split(";"))) == 4
+
+
+def test_it_is_rescaled_by_a_stop_and_a_start_and_keeps_every_number(settings: Settings, start: Start, tmp_path: Path) -> None:
+    quick = replace(settings, idle_seconds=1.0)
+    send(quick, events(0, 300))
+    expected = 300
+    for count, signal_ in ((2, signal.SIGINT), (3, signal.SIGTERM), (1, signal.SIGINT)):
+        cluster = start(quick, str(count), "-s", "1")
+        wait_for(lambda: counted(quick) == expected, f"{expected} events")  # noqa: B023 - asked within this round
+        assert len(processes(cluster)) == count
+        code, said = end(cluster, signal_)
+        assert (code, said.splitlines()[-1]) == (0, "stopped"), said
+        send(quick, events(expected, expected + 100))
+        expected += 100
+    store = tmp_path / "run" / "cluster" / "recovery"
+    assert len(list(store.glob("part-*.sqlite3"))) == 4
+    assert store.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_member_that_dies_ends_the_others_and_is_the_one_that_is_named(settings: Settings, start: Start, killed: int) -> None:
+    send(settings, events(0, 50))
+    cluster = start(settings, "3")
+    wait_for(lambda: counted(settings) == 50, "the events")
+    found = processes(cluster)
+    found[killed].kill()
+    said, _ = cluster.communicate(timeout=60)
+    assert cluster.returncode == 1
+    assert re.search(rf"^cluster: the process {killed} was ended by SIGKILL", said, re.MULTILINE), said
+    assert not any(runs(one.pid) for one in found)
+    again = start(settings, "3")
+    send(settings, events(50, 80))
+    wait_for(lambda: counted(settings) == 80, "all events, each once")
+    assert end(again)[0] == 0
+
+
+def test_members_do_not_outlive_a_script_that_is_killed(settings: Settings, start: Start) -> None:
+    cluster = start(settings, "2")
+    wait_for(lambda: len(processes(cluster)) == 2, "the members")
+    found = processes(cluster)
+    cluster.kill()
+    wait_for(lambda: not any(runs(one.pid) for one in found), "their end")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["0"], 2, "no number of processes"),
+        (["many"], 2, "invalid int value"),
+        ([], 2, "required"),
+        (["2", "-i", "1"], 2, "-i is set for each process"),
+        (["2", "-r", "/proc/none"], 1, "can't be made"),
+    ],
+)
+def test_what_cannot_be_started_is_told(settings: Settings, start: Start, flags: list[str], code: int, words: str) -> None:
+    cluster = start(settings, *flags)
+    said, _ = cluster.communicate(timeout=60)
+    assert cluster.returncode == code
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_only_one_runs_in_a_folder(settings: Settings, start: Start) -> None:
+    first = start(settings, "1")
+    wait_for(lambda: processes(first), "the first")
+    said, _ = start(settings, "1").communicate(timeout=60)
+    assert "a cluster already runs in this folder" in said
