@@ -20,8 +20,8 @@ from deploy.demo import Stop, one_at_a_time, say
 from deploy.supervisor import Part, PartDiedError, Supervisor, python
 
 RUN = Path("run/cluster")
-PARTS = 4
-"""Files of a recovery store that is made here, at least: each is written by one process."""
+PARTS = 8
+"""Files of a recovery store that is made here, at least: each is written by one process, and more than 8 gain nothing."""
 
 SETTLE_SECONDS = 1.0
 """So long the others may take to notice that a member has died, before it is said which was the first."""
@@ -57,19 +57,21 @@ def recovery_store(folder: Path, processes: int) -> None:
         raise AdtallyError(f"no recovery store can be made in {folder}: {words}")
 
 
-def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path = RUN) -> None:
+def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path) -> None:
     """Run the flow in `processes` until `stop`; `more` goes to each. Raises `AdtallyError`, with the line of the member that died first."""
     with one_at_a_time(run, "cluster"):
         recovery_store(recovery, processes)
         parts = Supervisor(run / "logs")
         stop.at_once = parts.kill
         flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), *more)
+        shown = Follow(parts)
         try:
             for number, own in enumerate(members(processes)):
                 parts.start(Part(f"process {number}", [*flow, *own]))
             say(f"cluster of {processes}: recovery in {recovery}, logs in {parts.logs}/; Ctrl-C ends all of them")
             while not stop.asked:
                 parts.check()
+                shown.look()
                 time.sleep(0.1)
             say("stopping …")
             parts.stop(grace=STOP_SECONDS + 10)
@@ -79,6 +81,27 @@ def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop,
                 raise PartDiedError(parts.first_death(VICTIM)) from None
         finally:
             parts.close()
+            shown.look()
+
+
+class Follow:
+    """Shows what the members write to their logs, each line with the member's number."""
+
+    def __init__(self, parts: Supervisor) -> None:
+        self._parts = parts
+        self._read: dict[Path, int] = {}
+
+    def look(self) -> None:
+        """Print the lines that have been added since the last look."""
+        for log in sorted(self._parts.logs.glob("process *.log")):
+            with log.open("rb") as file:
+                file.seek(self._read.get(log, 0))
+                whole, _, _ = file.read().rpartition(b"\n")
+            if whole:
+                self._read[log] = self._read.get(log, 0) + len(whole) + 1
+                number = log.stem.removeprefix("process ")
+                for line in whole.decode(errors="replace").splitlines():
+                    say(f"{number}| {line}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "-r", "--recovery-directory", type=Path, default=RUN / "recovery", metavar="FOLDER", help="default: run/cluster/recovery"
     )
+    parser.add_argument(
+        "--run", type=Path, default=RUN, metavar="FOLDER", help="where logs and the lock go (default run/cluster)"
+    )
     flags, more = parser.parse_known_args(argv)
     if not 1 <= flags.processes <= 32:
         parser.error(f"{flags.processes} is no number of processes; give 1 to 32")
@@ -102,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             more += [flag, value]
     stop = Stop()
     try:
-        run_cluster(flags.processes, flags.recovery_directory, more, stop)
+        run_cluster(flags.processes, flags.recovery_directory, more, stop, flags.run)
     except AdtallyError as error:
         sys.stdout.flush()
         print(f"cluster: {error}", file=sys.stderr)  # noqa: T201 - what the command says

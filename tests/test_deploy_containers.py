@@ -10,6 +10,7 @@ from deploy_processes import ROOT, start, start_python
 
 from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from tests.flows import recovery_folder, running, wait_for
 
 
 def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
@@ -47,4 +48,39 @@ def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_
         process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
         said, complaints = process.communicate(timeout=30)
         assert (process.returncode, said, complaints) == (0, expected, "")
-    assert len(list(store.glob("part-*.sqlite3"))) == 4
+    assert len(list(store.glob("part-*.sqlite3"))) == 8
+
+
+def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
+    environment = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "ADTALLY_RECOVERY_FOLDER": "/store", "ADTALLY_PROCESSES": "3"}
+    process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
+    assert process.communicate(timeout=30)[0] == "-m deploy.cluster 3 --run /tmp/cluster -r /store -w 2\n"
+
+
+def test_a_probe_finds_the_dataflow_ready_once_and_as_long_as_it_takes_snapshots(settings: Settings, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+
+    def ready() -> int:
+        probe = start(str(ROOT / "deploy" / "run-dataflow.sh"), "ready", ADTALLY_RECOVERY_FOLDER=str(store))
+        probe.communicate(timeout=30)
+        return probe.returncode
+
+    def age() -> None:
+        """As if everything had been written an hour ago."""
+        for file in store.iterdir():
+            os.utime(file, (0, 0))
+
+    assert ready() == 1
+    recovery_folder(store)
+    age()
+    assert ready() == 1
+    # Nothing is on the logs: a snapshot is taken all the same.
+    with running(settings, tmp_path / "log", "-r", str(store), "-s", "1", "-b", "0") as flow:
+        wait_for(lambda: ready() == 0, "the flow to be ready")
+        age()
+        wait_for(lambda: ready() == 0, "another snapshot")
+        assert flow.stop() == [0]
