@@ -7,6 +7,7 @@ import hashlib
 import http.cookiejar
 import json
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from msgspec.structs import replace
-from test_panel_app import ROOT, get, run
+from test_panel_app import ROOT, get, run, serve  # noqa: F401 - a fixture
 from test_panel_feed import World, free_port, until
 from test_panel_store import result
 from typing_extensions import override
@@ -203,6 +205,25 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
     assert ada.ask(f"{address}/api/results")[0] == 200
     login = [cookie for cookie in ada.jar if cookie.name == "user"]
     assert [cookie.has_nonstandard_attr("HttpOnly") for cookie in login] == [True]
+
+
+def own_address() -> str:
+    """An address of this machine under which others know it."""
+    found = (one.address for many in psutil.net_if_addrs().values() for one in many if one.family == socket.AF_INET)
+    return next((one for one in found if not is_loopback(one)), "")
+
+
+@pytest.mark.skipif(not own_address(), reason="this machine has no address but its own")
+def test_under_panel_serve_without_a_login_other_machines_see_no_figures(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
+    World(settings).send(result(clicks=4321))
+    flags = ("--plugins", "panel_app.routes", "--allow-websocket-origin", "*")
+    here = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", *flags)
+    until(lambda: '"value":4321' in get(f"{here}/app")[1])
+    there = here.replace("localhost", own_address())
+    assert get(f"{there}/app")[0] == 200
+    assert "4321" not in get(f"{there}/app")[1]
+    status, body = get(f"{there}/api/results")
+    assert (status, "answers to its own machine only" in body) == (403, True)
 
 
 def test_what_a_browser_is_told_with_each_answer(settings: Settings, start: Callable[..., str]) -> None:
