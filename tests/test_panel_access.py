@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 from msgspec.structs import replace
-from test_panel_app import ROOT, get, run, serve  # noqa: F401 - a fixture
+from test_panel_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
 from test_panel_feed import World, free_port, until
 from test_panel_store import result
 from typing_extensions import override

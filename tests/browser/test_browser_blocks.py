@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from test_browser_overview import HOSTILE, exact, recent
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SECOND = 1000
-WIKI = "http://localhost:1"
-"""Another origin, which nobody serves: the browser is told what it holds."""
 NAMES = ("one", "two", "three", "four", "five", "broken")
 STEADY: dict[str, Any] = {
     "impressions": 200,
@@ -138,21 +139,42 @@ def test_an_embedded_page_shows_and_can_not_clear(site: Site) -> None:
     site.holds(6 * 2 * 90)
 
 
+@pytest.fixture
+def wiki(site: Site) -> Iterator[str]:
+    """The origin of another site of this machine, whose page frames the overview."""
+    framed = f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>'
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(framed.encode())
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.mark.parametrize("allowed", [True, False])
-def test_an_embedded_page_lives_in_the_frame_of_a_site_that_may_and_of_no_other(site: Site, allowed: bool) -> None:
+def test_an_embedded_page_lives_in_the_frame_of_a_site_that_may_and_of_no_other(site: Site, wiki: str, allowed: bool) -> None:
     filled(site)
-    page = site.open("/?range=30m")
     if allowed:
         site.stop()
-        site.start("--embed-in", WIKI)
+        site.start("--embed-in", wiki)
         site.holds(6 * 2 * 90)
-    framed = f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>'
-    page.route(f"{WIKI}/**", lambda route: route.fulfill(body=framed, content_type="text/html"))
+    page = site.open("/?range=30m")
     if not allowed:
         with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
-            page.goto(WIKI)
+            page.goto(wiki)
         return
-    page.goto(WIKI)
+    page.goto(wiki)
     frame = page.frame_locator("iframe")
     expect(frame.locator('[data-measure="clicks"] .tile-value')).to_have_text("14,400", timeout=20 * SECOND)
     expect(frame.locator("html[data-linked]")).to_have_count(1, timeout=30 * SECOND)
