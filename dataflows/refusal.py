@@ -182,6 +182,10 @@ def _uses_tls(settings: Settings) -> bool:
     return settings.client.get("security.protocol", "plaintext").lower() in ("ssl", "sasl_ssl")
 
 
+def _logs_in(settings: Settings) -> bool:
+    return settings.client.get("security.protocol", "plaintext").lower().startswith("sasl")
+
+
 def _places(settings: Settings) -> Iterator[Place]:
     for server in settings.brokers.split(","):
         host, _, port = server.rpartition(":")
@@ -213,9 +217,9 @@ def _look(settings: Settings) -> BrokerError | None:
         if not answer:
             return BrokerError(f"what listens at {at} hangs up at once: it may want another {_PROTOCOL}, or its broker is away.")
         if answer.startswith(_TLS_ALERT):
-            cure = "SASL_SSL" if "sasl.username" in settings.client else "SSL, or SASL_SSL if it also wants a login"
+            cure = "SASL_SSL" if _logs_in(settings) else "SSL, or SASL_SSL if it also wants a login"
             return RefusedError(f"the broker at {at} speaks TLS; set {_PROTOCOL}={cure}.")
-        if answer[8:10] == _NO_SUCH_MECHANISM and "sasl.username" not in settings.client:
+        if answer[8:10] == _NO_SUCH_MECHANISM and not _logs_in(settings):
             protocol = "SASL_SSL" if _uses_tls(settings) else "SASL_PLAINTEXT"
             rest = ", ".join(client_variable(name) for name in ("sasl.mechanism", "sasl.username", "sasl.password"))
             return RefusedError(f"the broker at {at} wants a login; set {_PROTOCOL}={protocol}, {rest}.")

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 from confluent_kafka import KafkaError
+from msgspec.structs import replace
 
 from dataflows.errors import BrokerError, RefusedError
 from dataflows.kafka import Topics
@@ -98,8 +99,11 @@ def test_a_listener_that_answers_by_tls_is_one_that_speaks_it(listen: Callable[[
 
 
 def test_a_broker_that_names_its_mechanisms_wants_a_login(listen: Callable[[bytes | None], Settings]) -> None:
-    refusal = heard(listen(bytes.fromhex("0000000e 00000001 0021 00000001 0005 504c41494e")), DOWN).refusal()
+    settings = listen(bytes.fromhex("0000000e 00000001 0021 00000001 0005 504c41494e"))
+    refusal = heard(settings, DOWN).refusal()
     assert "wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT" in str(refusal)
+    # Who comes with a login, by whatever mechanism, is told by what the login meets.
+    assert heard(replace(settings, client={"security.protocol": "SASL_PLAINTEXT"}), DOWN).refusal() is None
 
 
 def test_a_listener_that_hangs_up_may_be_a_proxy_whose_broker_is_away(listen: Callable[[bytes | None], Settings]) -> None:
