@@ -46,7 +46,7 @@ from panel_app.checks import (
 from panel_app.findings import Finding, beginning, distinct, never, told
 from panel_app.history import CONVERSIONS, SPEND, History, Keeper, Past
 from panel_app.names import Names
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 FALSE_ALARMS = 1.0
 """Findings a day that steady traffic may give by chance, over all campaigns together."""

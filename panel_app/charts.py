@@ -11,7 +11,7 @@ import polars as pl
 
 from panel_app.blocks import floor_to
 from panel_app.measures import MEASURES, SUMS, Measure, figure
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 from panel_app.tables import SETTLED, Numbers, short
 from panel_app.view import View
 

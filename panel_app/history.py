@@ -14,7 +14,7 @@ import polars as pl
 
 from panel_app.blocks import BLOCK_SECONDS, Block, block_of
 from panel_app.measures import COUNTS, MICROS, MONEY
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import msgspec
 import polars as pl
 
 from panel_app.measures import MEASURES, SUMS, figure
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 from panel_app.tables import SETTLED, Numbers, short
 from panel_app.view import View
 

@@ -16,7 +16,7 @@ from panel_app.blocks import floor_to
 from panel_app.charts import Chart, Span, Tile
 from panel_app.matrix import Heatmap, Scatter
 from panel_app.measures import COUNTS, MEASURES, TILES, sums
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
 from panel_app.view import FITTING, RANGES, View
 
