@@ -77,7 +77,7 @@ def columns(by: str) -> list[str]:
 
 def rollup(rows: pl.DataFrame, grain: int, *, wide: bool, by: str = "both") -> pl.DataFrame:
     """`rows` added up to `grain` seconds and split by `by`, in `columns(by)` and in order of time; their state is the `joint_state`."""
-    return rows.group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state()).sort("t")
+    return rows.lazy().group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state()).sort("t").collect()
 
 
 def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
@@ -95,11 +95,10 @@ def largest_sum(rows: pl.DataFrame) -> int:
 
 def window_states(rows: pl.DataFrame) -> pl.DataFrame:
     """Windows of `rows` that are `open` (have a provisional cell) or `fixed` (have a corrected one), in order of time (`t`)."""
-    state = pl.col("state")
-    marked = rows.filter(state != FINAL)
-    return (
-        marked.group_by("t").agg((state == PROVISIONAL).any().alias("open"), (state == CORRECTED).any().alias("fixed")).sort("t")
-    )
+    time, state = rows["t"].to_numpy(), rows["state"].to_numpy()
+    open_, fixed = np.unique(time[state == PROVISIONAL]), np.unique(time[state == CORRECTED])
+    marked = np.union1d(open_, fixed)
+    return pl.DataFrame({"t": marked, "open": np.isin(marked, open_), "fixed": np.isin(marked, fixed)})
 
 
 class Block:

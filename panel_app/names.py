@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 
@@ -34,7 +36,7 @@ class Names:
         """The numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
-    def column(self, numbers: pl.Series) -> list[str]:
+    def column(self, numbers: Iterable[int]) -> list[str]:
         """The names of `numbers`."""
         names = self.names
         return [names[number] for number in numbers]
