@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from panel_app.measures import SUMS, Measure, Sums, added
+from panel_app.measures import SUMS, Keys, Measure, Sums
 from panel_app.snapshot import Snapshot
 from panel_app.tables import Group, Numbers, short
 
@@ -76,23 +75,12 @@ Lines = Mapping[int, Sums]
 """Sums of each channel by point: as many of the previous period as of the range, in this order."""
 
 
-class Cells(msgspec.Struct, frozen=True):
-    """Sums with the time and the channel of each."""
-
-    t: npt.NDArray[np.int64]
-    channel: npt.NDArray[np.int64]
-    sums: Sums
-
-
-def lines(cells: Sequence[Cells], span: Span) -> Lines:
-    """What is in `cells`, by channel and point."""
-    rows = np.concatenate([part.sums for part in cells])
+def lines(channels: Keys, t: Keys, rows: Sums, span: Span) -> Lines:
+    """Sums by channel and point, out of `rows` of which each has a channel's number and the time of a point."""
     count = 2 * len(span.points)
-    point = (np.concatenate([part.t for part in cells]) - (span.start - span.length)) // span.bucket
-    places, found = added(np.concatenate([part.channel for part in cells]) * count + point, rows)
-    numbers, line = np.unique(places // count, return_inverse=True)
+    numbers, line = np.unique(channels, return_inverse=True)
     filled = np.zeros((len(numbers), count, len(SUMS)), rows.dtype)
-    filled[line, places % count] = found
+    filled[line, (t - (span.start - span.length)) // span.bucket] = rows
     return dict(zip(numbers.tolist(), filled, strict=True))
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 
-from panel_app.measures import Keys, Measure, Sums
+from panel_app.measures import Keyed, Measure
+from panel_app.names import pair
 from panel_app.tables import Group, Numbers, placed, short
 
 _HEAT_ROWS, _HEAT_COLUMNS = 10, 8
 _POINTS = 200
-Numbered = TypeVar("Numbered", int, Keys)
 
 
 class Heatmap(msgspec.Struct, frozen=True):
@@ -45,13 +44,8 @@ class Scatter(msgspec.Struct, frozen=True):
     more: int
 
 
-def pair(campaign: Numbered, channel: Numbered) -> Numbered:
-    """One number for the numbers of a campaign and a channel; those of one campaign follow each other."""
-    return campaign * 2**32 + channel
-
-
-def heatmap(pairs: Iterable[tuple[Keys, Sums]], measure: Measure, *, campaigns: Group, channels: Group) -> Heatmap:
-    """The heatmap of `measure`; `pairs` hold sums by `pair`, in its order.
+def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Group, channels: Group) -> Heatmap:
+    """The heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
 
     The largest are those with most of the measure; where that is a rate, with the largest spend.
     """

@@ -29,6 +29,9 @@ Sums = npt.NDArray[Any]
 Keys = npt.NDArray[np.int64]
 """What sums are split by, as numbers: of campaigns, of channels, of pairs of them."""
 
+Keyed = tuple[Keys, Sums]
+"""Keys, and the sums of each."""
+
 Floats = npt.NDArray[np.float64]
 
 _NAMES = list(SUMS)
@@ -123,7 +126,7 @@ def matrix(rows: pl.DataFrame, *, wide: bool) -> Sums:
     return found.astype(np.float64) if wide else found
 
 
-def added(keys: Keys, rows: Sums) -> tuple[Keys, Sums]:
+def added(keys: Keys, rows: Sums) -> Keyed:
     """The keys there are, in their order, and for each the sum of its `rows`; exact where they are integers."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]

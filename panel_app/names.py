@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
 
 class Names:
@@ -50,3 +55,8 @@ def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
     numbers = pl.DataFrame({"old": used.cast(pl.UInt32), "new": pl.int_range(len(used), dtype=pl.UInt32, eager=True)})
     every = pl.DataFrame({"old": pl.int_range(len(known.names), dtype=pl.UInt32, eager=True)})
     return made, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)
+
+
+def pair(campaign: Numbered, channel: Numbered) -> Numbered:
+    """One number for the numbers of a campaign and a channel; those of one campaign follow each other."""
+    return campaign * 2**32 + channel

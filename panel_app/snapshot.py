@@ -16,33 +16,43 @@ from panel_app.names import Names
 from panel_app.packed import Day
 
 _KEPT = 64
+_MOVED = 600
 _NO_END = 2**62
 
 
 T = TypeVar("T")
 
 
-class Kept:
-    """The last things that were worked out, each with the stamps of the rows that it was made of."""
+class Kept(msgspec.Struct, frozen=True):
+    """What was worked out of the rows with `start <= t < end`, and their stamps."""
+
+    start: int
+    end: int
+    stamps: Hashable
+    found: Any
+
+
+class Memory:
+    """The last things that were worked out."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, stamps: Hashable, make: Callable[[], T]) -> T:
-        """What is under `key` if it was made of the same rows, or else what `make` gives."""
+    def get(self, key: Hashable) -> Kept | None:
+        """What is under `key`."""
         with self._lock:
-            held = self._found.get(key)
-            if held is not None and held[0] == stamps:
-                self._found.move_to_end(key)
-                return held[1]
-        found = make()
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, kept: Kept) -> None:
+        """Keep it, and forget what was not asked for longest."""
         with self._lock:
-            self._found[key] = stamps, found
-            self._found.move_to_end(key)
-            while len(self._found) > _KEPT:
-                self._found.popitem(last=False)
-        return found
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -60,14 +70,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     newest: int
     wide: bool
     """The values are so large that their sum could overflow 64 bits: add them up as Float64."""
-    kept: Kept = msgspec.field(default_factory=Kept)
+    memory: Memory = msgspec.field(default_factory=Memory)
     """What earlier snapshots of the same store have worked out."""
     _starts: list[int] = []
-    _stamps: tuple[int, ...] = ()
+    _all_stamps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "_starts", [part.start for part in self.parts])
-        msgspec.structs.force_setattr(self, "_stamps", tuple(part.stamp(_NO_END) for part in self.parts))
+        msgspec.structs.force_setattr(self, "_all_stamps", tuple(part.stamp(_NO_END) for part in self.parts))
 
     @property
     def empty(self) -> bool:
@@ -106,12 +116,36 @@ class Snapshot(msgspec.Struct, frozen=True):
         parts = [part for part in parts if len(part)]
         return pl.concat(parts) if parts else pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
 
-    def remembered(self, start: int, end: int, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` works out of the rows with `start <= t < end`: at once, if they are those of the last time under this `key`."""
+    def remembered(
+        self, key: Hashable, start: int, end: int, make: Callable[[], T], move: Callable[[int, int, T], T] | None = None
+    ) -> T:
+        """What `make` works out of the rows with `start <= t < end`, and what is under `key` if it was made of the same rows.
+
+        If it was made of those from `begun` to `ended`, which still are the same and overlap with the ones wanted, `move` (begun,
+        ended, what was found) can save some work; not where sums are floats, which can't be taken away again.
+        """
+        held, stamps = self.memory.get(key), self._stamps(start, end)
+        if held is not None and (held.start, held.end, held.stamps) == (start, end, stamps):
+            return held.found
+        if (
+            held is not None
+            and move is not None
+            and not self.wide
+            and held.start <= start < held.end <= end
+            and start - held.start + end - held.end <= _MOVED
+            and self._stamps(held.start, held.end) == held.stamps
+        ):
+            found = move(held.start, held.end, held.found)
+        else:
+            found = make()
+        self.memory.put(key, Kept(start, end, stamps, found))
+        return found
+
+    def _stamps(self, start: int, end: int) -> Hashable:
+        """What stays the same while no row with `start <= t < end` changes."""
         touched = self._touched(start, end)
         # Only the last part can go on beyond the end.
-        last = [part.stamp(end) for part in self.parts[touched][-1:]]
-        return self.kept.get((start, end, key), (self.wide, self._stamps[touched][:-1], last), make)
+        return self.wide, self._all_stamps[touched][:-1], tuple(part.stamp(end) for part in self.parts[touched][-1:])
 
     def _touched(self, start: int, end: int) -> slice:
         """Which parts can hold rows with `start <= t < end`."""

@@ -21,7 +21,7 @@ from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, Block, block_of, merge
 from panel_app.measures import SUMS
 from panel_app.names import Names, compacted
 from panel_app.packed import DAY, HOUR, Day, Hour
-from panel_app.snapshot import Kept, Snapshot
+from panel_app.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""
@@ -78,7 +78,7 @@ class Store:
         self._positions: dict[int, int] = {}
         self._fence: dict[int, int] = {}
         self._undo: tuple[Cleared, Held] | None = None
-        self._kept = Kept()
+        self._memory = Memory()
         self._snapshot = self._take()
         self._taken = clock()
         self._listeners: list[Callable[[], None]] = []
@@ -212,7 +212,7 @@ class Store:
             oldest=parts[0].first if parts else 0,
             newest=parts[-1].last if parts else 0,
             wide=max((part.largest for part in parts), default=0) * max(rows, 1) > SAFE_SUM,
-            kept=self._kept,
+            memory=self._memory,
         )
 
     def snapshot(self, max_age: float = 0.0) -> Snapshot:

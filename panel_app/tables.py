@@ -6,17 +6,20 @@ Polars has added the rows up by now; for the few that are left arrays are quicke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from panel_app.measures import MEASURES, SUMS, Floats, Keys, Measure, Sums, matrix
+from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums
 from panel_app.names import Names
 from panel_app.view import ALL_ROWS, PAGE_ROWS, View
 
-TREND_POINTS = 30
+if TYPE_CHECKING:
+    from panel_app.charts import Span
+
+_TREND_POINTS = 30
 _CHANNEL_ROWS = 50
 _TINY = 1e-16
 FIGURES = tuple(MEASURES)
@@ -75,7 +78,7 @@ class Group(msgspec.Struct, frozen=True):
         return sorted(np.flatnonzero(keys <= last).tolist(), key=lambda at: (keys[at], names[at]))[:limit]
 
 
-def grouped(parts: Sequence[tuple[Keys, Sums]], names: Names, measure: Measure, *, whole: bool) -> Group:
+def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bool) -> Group:
     """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
     complete ones of the previous period.
 
@@ -137,15 +140,20 @@ def _rows(group: Group, shown: list[int], metric: str, trends: list[Numbers]) ->
     return [Row(group.names[at], short(row), share, change, trend) for at, row, share, change, trend in rows]
 
 
-def trends(cells: pl.DataFrame, numbers: list[int], measure: Measure, *, points: int, known: int) -> list[Numbers]:
-    """The measure of each of the campaigns `numbers` at `points` points of time, of which the first `known` lie before anything is held.
+def trends(numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure: Measure, span: Span) -> list[Numbers]:
+    """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
 
-    `cells` has one row of sums for each `campaign` and `place`.
+    Each of `rows` has a campaign's number and the time of a point.
     """
-    line = {number: at for at, number in enumerate(numbers)}
-    found = np.full((len(numbers), points), 0.0 if measure.additive else np.nan)
-    found[:, :known] = np.nan
-    rows = cells.filter(pl.col("place") < points)
-    lines = [line[number] for number in rows["campaign"]]
-    found[lines, rows["place"].to_numpy()] = measure.of(matrix(rows, wide=False))
-    return [short(one) for one in found]
+    step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
+    points = max((span.settled - span.start) // step, 0)
+    known = max((span.oldest - span.start) // step, 0)
+    found = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
+    order = np.argsort(numbers)
+    lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
+    places = (t - span.start) // step
+    inside = places < points
+    np.add.at(found, (lines[inside], places[inside]), rows[inside])
+    values = measure.of(found)
+    values[:, :known] = np.nan
+    return [short(one) for one in values]
