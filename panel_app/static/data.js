@@ -64,7 +64,8 @@ const FILES = [["minute", "Every minute"], ["hour", "By the hour"], ["day", "By 
 function drawFiles() {
   const file = (interval, format, ...text) => h("a", { class: "button", href: `${setup.api}?interval=${interval}&format=${format}`, download: "", "aria-label": `Download ${interval}s as ${format === "csv" ? "CSV" : "Parquet"}` }, ...text);
   const rows = FILES.map(([id, text]) => h("div", { class: "file-row" }, h("span", {}, text), h("span", { class: "button-pair" }, file(id, "csv", icon("download", 16), "CSV"), file(id, "parquet", "Parquet"))));
-  const script = (text) => h("code", { class: "command" }, text);
+  // No line ends at the hyphens of a flag.
+  const script = (text) => h("code", { class: "command" }, ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]));
   byId("files").replaceChildren(
     h("div", { class: "card-head" }, h("h2", {}, "Take it with you")),
     ...(setup.api ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows] : [h("p", { class: "hint" }, "Files are served by “python -m panel_app”, and by “panel serve” with “--plugins panel_app.routes”.")]),

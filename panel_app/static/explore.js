@@ -10,6 +10,8 @@ import { changed, go, params, query } from "adtally/url.js";
 
 const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
+/** Pixels up to which names beside the plots are short and few of them stand side by side. */
+const NARROW = 640;
 let shown = first;
 
 const link = linked({
@@ -81,7 +83,7 @@ async function refresh() {
   const asked = query();
   byId("main").setAttribute("aria-busy", "true");
   try {
-    shown = await link.ask("explore", { query: asked, dark: dark() });
+    shown = await link.ask("explore", { query: asked, dark: dark(), narrow: innerWidth <= NARROW });
     draw();
     document.documentElement.dataset.linked = "";
   } catch {
