@@ -20,7 +20,7 @@ from generator.cells import Mix, cells_of, weights
 from panel_app.attention import Attention, Report
 from panel_app.blocks import BLOCK_SECONDS, SCHEMA, Block, block_of
 from panel_app.names import Names
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 BEGIN = 1_790_000_000 // 86_400 * 86_400
 HELD = 10 * 3600

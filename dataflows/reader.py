@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.damage import Damage, Passage, sound
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
+from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.kafka import PASSING, describe, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
@@ -39,19 +39,6 @@ CURE = (
     "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
     "in the old one, the minute at the cut would be replaced by what is left of it."
 )
-
-
-class Fingerprint(msgspec.Struct, frozen=True, array_like=True):
-    """What tells a message from another one at the same offset of a topic that was made anew: the CRC-32 of its payload."""
-
-    offset: int
-    crc: int
-
-    @classmethod
-    def of(cls, record: Message) -> Fingerprint:
-        """The fingerprint of a message."""
-        value = record.value()
-        return cls(record.offset() or 0, zlib.crc32(value.encode() if isinstance(value, str) else value or b""))
 
 
 class ReaderState(msgspec.Struct):

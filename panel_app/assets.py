@@ -12,8 +12,9 @@ import json
 import secrets
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
+import jinja2
 import panel as pn
 
 STATIC = Path(__file__).parent / "static"
@@ -42,7 +43,7 @@ def modules() -> list[str]:
 
 
 @cache
-def _compiled(name: str) -> Any:
+def _compiled(name: str) -> jinja2.Template:
     # Compiling takes milliseconds and hundreds of kilobytes, which every visit would pay.
     return pn.Template((STATIC / name).read_text(encoding="utf-8")).template
 
@@ -59,12 +60,13 @@ def template(name: str, **given: str) -> pn.Template:
 
 @cache
 def variables() -> dict[str, object]:
-    """What the page templates put in: style, the script that sets the theme, logo, import map, and where the modules are.
+    """What the page templates put in: the frame that they fill, style, the script that sets the theme, logo, and where the modules are.
 
     The style sheets go into the page: one round trip less before the first figure. So does the early script, which must set the
     theme before anything is painted.
     """
     return {
+        "frame": _compiled("frame.html"),
         "style": "".join((STATIC / name).read_text(encoding="utf-8") for name in _STYLES),
         "early": (STATIC / "early.js").read_text(encoding="utf-8"),
         "icon": "data:image/svg+xml;base64," + base64.b64encode((STATIC / "logo.svg").read_bytes()).decode(),

@@ -41,12 +41,11 @@ from panel_app.checks import (
     proofs,
     tested,
     windows,
-    with_all,
 )
 from panel_app.findings import Finding, beginning, distinct, never, told
 from panel_app.history import CONVERSIONS, SPEND, History, Keeper, Past
 from panel_app.names import Names
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 FALSE_ALARMS = 1.0
 """Findings a day that steady traffic may give by chance, over all campaigns together."""
@@ -138,7 +137,7 @@ class _Look:
 
     def __init__(self, history: History, shown: Mapping[int, Window], start: int, step: int) -> None:
         self._history, self._shown, self._start, self._step = history, shown, start, step
-        self._sums = with_all(history.upto(history.until))
+        self._sums = history.upto(history.until)
         self.active = int((self._sums[:-1].sum(axis=1) > 0).sum())
         self.per_day = TESTS * (self.active + 1) * 86_400 / step
         """Tests that are made in a day: by so much a chance is worth less."""

@@ -6,9 +6,11 @@ what has changed since the last one, not what is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from panel_app.measures import SUMS, sums
@@ -33,6 +35,14 @@ SPLITS: dict[str, tuple[str, ...]] = {"both": ("campaign", "channel"), "campaign
 
 SAFE_SUM = 2**62
 _FINE = 300
+_STATES = "states"
+_CHUNKS = 8
+_serials = itertools.count(1)
+
+
+def serial() -> int:
+    """A number that no other content of a block or an hour has had."""
+    return next(_serials)
 
 
 def block_of(seconds: int) -> int:
@@ -41,7 +51,10 @@ def block_of(seconds: int) -> int:
 
 
 def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One row per key out of `frames` (`SCHEMA`, oldest first): the highest revision wins, then the later state, then the later record."""
+    """One row per key out of `frames` (`SCHEMA`, oldest first): the highest revision wins, then the later state, then the later record.
+
+    The rows come in order of time.
+    """
     together = pl.concat(frames) if len(frames) > 1 else frames[0]
     ordered = together.sort("revision", "state", maintain_order=True)
     return ordered.unique(subset=KEY, keep="last", maintain_order=True).sort("t", maintain_order=True)
@@ -63,13 +76,14 @@ def columns(by: str) -> list[str]:
 
 
 def rollup(rows: pl.DataFrame, grain: int, *, wide: bool, by: str = "both") -> pl.DataFrame:
-    """`rows` added up to `grain` seconds and split by `by`, in `columns(by)`; their state is the `joint_state`."""
-    return rows.group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state())
+    """`rows` added up to `grain` seconds and split by `by`, in `columns(by)` and in order of time; their state is the `joint_state`."""
+    return rows.lazy().group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state()).sort("t").collect()
 
 
 def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
-    """The rows with `start <= t < end`."""
-    return rows.filter(pl.col("t").is_between(start, end, closed="left"))
+    """The rows with `start <= t < end` of those in order of time."""
+    first, last = np.searchsorted(rows["t"].to_numpy(), (start, end))
+    return rows if last - first == len(rows) else rows.slice(int(first), int(last - first))
 
 
 def largest_sum(rows: pl.DataFrame) -> int:
@@ -80,9 +94,11 @@ def largest_sum(rows: pl.DataFrame) -> int:
 
 
 def window_states(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each window of `rows`: `t`, `open` (has a provisional cell), `fixed` (has a corrected cell)."""
-    state = pl.col("state")
-    return rows.group_by("t").agg((state == PROVISIONAL).any().alias("open"), (state == CORRECTED).any().alias("fixed")).sort("t")
+    """Windows of `rows` that are `open` (have a provisional cell) or `fixed` (have a corrected one), in order of time (`t`)."""
+    time, state = rows["t"].to_numpy(), rows["state"].to_numpy()
+    open_, fixed = np.unique(time[state == PROVISIONAL]), np.unique(time[state == CORRECTED])
+    marked = np.union1d(open_, fixed)
+    return pl.DataFrame({"t": marked, "open": np.isin(marked, open_), "fixed": np.isin(marked, fixed)})
 
 
 class Block:
@@ -91,49 +107,87 @@ class Block:
     length = BLOCK_SECONDS
     _GRAINS = (BLOCK_SECONDS, _FINE, 60)
 
-    def __init__(self, rows: pl.DataFrame) -> None:
+    def __init__(self, rows: pl.DataFrame, before: Block | None = None, same: int = 0) -> None:
+        """`rows`: at least one, in order of time. They are those of the block `before` in all windows that start before `same`.
+
+        What was made of those is taken over: a new minute costs a minute, not a block.
+        """
         self.rows = rows
         self.first, self.last = int(rows["t"][0]), int(rows["t"][-1])
         self.start = block_of(self.first)
-        self._rollups: dict[tuple[int, str], pl.DataFrame] = {}
+        self._made: dict[tuple[int, str], pl.DataFrame] = {}
+        self._taken: dict[tuple[int, str], tuple[pl.DataFrame, int]] = {}
+        self._changes = [(self.start, serial())] if before is None else before._changes_until(same)
+        if before is not None:
+            made = ((key, (frame, same)) for key, frame in list(before._made.items()))
+            for key, (frame, until) in [*list(before._taken.items()), *made]:
+                edge = min(until, same) // key[0] * key[0]
+                self._taken[key] = clipped(frame, self.start, edge), edge
+
+    def upserted(self, frames: list[pl.DataFrame]) -> Block:
+        """The block with `frames` (`SCHEMA`, oldest first) merged into it."""
+        same = min(int(frame["t"].min()) for frame in frames)  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
+        kept = clipped(self.rows, self.start, same)
+        rows = pl.concat([kept, merge([self.rows.slice(len(kept)), *frames])])
+        return Block(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
+
+    def _changes_until(self, same: int) -> list[tuple[int, int]]:
+        return [*(change for change in self._changes if change[0] < same), (same, serial())]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def stamp(self, until: int) -> int:
+        """A number that stays while no window before `until` changes, and is that of no other content."""
+        return max((number for start, number in self._changes if start < until), default=0)
 
     @cached_property
     def largest(self) -> int:
         """`largest_sum` of its rows."""
         return largest_sum(self.rows)
 
-    @cached_property
+    @property
     def states(self) -> pl.DataFrame:
         """`window_states` of its rows."""
-        return window_states(self.rows)
+        return self._get((1, _STATES), window_states)
 
-    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str, *, fresh: bool) -> list[pl.DataFrame]:
-        """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`).
-
-        For a `fresh` block, which the next record replaces, nothing is added up to be kept.
-        """
+    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
+        """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`)."""
         inner = inner_edges(self.start, self.length, (start, end, *cuts))
         found = fitting(self._GRAINS, grain, inner)
-        if found and not fresh and (found > 60 or by != "both"):
+        if found and (found > 60 or by != "both"):
             frames = [self.at(found, by)]
-        elif fresh or grain % _FINE:
+        elif grain % _FINE:
             frames = [self.rows[columns(by)]]
         else:
-            cut = pl.col("t") - pl.col("t") % _FINE
-            dirty = [edge - edge % _FINE for edge in inner if edge % _FINE]
-            frames = [self.at(_FINE, by).filter(~pl.col("t").is_in(dirty)), self.rows[columns(by)].filter(cut.is_in(dirty))]
+            frames = self._cut(sorted({edge - edge % _FINE for edge in inner if edge % _FINE}), by)
         whole = start <= self.start and end >= self.start + self.length
         return frames if whole else [clipped(frame, start, end) for frame in frames]
 
+    def _cut(self, dirty: list[int], by: str) -> list[pl.DataFrame]:
+        """Minutes in the five that begin with each of `dirty`, and five minutes at a time between them."""
+        fine, minutes, at = self.at(_FINE, by), self.rows[columns(by)], self.start
+        frames: list[pl.DataFrame] = []
+        for edge in dirty:
+            frames += [clipped(fine, at, edge), clipped(minutes, edge, edge + _FINE)]
+            at = edge + _FINE
+        return [*frames, clipped(fine, at, self.start + self.length)]
+
     def at(self, grain: int, by: str) -> pl.DataFrame:
         """The rows added up to `grain` seconds, which must divide the block."""
-        found = self._rollups.get((grain, by))
+        wide = self.largest * len(self.rows) > SAFE_SUM
+        return self._get((grain, by), lambda rows: rollup(rows, grain, wide=wide, by=by))
+
+    def _get(self, key: tuple[int, str], make: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        found = self._made.get(key)
         if found is None:
-            wide = self.largest * len(self.rows) > SAFE_SUM
-            found = self._rollups[grain, by] = rollup(self.rows, grain, wide=wide, by=by)
+            held = self._taken.pop(key, None)
+            if held is None or not len(held[0]):
+                found = make(self.rows)
+            else:
+                frame, since = held
+                found = pl.concat([frame, make(clipped(self.rows, since, self.start + self.length))], how="vertical_relaxed")
+            self._made[key] = found
         return found
 
     def numbers(self, dimension: str) -> pl.Series:
@@ -147,7 +201,7 @@ class Block:
     @property
     def bytes(self) -> int:
         """About how much memory it takes."""
-        return int(self.rows.estimated_size() + sum(frame.estimated_size() for frame in list(self._rollups.values())))
+        return int(self.rows.estimated_size() + sum(frame.estimated_size() for frame in list(self._made.values())))
 
 
 def renumber(rows: pl.DataFrame, campaigns: pl.Series, channels: pl.Series) -> pl.DataFrame:

@@ -1,24 +1,19 @@
-"""The points of tiles and chart. Here the rows are few, and plain Python is quicker than another pass of polars."""
+"""The points of tiles and chart, as arrays: here the rows are few, and one more pass of polars would cost more than all of them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
 
 import msgspec
-import polars as pl
+import numpy as np
 
-from panel_app.blocks import floor_to
-from panel_app.measures import MEASURES, SUMS, Measure, figure
-from panel_app.store import Snapshot
-from panel_app.tables import SETTLED, Numbers, short
-from panel_app.view import View
+from panel_app.measures import SUMS, Keys, Measure, Sums
+from panel_app.snapshot import Snapshot
+from panel_app.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
 _PALETTE = {name: place for place, name in enumerate(("search", "social", "display", "email", "video"))}
-Points = Mapping[int, Mapping[str, Any]]
-"""Rows of sums by start of bucket, in seconds."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -76,50 +71,53 @@ class Chart(msgspec.Struct, frozen=True):
     previous: Numbers
 
 
-def by_point(by_time: pl.DataFrame, span: Span) -> Points:
-    """The range's rows by bucket, open windows left out."""
-    return {row["t"]: row for row in by_time.iter_rows(named=True) if row["part"] == SETTLED and row["t"] >= span.start}
+Lines = Mapping[int, Sums]
+"""Sums of each channel by point: as many of the previous period as of the range, in this order."""
 
 
-Sums = Mapping[str, Any] | None
-"""A row of sums, or None where nothing was counted."""
+def lines(channels: Keys, t: Keys, rows: Sums, span: Span) -> Lines:
+    """Sums by channel and point, out of `rows` of which each has a channel's number and the time of a point."""
+    count = 2 * len(span.points)
+    numbers, line = np.unique(channels, return_inverse=True)
+    filled = np.zeros((len(numbers), count, len(SUMS)), rows.dtype)
+    filled[line, (t - (span.start - span.length)) // span.bucket] = rows
+    return dict(zip(numbers.tolist(), filled, strict=True))
 
 
-def tile(measure: Measure, points: Points, span: Span, *, now: Sums, complete: Sums, before: Sums) -> Tile:
-    """The tile of `measure`: `now` is the whole range, `complete` its complete minutes, `before` the same ones of the previous period."""
-    value, settled, earlier = figure(measure, now), figure(measure, complete), figure(measure, before)
-    change = None if settled is None or not earlier else settled / earlier - 1
-    was = earlier if not value or change is None or change == -1 else value / (1 + change)
-    return Tile(measure.id, value, was, change, spark(measure, points, span))
+def _together(parts: Iterable[Sums], span: Span) -> Sums:
+    """Several channels' sums by point, added up."""
+    return sum(parts, start=np.zeros((2 * len(span.points), len(SUMS)), np.int64))
 
 
-def spark(measure: Measure, points: Points, span: Span) -> Numbers:
-    """The sparkline of a tile: complete points only, for an open minute would hang down from its end."""
-    shown = [at for at in span.points if at + span.bucket <= span.settled]
-    return _values(measure, points, span, shown) if points else []
+def tiles(
+    measures: Iterable[Measure], lines: Lines, span: Span, *, now: Sums | None, complete: Sums | None, before: Sums | None
+) -> list[Tile]:
+    """The tiles of `measures`: `now` is the whole range, `complete` its complete minutes, `before` the same ones of the previous period."""
+    count = len(span.points)
+    points = _together(lines.values(), span)[count:]
+    # Complete points only, for an open minute would hang down from the end of a sparkline.
+    full = sum(at + span.bucket <= span.settled for at in span.points)
+    found: list[Tile] = []
+    for measure in measures:
+        value, settled, earlier = (_one(measure, part) for part in (now, complete, before))
+        change = None if settled is None or not earlier else settled / earlier - 1
+        was = earlier if not value or change is None or change == -1 else value / (1 + change)
+        spark = [] if complete is None else _values(measure, points[:full], span)
+        found.append(Tile(measure.id, value, was, change, spark))
+    return found
 
 
-def _values(measure: Measure, rows: Points, span: Span, at: list[int], shift: int = 0) -> Numbers:
+def _one(measure: Measure, total: Sums | None) -> float | None:
+    value = math.nan if total is None else float(measure.of(total))
+    return None if math.isnan(value) else value
+
+
+def _values(measure: Measure, points: Sums, span: Span, shift: int = 0) -> Numbers:
     """The measure at each point; 0 where nothing happened, None where nothing is known or nothing is to divide by."""
-    nothing = 0.0 if measure.additive else None
-    out: Numbers = []
-    for point in at:
-        start = point - shift
-        if start + span.bucket <= span.oldest or start >= span.newest_end:
-            out.append(None)
-        else:
-            row = rows.get(start)
-            out.append(nothing if row is None else figure(measure, row))
-    return short(out)
-
-
-def _add(into: dict[int, dict[str, float]], row: Mapping[str, Any]) -> None:
-    held = into.get(row["t"])
-    if held is None:
-        into[row["t"]] = {name: row[name] for name in SUMS}
-    else:
-        for name in SUMS:
-            held[name] += row[name]
+    found = measure.of(points)
+    start = np.arange(len(points)) * span.bucket + span.start - shift
+    found[(start + span.bucket <= span.oldest) | (start >= span.newest_end)] = np.nan
+    return short(found)
 
 
 def palette(channels: list[str]) -> dict[str, int]:
@@ -129,47 +127,39 @@ def palette(channels: list[str]) -> dict[str, int]:
     return found | {name: _PALETTE[name.lower()] for name in channels if name.lower() in _PALETTE}
 
 
-def chart(
-    snapshot: Snapshot, view: View, span: Span, *, cells: pl.DataFrame, by_time: pl.DataFrame, by_channel: pl.DataFrame
-) -> Chart:
-    """The main chart of `view`: at most eight lines, the smaller channels in one.
-
-    The frames hold sums by `part` of time, and by `t` and `channel`, by `t`, and by `channel`.
-    """
-    measure = MEASURES[view.metric]
-    points = list(span.points)
-    weight = measure.size
-    now = by_channel.filter(pl.col("part") >= SETTLED).group_by("channel").agg(pl.col(weight).cast(pl.Float64).sum())
-    ranked: list[int] = now.sort(weight, "channel", descending=[True, False])["channel"].to_list()
-    kept = set(ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1])
-    lines: defaultdict[int | None, dict[int, dict[str, float]]] = defaultdict(dict)
-    for row in cells.iter_rows(named=True):
-        if row["part"] >= SETTLED:
-            _add(lines[row["channel"] if row["channel"] in kept else None], row)
-    before: dict[int, dict[str, float]] = {}
-    for row in by_time.iter_rows(named=True):
-        if row["part"] < SETTLED:
-            _add(before, row)
+def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Group) -> Chart:
+    """The main chart: at most eight lines, the smaller channels in one. Which are small tells `tables.Group.ranked`."""
+    count = len(span.points)
+    ranked = channels.numbers[channels.ranked(measure.rank, len(channels))].tolist()
+    kept = ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1]
     names = snapshot.channels.names
     colors = palette(names)
     series = [
-        Series(
-            None if number is None else names[number],
-            -1 if number is None else colors[names[number]],
-            _values(measure, rows, span, points),
-        )
-        for number, rows in lines.items()
+        Series(names[number], colors[names[number]], _values(measure, lines[number][count:], span))
+        for number in kept
+        if number in lines
     ]
+    series.sort(key=lambda one: one.color)
+    if small := [lines[number] for number in ranked[len(kept) :] if number in lines]:
+        series.append(Series(None, -1, _values(measure, _together(small, span)[count:], span)))
+    past = _together(lines.values(), span)[:count]
     open_, fixed = _marks(snapshot, span)
     return Chart(
-        t=points,
-        open=[at in open_ for at in points],
-        fixed=[at in fixed for at in points],
-        series=sorted(series, key=lambda one: (one.name is None, one.color)),
-        previous=_values(measure, before, span, points, span.length) if before else [],
+        t=list(span.points),
+        open=open_,
+        fixed=fixed,
+        series=series,
+        previous=_values(measure, past, span, span.length) if past.any() else [],
     )
 
 
-def _marks(snapshot: Snapshot, span: Span) -> tuple[set[int], set[int]]:
-    states = snapshot.states(span.start, span.end).with_columns(floor_to(span.bucket))
-    return set(states["t"].filter(states["open"])), set(states["t"].filter(states["fixed"]))
+def _marks(snapshot: Snapshot, span: Span) -> tuple[list[bool], list[bool]]:
+    """Which points hold open windows, and which corrected ones."""
+    states = snapshot.states(span.start, span.end)
+    places = (states["t"].to_numpy() - span.start) // span.bucket
+    found: list[list[bool]] = []
+    for kind in ("open", "fixed"):
+        marked = np.zeros(len(span.points), bool)
+        marked[places[states[kind].to_numpy()]] = True
+        found.append(marked.tolist())
+    return found[0], found[1]

@@ -93,7 +93,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
     Those of more than three quarters of an hour begin with a block: they cost no more than its totals.
     """
     found: dict[int, Window] = {}
-    end = with_all(history.upto(history.until))
+    end = history.upto(history.until)
     first = np.append(history.first, history.oldest)
     for span in _SPANS:
         begin = history.until - span
@@ -101,21 +101,16 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
         base = max(block_of(begin - BASELINE), start)
         if begin - max(base, history.oldest) < LEAST_BASELINE or span < 3 * step:
             continue
-        upto = with_all(history.upto(begin))
+        upto = history.upto(begin)
         found[span] = Window(
             begin=begin,
             base=base,
             now=end - upto,
-            before=upto - with_all(history.upto(base)),
+            before=upto - history.upto(base),
             minutes=np.full(len(end), (history.until - begin) / 60),
             minutes0=np.maximum(begin - np.maximum(first, base), 0) / 60,
         )
     return found
-
-
-def with_all(sums: Floats) -> Floats:
-    """`sums` by campaign with a last row for all of them."""
-    return np.vstack([sums, sums.sum(axis=0)])
 
 
 def movement(check: Check, window: Window) -> float:

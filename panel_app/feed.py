@@ -46,6 +46,10 @@ class Status(msgspec.Struct, frozen=True):
     """Why the last of those could not be read, or what the broker says."""
 
 
+class TopicAnewError(Exception):
+    """The log of a partition was made anew since its last record was read; the next session begins it from its start."""
+
+
 class Follower(ABC):
     """Reads a topic from its beginning on a thread of its own, between `start` and `stop`, and mends itself.
 
@@ -77,7 +81,7 @@ class Follower(ABC):
 
     @abstractmethod
     def take(self, messages: list[Message]) -> None:
-        """Take in records, none of which is an error."""
+        """Take in records, none of which is an error; `TopicAnewError` ends the session, and `begin` is asked again."""
 
     def begin(self, consumer: Consumer, partition: int) -> int:
         """The offset at which `partition` is begun."""
@@ -116,6 +120,8 @@ class Follower(ABC):
         while not self._stop.is_set():
             try:
                 self._session()
+            except TopicAnewError:
+                log.info("%s was made anew; it is read from its beginning", self._topic)
             except (KafkaException, BrokerError) as error:
                 self._down(error if isinstance(error, BrokerError) else BrokerError(describe(error)))
                 self._stop.wait(1.0)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.blocks import BLOCK_SECONDS, Block, block_of
+from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped
 from panel_app.measures import COUNTS, MICROS, MONEY
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,6 +43,11 @@ def added(places: npt.NDArray[Any], columns: list[Floats], size: int) -> Floats:
     return found
 
 
+def _size(numbers: npt.NDArray[Any]) -> int:
+    """One more than the highest of `numbers`, 0 without any."""
+    return int(numbers.max()) + 1 if len(numbers) else 0
+
+
 class Past(msgspec.Struct, frozen=True):
     """The minutes of one campaign: `series` has a line for each `step` seconds from `start` to `until`, columns `FIELDS`."""
 
@@ -62,38 +67,80 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class _Part:
-    """One block: sums by campaign, by minute and campaign where asked for, by channel, and when each campaign is first seen."""
+    """One block up to `until`: sums by campaign and up to each minute, by channel, and when each campaign is first seen.
 
-    def __init__(self, at: int, block: Block, until: int) -> None:
-        self.block = block
-        self.until = until
-        rows = block.rows if at + BLOCK_SECONDS <= until else block.rows.filter(pl.col("t") < until)
-        self._rows, self._at = rows, at
-        self._campaign = rows["campaign"].to_numpy()
-        self.campaigns = int(self._campaign.max()) + 1 if len(rows) else 0
+    The last line of what is by campaign is all of them together. What `before` (the same block, of an earlier minute) knows of the
+    windows that have not changed since is taken over.
+    """
+
+    def __init__(self, at: int, block: Block, until: int, before: _Part | None = None) -> None:
+        self.until = min(until, at + BLOCK_SECONDS)
+        self.stamp = block.stamp(self.until)
+        self._block, self._at = block, at
+        known = before if before is not None and before.is_still(block, self.until) else None
+        rows = clipped(block.rows, known.until if known else at, self.until)
+        campaign, time = rows["campaign"].to_numpy(), rows["t"].to_numpy()
+        self.campaigns = max(_size(campaign), known.campaigns if known else 0)
         columns = fields(rows)
-        self.total = added(self._campaign, columns, self.campaigns)
+        self.total = self._with_all(campaign, columns)
         channel = rows["channel"].to_numpy()
-        self.channels = added(channel, columns, int(channel.max()) + 1 if len(rows) else 0)
-        minute = (rows["t"].to_numpy() - at) // 60
-        self.minutes = added(minute, columns, _MINUTES)
+        self.channels = added(channel, columns, _size(channel))
+        self.minutes = added((time - at) // 60, columns, _MINUTES)
         self.first = np.full(self.campaigns, _NEVER)
         # Rows are in order of time: written backwards, the first one is what stays.
-        self.first[self._campaign[::-1]] = rows["t"].to_numpy()[::-1]
-        self._upto: Floats | None = None
+        self.first[campaign[::-1]] = time[::-1]
+        self._upto: list[Floats] | None = None
+        if known:
+            self.total = _grown(known.total, self.campaigns) + self.total
+            self.minutes += known.minutes
+            longer, shorter = sorted((known.channels, self.channels), key=len, reverse=True)
+            self.channels = longer.copy()
+            self.channels[: len(shorter)] += shorter
+            seen = len(known.first)
+            self.first[:seen] = np.minimum(self.first[:seen], known.first)
+            if known._upto is not None:
+                self._upto = self._added_up(known._upto, rows, known.until)
+
+    def is_still(self, block: Block, until: int) -> bool:
+        """Whether `block` up to this part's end, at most `until`, is what this part was made of."""
+        return self.until <= until and block.stamp(self.until) == self.stamp
+
+    def _with_all(self, campaign: npt.NDArray[Any], columns: list[Floats]) -> Floats:
+        found = added(campaign, columns, self.campaigns + 1)
+        found[-1] = found[:-1].sum(axis=0)
+        return found
+
+    def _added_up(self, upto: list[Floats], rows: pl.DataFrame, start: int) -> list[Floats]:
+        """`upto` with the minutes that begin at `start`, of which `rows` are."""
+        upto = list(upto)
+        for minute in range(start, self.until, 60):
+            part = clipped(rows, minute, minute + 60)
+            upto.append(_grown(upto[-1], self.campaigns) + self._with_all(part["campaign"].to_numpy(), fields(part)))
+        return upto
 
     def forget_minutes(self) -> None:
         """Give the memory of `upto` back; the next call makes it again."""
         self._upto = None
 
     def upto(self, minute: int) -> Floats:
-        """Sums by campaign of the first `minute` minutes of the block."""
+        """Sums of the first `minute` minutes of the block; there may be fewer campaigns than in the whole of it."""
         if self._upto is None:
-            size = self.campaigns * _MINUTES
-            place = (self._rows["t"].to_numpy() - self._at) // 60 * self.campaigns + self._campaign
-            cells = added(place, fields(self._rows), size).reshape(_MINUTES, self.campaigns, len(FIELDS))
-            self._upto = np.concatenate([np.zeros((1, self.campaigns, len(FIELDS))), np.cumsum(cells, axis=0)])
-        return self._upto[minute]
+            self._upto = self._added_up([np.zeros((1, len(FIELDS)))], self._block.rows, self._at)
+        return self._upto[min(minute, len(self._upto) - 1)]
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows of the block."""
+        return self._block.rows
+
+
+def _grown(sums: Floats, campaigns: int) -> Floats:
+    """`sums`, whose last line is that of all campaigns, with a line for each of `campaigns`."""
+    if len(sums) == campaigns + 1:
+        return sums
+    found = np.zeros((campaigns + 1, sums.shape[1]))
+    found[: len(sums) - 1], found[-1] = sums[:-1], sums[-1]
+    return found
 
 
 class History:
@@ -105,12 +152,11 @@ class History:
         self.campaigns = max((part.campaigns for part in parts.values()), default=0)
         self._parts = parts
         self._cumulated: dict[int, Floats] = {}
-        sums = np.zeros((self.campaigns, len(FIELDS)))
+        sums = np.zeros((self.campaigns + 1, len(FIELDS)))
         self.first = np.full(self.campaigns, _NEVER)
         for at, part in parts.items():
             self._cumulated[at] = sums
-            sums = sums.copy()
-            sums[: part.campaigns] += part.total
+            sums = self._plus(sums, part.total)
             np.minimum(self.first[: part.campaigns], part.first, out=self.first[: part.campaigns])
         self._all = sums
         channels = max((len(part.channels) for part in parts.values()), default=0)
@@ -118,8 +164,21 @@ class History:
         for part in parts.values():
             self.by_channel[: len(part.channels)] += part.channels
 
+    @staticmethod
+    def _plus(sums: Floats, more: Floats) -> Floats:
+        """Both together; `more` may have fewer campaigns."""
+        if len(sums) == len(more):
+            return sums + more
+        sums = sums.copy()
+        sums[: len(more) - 1] += more[:-1]
+        sums[-1] += more[-1]
+        return sums
+
     def upto(self, moment: int) -> Floats:
-        """Sums by campaign (rows) of everything here before `moment`, which is a full minute; columns are `FIELDS`."""
+        """Sums of everything here before `moment`, which is a full minute: a line for each campaign, and a last one for all of them.
+
+        Columns are `FIELDS`.
+        """
         if moment >= self.until:
             return self._all
         at = block_of(moment)
@@ -128,17 +187,12 @@ class History:
             later = [start for start in self._cumulated if start > moment]
             return self._cumulated[min(later)] if later else self._all
         minute = (moment - at) // 60
-        if not minute:
-            return before
-        part = self._parts[at]
-        sums = before.copy()
-        sums[: part.campaigns] += part.upto(minute)
-        return sums
+        return self._plus(before, self._parts[at].upto(minute)) if minute else before
 
     def rows(self, campaigns: list[int]) -> pl.DataFrame:
         """The rows of some campaigns: `t`, `campaign`, `channel` and the sums."""
         wanted = pl.col("campaign").is_in(campaigns) & (pl.col("t") < self.until)
-        return pl.concat([part.block.rows for part in self._parts.values()], rechunk=False).filter(wanted)
+        return pl.concat([part.rows for part in self._parts.values()], rechunk=False).filter(wanted)
 
     def past(self, rows: pl.DataFrame, start: int, step: int) -> Past:
         """`rows` added up by `step` seconds from `start` to the end."""
@@ -171,11 +225,9 @@ class Keeper:
         for at, block in snapshot.blocks.items():
             if at < block_of(start) or at >= until:
                 continue
-            held = self._parts.get(at)
-            same = (
-                held is not None and held.block is block and min(held.until, at + BLOCK_SECONDS) == min(until, at + BLOCK_SECONDS)
-            )
-            parts[at] = held if held is not None and same else _Part(at, block, until)
+            held, end = self._parts.get(at), min(until, at + BLOCK_SECONDS)
+            same = held is not None and held.until == end and held.is_still(block, end)
+            parts[at] = held if held is not None and same else _Part(at, block, until, held)
             if at < until - _BY_MINUTE:
                 parts[at].forget_minutes()
         self._parts = parts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-import polars as pl
+from collections.abc import Iterable
 
-from panel_app.measures import MEASURES, SUMS, figure
-from panel_app.store import Snapshot
-from panel_app.tables import SETTLED, Numbers, short
-from panel_app.view import View
+import msgspec
+import numpy as np
+
+from panel_app.measures import Keyed, Measure
+from panel_app.names import pair
+from panel_app.tables import Group, Numbers, placed, short
 
 _HEAT_ROWS, _HEAT_COLUMNS = 10, 8
 _POINTS = 200
@@ -43,38 +44,33 @@ class Scatter(msgspec.Struct, frozen=True):
     more: int
 
 
-def heatmap(pairs: pl.DataFrame, snapshot: Snapshot, view: View, *, campaigns: pl.DataFrame, channels: pl.DataFrame) -> Heatmap:
-    """The heatmap of `view`; `pairs` holds sums by campaign, channel and `part` of time, the others are what `tables.ordered` gives.
+def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Group, channels: Group) -> Heatmap:
+    """The heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
 
-    The largest are those with most of the chosen measure; where that is a rate, with the largest spend.
+    The largest are those with most of the measure; where that is a rate, with the largest spend.
     """
-    measure = MEASURES[view.metric]
-    by = measure.id if measure.additive else "spend"
-    rows = _largest(campaigns, by, "campaign", _HEAT_ROWS)["campaign"].to_list()
-    columns = _largest(channels, by, "channel", _HEAT_COLUMNS)["channel"].to_list()
-    wanted = pl.col("campaign").is_in(rows) & pl.col("channel").is_in(columns) & (pl.col("part") >= SETTLED)
-    # Few rows are left, at most two for a cell: plain Python adds them up quicker than another pass of polars.
-    cells: dict[tuple[int, int], dict[str, float]] = {}
-    for row in pairs.filter(wanted).iter_rows(named=True):
-        cell = cells.setdefault((row["campaign"], row["channel"]), dict.fromkeys(SUMS, 0))
-        for name in SUMS:
-            cell[name] += row[name]
+    rows, columns = campaigns.ranked(measure.rank, _HEAT_ROWS), channels.ranked(measure.rank, _HEAT_COLUMNS)
+    wanted = pair(campaigns.numbers[rows][:, None], channels.numbers[columns])
+    values = np.full(wanted.shape, np.nan)
+    if wanted.size:
+        found = [placed(keys, sums, wanted.ravel()) for keys, sums in pairs]
+        seen = np.any([at for at, _ in found], axis=0)
+        total = sum((sums for _, sums in found[1:]), start=found[0][1])
+        values = np.where(seen, measure.of(total), np.nan).reshape(wanted.shape)
     return Heatmap(
-        campaigns=[snapshot.campaigns.names[number] for number in rows],
-        channels=[snapshot.channels.names[number] for number in columns],
-        values=[short([figure(measure, cells.get((campaign, channel))) for channel in columns]) for campaign in rows],
+        campaigns=[campaigns.names[at] for at in rows],
+        channels=[channels.names[at] for at in columns],
+        values=[short(row) for row in values],
         more=(len(campaigns) - len(rows), len(channels) - len(columns)),
     )
 
 
-def scatter(campaigns: pl.DataFrame, channels: pl.DataFrame) -> Scatter:
-    """Spend against cost per conversion; both frames are what `tables.ordered` gives."""
+def scatter(campaigns: Group, channels: Group) -> Scatter:
+    """Spend against cost per conversion."""
     single = len(campaigns) == 1
-    frame = channels if single else campaigns
-    rows = _largest(frame, "spend", "name", _POINTS).select("name", "spend", "cpa", "conversions").rows()
-    points = [Point(name, spend, short([cpa])[0], conversions) for name, spend, cpa, conversions in rows if spend > 0]
-    return Scatter("channel" if single else "campaign", points, max(len(frame) - _POINTS, 0))
-
-
-def _largest(frame: pl.DataFrame, by: str, key: str, limit: int) -> pl.DataFrame:
-    return frame.sort(by, key, descending=[True, False], nulls_last=True).head(limit)
+    group = channels if single else campaigns
+    shown = group.ranked("spend", _POINTS)
+    spend, conversions = (group.figures[name][shown].tolist() for name in ("spend", "conversions"))
+    rows = zip(shown, spend, short(group.figures["cpa"][shown]), conversions, strict=True)
+    points = [Point(group.names[at], money, cpa, count) for at, money, cpa, count in rows if money > 0]
+    return Scatter("channel" if single else "campaign", points, max(len(group) - _POINTS, 0))

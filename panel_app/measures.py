@@ -6,10 +6,11 @@ numerators over the sum of the denominators in one scope, and None where the den
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 COUNTS = ("impressions", "clicks", "conversions", "purchases", "refunds")
@@ -21,6 +22,20 @@ SIZE = "spend_micros"
 """What campaigns and channels are ranked by where no additive measure says otherwise."""
 
 MICROS = 1e6
+
+Sums = npt.NDArray[Any]
+"""Sums by column, the last axis being `SUMS`: integers, or floats where they could overflow."""
+
+Keys = npt.NDArray[np.int64]
+"""What sums are split by, as numbers: of campaigns, of channels, of pairs of them."""
+
+Keyed = tuple[Keys, Sums]
+"""Keys, and the sums of each."""
+
+Floats = npt.NDArray[np.float64]
+
+_NAMES = list(SUMS)
+_COLUMN = {name: at for at, name in enumerate(SUMS)}
 
 Kind = Literal["money", "count", "percent", "multiple"]
 Good = Literal["up", "down", "neither"]
@@ -44,9 +59,9 @@ class Measure(msgspec.Struct, frozen=True):
         return not self.den
 
     @property
-    def size(self) -> str:
-        """The column that tells which campaign or channel is the largest: what is added up, or for a rate the spend."""
-        return self.num[0] if self.additive else SIZE
+    def rank(self) -> str:
+        """The measure that tells which campaign or channel is the largest: this one if it adds up, for a rate the spend."""
+        return self.id if self.additive else "spend"
 
     def expr(self, prefix: str = "") -> pl.Expr:
         """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
@@ -60,6 +75,16 @@ class Measure(msgspec.Struct, frozen=True):
             return (top * self.scale).alias(self.id)
         below = pl.col(prefix + self.den).cast(pl.Float64)
         return pl.when(below != 0).then(top * self.scale / below).otherwise(None).alias(self.id)
+
+    def of(self, rows: Sums) -> Floats:
+        """The measure of each row of sums, as `expr` gives it; NaN where nothing is to divide by."""
+        top = rows[..., _COLUMN[self.num[0]]].astype(np.float64)
+        for less in self.num[1:]:
+            top = top - rows[..., _COLUMN[less]].astype(np.float64)
+        if not self.den:
+            return top * self.scale
+        below = rows[..., _COLUMN[self.den]].astype(np.float64)
+        return np.divide(top * self.scale, below, out=np.full(below.shape, np.nan), where=below != 0)
 
 
 MEASURES: dict[str, Measure] = {
@@ -95,19 +120,18 @@ EXTRA: dict[str, Measure] = {
 ALL: dict[str, Measure] = {**MEASURES, **EXTRA}
 
 
-Row = Mapping[str, float | None]
-"""A row of sums by column name."""
+def matrix(rows: pl.DataFrame, *, wide: bool) -> Sums:
+    """The columns `SUMS` of `rows`, one line for each; as Float64 where `wide` says that their sums could overflow 64 bits."""
+    found = rows[_NAMES].to_numpy()
+    return found.astype(np.float64) if wide else found
 
 
-def figure(measure: Measure, row: Row | None) -> float | None:
-    """The measure of one row of sums, as `Measure.expr` gives it; None for no row."""
-    if row is None:
-        return None
-    top = float(row[measure.num[0]] or 0) - sum(float(row[less] or 0) for less in measure.num[1:])
-    if not measure.den:
-        return top * measure.scale
-    below = float(row[measure.den] or 0)
-    return top * measure.scale / below if below else None
+def added(keys: Keys, rows: Sums) -> Keyed:
+    """The keys there are, in their order, and for each the sum of its `rows`; exact where they are integers."""
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
+    return keys[first], np.add.reduceat(rows[order], first, axis=0) if len(first) else rows
 
 
 def sums(*, wide: bool) -> list[pl.Expr]:

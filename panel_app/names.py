@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
 
 class Names:
@@ -34,7 +41,7 @@ class Names:
         """The numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
-    def column(self, numbers: pl.Series) -> list[str]:
+    def column(self, numbers: Iterable[int]) -> list[str]:
         """The names of `numbers`."""
         names = self.names
         return [names[number] for number in numbers]
@@ -48,3 +55,8 @@ def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
     numbers = pl.DataFrame({"old": used.cast(pl.UInt32), "new": pl.int_range(len(used), dtype=pl.UInt32, eager=True)})
     every = pl.DataFrame({"old": pl.int_range(len(known.names), dtype=pl.UInt32, eager=True)})
     return made, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)
+
+
+def pair(campaign: Numbered, channel: Numbered) -> Numbered:
+    """One number for the numbers of a campaign and a channel; those of one campaign follow each other."""
+    return campaign * 2**32 + channel

@@ -14,10 +14,11 @@ from typing_extensions import override
 
 from dataflows.counters import COLUMNS, Progress, progress
 from dataflows.errors import AdtallyError
+from dataflows.fingerprint import Fingerprint
 from dataflows.rejected import REASONS
 from dataflows.schema import Rejected, decode_rejected
 from dataflows.settings import Settings
-from panel_app.feed import Follower
+from panel_app.feed import Follower, TopicAnewError
 
 log = logging.getLogger("adtally.operations")
 
@@ -79,10 +80,10 @@ class Rejects(msgspec.Struct, frozen=True):
 
 
 class _Part:
-    """What was read of one partition: the next offset, how many by reason, and the highest offset of each partition of the logs."""
+    """What was read of one partition: its last record, how many by reason, and the highest offset of each partition of the logs."""
 
-    def __init__(self) -> None:
-        self.next = 0
+    def __init__(self, last: Fingerprint) -> None:
+        self.last = last
         self.counts: Counter[str] = Counter()
         self.seen: dict[tuple[str, int], int] = {}
 
@@ -118,28 +119,49 @@ class RejectedFeed(Follower):
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
-        """Go on where the last record was read; from the beginning if the log was made anew since, as by a broker in memory."""
+        """Go on where the last record was read; from the beginning if the log was made anew since, however far it has grown."""
         part = self._parts.get(partition)
         if part is None:
             return OFFSET_BEGINNING
         low, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
-        if low <= part.next <= end:
-            return part.next
+        if low <= part.last.offset < end:
+            return part.last.offset  # read once more, to see whether it is the same
+        if low == part.last.offset + 1:
+            return low  # it was deleted with all before it
+        self._forget(partition)
+        return OFFSET_BEGINNING
+
+    def _forget(self, partition: int) -> None:
         with self._lock:
             del self._parts[partition]
             for newest in self._newest.values():
                 kept = [one for one in newest if one[0] != partition]
                 newest.clear()
                 newest.extend(kept)
-        return OFFSET_BEGINNING
+
+    def _known(self, number: int, message: Message) -> bool:
+        """Whether this record was read before; raises `TopicAnewError` if another one was read in its place."""
+        part, record = self._parts.get(number), Fingerprint.of(message)
+        if part is None:
+            with self._lock:
+                self._parts[number] = _Part(record)
+        elif record == part.last:
+            return True
+        elif record.offset <= part.last.offset:
+            self._forget(number)
+            raise TopicAnewError
+        else:
+            part.last = record
+        return False
 
     @override
     def take(self, messages: list[Message]) -> None:
         """Count and keep."""
         for message in messages:
             number = message.partition() or 0
-            part = self._parts.setdefault(number, _Part())
-            part.next = (message.offset() or 0) + 1
+            if self._known(number, message):
+                continue
+            part = self._parts[number]
             value = message.value()
             if value is None:
                 continue

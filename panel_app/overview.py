@@ -65,6 +65,6 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
         ],
     }
     first = embeddable(service.answer(request_query()))
-    template = assets.template("overview.html", setup=embeddable(msgspec.json.encode(setup)), first=first)
+    template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(setup)), first=first)
     template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded())))
     return template

@@ -12,7 +12,18 @@ from functools import cached_property, lru_cache
 
 import polars as pl
 
-from panel_app.blocks import SAFE_SUM, clipped, columns, fitting, inner_edges, largest_sum, renumber, rollup, window_states
+from panel_app.blocks import (
+    SAFE_SUM,
+    clipped,
+    columns,
+    fitting,
+    inner_edges,
+    largest_sum,
+    renumber,
+    rollup,
+    serial,
+    window_states,
+)
 
 HOUR, DAY = 3600, 86_400
 _KEPT_ROLLUPS = 96
@@ -32,7 +43,8 @@ class Hour:
         self.largest = largest_sum(rows)
         self._wide = self.largest * self._count > SAFE_SUM
         self._sums = rollup(rows, HOUR, wide=self._wide)
-        self.states = window_states(rows).filter(pl.col("open") | pl.col("fixed"))
+        self.states = window_states(rows)
+        self._serial = serial()
         # Names by their place among those of the hour: they can be numbered anew without unpacking anything.
         self._names = {name: rows[name].unique().sort() for name in ("campaign", "channel")}
         places = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
@@ -44,6 +56,11 @@ class Hour:
 
     def __len__(self) -> int:
         return self._count
+
+    def stamp(self, until: int) -> int:
+        """As `Block.stamp`."""
+        del until  # an hour is never made anew for its last minute alone
+        return self._serial
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -79,6 +96,7 @@ class Hour:
         """As `Block.renumbered`."""
         other = object.__new__(Hour)
         other.__dict__.update(self.__dict__)
+        other._serial = serial()
         other._names = {
             "campaign": campaigns.gather(self._names["campaign"]),
             "channel": channels.gather(self._names["channel"]),
@@ -111,8 +129,12 @@ class Day:
 
     @cached_property
     def states(self) -> pl.DataFrame:
-        """Windows that are open or were corrected, as `blocks.window_states`."""
+        """As `Block.states`."""
         return pl.concat(hour.states for hour in self.hours.values())
+
+    def stamp(self, until: int) -> int:
+        """As `Block.stamp`."""
+        return max(hour.stamp(until) for hour in self.hours.values())
 
     def _at(self, grain: int, by: str) -> pl.DataFrame:
         found = self._rollups.get((grain, by))
@@ -122,9 +144,8 @@ class Day:
             found = self._rollups[grain, by] = rollup(hours, grain, wide=wide, by=by)
         return found
 
-    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str, *, fresh: bool) -> list[pl.DataFrame]:
-        """As `Block.within`; a day is never `fresh`."""
-        assert not fresh  # noqa: S101 - the newest minutes are in blocks
+    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
+        """As `Block.within`."""
         found = fitting((DAY, HOUR), grain, inner_edges(self.start, DAY, (start, end, *cuts)))
         if found:
             rows = self._at(found, by)

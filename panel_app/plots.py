@@ -31,9 +31,10 @@ _COLORS = [
     "#d64545",
     "#6b7280",
 ]
-_HEIGHT = 360
+_HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _BARS = 25
+_LONG, _SHORT = 24, 14
 
 
 def readable(name: str, limit: int = 40) -> str:
@@ -42,23 +43,25 @@ def readable(name: str, limit: int = 40) -> str:
     return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain) or "(blank name)"
 
 
-def draw(found: Found, *, dark: bool) -> pn.viewable.Viewable:
-    """A plot for each measure, one under the other; a line of text where there is nothing to draw."""
+def draw(found: Found, *, dark: bool, narrow: bool = False) -> pn.viewable.Viewable:
+    """A plot for each measure, one under the other; a line of text where there is nothing to draw. `narrow` is for a phone."""
     if found.frame.is_empty():
         return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
     if found.ask.kind == "table":
         return pn.Spacer(height=1)
-    frame = _labelled(found)
+    frame = _labelled(found, _SHORT if narrow else _LONG)
     if "time" in frame.columns:
         # A minute that has only begun would look like a dive; the table holds it.
         complete = frame.filter(pl.col("time") < found.complete)
         frame = frame if complete.is_empty() else complete
-    shown = [_one(frame, found, ALL[name], dark=dark) for name in found.ask.measures]
-    panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=_HEIGHT) for plot in shown]
+    shown = [_one(frame, found, ALL[name], dark=dark, narrow=narrow) for name in found.ask.measures]
+    # A legend of two columns takes room away from the plot.
+    height = _TALL if narrow else _HEIGHT
+    panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")
 
 
-def _labelled(found: Found) -> pl.DataFrame:
+def _labelled(found: Found, limit: int) -> pl.DataFrame:
     """The frame with one column `name` in place of the dimensions, every name of it readable and still distinct."""
     if not found.dimensions:
         return found.frame.with_columns(pl.lit("everything").alias("name"))
@@ -67,7 +70,7 @@ def _labelled(found: Found) -> pl.DataFrame:
     used = {"time"}
     for pair in pairs:
         if pair not in taken:
-            text = " · ".join(readable(part, 24 // len(pair)) for part in pair)
+            text = " · ".join(readable(part, limit // len(pair)) for part in pair)
             while text in used:
                 text += "\u2032"
             used.add(text)
@@ -82,9 +85,16 @@ def _palette(frame: pl.DataFrame, names: list[str] | None = None) -> list[str]:
     return [_COLORS[numbers[name] % len(_COLORS)] for name in wanted]
 
 
-def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool) -> Any:
+def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool, narrow: bool) -> Any:
     label = f"{measure.label} ({measure.short})" if measure.short else measure.label
-    common: dict[str, Any] = {"ylabel": label, "xlabel": "", "height": _HEIGHT, "responsive": True, "grid": True}
+    # What is measured stands in the title.
+    common: dict[str, Any] = {
+        "ylabel": "",
+        "xlabel": "",
+        "height": _TALL if narrow else _HEIGHT,
+        "responsive": True,
+        "grid": True,
+    }
     kind = found.ask.kind
     if kind == "bar":
         plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
@@ -104,7 +114,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool) -> 
     else:
         lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame), line_width=2, legend="bottom", **common)
-    return plot.opts(title=label, toolbar="above", hooks=[_dark if dark else _light])
+    return plot.opts(title=label, toolbar="above", hooks=[_dark if dark else _light, _two_columns if narrow else _three_columns])
 
 
 def _light(plot: Any, _element: Any) -> None:
@@ -113,6 +123,16 @@ def _light(plot: Any, _element: Any) -> None:
 
 def _dark(plot: Any, _element: Any) -> None:
     _paint(plot.state, background="#181b22", ink="#f0f2f6", line="#2c313c")
+
+
+def _two_columns(plot: Any, _element: Any) -> None:
+    for legend in plot.state.legend:
+        legend.ncols = 2
+
+
+def _three_columns(plot: Any, _element: Any) -> None:
+    for legend in plot.state.legend:
+        legend.ncols = 3
 
 
 def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
@@ -134,7 +154,6 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
         grid.grid_line_color = line
     for legend in figure.legend:
         legend.title = None
-        legend.ncols = 3
         legend.background_fill_color = background
         legend.label_text_color = ink
         legend.label_text_font = _FONT

@@ -6,24 +6,19 @@ Windows at its end that are still provisional are `open`: they count in the figu
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-import polars as pl
 
 from panel_app import charts, matrix, tables
-from panel_app.blocks import floor_to
 from panel_app.charts import Chart, Span, Tile
 from panel_app.matrix import Heatmap, Scatter
-from panel_app.measures import COUNTS, MEASURES, TILES, sums
-from panel_app.store import Snapshot
-from panel_app.tables import BEFORE, BEFORE_OPEN, OPEN, SETTLED
+from panel_app.measures import COUNTS, MEASURES, SUMS, TILES, Sums
+from panel_app.snapshot import Snapshot
+from panel_app.source import Source, untimed
+from panel_app.tables import Numbers
 from panel_app.view import FITTING, RANGES, View
 
 _OPEN_LIMIT = 5
-_DAY = 86_400
-_LEVELS = (["t", "part"], ["channel", "part"], ["part"])
-Row = dict[str, Any]
+_FUNNEL = [SUMS.index(name) for name in COUNTS]
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -55,7 +50,7 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
     bucket = max(bucket, window)
     newest_end = snapshot.newest + window
     end = -(-newest_end // bucket) * bucket
-    length = max(length, bucket)
+    length = -(-length // bucket) * bucket
     settled = newest_end
     states = snapshot.states(newest_end - _OPEN_LIMIT * window, newest_end)
     open_ = set(states["t"].filter(states["open"]).to_list())
@@ -76,35 +71,27 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
 def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Page:
     """The figures of `view`; `window` is the length of a window in seconds, `limit` a number of campaigns other than the view's.
 
-    One frame holds the range and the period before it. Every row is marked with the part of time that it lies in, so that one
-    pass over the rows, and few over what is left, give everything: a call into polars costs more than the rows of an hour.
+    What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
+    the rows of an hour.
     """
     span = span_of(snapshot, view, window)
-    add = sums(wide=snapshot.wide)
-    cells, pairs = pl.collect_all(
-        [
-            _marked(_chosen(snapshot, view, span, by, grain), span).group_by(*keys, "part").agg(add)
-            for by, grain, keys in (("channel", span.bucket, ("t", "channel")), ("both", _DAY, ("campaign", "channel")))
-        ]
-    )
-    by_time, by_channel, by_part, campaigns = pl.collect_all(
-        [*(cells.lazy().group_by(keys).agg(add) for keys in _LEVELS), pairs.lazy().group_by("campaign", "part").agg(add)]
-    )
-    parts: dict[int, Row] = {row["part"]: row for row in by_part.iter_rows(named=True)}
-    now = _sum(parts.get(SETTLED), parts.get(OPEN))
+    source = Source(snapshot, view, span)
+    measure = MEASURES[view.metric]
+    settled, opened, earlier = parts = source.settled(), source.opened(), source.before()
+    given = [part.total for part in (settled, opened) if part.total is not None]
+    now = sum(given[1:], start=given[0]) if given else None
     # A previous period of which only a part is held compares with nothing.
     whole = snapshot.oldest <= span.start - span.length and not snapshot.empty
-    before = parts.get(BEFORE) if whole else None
-    by_measure = msgspec.structs.replace(view, sort="", descending=True)
-    all_campaigns, all_channels = pl.collect_all(
-        [
-            tables.ordered(campaigns, snapshot.campaigns, view, dimension="campaign", whole=whole),
-            tables.ordered(by_channel, snapshot.channels, by_measure, dimension="channel", whole=whole),
-        ]
-    )
-    points = charts.by_point(by_time, span)
-    # Worked out only for the campaigns that are shown: the trends of the others are nobody's.
-    rows = _marked(_chosen(snapshot, view, span, "both", span.bucket), span)
+    before = earlier.total if whole else None
+    all_campaigns = tables.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
+    all_channels = tables.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
+    keys, rows = source.cells()
+    lines = charts.lines(*untimed(keys), rows, span)
+
+    def trends(numbers: list[int]) -> list[Numbers]:
+        keys, rows = source.trends(numbers)
+        return tables.trends(numbers, *untimed(keys), rows, measure=measure, span=span)
+
     return Page(
         version=snapshot.version,
         rows=snapshot.rows,
@@ -112,52 +99,16 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         newest=snapshot.newest,
         span=span,
         empty=now is None,
-        tiles=[charts.tile(MEASURES[name], points, span, now=now, complete=parts.get(SETTLED), before=before) for name in TILES],
-        chart=charts.chart(snapshot, view, span, cells=cells, by_time=by_time, by_channel=by_channel),
-        campaigns=tables.campaigns(all_campaigns, view, rows, span, wide=snapshot.wide, limit=limit),
+        tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, now=now, complete=settled.total, before=before),
+        chart=charts.chart(snapshot, measure, span, lines, all_channels),
+        campaigns=tables.campaigns(all_campaigns, view, trends, limit),
         channels=tables.channels(all_channels, view),
-        heatmap=matrix.heatmap(pairs, snapshot, view, campaigns=all_campaigns, channels=all_channels),
+        heatmap=matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels),
         scatter=matrix.scatter(all_campaigns, all_channels),
-        funnel=_funnel(now) or dict.fromkeys(COUNTS, 0.0),
-        funnel_before=_funnel(before),
+        funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
+        funnel_before={} if before is None else _funnel(before),
     )
 
 
-def _chosen(snapshot: Snapshot, view: View, span: Span, by: str, grain: int) -> pl.LazyFrame:
-    """The rows of the range and the period before it at `grain` seconds, split by `by` if no filter needs the other one too.
-
-    Where only the parts of time matter, and not its points, whole days will do.
-    """
-    cuts = (span.start, span.settled, span.settled - span.length)
-    rows = snapshot.between(span.start - span.length, span.end, grain, cuts, "both" if view.filtered else by).lazy()
-    if view.campaigns:
-        rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
-    if view.channels:
-        rows = rows.filter(pl.col("channel").is_in(snapshot.channels.known(view.channels)))
-    return rows
-
-
-def _marked(rows: pl.LazyFrame, span: Span) -> pl.LazyFrame:
-    """`rows` with `part`, and `t` brought down to its bucket."""
-    t = pl.col("t")
-    part = (
-        pl.when(t >= span.settled)
-        .then(OPEN)
-        .when(t >= span.start)
-        .then(SETTLED)
-        .when(t >= span.settled - span.length)
-        .then(BEFORE_OPEN)
-        .otherwise(BEFORE)
-        .cast(pl.UInt8)
-        .alias("part")
-    )
-    return rows.with_columns(part, floor_to(span.bucket))
-
-
-def _sum(*rows: Row | None) -> Row | None:
-    given = [row for row in rows if row is not None]
-    return {name: sum(row[name] for row in given) for name in given[0]} if given else None
-
-
-def _funnel(row: Row | None) -> dict[str, float]:
-    return {name: float(row[name]) for name in COUNTS} if row else {}
+def _funnel(total: Sums) -> dict[str, float]:
+    return dict(zip(COUNTS, map(float, total[_FUNNEL]), strict=True))

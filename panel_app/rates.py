@@ -92,13 +92,17 @@ def evidence(count: Floats, over: Floats, count0: Floats, over0: Floats, *, rati
     """
     total = count + count0
     known = (over > 0) & (over0 > 0) & (total > 0)
+    found = np.zeros(len(count))
     with np.errstate(divide="ignore", invalid="ignore"):
         probability = part(over, over0, ratio)
         share = count / total
+        # Of most nothing can be proved, and logarithms are dear.
+        at = np.flatnonzero(known & (share > probability if up else share < probability))
+        share, probability, total = share[at], probability[at], total[at]
         high = np.where(share > 0, share * np.log(share / probability), 0.0)
         low = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - probability)), 0.0)
-        turned = share > probability if up else share < probability
-        return np.where(known & turned, total * (high + low) + 0.5 * np.log(2 * total), 0.0)
+        found[at] = total * (high + low) + 0.5 * np.log(2 * total)
+    return found
 
 
 def dispersion(counts: Floats, over: Floats, *, lumps: bool) -> float:

@@ -18,7 +18,7 @@ from dataflows.schema import STATES, rfc3339, to_micros
 from panel_app.blocks import floor_to, joint_state
 from panel_app.measures import COUNTS, MICROS, MONEY, sums
 from panel_app.names import Names
-from panel_app.store import Snapshot
+from panel_app.snapshot import Snapshot
 
 INTERVALS: dict[str, int] = {"minute": 60, "hour": 3600, "day": 86_400, "total": 0}
 """Seconds of a row by the name of its interval; hours and days are those of UTC, a total is one row over the whole span."""

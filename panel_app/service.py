@@ -19,7 +19,8 @@ from panel_app.attention import NOTHING, Attention, Report
 from panel_app.feed import Feed, Status
 from panel_app.operations import RejectedFeed, Watch
 from panel_app.query import page, span_of
-from panel_app.store import Snapshot, Store
+from panel_app.snapshot import Snapshot
+from panel_app.store import Store
 
 LATE_SECONDS = 90
 _KEPT_ANSWERS = 256

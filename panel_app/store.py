@@ -17,10 +17,11 @@ import msgspec
 import polars as pl
 
 from dataflows.schema import STATES, WindowResult, to_micros
-from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, SCHEMA, Block, block_of, columns, merge
+from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, Block, block_of, merge
 from panel_app.measures import SUMS
 from panel_app.names import Names, compacted
 from panel_app.packed import DAY, HOUR, Day, Hour
+from panel_app.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""
@@ -44,63 +45,6 @@ class Held(msgspec.Struct, frozen=True):
     blocks: dict[int, Block]
     days: dict[int, Day]
     fence: dict[int, int]
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """What the store held at one moment; nothing in it changes. Times are seconds since 1970."""
-
-    version: int
-    parts: tuple[Day | Block, ...]
-    """By time; none overlaps another."""
-    campaigns: Names
-    channels: Names
-    rows: int
-    packed: int
-    """Those of `rows` that are packed (`packed`)."""
-    oldest: int
-    newest: int
-    wide: bool
-    """The values are so large that their sum could overflow 64 bits: add them up as Float64."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is held."""
-        return not self.rows
-
-    @property
-    def blocks(self) -> dict[int, Block]:
-        """The minutes at hand by the start of their block, without what is packed."""
-        return {part.start: part for part in self.parts if isinstance(part, Block)}
-
-    @property
-    def minutes_from(self) -> int:
-        """Start of the oldest window at hand."""
-        return next((part.first for part in self.parts if isinstance(part, Block)), 0)
-
-    @property
-    def bytes(self) -> int:
-        """About how much memory the rows take."""
-        return sum(part.bytes for part in self.parts)
-
-    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: str = "both") -> pl.DataFrame:
-        """Rows with `start <= t < end` in `blocks.columns(by)`: `t`, the names' numbers, `measures.SUMS` and `state`.
-
-        They come added up as far as they can while they still add up to buckets of `grain` seconds and to what lies on either side of
-        each of `cuts`: whoever groups by time floors `t` to his bucket. `by` is a key of `blocks.SPLITS`.
-        """
-        touched = [part for part in self.parts if part.last >= start and part.first < end]
-        newest = self.parts[-1] if self.parts else None
-        frames = [frame for part in touched for frame in part.within(start, end, grain, cuts, by, fresh=part is newest)]
-        if not frames:
-            return pl.DataFrame(schema={name: SCHEMA[name] for name in columns(by)})
-        return pl.concat(frames, how="vertical_relaxed" if self.wide else "vertical", rechunk=False)
-
-    def states(self, start: int, end: int) -> pl.DataFrame:
-        """Windows with `start <= t < end` that are `open` (a cell is provisional) or `fixed` (a cell was corrected), and some others."""
-        parts = [part.states for part in self.parts if part.last >= start and part.first < end]
-        if not parts:
-            return pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
-        return pl.concat(parts).filter(pl.col("t").is_between(start, end, closed="left"))
 
 
 @lru_cache(maxsize=100_000)
@@ -134,6 +78,7 @@ class Store:
         self._positions: dict[int, int] = {}
         self._fence: dict[int, int] = {}
         self._undo: tuple[Cleared, Held] | None = None
+        self._memory = Memory()
         self._snapshot = self._take()
         self._taken = clock()
         self._listeners: list[Callable[[], None]] = []
@@ -234,7 +179,7 @@ class Store:
                 old.setdefault(at - at % HOUR, []).extend(frames)
             else:
                 held = self._blocks.get(at)
-                self._blocks[at] = Block(merge([held.rows, *frames] if held else frames))
+                self._blocks[at] = held.upserted(frames) if held else Block(merge(frames))
         self._pending.clear()
         self._pending_rows = 0
         self._pack({at: Hour(self._merged(at, frames)) for at, frames in old.items()})
@@ -267,6 +212,7 @@ class Store:
             oldest=parts[0].first if parts else 0,
             newest=parts[-1].last if parts else 0,
             wide=max((part.largest for part in parts), default=0) * max(rows, 1) > SAFE_SUM,
+            memory=self._memory,
         )
 
     def snapshot(self, max_age: float = 0.0) -> Snapshot:

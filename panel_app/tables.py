@@ -1,26 +1,27 @@
-"""The tables of a page: campaigns and channels, each with its share, change and trend."""
+"""The tables of a page: campaigns and channels, each with its share, change and trend.
+
+Polars has added the rows up by now; for the few that are left arrays are quicker than one more pass of it.
+"""
 
 from __future__ import annotations
 
-import math
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
+import numpy as np
+import numpy.typing as npt
 
-from panel_app.measures import MEASURES, SUMS, Measure, sums
+from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums
 from panel_app.names import Names
 from panel_app.view import ALL_ROWS, PAGE_ROWS, View
 
 if TYPE_CHECKING:
     from panel_app.charts import Span
 
-BEFORE, BEFORE_OPEN, SETTLED, OPEN = range(4)
-"""Parts of time: the previous period, what of it lies beside the open minutes, the range's complete minutes, its open ones."""
-
 _TREND_POINTS = 30
 _CHANNEL_ROWS = 50
+_TINY = 1e-16
 FIGURES = tuple(MEASURES)
 Numbers = list[float | None]
 
@@ -44,93 +45,115 @@ class Table(msgspec.Struct, frozen=True):
     total: int
 
 
-def short(values: Numbers) -> Numbers:
-    """Six significant digits: more can't be seen in a chart, and would double what goes over the wire."""
-    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]
+class Group(msgspec.Struct, frozen=True):
+    """The campaigns or the channels of a range; every array has a place for each.
 
-
-@cache
-def _plan(measure: Measure, *, whole: bool) -> tuple[list[pl.Expr], list[pl.Expr], pl.Expr]:
-    """What `ordered` adds up, the figures made of it, and the change; an expression takes longer to write than to work out."""
-    parts = [name for name in (*measure.num, measure.den) if name]
-    added = [
-        *(pl.col(name).filter(pl.col("part") >= SETTLED).sum() for name in SUMS),
-        *(pl.col(name).filter(pl.col("part") == SETTLED).sum().alias(f"is_{name}") for name in parts),
-        *(pl.col(name).filter(pl.col("part") == BEFORE).sum().alias(f"was_{name}") for name in parts),
-        (pl.col("part") >= SETTLED).any().alias("present"),
-    ]
-    figures = [*(one.expr() for one in MEASURES.values()), measure.expr("is_").alias("is"), measure.expr("was_").alias("was")]
-    change = pl.when((pl.col("was") != 0) & whole).then(pl.col("is") / pl.col("was") - 1).otherwise(None).alias("change")
-    return added, figures, change
-
-
-def ordered(by_part: pl.DataFrame, names: Names, view: View, *, dimension: str, whole: bool) -> pl.LazyFrame:
-    """One row per campaign or channel of the range, in the order asked for: number, name, every measure, `change` of the chosen one.
-
-    `by_part` has the columns `dimension`, `part` and `SUMS`. The change compares the complete minutes with the same ones of the
-    previous period, and is null where that is not held `whole`.
+    `figures` by measure, over the range, NaN where there is none; `change` compares the complete minutes with the same ones of the
+    previous period, in the chosen measure.
     """
-    added, figures, change = _plan(MEASURES[view.metric], whole=whole)
-    name = pl.lit(names.series()).gather(pl.col(dimension)).alias("name")
-    frame = by_part.lazy().group_by(dimension).agg(added).filter("present")
-    frame = frame.select(dimension, name, *figures).with_columns(change)
-    if view.sorted_by == "name":
-        return frame.sort(pl.col("name").str.to_lowercase(), "name", descending=view.descending)
-    return frame.sort(view.sorted_by, "name", descending=[view.descending, False], nulls_last=True)
+
+    numbers: Keys
+    names: list[str]
+    figures: dict[str, Floats]
+    change: Floats
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def only(self, wanted: Callable[[str], bool]) -> Group:
+        """Those whose name is `wanted`."""
+        at = [place for place, name in enumerate(self.names) if wanted(name)]
+        figures = {name: values[at] for name, values in self.figures.items()}
+        return Group(self.numbers[at], [self.names[place] for place in at], figures, self.change[at])
+
+    def ranked(self, by: str, limit: int, *, descending: bool = True) -> list[int]:
+        """The places of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
+        names = self.names
+        if by == "name":
+            return sorted(range(len(names)), key=lambda at: (names[at].lower(), names[at]), reverse=descending)[:limit]
+        values = self.figures[by]
+        keys = np.where(np.isnan(values), np.inf, -values if descending else values)
+        # Names are compared only of those that can be among the first.
+        last = np.partition(keys, limit - 1)[limit - 1] if limit < len(keys) else np.inf
+        return sorted(np.flatnonzero(keys <= last).tolist(), key=lambda at: (keys[at], names[at]))[:limit]
 
 
-def _shares(measure: Measure, frame: pl.DataFrame, shown: pl.DataFrame) -> list[float]:
-    """Of each row of `shown` how large it is beside the largest of `frame`, from 0 to 1."""
-    largest = frame[measure.id].max()
-    if not isinstance(largest, float) or not largest > 0:
-        return [0.0] * len(shown)
-    return [round(max(value or 0.0, 0.0) / largest, 4) for value in shown[measure.id].to_list()]
+def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bool) -> Group:
+    """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
+    complete ones of the previous period.
+
+    There is no change where that is not held `whole`.
+    """
+    numbers = np.union1d(parts[0][0], parts[1][0])
+    settled, opened, before = (placed(keys, rows, numbers)[1] for keys, rows in parts)
+    total = settled + opened
+    now, was = measure.of(settled), measure.of(before)
+    change = np.divide(now, was, out=np.full(len(numbers), np.nan), where=(was != 0) & whole) - 1
+    return Group(numbers, names.column(numbers.tolist()), {one.id: one.of(total) for one in MEASURES.values()}, change)
 
 
-def campaigns(frame: pl.DataFrame, view: View, rows: pl.LazyFrame, span: Span, *, wide: bool, limit: int = 0) -> Table:
+def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_], Sums]:
+    """Whether each of `wanted` is among the rising `keys`, and its sums among `rows`; 0 where it is not."""
+    if not len(keys):
+        return np.zeros(len(wanted), bool), np.zeros((len(wanted), len(SUMS)), rows.dtype)
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    known = keys[places] == wanted
+    return known, np.where(known[:, None], rows[places], 0)
+
+
+def short(values: Floats) -> Numbers:
+    """Six significant digits: more can't be seen in a chart, and would double what goes over the wire. None for what is no number."""
+    size = np.abs(values)
+    known = np.isfinite(values)
+    digits = 5 - np.floor(np.log10(size, out=np.zeros(len(values)), where=known & (size > _TINY)))
+    # Powers of ten up to 10^22 are exact, and so is the shortest way to write what comes out.
+    up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
+    found = np.rint(values * up / down) * down / up
+    return [value if is_known else None for value, is_known in zip(found.tolist(), known.tolist(), strict=True)]
+
+
+def campaigns(group: Group, view: View, trends: Callable[[list[int]], list[Numbers]], limit: int = 0) -> Table:
     """The campaigns that match the search: the first `limit`, or else as many as the view wants.
 
-    `frame` is what `ordered` gives; `rows` are those of `query.page`, for the trends of what is shown.
+    `trends` gives the trend of each of the campaigns with these numbers.
     """
-    measure = MEASURES[view.metric]
-    total = len(frame)
+    total = len(group)
     if view.search:
-        frame = frame.filter(pl.col("name").str.to_lowercase().str.contains(view.search.lower(), literal=True))
-    shown = frame.head(limit or (ALL_ROWS if view.all_rows else PAGE_ROWS))
-    trends = _trends(rows, measure, shown["campaign"].to_list(), span, wide=wide)
-    return Table(FIGURES, _rows(shown, _shares(measure, frame, shown), trends), len(frame), total)
+        wanted = view.search.lower()
+        group = group.only(lambda name: wanted in name.lower())
+    shown = group.ranked(view.sorted_by, limit or (ALL_ROWS if view.all_rows else PAGE_ROWS), descending=view.descending)
+    return Table(FIGURES, _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total)
 
 
-def channels(frame: pl.DataFrame, view: View) -> Table:
-    """The first 50 of the channels; `frame` is what `ordered` gives."""
-    shown = frame.head(_CHANNEL_ROWS)
-    return Table(FIGURES, _rows(shown, _shares(MEASURES[view.metric], frame, shown), [[]] * len(shown)), len(frame), len(frame))
+def channels(group: Group, view: View) -> Table:
+    """The largest 50 of the channels."""
+    shown = group.ranked(view.metric, _CHANNEL_ROWS)
+    return Table(FIGURES, _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
 
 
-def _rows(frame: pl.DataFrame, shares: list[float], trends: list[Numbers]) -> list[Row]:
-    columns = frame.select("name", "change", *FIGURES).rows()
-    return [
-        Row(name, short(list(figures)), share, short([change])[0], trend)
-        for (name, change, *figures), share, trend in zip(columns, shares, trends, strict=False)
-    ]
+def _rows(group: Group, shown: list[int], metric: str, trends: list[Numbers]) -> list[Row]:
+    figures = np.column_stack([group.figures[name][shown] for name in FIGURES])
+    largest = float(np.nanmax(group.figures[metric], initial=0.0))
+    sizes = np.maximum(np.nan_to_num(group.figures[metric][shown]), 0.0)
+    shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
+    rows = zip(shown, figures, shares, short(group.change[shown]), trends, strict=True)
+    return [Row(group.names[at], short(row), share, change, trend) for at, row, share, change, trend in rows]
 
 
-def _trends(rows: pl.LazyFrame, measure: Measure, numbers: list[int], span: Span, *, wide: bool) -> list[Numbers]:
-    """The chosen measure of each campaign over the complete part of the range, in at most `_TREND_POINTS` points."""
+def trends(numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure: Measure, span: Span) -> list[Numbers]:
+    """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
+
+    Each of `rows` has a campaign's number and the time of a point.
+    """
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
-    count = (span.settled - span.start) // step
+    points = max((span.settled - span.start) // step, 0)
     known = max((span.oldest - span.start) // step, 0)
-    place = ((pl.col("t") - span.start) // step).alias("place")
-    cells = (
-        rows.filter((pl.col("part") == SETTLED) & pl.col("campaign").is_in(numbers))
-        .group_by("campaign", place)
-        .agg(sums(wide=wide))
-        .select("campaign", "place", measure.expr())
-        .collect()
-    )
-    nothing = 0.0 if measure.additive else None
-    found: dict[int, Numbers] = {number: [None] * known + [nothing] * (count - known) for number in numbers}
-    for number, at, value in cells.iter_rows():
-        if at < count:
-            found[number][at] = value
-    return [short(found[number]) for number in numbers]
+    found = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
+    order = np.argsort(numbers)
+    lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
+    places = (t - span.start) // step
+    inside = places < points
+    np.add.at(found, (lines[inside], places[inside]), rows[inside])
+    values = measure.of(found)
+    values[:, :known] = np.nan
+    return [short(one) for one in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -82,7 +83,29 @@ def test_a_message_without_a_value_and_one_that_is_no_text_are_told_apart(settin
     assert (nothing.payload, nothing.binary) == (None, False)
 
 
-def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten() -> None:
+def test_after_the_broker_was_away_no_record_counts_twice_and_none_is_missed() -> None:
+    port = free_port()
+    broker = broker_process(port)
+    settings = Settings(brokers=f"127.0.0.1:{port}")
+    feed = RejectedFeed(settings, look_seconds=0.3)
+    try:
+        put(settings, *(one(offset) for offset in range(40)))
+        feed.start()
+        until(lambda: feed.rejects().total == 40)
+        broker.send_signal(signal.SIGSTOP)
+        until(lambda: feed.status.state == "down", 60)
+        broker.send_signal(signal.SIGCONT)
+        put(settings, *(one(offset) for offset in range(40, 60)))
+        until(lambda: feed.rejects().total == 60 and feed.status.state == "live", 40)
+        assert feed.records == 60
+    finally:
+        feed.stop()
+        broker.kill()
+        broker.wait()
+
+
+@pytest.mark.parametrize("grown", [1, 40, 90])
+def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int) -> None:
     port = free_port()
     broker = broker_process(port)
     settings = Settings(brokers=f"127.0.0.1:{port}")
@@ -96,8 +119,8 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten() -> None:
         until(lambda: feed.status.state == "down")
         assert feed.rejects().total == 40
         broker = broker_process(port)
-        put(settings, one(1, "late"))
-        until(lambda: feed.rejects().counts["late"] == 1 and feed.rejects().total == 1, 40)
+        put(settings, *(one(offset, "late") for offset in range(grown)))
+        until(lambda: feed.rejects().counts["late"] == grown and feed.rejects().total == grown, 40)
     finally:
         feed.stop()
         broker.kill()

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from test_panel_store import BEGIN, result
 
+from dataflows.schema import STATES, State
 from panel_app.query import Page, page
 from panel_app.store import Store
 from panel_app.view import View, from_query
@@ -155,11 +156,14 @@ def test_campaigns_without_a_figure_come_last_in_either_order() -> None:
         assert [row.name for row in rows] == ["some", "none"]
 
 
-def test_sums_beyond_64_bits_come_out_as_large_numbers() -> None:
+@pytest.mark.parametrize("state", STATES)
+def test_sums_beyond_64_bits_come_out_as_large_numbers(state: State) -> None:
     store = Store()
-    store.apply([result(campaign=f"c{at}", spend_micros=2**80) for at in range(4)])
-    spend = tile(page(store.snapshot(), View()), "spend")
-    assert spend == pytest.approx(4 * 2**63 / 1e6)
+    store.apply([result(campaign=f"c{at % 4}", channel=f"h{at}", spend_micros=2**80, state=state) for at in range(8)])
+    shown = page(store.snapshot(), View())
+    assert tile(shown, "spend") == pytest.approx(8 * 2**63 / 1e6)
+    assert [row.figures[0] for row in shown.campaigns.rows] == [pytest.approx(2 * 2**63 / 1e6, rel=1e-5)] * 4
+    assert sum(value or 0 for line in shown.chart.series for value in line.values) == pytest.approx(8 * 2**63 / 1e6, rel=1e-5)
 
 
 def test_windows_of_another_length_make_points_of_that_length() -> None:

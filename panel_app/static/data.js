@@ -1,52 +1,27 @@
 // The Data page: what is held, how far the dataflow is, what it rejected, files, and clearing. It lives as the overview does.
 
-import { makeClear } from "adtally/clear.js";
-import { toast } from "adtally/dialog.js";
 import { h, icon, swap } from "adtally/dom.js";
-import { bytes, duration, moment, percent, setCurrency, timeZone, whole } from "adtally/format.js";
-import { makeHeader, paused } from "adtally/header.js";
-import { runLate } from "adtally/late.js";
-import { connect } from "adtally/link.js";
-import { makeLoop } from "adtally/loop.js";
-import { makeNotices } from "adtally/notices.js";
+import { bytes, duration, moment, percent, timeZone, whole } from "adtally/format.js";
+import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
 import { makePipeline } from "adtally/pipeline.js";
 import { makeRejects } from "adtally/rejects.js";
-import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { carried, go, query } from "adtally/url.js";
-
-const byId = (id) => document.getElementById(id);
-const setup = JSON.parse(byId("setup").textContent);
-setCurrency(setup.currency);
+import { query } from "adtally/url.js";
 
 /** The last answer of the server. */
-let shown = JSON.parse(byId("first").textContent);
+let shown = first;
 
-const link = connect({
-  changed: () => loop.refresh(),
-  ready: () => {
-    document.documentElement.dataset.linked = "";
-    if (document.visibilityState === "visible") loop.refresh();
+const live = makeLive({
+  ask: (ask) => ask("stock", { query: query() }),
+  take: (answer) => {
+    shown = answer;
+    // What is asked for the first time takes a moment to come.
+    if (answer.pipeline.asked === null && !answer.pipeline.problem) setTimeout(live.refresh, 700);
   },
-  lost: () => loop.tick(),
-  refused: () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 }),
-});
-
-const show = (changes, step = false) => {
-  go(changes, step);
-  follow();
-};
-const clearing = makeClear(link, { rows: () => shown.live.rows, done: () => loop.refresh() });
-const header = makeHeader(byId("header"), {
-  refresh: () => loop.refresh(),
-  pause: () => show({ paused: paused() ? "" : "1" }),
-  theme: () => show({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }),
-  clear: () => clearing.clear(),
-  set: (changes) => show(changes),
+  draw: () => draw(),
   pages: [["Overview", setup.back], ["Explore the data", setup.explore]],
 });
-const notices = makeNotices(byId("notices"), setup);
 const pipeline = makePipeline(byId("pipeline"), setup);
-const rejects = makeRejects(byId("rejects"), setup, (reason) => show({ reason }, true));
+const rejects = makeRejects(byId("rejects"), setup, (reason) => live.show({ reason }));
 
 function tile(name, value, more, why = "") {
   return h("div", { class: "tile", title: why }, h("span", { class: "tile-name" }, name), h("span", { class: "tile-value" }, value), h("span", { class: "tile-foot" }, h("span", { class: "was" }, more)));
@@ -67,9 +42,10 @@ function share(rejected) {
 }
 
 function drawStock() {
-  const { stock, live } = shown;
+  const { stock } = shown;
+  const { age: old } = shown.live;
   const rejected = shown.rejects;
-  const age = live.age === null ? "" : live.age < 0 ? "not over yet" : `ended ${duration(live.age)} ago`;
+  const age = old === null ? "" : old < 0 ? "not over yet" : `ended ${duration(old)} ago`;
   const packed = stock.packed ? `${whole(stock.packed)} of them packed` : `${whole(stock.campaigns)} campaigns, ${whole(stock.channels)} channels`;
   const known = rejected.state === "live" || rejected.total > 0;
   swap(
@@ -88,7 +64,8 @@ const FILES = [["minute", "Every minute"], ["hour", "By the hour"], ["day", "By 
 function drawFiles() {
   const file = (interval, format, ...text) => h("a", { class: "button", href: `${setup.api}?interval=${interval}&format=${format}`, download: "", "aria-label": `Download ${interval}s as ${format === "csv" ? "CSV" : "Parquet"}` }, ...text);
   const rows = FILES.map(([id, text]) => h("div", { class: "file-row" }, h("span", {}, text), h("span", { class: "button-pair" }, file(id, "csv", icon("download", 16), "CSV"), file(id, "parquet", "Parquet"))));
-  const script = (text) => h("code", { class: "command" }, text);
+  // No line ends at the hyphens of a flag.
+  const script = (text) => h("code", { class: "command" }, ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]));
   byId("files").replaceChildren(
     h("div", { class: "card-head" }, h("h2", {}, "Take it with you")),
     ...(setup.api ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows] : [h("p", { class: "hint" }, "Files are served by “python -m panel_app”, and by “panel serve” with “--plugins panel_app.routes”.")]),
@@ -98,7 +75,7 @@ function drawFiles() {
   );
 }
 
-const clearButton = h("button", { type: "button", class: "button danger", onclick: () => clearing.clear() }, "Clear data …");
+const clearButton = h("button", { type: "button", class: "button danger", onclick: live.clear }, "Clear data …");
 const clearText = h("p", { class: "hint" }, "");
 byId("clearing").replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Clear data")), clearText, clearButton);
 
@@ -112,43 +89,14 @@ function drawClearing() {
 
 /** Draw what the last answer says. */
 function draw() {
-  applyTheme();
-  header.update();
-  notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] });
+  live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] });
   drawStock();
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);
   drawClearing();
-  byId("back").href = carried(setup.back);
-  document.querySelector(".brand").href = carried(setup.back);
+  leadBack();
   byId("footer").textContent = `Times in ${timeZone()}. Broker ${setup.brokers}.`;
-  byId("main").removeAttribute("aria-busy");
 }
 
-const loop = makeLoop({
-  ask: () => link.ask("stock", { query: query() }),
-  take: (answer) => {
-    shown = answer;
-    clearing.offerUndo(answer.live);
-    draw();
-    // What is asked for the first time takes a moment to come.
-    if (answer.pipeline.asked === null && !answer.pipeline.problem) setTimeout(() => loop.refresh(), 700);
-  },
-  tick: (now) => header.tick(shown.live, { ...now, late: setup.late }),
-  lost: () => link.lost(),
-});
-
-function follow() {
-  applyTheme();
-  header.update();
-  loop.later();
-  loop.refresh();
-}
-
-window.addEventListener("popstate", follow);
-onSystemTheme(() => applyTheme() && draw());
-clearing.offerUndo(shown.live);
 drawFiles();
-draw();
-loop.tick();
-runLate(byId("late")).catch(() => toast("failed", "The live connection could not be loaded; reload the page to try again."));
+live.start();

@@ -34,9 +34,10 @@ export function tooltipStyle() {
  * @param {HTMLElement} place
  * @param {string} sorry what stands there if ECharts can't be loaded
  * @param {(chart: any) => void} [ready] called once
+ * @param {(chart: any) => void} [finish] called whenever places on the canvas may be others than before
  * @returns {(options: () => object) => void} draws what `options` gives at that moment
  */
-export function makeCanvas(place, sorry, ready = () => {}) {
+export function makeCanvas(place, sorry, ready = () => {}, finish = () => {}) {
   let drawn = null;
   let wanted = null;
 
@@ -44,10 +45,14 @@ export function makeCanvas(place, sorry, ready = () => {}) {
     const library = await echarts();
     if (!drawn) {
       drawn = library.init(place, null, { renderer: "canvas" });
-      new ResizeObserver(() => drawn.resize()).observe(place);
+      new ResizeObserver(() => {
+        drawn.resize();
+        finish(drawn);
+      }).observe(place);
       ready(drawn);
     }
     drawn.setOption(wanted(), { notMerge: true });
+    finish(drawn);
   }
 
   return (options) => {

@@ -3,23 +3,21 @@
 import { toast } from "adtally/dialog.js";
 import { h, icon, label, swap } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
-import { figure, setCurrency, whole } from "adtally/format.js";
-import { connect } from "adtally/link.js";
+import { figure, whole } from "adtally/format.js";
+import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { carried, changed, go, params, query } from "adtally/url.js";
+import { changed, go, params, query } from "adtally/url.js";
 
 const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
-const byId = (id) => document.getElementById(id);
-const setup = JSON.parse(byId("setup").textContent);
-let shown = JSON.parse(byId("first").textContent);
-setCurrency(setup.currency);
+/** Pixels up to which names beside the plots are short and few of them stand side by side. */
+const NARROW = 640;
+let shown = first;
 
-const link = connect({
+const link = linked({
   changed: () => refresh(),
   ready: () => refresh(),
   lost: () => toast("lost", "The connection is lost; the page comes back by itself.", { seconds: 3600 }),
-  refused: () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 }),
 });
 const dark = () => document.documentElement.dataset.theme === "dark";
 
@@ -85,7 +83,7 @@ async function refresh() {
   const asked = query();
   byId("main").setAttribute("aria-busy", "true");
   try {
-    shown = await link.ask("explore", { query: asked, dark: dark() });
+    shown = await link.ask("explore", { query: asked, dark: dark(), narrow: innerWidth <= NARROW });
     draw();
     document.documentElement.dataset.linked = "";
   } catch {
@@ -115,14 +113,15 @@ window.addEventListener("popstate", async () => {
   drawForm();
 });
 byId("theme").addEventListener("click", () => {
-  go({ theme: dark() ? "light" : "dark" }, false);
+  go(otherTheme(), false);
   draw();
   refresh();
 });
 onSystemTheme(() => applyTheme() && refresh());
 
-byId("back").href = carried(setup.back);
-document.querySelector(".brand").href = carried(setup.back);
+leadBack();
 if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
 drawForm();
 draw();
+byId("main").removeAttribute("aria-busy");
+loadLink();

@@ -3,11 +3,14 @@
 import { h, label } from "adtally/dom.js";
 import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { figure, whole } from "adtally/format.js";
+import { sides } from "adtally/labels.js";
 import { channelColor, color } from "adtally/theme.js";
 
-const LABELS = 12;
+const FEW = 20;
 const LARGEST = 34;
 const SMALLEST = 7;
+const NAMED = 60;
+const FONT = "12px";
 
 /** The figures of one point, as nodes. */
 function tooltip(point) {
@@ -48,10 +51,8 @@ function options(page, colors) {
     axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { lineStyle: { color: color("line") } },
     axisLabel: { color: muted, hideOverlap: true, formatter: (value) => figure(value, "money", true) },
   });
-  // A name stands on the side where there is room.
-  const side = (point) => ({ position: point.spend > Math.sqrt(left * right) ? "left" : "right" });
-  const names = { show: points.length <= LABELS, color: color("ink"), fontSize: 12, formatter: (item) => label(item.data.point.name, 18) };
-  const shared = { type: "scatter", animation: false, label: names, labelLayout: { hideOverlap: true, moveOverlap: "shiftY" }, emphasis: { scale: false } };
+  const largest = points.length > FEW ? LARGEST / 2 : LARGEST;
+  const shared = { type: "scatter", animation: false, label: { show: false }, emphasis: { scale: false } };
   const line = total > low && total < high ? { silent: true, symbol: "none", lineStyle: { color: muted, type: [5, 4] }, label: { formatter: "all", color: muted, position: "insideStartTop" }, data: [{ yAxis: total }] } : undefined;
   return {
     ...chartStyle(),
@@ -61,14 +62,35 @@ function options(page, colors) {
     series: [
       {
         ...shared, id: "converting", markLine: line,
-        data: converting.map((point) => ({ value: [point.spend, point.cpa], point, label: side(point), symbolSize: SMALLEST + (LARGEST - SMALLEST) * Math.sqrt(point.conversions / most), itemStyle: { color: paint(point), opacity: 0.75 } })),
+        data: converting.map((point) => ({ value: [point.spend, point.cpa], point, symbolSize: SMALLEST + (largest - SMALLEST) * Math.sqrt(point.conversions / most), itemStyle: { color: paint(point), opacity: 0.7, borderColor: color("card") } })),
       },
       {
-        ...shared, id: "without", symbol: "diamond", symbolSize: 11, clip: false,
-        data: without.map((point) => ({ value: [point.spend, high], point, label: side(point), itemStyle: { color: color("card"), borderColor: color("bad"), borderWidth: 2 } })),
+        ...shared, id: "without", symbol: "diamond", clip: false,
+        data: without.map((point) => ({ value: [point.spend, high], point, symbolSize: 11, itemStyle: { color: color("card"), borderColor: color("bad"), borderWidth: 2 } })),
       },
     ],
   };
+}
+
+/** Put the names of the points where there is room, those of the largest first. */
+function nameThem(chart) {
+  const { series, xAxis, yAxis } = chart.getOption();
+  const pixel = (value) => chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, value);
+  const [left, bottom] = pixel([xAxis[0].min, yAxis[0].min]);
+  const [right, top] = pixel([xAxis[0].max, yAxis[0].max]);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${FONT} ${getComputedStyle(document.body).fontFamily}`;
+  const items = series.flatMap((one) => one.data).sort((one, other) => other.point.spend - one.point.spend);
+  const points = items.map((item, at) => {
+    const [x, y] = pixel(item.value);
+    // What gets no name all the same stands in the way of others.
+    return { x, y, radius: item.symbolSize / 2, width: at < NAMED ? pen.measureText(label(item.point.name, 18)).width : Infinity };
+  });
+  const found = sides(points, { left, right, top: top - 10, bottom });
+  items.forEach((item, at) => {
+    item.label = { show: found[at] !== null, position: found[at] ?? "right", distance: 4, color: color("ink"), fontSize: FONT, formatter: () => label(item.point.name, 18) };
+  });
+  chart.setOption({ series: series.map(({ id, data }) => ({ id, data })) });
 }
 
 /**
@@ -83,7 +105,7 @@ export function makeScatter(place, pick) {
   let by = "campaign";
   const draw = makeCanvas(canvas, "The chart could not be loaded; the table holds its figures.", (chart) => {
     chart.on("click", (item) => item.data?.point && pick({ [by]: item.data.point.name }));
-  });
+  }, (chart) => chart.getOption()?.series && nameThem(chart));
 
   return function update(page) {
     const { points, more } = page.scatter;

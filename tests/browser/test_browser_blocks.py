@@ -98,6 +98,25 @@ def test_heatmap_and_scatter_add_up_to_the_tiles(site: Site) -> None:
     expect(cells.first).to_have_text("20.00%")
 
 
+def test_names_of_points_stand_where_there_is_room_and_over_nothing(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=1h")
+    points(page)
+    # Two alone, two on top of each other and one in a corner, each with a name 80 pixels wide.
+    places = [(200, 50), (200, 150), (100, 250), (103, 250), (395, 280)]
+    given = [{"x": x, "y": y, "radius": 8, "width": 80} for x, y in places]
+    bounds = {"left": 0, "right": 400, "top": 0, "bottom": 300}
+    ask = "([points, bounds]) => import('adtally/labels.js').then((found) => found.sides(points, bounds))"
+    assert page.evaluate(ask, [given, bounds]) == ["right", "right", "right", "left", "left"]
+    crowd = [{"x": 100 + at, "y": 100, "radius": 60, "width": 80} for at in range(3)]
+    assert page.evaluate(ask, [crowd, {"left": 40, "right": 170, "top": 40, "bottom": 160}]) == [None] * 3
+    shown = page.evaluate(
+        "echarts.getInstanceByDom(document.querySelector('#scatter .canvas')).getOption()"
+        ".series.flatMap((one) => one.data.map((item) => item.label.show))"
+    )
+    assert any(shown)
+
+
 def test_a_cell_of_the_heatmap_drills_down_and_the_breadcrumbs_lead_back_step_by_step(site: Site) -> None:
     filled(site)
     page = site.open("/?range=30m")

@@ -266,9 +266,14 @@ def test_no_request_leaves_for_another_host(site: Site) -> None:
     assert [url for url in site.requests if not url.startswith(own)] == []
 
 
-@pytest.mark.parametrize("path", ["/", "/explore"])
+@pytest.mark.parametrize("path", ["/", "/explore", "/explore?by=campaign"])
 def test_no_page_is_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None], path: str) -> None:
-    names = ("Autumn Sale", "Retargeting Q4", "A campaign with a name that is rather long")
+    names = (
+        "Autumn Sale",
+        "Retargeting Q4",
+        "A campaign with a name that is rather long",
+        *(f"WIDE WIDE WIDE WIDE {at}" for at in range(9)),
+    )
     pairs = [(name, channel) for name in names for channel in ("search", "social")]
     sent = [recent(minute, campaign=name, channel=channel) for minute in range(30) for name, channel in pairs]
     site.world.send(*sent)
@@ -279,5 +284,5 @@ def test_no_page_is_wider_than_the_screen(site: Site, keep: Callable[[Page, str]
             page.wait_for_timeout(SECOND / 2)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate("document.documentElement.dataset.theme") == scheme
-            keep(page, f"{path.strip('/') or 'overview'}-{width}-{scheme}")
+            keep(page, f"{path.strip('/').replace('?', '-') or 'overview'}-{width}-{scheme}")
             page.context.close()

@@ -1,0 +1,155 @@
+"""A snapshot: what a store held at one moment, and what can be asked of it."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import msgspec
+import polars as pl
+
+from panel_app.blocks import SCHEMA, Block, clipped, columns
+from panel_app.names import Names
+from panel_app.packed import Day
+
+_KEPT = 64
+_MOVED = 600
+_NO_END = 2**62
+
+
+T = TypeVar("T")
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What was worked out of the rows with `start <= t < end`, and their stamps."""
+
+    start: int
+    end: int
+    stamps: Hashable
+    found: Any
+
+
+class Memory:
+    """The last things that were worked out."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Kept | None:
+        """What is under `key`."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, kept: Kept) -> None:
+        """Keep it, and forget what was not asked for longest."""
+        with self._lock:
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What the store held at one moment; nothing in it changes. Times are seconds since 1970."""
+
+    version: int
+    parts: tuple[Day | Block, ...]
+    """By time; none overlaps another."""
+    campaigns: Names
+    channels: Names
+    rows: int
+    packed: int
+    """Those of `rows` that are packed (`packed`)."""
+    oldest: int
+    newest: int
+    wide: bool
+    """The values are so large that their sum could overflow 64 bits: add them up as Float64."""
+    memory: Memory = msgspec.field(default_factory=Memory)
+    """What earlier snapshots of the same store have worked out."""
+    _starts: list[int] = []
+    _all_stamps: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "_starts", [part.start for part in self.parts])
+        msgspec.structs.force_setattr(self, "_all_stamps", tuple(part.stamp(_NO_END) for part in self.parts))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is held."""
+        return not self.rows
+
+    @property
+    def blocks(self) -> dict[int, Block]:
+        """The minutes at hand by the start of their block, without what is packed."""
+        return {part.start: part for part in self.parts if isinstance(part, Block)}
+
+    @property
+    def minutes_from(self) -> int:
+        """Start of the oldest window at hand."""
+        return next((part.first for part in self.parts if isinstance(part, Block)), 0)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the rows take."""
+        return sum(part.bytes for part in self.parts)
+
+    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: str = "both") -> pl.DataFrame:
+        """Rows with `start <= t < end` in `blocks.columns(by)`: `t`, the names' numbers, `measures.SUMS` and `state`.
+
+        They come added up as far as they can while they still add up to buckets of `grain` seconds and to what lies on either side of
+        each of `cuts`: whoever groups by time floors `t` to his bucket. `by` is a key of `blocks.SPLITS`.
+        """
+        frames = [frame for part in self.parts[self._touched(start, end)] for frame in part.within(start, end, grain, cuts, by)]
+        if not frames:
+            return pl.DataFrame(schema={name: SCHEMA[name] for name in columns(by)})
+        return pl.concat(frames, how="vertical_relaxed" if self.wide else "vertical", rechunk=False)
+
+    def states(self, start: int, end: int) -> pl.DataFrame:
+        """Windows with `start <= t < end` that are `open` (a cell is provisional) or `fixed` (a cell was corrected), by time."""
+        parts = [clipped(part.states, start, end) for part in self.parts[self._touched(start, end)]]
+        parts = [part for part in parts if len(part)]
+        return pl.concat(parts) if parts else pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
+
+    def remembered(
+        self, key: Hashable, start: int, end: int, make: Callable[[], T], move: Callable[[int, int, T], T] | None = None
+    ) -> T:
+        """What `make` works out of the rows with `start <= t < end`, and what is under `key` if it was made of the same rows.
+
+        If it was made of those from `begun` to `ended`, which still are the same and overlap with the ones wanted, `move` (begun,
+        ended, what was found) can save some work; not where sums are floats, which can't be taken away again.
+        """
+        held, stamps = self.memory.get(key), self._stamps(start, end)
+        if held is not None and (held.start, held.end, held.stamps) == (start, end, stamps):
+            return held.found
+        if (
+            held is not None
+            and move is not None
+            and not self.wide
+            and held.start <= start < held.end <= end
+            and start - held.start + end - held.end <= _MOVED
+            and self._stamps(held.start, held.end) == held.stamps
+        ):
+            found = move(held.start, held.end, held.found)
+        else:
+            found = make()
+        self.memory.put(key, Kept(start, end, stamps, found))
+        return found
+
+    def _stamps(self, start: int, end: int) -> Hashable:
+        """What stays the same while no row with `start <= t < end` changes."""
+        touched = self._touched(start, end)
+        # Only the last part can go on beyond the end.
+        return self.wide, self._all_stamps[touched][:-1], tuple(part.stamp(end) for part in self.parts[touched][-1:])
+
+    def _touched(self, start: int, end: int) -> slice:
+        """Which parts can hold rows with `start <= t < end`."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self.parts[first].last < start:
+            first += 1
+        return slice(first, bisect_left(self._starts, end))

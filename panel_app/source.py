@@ -1,0 +1,166 @@
+"""The sums that one page is made of. What lies before the open minutes is added up once, and then moves along with the time.
+
+When a minute is over, the range has one minute more at its end and one less at its beginning: both are small beside it, and the sums
+are integers, so that adding and taking away is exact. Where an older minute was corrected, everything is added up anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from panel_app.blocks import floor_to
+from panel_app.charts import Span
+from panel_app.measures import Keyed, Keys, Sums, added, matrix, sums
+from panel_app.names import pair
+from panel_app.snapshot import Snapshot
+from panel_app.view import View
+
+T = TypeVar("T")
+_DAY = 86_400
+_TIMES = 2**40
+_EARLIEST = -(2**38)
+"""Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
+
+
+def timed(numbers: Keys, t: Keys) -> Keys:
+    """One number for a name's number and a time (seconds since 1970)."""
+    return numbers * _TIMES + (t - _EARLIEST)
+
+
+def untimed(keys: Keys) -> tuple[Keys, Keys]:
+    """The names' numbers and the times that `timed` was made of."""
+    return keys // _TIMES, keys % _TIMES + _EARLIEST
+
+
+class Part:
+    """Sums over a part of time: `pairs` by campaign and channel (`names.pair`), `campaigns`, `channels`, and in `total`."""
+
+    def __init__(self, keys: Keys, rows: Sums) -> None:
+        """`keys` are those of pairs; there may be several rows of one."""
+        keys, found = added(keys, rows)
+        # A result has at least one event: what has none left has left the range.
+        there = found.any(axis=1)
+        keys, found = self.pairs = keys[there], found[there]
+        self.campaigns = added(keys // pair(1, 0), found)
+        self.channels = added(keys % pair(1, 0), found)
+        self.total: Sums | None = found.sum(axis=0) if len(found) else None
+
+
+class Source:
+    """The sums of `snapshot` under the filters of `view`, in and before the range `span`."""
+
+    def __init__(self, snapshot: Snapshot, view: View, span: Span) -> None:
+        self._snapshot, self._view, self._span = snapshot, view, span
+        self._closed = max(span.settled, span.start)
+
+    def settled(self) -> Part:
+        """The complete minutes of the range."""
+        return self._part("settled", self._span.start, self._closed)
+
+    def before(self) -> Part:
+        """The same minutes of the previous period."""
+        return self._part("before", self._span.start - self._span.length, self._closed - self._span.length)
+
+    def opened(self) -> Part:
+        """The open minutes of the range; they are few."""
+        return self._remembered("open", self._closed, self._span.end, lambda start, end: Part(*self._pairs(start, end)))
+
+    def cells(self) -> Keyed:
+        """Sums by channel and point of time (`timed`), from the beginning of the previous period to the end of the range."""
+        span, bucket = self._span, self._span.bucket
+
+        def make(start: int, end: int) -> Keyed:
+            rows = self._rows(start, end, bucket, "channel")
+            return self._points(self._added(rows, floor_to(bucket), "channel"), "channel")
+
+        def few(start: int, end: int) -> Keyed:
+            return self._points(self._rows(start, end), "channel")
+
+        closed = self._moving(("cells", bucket), span.start - span.length, make, few)
+        return _together(closed, self._remembered("open cells", self._closed, span.end, few))
+
+    def trends(self, numbers: list[int]) -> Keyed:
+        """Sums of some campaigns by point of time (`timed`), over the complete minutes of the range."""
+        span, bucket = self._span, self._span.bucket
+        wanted = pl.col("campaign").is_in(numbers)
+
+        def make(start: int, end: int) -> Keyed:
+            # By the minute the rows themselves are read: sums by campaign would take as much memory again.
+            rows = self._rows(start, end, bucket, "campaign" if bucket > 60 else "both")
+            return self._points(self._added(rows.filter(wanted), floor_to(bucket), "campaign"), "campaign")
+
+        def few(start: int, end: int) -> Keyed:
+            return self._points(self._rows(start, end).filter(wanted), "campaign")
+
+        return self._moving(("trends", bucket, *sorted(numbers)), span.start, make, few)
+
+    def _part(self, name: str, start: int, end: int) -> Part:
+        def make(start: int, end: int) -> Part:
+            # Only the parts of time matter, and not its points: whole days will do.
+            return Part(*self._paired(self._added(self._rows(start, end, _DAY), "campaign", "channel")))
+
+        def move(begun: int, ended: int, held: Part) -> Part:
+            gone, rows = self._pairs(begun, start)
+            return Part(*_joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
+
+        return self._remembered(name, start, end, make, move)
+
+    def _moving(self, key: Hashable, start: int, make: Callable[[int, int], Keyed], few: Callable[[int, int], Keyed]) -> Keyed:
+        """Sums by point of time up to the open minutes, by `make`, or moved on by what `few` gives; `start` is that of a point."""
+
+        def move(_begun: int, ended: int, held: Keyed) -> Keyed:
+            keys, rows = _together(held, few(ended, self._closed))
+            there = untimed(keys)[1] >= start
+            return keys[there], rows[there]
+
+        return self._remembered(key, start, self._closed, make, move)
+
+    def _remembered(
+        self,
+        key: Hashable,
+        start: int,
+        end: int,
+        make: Callable[[int, int], T],
+        move: Callable[[int, int, T], T] | None = None,
+    ) -> T:
+        view = self._view
+        key = (key, self._span.length, view.campaigns, view.channels)
+        return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
+
+    def _rows(self, start: int, end: int, grain: int = 60, by: str = "both") -> pl.DataFrame:
+        """The rows of this part of time that the view wants, split by `by` at least; at a grain of 60 as they are held."""
+        snapshot, view = self._snapshot, self._view
+        rows = snapshot.between(start, end, grain, by="both" if view.filtered else by)
+        if view.campaigns:
+            rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
+        if view.channels:
+            rows = rows.filter(pl.col("channel").is_in(snapshot.channels.known(view.channels)))
+        return rows
+
+    def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
+        return rows.group_by(*keys).agg(sums(wide=self._snapshot.wide))
+
+    def _pairs(self, start: int, end: int) -> Keyed:
+        return self._paired(self._rows(start, end))
+
+    def _paired(self, rows: pl.DataFrame) -> Keyed:
+        keys = pair(rows["campaign"].to_numpy().astype(np.int64), rows["channel"].to_numpy())
+        return keys, matrix(rows, wide=self._snapshot.wide)
+
+    def _points(self, rows: pl.DataFrame, dimension: str) -> Keyed:
+        t = rows["t"].to_numpy()
+        keys = timed(rows[dimension].to_numpy().astype(np.int64), t - t % self._span.bucket)
+        return added(keys, matrix(rows, wide=self._snapshot.wide))
+
+
+def _joined(*parts: Keyed) -> Keyed:
+    return np.concatenate([keys for keys, _ in parts]), np.concatenate([rows for _, rows in parts])
+
+
+def _together(*parts: Keyed) -> Keyed:
+    return added(*_joined(*parts))

@@ -1,0 +1,121 @@
+// What every page begins with: what the server put into it, its connection, its theme and its way back.
+
+import { makeClear } from "adtally/clear.js";
+import { toast } from "adtally/dialog.js";
+import { setCurrency } from "adtally/format.js";
+import { makeHeader, paused } from "adtally/header.js";
+import { runLate } from "adtally/late.js";
+import { connect } from "adtally/link.js";
+import { makeLoop } from "adtally/loop.js";
+import { makeNotices } from "adtally/notices.js";
+import { applyTheme, onSystemTheme } from "adtally/theme.js";
+import { carried, go } from "adtally/url.js";
+
+export const byId = (id) => document.getElementById(id);
+
+/** What does not change while the page is open. */
+export const setup = JSON.parse(byId("setup").textContent);
+
+/** The answer of the server that came with the page. */
+export const first = JSON.parse(byId("first").textContent);
+
+setCurrency(setup.currency);
+
+/**
+ * The connection of this page; whoever is refused one is told how to get it.
+ * @param {{changed: () => void, ready: () => void, lost: () => void}} on as for `connect`
+ */
+export function linked(on) {
+  const refused = () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 });
+  return connect({ ...on, refused });
+}
+
+/** Load what the connection needs, once what came with the page is drawn. */
+export function loadLink() {
+  runLate(byId("late")).catch(() => toast("failed", "The live connection could not be loaded; reload the page to try again."));
+}
+
+/** Where the overview is, with what of this URL is the viewer's taste. */
+export function leadBack() {
+  byId("back").href = carried(setup.back);
+  document.querySelector(".brand").href = carried(setup.back);
+}
+
+/** The other theme, as a change of the URL. */
+export const otherTheme = () => ({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" });
+
+/**
+ * A page that asks for new figures whenever they are due and the tab is looked at: connection, header, notices, clearing, and the loop.
+ * @param {object} page
+ * @param {(ask: (kind: string, more?: object) => Promise<any>) => Promise<any>} page.ask the question for what the URL shows now
+ * @param {(answer: any) => void} page.take what becomes of its answer
+ * @param {() => void} page.draw draw it
+ * @param {() => void} [page.follow] what can be shown of a changed URL without the server
+ * @param {[string, string][]} page.pages names and addresses of the other pages
+ */
+export function makeLive(page) {
+  let { live } = first;
+
+  const link = linked({
+    changed: () => loop.refresh(),
+    ready: () => {
+      document.documentElement.dataset.linked = "";
+      if (document.visibilityState === "visible") loop.refresh();
+    },
+    lost: () => loop.tick(),
+  });
+  const clearing = makeClear(link, { rows: () => live.rows, done: () => loop.refresh() });
+  const header = makeHeader(byId("header"), {
+    refresh: () => loop.refresh(),
+    pause: () => show({ paused: paused() ? "" : "1" }, false),
+    theme: () => show(otherTheme(), false),
+    clear: () => clearing.clear(),
+    set: (changes) => show(changes, false),
+    pages: page.pages,
+  });
+  const loop = makeLoop({
+    ask: () => page.ask(link.ask),
+    take: (answer) => {
+      live = answer.live;
+      page.take(answer);
+      clearing.offerUndo(live);
+      draw();
+    },
+    tick: (now) => header.tick(live, { ...now, late: setup.late }),
+    lost: () => link.lost(),
+  });
+
+  function draw() {
+    applyTheme();
+    header.update();
+    page.draw();
+    byId("main").removeAttribute("aria-busy");
+  }
+
+  /** After the URL changed: at once what can be shown without the server, then its answer. */
+  function follow() {
+    const recolored = applyTheme();
+    header.update();
+    page.follow?.();
+    if (recolored) draw();
+    loop.later();
+    loop.refresh();
+  }
+
+  /** Change the URL and follow it; a `step` is one of the browser's history. @param {object} changes @param {boolean} [step] */
+  function show(changes, step = true) {
+    go(changes, step);
+    follow();
+  }
+
+  function start() {
+    window.addEventListener("popstate", follow);
+    onSystemTheme(() => applyTheme() && draw());
+    clearing.offerUndo(live);
+    draw();
+    loop.tick();
+    performance.mark("adtally:drawn");
+    loadLink();
+  }
+  return { link, clear: () => clearing.clear(), notices: makeNotices(byId("notices"), setup), refresh: () => loop.refresh(), show, start };
+}
