@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from dataflows.errors import AdtallyError
 from deploy import kafka_jars, kafka_properties, ports
 from deploy.kafka_properties import Listener
-from deploy.watchdog import Watchdog, alive, end, send
+from deploy.watchdog import Watchdog, alive, await_frozen, end, send
 
 PORT = 19092
 START_SECONDS = 90.0
@@ -131,6 +131,7 @@ class LocalKafka:
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections stand, nothing answers."""
         send(self._pid, signal.SIGSTOP)
+        await_frozen(self._pid)
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 GRACE_SECONDS = 5.0
 
@@ -32,6 +33,21 @@ def send(group: int, number: int) -> None:
     """Send a signal to a process group; one that is gone is fine."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def await_frozen(pid: int, seconds: float = 5.0) -> None:
+    """Wait until a process that got SIGSTOP stands still, each thread of it, where the system tells; at most some seconds."""
+    deadline = time.monotonic() + seconds
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a thread of the process can still run; False where there is no /proc."""
+    states: list[str] = []
+    with contextlib.suppress(OSError):  # one that ends meanwhile
+        states = [stat.read_text().rpartition(") ")[2][0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return any(state not in "TtZX" for state in states)
 
 
 def end(groups: Iterable[int], grace: float = GRACE_SECONDS) -> None:

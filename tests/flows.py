@@ -20,6 +20,7 @@ from dataflows.client import client_variable
 from dataflows.kafka import Topics
 from dataflows.settings import Settings, variable
 from deploy.cluster import members
+from deploy.watchdog import await_frozen
 
 ANSWER_SECONDS = 30.0
 """So long a broker may take to answer a test, on a machine that has much else to do."""
@@ -78,6 +79,12 @@ class Flow:
     def signal(self, number: int) -> None:
         for process in self.processes:
             process.send_signal(number)
+
+    def freeze(self) -> None:
+        """Let it stand still (SIGSTOP)."""
+        self.signal(signal.SIGSTOP)
+        for process in self.processes:
+            await_frozen(process.pid)
 
     def wait(self, seconds: float = 30) -> list[int]:
         return [process.wait(seconds) for process in self.processes]

@@ -165,7 +165,7 @@ def test_retention_that_passes_a_flow_that_stands_still_is_refused_too(
     with running(replace(mine, brokers=proxied_kafka.by_proxy), tmp_path / "log", *command) as flow:
         wait_for(lambda: counted(mine) == 100 and counters(mine)[0].get("read") == 100, "the events")
         before = last_results(mine)
-        flow.signal(signal.SIGSTOP)
+        flow.freeze()
         proxied_kafka.proxy.reset()  # or the broker's answer to what it was asked last would wait for the flow, with these events
         send(mine, events(100, 100), partition=0)
         lose_the_beginning(mine, 150)
