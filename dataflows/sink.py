@@ -47,7 +47,10 @@ class Outbox:
                 self._producer.produce(self._topic, key=record[0], value=record[1], on_delivery=self._delivered)
                 break
             except BufferError:
-                waited_since = self._wait(waited_since)
+                waited_since = self._wait(waited_since, self._producer.poll)
+
+    def hear(self) -> None:
+        """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -55,16 +58,16 @@ class Outbox:
         waited_since: float | None = None
         while len(self._producer):
             self._check()
-            waited_since = self._wait(waited_since)
+            waited_since = self._wait(waited_since, self._producer.flush)  # which sends at once what still gathers
         self._check()
         if self._said:
             self._said = False
             log.warning("the broker has taken all records of %s", self._topic)
 
-    def _wait(self, since: float | None) -> float:
+    def _wait(self, since: float | None, wait: Callable[[float], int]) -> float:
         now = time.monotonic()
         since = now if since is None else since
-        self._producer.poll(0.1)
+        wait(0.1)
         if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
@@ -103,6 +106,7 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
         with one_line_errors():
             for record in values:
                 self._outbox.send(record)
+            self._outbox.hear()  # once for all of them: it costs as much as to send one
 
     @override
     def snapshot(self) -> None:

@@ -24,13 +24,16 @@ class FakeProducer:
             raise BufferError
         self.waiting.append((key + value, on_delivery))
 
-    def poll(self, timeout: float) -> None:
+    def poll(self, timeout: float) -> int:
         if timeout and self.answer is not None and self.waiting:
             record, heard = self.waiting.pop(0)
             error = self.answer()
             if error is None:
                 self.acknowledged.append(record)
             heard(error, None)
+        return 0
+
+    flush = poll
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -103,13 +106,14 @@ def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: p
     box.send((b"a", b"1"))
     polls = [0]
 
-    def away(timeout: float) -> None:
+    def away(timeout: float) -> int:
         polls[0] += bool(timeout)
         clock[0] += 5.0 if not stopped[0] else 0.1
         stopped[0] = polls[0] >= 10
         if polls[0] == 15:
             producer.waiting.clear()
+        return 0
 
-    monkeypatch.setattr(producer, "poll", away)
+    monkeypatch.setattr(producer, "flush", away)
     box.flush()
     assert polls[0] == 15
