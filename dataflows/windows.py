@@ -92,7 +92,7 @@ _NEVER = -(2**63)
 _QUEUES_A_SECOND = 40
 # JSON, not MessagePack: the sums of valid events may exceed 64 bits.
 _encode_pane = msgspec.json.Encoder().encode
-_decode_pane = msgspec.json.Decoder(list[tuple[str, str, Cell]]).decode
+_decode_pane = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
 
 
 class Panes:
@@ -170,11 +170,11 @@ class Panes:
         """What must be kept over a restart; only windows that changed since the last call are encoded anew."""
         for window, pane in self._panes.items():
             if window not in self._encoded:
-                self._encoded[window] = _encode_pane([(*key, cell) for key, cell in pane.items()])
+                self._encoded[window] = _encode_pane((list(pane), list(pane.values())))  # in two lists, to make no tuple for each
         return PanesState(self._rules.window, self._partitions, dict(self._clocks), self._watermark, dict(self._encoded))
 
     def _restore(self, window: int, data: bytes) -> None:
-        pane = self._panes[window] = {(campaign, channel): cell for campaign, channel, cell in _decode_pane(data)}
+        pane = self._panes[window] = dict(zip(*_decode_pane(data), strict=True))
         if not self._is_closed(window):
             self._open.add(window)
         for key, cell in pane.items():
