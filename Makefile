@@ -72,8 +72,8 @@ format: setup-dev ## lay out the code
 
 check: lint types test ## lint, types and tests
 
-clean: ## remove .venv, logs, recovery stores, caches
-	@rm -rf .venv run build dist .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, the native intake, logs, recovery stores, caches
+	@rm -rf dataflows/native/*.so .venv run build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## write the lock files anew from pyproject.toml (needs uv)

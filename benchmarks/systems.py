@@ -170,6 +170,8 @@ SYSTEMS = (
     _python(LOOP, "confluent-kafka, msgspec and a dict: no engine", "loop.py", 20),
     adtally("adtally", "everything on: recovery, snapshots every 5 s, dedup, rejected, counters"),
     adtally("adtally-nodedup", "the same, ADTALLY_DEDUP=false", dedup=False),
+    adtally("adtally-python", "the same as adtally, ADTALLY_NATIVE=off: what a machine without a C compiler gets", native="off"),
+    adtally("adtally-python-nodedup", "the same, ADTALLY_DEDUP=false", native="off", dedup=False),
     adtally("adtally-2proc", "the same as adtally in two processes", processes=2),
     adtally("adtally-w2", "the same as adtally with two workers in a process", "-w", "2"),
     adtally("adtally-s1", "the same as adtally, a snapshot every second", snapshot="1"),

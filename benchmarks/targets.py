@@ -13,17 +13,20 @@ import statistics
 import sys
 import time
 import tracemalloc
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.figures import Spread, table
 from benchmarks.load import BROKEN, CHANNELS, Load, Truth, messages
+from dataflows import native
 from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.dedup import IdIndex
 from dataflows.intake import Intake, IntakeState
+from dataflows.intakes import make_intake
 from dataflows.metrics import Cells, Metrics
 from dataflows.reader import CHUNK, POLL
-from dataflows.rules import SECOND, Rules
+from dataflows.rules import SECOND
 from dataflows.settings import Settings
 from dataflows.windows import SHARDS, Panes, Partial, SourceClock, split
 
@@ -58,7 +61,7 @@ def records(load: Load) -> list[FakeRecord]:
 
 def taken(those: Sequence[FakeRecord], settings: Settings) -> tuple[float, Intake]:
     """CPU-seconds that an intake needs for the records, in chunks and polls as the reader gives them."""
-    intake = Intake(Rules.of(settings), "logs", 0, IntakeState(), time.time)
+    intake = make_intake(settings, 0, IntakeState(), time.time)
     chunks = [those[start : start + CHUNK] for start in range(0, len(those), CHUNK)]
     begun = time.process_time()
     for number, chunk in enumerate(chunks):
@@ -83,6 +86,8 @@ def intake(events: int, rounds: int) -> str:
     cases = {
         "clean": (base, Settings()),
         "dedup off": (base, Settings(dedup=False)),
+        "in Python": (base, Settings(native="off")),
+        "in Python, dedup off": (base, Settings(native="off", dedup=False)),
         f"a malformed event in every {CHUNK}": (odd(base, CHUNK, lambda _place: BROKEN), Settings()),
         f"a duplicate in every {CHUNK}": (odd(base, CHUNK, lambda place: base[place - ten].payload), Settings()),
         "1 % malformed": (records(Load(events, partitions=1, malformed=0.01)), Settings()),
@@ -106,7 +111,9 @@ def intake(events: int, rounds: int) -> str:
 def ids(count: int, rounds: int) -> str:
     """Bytes and CPU of the index of ids, and of its refill, which reads and decodes the log again."""
     body: list[list[str]] = []
-    for name, make in (("uuid", "{:08x}-0000-4000-8000-000000000000"), ("short", "e{}")):
+    if native.why_not() is None:
+        body += _native_ids(count, rounds)
+    for name, make in (("in Python, uuid", "{:08x}-0000-4000-8000-000000000000"), ("in Python, short", "e{}")):
         for known in (count // 10, count):
             spent: list[float] = []
             index = IdIndex(600 * SECOND)
@@ -122,7 +129,7 @@ def ids(count: int, rounds: int) -> str:
     refills: list[float] = []
     for _ in range(rounds):
         state = taken(those, Settings())[1].state()
-        again = Intake(Rules.of(Settings()), "logs", 0, state, time.time)
+        again = make_intake(Settings(), 0, state, time.time)
         first = again.rewind()
         assert first is not None
         old = those[first:]
@@ -133,6 +140,37 @@ def ids(count: int, rounds: int) -> str:
         refills.append((time.process_time() - begun) / len(old) * 1e6)
     body.append([f"refill after a restart, {count // 5:,} events", "–", str(Spread.of(refills))])
     return table(("index of ids", "bytes an id", "CPU µs an id, making the text included"), body)
+
+
+def _native_ids(count: int, rounds: int) -> list[list[str]]:
+    """The index in C: what a judged event costs more with it than without, the events themselves read before."""
+    chunks = [payloads(count, start) for start in range(0, count, CHUNK)]
+    spent: list[float] = []
+    size = 0.0
+    for _ in range(rounds):
+        judged: list[float] = []
+        for dedup in (True, False):
+            tally = native.Tally(window=60 * SECOND, delay=605 * SECOND, dedup=dedup, currency="USD")
+            tally.turn(0, 2**62)
+            total = 0.0
+            for number, chunk in enumerate(chunks):
+                tally.read(b"".join(chunk), array("i", map(len, chunk)))
+                begun = time.perf_counter()
+                tally.judge(0, 0, 2**62, refill=False)
+                total += time.perf_counter() - begun
+                if number % (POLL // CHUNK) == 0:
+                    tally.fetch()
+            judged.append(total)
+            size = tally.ids[1] / tally.ids[0] if dedup else size
+        spent.append((judged[0] - judged[1]) / count * 1e6)
+    return [[f"in C, uuid, {count:,} ids", f"{size:.1f}", f"{Spread.of(spent)} (elapsed)"]]
+
+
+def payloads(count: int, start: int) -> list[bytes]:
+    """A chunk of events with ids of their own."""
+    fields = b'"event_type":"click","timestamp":"2026-01-01T00:00:00Z","campaign_id":"c","channel":"x"'
+    made = b'{"event_id":"%08x-0000-4000-8000-000000000000",' + fields + b"}"
+    return [made % number for number in range(start, min(start + CHUNK, count))]
 
 
 def one_window(campaigns: int, window: int) -> Cells:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from dataflows.reject import rounds_up
-from dataflows.rules import FIRST, LAST, Rules, to_datetime
+from dataflows.reject import NotAnEvent, rounds_up
+from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
 from dataflows.schema import Event, to_micros
 
 LOG_APPEND_TIME = 2
@@ -75,11 +75,33 @@ class Chunk:
 
     def limit(self, rules: Rules) -> dt.datetime:
         """Up to here no event of them is too far ahead."""
-        if not self.records:
-            return LAST
-        kind, time = self.records[0].timestamp()
-        time = min(time, self.records[-1].timestamp()[1])
-        if kind != LOG_APPEND_TIME or self.newest > to_datetime(time * 1000):
-            # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
-            time = min(record.timestamp()[1] for record in self.records)
-        return min(LAST, to_datetime(time * 1000 + rules.max_ahead))
+        return min(LAST, to_datetime(latest(self.records, to_micros(self.newest), rules))) if self.records else LAST
+
+
+def latest(records: Sequence[Record], newest: int, rules: Rules) -> int:
+    """The greatest time (microseconds) that is not too far ahead for any of `records`, whose events are not newer than `newest`."""
+    kind, time = records[0].timestamp()
+    time = min(time, records[-1].timestamp()[1])
+    if kind != LOG_APPEND_TIME or newest > time * 1000:
+        # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
+        time = min(record.timestamp()[1] for record in records)
+    return time * 1000 + rules.max_ahead
+
+
+def check_bounds(time: dt.datetime, record: Record, rules: Rules) -> None:
+    """Raise `NotAnEvent` for an event of `record` whose time names no window, or is too far ahead of Kafka's own."""
+    if not FIRST <= time <= LAST:
+        raise NotAnEvent("malformed", f"no window can be named for the time {time.isoformat()}")
+    ahead = to_micros(time) - own_limit(record, rules)
+    if ahead > 0:
+        seconds = (ahead + rules.max_ahead) / SECOND
+        raise NotAnEvent(
+            "too_far_ahead",
+            f"{seconds:,.3f} s past the time that Kafka gave the message; up to {rules.max_ahead / SECOND:g} s are allowed",
+        )
+
+
+def own_limit(record: Record, rules: Rules) -> int:
+    """The greatest time (microseconds) that is not too far ahead for `record`; one without a time of Kafka's has none."""
+    kind, given = record.timestamp()
+    return given * 1000 + rules.max_ahead if kind else to_micros(LAST)

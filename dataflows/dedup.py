@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataflows.rules import KEPT, span
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Words = npt.NDArray[np.uint64]
     Mask = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.int64]
-
-KEPT = 3
-"""Generations that are looked into: the current one and two before it, so that an id is known for 2 to 3 spans."""
 
 SLOTS = 8
 """Ids in a bucket: a cache line of fingerprints."""
@@ -96,7 +95,7 @@ class IdIndex:
 
     def __init__(self, horizon: int) -> None:
         """`horizon`: the least event time, in microseconds, for which an id must be remembered."""
-        self.span = max(1, -(-horizon // (KEPT - 1)))
+        self.span = span(horizon)
         self._fingerprints = Fingerprints()
         self._generation: int | None = None
         self._make(_SMALLEST)

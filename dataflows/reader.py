@@ -14,10 +14,11 @@ from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.damage import Damage, Passage, sound
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
 from dataflows.fingerprint import Fingerprint
-from dataflows.intake import Counters, Intake, IntakeState
+from dataflows.intake import Counters, IntakeState
+from dataflows.intakes import make_intake
 from dataflows.kafka import PASSING, describe, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
-from dataflows.rules import SECOND, Rules
+from dataflows.rules import SECOND
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.windows import SourceClock
@@ -27,7 +28,7 @@ log = logging.getLogger("adtally.reader")
 CHUNK = 300
 """Messages that are asked for, decoded and folded at a time: few enough to stay in the cache."""
 
-POLL = 5_000
+POLL = 20_000
 """Messages after which a poll ends, so that results and snapshots are not held up by a backlog."""
 
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
@@ -105,9 +106,7 @@ class Reader:
         self._topic = settings.logs_topic
         self._start = start
         self._state = state
-        self._intake = Intake(
-            Rules.of(settings), self._topic, partition, state.intake if state else IntakeState(clock=after), now
-        )
+        self._intake = make_intake(settings, partition, state.intake if state else IntakeState(clock=after), now)
         self._offset = state.offset if state else None
         self._at = 0
         self._kept = state.intake.clock if state else None

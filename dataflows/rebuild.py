@@ -24,6 +24,7 @@ from tqdm import tqdm
 from dataflows.counters import progress
 from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import Intake, IntakeState
+from dataflows.intakes import make_intake
 from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
@@ -95,13 +96,12 @@ def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) 
 
 
 def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, list[Rejected]]:
-    rules = Rules.of(settings)
     intakes: dict[int, Intake] = {}
     sums: Sums = {}
     too_late: list[Rejected] = []
     for partition, records in _chunks(_reading(settings, show=show)):
         if partition not in intakes:
-            intakes[partition] = Intake(rules, settings.logs_topic, partition, IntakeState(), time.time)
+            intakes[partition] = make_intake(settings, partition, IntakeState(), time.time)
         intakes[partition].take(records)
         windows, rejected = intakes[partition].fetch()
         too_late += [one for one in rejected if one.reason == "late"]

@@ -11,6 +11,9 @@ from dataflows.settings import Settings
 
 SECOND = 1_000_000
 
+KEPT = 3
+"""Generations of ids that are looked into: the current one and two before it, so that an id is known for 2 to 3 spans."""
+
 FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 """The times for which a window can be named whatever its length."""
@@ -42,6 +45,20 @@ class Rules(msgspec.Struct, frozen=True):
             dedup=settings.dedup,
         )
 
+    @property
+    def horizon(self) -> int:
+        """The least event time for which an id must be remembered."""
+        return self.window + self.lateness + self.out_of_order
+
+    @property
+    def id_span(self) -> int:
+        """The event time of a generation of ids."""
+        return span(self.horizon)
+
+    def generation(self, clock: int) -> int:
+        """The generation of ids that `clock` falls in."""
+        return clock // self.id_span
+
     def start(self, moment: int) -> int:
         """The start of the window of `moment`."""
         return moment - moment % self.window
@@ -53,6 +70,11 @@ class Rules(msgspec.Struct, frozen=True):
     def first_in_time(self, clock: int) -> int:
         """The least moment that is not late (`is_late`) by `clock`."""
         return self.start(clock - self.out_of_order - self.lateness - self.window) + self.window
+
+
+def span(horizon: int) -> int:
+    """The event time of a generation of ids that are remembered for at least `horizon`."""
+    return max(1, -(-horizon // (KEPT - 1)))
 
 
 def to_datetime(moment: int) -> dt.datetime:

@@ -73,6 +73,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         0.2
     )
     dedup: Annotated[bool, Meta(description="whether a repeated event_id is recognised: true or false")] = True
+    native: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="whether the intake in C is used: auto (where it is built), on (or refuse to start), off (count in Python)"
+        ),
+    ] = "auto"
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="the deployment's currency, as an ISO 4217 code")] = "USD"
     store_hours: Annotated[float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory, in hours")] = (
         24.0

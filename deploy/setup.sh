@@ -18,8 +18,8 @@ fail() {
     exit 1
 }
 
-# The folder belongs to the key: an editable install and a venv's scripts hold its path.
-key() { { cat "$1" pyproject.toml && pwd; } | cksum; }
+# The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native intake.
+key() { { cat "$1" pyproject.toml dataflows/native/*.[ch] 2>/dev/null; pwd; } | cksum; }
 stamped() { [ -f ".venv/.adtally-$1" ] && [ "$(cat ".venv/.adtally-$1")" = "$(key "$2")" ]; }
 home() { "$1" -c 'import sys; print(sys.base_prefix)' 2>/dev/null; }
 # Whether the .venv works, and is of the Python that was asked for, if one was.
@@ -107,5 +107,7 @@ if ! install; then
     reason=$(grep -iE '^ *(ERROR|error|×):?' "$log" | head -n 1)
     fail "packages could not be installed: ${reason:-see above} (log: $log)"
 fi
+# Optional: without a C compiler the same is done in Python.
+echo "setup: $("$venv_python" -m dataflows.native.build --if-possible 2>&1 | tail -n 1)"
 key "$lock" >".venv/.adtally-$kind"
 echo "setup: done"

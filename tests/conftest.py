@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from hypothesis import settings as hypothesis_settings
 from msgspec.structs import replace
 
+from dataflows import native
 from dataflows.settings import Settings
 from tests.faults.proxy import ProxiedKafka
 from tests.secured import SecuredKafka
@@ -21,7 +22,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Real input that is not part of the project."""
 
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
-"""Kinds of tests (kafka, browser) that CI asks for: there, one that is skipped is a failure."""
+"""Kinds of tests (kafka, browser, native) that CI asks for: there, one that is skipped is a failure."""
 
 COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
 
@@ -36,6 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason="the real input in ../shared/data is not here"))
+        if item.get_closest_marker("native") and (reason := native.why_not()):
+            item.add_marker(
+                pytest.mark.skip(reason=f"no native intake: {reason}; python -m dataflows.native.build needs a C compiler")
+            )
         for kind, commands in COMMANDS.items():
             if not item.get_closest_marker(kind) or kind in REQUIRED:
                 continue

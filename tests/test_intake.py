@@ -14,20 +14,30 @@ from hypothesis import strategies as st
 
 from dataflows.chunk import Chunk
 from dataflows.decoding import ChunkDecoder
-from dataflows.dedup import KEPT, IdIndex
 from dataflows.intake import Counters, Intake, IntakeState
+from dataflows.intakes import intake_kind
 from dataflows.metrics import Cells
-from dataflows.rules import Rules
+from dataflows.rules import KEPT, Rules
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
+from tests.intakes import KINDS
 from tests.records import T0, FakeRecord, event, log, micros, payload, stamp
 
 RULES = Rules.of(Settings())
-HORIZON = RULES.window + RULES.lateness + RULES.out_of_order
+
+
+kind: type[Intake]
+
+
+@pytest.fixture(autouse=True, scope="module", params=KINDS)
+def each_kind(request: pytest.FixtureRequest) -> None:
+    """Let every test here run on each of the two intakes."""
+    global kind  # noqa: PLW0603 - `new_intake` is called in the middle of tests that hypothesis runs many times
+    kind = intake_kind(request.param)
 
 
 def new_intake(state: IntakeState | None = None, rules: Rules = RULES) -> Intake:
-    return Intake(rules, "logs", 0, state or IntakeState(), now=lambda: 0.0)
+    return kind(rules, "logs", 0, state or IntakeState(), now=lambda: 0.0)
 
 
 def figures(windows: dict[int, Cells]) -> dict[tuple[int, str, str], int]:
@@ -234,7 +244,7 @@ def test_what_becomes_of_an_event_does_not_depend_on_how_the_log_is_cut_into_chu
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3000)), max_size=80), st.integers(1, 80))
 def test_the_intake_decides_as_a_plain_model_of_the_contract_does(given: list[tuple[int, int]], chunk: int) -> None:
-    span = IdIndex(HORIZON).span
+    span = RULES.id_span
     seen: dict[int, int] = {}
     clock: int | None = None
     expected: Counter[str] = Counter()

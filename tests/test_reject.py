@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.intake import Intake, IntakeState
+from dataflows.intake import IntakeState
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules
 from dataflows.settings import Settings
+from tests.intakes import both
 from tests.records import T0, event, log, payload
 
 decode = CarefulDecoder("USD")
@@ -111,14 +112,15 @@ def test_every_event_of_the_contract_is_taken_as_it_is(given: dict[str, Any]) ->
 
 @given(st.lists(payloads, max_size=8))
 def test_the_intake_takes_any_bytes_and_its_counters_add_up(given: list[bytes]) -> None:
-    intake = Intake(Rules.of(Settings()), "logs", 0, IntakeState(), now=T0.timestamp)
-    intake.take(log(payload("first"), *given))
-    windows, rejected = intake.fetch()
-    counters = intake.counters
-    assert counters.adds_up()
-    assert counters.read == len(given) + 1
-    assert len(rejected) == counters.late + counters.malformed
-    assert sum(metrics.events for cells in windows.values() for metrics in cells.values()) == counters.counted
+    for kind in both():
+        intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=T0.timestamp)
+        intake.take(log(payload("first"), *given))
+        windows, rejected = intake.fetch()
+        counters = intake.counters
+        assert counters.adds_up()
+        assert counters.read == len(given) + 1
+        assert len(rejected) == counters.late + counters.malformed
+        assert sum(metrics.events for cells in windows.values() for metrics in cells.values()) == counters.counted
 
 
 @pytest.mark.parametrize("levels", [100, 101])

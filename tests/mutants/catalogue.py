@@ -12,12 +12,14 @@ from msgspec.structs import replace
 
 import dataflows.chunk
 import dataflows.intake
+import dataflows.intake_python
 import dataflows.operators
 import dataflows.reject
 import dataflows.sink
 import dataflows.windows
 from dataflows.chunk import Record
 from dataflows.intake import Counters, Intake, IntakeState
+from dataflows.intake_python import PythonIntake
 from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
 from dataflows.operators import ShardLogic
 from dataflows.reader import Reader
@@ -52,7 +54,7 @@ def _first_events(change: Callable[[list[Event]], Iterable[Event]]) -> None:
     def changed(cells: Cells, events: Iterable[Event]) -> None:
         fold(cells, left.pop()(list(events)) if left else events)
 
-    patch(dataflows.intake, "fold", changed)
+    patch(dataflows.intake_python, "fold", changed)
 
 
 @mutant
@@ -68,13 +70,13 @@ def one_event_doubled() -> None:
 @mutant
 def one_event_in_the_next_window() -> None:
     moved: list[Event] = []
-    take = Intake.take
+    take = PythonIntake.take
 
     def first_out(events: list[Event]) -> list[Event]:
         moved.append(events[0])
         return events[1:]
 
-    def moving(self: Intake, records: Sequence[Record]) -> None:
+    def moving(self: PythonIntake, records: Sequence[Record]) -> None:
         take(self, records)
         if self.counters.counted and moved:  # the counters are those of all that was taken, so it is folded by now
             event, length = moved.pop(), self.rules.window
@@ -82,7 +84,7 @@ def one_event_in_the_next_window() -> None:
             fold(self._windows.setdefault(window, {}), [event])
 
     _first_events(first_out)
-    patch(Intake, "take", moving)
+    patch(PythonIntake, "take", moving)
 
 
 @mutant
@@ -161,14 +163,14 @@ def repeats_are_not_recognised() -> None:
 
 @mutant
 def counters_off_by_one() -> None:
-    take = Intake.take
+    take = PythonIntake.take
 
-    def wrong(self: Intake, records: Sequence[Record]) -> None:
+    def wrong(self: PythonIntake, records: Sequence[Record]) -> None:
         take(self, records)
         if self.counters.read == len(records):
             self.counters.counted += 1
 
-    patch(Intake, "take", wrong)
+    patch(PythonIntake, "take", wrong)
 
 
 @mutant

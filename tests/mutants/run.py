@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 
@@ -16,6 +17,7 @@ def main() -> None:
     """Put the mutant in, and become `bytewax.run`."""
     name, *arguments = sys.argv[1:]
     if name not in FLOWS and name != CONTROL:
+        os.environ["ADTALLY_NATIVE"] = "off"  # what a mutant of the intake changes is the one in Python
         MUTANTS[name]()
     sys.argv = ["bytewax.run", FLOWS.get(name, "dataflows.marketing"), *arguments]
     # alter_sys: the flow looks at the name of the main module to know that it is a command.

@@ -1,0 +1,74 @@
+"""Builds the native intake with the C compiler of the machine: ``python -m dataflows.native.build``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dataflows.errors import AdtallyError
+from dataflows.native import FLAGS, FOLDER, SOURCES, library_file
+
+
+def compiler() -> list[str]:
+    """The command of a C compiler: ``CC``, else what the machine has; raises `AdtallyError` if it has none."""
+    given = shlex.split(os.environ.get("CC", ""))
+    for command in [given] if given else [["cc"], ["gcc"], ["clang"]]:
+        if shutil.which(command[0]):
+            return command
+    raise AdtallyError(f"there is no C compiler ({given[0] if given else 'cc'}); install gcc or clang and run it again.")
+
+
+def build() -> Path:
+    """Build the library where it belongs, in place of older ones; its path. Raises `AdtallyError`."""
+    command, file = compiler(), library_file()
+    try:
+        with tempfile.NamedTemporaryFile(dir=FOLDER, suffix=".part", delete=False) as made:
+            part = Path(made.name)
+    except OSError as error:
+        raise AdtallyError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
+    try:
+        done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
+            [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+            raise AdtallyError(f"the C compiler ({command[0]}) failed: {reason}")
+        part.chmod(0o755)
+        part.replace(file)  # at once: a flow that starts meanwhile finds it whole or not at all
+    finally:
+        part.unlink(missing_ok=True)
+    for old in FOLDER.glob("tally-*.so"):
+        if old != file:
+            old.unlink(missing_ok=True)
+    return file
+
+
+def main() -> int:
+    """The command; 0 if the library is there."""
+    parser = argparse.ArgumentParser(prog="python -m dataflows.native.build", description="Build adtally's native intake.")
+    parser.add_argument("--if-possible", action="store_true", help="say it, and go on, where it can't be built")
+    optional = parser.parse_args().if_possible
+    try:
+        if not library_file().exists():
+            build()
+    except AdtallyError as error:
+        if optional:
+            print(f"the native intake is not built: {error} adtally is as exact without it, and takes about twice the CPU.")  # noqa: T201 - a command's answer
+            return 0
+        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - ditto
+        return 1
+    print("the native intake is built")  # noqa: T201 - ditto
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

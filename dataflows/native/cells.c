@@ -1,0 +1,189 @@
+/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them anew each time. */
+#include "tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 1024, FIRST_NAMES = 65536 };
+
+/* A hash table has twice as many slots as there is room above it. */
+static bool empty_slots(int32_t **slots, int64_t room)
+{
+    int32_t *made = malloc((size_t)room * 2 * sizeof(int32_t));
+    if (!made)
+        return false;
+    memset(made, -1, (size_t)room * 2 * sizeof(int32_t));
+    free(*slots);
+    *slots = made;
+    return true;
+}
+
+bool cells_make(Cells *cells)
+{
+    cells->keys = malloc(FIRST_ROOM * sizeof(Key));
+    cells->cells = malloc(FIRST_ROOM * sizeof(Cell));
+    cells->names = malloc(FIRST_NAMES);
+    cells->key_room = cells->cell_room = FIRST_ROOM;
+    cells->names_room = FIRST_NAMES;
+    return cells->keys && cells->cells && cells->names && empty_slots(&cells->key_slots, FIRST_ROOM) &&
+           empty_slots(&cells->cell_slots, FIRST_ROOM);
+}
+
+void cells_free(Cells *cells)
+{
+    free(cells->keys);
+    free(cells->key_slots);
+    free(cells->names);
+    free(cells->cells);
+    free(cells->cell_slots);
+}
+
+static bool grow(void **array, int64_t *room, int64_t needed, size_t size)
+{
+    int64_t wanted = *room;
+    while (wanted < needed)
+        wanted *= 2;
+    void *grown = realloc(*array, (size_t)wanted * size);
+    if (!grown)
+        return false;
+    *array = grown;
+    *room = wanted;
+    return true;
+}
+
+static bool grow_keys(Cells *cells)
+{
+    if (!grow((void **)&cells->keys, &cells->key_room, cells->key_count + 1, sizeof(Key)) ||
+        !empty_slots(&cells->key_slots, cells->key_room))
+        return false;
+    uint64_t mask = (uint64_t)cells->key_room * 2 - 1;
+    for (int64_t key = 0; key < cells->key_count; key++) {
+        uint64_t slot = cells->keys[key].hash & mask;
+        while (cells->key_slots[slot] >= 0)
+            slot = (slot + 1) & mask;
+        cells->key_slots[slot] = (int32_t)key;
+    }
+    return true;
+}
+
+/* The number of a campaign and channel; -1 if there is no memory. */
+static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
+{
+    const char *campaign = row->campaign, *channel = row->channel;
+    uint64_t one, two;
+    uint32_t ignored;
+    fingerprint(hash, campaign, row->campaign_size, &one, &ignored);
+    fingerprint(hash, channel, row->channel_size, &two, &ignored);
+    uint64_t mixed = one ^ (two << 1 | two >> 63);
+    uint64_t mask = (uint64_t)cells->key_room * 2 - 1, slot = mixed & mask;
+    for (; cells->key_slots[slot] >= 0; slot = (slot + 1) & mask) {
+        const Key *key = cells->keys + cells->key_slots[slot];
+        if (key->hash == mixed && key->campaign_size == row->campaign_size && key->channel_size == row->channel_size &&
+            memcmp(cells->names + key->at, campaign, row->campaign_size) == 0 &&
+            memcmp(cells->names + key->at + key->campaign_size, channel, row->channel_size) == 0)
+            return cells->key_slots[slot];
+    }
+    int64_t size = row->campaign_size + row->channel_size;
+    if (cells->names_size + size > cells->names_room &&
+        !grow((void **)&cells->names, &cells->names_room, cells->names_size + size, 1))
+        return -1;
+    if (cells->key_count == cells->key_room) {
+        if (!grow_keys(cells))
+            return -1;
+        mask = (uint64_t)cells->key_room * 2 - 1;
+        for (slot = mixed & mask; cells->key_slots[slot] >= 0;)
+            slot = (slot + 1) & mask;
+    }
+    memcpy(cells->names + cells->names_size, campaign, row->campaign_size);
+    memcpy(cells->names + cells->names_size + row->campaign_size, channel, row->channel_size);
+    cells->keys[cells->key_count] = (Key){mixed, cells->names_size, row->campaign_size, row->channel_size};
+    cells->names_size += size;
+    cells->key_slots[slot] = (int32_t)cells->key_count;
+    return cells->key_count++;
+}
+
+static uint64_t cell_hash(int64_t window, int64_t key)
+{
+    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u; /* Fibonacci hashing (Knuth) */
+    return mixed ^ mixed >> 32;
+}
+
+static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
+{
+    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1, slot = cell_hash(window, key) & mask;
+    for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask) {
+        Cell *cell = cells->cells + cells->cell_slots[slot];
+        if (cell->window == window && cell->key == key)
+            return cell;
+    }
+    if (cells->cell_count == cells->cell_room) {
+        if (!grow((void **)&cells->cells, &cells->cell_room, cells->cell_count + 1, sizeof(Cell)) ||
+            !empty_slots(&cells->cell_slots, cells->cell_room))
+            return NULL;
+        mask = (uint64_t)cells->cell_room * 2 - 1;
+        for (int64_t at = 0; at < cells->cell_count; at++) {
+            slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;
+            while (cells->cell_slots[slot] >= 0)
+                slot = (slot + 1) & mask;
+            cells->cell_slots[slot] = (int32_t)at;
+        }
+        for (slot = cell_hash(window, key) & mask; cells->cell_slots[slot] >= 0;)
+            slot = (slot + 1) & mask;
+    }
+    cells->cell_slots[slot] = (int32_t)cells->cell_count;
+    Cell *cell = cells->cells + cells->cell_count++;
+    *cell = (Cell){.window = window, .key = key};
+    return cell;
+}
+
+enum { IMPRESSIONS, CLICKS, CONVERSIONS, PURCHASES, REFUNDS, SPEND, REVENUE, REFUNDED, EVENTS };
+
+/* The fold of dataflows/metrics.py, an event at a time. */
+bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)
+{
+    int64_t key = key_of(cells, hash, row);
+    Cell *cell = key < 0 ? NULL : cell_of(cells, window, key);
+    if (!cell)
+        return false;
+    cell->sums[EVENTS]++;
+    cell->sums[SPEND] += row->cost;
+    cell->sums[row->kind == REFUND ? REFUNDED : REVENUE] += row->revenue;
+    switch (row->kind) {
+    case IMPRESSION:
+        cell->sums[IMPRESSIONS]++;
+        break;
+    case CLICK:
+        cell->sums[CLICKS]++;
+        break;
+    case PURCHASE:
+        cell->sums[PURCHASES]++;
+        cell->sums[CONVERSIONS]++;
+        break;
+    case CONVERSION:
+        cell->sums[CONVERSIONS]++;
+        break;
+    case REFUND:
+        cell->sums[REFUNDS]++;
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+/* Forget the cells, and the names as well once they are many: those of yesterday's campaigns are needed no more. */
+void cells_clear(Cells *cells)
+{
+    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1;
+    for (int64_t at = 0; at < cells->cell_count; at++) {
+        /* Whatever stands between a cell's own slot and the slot that it found is of a cell that goes too. */
+        uint64_t slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;
+        for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask)
+            cells->cell_slots[slot] = -1;
+    }
+    cells->cell_count = 0;
+    if (cells->names_size > 8 << 20) {
+        memset(cells->key_slots, -1, (size_t)cells->key_room * 2 * sizeof(int32_t));
+        cells->key_count = cells->names_size = 0;
+    }
+}

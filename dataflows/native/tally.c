@@ -1,0 +1,217 @@
+/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates, added up. */
+#include "tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { AHEAD = 8 /* rows; so long before it is needed the memory is asked for a line of the index */ };
+
+void tally_free(Tally *tally)
+{
+    if (!tally)
+        return;
+    index_free(&tally->index);
+    cells_free(&tally->cells);
+    free(tally->face.rows);
+    free(tally->face.places);
+    free(tally->reading.unescaped);
+    free(tally);
+}
+
+static void show(Tally *tally)
+{
+    Face *face = &tally->face;
+    face->cells = tally->cells.cells;
+    face->cell_count = tally->cells.cell_count;
+    face->keys = tally->cells.keys;
+    face->key_count = tally->cells.key_count;
+    face->names = tally->cells.names;
+    face->names_size = tally->cells.names_size;
+    face->ids = tally->index.count;
+    face->ids_bytes = (int64_t)(sizeof(Bucket) << tally->index.bits);
+}
+
+/* `random`: as many bytes as a Hash has. NULL if there is no memory. */
+Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const char *currency)
+{
+    Tally *tally = calloc(1, sizeof(Tally));
+    if (!tally)
+        return NULL;
+    memcpy(&tally->hash, random, sizeof(Hash));
+    strncpy(tally->currency, currency, sizeof tally->currency - 1);
+    tally->reading.currency = tally->currency;
+    tally->reading.currency_size = strlen(tally->currency);
+    tally->window = window;
+    tally->delay = delay;
+    tally->dedup = dedup;
+    tally->face.clock = tally->face.turns_at = NEVER;
+    if (!index_make(&tally->index, 8) || !cells_make(&tally->cells)) {
+        tally_free(tally);
+        return NULL;
+    }
+    show(tally);
+    return tally;
+}
+
+/* Room for whatever may be escaped in a text. */
+static bool make_room(Reading *reading, const char *text, const int32_t *sizes, int32_t count)
+{
+    size_t size = 0;
+    for (int32_t place = 0; place < count; place++)
+        size += (size_t)sizes[place];
+    reading->unescaped_size = 0;
+    if (size <= reading->unescaped_room || !memchr(text, '\\', size))
+        return true;
+    free(reading->unescaped);
+    reading->unescaped = malloc(size);
+    reading->unescaped_room = reading->unescaped ? size : 0;
+    return reading->unescaped;
+}
+
+/* Read `count` messages that stand one behind the other in `text`, each `sizes` bytes; false if there is no memory. `text` must stay as it is
+ * until they are judged. */
+bool tally_read(Tally *tally, const char *text, const int32_t *sizes, int32_t count)
+{
+    Face *face = &tally->face;
+    if (count > tally->room) {
+        Row *rows = realloc(face->rows, (size_t)count * sizeof(Row));
+        if (rows)
+            face->rows = rows;
+        int32_t *places = realloc(face->places, (size_t)count * sizeof(int32_t));
+        if (places)
+            face->places = places;
+        if (!rows || !places)
+            return false;
+        tally->room = count;
+    }
+    if (!make_room(&tally->reading, text, sizes, count))
+        return false;
+    face->noted = 0;
+    face->newest = NEVER;
+    for (int32_t place = 0; place < count; place++) {
+        Row *row = face->rows + place;
+        const char *end = text + sizes[place];
+        row->by_hand = false;
+        row->first = 1;
+        if (read_plain(&tally->reading, &tally->hash, text, end, row)) {
+            row->status = READY;
+            if (row->time > face->newest)
+                face->newest = row->time;
+        } else {
+            row->status = ODD;
+            face->places[face->noted++] = place;
+        }
+        text = end;
+    }
+    return true;
+}
+
+/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as counted. */
+void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t size)
+{
+    Row *row = tally->face.rows + place;
+    row->time = time;
+    row->status = READY;
+    row->by_hand = true;
+    fingerprint(&tally->hash, id, size, &row->first, &row->rest);
+    if (time > tally->face.newest)
+        tally->face.newest = time;
+}
+
+/* Let a message be that is no event. */
+void tally_refuse(Tally *tally, int32_t place)
+{
+    tally->face.rows[place].status = REFUSED;
+}
+
+static int64_t window_of(Tally *tally, int64_t time)
+{
+    Cells *cells = &tally->cells;
+    if (time < cells->window_start || time >= cells->window_end) {
+        int64_t over = time % tally->window;
+        cells->window_start = time - over - (over < 0 ? tally->window : 0);
+        cells->window_end = cells->window_start + tally->window;
+    }
+    return cells->window_start;
+}
+
+static bool is_late(const Tally *tally, int64_t time)
+{
+    int64_t over = time % tally->window, start = time - over - (over < 0 ? tally->window : 0);
+    return start + tally->window + tally->delay <= tally->face.clock;
+}
+
+/* What becomes of one row that is ready; false if there is no memory. */
+static bool judge(Tally *tally, Row *row, bool refill)
+{
+    Face *face = &tally->face;
+    if (row->time > face->clock)
+        face->clock = row->time;
+    if (tally->dedup) {
+        int added = index_add(&tally->index, row->first, row->rest);
+        if (added < 0)
+            return false;
+        if (!added) {
+            row->status = DUPLICATE;
+            face->duplicate++;
+            return true;
+        }
+    }
+    row->status = COUNTED;
+    face->counted++;
+    return refill || row->by_hand || cells_add(&tally->cells, &tally->hash, window_of(tally, row->time), row);
+}
+
+/* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for all of them, or, if it is not
+ * NULL, one each in `limits`. Returns the place of the first row with which a generation of ids begins: Python then marks it, calls
+ * tally_turn and goes on from there; `count` where there is none; -1 if there is no memory. */
+int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits, bool refill)
+{
+    Face *face = &tally->face;
+    int32_t stop = count;
+    face->noted = face->counted = face->duplicate = 0;
+    for (int32_t place = from; place < count; place++) {
+        Row *row = face->rows + place;
+        if (tally->dedup && place + AHEAD < count)
+            index_prefetch(&tally->index, row[AHEAD].first);
+        if (row->status != READY)
+            continue;
+        if (row->time > (limits ? limits[place] : limit)) {
+            row->status = TOO_FAR_AHEAD;
+            face->places[face->noted++] = place;
+            continue;
+        }
+        if (row->time < face->clock - tally->delay && is_late(tally, row->time)) { /* the first is the cheaper one, and follows from it */
+            row->status = LATE;
+            row->cost = face->clock; /* for the words of the refusal */
+            face->places[face->noted++] = place;
+            continue;
+        }
+        if (face->turns_at == NEVER || row->time >= face->turns_at) {
+            stop = place;
+            break;
+        }
+        if (!judge(tally, row, refill))
+            return -1;
+        if (row->by_hand && row->status == COUNTED)
+            face->places[face->noted++] = place;
+    }
+    show(tally);
+    return stop;
+}
+
+/* Begin a generation of ids; the time with which the next one begins. False if there is no memory. */
+bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
+{
+    tally->face.turns_at = turns_at;
+    bool turned = index_turn(&tally->index, generation);
+    show(tally);
+    return turned;
+}
+
+/* Forget the cells, which Python has taken. */
+void tally_clear(Tally *tally)
+{
+    cells_clear(&tally->cells);
+    show(tally);
+}

@@ -1,0 +1,140 @@
+/* The native intake: what dataflows/intake.py does in Python, message by message, for the messages that are plain.
+ *
+ * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by ctypes, which lets go of
+ * the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money integer micros.
+ */
+#ifndef ADTALLY_TALLY_H
+#define ADTALLY_TALLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kind { IMPRESSION, CLICK, CONVERSION, PURCHASE, REFUND, COST };
+
+/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it (tally_refuse). */
+enum status { ODD, READY, REFUSED, COUNTED, DUPLICATE, LATE, TOO_FAR_AHEAD };
+
+typedef struct {
+    int64_t time;
+    int64_t cost;
+    int64_t revenue;
+    uint64_t first; /* the fingerprint of the id: 64 bits, never 0, and 32 more in `rest` */
+    const char *campaign, *channel; /* in the text, or among what was unescaped */
+    uint32_t rest;
+    uint16_t campaign_size, channel_size; /* bytes */
+    uint8_t kind, status;
+    bool by_hand; /* read and folded by Python */
+} Row;
+
+/* ids.c: 96-bit fingerprints of texts, and the index of the ids that were seen. */
+
+enum { LONGEST_NAME = 256, LONGEST_TEXT = LONGEST_NAME * 4, WORDS = LONGEST_TEXT / 4 };
+
+typedef struct {
+    uint64_t coefficients[WORDS + 1][3];
+} Hash;
+
+void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
+
+enum { SLOTS = 5, KEPT = 3 };
+
+typedef struct { /* a line of the processor's cache */
+    uint64_t first[SLOTS];
+    uint32_t rest[SLOTS];
+    uint32_t born; /* six bits a slot: the generation */
+} Bucket;
+
+typedef struct {
+    Bucket *buckets;
+    int bits; /* there are 2^bits buckets */
+    int64_t count;
+    int64_t generation;
+    bool begun;
+    uint64_t dice;
+} Index;
+
+bool index_make(Index *index, int bits);
+void index_free(Index *index);
+bool index_turn(Index *index, int64_t generation);
+int index_add(Index *index, uint64_t first, uint32_t rest); /* 1: it is new, 0: it is known, -1: no memory */
+void index_prefetch(const Index *index, uint64_t first);
+
+/* plain.c: one message. Returns whether it is plain. */
+
+typedef struct {
+    const char *currency;
+    size_t currency_size;
+    char date[10]; /* the last one that was read, and its days since 1970 */
+    int64_t days;
+    char *unescaped; /* names that were escaped, without that: as much room as the text has */
+    size_t unescaped_size, unescaped_room;
+} Reading;
+
+bool read_plain(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row);
+
+/* cells.c: what the events add up to, by window and key; a key is a campaign and a channel. */
+
+enum { SUMS = 9 };
+
+typedef struct {
+    int64_t window, key;
+    int64_t sums[SUMS]; /* in the order of dataflows.metrics.Metrics */
+} Cell;
+
+typedef struct {
+    uint64_t hash;
+    int64_t at; /* in `names` */
+    int32_t campaign_size, channel_size;
+} Key;
+
+typedef struct {
+    Key *keys;
+    int32_t *key_slots; /* hash tables of places in the arrays above them, -1 where free */
+    char *names;
+    Cell *cells;
+    int32_t *cell_slots;
+    int64_t key_count, key_room, names_size, names_room, cell_count, cell_room;
+    int64_t window_start, window_end; /* of the last event */
+} Cells;
+
+bool cells_make(Cells *cells);
+void cells_free(Cells *cells);
+bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row);
+void cells_clear(Cells *cells);
+
+/* tally.c: the messages of one partition, in their order. What Python sees comes first, word for word as in `Face`. */
+
+typedef struct {
+    int64_t clock;    /* the highest time so far, NEVER before the first */
+    int64_t turns_at; /* the time with which the next generation of ids begins; NEVER before the first */
+    int64_t newest;   /* of the rows that were read */
+    int64_t counted, duplicate; /* of the last call of tally_judge */
+    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those that Python has to do with */
+    int32_t *places;
+    Row *rows;
+    Cell *cells;
+    int64_t cell_count;
+    Key *keys;
+    int64_t key_count;
+    char *names;
+    int64_t names_size;
+    int64_t ids;       /* in the index */
+    int64_t ids_bytes;
+} Face;
+
+#define NEVER (INT64_MIN / 2) /* so that a delay can be taken from it */
+
+typedef struct {
+    Face face;
+    Reading reading;
+    Hash hash;
+    Index index;
+    Cells cells;
+    int32_t room;
+    int64_t window, delay; /* delay: allowed lateness and out-of-orderness together */
+    bool dedup;
+    char currency[16];
+} Tally;
+
+#endif

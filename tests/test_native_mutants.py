@@ -1,0 +1,82 @@
+"""The C of the native intake, put wrong: the comparison with the one in Python must notice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataflows.native import FLAGS, FOLDER, HEADER, SOURCES
+
+pytestmark = pytest.mark.kafka  # it needs none, but a compiler and a minute: only where there is time
+
+WRONG = {
+    "a window too early": ("tally.c", "cells->window_start = time - over", "cells->window_start = time - over - tally->window"),
+    "late a moment too early": ("tally.c", "tally->delay <= tally->face.clock;", "tally->delay <= tally->face.clock + 1;"),
+    "late a moment too late": ("tally.c", "tally->delay <= tally->face.clock;", "tally->delay < tally->face.clock;"),
+    "too far ahead moves the clock": (
+        "tally.c",
+        "row->status = TOO_FAR_AHEAD;",
+        "row->status = TOO_FAR_AHEAD; face->clock = row->time;",
+    ),
+    "repeats count": ("tally.c", "if (!added) {", "if (added < 0) {"),
+    "generations do not turn": ("tally.c", "row->time >= face->turns_at", "row->time > face->turns_at"),
+    "conversions without purchases": (
+        "cells.c",
+        "cell->sums[CONVERSIONS]++;\n        break;\n    case CONVERSION",
+        "break;\n    case CONVERSION",
+    ),
+    "refunds are revenue": ("cells.c", "row->kind == REFUND ? REFUNDED : REVENUE", "REVENUE"),
+    "names run together": ("cells.c", "uint64_t mixed = one ^ (two << 1 | two >> 63);", "uint64_t mixed = one ^ two ^ one;"),
+    "zones the wrong way": ("plain.c", "(*at == '-' ? -60 : 60)", "(*at == '-' ? 60 : -60)"),
+    "no leap years": ("plain.c", "(leap && month > 2)", "0"),
+    "a key given twice": ("plain.c", "if (seen & field)", "if (0)"),
+    "any text is UTF-8": ("plain.c", "!beyond || is_utf8(begin, end)", "1"),
+    "control characters": ("plain.c", "byte < 0x20", "byte < 0x08"),
+    "names of bytes": ("plain.c", "characters <= LONGEST_NAME", "size <= LONGEST_NAME * 5"),
+    "what follows an event": ("plain.c", "skip_space(at + 1, end) == end", "1"),
+    "ids half compared": (
+        "ids.c",
+        "bucket->first[slot] == first && bucket->rest[slot] == rest",
+        "bucket->rest[slot] >> 24 == rest >> 24",
+    ),
+    "ids forgotten early": ("ids.c", "age == 0 || age >= 32", "age <= 1 || age >= 32"),
+    "ids never forgotten": ("ids.c", "age == 0 || age >= 32", "age >= 32"),
+}
+SAME = {"names run together"}
+"""A hash that is worse, and decides nothing: the comparison must stay silent, as for the C as it is."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_library_that_is_put_wrong_is_noticed(name: str, tmp_path: Path) -> None:
+    file, right, wrong = WRONG[name]
+    for source in (HEADER, *SOURCES):
+        shutil.copy(FOLDER / source, tmp_path)
+    given = (tmp_path / file).read_text()
+    assert right in given, "what the mutant changes is there no more"
+    (tmp_path / file).write_text(given.replace(right, wrong))
+    made = tmp_path / "wrong.so"
+    subprocess.run(["cc", *FLAGS, "-o", made, *(tmp_path / source for source in SOURCES)], check=True)
+    command = [sys.executable, "-m", "tests.native_comparison", str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if name in SAME else 1), done.stdout + done.stderr
+
+
+def test_no_message_makes_the_library_read_or_count_beyond_what_it_has(tmp_path: Path) -> None:
+    made = tmp_path / "watched.so"
+    watch = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+    subprocess.run(["cc", *FLAGS, *watch, "-o", made, *(FOLDER / source for source in SOURCES)], check=True)
+    names = ("libasan.so", "libubsan.so")
+    found = [
+        subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in names
+    ]
+    # Leaks of the interpreter itself are not the point.
+    env = {**os.environ, "LD_PRELOAD": ":".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    command = [sys.executable, "-m", "tests.native_comparison", str(made)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
