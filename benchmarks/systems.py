@@ -190,7 +190,7 @@ SYSTEMS = (
 )  # fmt: skip
 """All that can be named with ONLY; the loop first."""
 
-OURS = ("adtally", "adtally-nodedup", "adtally-2proc", "adtally-w2")
+OURS = ("adtally", "adtally-nodedup", "adtally-2proc", "adtally-w2", "adtally-python")
 DEFAULT = ("loop", *OURS, "naive", "naive-day", "flink", "flink-sql", "kstreams", "kstreams-grace5", "pathway", "quix")
 QUICK = ("loop", "adtally", "naive", "naive-day")
 
