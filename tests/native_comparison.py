@@ -38,6 +38,9 @@ def the_log() -> list[FakeRecord]:
     values += [payload(f"end-{n}", late_clock, cost_micros=5)[:-1] + end.encode() for n, end in enumerate(ends)]
     values += [b"", None]
     values.append(payload("tab", late_clock, channel="?").replace(b"?", b"a\tb"))
+    values += [
+        payload(f"pair-{n}", late_clock, channel=name) for n, name in enumerate(("😀", "\ud83d", "\ud83dx" * 2, '\\ " \n'))
+    ]
     values += [payload(f"long-{n}", late_clock, channel="?" * n).replace(b"?", "ü".encode()) for n in (256, 257)]
     # On the very moment with which a generation of ids begins, and what decides by it.
     turn = (RULES.generation(micros(late_clock)) + 1) * RULES.id_span
