@@ -15,7 +15,11 @@ from dataflows.native import FLAGS, FOLDER, HEADER, SOURCES
 pytestmark = pytest.mark.kafka  # it needs none, but a compiler and a minute: only where there is time
 
 WRONG = {
-    "a window too early": ("tally.c", "cells->window_start = time - over", "cells->window_start = time - over - tally->window"),
+    "a window too early": (
+        "tally.c",
+        "cells->window_start = start_of(tally, time);",
+        "cells->window_start = start_of(tally, time) - tally->window;",
+    ),
     "late a moment too early": ("tally.c", "tally->delay <= tally->face.clock;", "tally->delay <= tally->face.clock + 1;"),
     "late a moment too late": ("tally.c", "tally->delay <= tally->face.clock;", "tally->delay < tally->face.clock;"),
     "too far ahead moves the clock": (

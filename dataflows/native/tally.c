@@ -124,12 +124,18 @@ void tally_refuse(Tally *tally, int32_t place)
     tally->face.rows[place].status = REFUSED;
 }
 
+static int64_t start_of(const Tally *tally, int64_t time)
+{
+    int64_t over = time % tally->window;
+    return time - over - (over < 0 ? tally->window : 0);
+}
+
+/* The same for the events of one window after the other, without a division. */
 static int64_t window_of(Tally *tally, int64_t time)
 {
     Cells *cells = &tally->cells;
     if (time < cells->window_start || time >= cells->window_end) {
-        int64_t over = time % tally->window;
-        cells->window_start = time - over - (over < 0 ? tally->window : 0);
+        cells->window_start = start_of(tally, time);
         cells->window_end = cells->window_start + tally->window;
     }
     return cells->window_start;
@@ -137,8 +143,7 @@ static int64_t window_of(Tally *tally, int64_t time)
 
 static bool is_late(const Tally *tally, int64_t time)
 {
-    int64_t over = time % tally->window, start = time - over - (over < 0 ? tally->window : 0);
-    return start + tally->window + tally->delay <= tally->face.clock;
+    return start_of(tally, time) + tally->window + tally->delay <= tally->face.clock;
 }
 
 /* What becomes of one row that is ready; false if there is no memory. */
