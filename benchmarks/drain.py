@@ -96,14 +96,7 @@ def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subpro
     commands = system.start(place)
     watchdog = Watchdog()  # so that nothing is left behind, however this process ends
     stack.callback(watchdog.close)
-    processes = [
-        subprocess.Popen(
-            command.arguments, env=command.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        for command in commands
-    ]
-    for process in processes:
-        watchdog.watch(process.pid)
+    processes = [watchdog.start(command.arguments, log, command.environment) for command in commands]
     tree = Tree([process.pid for process in processes])
 
     def end() -> None:

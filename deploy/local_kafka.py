@@ -102,16 +102,15 @@ class LocalKafka:
         self.data.mkdir(parents=True, exist_ok=True)
         properties = self._configure(lib)
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
-                self._java(lib, f"-Xmx{self._heap}", "kafka.Kafka", str(properties)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+            command = self._java(lib, f"-Xmx{self._heap}", "kafka.Kafka", str(properties))
+            self._process = (
+                self._watchdog.start(command, output)
+                if self._watchdog
+                else subprocess.Popen(  # noqa: S603 - our own arguments
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
             )
         self._pid = self._process.pid
-        if self._watchdog:
-            self._watchdog.watch(self._pid)
         try:
             self._await(timeout)
         except BaseException:

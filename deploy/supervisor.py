@@ -55,10 +55,7 @@ class Supervisor:
         """Start `part` in a process group of its own, so that a Ctrl-C in the terminal reaches it once: through us."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **part.environment}
         with self.log(part.name).open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - the parts are ours
-                part.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
-            )
-        self._watchdog.watch(process.pid)
+            process = self._watchdog.start(part.command, output, environment)
         self._running[part.name] = process
 
     def check(self) -> None:

@@ -12,10 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 GRACE_SECONDS = 5.0
+
+_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
+"""Before a command: it becomes the command, under the same number, once a line comes."""
 
 
 def alive(group: int) -> bool:
@@ -74,9 +78,22 @@ class Watchdog:
             [sys.executable, "-m", "deploy.watchdog"], stdin=subprocess.PIPE, start_new_session=True, text=True
         )
 
-    def watch(self, pid: int) -> None:
-        """Look after the process group that `pid` leads."""
-        self._tell(f"+{pid}")
+    def start(
+        self, command: Sequence[str], output: IO[bytes], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command that leads a process group and is looked after from its first moment; `output` gets all it says.
+
+        It waits at a gate until it stands on the list: if this process dies before that, the gate closes, and the command never runs.
+        """
+        process = subprocess.Popen(  # noqa: S603 - the commands are ours
+            [*_GATE, *command], stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+        self._tell(f"+{process.pid}")
+        gate = process.stdin
+        assert gate  # noqa: S101 - for the type checker: it was opened as a pipe
+        with contextlib.suppress(BrokenPipeError), gate:  # it may have been ended at the gate
+            gate.write(b"go\n")
+        return process
 
     def forget(self, pid: int) -> None:
         """It ended; its number may be another's by now."""

@@ -52,7 +52,7 @@ def processes(cluster: subprocess.Popen[str]) -> list[psutil.Process]:
     found: dict[str, psutil.Process] = {}
     for one in psutil.Process(cluster.pid).children():
         with suppress(psutil.Error):  # it has just ended, or is about to become what it will be
-            command = one.cmdline()
+            command = one.cmdline()  # at the gate too
             if "bytewax.run" in command:
                 found[command[command.index("-i") + 1] if "-i" in command else "0"] = one
     return [found[number] for number in sorted(found)]
