@@ -116,9 +116,9 @@ def ids(count: int, rounds: int) -> str:
     for name, make in (("in Python, uuid", "{:08x}-0000-4000-8000-000000000000"), ("in Python, short", "e{}")):
         for known in (count // 10, count):
             spent: list[float] = []
-            index = IdIndex(600 * SECOND)
+            index = IdIndex()
             for _ in range(rounds):
-                index = IdIndex(600 * SECOND)
+                index = IdIndex()
                 index.turn(0)
                 begun = time.process_time()
                 for start in range(0, known, 1500):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataflows.rules import KEPT, span
+from dataflows.rules import KEPT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -93,9 +93,7 @@ class IdIndex:
     taken before a bucket is full. Then the table doubles: each bucket falls into two, slot by slot, which takes no more than a copy.
     """
 
-    def __init__(self, horizon: int) -> None:
-        """`horizon`: the least event time, in microseconds, for which an id must be remembered."""
-        self.span = span(horizon)
+    def __init__(self) -> None:
         self._fingerprints = Fingerprints()
         self._generation: int | None = None
         self._make(_SMALLEST)
@@ -108,10 +106,6 @@ class IdIndex:
     def nbytes(self) -> int:
         """Bytes that the table takes."""
         return self._first.nbytes + self._rest.nbytes + self._born.nbytes
-
-    def generation(self, clock: int) -> int:
-        """The generation of a clock (microseconds since 1970)."""
-        return clock // self.span
 
     def turn(self, generation: int) -> None:
         """Make `generation` the current one and forget those that are too old; going back forgets nothing."""

@@ -27,7 +27,7 @@ class PythonIntake(Intake):
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._decode = ChunkDecoder(rules.currency)
-        self._index = IdIndex(rules.horizon)
+        self._index = IdIndex()
         self._turns_at = FIRST
         self._admitted: list[Event] = []
         self._oldest, self._newest = LAST, FIRST

@@ -16,7 +16,7 @@ from pathlib import Path
 from dataflows.errors import AdtallyError
 from dataflows.runtime import STOP_SECONDS
 from deploy import ports
-from deploy.demo import Stop, one_at_a_time, say
+from deploy.demo import Stop, one_at_a_time, say, told
 from deploy.supervisor import Part, PartDiedError, Supervisor, python
 
 RUN = Path("run/cluster")
@@ -127,14 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not any(one.startswith(flag) for one in more):
             more += [flag, value]
     stop = Stop()
-    try:
-        run_cluster(flags.processes, flags.recovery_directory, more, stop, flags.run)
-    except AdtallyError as error:
-        sys.stdout.flush()
-        print(f"cluster: {error}", file=sys.stderr)  # noqa: T201 - what the command says
-        return 1
-    say("stopped")
-    return 0
+    return told("cluster", lambda: run_cluster(flags.processes, flags.recovery_directory, more, stop, flags.run))
 
 
 if __name__ == "__main__":

@@ -213,6 +213,18 @@ def port_of(environment: str | None) -> int:
     raise SettingsError(f"PORT={environment!r} is no port; give a number from 1 to 65535.")
 
 
+def told(command: str, run: Callable[[], None]) -> int:
+    """Run until it is over, and say how it ended; the exit code of `command`: 0, or 1 with an `AdtallyError` in one line."""
+    try:
+        run()
+    except AdtallyError as error:
+        sys.stdout.flush()
+        print(f"{command}: {error}", file=sys.stderr)  # noqa: T201 - what the command says
+        return 1
+    say("stopped")
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo until Ctrl-C or SIGTERM; returns the exit code: 0 when it was told to stop, 1 otherwise."""
     parser = argparse.ArgumentParser(
@@ -223,14 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
     flags = parser.parse_args(argv)
     stop = Stop(flags.with_parent)
-    try:
-        run_demo(port_of(os.environ.get("PORT")), stop)
-    except AdtallyError as error:
-        sys.stdout.flush()
-        print(f"adtally-demo: {error}", file=sys.stderr)  # noqa: T201 - what the command says
-        return 1
-    say("stopped")
-    return 0
+    return told("adtally-demo", lambda: run_demo(port_of(os.environ.get("PORT")), stop))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ from dataflows import native
 from dataflows.intake import Intake
 from dataflows.intakes import intake_kind
 
-needs_native = pytest.mark.native
-"""Of a test that needs the native intake; skipped where there is no C compiler."""
-
-KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=needs_native)]
+KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]
 """What ADTALLY_NATIVE gives, for a fixture or a test with both."""
 
 

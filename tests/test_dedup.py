@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.dedup import KEPT, Fingerprints, IdIndex
+from dataflows.dedup import Fingerprints, IdIndex
+from dataflows.rules import KEPT, span
 
 if TYPE_CHECKING:
     from dataflows.dedup import Words
@@ -24,9 +25,9 @@ def new_ones(index: IdIndex, ids: list[str]) -> list[str]:
 
 def test_an_id_is_known_for_at_least_the_horizon_and_then_forgotten() -> None:
     def filled(until: int) -> IdIndex:
-        index = IdIndex(horizon=1000)
+        index = IdIndex()
         for clock in range(0, until + 1, 50):
-            index.turn(index.generation(clock))
+            index.turn(clock // span(1000))
             index.add([f"id-{clock}"])
         return index
 
@@ -37,7 +38,7 @@ def test_an_id_is_known_for_at_least_the_horizon_and_then_forgotten() -> None:
 
 
 def test_the_first_of_those_that_stand_twice_in_a_chunk_is_new() -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     index.turn(0)
     assert new_ones(index, ["a", "b"]) == ["a", "b"]
     assert new_ones(index, ["c", "b", "c", "d", "a", "d"]) == ["c", "d"]
@@ -49,7 +50,7 @@ def test_ids_that_differ_in_the_last_of_the_bits_alone_are_told_apart(monkeypatc
         return np.full(len(ids), 7, np.uint64), np.array([int(one) for one in ids], np.uint64)
 
     monkeypatch.setattr(Fingerprints, "of", alike)
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     index.turn(0)
     assert new_ones(index, ["1", "2", "1", "3"]) == ["1", "2", "3"]
     assert new_ones(index, ["3", "4", "1", "4", "2"]) == ["4"]
@@ -57,7 +58,7 @@ def test_ids_that_differ_in_the_last_of_the_bits_alone_are_told_apart(monkeypatc
 
 
 def test_a_sighting_renews_an_id() -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     for generation in range(600):
         index.turn(generation)
         assert new_ones(index, ["a"]) == (["a"] if generation == 0 else [])
@@ -69,7 +70,7 @@ chunks = st.lists(st.tuples(st.integers(0, 4), st.lists(names, max_size=8)), max
 
 @given(chunks)
 def test_it_says_what_sets_of_strings_would_say(steps: list[tuple[int, list[str]]]) -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     seen: dict[str, int] = {}
     generation = 0
     index.turn(generation)
@@ -86,7 +87,7 @@ def test_it_says_what_sets_of_strings_would_say(steps: list[tuple[int, list[str]
 
 
 def test_no_id_is_lost_while_the_table_grows() -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     index.turn(0)
     ids = [
         str(uuid.UUID(int=number)) if number % 3 else f"id-{number}" for number in random.Random(1).sample(range(10**9), 60_000)
@@ -99,7 +100,7 @@ def test_no_id_is_lost_while_the_table_grows() -> None:
 
 
 def test_an_id_takes_less_than_fifty_bytes() -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     index.turn(0)
     for start in range(0, 200_000, 500):
         index.add([f"{number:032x}" for number in range(start, start + 500)])
@@ -109,7 +110,7 @@ def test_an_id_takes_less_than_fifty_bytes() -> None:
 
 
 def test_after_a_rush_the_table_gets_small_again() -> None:
-    index = IdIndex(horizon=1000)
+    index = IdIndex()
     index.turn(0)
     for start in range(0, 100_000, 500):
         index.add([f"{number:x}" for number in range(start, start + 500)])

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-import re
-import shutil
 import subprocess
 import sys
 from array import array
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
-from dataflows.errors import SettingsError
 from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.intakes import intake_kind, make_intake
+from dataflows.intakes import intake_kind
 from dataflows.metrics import Metrics
-from dataflows.native import FOLDER, HEADER, SOURCES, Tally
+from dataflows.native import Tally
 from dataflows.reject import CarefulDecoder
 from dataflows.rules import Rules
 from dataflows.schema import Event, to_micros
@@ -383,57 +379,3 @@ def test_both_intakes_make_the_same_of_a_log_in_which_everything_happens() -> No
     command = [sys.executable, "-m", "tests.native_comparison"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-# What a person meets.
-
-
-def test_a_machine_without_a_compiler_is_told_so_in_one_line_and_goes_on() -> None:
-    command = [sys.executable, "-m", "dataflows.native.build"]
-    code = (
-        "import pathlib, sys, dataflows.native.build as b; b.library_file = lambda: pathlib.Path('/no/x.so'); sys.exit(b.main())"
-    )
-    without = {"PATH": "/nowhere", "PYTHONPATH": "."}
-    done = subprocess.run([sys.executable, "-c", code], env=without, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "adtally: there is no C compiler (cc); install gcc or clang and run it again.\n"
-    done = subprocess.run([sys.executable, "-c", code, "--if-possible"], env=without, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the native intake is not built: there is no C compiler (cc)")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "the native intake is built\n", "")
-
-
-def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
-    code = "import dataflows.native.build as b; b.SOURCES = ('no.c',); b.build()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert re.search(r"AdtallyError: the C compiler \(\S+\) failed: .*no\.c", done.stderr)
-    assert not list(FOLDER.glob("*.part"))
-
-
-def test_who_asks_for_the_native_intake_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "why_not", lambda: "it is not built")
-    intake_kind.cache_clear()
-    try:
-        with pytest.raises(
-            SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
-        ):
-            make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
-        assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
-    finally:
-        intake_kind.cache_clear()
-
-
-def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
-    for wanted, name in ((Settings(), "Native"), (Settings(native="on"), "Native"), (Settings(native="off"), "Python")):
-        assert type(make_intake(wanted, 0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
-
-
-def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (HEADER, *SOURCES):
-        shutil.copy(FOLDER / name, tmp_path)
-    before = native.library_file().name
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
-    assert native.library_file().name == before
-    (tmp_path / "ids.c").write_text("/* another */")
-    assert native.library_file().name != before

@@ -25,8 +25,8 @@ FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
 NEVER = -(2**62)
 """In the place of a clock: before the first event."""
 
-COUNTED, LATE, TOO_FAR_AHEAD = 3, 5, 6
-"""What `Tally.judge` notes; as in tally.h."""
+COUNTED, LATE = 3, 5
+"""What `Tally.judge` notes, beside what is too far ahead; as in tally.h."""
 
 MOST_EVENTS = 50_000
 """So many events may be judged between two calls of `Tally.fetch`: their sums fit in 64 bits, for a plain event has money of 14 digits."""

@@ -18,6 +18,14 @@ static bool empty_slots(int32_t **slots, int64_t room)
     return true;
 }
 
+static uint64_t free_slot(const int32_t *slots, uint64_t mask, uint64_t hash)
+{
+    uint64_t slot = hash & mask;
+    while (slots[slot] >= 0)
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
 bool cells_make(Cells *cells)
 {
     cells->keys = malloc(FIRST_ROOM * sizeof(Key));
@@ -57,12 +65,8 @@ static bool grow_keys(Cells *cells)
         !empty_slots(&cells->key_slots, cells->key_room))
         return false;
     uint64_t mask = (uint64_t)cells->key_room * 2 - 1;
-    for (int64_t key = 0; key < cells->key_count; key++) {
-        uint64_t slot = cells->keys[key].hash & mask;
-        while (cells->key_slots[slot] >= 0)
-            slot = (slot + 1) & mask;
-        cells->key_slots[slot] = (int32_t)key;
-    }
+    for (int64_t key = 0; key < cells->key_count; key++)
+        cells->key_slots[free_slot(cells->key_slots, mask, cells->keys[key].hash)] = (int32_t)key;
     return true;
 }
 
@@ -90,9 +94,7 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
     if (cells->key_count == cells->key_room) {
         if (!grow_keys(cells))
             return -1;
-        mask = (uint64_t)cells->key_room * 2 - 1;
-        for (slot = mixed & mask; cells->key_slots[slot] >= 0;)
-            slot = (slot + 1) & mask;
+        slot = free_slot(cells->key_slots, (uint64_t)cells->key_room * 2 - 1, mixed);
     }
     memcpy(cells->names + cells->names_size, campaign, row->campaign_size);
     memcpy(cells->names + cells->names_size + row->campaign_size, channel, row->channel_size);
@@ -108,27 +110,31 @@ static uint64_t cell_hash(int64_t window, int64_t key)
     return mixed ^ mixed >> 32;
 }
 
+static bool grow_cells(Cells *cells)
+{
+    if (!grow((void **)&cells->cells, &cells->cell_room, cells->cell_count + 1, sizeof(Cell)) ||
+        !empty_slots(&cells->cell_slots, cells->cell_room))
+        return false;
+    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1;
+    for (int64_t at = 0; at < cells->cell_count; at++) {
+        uint64_t hash = cell_hash(cells->cells[at].window, cells->cells[at].key);
+        cells->cell_slots[free_slot(cells->cell_slots, mask, hash)] = (int32_t)at;
+    }
+    return true;
+}
+
 static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
 {
-    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1, slot = cell_hash(window, key) & mask;
+    uint64_t hash = cell_hash(window, key), mask = (uint64_t)cells->cell_room * 2 - 1, slot = hash & mask;
     for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask) {
         Cell *cell = cells->cells + cells->cell_slots[slot];
         if (cell->window == window && cell->key == key)
             return cell;
     }
     if (cells->cell_count == cells->cell_room) {
-        if (!grow((void **)&cells->cells, &cells->cell_room, cells->cell_count + 1, sizeof(Cell)) ||
-            !empty_slots(&cells->cell_slots, cells->cell_room))
+        if (!grow_cells(cells))
             return NULL;
-        mask = (uint64_t)cells->cell_room * 2 - 1;
-        for (int64_t at = 0; at < cells->cell_count; at++) {
-            slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;
-            while (cells->cell_slots[slot] >= 0)
-                slot = (slot + 1) & mask;
-            cells->cell_slots[slot] = (int32_t)at;
-        }
-        for (slot = cell_hash(window, key) & mask; cells->cell_slots[slot] >= 0;)
-            slot = (slot + 1) & mask;
+        slot = free_slot(cells->cell_slots, (uint64_t)cells->cell_room * 2 - 1, hash);
     }
     cells->cell_slots[slot] = (int32_t)cells->cell_count;
     Cell *cell = cells->cells + cells->cell_count++;

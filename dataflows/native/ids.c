@@ -44,7 +44,7 @@ void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *firs
  * 2007): each id may stand in one of two buckets, and makes room by moving another to its other one. So the table is nearly full before
  * it doubles: 14 to 29 bytes an id. */
 
-enum { SMALLEST = 8, MOVES = 250, HUGE_PAGE = 2 << 20 };
+enum { MOVES = 250, HUGE_PAGE = 2 << 20 };
 
 #define FULLEST 0.90
 

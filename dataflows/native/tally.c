@@ -45,7 +45,7 @@ Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, 
     tally->delay = delay;
     tally->dedup = dedup;
     tally->face.clock = tally->face.turns_at = NEVER;
-    if (!index_make(&tally->index, 8) || !cells_make(&tally->cells)) {
+    if (!index_make(&tally->index, SMALLEST) || !cells_make(&tally->cells)) {
         tally_free(tally);
         return NULL;
     }

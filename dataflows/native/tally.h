@@ -37,7 +37,7 @@ typedef struct {
 
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
 
-enum { SLOTS = 5, KEPT = 3 };
+enum { SLOTS = 5, KEPT = 3, SMALLEST = 8 /* bits: the table that an index begins with */ };
 
 typedef struct { /* a line of the processor's cache */
     uint64_t first[SLOTS];
