@@ -88,7 +88,7 @@ class IdIndex:
     is forgotten as a whole when the clock is `KEPT` spans further. So an index that is filled again from the start of the oldest
     generation kept is the index that was lost.
 
-    It is a hash table of fingerprints in arrays, 13 bytes a slot and 16 to 36 an id (a set of strings takes 135). Each id may stand
+    It is a hash table of fingerprints in arrays, 13 bytes a slot and 16 to 41 an id (a set of strings takes 135). Each id may stand
     in one of two buckets and goes to the emptier one (Azar et al., "Balanced allocations", 1999), so that three quarters of the slots are
     taken before a bucket is full. Then the table doubles: each bucket falls into two, slot by slot, which takes no more than a copy.
     """
