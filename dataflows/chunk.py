@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -32,6 +33,16 @@ class Record(Protocol):
     def timestamp(self) -> tuple[int, int]:
         """Kafka's own time."""
         ...
+
+
+class Batch(Sequence[Record]):
+    """Messages that know their times without being made one by one."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def times(self) -> Sequence[int]:
+        """Kafka's own time of each, milliseconds since 1970."""
 
 
 class Chunk:
@@ -84,7 +95,7 @@ def latest(records: Sequence[Record], newest: int, rules: Rules) -> int:
     time = min(time, records[-1].timestamp()[1])
     if kind != LOG_APPEND_TIME or newest > time * 1000:
         # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
-        time = min(record.timestamp()[1] for record in records)
+        time = min(records.times() if isinstance(records, Batch) else [record.timestamp()[1] for record in records])
     return time * 1000 + rules.max_ahead
 
 

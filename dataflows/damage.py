@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -48,17 +49,30 @@ class Damage(msgspec.Struct, frozen=True):
     words: str
 
 
-def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Message]]:
+class Fault(NamedTuple):
+    """What librdkafka says in the place of a message: the offset that it names, and how many messages of the same fetch stand before it."""
+
+    error: KafkaError
+    offset: int
+    place: int
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether it is of a batch that can't be read, so that nothing is to be used that comes behind it."""
+        return self.error.code() in DAMAGED
+
+
+def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Fault]]:
     """What may be used of `messages`, in its order, and the error of the first damaged batch of each partition where there is one."""
     used: list[Message] = []
-    damaged: dict[int, Message] = {}
+    damaged: dict[int, Fault] = {}
     for message in messages:
         partition = message.partition()
         if partition in damaged:
             continue
         error = message.error()
         if error is not None and error.code() in DAMAGED and partition is not None:
-            damaged[partition] = message
+            damaged[partition] = Fault(error, message.offset() or 0, len(used))
         else:
             used.append(message)
     return used, damaged
@@ -76,12 +90,12 @@ class Passage:
         self._topic = topic
         self._tried: dict[int, tuple[int, int]] = {}
 
-    def lead(self, partition: int, met: Message, at: int) -> Damage | None:
+    def lead(self, partition: int, met: Fault, at: int) -> Damage | None:
         """What is to be passed over after the error `met`, `at` being the offset of the next message that was wanted.
 
         None if the same is to be read again: the damage may have been one of the way, or the broker does not tell its end now.
         """
-        begin, words = met.offset() or 0, _words(met)
+        begin, words = met.offset, describe(met.error)
         base, tries = self._tried.get(partition, (begin, 0))
         tries = tries + 1 if base == begin else 1
         self._tried[partition] = begin, tries
@@ -101,7 +115,7 @@ class Passage:
         )
         return damage
 
-    def _end(self, partition: int, met: Message, first: int) -> int | None:
+    def _end(self, partition: int, met: Fault, first: int) -> int | None:
         """The first offset from `first` on that is not of the batch of `met`; None if the broker does not tell now."""
         inside, step = first, 1
         try:
@@ -124,7 +138,7 @@ class Passage:
         finally:
             probe.close()
 
-    def _is_inside(self, partition: int, met: Message, offset: int) -> bool:
+    def _is_inside(self, partition: int, met: Fault, offset: int) -> bool:
         probe = make_consumer(self._settings, "damage")
         try:
             probe.assign([TopicPartition(self._topic, partition, offset)])
@@ -135,18 +149,8 @@ class Passage:
                 if message is None or (error is not None and error.code() in PASSING):
                     continue
                 damaged = error is not None and error.code() in DAMAGED
-                return damaged and (message.offset() or 0) <= (met.offset() or 0)
+                return damaged and (message.offset() or 0) <= met.offset
         finally:
             probe.close()
         self._high(partition)  # raises if it is the broker that is silent
-        return _code(met) == KafkaError._NOT_IMPLEMENTED
-
-
-def _code(met: Message) -> int | None:
-    error = met.error()
-    return None if error is None else error.code()
-
-
-def _words(met: Message) -> str:
-    error = met.error()
-    return "" if error is None else describe(error)
+        return met.error.code() == KafkaError._NOT_IMPLEMENTED

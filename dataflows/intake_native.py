@@ -10,14 +10,16 @@ from typing_extensions import override
 from dataflows.chunk import Chunk, Record, check_bounds, latest, own_limit
 from dataflows.intake import Intake, IntakeState, payload_of
 from dataflows.metrics import Metrics, fold
-from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Noted, Tally
+from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Batch, Noted, Tally
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules, to_datetime
-from dataflows.schema import MAX_PAYLOAD_BYTES, Event, to_micros
+from dataflows.schema import Event, to_micros
 
 
 class NativeIntake(Intake):
     """Has the chunk read and judged in C, and sees to the places that C notes. Raises `MemoryError` where there is no memory."""
+
+    is_native = True
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._careful = CarefulDecoder(rules.currency)
@@ -30,10 +32,10 @@ class NativeIntake(Intake):
     def take(self, records: Sequence[Record]) -> None:
         if self._tally.since_fetch + len(records) > MOST_EVENTS:
             self._settle()
-        values: list[bytes | None] = list(map(payload_of, records))
-        events = {place: event for place in self._read(values) if (event := self._by_hand(records[place], place, values[place]))}
+        odd = self._tally.read_batch(records) if isinstance(records, Batch) else self._read(list(map(payload_of, records)))
+        events = {place: event for place in odd if (event := self._by_hand(records[place], place))}
         if self._tally.newest != NEVER:
-            self._judge(records, values, events)
+            self._judge(records, events)
         if not self._is_refilling:
             self._counters.read += len(records)
 
@@ -43,12 +45,11 @@ class NativeIntake(Intake):
             text, sizes = b"".join(values), array("i", list(map(len, values)))  # pyright: ignore[reportCallIssue, reportArgumentType]  # a None raises
         except TypeError:
             return self._read([value or b"" for value in values])
-        if max(sizes) > MAX_PAYLOAD_BYTES:
-            return self._read([b"" if len(value or b"") > MAX_PAYLOAD_BYTES else value for value in values])
         return self._tally.read(text, sizes)
 
-    def _by_hand(self, record: Record, place: int, value: bytes | None) -> Event | None:
+    def _by_hand(self, record: Record, place: int) -> Event | None:
         """The event of an odd message, which is then judged with the others; None if it is none."""
+        value = record.value()
         try:
             (event,) = Chunk([record], [value], [self._careful(value)]).rounded_down(self.rules).events
             check_bounds(event.timestamp, record, self.rules)
@@ -59,7 +60,7 @@ class NativeIntake(Intake):
         self._tally.put(place, to_micros(event.timestamp), event.event_id)
         return event
 
-    def _judge(self, records: Sequence[Record], values: Sequence[bytes | None], events: dict[int, Event]) -> None:
+    def _judge(self, records: Sequence[Record], events: dict[int, Event]) -> None:
         tally, refilling = self._tally, self._is_refilling
         limit: int | list[int] = latest(records, tally.newest, self.rules)
         if tally.newest > limit:
@@ -74,12 +75,12 @@ class NativeIntake(Intake):
                 self._counters.counted += tally.counted
                 self._counters.duplicate += tally.duplicate
                 for one in noted:
-                    self._see_to(one, records[one.place], values[one.place], events.get(one.place))
+                    self._see_to(one, records[one.place], events.get(one.place))
             if place == len(records):
                 return
             self._tick(tally.time(place), records[place].offset() or 0)
 
-    def _see_to(self, noted: Noted, record: Record, value: bytes | None, event: Event | None) -> None:
+    def _see_to(self, noted: Noted, record: Record, event: Event | None) -> None:
         """What C leaves to Python: to count an event that Python has read, and to refuse one in words."""
         if event and noted.status == COUNTED:
             fold(self._windows.setdefault(self.rules.start(noted.time), {}), [event])
@@ -89,7 +90,7 @@ class NativeIntake(Intake):
                 raise NotAnEvent("late", self._how_late(noted.time, noted.clock))
             check_bounds(to_datetime(noted.time), record, self.rules)
         except NotAnEvent as verdict:
-            self._reject(verdict, record.offset() or 0, value)
+            self._reject(verdict, record.offset() or 0, record.value())
 
     @override
     def _settle(self) -> None:

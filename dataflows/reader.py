@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from dataflows.chunk import LOG_APPEND_TIME
-from dataflows.damage import Damage, Passage, sound
+from dataflows.chunk import LOG_APPEND_TIME, Record
+from dataflows.damage import Damage, Fault, Passage
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
+from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
 from dataflows.intakes import make_intake
@@ -113,7 +115,7 @@ class Reader:
         self._passage = Passage(settings, self._topic)
         self._last = state.last if state else None
         self._refill_until: int | None = None
-        self._consumer: Consumer | None = None
+        self._fetcher: Fetcher | None = None
         self._caught_up = False
         self._last_heard = monotonic()
         self._handed_over: SourceClock | None = None
@@ -126,32 +128,29 @@ class Reader:
     @property
     def is_open(self) -> bool:
         """Whether the broker has told where to begin."""
-        return self._consumer is not None
+        return self._fetcher is not None
 
     def poll(self) -> Haul | None:
         """Read what is there, up to `POLL` messages; None where nothing changed. Raises `OffsetGoneError` and `BrokerError`."""
-        consumer = self._consumer or self._open()
-        if consumer is None:
+        fetcher = self._fetcher or self._open()
+        if fetcher is None:
             return None
         taken = 0
-        full = True
-        while full and taken < POLL and self._consumer is consumer:
-            messages = consumer.consume(CHUNK, 0)
-            full = len(messages) == CHUNK
-            records = [message for message in messages if message.error() is None]
-            hurt: Message | None = None
-            if len(records) < len(messages):
-                messages, damaged = sound(messages)
-                hurt = damaged.get(self.partition)
-                records = [message for message in messages if message.error() is None]
+        more = True
+        while more and taken < POLL and self._fetcher is fetcher:
+            records, faults, more = fetcher.fetch()
+            hurt = next((number for number, fault in enumerate(faults) if fault.is_damage), None)
+            if hurt is not None:
+                records = records[: faults[hurt].place]
             if records:
                 self._caught_up = False  # until the end of the log is met again
                 taken += len(records)
                 self._take(records)
-            if len(records) < len(messages):
-                self._heed([error for message in messages if (error := message.error()) is not None])
+            if faults:
+                self._heed([fault.error for fault in faults[:hurt]])
             if hurt is not None:
-                taken += self._pass_over(hurt)
+                taken += self._pass_over(faults[hurt])
+        fetcher.release()
         if taken:
             self._last_heard = self._monotonic()
         self._keep_up()
@@ -160,7 +159,7 @@ class Reader:
         if not (windows or rejected) and clock == self._handed_over:
             return None
         self._handed_over = clock
-        return Haul(clock, windows, rejected, more=full)
+        return Haul(clock, windows, rejected, more)
 
     def snapshot(self) -> ReaderState | None:
         """The place in the log and what was decided up to it; None before the partition was opened for the first time."""
@@ -170,27 +169,27 @@ class Reader:
 
     def show_progress(self) -> None:
         """Commit offset, clock and counters to the consumer group: for people and monitors; a restart goes by the snapshot alone."""
-        if self._consumer is None or self._offset is None:
+        if self._fetcher is None or self._offset is None:
             return
         # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
         kept, self._kept = self._kept, self._intake.clock
         shown = {"clock": self._kept, "kept": kept, **msgspec.structs.asdict(self._intake.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
-            self._consumer.commit(offsets=[place], asynchronous=True)
+            self._fetcher.consumer.commit(offsets=[place], asynchronous=True)
         except KafkaException as error:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
-        if self._consumer is not None:
+        if self._fetcher is not None:
             if self._surroundings.reachable():
-                self._consumer.close()
+                self._fetcher.close()
             else:
-                _abandoned.append(self._consumer)
-            self._consumer = None
+                _abandoned.append(self._fetcher.abandon())
+            self._fetcher = None
 
-    def _open(self) -> Consumer | None:
+    def _open(self) -> Fetcher | None:
         """Assign the partition at its offset; None while the broker does not tell which offsets it has."""
         consumer = make_consumer(self._settings, f"reader-{self.partition}")
         place = TopicPartition(self._topic, self.partition)
@@ -201,11 +200,14 @@ class Reader:
             if error.args[0].code() not in PASSING:
                 raise self._broken(describe(error)) from None
             return None
-        place.offset = self._at = self._first_offset(low, high)
-        consumer.assign([place])
-        self._consumer = consumer
+        self._at = self._first_offset(low, high)
         self._last_heard = self._monotonic()
-        return consumer
+        return self._begin(consumer)
+
+    def _begin(self, consumer: Consumer) -> Fetcher:
+        self._fetcher = make_fetcher(consumer, CHUNK, native=self._intake.is_native)
+        self._fetcher.begin(self._topic, self.partition, self._at)
+        return self._fetcher
 
     def _first_offset(self, low: int, high: int) -> int:
         if self._offset is None:
@@ -231,10 +233,10 @@ class Reader:
             self._intake.resume()
         return begin
 
-    def _take(self, records: Sequence[Message]) -> None:
+    def _take(self, records: Sequence[Record]) -> None:
         self._at = (records[-1].offset() or 0) + 1
         if self._refill_until is not None:
-            old = sum((record.offset() or 0) < self._refill_until for record in records)
+            old = bisect_left(records, self._refill_until, key=lambda record: record.offset() or 0)
             if old:
                 self._recognise(records[:old])
                 self._intake.refill(records[:old])
@@ -250,7 +252,7 @@ class Reader:
         self._last = Fingerprint.of(records[-1])
         self._offset = self._last.offset + 1
 
-    def _recognise(self, records: Sequence[Message]) -> None:
+    def _recognise(self, records: Sequence[Record]) -> None:
         last = self._last
         if last and any(record.offset() == last.offset and Fingerprint.of(record) != last for record in records):
             raise OffsetGoneError(
@@ -279,13 +281,12 @@ class Reader:
             else:
                 raise self._broken(describe(error))
 
-    def _pass_over(self, met: Message) -> int:
+    def _pass_over(self, met: Fault) -> int:
         """Go on behind a damaged batch, with a new consumer; each message of it that is new is rejected. How many those are."""
         damage = self._passage.lead(self.partition, met, self._at)
         lost = self._lose(damage) if damage else 0
         self.close()
-        self._consumer = make_consumer(self._settings, f"reader-{self.partition}")
-        self._consumer.assign([TopicPartition(self._topic, self.partition, self._at)])
+        self._begin(make_consumer(self._settings, f"reader-{self.partition}"))
         self._caught_up = False
         return lost
 

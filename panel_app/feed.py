@@ -17,7 +17,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from typing_extensions import override
 
-from dataflows.damage import Passage, sound
+from dataflows.damage import Fault, Passage, sound
 from dataflows.errors import BrokerError, RefusedError
 from dataflows.kafka import AWAY, PASSING, describe, make_consumer
 from dataflows.refusal import Complaints, unseen
@@ -230,10 +230,10 @@ class Follower(ABC):
         consumer.unassign()
         self._assigned, self._behind = set(), set()
 
-    def _pass_over(self, damaged: Mapping[int, Message]) -> None:
+    def _pass_over(self, damaged: Mapping[int, Fault]) -> None:
         """Leave batches behind that can't be read; they count as unread."""
         for partition, met in damaged.items():
-            at = self._next.setdefault(partition, met.offset() or 0)
+            at = self._next.setdefault(partition, met.offset)
             damage = self._passage.lead(partition, met, at)
             if damage:
                 self._next[partition] = damage.end

@@ -80,7 +80,7 @@ def main() -> int:
     """Compare; the first difference on standard output."""
     if sys.argv[1:]:
         library = Path(sys.argv[1])
-        native.library_file = lambda: library
+        native.library.library_file = lambda: library
     records = the_log()
     python, c = decided(intake_kind("off"), records), decided(intake_kind("on"), records)
     for number, (one, other) in enumerate(zip(python, c, strict=True)):

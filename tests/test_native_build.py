@@ -14,7 +14,7 @@ from dataflows import native
 from dataflows.errors import SettingsError
 from dataflows.intake import IntakeState
 from dataflows.intakes import intake_kind, make_intake
-from dataflows.native import FOLDER, HEADER, SOURCES
+from dataflows.native import FOLDER, HEADERS, SOURCES
 from dataflows.settings import Settings
 
 pytestmark = pytest.mark.native
@@ -62,10 +62,10 @@ def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> No
 
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (HEADER, *SOURCES):
+    for name in (*HEADERS, *SOURCES):
         shutil.copy(FOLDER / name, tmp_path)
     before = native.library_file().name
-    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setattr("dataflows.native.library.FOLDER", tmp_path)
     assert native.library_file().name == before
     (tmp_path / "ids.c").write_text("/* another */")
     assert native.library_file().name != before

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.native import FLAGS, FOLDER, HEADER, SOURCES
+from dataflows.native import FLAGS, FOLDER, HEADERS, SOURCES
 
 pytestmark = pytest.mark.kafka  # it needs none, but a compiler and a minute: only where there is time
 
@@ -60,7 +60,7 @@ SAME = {"names run together"}
 @pytest.mark.parametrize("name", WRONG)
 def test_a_library_that_is_put_wrong_is_noticed(name: str, tmp_path: Path) -> None:
     file, right, wrong = WRONG[name]
-    for source in (HEADER, *SOURCES):
+    for source in (*HEADERS, *SOURCES):
         shutil.copy(FOLDER / source, tmp_path)
     given = (tmp_path / file).read_text()
     assert right in given, "what the mutant changes is there no more"

@@ -1,4 +1,4 @@
-"""The native intake: `Tally` reads, judges and adds up the plain messages of one partition in C, without the interpreter's lock.
+"""The native intake: takes the plain messages of one partition from librdkafka (`Queue`), reads, judges and adds them up (`Tally`) in C.
 
 It is built where there is a C compiler (`dataflows.native.build`, which ``make setup`` runs) and does nothing that
 `dataflows.intake_python` does not do as well, only in a fraction of the time. tests/test_native.py holds the two together.
@@ -6,239 +6,23 @@ It is built where there is a C compiler (`dataflows.native.build`, which ``make 
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import os
-from array import array
-from collections.abc import Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
-from functools import lru_cache
-from pathlib import Path
-from struct import Struct
-from typing import Any, ClassVar, NamedTuple
+from dataflows.native.library import FLAGS, FOLDER, HEADERS, SOURCES, library_file, why_not
+from dataflows.native.queue import Batch, Queue
+from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, Noted, Tally
 
-FOLDER = Path(__file__).parent
-SOURCES = ("cells.c", "ids.c", "plain.c", "tally.c")
-HEADER = "tally.h"
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
-
-NEVER = -(2**62)
-"""In the place of a clock: before the first event."""
-
-COUNTED, LATE = 3, 5
-"""What `Tally.judge` notes, beside what is too far ahead; as in tally.h."""
-
-MOST_EVENTS = 50_000
-"""So many events may be judged between two calls of `Tally.fetch`: their sums fit in 64 bits, for a plain event has money of 14 digits."""
-
-_RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
-_CELL = Struct("=11q")
-_KEY = Struct("=Qqii")
-
-
-class _Row(ctypes.Structure):
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("time", c_int64),
-        ("cost", c_int64),
-        ("revenue", c_int64),
-        ("first", c_uint64),
-        ("campaign", c_void_p),
-        ("channel", c_void_p),
-        ("rest", c_uint32),
-        ("campaign_size", c_uint16),
-        ("channel_size", c_uint16),
-        ("kind", c_uint8),
-        ("status", c_uint8),
-        ("by_hand", c_bool),
-    ]
-
-
-class _Face(ctypes.Structure):
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("clock", c_int64),
-        ("turns_at", c_int64),
-        ("newest", c_int64),
-        ("counted", c_int64),
-        ("duplicate", c_int64),
-        ("noted", c_int64),
-        ("places", POINTER(c_int32)),
-        ("rows", POINTER(_Row)),
-        ("cells", c_void_p),
-        ("cell_count", c_int64),
-        ("keys", c_void_p),
-        ("key_count", c_int64),
-        ("names", c_void_p),
-        ("names_size", c_int64),
-        ("ids", c_int64),
-        ("ids_bytes", c_int64),
-    ]
-
-
-class Noted(NamedTuple):
-    """A message with which Python has to do: its place, what became of it, its time, and, if it is late, the clock before it."""
-
-    place: int
-    status: int
-    time: int
-    clock: int
-
-
-def library_file() -> Path:
-    """Where the library belongs; its name tells of which sources it was built, so that a stale one is never used."""
-    digest = hashlib.sha256(" ".join(FLAGS).encode())
-    for name in (HEADER, *SOURCES):
-        digest.update((FOLDER / name).read_bytes())
-    return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"
-
-
-@lru_cache(maxsize=1)
-def _library() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and the reason in words."""
-    file = library_file()
-    if not file.exists():
-        return None, "it is not built"
-    try:
-        library = ctypes.CDLL(str(file))
-    except OSError as error:  # of another machine
-        return None, f"{file} can't be loaded ({error})"
-    signatures: dict[str, tuple[Any, ...]] = {
-        "tally_new": (POINTER(_Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
-        "tally_free": (None, POINTER(_Face)),
-        "tally_read": (c_bool, POINTER(_Face), c_char_p, c_void_p, c_int32),
-        "tally_put": (None, POINTER(_Face), c_int32, c_int64, c_char_p, c_size_t),
-        "tally_refuse": (None, POINTER(_Face), c_int32),
-        "tally_judge": (c_int32, POINTER(_Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
-        "tally_turn": (c_bool, POINTER(_Face), c_int64, c_int64),
-        "tally_clear": (None, POINTER(_Face)),
-    }
-    for name, (result, *arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library, ""
-
-
-def why_not() -> str | None:
-    """Why there is no native intake here, in words; None if there is one."""
-    return _library()[1] or None
-
-
-class Tally:
-    """The messages of one partition: `read` some, `put` or `refuse` those of them that are odd, `judge` them all; `fetch` now and then.
-
-    Times are microseconds since 1970. Every method raises `MemoryError` where there is no memory.
-    """
-
-    def __init__(self, *, window: int, delay: int, dedup: bool, currency: str) -> None:
-        """`delay`: how long after its end a window takes events, by the partition's clock.
-
-        Raises `RuntimeError` where there is no native intake, with the words of `why_not`.
-        """
-        library, reason = _library()
-        if library is None:
-            raise RuntimeError(reason)
-        self._library = library
-        self._handle = library.tally_new(os.urandom(_RANDOM_BYTES), window, delay, dedup, currency.encode())
-        if not self._handle:
-            raise MemoryError
-        self._face: Any = self._handle.contents
-        self._text = b""
-        self._count = 0
-        self._keys: list[tuple[str, str]] = []
-        self.since_fetch = 0
-        """Events judged since the last fetch, at the most `MOST_EVENTS`."""
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self._library.tally_free(self._handle)
-
-    def read(self, text: bytes, sizes: array[int]) -> list[int]:
-        """Read messages of `sizes` bytes (type code ``i``) that stand one behind the other in `text`; the places of those that are odd."""
-        self._text, self._count = text, len(sizes)  # the library looks at the text until all are judged
-        if not self._library.tally_read(self._handle, text, sizes.buffer_info()[0], len(sizes)):
-            raise MemoryError
-        return self._noted()
-
-    @property
-    def newest(self) -> int:
-        """The greatest time of what was read and put; `NEVER` without any."""
-        return self._face.newest
-
-    @property
-    def clock(self) -> int:
-        """The greatest time that was judged, or was set by `judge`; `NEVER` before any."""
-        return self._face.clock
-
-    def time(self, place: int) -> int:
-        """The time of an event that was read or put."""
-        return self._face.rows[place].time
-
-    def put(self, place: int, time: int, event_id: str) -> None:
-        """Give back an odd message that is an event: it is judged with the others, and noted if it counts."""
-        raw = event_id.encode()
-        self._library.tally_put(self._handle, place, time, raw, len(raw))
-
-    def refuse(self, place: int) -> None:
-        """Leave an odd message out."""
-        self._library.tally_refuse(self._handle, place)
-
-    def judge(self, begin: int, clock: int, limit: int | Sequence[int], *, refill: bool) -> tuple[int, list[Noted]]:
-        """Judge what was read, from `begin` on, by `clock`.
-
-        `limit`: the greatest time that is not too far ahead, for all or one each. Returns the place of the first event with which a
-        generation of ids begins, to go on from there after `turn`, or the number of messages; and each that is late, too far ahead, or
-        was put and counts.
-        """
-        limits = None if isinstance(limit, int) else (c_int64 * self._count)(*limit)
-        self._face.clock = clock
-        stop = self._library.tally_judge(self._handle, begin, self._count, limit if limits is None else 0, limits, refill)
-        if stop < 0:
-            raise MemoryError
-        self.since_fetch += stop - begin
-        rows = self._face.rows
-        return stop, [Noted(place, (row := rows[place]).status, row.time, row.cost) for place in self._noted()]
-
-    @property
-    def counted(self) -> int:
-        """Events that the last `judge` counted."""
-        return self._face.counted
-
-    @property
-    def duplicate(self) -> int:
-        """Events that the last `judge` knew already."""
-        return self._face.duplicate
-
-    @property
-    def ids(self) -> tuple[int, int]:
-        """Ids in the index, and the bytes that it takes."""
-        return self._face.ids, self._face.ids_bytes
-
-    def turn(self, generation: int, turns_at: int) -> None:
-        """Begin a generation of ids; the next one begins with an event of `turns_at` or later."""
-        if not self._library.tally_turn(self._handle, generation, turns_at):
-            raise MemoryError
-
-    def unturn(self) -> None:
-        """Let the next event that is not late begin a generation."""
-        self._face.turns_at = NEVER
-
-    def fetch(self) -> list[tuple[int, tuple[str, str], tuple[int, ...]]]:
-        """What was counted since the last time: window, (campaign, channel), sums in the order of `dataflows.metrics.Metrics`."""
-        self.since_fetch = 0
-        face, keys = self._face, self._keys
-        if not face.cell_count:
-            return []
-        if face.key_count > len(keys):
-            names = ctypes.string_at(face.names, face.names_size)
-            new = ctypes.string_at(face.keys + len(keys) * _KEY.size, (face.key_count - len(keys)) * _KEY.size)
-            for _, at, campaign, channel in _KEY.iter_unpack(new):
-                middle = at + campaign
-                keys.append((names[at:middle].decode(), names[middle : middle + channel].decode()))
-        cells = ctypes.string_at(face.cells, face.cell_count * _CELL.size)
-        fetched = [(cell[0], keys[cell[1]], cell[2:]) for cell in _CELL.iter_unpack(cells)]
-        self._library.tally_clear(self._handle)
-        if not face.key_count:
-            keys.clear()
-        return fetched
-
-    def _noted(self) -> list[int]:
-        return self._face.places[: self._face.noted] if self._face.noted else []
+__all__ = [
+    "COUNTED",
+    "FLAGS",
+    "FOLDER",
+    "HEADERS",
+    "LATE",
+    "MOST_EVENTS",
+    "NEVER",
+    "SOURCES",
+    "Batch",
+    "Noted",
+    "Queue",
+    "Tally",
+    "library_file",
+    "why_not",
+]

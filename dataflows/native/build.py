@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dataflows.errors import AdtallyError
-from dataflows.native import FLAGS, FOLDER, SOURCES, library_file
+from dataflows.native.library import FLAGS, FOLDER, SOURCES, library_file
 
 
 def compiler() -> list[str]:

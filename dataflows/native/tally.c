@@ -53,14 +53,37 @@ Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, 
     return tally;
 }
 
-/* Room for whatever may be escaped in a text. */
-static bool make_room(Reading *reading, const char *text, const int32_t *sizes, int32_t count)
+/* Messages that stand one behind the other from `next` on, or, if `values` is not NULL, each where that says. */
+typedef struct {
+    const char *next;
+    const char *const *values;
+    const int32_t *sizes;
+} Texts;
+
+static const char *text_at(Texts *texts, int32_t place)
+{
+    if (texts->values)
+        return texts->values[place];
+    const char *text = texts->next;
+    texts->next += texts->sizes[place];
+    return text;
+}
+
+/* Room for whatever may be escaped in the texts. */
+static bool make_room(Reading *reading, Texts texts, int32_t count)
 {
     size_t size = 0;
-    for (int32_t place = 0; place < count; place++)
-        size += (size_t)sizes[place];
+    bool escaped = false;
+    for (int32_t place = 0; place < count; place++) {
+        const char *text = text_at(&texts, place);
+        size_t own = (size_t)texts.sizes[place];
+        if (own > LONGEST_MESSAGE || !own)
+            continue;
+        size += own;
+        escaped = escaped || memchr(text, '\\', own);
+    }
     reading->unescaped_size = 0;
-    if (size <= reading->unescaped_room || !memchr(text, '\\', size))
+    if (size <= reading->unescaped_room || !escaped)
         return true;
     free(reading->unescaped);
     reading->unescaped = malloc(size);
@@ -68,11 +91,12 @@ static bool make_room(Reading *reading, const char *text, const int32_t *sizes, 
     return reading->unescaped;
 }
 
-/* Read `count` messages that stand one behind the other in `text`, each `sizes` bytes; false if there is no memory. `text` must stay as it is
- * until they are judged. */
-bool tally_read(Tally *tally, const char *text, const int32_t *sizes, int32_t count)
+/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL, where that says; false if there is
+ * no memory. They must stay as they are until they are judged. */
+bool tally_read(Tally *tally, const char *text, const char *const *values, const int32_t *sizes, int32_t count)
 {
     Face *face = &tally->face;
+    Texts texts = {text, values, sizes};
     if (count > tally->room) {
         Row *rows = realloc(face->rows, (size_t)count * sizeof(Row));
         if (rows)
@@ -84,16 +108,17 @@ bool tally_read(Tally *tally, const char *text, const int32_t *sizes, int32_t co
             return false;
         tally->room = count;
     }
-    if (!make_room(&tally->reading, text, sizes, count))
+    if (!make_room(&tally->reading, texts, count))
         return false;
     face->noted = 0;
     face->newest = NEVER;
     for (int32_t place = 0; place < count; place++) {
         Row *row = face->rows + place;
-        const char *end = text + sizes[place];
+        const char *begin = text_at(&texts, place);
+        int32_t size = sizes[place];
         row->by_hand = false;
         row->first = 1;
-        if (read_plain(&tally->reading, &tally->hash, text, end, row)) {
+        if (size && size <= LONGEST_MESSAGE && read_plain(&tally->reading, &tally->hash, begin, begin + size, row)) {
             row->status = READY;
             if (row->time > face->newest)
                 face->newest = row->time;
@@ -101,7 +126,6 @@ bool tally_read(Tally *tally, const char *text, const int32_t *sizes, int32_t co
             row->status = ODD;
             face->places[face->noted++] = place;
         }
-        text = end;
     }
     return true;
 }

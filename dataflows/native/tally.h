@@ -62,6 +62,8 @@ void index_prefetch(const Index *index, uint64_t first);
 
 /* plain.c: one message. Returns whether it is plain. */
 
+enum { LONGEST_MESSAGE = 64 * 1024 /* bytes; as MAX_PAYLOAD_BYTES */ };
+
 typedef struct {
     const char *currency;
     size_t currency_size;

@@ -1,0 +1,104 @@
+"""Takes the messages of one assigned partition from its consumer: as confluent-kafka makes them, or as they lie in librdkafka."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, TopicPartition
+from typing_extensions import override
+
+from dataflows.chunk import Record
+from dataflows.damage import Fault
+from dataflows.native.queue import Queue, why_no_queue
+
+
+class Fetched(NamedTuple):
+    """What one fetch brought: messages in their order, what was said in the place of some, and whether there may be more at once."""
+
+    records: Sequence[Record]
+    faults: list[Fault]
+    more: bool
+
+
+class Fetcher(ABC):
+    """The messages of one partition, from the offset on at which it was begun; it has its consumer to itself, and closes it."""
+
+    def __init__(self, consumer: Consumer, most: int) -> None:
+        """`most`: messages in a fetch."""
+        self.consumer = consumer
+        self._most = most
+
+    def begin(self, topic: str, partition: int, offset: int) -> None:
+        """Have the partition fetched from `offset` on; once."""
+        self.consumer.assign([TopicPartition(topic, partition, offset)])
+
+    @abstractmethod
+    def fetch(self) -> Fetched:
+        """What is there now, without waiting. It stays until the next call, or `release`."""
+
+    def release(self) -> None:
+        """Nothing more will be asked for in this poll."""
+
+    def abandon(self) -> Consumer:
+        """Let go of what is held, without a farewell to the broker; the consumer, which must be kept to the end of the process."""
+        return self.consumer
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self.abandon().close()
+
+
+class PlainFetcher(Fetcher):
+    """By confluent-kafka alone."""
+
+    @override
+    def fetch(self) -> Fetched:
+        records: list[Record] = []
+        faults: list[Fault] = []
+        messages = self.consumer.consume(self._most, 0)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            else:
+                faults.append(Fault(error, message.offset() or 0, len(records)))
+        return Fetched(records, faults, len(messages) == self._most)
+
+
+class NativeFetcher(PlainFetcher):
+    """Without an object for each message."""
+
+    _queue: Queue | None = None
+
+    @override
+    def begin(self, topic: str, partition: int, offset: int) -> None:
+        # Before it is assigned, so that no message of it gets into the consumer's own queue.
+        self._queue = Queue(self.consumer, topic, partition, self._most)
+        super().begin(topic, partition, offset)
+
+    @override
+    def fetch(self) -> Fetched:
+        # The consumer's own queue has what is not of the partition: errors of the connection, and librdkafka's calls of ours.
+        aside = super().fetch()
+        if aside.records or aside.faults or self._queue is None:
+            return aside
+        batch, faults = self._queue.fetch()
+        return Fetched(batch, faults, len(batch) + len(faults) == self._most)
+
+    @override
+    def release(self) -> None:
+        if self._queue is not None:
+            self._queue.release()
+
+    @override
+    def abandon(self) -> Consumer:
+        if self._queue is not None:
+            self._queue.close()
+        return super().abandon()
+
+
+def make_fetcher(consumer: Consumer, most: int, *, native: bool) -> Fetcher:
+    """The faster one where `native` is wanted and can be had."""
+    return (NativeFetcher if native and why_no_queue() is None else PlainFetcher)(consumer, most)

@@ -1,0 +1,183 @@
+"""The messages of one partition straight from librdkafka's own queue, without an object of Python's for each.
+
+confluent-kafka makes a `Message` for each, which costs more than to read, judge and add up what is in it. Here its `Consumer` stays who it is
+- configured, authorised, assigned and closed as everywhere - and only the queue of its one partition is taken away from it: librdkafka's
+documented way to serve a partition by itself (``rd_kafka_queue_get_partition``, ``rd_kafka_queue_forward``). What is not of the partition,
+as errors of the connection, stays with the consumer, which must be polled for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_char_p, c_int32, c_void_p
+from functools import lru_cache
+from typing import Any, NamedTuple, overload
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, cimpl
+from typing_extensions import override
+
+from dataflows.chunk import Batch as AnyBatch
+from dataflows.damage import Fault
+from dataflows.native.library import library
+
+_TRIED = ((2, 11), (3, 0))
+"""Versions of confluent-kafka, the second without: whose `Consumer` begins with librdkafka's handle."""
+
+
+class Place(NamedTuple):
+    """One message of a batch, as `dataflows.chunk.Record` has it."""
+
+    fetched: Any
+    place: int
+
+    def value(self) -> bytes | None:
+        """The payload."""
+        at = self.fetched.values[self.place]
+        return None if at is None else ctypes.string_at(at, self.fetched.sizes[self.place])
+
+    def offset(self) -> int:
+        """The place in the log."""
+        return self.fetched.offsets[self.place]
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kafka's own time: its type, milliseconds since 1970."""
+        return self.fetched.kinds[self.place], self.fetched.times[self.place]
+
+
+class Batch(AnyBatch):
+    """Messages where librdkafka holds them, in their order; they are gone with the next `Queue.fetch`."""
+
+    __slots__ = ("_begin", "_end", "_fetched")
+
+    def __init__(self, fetched: Any, begin: int, end: int) -> None:
+        self._fetched = fetched
+        self._begin = begin
+        self._end = end
+
+    @override
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+    @overload
+    def __getitem__(self, index: slice) -> Batch: ...
+    @override
+    def __getitem__(self, index: int | slice) -> Place | Batch:
+        if isinstance(index, slice):
+            begin, end, _ = index.indices(len(self))
+            return Batch(self._fetched, self._begin + begin, self._begin + max(begin, end))
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(index)
+        return Place(self._fetched, self._begin + place)
+
+    @override
+    def times(self) -> Sequence[int]:
+        return self._fetched.times[self._begin : self._end]
+
+    @property
+    def values_address(self) -> int:
+        """Where their payloads' addresses stand."""
+        return ctypes.addressof(self._fetched.values.contents) + self._begin * ctypes.sizeof(c_void_p)
+
+    @property
+    def sizes_address(self) -> int:
+        """Where the sizes of their payloads stand, 4 bytes each."""
+        return ctypes.addressof(self._fetched.sizes.contents) + self._begin * ctypes.sizeof(c_int32)
+
+
+class Queue:
+    """The queue of the one partition of a consumer, taken away from it before it is assigned. Close it before the consumer."""
+
+    def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
+        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
+        found, reason = library()
+        client = None if found is None else _client()
+        if found is None or client is None:
+            raise RuntimeError(reason or "librdkafka is not found in confluent-kafka")
+        self._library: Any = found
+        self._client: Any = client
+        self._queue = client.rd_kafka_queue_get_partition(_handle(client, consumer), topic.encode(), partition)
+        if not self._queue:
+            raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")
+        client.rd_kafka_queue_forward(self._queue, None)
+        functions = ("consume_batch_queue", "message_destroy", "message_timestamp", "message_errstr")
+        pointers = [ctypes.cast(getattr(client, f"rd_kafka_{name}"), c_void_p) for name in functions]
+        self._fetch = found.fetch_new(*pointers, self._queue, most)
+        if not self._fetch:
+            client.rd_kafka_queue_destroy(self._queue)
+            raise MemoryError
+        self._fetched: Any = self._fetch.contents
+        # Who frees a consumer whose queue is held waits for ever. So it lives as long as the queue, whoever else lets go of it.
+        self._consumer: Consumer | None = consumer
+
+    def __del__(self) -> None:
+        if getattr(self, "_fetch", None):
+            self.close()
+
+    def fetch(self) -> tuple[Batch, list[Fault]]:
+        """What is there, without waiting: messages, and what stands between them. What was fetched before is gone.
+
+        Raises `ValueError` once it is closed.
+        """
+        if self._fetch is None:
+            raise ValueError("the queue is closed")
+        self._library.fetch_more(self._fetch)
+        fetched = self._fetched
+        faults = [_fault(one) for one in fetched.faults[: fetched.fault_count]] if fetched.fault_count else []
+        return Batch(fetched, 0, fetched.count), faults
+
+    def release(self) -> None:
+        """Give back what was fetched, where nothing more will be for a while."""
+        if self._fetch is not None:
+            self._library.fetch_release(self._fetch)
+
+    def close(self) -> None:
+        """Let go of the queue: librdkafka waits, when its consumer is closed, for whatever is still held."""
+        if self._fetch is not None:
+            self._library.fetch_free(self._fetch)
+            self._client.rd_kafka_queue_destroy(self._queue)
+            self._fetch = self._consumer = None
+
+
+def _fault(one: Any) -> Fault:
+    words = one.words.decode(errors="replace") if one.words else None
+    return Fault(KafkaError(one.code, words), one.offset, one.place)
+
+
+def why_no_queue() -> str | None:
+    """Why `Queue` can't be used here, in words; None if it can."""
+    return library()[1] or (None if _client() else f"confluent-kafka {confluent_kafka.__version__} is not one that it was tried with")
+
+
+@lru_cache(maxsize=1)
+def _client() -> Any:
+    """The librdkafka that confluent-kafka uses, found among what its extension module depends on; None if it is not of `_TRIED`."""
+    version = tuple(int(part) for part in confluent_kafka.__version__.split(".")[:2])
+    if not _TRIED[0] <= version < _TRIED[1]:
+        return None
+    client = ctypes.CDLL(cimpl.__file__)
+    signatures: dict[str, tuple[Any, ...]] = {
+        "rd_kafka_opaque": (c_void_p, c_void_p),
+        "rd_kafka_queue_get_partition": (c_void_p, c_void_p, c_char_p, c_int32),
+        "rd_kafka_queue_forward": (None, c_void_p, c_void_p),
+        "rd_kafka_queue_destroy": (None, c_void_p),
+    }
+    try:
+        for name, (result, *arguments) in signatures.items():
+            function = getattr(client, name)
+            function.restype, function.argtypes = result, arguments
+    except AttributeError:
+        return None
+    return client
+
+
+def _handle(client: Any, consumer: Consumer) -> int:
+    """librdkafka's handle of a consumer, which stands first in the object; librdkafka itself confirms whose it is."""
+    handle = c_void_p.from_address(id(consumer) + object.__basicsize__).value
+    if not handle or client.rd_kafka_opaque(handle) != id(consumer):
+        raise RuntimeError("the consumer does not begin with librdkafka's handle")
+    return handle
