@@ -38,6 +38,7 @@ class Fetcher(ABC):
     def fetch(self) -> Fetched:
         """What is there now, without waiting. It stays until the next call, or `release`."""
 
+    @abstractmethod
     def release(self) -> None:
         """Nothing more will be asked for in this poll."""
 
@@ -65,6 +66,10 @@ class PlainFetcher(Fetcher):
             else:
                 faults.append(Fault(error, message.offset() or 0, len(records)))
         return Fetched(records, faults, len(messages) == self._most)
+
+    @override
+    def release(self) -> None:
+        pass  # its messages are Python's
 
 
 class NativeFetcher(PlainFetcher):

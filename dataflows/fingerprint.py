@@ -16,7 +16,7 @@ class Fingerprint(msgspec.Struct, frozen=True, array_like=True):
     crc: int
 
     @classmethod
-    def of(cls, record: Message | Record) -> Fingerprint:
+    def of(cls, record: Record) -> Fingerprint:
         """The fingerprint of a message."""
         value = record.value()
         return cls(record.offset() or 0, zlib.crc32(value.encode() if isinstance(value, str) else value or b""))

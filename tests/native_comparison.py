@@ -1,16 +1,22 @@
-"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log in which everything happens; 1 if they differ."""
+"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log in which everything happens; 1 if they differ.
+
+The native one twice: with messages as confluent-kafka makes them, and as they lie in librdkafka.
+"""
 
 from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dataflows import native
+from dataflows.chunk import Record
 from dataflows.intake import Intake, IntakeState
 from dataflows.intakes import intake_kind
+from dataflows.native import library as native_library
 from dataflows.rules import Rules
 from dataflows.settings import Settings
+from tests.intakes import laid
 from tests.records import FakeRecord, micros, payload
 
 RULES = Rules.of(Settings())
@@ -58,18 +64,20 @@ def the_log() -> list[FakeRecord]:
     return [FakeRecord(value, at, times[at] + (10**12 if value and b"day-" in value else 0)) for at, value in enumerate(values)]
 
 
-def decided(kind: type[Intake], records: list[FakeRecord]) -> tuple[object, ...]:
-    """All that an intake makes of the log, with a restart in the middle."""
+def decided(
+    kind: type[Intake], records: list[FakeRecord], lay: Callable[[Sequence[Record]], Sequence[Record]]
+) -> tuple[object, ...]:
+    """All that an intake makes of the log, with a restart in the middle; `lay`: how its messages come."""
     intake, shown = kind(RULES, "logs", 0, IntakeState(), now=lambda: 0.0), []
     for first in range(0, len(records), 77):
         if first == 77 * 40:
             again = kind(RULES, "logs", 0, intake.state(), now=lambda: 0.0)
             begin = again.rewind() or 0
             for place in range(begin, first, 50):
-                again.refill(records[place : min(place + 50, first)])
+                again.refill(lay(records[place : min(place + 50, first)]))
             again.resume()
             intake = again
-        intake.take(records[first : first + 77])
+        intake.take(lay(records[first : first + 77]))
         windows, rejected = intake.fetch()
         cells = sorted((window, key, repr(sums)) for window, found in windows.items() for key, sums in found.items())
         shown.append((cells, rejected, repr(intake.state())))
@@ -80,13 +88,15 @@ def main() -> int:
     """Compare; the first difference on standard output."""
     if sys.argv[1:]:
         library = Path(sys.argv[1])
-        native.library.library_file = lambda: library
+        native_library.library_file = lambda: library
     records = the_log()
-    python, c = decided(intake_kind("off"), records), decided(intake_kind("on"), records)
-    for number, (one, other) in enumerate(zip(python, c, strict=True)):
-        if one != other:
-            print(f"chunk {number}:\nPython {one}\nC      {other}")
-            return 1
+    python = decided(intake_kind("off"), records, list)
+    for lay in (list, laid):
+        c = decided(intake_kind("on"), records, lay)
+        for number, (one, other) in enumerate(zip(python, c, strict=True)):
+            if one != other:
+                print(f"chunk {number}:\nPython {one}\nC      {other}")
+                return 1
     return 0
 
 

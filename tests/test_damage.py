@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import KafkaError, Producer
+from msgspec.structs import replace
 from test_panel_feed import World, until
 from test_panel_store import result
 from test_reader import read, reader
 
 from dataflows import damage
+from dataflows.damage import Fault
+from dataflows.fetch import Fetched, Fetcher, make_fetcher
 from dataflows.intake import Counters
-from dataflows.kafka import consumer_config
 from dataflows.scan import scan
 from dataflows.schema import encode
 from dataflows.settings import Settings
@@ -31,6 +33,7 @@ from tests.flows import (
     send,
     wait_for,
 )
+from tests.intakes import KINDS as INTAKES
 from tests.records import payload
 
 KINDS = ["crc", "compression", "format"]
@@ -79,34 +82,31 @@ def test_sound_batches_between_damaged_ones_are_not_lost_however_they_lie(settin
     one.close()
 
 
+@pytest.mark.parametrize("native", INTAKES)
 def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, native: str
 ) -> None:
+    settings = replace(settings, native=native)
     lay(settings, ("a", 4))
     disturbed: list[int] = []
 
-    class Met:
-        """What librdkafka gives for a batch with a wrong checksum."""
+    def noisy(*given: Any, **more: Any) -> Fetcher:
+        """A fetcher that says of offset 1 what librdkafka says of a batch with a wrong checksum."""
+        fetcher = make_fetcher(*given, **more)
+        quiet = fetcher.fetch
 
-        def partition(self) -> int:
-            return 0
-
-        def offset(self) -> int:
-            return 1
-
-        def error(self) -> KafkaError:
-            return KafkaError(KafkaError._BAD_MSG)
-
-    class Noisy(Consumer):
-        def consume(self, *given: Any, **more: Any) -> Any:
-            found = super().consume(*given, **more)
-            at = next((place for place, one in enumerate(found) if one.error() is None and one.offset() == 1), None)
+        def fetch() -> Fetched:
+            found = quiet()
+            at = next((place for place, one in enumerate(found.records) if one.offset() == 1), None)
             if at is None or len(disturbed) == damage.TRIES - 1:
                 return found
             disturbed.append(at)
-            return [*found[:at], Met(), *found[at:]]
+            return found._replace(faults=[Fault(KafkaError(KafkaError._BAD_MSG), 1, at)])
 
-    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role: Noisy(consumer_config(settings, role)))
+        monkeypatch.setattr(fetcher, "fetch", fetch)
+        return fetcher
+
+    monkeypatch.setattr("dataflows.reader.make_fetcher", noisy)
     one = reader(settings)
     read(one, 5)
     assert one.counters == Counters(read=5, counted=5)

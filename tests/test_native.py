@@ -7,12 +7,14 @@ import random
 import subprocess
 import sys
 from array import array
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
+from dataflows.chunk import Record
 from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.intakes import intake_kind
 from dataflows.metrics import Metrics
@@ -21,6 +23,7 @@ from dataflows.reject import CarefulDecoder
 from dataflows.rules import Rules
 from dataflows.schema import Event, to_micros
 from dataflows.settings import Settings
+from tests.intakes import laid
 from tests.records import FakeRecord, event, log, micros, payload
 
 pytestmark = pytest.mark.native
@@ -30,18 +33,26 @@ CAREFUL = CarefulDecoder("USD")
 Outcome = tuple[Counters, list[tuple[int, str, str]], dict[tuple[int, str, str], Metrics], IntakeState]
 
 
-def outcome(kind: type[Intake], records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -> Outcome:
-    """All that an intake makes of a log."""
+def outcome(
+    kind: type[Intake],
+    records: list[FakeRecord],
+    chunk: int = 300,
+    rules: Rules = RULES,
+    lay: Callable[[Sequence[Record]], Sequence[Record]] = list,
+) -> Outcome:
+    """All that an intake makes of a log; `lay`: how its messages come."""
     intake = kind(rules, "logs", 0, IntakeState(), now=lambda: 0.0)
     for place in range(0, len(records), chunk):
-        intake.take(records[place : place + chunk])
+        intake.take(lay(records[place : place + chunk]))
     windows, rejected = intake.fetch()
     cells = {(window, *key): sums for window, found in windows.items() for key, sums in found.items()}
     return intake.counters, [(one.offset, one.reason, one.detail) for one in rejected], cells, intake.state()
 
 
 def by_both(records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -> tuple[Outcome, Outcome]:
-    return outcome(intake_kind("off"), records, chunk, rules), outcome(intake_kind("on"), records, chunk, rules)
+    found = outcome(intake_kind("on"), records, chunk, rules)
+    assert outcome(intake_kind("on"), records, chunk, rules, laid) == found
+    return outcome(intake_kind("off"), records, chunk, rules), found
 
 
 def plain(value: bytes) -> bool:

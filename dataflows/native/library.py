@@ -15,6 +15,7 @@ SOURCES = ("cells.c", "fetch.c", "ids.c", "plain.c", "tally.c")
 HEADERS = ("fetch.h", "tally.h")
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
 
+
 class Row(ctypes.Structure):
     """One message as it was read; as in tally.h."""
 

@@ -1,9 +1,9 @@
 """The messages of one partition straight from librdkafka's own queue, without an object of Python's for each.
 
-confluent-kafka makes a `Message` for each, which costs more than to read, judge and add up what is in it. Here its `Consumer` stays who it is
-- configured, authorised, assigned and closed as everywhere - and only the queue of its one partition is taken away from it: librdkafka's
-documented way to serve a partition by itself (``rd_kafka_queue_get_partition``, ``rd_kafka_queue_forward``). What is not of the partition,
-as errors of the connection, stays with the consumer, which must be polled for it.
+confluent-kafka makes a `Message` for each, which costs more than to read, judge and add up what is in it. Here its `Consumer` stays
+who it is - configured, authorised, assigned and closed as everywhere - and only the queue of its one partition is taken away from it,
+which is librdkafka's documented way to serve a partition by itself (``rd_kafka_queue_get_partition``, ``rd_kafka_queue_forward``). What is
+not of the partition, as errors of the connection, stays with the consumer, which must be polled for it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import c_char_p, c_int32, c_void_p
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, NamedTuple, overload
 
-import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, cimpl
 from typing_extensions import override
 
@@ -94,13 +94,13 @@ class Queue:
 
     def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
         """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
-        found, reason = library()
-        client = None if found is None else _client()
+        found, _ = library()
+        client = None if found is None else client_library()
         if found is None or client is None:
-            raise RuntimeError(reason or "librdkafka is not found in confluent-kafka")
+            raise RuntimeError(why_no_queue())
         self._library: Any = found
         self._client: Any = client
-        self._queue = client.rd_kafka_queue_get_partition(_handle(client, consumer), topic.encode(), partition)
+        self._queue = client.rd_kafka_queue_get_partition(handle_of(client, consumer), topic.encode(), partition)
         if not self._queue:
             raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")
         client.rd_kafka_queue_forward(self._queue, None)
@@ -150,14 +150,16 @@ def _fault(one: Any) -> Fault:
 
 def why_no_queue() -> str | None:
     """Why `Queue` can't be used here, in words; None if it can."""
-    return library()[1] or (None if _client() else f"confluent-kafka {confluent_kafka.__version__} is not one that it was tried with")
+    return library()[1] or (
+        None if client_library() else f"confluent-kafka {version('confluent-kafka')} is not one that it was tried with"
+    )
 
 
 @lru_cache(maxsize=1)
-def _client() -> Any:
+def client_library() -> Any:
     """The librdkafka that confluent-kafka uses, found among what its extension module depends on; None if it is not of `_TRIED`."""
-    version = tuple(int(part) for part in confluent_kafka.__version__.split(".")[:2])
-    if not _TRIED[0] <= version < _TRIED[1]:
+    given = tuple(int(part) for part in version("confluent-kafka").split(".")[:2])
+    if not _TRIED[0] <= given < _TRIED[1]:
         return None
     client = ctypes.CDLL(cimpl.__file__)
     signatures: dict[str, tuple[Any, ...]] = {
@@ -175,8 +177,11 @@ def _client() -> Any:
     return client
 
 
-def _handle(client: Any, consumer: Consumer) -> int:
-    """librdkafka's handle of a consumer, which stands first in the object; librdkafka itself confirms whose it is."""
+def handle_of(client: Any, consumer: Consumer) -> int:
+    """librdkafka's handle of a consumer, which stands first in the object; librdkafka itself confirms whose it is.
+
+    Raises `RuntimeError` where it stands elsewhere.
+    """
     handle = c_void_p.from_address(id(consumer) + object.__basicsize__).value
     if not handle or client.rd_kafka_opaque(handle) != id(consumer):
         raise RuntimeError("the consumer does not begin with librdkafka's handle")

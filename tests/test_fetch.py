@@ -1,0 +1,228 @@
+"""Both fetchers give the same messages and say the same of what stands between them; the native one without an object for each."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+from test_reader import read, reader
+
+from dataflows import native
+from dataflows.chunk import Record
+from dataflows.damage import Fault
+from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
+from dataflows.intake import Counters
+from dataflows.kafka import make_consumer
+from dataflows.native import queue
+from dataflows.settings import Settings
+from tests.flows import send, wait_for
+from tests.records import payload
+
+BOTH = [PlainFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]
+
+
+def fetcher(settings: Settings, kind: type[Fetcher], most: int = 100, begin: int = 0) -> Fetcher:
+    one = kind(make_consumer(settings, "test"), most)
+    one.begin(settings.logs_topic, 0, begin)
+    return one
+
+
+Shown = tuple[bytes | None, int | None, tuple[int, int]]
+
+
+def shown(records: Sequence[Record]) -> list[Shown]:
+    return [(one.value(), one.offset(), one.timestamp()) for one in records]
+
+
+def everything(one: Fetcher, count: int) -> tuple[list[Shown], list[tuple[int, int]]]:
+    """What comes up to the end of the log after `count` messages, and the code and offset of each fault."""
+    records: list[Shown] = []
+    faults: list[tuple[int, int]] = []
+
+    def done() -> bool:
+        fetched = one.fetch()
+        assert all(0 <= fault.place <= len(fetched.records) for fault in fetched.faults)
+        records.extend(shown(fetched.records))
+        faults.extend((fault.error.code(), fault.offset) for fault in fetched.faults)
+        return len(records) >= count and any(code == KafkaError._PARTITION_EOF for code, _ in faults)
+
+    wait_for(done, f"{count} messages and the end", 10)
+    return records, faults
+
+
+@pytest.fixture
+def filled(settings: Settings) -> Settings:
+    """A partition with payloads of all kinds: none, an empty one, binary, long, more than one fetch takes."""
+    send(settings, [payload(f"e{number}", number) for number in range(250)], partition=0)
+    send(settings, [None, b"", b"\xff\x00", b"x" * 100_000], partition=0)
+    return settings
+
+
+@pytest.mark.native
+def test_both_give_the_same_messages_in_the_same_order(filled: Settings) -> None:
+    plain, fast = fetcher(filled, PlainFetcher), fetcher(filled, NativeFetcher)
+    expected, _ = everything(plain, 254)
+    found, _ = everything(fast, 254)
+    assert found == expected
+    assert [value for value, _, _ in found[-4:]] == [None, b"", b"\xff\x00", b"x" * 100_000]
+    plain.close()
+    fast.close()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_fetch_takes_no_more_than_it_may_and_says_where_there_is_more(filled: Settings, kind: type[Fetcher]) -> None:
+    one = fetcher(filled, kind, most=40)
+    sizes: list[int] = []
+
+    def done() -> bool:
+        records, faults, more = one.fetch()
+        assert more == (len(records) + len(faults) == 40)
+        sizes.append(len(records))
+        return sum(sizes) == 254
+
+    wait_for(done, "all messages", 10)
+    assert max(sizes) == 40
+    one.close()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_end_of_the_log_is_a_fault_behind_its_last_message(filled: Settings, kind: type[Fetcher]) -> None:
+    one = fetcher(filled, kind, begin=250)
+    assert everything(one, 4)[1] == [(KafkaError._PARTITION_EOF, 254)]
+    one.close()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_an_offset_that_is_not_there_is_a_fault_that_says_so(filled: Settings, kind: type[Fetcher]) -> None:
+    one = fetcher(filled, kind, begin=1000)
+    faults: list[Fault] = []
+
+    def done() -> bool:
+        faults.extend(one.fetch().faults)
+        return bool(faults)
+
+    wait_for(done, "the fault", 10)
+    assert faults[0].error.code() == KafkaError._AUTO_OFFSET_RESET
+    assert "out of range" in faults[0].error.str()
+    one.close()
+
+
+@pytest.fixture
+def batch(filled: Settings) -> Iterator[native.Batch]:
+    """Some messages in librdkafka."""
+    one = native.Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 100)
+    consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
+    found: list[native.Batch] = []
+
+    def some() -> bool:
+        found.append(one.fetch()[0])
+        return len(found[-1]) == 100
+
+    wait_for(some, "a full batch", 10)
+    yield found[-1]
+    one.close()
+    consumer.close()
+
+
+@pytest.mark.native
+def test_a_batch_is_a_sequence(batch: native.Batch) -> None:
+    offsets = [one.offset() or 0 for one in batch]
+    start = offsets[0]
+    assert offsets == list(range(start, start + 100))
+    assert batch[-1].offset() == offsets[-1]
+    assert [one.offset() for one in batch[10:20][3:5]] == offsets[13:15]
+    assert len(batch[5:2]) == len(batch[100:]) == 0
+    assert len(batch[:200]) == 100
+    assert bisect_left(batch, offsets[40], key=lambda one: one.offset() or 0) == 40
+    assert batch[20:30].times() == [one.timestamp()[1] for one in batch][20:30]
+    for beyond in (100, -101):
+        with pytest.raises(IndexError):
+            batch[beyond]
+
+
+@pytest.mark.native
+def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_gives_nothing_more(filled: Settings) -> None:
+    one = fetcher(filled, NativeFetcher)
+    wait_for(lambda: one.fetch().records, "messages", 10)
+    dropped = threading.Event()
+
+    def drop() -> None:
+        nonlocal one
+        del one
+        gc.collect()
+        dropped.set()
+
+    threading.Thread(target=drop, daemon=True).start()
+    assert dropped.wait(30), "librdkafka waits for what is held of it"
+    closed = native.Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 10)
+    closed.close()
+    closed.close()
+    closed.release()
+    with pytest.raises(ValueError, match="closed"):
+        closed.fetch()
+    consumer.close()
+
+
+@pytest.mark.native
+def test_errors_of_the_connection_are_told_to_whom_the_consumer_tells_them(settings: Settings) -> None:
+    told: list[KafkaError] = []
+    consumer = make_consumer(settings, "test", **{"bootstrap.servers": "127.0.0.1:1", "error_cb": told.append})
+    one = NativeFetcher(consumer, 10)
+    one.begin("logs", 0, 0)
+    wait_for(lambda: one.fetch().records or told, "the error", 10)
+    one.close()
+
+
+@pytest.mark.native
+def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = make_consumer(filled, "test")
+    consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
+    first: list[Any] = []
+    wait_for(lambda: first.extend(consumer.consume(1, 0.1)) or first, "the consumer's own queue to fill", 10)
+    one = NativeFetcher(consumer, 100)
+    monkeypatch.setattr(consumer, "assign", lambda _places: None)
+    one.begin(filled.logs_topic, 0, 0)
+    found, _ = everything(one, 253)
+    assert [offset for _, offset, _ in found] == list(range(1, 254))
+    one.close()
+
+
+@pytest.mark.native
+def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_client(
+    filled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "version", lambda _name: "3.0.0")
+    queue.client_library.cache_clear()
+    try:
+        assert queue.why_no_queue() == "confluent-kafka 3.0.0 is not one that it was tried with"
+        consumer = make_consumer(filled, "test")
+        with pytest.raises(RuntimeError, match=r"confluent-kafka 3\.0\.0"):
+            native.Queue(consumer, filled.logs_topic, 0, 10)
+        assert type(make_fetcher(consumer, 10, native=True)) is PlainFetcher
+        consumer.close()
+        one = reader(filled)
+        read(one, 254)
+        assert one.counters == Counters(read=254, counted=250, malformed=4, oversize=1)
+        one.close()
+    finally:
+        queue.client_library.cache_clear()
+
+
+@pytest.mark.native
+def test_the_faster_one_is_taken_where_it_can_be_had(settings: Settings) -> None:
+    consumer = make_consumer(settings, "test")
+    assert type(make_fetcher(consumer, 10, native=True)) is NativeFetcher
+    assert type(make_fetcher(consumer, 10, native=False)) is PlainFetcher
+    consumer.close()
+
+
+@pytest.mark.native
+def test_an_object_that_is_no_consumer_of_librdkafka_is_refused() -> None:
+    other: Any = type("Other", (), {"__slots__": ("a",)})()
+    with pytest.raises(RuntimeError, match="does not begin with librdkafka's handle"):
+        queue.handle_of(queue.client_library(), other)
