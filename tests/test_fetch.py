@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from test_reader import read, reader
 
 from dataflows import native
@@ -17,7 +17,7 @@ from dataflows.chunk import Record
 from dataflows.damage import Fault
 from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
 from dataflows.intake import Counters
-from dataflows.kafka import make_consumer
+from dataflows.kafka import consumer_config, make_consumer
 from dataflows.native import queue
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
@@ -179,13 +179,16 @@ def test_errors_of_the_connection_are_told_to_whom_the_consumer_tells_them(setti
 
 
 @pytest.mark.native
-def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    consumer = make_consumer(filled, "test")
-    consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
+def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settings) -> None:
+    class Stubborn(Consumer):
+        def assign(self, *_: Any) -> None:
+            """It stays as it was assigned before."""
+
+    consumer = Stubborn(consumer_config(filled, "test"))
+    super(Stubborn, consumer).assign([TopicPartition(filled.logs_topic, 0, 0)])
     first: list[Any] = []
     wait_for(lambda: first.extend(consumer.consume(1, 0.1)) or first, "the consumer's own queue to fill", 10)
     one = NativeFetcher(consumer, 100)
-    monkeypatch.setattr(consumer, "assign", lambda _places: None)
     one.begin(filled.logs_topic, 0, 0)
     found, _ = everything(one, 253)
     assert [offset for _, offset, _ in found] == list(range(1, 254))
