@@ -181,7 +181,7 @@ def test_errors_of_the_connection_are_told_to_whom_the_consumer_tells_them(setti
 @pytest.mark.native
 def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settings) -> None:
     class Stubborn(Consumer):
-        def assign(self, *_: Any) -> None:
+        def assign(self, partitions: Any) -> None:
             """It stays as it was assigned before."""
 
     consumer = Stubborn(consumer_config(filled, "test"))
