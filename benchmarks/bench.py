@@ -17,10 +17,10 @@ from benchmarks.systems import LOOP, SkippedError, System
 from dataflows.errors import AdtallyError
 
 
-def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], rounds: int) -> list[Run]:
+def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], rounds: int, share: float | None = None) -> list[Run]:
     """Each system on each size, round after round: what disturbs the machine for a while disturbs all of them.
 
-    The oracle judges adtally's results of the first round, on the least size.
+    `share`: of a processor, for each process of a system. The oracle judges adtally's results of the first round, on the least size.
     """
     runs: list[Run] = []
     for number in range(1, rounds + 1):
@@ -28,7 +28,7 @@ def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], roun
             for topic in filled:
                 judged = number == 1 and topic is filled[0]
                 try:
-                    run = drain(system, topic, here.brokers, here.pid, number, oracle=judged)
+                    run = drain(system, topic, here.brokers, here.pid, number, share=share, oracle=judged)
                 except AdtallyError as error:
                     say(f"round {number}: {error}")
                     continue
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with session() as here:
             filled = [here.fill(load_of(options, size)) for size in sizes]
-            runs = drains(here, able, filled, options.runs)
+            runs = drains(here, able, filled, options.runs, options.share)
             lags = [] if options.quick or not options.latency else _latencies(here, able, options.latency, runs)
     except AdtallyError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -127,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help=f"systems: {', '.join(system.name for system in systems.SYSTEMS)}")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(systems.QUICK)}, and no latency")
     parser.add_argument("--latency", type=float, default=150, help="seconds of each latency run; 0 for none (default 150)")
+    parser.add_argument(
+        "--share", type=float, help="of a processor, for each process of a system: how several do where each has its own"
+    )
     add_options(parser)
     return parser
 

@@ -18,6 +18,7 @@ from benchmarks.figures import Run, check
 from benchmarks.fill import drop_topics, make_topic
 from benchmarks.load import FLUSH, Key, Load, Truth
 from benchmarks.processes import Tree
+from benchmarks.shares import Shares
 from benchmarks.systems import Place, System, settings_of
 from dataflows.errors import AdtallyError
 from deploy.watchdog import Watchdog
@@ -90,13 +91,21 @@ def window_start(given: object) -> str:
     return f"{text}:00Z" if len(text) == 16 else f"{text}Z"
 
 
-def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subprocess.Popen[bytes]], Tree]:
-    """The processes of a system, which are gone when the stack is left, and what watches them; their output goes to a file."""
+def started(
+    system: System, place: Place, stack: ExitStack, share: float | None = None
+) -> tuple[list[subprocess.Popen[bytes]], Tree]:
+    """The processes of a system, which are gone when the stack is left, and what watches them; their output goes to a file.
+
+    `share`: of a processor, for each of them. Raises `AdtallyError` where that can't be had.
+    """
+    shares = stack.enter_context(Shares())
     log = stack.enter_context((place.folder / "log").open("wb"))
     commands = system.start(place)
     watchdog = Watchdog()  # so that nothing is left behind, however this process ends
     stack.callback(watchdog.close)
     processes = [watchdog.start(command.arguments, log, command.environment) for command in commands]
+    for process in processes if share else ():
+        shares.limit(process.pid, share or 1.0)
     tree = Tree([process.pid for process in processes])
 
     def end() -> None:
@@ -111,11 +120,21 @@ def started(system: System, place: Place, stack: ExitStack) -> tuple[list[subpro
 
 
 def drain(
-    system: System, filled: Filled, brokers: str, broker_pid: int, number: int, *, oracle: bool = False, timeout: float = 900.0
+    system: System,
+    filled: Filled,
+    brokers: str,
+    broker_pid: int,
+    number: int,
+    *,
+    share: float | None = None,
+    oracle: bool = False,
+    timeout: float = 900.0,
 ) -> Run:
     """Run `system` on a topic until its results hold all events, or nothing more comes; `oracle`: let it judge adtally's results too.
 
-    `number`: the round. Raises `AdtallyError` with the last words of a system that ended without any result.
+    `number`: the round; `share`: of a processor, for each process of the system.
+
+    Raises `AdtallyError` with the last words of a system that ended without any result.
     """
     tag = uuid.uuid4().hex[:8]
     results, rejected = f"bench-results-{tag}", f"bench-rejected-{tag}"
@@ -130,7 +149,7 @@ def drain(
             broker = Tree([broker_pid])
             stack.callback(broker.close)
             begun = time.monotonic()
-            processes, tree = started(system, place, stack)
+            processes, tree = started(system, place, stack, share)
             first, last = _follow(read, filled.truth.counted, processes, begun=begun, quiet=system.quiet, timeout=timeout)
             used = tree.at(last)
             if first is None:

@@ -59,7 +59,7 @@ class Row:
     """What the runs of one system say. CPU in seconds per million events, as a slope between two sizes; None with one size only.
 
     `ratio` is to the bare loop of the same round; `startup` CPU-seconds; `rate` events a second from the start to the last result of
-    the greatest size; `peak` bytes.
+    the greatest size, and `warm` that between the smallest and the greatest, without the start; `peak` bytes.
     """
 
     system: str
@@ -68,6 +68,7 @@ class Row:
     broker: Spread | None
     startup: Spread | None
     rate: Spread
+    warm: Spread | None
     first: Spread | None
     peak: int
     lost: Spread
@@ -110,6 +111,9 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
         Spread.of(slope(*pair, broker=True) for pair in found.values()) if found else None,
         Spread.of(startups) if startups else None,
         Spread.of(run.counted / run.wall for run in largest),
+        Spread.of((large.counted - small.counted) / (large.wall - small.wall) for small, large in found.values())
+        if all(large.wall > small.wall for small, large in found.values()) and found
+        else None,
         Spread.of(firsts) if firsts else None,
         max(run.peak for run in runs),
         Spread.of(100 * run.lost / max(1, run.lost + run.counted) for run in runs),
@@ -135,6 +139,7 @@ HEAD = (
     "first result s",
     "peak MB",
     "events/s",
+    "… once warm",
     "exact",
 )
 
@@ -147,6 +152,7 @@ def cells(line: Row) -> list[str]:
         *(str(one) if one else "–" for one in (line.cpu, line.ratio, line.broker, line.startup, line.first)),
         f"{line.peak / 2**20:,.0f}",
         f"{line.rate.median:,.0f}",
+        f"{line.warm.median:,.0f}" if line.warm else "–",
         verdict,
     ]
 

@@ -39,6 +39,15 @@ def test_the_slope_leaves_out_the_start() -> None:
     assert line.startup.median == pytest.approx(5.0)
 
 
+def test_the_rate_once_warm_leaves_out_the_start_too() -> None:
+    small, large = replace(ANY, wall=3.0), replace(ANY, events=4_000_000, counted=4_000_000, wall=5.0)
+    line = row("adtally", [small, large], [])
+    assert line.warm == Spread(1_500_000, 1_500_000, 1_500_000)
+    assert line.rate.median == 800_000
+    assert cells(line)[-3:-1] == ["800,000", "1,500,000"]
+    assert row("adtally", [small, replace(large, wall=3.0)], []).warm is None, "the machine was disturbed"
+
+
 def test_the_ratio_is_to_the_loop_of_the_same_round() -> None:
     line = row("adtally", runs("adtally", 5.0, 2.0), runs("loop", 0.5, 1.0))
     assert line.ratio is not None
