@@ -141,6 +141,6 @@ class TopicSink(FixedPartitionedSink[Record, None]):
         with self._lock, one_line_errors():
             if self._outbox is None:
                 # No time limit: a broker that is away is waited for, as long as it takes.
-                producer = make_producer(self._settings, self._topic, **{"message.timeout.ms": 0})
+                producer = make_producer(self._settings, self._topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True})
                 self._outbox = Outbox(producer, self._topic, stopping.is_set)
         return OutboxPart(self._outbox)
