@@ -65,7 +65,8 @@ complete and that the defaults are those of the code. A variable that is empty i
 that can't be used, ends the command with one line that names it.
 
 Topic of the logs, window, out-of-order bound, allowed lateness and currency belong to what was counted: a recovery folder is only gone
-on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). All others may be changed with a restart.
+on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). A restart
+is enough to change any other.
 """
 
 LOGIN = "Each may end in `_FILE` and name a file ([security](security.md#to-the-dashboard))."
