@@ -60,7 +60,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def relink(markdown: str, place: str) -> str:
-    """`markdown`, which stands at `place` of the tree, with links to other pages of the site, and names in place of links to what is no page."""
+    """`markdown`, which stands at `place` of the tree: links lead to pages of the site; what is no page is named in place of a link."""
     pages = {there: page for page, there in ELSEWHERE.items()}
 
     def one(found: re.Match[str]) -> str:
