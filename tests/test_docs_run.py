@@ -340,6 +340,11 @@ def test_a_kafka_of_ones_own_is_started_asked_and_stopped(shop: Shop) -> None:
     assert "stopped" in shop.run("python -m deploy.local_kafka stop --data DIR")
 
 
+def test_the_environment_is_made_and_entered(shop: Shop) -> None:
+    shop.home = ROOT
+    shop.run("make setup && . .venv/bin/activate")
+
+
 def test_the_demo_runs_and_shows_its_campaigns(shop: Shop) -> None:
     shop.environment |= {"PORT": str(shop.port), "ADTALLY_BROKERS": ""}
     shop.home = ROOT
