@@ -77,7 +77,7 @@ def test_a_recovery_folder_of_the_first_version_is_gone_on_with_and_the_figures_
     assert duplicates > len({key for key, _ in half(0)[-60:]}) > 0  # also of ids that only the version before has counted
     headers = [message.headers() for message in scan(settings, settings.results_topic)]
     assert headers.count(None) == len(before)  # the first version wrote none
-    assert all(one == [("adtally-contract", b"1")] for one in headers if one is not None)
+    assert all(("adtally-contract", b"1") in one for one in headers if one is not None)
     # And it has gone on, not begun anew: nothing was written of a minute that was over before.
     first_minute = [key for key, _ in read_topic(settings, settings.results_topic) if stamp(0).encode() in key]
     assert first_minute == [key for key, _ in before if stamp(0).encode() in key] != []
