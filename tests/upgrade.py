@@ -20,7 +20,7 @@ import msgspec
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from dataflows.kafka import Topics, deliver
+from dataflows.kafka import Topics, make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
 from tests.flows import counters, recovery_folder, running, send, wait_for
@@ -92,11 +92,20 @@ def keep(settings: Settings, topic: str, file: Path) -> None:
             out.write(msgspec.json.encode(pair) + b"\n")
 
 
-def bring_back(settings: Settings, topic: str, file: Path) -> None:
-    """Put on `topic` what `keep` wrote to `file`, as the first version did: without headers."""
-    Topics(settings).ensure(topic)
+def bring_back(settings: Settings, folder: Path) -> None:
+    """Put what `make` kept in `folder` of `results` and `rejected` on these topics, as the first version did: without headers."""
+    Topics(settings).ensure(settings.results_topic, settings.rejected_topic)
+    producer = make_producer(settings, "upgrade")
+    for topic, name in ((settings.results_topic, "results.jsonl"), (settings.rejected_topic, "rejected.jsonl")):
+        for key, value in kept(folder / name):
+            producer.produce(topic, value, key)
+    assert producer.flush(30) == 0
+
+
+def kept(file: Path) -> list[tuple[bytes, bytes]]:
+    """Key and value of each record that `keep` wrote to `file`."""
     pairs = [msgspec.json.decode(line, type=tuple[str, str]) for line in file.read_bytes().splitlines()]
-    deliver(settings, "upgrade", topic, ((base64.b64decode(key), base64.b64decode(value)) for key, value in pairs))
+    return [(base64.b64decode(key), base64.b64decode(value)) for key, value in pairs]
 
 
 def _bytes(part: str | bytes | None) -> bytes:
