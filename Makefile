@@ -1,6 +1,6 @@
 # What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard profile logs kafka kafka-stop lint types format check clean lock
+.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard profile logs kafka kafka-stop lint types format check docs clean lock
 
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
@@ -71,6 +71,9 @@ format: setup-dev ## lay out the code
 	@$(PY) -m ruff format .
 
 check: lint types test ## lint, types and tests
+
+docs: setup-dev ## build the docs as a site: build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict && echo "docs: build/site/index.html"
 
 clean: ## remove .venv, the native intake, logs, recovery stores, caches
 	@rm -rf dataflows/native/*.so .venv run build dist .pytest_cache .ruff_cache .hypothesis

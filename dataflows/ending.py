@@ -21,6 +21,8 @@ from typing import NoReturn, TextIO
 import msgspec
 
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.saved import unknown
+from dataflows.settings import Settings
 
 PANIC_SECONDS = 3.0
 """A panic that has not ended the process after so long is shown as it is."""
@@ -125,6 +127,12 @@ def explain(words: str, run: Run) -> AdtallyError | None:
         return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} can't be found")
     if folder and (found := re.search(r"Recovery partitions \{(.*?)\} of (\d+) are too old", words)):
         return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} is older than the others")
+    if (
+        folder
+        and re.search(r"src/recovery\.rs", words)
+        and re.search(r"^(AttributeError: Can't get|ModuleNotFoundError)", words, re.M)
+    ):
+        return unknown(Settings.from_environment())  # a class that this version has not
     if found := re.search(_NETWORK + r"(.*?)(?: \(os error \d+\))?$", words, re.MULTILINE):
         own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
         reason = found[1][0].lower() + found[1][1:]

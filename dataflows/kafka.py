@@ -256,9 +256,15 @@ def _unusable(settings: Settings, error: KafkaException) -> RefusedError:
 
 
 def deliver(
-    settings: Settings, role: str, topic: str, records: Iterable[tuple[bytes | str, bytes]], timeout: float = 30.0
+    settings: Settings,
+    role: str,
+    topic: str,
+    records: Iterable[tuple[bytes | str, bytes]],
+    timeout: float = 30.0,
+    *,
+    headers: list[tuple[str, str | bytes | None]] | None = None,
 ) -> int:
-    """Write (key, value) records to `topic` and wait until the broker has acknowledged each; their number.
+    """Write (key, value) records to `topic`, each with `headers`, and wait until the broker has acknowledged each; their number.
 
     For commands that write a few and end; the flow has an outbox of its own. Raises `BrokerError`, or `DeliveryError` where records
     were refused, or not taken within `timeout` seconds.
@@ -274,7 +280,7 @@ def deliver(
     for key, value in records:
         while True:
             try:
-                producer.produce(topic, value, key, on_delivery=heard)
+                producer.produce(topic, value, key, headers=headers or [], on_delivery=heard)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -10,6 +10,7 @@ from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
 from dataflows.runtime import one_line_errors
+from dataflows.saved import Saved, load, save
 from dataflows.schema import Rejected, WindowResult, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.sink import Record
@@ -27,11 +28,12 @@ def rejected(poll: Poll) -> Iterable[Rejected]:
     return poll.rejected
 
 
-class ShardLogic(StatefulBatchLogic[Partial, WindowResult, PanesState]):
+class ShardLogic(StatefulBatchLogic[Partial, WindowResult, Saved]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
-    def __init__(self, panes: Panes) -> None:
-        self._panes = panes
+    def __init__(self, settings: Settings, state: PanesState | None) -> None:
+        self._settings = settings
+        self._panes = Panes(settings, state)
 
     @override
     def on_batch(self, values: list[Partial]) -> tuple[Iterable[WindowResult], bool]:
@@ -53,16 +55,16 @@ class ShardLogic(StatefulBatchLogic[Partial, WindowResult, PanesState]):
         return None if due is None else dt.datetime.fromtimestamp(max(due, 0.0), dt.UTC)
 
     @override
-    def snapshot(self) -> PanesState:
-        return self._panes.state()
+    def snapshot(self) -> Saved:
+        return save(self._panes.state(), self._settings)
 
 
-def panes(settings: Settings) -> Callable[[PanesState | None], ShardLogic]:
+def panes(settings: Settings) -> Callable[[Saved | None], ShardLogic]:
     """Builds the panes of a shard, from its snapshot if there is one."""
 
-    def build(state: PanesState | None) -> ShardLogic:
+    def build(saved: Saved | None) -> ShardLogic:
         with one_line_errors():
-            return ShardLogic(Panes(settings, state))
+            return ShardLogic(settings, load(saved, PanesState, settings))
 
     return build
 

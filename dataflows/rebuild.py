@@ -30,7 +30,18 @@ from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import SECOND, Rules
 from dataflows.scan import scan
-from dataflows.schema import Event, Rejected, WindowResult, decode_result, encode, result_key, rfc3339, to_micros
+from dataflows.schema import (
+    HEADERS,
+    Event,
+    Rejected,
+    WindowResult,
+    decode_result,
+    encode,
+    foreign,
+    result_key,
+    rfc3339,
+    to_micros,
+)
 from dataflows.settings import Settings
 from dataflows.windows import Cell, to_result
 
@@ -157,9 +168,16 @@ def _add(sums: Sums, window: int, cells: Cells) -> None:
 
 
 def changes(settings: Settings, sums: Sums) -> list[Change]:
-    """Where the results show another number of events than `sums`, in the order of windows."""
+    """Where the results show another number of events than `sums`, in the order of windows.
+
+    Raises `InputError` where they follow a later version of the contract: it would be overwritten by this one.
+    """
     shown: dict[tuple[str, str, str], int] = {}
     for message in scan(settings, settings.results_topic):
+        if why := foreign(message.headers()):
+            raise InputError(
+                f"a record of {settings.results_topic} can't be read: {why}; use the version of adtally that wrote it."
+            )
         result = decode_result(message.value() or b"")
         key = (result.window_start, result.campaign_id, result.channel)
         shown[key] = max(result.revision, shown.get(key, 0))
@@ -175,7 +193,7 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
 def write(settings: Settings, results: Iterable[WindowResult]) -> int:
     """Put results on their topic and wait for the acknowledgements; their number. Raises `DeliveryError`."""
     records = ((result_key(one.window_start, one.campaign_id, one.channel), encode(one)) for one in results)
-    return deliver(settings, "rebuild", settings.results_topic, records)
+    return deliver(settings, "rebuild", settings.results_topic, records, headers=HEADERS)
 
 
 def moment(text: str) -> int:

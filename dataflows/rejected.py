@@ -19,7 +19,7 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import Topics, deliver
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.scan import scan
-from dataflows.schema import Reason, Rejected, decode_rejected, encode
+from dataflows.schema import Reason, Rejected, decode_rejected, encode, foreign
 from dataflows.settings import Settings
 
 REASONS: tuple[str, ...] = get_args(Reason)
@@ -42,12 +42,19 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
-    """What is wanted of the topic, oldest first: the last record of each place. Raises `BrokerError`."""
+    """What is wanted of the topic, oldest first: the last record of each place.
+
+    Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
+    """
     found: dict[tuple[str, int, int], Rejected] = {}
     for message in scan(settings, settings.rejected_topic):
         value = message.value()
         if value is None:
             continue
+        if why := foreign(message.headers()):
+            raise InputError(
+                f"a record of {settings.rejected_topic} can't be read: {why}; use the version of adtally that wrote it."
+            )
         one = decode_rejected(value)
         found[one.topic, one.partition, one.offset] = one
     return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))

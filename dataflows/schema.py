@@ -30,6 +30,14 @@ KEPT_PAYLOAD_BYTES = 4 * 1024
 MAX_DEPTH = 100
 """Deeper JSON is malformed; a bound of our own, since that of the interpreter changes with its version."""
 
+VERSION = 1
+"""Of this contract. A field more leaves it as it is, for readers ignore what they do not know; another meaning makes it one higher."""
+
+VERSION_HEADER = "adtally-contract"
+RecordHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None
+HEADERS: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(VERSION).encode())]
+"""Of each Kafka record on `results` and `rejected`. What has none is of version 1: its first writers knew of no header."""
+
 STATES: tuple[State, ...] = ("provisional", "final", "corrected")
 """In the order of time: at equal `revision` a consumer keeps the later one."""
 
@@ -132,6 +140,15 @@ encode = msgspec.json.Encoder().encode
 
 decode_result = msgspec.json.Decoder(WindowResult).decode
 decode_rejected = msgspec.json.Decoder(Rejected).decode
+
+
+def foreign(headers: RecordHeaders) -> str | None:
+    """Why a Kafka record with `headers` can't be read by this contract, in words; None if it can be."""
+    version = dict(headers or ()).get(VERSION_HEADER, HEADERS[0][1])
+    if version == HEADERS[0][1]:
+        return None
+    return f"it follows version {version[:16] if version else None!r} of the contract, and this adtally reads {VERSION}"
+
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -14,6 +14,7 @@ from typing_extensions import override
 from dataflows.errors import DeliveryError
 from dataflows.kafka import describe, make_producer
 from dataflows.runtime import one_line_errors, stopping
+from dataflows.schema import HEADERS
 from dataflows.settings import Settings
 from dataflows.windows import SHARDS
 
@@ -44,7 +45,7 @@ class Outbox:
         while True:
             self._check()
             try:
-                self._producer.produce(self._topic, key=record[0], value=record[1], on_delivery=self._delivered)
+                self._producer.produce(self._topic, key=record[0], value=record[1], headers=HEADERS, on_delivery=self._delivered)
                 break
             except BufferError:
                 waited_since = self._wait(waited_since, self._producer.poll)

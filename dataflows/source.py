@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from dataflows.reader import Reader, ReaderState
 from dataflows.runtime import begun, one_line_errors, stopping
+from dataflows.saved import Saved, load, save
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.topology import Topology
@@ -52,7 +53,7 @@ class Poll(msgspec.Struct):
     rejected: list[Rejected]
 
 
-class Slot(StatefulSourcePartition[Poll, SlotState]):
+class Slot(StatefulSourcePartition[Poll, Saved]):
     """The partitions of the topic that fall to one part of the source."""
 
     def __init__(self, settings: Settings, topology: Topology, number: int, state: SlotState | None) -> None:
@@ -119,13 +120,13 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
         return self._awake
 
     @override
-    def snapshot(self) -> SlotState:
+    def snapshot(self) -> Saved:
         for partition, reader in self._readers.items():
             state = reader.snapshot()
             if state is not None:
                 self._states[partition] = state
             reader.show_progress()
-        return SlotState(self._known, dict(self._states))
+        return save(SlotState(self._known, dict(self._states)), self._settings)
 
     @override
     def close(self) -> None:
@@ -142,7 +143,7 @@ def _in_words(reader: Reader) -> str:
     )
 
 
-class LogsSource(FixedPartitionedSource[Poll, SlotState]):
+class LogsSource(FixedPartitionedSource[Poll, Saved]):
     """The topic of ad events, as `Poll` items."""
 
     def __init__(self, settings: Settings) -> None:
@@ -154,5 +155,6 @@ class LogsSource(FixedPartitionedSource[Poll, SlotState]):
         return [f"{slot:02}" for slot in range(SLOTS)]
 
     @override
-    def build_part(self, step_id: str, for_part: str, resume_state: SlotState | None) -> Slot:
-        return Slot(self._settings, self._topology, int(for_part), resume_state)
+    def build_part(self, step_id: str, for_part: str, resume_state: Saved | None) -> Slot:
+        with one_line_errors():
+            return Slot(self._settings, self._topology, int(for_part), load(resume_state, SlotState, self._settings))

@@ -130,7 +130,8 @@ def _records(settings: Settings) -> Iterator[WindowResult | None]:
             if value is None:
                 continue
             try:
-                yield read_result(value, settings.currency, max(time.time(), message.timestamp()[1] / 1000))
+                now = max(time.time(), message.timestamp()[1] / 1000)
+                yield read_result(value, settings.currency, now, message.headers())
             except UnreadableError:
                 yield None
 

@@ -300,7 +300,7 @@ class Feed(Follower):
                 continue  # a tombstone; nobody of adtally writes them
             try:
                 now = max(self._clock(), message.timestamp()[1] / 1000)
-                results.append(read_result(value, self.settings.currency, now))
+                results.append(read_result(value, self.settings.currency, now, message.headers()))
             except UnreadableError as reason:
                 self.cannot_read(message, reason)
         self.records += len(results)

@@ -16,7 +16,7 @@ from dataflows.counters import COLUMNS, Progress, progress
 from dataflows.errors import AdtallyError
 from dataflows.fingerprint import Fingerprint
 from dataflows.rejected import REASONS
-from dataflows.schema import Rejected, decode_rejected
+from dataflows.schema import Rejected, decode_rejected, foreign
 from dataflows.settings import Settings
 from panel_app.feed import Follower, TopicAnewError
 
@@ -166,6 +166,8 @@ class RejectedFeed(Follower):
             if value is None:
                 continue
             try:
+                if why := foreign(message.headers()):
+                    raise ValueError(why)
                 one = decode_rejected(value)
             except (msgspec.DecodeError, ValueError, RecursionError) as reason:
                 self.cannot_read(message, reason)

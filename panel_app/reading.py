@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dataflows.schema import WindowResult, decode_result
+from dataflows.schema import RecordHeaders, WindowResult, decode_result, foreign
 from panel_app.store import parse_start
 
 _HOUR = 3600
@@ -14,12 +14,15 @@ class UnreadableError(ValueError):
     """The record is no result of this deployment; the message says why."""
 
 
-def read_result(value: bytes, currency: str, now: float) -> WindowResult:
+def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders = None) -> WindowResult:
     """The result in `value`; raises `UnreadableError` for what is none, or one in another currency.
 
+    `headers` of its Kafka record may tell that it follows a later version of the contract, which this one can't read either.
     Nor is a result taken whose window starts more than an hour past `now` (seconds since 1970): it would push all the others out of
     the store.
     """
+    if why := foreign(headers):
+        raise UnreadableError(why)
     try:
         result = decode_result(value)
         start = parse_start(result.window_start)

@@ -12,7 +12,22 @@ import pytest
 from deploy_processes import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = ("help", "setup", "demo", "test", "logs", "kafka", "kafka-stop", "lint", "types", "format", "check", "clean", "lock")
+TARGETS = (
+    "help",
+    "setup",
+    "demo",
+    "test",
+    "docs",
+    "logs",
+    "kafka",
+    "kafka-stop",
+    "lint",
+    "types",
+    "format",
+    "check",
+    "clean",
+    "lock",
+)
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

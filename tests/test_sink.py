@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from dataflows.errors import DeliveryError
+from dataflows.schema import HEADERS
 from dataflows.sink import Outbox, OutboxPart
 
 
@@ -19,7 +20,10 @@ class FakeProducer:
         self.acknowledged: list[bytes] = []
         self.answer: Callable[[], KafkaError | None] | None = lambda: None
 
-    def produce(self, _topic: str, *, key: bytes, value: bytes, on_delivery: Callable[..., None]) -> None:
+    def produce(
+        self, _topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Callable[..., None]
+    ) -> None:
+        assert HEADERS[0] in headers
         if len(self.waiting) >= self.room:
             raise BufferError
         self.waiting.append((key + value, on_delivery))

@@ -1,0 +1,105 @@
+"""What a snapshot keeps, under a version number: plain values alone, so that any version of adtally can tell whose state it meets.
+
+Version 1 kept the objects of `dataflows.source` and `dataflows.windows` themselves, as pickle writes them. They are still read:
+`tests/data/recovery-v1` is a folder of that version. From version 2 on it is a dict of numbers, texts, bytes, lists and dicts.
+
+A change that an older state can't be read by - another number of shards or slots, a step with another name, a field with another
+meaning - makes `VERSION` one higher, and needs a way from the version before, or the refusal of `load`, which says how to count again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from dataflows.errors import RecoveryError
+from dataflows.rules import SECOND, Rules
+from dataflows.settings import Settings, variable
+
+VERSION = 2
+"""Of what this version of adtally writes; it reads 1 and 2."""
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+Saved: TypeAlias = dict[str, object]
+"""``{"adtally": version, "rules": {setting: value}, "state": {…}}``."""
+
+
+def save(state: msgspec.Struct, settings: Settings) -> Saved:
+    """`state` as plain values, with its version and the settings that it was counted by."""
+    # Bytes stay what they are: the cells of a window are encoded once, however many snapshots they are in.
+    return {"adtally": VERSION, "rules": _rules(settings), "state": msgspec.to_builtins(state, builtin_types=(bytes,))}
+
+
+def load(saved: object, kind: type[State], settings: Settings) -> State | None:
+    """The state in `saved`, of this version or an earlier one; None if there is none.
+
+    Raises `RecoveryError`, which names the way to count again, for a later version, for what is no state of adtally, and for one that was
+    counted by other rules than those of `settings`.
+    """
+    if saved is None or isinstance(saved, kind):  # the object itself: version 1
+        return saved
+    version = saved.get("adtally") if isinstance(saved, dict) else None
+    if version != VERSION:
+        raise unknown(settings, version if isinstance(version, int) else None)
+    try:
+        envelope = msgspec.convert(saved, _Envelope)
+        state = msgspec.convert(envelope.state, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise RecoveryError(
+            f"the recovery folder's state is not as version {VERSION} writes it ({error}); bring the folder back from a backup, "
+            f"or {count_again(settings)}"
+        ) from None
+    for name, now in _rules(settings).items():
+        if (before := envelope.rules.get(name)) != now:
+            raise RecoveryError(
+                f"the recovery folder was counted with {name}={before}, but it is {now} now; set it back, or {count_again(settings)}"
+            )
+    return state
+
+
+def unknown(settings: Settings, version: int | None = None) -> RecoveryError:
+    """The refusal of a state of `version`, or of one that does not tell."""
+    whose = "an unknown version" if version is None else f"version {version}"
+    return RecoveryError(
+        f"the recovery folder's state is of {whose}, and this adtally reads 1 to {VERSION}; go back to the version that wrote it, "
+        f"or {count_again(settings)}"
+    )
+
+
+class _Envelope(msgspec.Struct):
+    rules: dict[str, str]
+    state: object
+
+
+def count_again(settings: Settings) -> str:
+    """How to count all of the logs anew beside what was counted before: words and the command, for the end of an error's line.
+
+    Topics of its own, for what is final on the old ones may be more than what the logs still hold.
+    """
+    results, rejected = _next(settings.results_topic), _next(settings.rejected_topic)
+    start = "" if settings.start == "earliest" else f"{variable('start')}=earliest "
+    return (
+        f"count all that {settings.logs_topic} still holds again, into new topics: "
+        f"mkdir recovery-new && python -m bytewax.recovery recovery-new 8 && {start}{variable('results_topic')}={results} "
+        f"{variable('rejected_topic')}={rejected} python -m bytewax.run dataflows.marketing -r recovery-new -s 5 -b 0"
+    )
+
+
+def _next(topic: str) -> str:
+    """``results-2`` for ``results``, ``results-3`` for that."""
+    counted = re.fullmatch(r"(.*)-(\d{1,6})", topic)
+    return f"{counted[1]}-{int(counted[2]) + 1}" if counted else f"{topic}-2"
+
+
+def _rules(settings: Settings) -> dict[str, str]:
+    """The settings that a state can't be carried over: by others, cells would be cut, let go or added up otherwise."""
+    rules = Rules.of(settings)
+    return {
+        variable("window_seconds"): f"{rules.window / SECOND:.15g}",
+        variable("out_of_order_seconds"): f"{rules.out_of_order / SECOND:.15g}",
+        variable("allowed_lateness_seconds"): f"{rules.lateness / SECOND:.15g}",
+        variable("currency"): rules.currency,
+    }

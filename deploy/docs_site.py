@@ -1,0 +1,80 @@
+"""What mkdocs does beside its own work (`hooks` of mkdocs.yml): pages that stand elsewhere in the tree, and links as GitHub has them.
+
+The Markdown is written to be read in the tree too, where a link may lead to a source file; the site has no sources, so there such a
+link is a name. Needs the development environment (mkdocs).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+
+ELSEWHERE = {"index.md": "README.md", "kubernetes.md": "deploy/kubernetes/README.md", "benchmarks.md": "benchmarks/README.md"}
+"""Pages of the site that are not in docs/, and where they stand in the tree."""
+
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def slug(text: str, separator: str) -> str:
+    """The anchor of a heading as GitHub makes it, so that a link works in both."""
+    kept = re.sub(r"[^\w\- ]", "", text.strip().lower())
+    return kept.replace(" ", separator)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave a page that this tree has not out of the navigation; one with a wrong name is missed as a file without a place in it."""
+    config.nav = _present(config.nav or [])
+    return config
+
+
+def _present(entries: list[Any]) -> list[Any]:
+    kept: list[Any] = []
+    for entry in entries:
+        ((title, below),) = entry.items()
+        if isinstance(below, list):
+            kept.append({title: _present(below)})
+        elif below in ELSEWHERE or (ROOT / "docs" / below).exists():
+            kept.append(entry)
+    return kept
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages from elsewhere."""
+    for page, place in ELSEWHERE.items():
+        files.append(File.generated(config, page, content=(ROOT / place).read_text()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - mkdocs hands them over by name
+    """Turn links to places in the tree into links to pages."""
+    place = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    return relink(markdown, place)
+
+
+def relink(markdown: str, place: str) -> str:
+    """`markdown`, which stands at `place` of the tree: links lead to pages of the site; what is no page is named in place of a link."""
+    pages = {there: page for page, there in ELSEWHERE.items()}
+
+    def one(found: re.Match[str]) -> str:
+        image, text, target = found.groups()
+        path, mark, anchor = target.partition("#")
+        if "://" in target or not path:
+            return found[0]
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
+        if there in pages:
+            return f"{image}[{text}]({pages[there]}{mark}{anchor})"
+        if there.startswith("docs/"):
+            return f"{image}[{text}]({there.removeprefix('docs/')}{mark}{anchor})"
+        if not (ROOT / there).exists():
+            return found[0]  # and mkdocs says that it leads nowhere
+        return text if text.startswith("`") else f"{text} (`{there}`)"
+
+    return _LINK.sub(one, markdown)

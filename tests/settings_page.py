@@ -1,0 +1,157 @@
+"""Writes docs/settings.md out of the code: ``python -m tests.settings_page``. A test holds that the page is what this writes.
+
+The settings come from their tables, flags and defaults from the parsers of the commands themselves; only what shell scripts and Make
+read has its words here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+from bytewax import run as bytewax_run
+
+from dataflows.settings import table
+from panel_app.access import PREFIX, TABLE
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "settings.md"
+
+COMMANDS = {
+    "adtally-generate": "generator.cli",
+    "python -m panel_app": "panel_app.__main__",
+    "python -m panel_app.export": "panel_app.export",
+    "python -m dataflows.counters": "dataflows.counters",
+    "python -m dataflows.rejected": "dataflows.rejected",
+    "python -m dataflows.rebuild": "dataflows.rebuild",
+    "python -m dataflows.native.build": "dataflows.native.build",
+    "deploy/cluster.sh": "deploy.cluster",
+    "python -m deploy.demo": "deploy.demo",
+    "python -m deploy.broker": "deploy.broker",
+    "python -m deploy.local_kafka": "deploy.local_kafka",
+    "python -m tests.oracle": "tests.oracle.__main__",
+    "python -m tests.faults.chaos": "tests.faults.chaos",
+}
+"""Each command that takes flags, and the module whose `main` reads them; also installed as `adtally-dashboard`, `-demo`, `-broker`."""
+
+OTHERS = (
+    ("ADTALLY_RECOVERY_FOLDER", "/recovery", "containers: where the dataflow keeps its recovery store"),
+    ("ADTALLY_PROCESSES", "1", "containers: processes of the dataflow, as one cluster"),
+    ("ADTALLY_REQUIRE", "", "tests: kinds that may not be skipped, separated by commas: kafka, browser, native"),
+    ("ADTALLY_ARTEFACTS", "", "tests and benchmarks: folder for screenshots, tables and the SBOM"),
+    ("PORT", "8503", "`make demo`: port of the dashboard"),
+    ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
+    ("PYTHON", "", "`make setup`: the Python to make `.venv` with"),
+    ("CC", "", "`make setup`: the C compiler of the native intake; else the first of cc, gcc, clang"),
+    ("TESTS", "", "`make test`: arguments of pytest"),
+    ("SEED", "1", "`make chaos`: of the random faults"),
+    ("RUNS", "5", "`make chaos`: how many; `make bench…`: rounds"),
+    ("SIZES", "", "`make bench…`: events of a run, such as 1M,4M"),
+    ("ONLY", "", "`make bench…`: systems to run"),
+    ("LATENCY", "", "`make bench…`: seconds of the latency's measurement; 0 for none"),
+    ("CAMPAIGNS", "", "`make bench…`: campaigns of the load"),
+    ("PARTITIONS", "", "`make bench…`: partitions of its topics"),
+)
+"""What scripts, Make and the tests read: variable, default, what it sets."""
+
+HEAD = """# Settings
+
+Every environment variable and every flag, written out of the code by `python -m tests.settings_page`; a test holds that it is
+complete and that the defaults are those of the code. A variable that is empty is at its default; one that is misspelt, or has a value
+that can't be used, ends the command with one line that names it.
+
+Topic of the logs, window, out-of-order bound, allowed lateness and currency belong to what was counted: a recovery folder is only gone
+on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). A restart
+is enough to change any other.
+"""
+
+LOGIN = "Each may end in `_FILE` and name a file ([security](security.md#to-the-dashboard))."
+BENCHMARKS = "Benchmarks tell their flags themselves: `python -m benchmarks.bench --help`, and so on.\n"
+
+
+class _CaughtError(Exception):
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parser = parser
+
+
+def parser_of(main: Callable[[], object]) -> argparse.ArgumentParser:
+    """The parser that `main` reads its arguments with; nothing is run."""
+
+    def caught(parser: argparse.ArgumentParser, *_args: object, **_options: object) -> None:
+        raise _CaughtError(parser)
+
+    with mock.patch.object(argparse.ArgumentParser, "parse_known_args", caught):
+        try:
+            main()
+        except _CaughtError as found:
+            return found.parser
+    raise AssertionError(f"{main.__module__}.{main.__name__} reads no arguments")
+
+
+def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Each command and its parser, subcommands on their own."""
+    yield "python -m bytewax.run dataflows.marketing", parser_of(bytewax_run._parse_args)  # pyright: ignore[reportPrivateUsage, reportUnknownArgumentType] - bytewax shows its flags nowhere else
+    for command, module in COMMANDS.items():
+        yield from _with_subcommands(command, parser_of(importlib.import_module(module).main))
+
+
+def _with_subcommands(command: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+    if not below:
+        yield command, parser
+    for action in below:
+        for name, one in action.choices.items():
+            yield from _with_subcommands(f"{command} {name}", one)
+
+
+def flags(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
+    """Each argument as (spelling, default, help)."""
+    for action in parser._actions:  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+        if isinstance(action, argparse._HelpAction):  # pyright: ignore[reportPrivateUsage] - the same
+            continue
+        formatter = parser._get_formatter()  # pyright: ignore[reportPrivateUsage] - what --help itself is made by
+        value = "" if action.nargs == 0 else " " + formatter._format_args(action, _metavar(action))  # pyright: ignore[reportPrivateUsage] - the same
+        spelling = f"{', '.join(action.option_strings)}{value}".strip()
+        shown = "" if action.default in (None, False, [], argparse.SUPPRESS) else str(action.default).removeprefix(f"{ROOT}/")
+        words = "" if action.help in (None, argparse.SUPPRESS) else formatter._expand_help(action)  # pyright: ignore[reportPrivateUsage] - the same
+        yield spelling, shown, words
+
+
+def _metavar(action: argparse.Action) -> str:
+    return action.dest.upper() if action.option_strings else action.dest
+
+
+def _row(name: str, default: str, words: str) -> str:
+    cells = (f"`{name}`", f"`{default}`" if default else "", " ".join(words.replace("<", "&lt;").split()))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def page() -> str:
+    """The whole page."""
+    head = "|---|---|---|"
+    lines = [HEAD, "## Variables of every part", "", "| variable | default | sets |", head]
+    lines += [_row(*row) for row in table()]
+    lines += [
+        "",
+        "## Who may see the dashboard",
+        "",
+        "Each may end in `_FILE` and name a file ([security](security.md#to-the-dashboard)).",
+        "",
+    ]
+    lines += ["| variable | default | sets |", head, *(_row(PREFIX + name, "", words) for name, words in TABLE.items())]
+    lines += ["", "## Variables of scripts, Make and the tests", "", "| variable | default | sets |", head]
+    lines += [_row(*row) for row in OTHERS]
+    lines += ["", "## Flags", "", BENCHMARKS]
+    for command, parser in parsers():
+        found = list(flags(parser))
+        if found:
+            lines += [f"### `{command}`", "", "| flag | default | |", head, *(_row(*row) for row in found), ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

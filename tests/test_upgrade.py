@@ -1,0 +1,172 @@
+"""A folder of the first version is gone on with; one of a later version is refused in one line, and what that line says works."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from dataflows.errors import RecoveryError
+from dataflows.metrics import Metrics
+from dataflows.saved import VERSION, count_again, load, save
+from dataflows.scan import scan
+from dataflows.settings import Settings
+from dataflows.windows import Panes, PanesState, Partial, SourceClock
+from tests.flows import counters, environment, read_topic, recovery_folder, running, wait_for
+from tests.oracle.compare import differences
+from tests.oracle.judge import Terms
+from tests.records import stamp
+from tests.upgrade import await_read, bring_back, half, kept, put, settings_of
+
+FIRST = Path(__file__).parent / "data" / "recovery-v1"
+RECOVER = ("-s", "1", "-b", "0")
+MINUTE = 60_000_000
+
+
+def wrong(settings: Settings) -> list[str]:
+    terms = Terms(lateness=settings.allowed_lateness_seconds, max_ahead=settings.max_ahead_seconds)
+    topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    return differences(settings.brokers, *topics, terms, group=settings.group)
+
+
+def rewrite(folder: Path, change: Callable[[Any], Any], step: str) -> None:
+    """Put `change` of each state of `step` in its place."""
+    for part in folder.glob("part-*.sqlite3"):
+        with closing(sqlite3.connect(part)) as store, store:
+            rows = store.execute("SELECT rowid, ser_change FROM snaps WHERE step_id = ?", (step,)).fetchall()
+            for row, data in rows:
+                store.execute("UPDATE snaps SET ser_change = ? WHERE rowid = ?", (change(data), row))
+
+
+def refused(settings: Settings, folder: Path, log: Path) -> str:
+    """The one line with which a run on `folder` ends."""
+    with running(settings, log, "-r", str(folder), *RECOVER) as flow:
+        assert flow.wait() == [1]
+    *before, last = flow.output().splitlines()
+    assert not [line for line in before if "panicked" in line or "Traceback" in line]
+    return last
+
+
+def test_a_recovery_folder_of_the_first_version_is_gone_on_with_and_the_figures_are_exact(
+    embedded_broker: str, tmp_path: Path
+) -> None:
+    settings = settings_of(embedded_broker)
+    put(settings, half(0))
+    bring_back(settings, FIRST)
+    before = kept(FIRST / "results.jsonl")
+    folder = shutil.copytree(FIRST / "recovery", tmp_path / "recovery")
+    put(settings, half(1))
+    with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
+        await_read(settings, len(half(0)) + len(half(1)))
+        assert flow.stop() == [0], flow.output()
+    assert wrong(settings) == []
+    duplicates = sum(one["duplicate"] for one in counters(settings))
+    assert duplicates > len({key for key, _ in half(0)[-60:]}) > 0  # also of ids that only the version before has counted
+    records = list(scan(settings, settings.results_topic))
+    headers = [message.headers() for message in records]
+    assert headers.count(None) == len(before)  # the first version wrote none
+    assert all(("adtally-contract", b"1") in one for one in headers if one is not None)
+    # And it has gone on, not begun anew: nothing was written of a minute that was over before.
+    written = [message for message in records if stamp(0).encode() in (message.key() or b"")]
+    assert len(written) == len([key for key, _ in before if stamp(0).encode() in key]) > 0
+
+
+@pytest.fixture
+def stopped(settings: Settings, tmp_path: Path) -> Path:
+    """The recovery folder of a run that counted the first half and was stopped."""
+    put(settings, half(0))
+    folder = recovery_folder(tmp_path / "recovery")
+    with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
+        await_read(settings, len(half(0)))
+        assert flow.stop() == [0], flow.output()
+    return folder
+
+
+def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_counts_everything_again(
+    settings: Settings, stopped: Path, tmp_path: Path
+) -> None:
+    def later(data: bytes) -> bytes:
+        return pickle.dumps(pickle.loads(data) | {"adtally": VERSION + 1})
+
+    rewrite(stopped, later, "marketing.logs")
+    rewrite(stopped, lambda _: b"cdataflows.windows\nNoSuchClass\n.", "marketing.windows")  # as if it kept objects again
+    line = refused(settings, stopped, tmp_path / "of an unknown class")
+    assert line.startswith(
+        f"adtally: the recovery folder's state is of an unknown version, and this adtally reads 1 to {VERSION}; go"
+    )
+    rewrite(stopped, lambda _: pickle.dumps({"adtally": VERSION + 1}), "marketing.windows")
+    line = refused(settings, stopped, tmp_path / "refused")
+    told = re.fullmatch(
+        rf"adtally: the recovery folder's state is of version {VERSION + 1}, and this adtally reads 1 to {VERSION}; go back to the version "
+        rf"that wrote it, or count all that {settings.logs_topic} still holds again, into new topics: (mkdir .+)",
+        line,
+    )
+    assert told, line
+    new = replace(settings, results_topic=f"{settings.results_topic}-2", rejected_topic=f"{settings.rejected_topic}-2")
+    where = {**environment(settings), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    where["PYTHONPATH"] = str(Path(__file__).parents[1])
+    with subprocess.Popen(
+        ["sh", "-c", told[1]], cwd=tmp_path, env=where, start_new_session=True, stderr=subprocess.PIPE
+    ) as again:
+        try:
+            wait_for(lambda: exists(new) and not wrong(new), "exact figures on the new topics")
+        finally:
+            os.killpg(again.pid, signal.SIGTERM)
+            again.communicate(timeout=30)
+
+
+def exists(settings: Settings) -> bool:
+    return bool(read_topic(settings, settings.results_topic))
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"window_seconds": 30}, "ADTALLY_WINDOW_SECONDS=60, but it is 30 now"),
+        ({"allowed_lateness_seconds": 900.0}, "ADTALLY_ALLOWED_LATENESS_SECONDS=600, but it is 900 now"),
+        ({"out_of_order_seconds": 2.5}, "ADTALLY_OUT_OF_ORDER_SECONDS=5, but it is 2.5 now"),
+        ({"currency": "EUR"}, "ADTALLY_CURRENCY=USD, but it is EUR now"),
+    ],
+    ids=["window", "lateness", "out of order", "currency"],
+)
+def test_a_folder_that_was_counted_by_other_rules_is_refused(changed: dict[str, Any], name: str) -> None:
+    saved = save(Panes(Settings()).state(), Settings())
+    with pytest.raises(RecoveryError) as caught:
+        load(saved, PanesState, replace(Settings(), **changed))
+    assert str(caught.value).startswith(f"the recovery folder was counted with {name}; set it back, or count all that logs")
+
+
+def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
+    panes = Panes(Settings())
+    cells = {("c", "search"): Metrics(events=1, spend_micros=2**70)}
+    panes.take([Partial(0, 1, SourceClock(2**53, idle=False), {2**53 // MINUTE * MINUTE: cells})], 0.0)
+    state = panes.state()
+    saved = save(state, Settings())
+    assert not re.search(rb"dataflows|msgspec", pickle.dumps(saved))
+    assert load(pickle.loads(pickle.dumps(saved)), PanesState, Settings()) == state
+
+
+def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
+    saved = save(Panes(Settings()).state(), Settings())
+    with pytest.raises(RecoveryError, match="is not as version 2 writes it"):
+        load(saved | {"state": {"window": "a minute"}}, PanesState, Settings())
+
+
+def test_the_topics_to_count_into_again_are_new_also_the_second_time_and_all_of_the_logs_is_read() -> None:
+    told = count_again(replace(Settings(), results_topic="results-2", start="latest"))
+    assert (
+        "&& ADTALLY_START=earliest ADTALLY_RESULTS_TOPIC=results-3 ADTALLY_REJECTED_TOPIC=rejected-2 python -m bytewax.run"
+        in told
+    )
