@@ -15,12 +15,14 @@ from dataflows.errors import DeliveryError
 from dataflows.kafka import describe, make_producer
 from dataflows.runtime import one_line_errors, stopping
 from dataflows.settings import Settings
+from dataflows.telemetry.ages import EVENT_TIME
+from dataflows.telemetry.flow import Observed, Outgoing
 from dataflows.windows import SHARDS
 
 log = logging.getLogger("adtally.sink")
 
-Record = tuple[bytes, bytes]
-"""The key and the value of a Kafka record."""
+Record = tuple[bytes, bytes] | tuple[bytes, bytes, int]
+"""The key and the value of a Kafka record; of one that is measured also the time of an event in it (microseconds since 1970)."""
 
 GIVE_UP_SECONDS = 10.0
 """How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
@@ -29,8 +31,10 @@ GIVE_UP_SECONDS = 10.0
 class Outbox:
     """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
 
-    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool]) -> None:
+    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool], outgoing: Outgoing | None = None) -> None:
         """`stopping`: whether the process was asked to stop."""
+        self.outgoing = outgoing or Observed(0).outgoing(topic)
+        self.outgoing.pending = producer.__len__
         self._producer = producer
         self._topic = topic
         self._stopping = stopping
@@ -44,10 +48,24 @@ class Outbox:
         while True:
             self._check()
             try:
-                self._producer.produce(self._topic, key=record[0], value=record[1], on_delivery=self._delivered)
+                if len(record) == 2:
+                    self._producer.produce(self._topic, key=record[0], value=record[1], on_delivery=self._delivered)
+                else:
+                    self._measured(*record)
                 break
             except BufferError:
                 waited_since = self._wait(waited_since, self._producer.poll)
+
+    def _measured(self, key: bytes, value: bytes, moment: int) -> None:
+        """Produce a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self._delivered(error, message)
+            if error is None:
+                self.outgoing.arrived(moment)
+
+        told: list[tuple[str, str | bytes | None]] = [(EVENT_TIME, str(moment // 1000).encode())]
+        self._producer.produce(self._topic, key=key, value=value, headers=told, on_delivery=delivered)
 
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
@@ -66,6 +84,7 @@ class Outbox:
 
     def _wait(self, since: float | None, wait: Callable[[float], int]) -> float:
         now = time.monotonic()
+        self.outgoing.pulse.beat()
         since = now if since is None else since
         wait(0.1)
         if now - since > 3 and len(self._producer) and not self._said:
@@ -80,6 +99,8 @@ class Outbox:
         return since
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self.outgoing.failed += 1
         if error is not None and self._failure is None:
             why = describe(error)
             if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
@@ -100,18 +121,22 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._sent = outbox.outgoing.own_count()
 
     @override
     def write_batch(self, values: list[Record]) -> None:
         with one_line_errors():
             for record in values:
                 self._outbox.send(record)
+            self._sent[0] += len(values)
             self._outbox.hear()  # once for all of them: it costs as much as to send one
 
     @override
     def snapshot(self) -> None:
         with one_line_errors():
+            begun = time.monotonic()
             self._outbox.flush()
+            self._outbox.outgoing.waits[id(self)] = time.monotonic() - begun
 
     @override
     def close(self) -> None:
@@ -122,9 +147,10 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
 class TopicSink(FixedPartitionedSink[Record, None]):
     """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, topic: str, outgoing: Outgoing | None = None) -> None:
         self._settings = settings
         self._topic = topic
+        self._outgoing = outgoing
         self._outbox: Outbox | None = None
         self._lock = threading.Lock()
 
@@ -142,5 +168,5 @@ class TopicSink(FixedPartitionedSink[Record, None]):
             if self._outbox is None:
                 # No time limit: a broker that is away is waited for, as long as it takes.
                 producer = make_producer(self._settings, self._topic, **{"message.timeout.ms": 0})
-                self._outbox = Outbox(producer, self._topic, stopping.is_set)
+                self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing)
         return OutboxPart(self._outbox)

@@ -15,6 +15,7 @@ from dataflows.reader import Reader, ReaderState
 from dataflows.runtime import begun, one_line_errors, stopping
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
+from dataflows.telemetry.flow import LOOK_SECONDS, Observed
 from dataflows.topology import Topology
 from dataflows.windows import Partial, split
 
@@ -52,8 +53,12 @@ class Poll(msgspec.Struct):
 class Slot(StatefulSourcePartition[Poll, SlotState]):
     """The partitions of the topic that fall to one part of the source."""
 
-    def __init__(self, settings: Settings, topology: Topology, number: int, state: SlotState | None) -> None:
+    def __init__(
+        self, settings: Settings, topology: Topology, number: int, state: SlotState | None, observed: Observed | None = None
+    ) -> None:
         self._settings = settings
+        self._observed = observed or Observed(settings.window_seconds)
+        self._look_at = 0.0
         self._topology = topology
         self._number = number
         self._readers: dict[int, Reader] = {}
@@ -65,6 +70,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
     @override
     def next_batch(self) -> list[Poll]:
         begun.set()
+        self._observed.pulse.beat()
         if stopping.is_set():
             raise StopIteration
         with one_line_errors():
@@ -87,14 +93,24 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
             self._awake = dt.datetime.now(dt.UTC) + (PAUSE if opened else WAIT)
         else:
             self._awake = None
+        self._look()
         return polls
+
+    def _look(self, *, now: bool = False) -> None:
+        """Write down how far the partitions are, if it is time to."""
+        moment = self._observed.monotonic()
+        if now or moment >= self._look_at:
+            self._look_at = moment + LOOK_SECONDS
+            for reader in self._readers.values():
+                self._observed.place(reader.partition, reader.place())
 
     def _add_readers(self, partitions: int) -> None:
         if not self._known:
             self._known = partitions
         for partition in range(self._number, partitions, SLOTS):
             if partition not in self._readers and (partition < self._known or self._has_settled(partition)):
-                self._readers[partition] = self._reader(partition)
+                reader = self._readers[partition] = self._reader(partition)
+                self._observed.begin(partition, reader.counters)
                 log.info("reading partition %d of %s", partition, self._settings.logs_topic)
         if all(partition in self._readers for partition in range(self._number, partitions, SLOTS)):
             self._known = max(self._known, partitions)
@@ -126,6 +142,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
 
     @override
     def close(self) -> None:
+        self._look(now=True)
         for reader in self._readers.values():
             log.info("partition %d: %s", reader.partition, _in_words(reader))
             reader.close()
@@ -142,9 +159,13 @@ def _in_words(reader: Reader) -> str:
 class LogsSource(FixedPartitionedSource[Poll, SlotState]):
     """The topic of ad events, as `Poll` items."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observed: Observed) -> None:
         self._settings = settings
         self._topology = Topology(settings, stopping.is_set)
+        self._observed = observed
+        observed.stopping = stopping.is_set
+        observed.reachable = self._topology.reachable
+        observed.partitions = self._topology.known
 
     @override
     def list_parts(self) -> list[str]:
@@ -152,4 +173,4 @@ class LogsSource(FixedPartitionedSource[Poll, SlotState]):
 
     @override
     def build_part(self, step_id: str, for_part: str, resume_state: SlotState | None) -> Slot:
-        return Slot(self._settings, self._topology, int(for_part), resume_state)
+        return Slot(self._settings, self._topology, int(for_part), resume_state, self._observed)
