@@ -99,10 +99,6 @@ class Service:
 
     def answer(self, query: str, *, number: int = 0, have: str = "") -> bytes:
         """JSON of an `Answer` for the view in the URL's `query`; `have` is the token of what the browser shows already."""
-        with self.refreshes.time():
-            return self._answer(query, number, have)
-
-    def _answer(self, query: str, number: int, have: str) -> bytes:
         view = views.from_query(query)
         snapshot = self.snapshot()
         live, noticed = self.live(snapshot), self._noticed(snapshot)
