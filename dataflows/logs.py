@@ -50,6 +50,11 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     _formats[:] = [settings.log_format]
 
 
+def forget() -> None:
+    """Let `say` go by the environment again, as before `set_up`."""
+    _formats.clear()
+
+
 def say(program: str, text: str, *, level: Level = "error", stream: TextIO | None = None) -> None:
     """One line of a command itself, not of a logger: ``program: text``, or JSON where log lines are.
 
@@ -75,17 +80,17 @@ class Lines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, form: logging.Formatter, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self.setFormatter(form)
-        self._limiter = Limiter(monotonic)
+        self.limiter = Limiter(monotonic)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        for passed in self._limiter.passed(record):
+        for passed in self.limiter.passed(record):
             super().emit(passed)
 
     @override
     def close(self) -> None:
         """Say what was left out and not told yet."""
-        for left in self._limiter.rest():
+        for left in self.limiter.rest():
             super().emit(left)
         super().close()
 
@@ -126,6 +131,10 @@ class Limiter:
             place.said += 1
             self._texts[key] = _Heard(record, now + REPEAT_SECONDS, 1)
             yield record
+
+    def held(self) -> int:
+        """How many messages and places are in memory."""
+        return len(self._texts) + len(self._places)
 
     def rest(self) -> Iterator[logging.LogRecord]:
         """What was left out and not told."""

@@ -15,7 +15,7 @@ from dataflows.schema import Rejected, WindowResult, encode, rejected_key, resul
 from dataflows.settings import Settings
 from dataflows.sink import Record
 from dataflows.source import Poll
-from dataflows.telemetry.flow import LOOK_SECONDS, Observed
+from dataflows.telemetry.flow import Observed
 from dataflows.windows import SHARDS, Panes, PanesState, Partial
 
 
@@ -42,10 +42,8 @@ Update = WindowResult | Measured
 class ShardLogic(StatefulBatchLogic[Partial, Update, PanesState]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
-    def __init__(self, panes: Panes, observed: Observed) -> None:
+    def __init__(self, panes: Panes) -> None:
         self._panes = panes
-        self._observed = observed
-        self._look_at = 0.0
 
     @override
     def on_batch(self, values: list[Partial]) -> tuple[Iterable[Update], bool]:
@@ -61,11 +59,7 @@ class ShardLogic(StatefulBatchLogic[Partial, Update, PanesState]):
         return self._updates(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
 
     def _updates(self, results: list[WindowResult]) -> list[Update]:
-        """`results`, of which the one whose event has waited longest is to be measured; and a look at what is held, if it is time to."""
-        moment = self._observed.monotonic()
-        if moment >= self._look_at:
-            self._look_at = moment + LOOK_SECONDS
-            self._observed.shard(id(self), self._panes.figures())
+        """`results`, of which the one whose event has waited longest is to be measured."""
         updates: list[Update] = list(results)
         longest = self._panes.waited_longest()
         if longest is not None:
@@ -89,7 +83,9 @@ def panes(settings: Settings, observed: Observed) -> Callable[[PanesState | None
 
     def build(state: PanesState | None) -> ShardLogic:
         with one_line_errors():
-            return ShardLogic(Panes(settings, state), observed)
+            made = Panes(settings, state)
+        observed.shards.append(made.figures)
+        return ShardLogic(made)
 
     return build
 

@@ -59,6 +59,7 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
         self._settings = settings
         self._observed = observed or Observed(settings.window_seconds)
         self._look_at = 0.0
+        self._observed.slots.add(number)
         self._topology = topology
         self._number = number
         self._readers: dict[int, Reader] = {}
@@ -114,6 +115,8 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
                 log.info("reading partition %d of %s", partition, self._settings.logs_topic)
         if all(partition in self._readers for partition in range(self._number, partitions, SLOTS)):
             self._known = max(self._known, partitions)
+        if partitions:
+            self._observed.assigned.add(self._number)
 
     def _reader(self, partition: int) -> Reader:
         settings, state = self._settings, self._states.get(partition)

@@ -192,13 +192,13 @@ class Panes:
         return self._longest
 
     def figures(self) -> Figures:
-        """How much is held."""
-        pane_sizes = {window: len(pane) for window, pane in self._panes.items()}
+        """How much is held; asked by other threads than the one that changes it, so it may be of two moments."""
+        pane_sizes = {window: len(pane) for window, pane in list(self._panes.items())}
         return Figures(
             watermark=None if self._watermark == _NEVER else self._watermark,
             open_windows=len(self._open),
             windows=len(pane_sizes),
-            open_cells=sum(pane_sizes[window] for window in self._open),
+            open_cells=sum(pane_sizes.get(window, 0) for window in list(self._open)),
             cells=sum(pane_sizes.values()),
         )
 

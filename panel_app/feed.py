@@ -65,7 +65,7 @@ class Follower(ABC):
         self.records = self.unread = 0
         self._topic = topic
         self._role = role
-        self._look_seconds = look_seconds
+        self.look_seconds = look_seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._state: FeedState = "starting"
@@ -178,7 +178,7 @@ class Follower(ABC):
         try:
             looked = 0.0
             while not self._stop.is_set():
-                pause = self._look_seconds if self._state in ("live", "reading") else min(1.0, self._look_seconds)
+                pause = self.look_seconds if self._state in ("live", "reading") else min(1.0, self.look_seconds)
                 if self._look_now or time.monotonic() - looked >= pause:
                     self._look_now = False
                     self._look(consumer)

@@ -202,6 +202,11 @@ class Observed:
         self.monotonic = monotonic
         self.recovery: Path | None = None
         self.intake = ""
+        self.shards: list[Callable[[], Figures]] = []
+        """What each shard of this process holds, to be asked from any thread."""
+        self.slots: set[int] = set()
+        self.assigned: set[int] = set()
+        """The parts of the source in this process, and those of them that know which partitions they read."""
         self.stopping: Callable[[], bool] = lambda: False
         self.reachable: Callable[[], bool] = lambda: False
         self.partitions: Callable[[], int] = lambda: 0
@@ -209,7 +214,6 @@ class Observed:
         self._window = window_seconds
         self._places: dict[int, Place] = {}
         self._begun: dict[int, Counters] = {}
-        self._shards: dict[int, Figures] = {}
         self._age = Histogram(AGE, AGE_HELP, buckets=BUCKETS, registry=None)
         self._outgoing: dict[str, Outgoing] = {}
 
@@ -225,10 +229,6 @@ class Observed:
         """How far a partition is."""
         self._places[partition] = place
 
-    def shard(self, number: int, figures: Figures) -> None:
-        """What a shard holds."""
-        self._shards[number] = figures
-
     def live(self) -> str:
         """Why the flow is not alive; a wait for the broker's acknowledgement is no standstill."""
         return self.pulse.stands()
@@ -241,8 +241,8 @@ class Observed:
             return "the broker does not answer"
         if not self.partitions():
             return "there is no topic of logs yet"
-        if not self.pulse.turned():
-            return "the flow has not begun"
+        if not self.slots or not self.slots <= self.assigned:
+            return "its partitions are not assigned yet"
         closed = [str(number) for number in list(self._begun) if number not in self._places or not self._places[number].is_open]
         return f"not read yet: partition {', '.join(sorted(closed))}" if closed else ""
 
@@ -275,7 +275,7 @@ class Observed:
         yield from self._store()
 
     def _windows(self) -> Iterable[Value]:
-        shards = list(self._shards.values())
+        shards = [figures() for figures in list(self.shards)]
         yield OPEN_WINDOWS, (), max((one.open_windows for one in shards), default=0)
         yield WINDOWS, (), max((one.windows for one in shards), default=0)
         yield OPEN_CELLS, (), sum(one.open_cells for one in shards)
