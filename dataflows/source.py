@@ -97,10 +97,10 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
         self._look()
         return polls
 
-    def _look(self, *, now: bool = False) -> None:
+    def _look(self) -> None:
         """Write down how far the partitions are, if it is time to."""
         moment = self._observed.monotonic()
-        if now or moment >= self._look_at:
+        if moment >= self._look_at:
             self._look_at = moment + LOOK_SECONDS
             for reader in self._readers.values():
                 self._observed.place(reader.partition, reader.place())
@@ -145,7 +145,6 @@ class Slot(StatefulSourcePartition[Poll, SlotState]):
 
     @override
     def close(self) -> None:
-        self._look(now=True)
         for reader in self._readers.values():
             log.info("partition %d: %s", reader.partition, _in_words(reader))
             reader.close()

@@ -84,9 +84,9 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
         assert (code, said.splitlines()[:2]) == (1, ["process 0: ready", "process 1: ready"])
         assert "process 2: no answer" in said
         # It listens, but nobody answers: it stands still as a whole.
-        flow.processes[1].send_signal(signal.SIGSTOP)
+        flow.processes[0].send_signal(signal.SIGSTOP)
         assert probe("live", 2)[0] == 1
-        flow.processes[1].send_signal(signal.SIGCONT)
+        flow.processes[0].send_signal(signal.SIGCONT)
         assert flow.stop() == [0, 0]
 
 

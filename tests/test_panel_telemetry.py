@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from test_panel_store import BEGIN, result
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
+from panel_app.bridge import Bridge
 from panel_app.service import Service
 from panel_app.telemetry import Dashboard, dashboard
 from tests.flows import environment
@@ -126,6 +128,16 @@ def test_what_is_held_and_how_fresh_it_is_is_told(desk: Desk) -> None:
     assert total(told, "adtally_dashboard_newest_minute_age_seconds") == 25
     until(lambda: total(answer(desk.one), "adtally_dashboard_consumer_lag_messages") == 0)
     assert (total(told, "adtally_dashboard_feed_up"), total(told, "adtally_ready")) == (1, 1)
+
+
+def test_the_time_that_each_message_of_a_page_takes_is_told_also_of_one_that_fails(desk: Desk) -> None:
+    def fail(_number: int, _data: dict[str, Any]) -> str:
+        raise ValueError
+
+    bridge = Bridge(desk.one, {"fail": fail, "well": lambda _number, _data: "{}"})
+    for kind in ("fail", "well", "well", "unknown"):
+        bridge._handle_msg({"kind": kind, "id": 1})  # pyright: ignore[reportPrivateUsage]  # what Panel calls
+    assert total(answer(desk.one), "adtally_dashboard_refresh_seconds_count") == 4
 
 
 def test_it_is_ready_once_its_topic_is_read_and_alive_before(desk: Desk) -> None:

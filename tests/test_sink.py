@@ -170,6 +170,18 @@ def test_what_is_sent_acknowledged_refused_and_on_its_way_adds_up_over_all_parts
         first.snapshot()
 
 
+def test_a_record_that_is_refused_has_not_arrived() -> None:
+    observed = Observed(60, now=lambda: 1_000.0)
+    producer = FakeProducer()
+    producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+    box = Outbox(producer, "results", lambda: False, observed.outgoing("results"))  # pyright: ignore[reportArgumentType]  # a producer by its shape
+    box.send((b"a", b"1", 999_000_000))
+    with pytest.raises(DeliveryError):
+        box.flush()
+    found = samples(generate_latest(observed.registry()).decode())
+    assert total(found, "adtally_event_to_result_seconds_count") == 0
+
+
 def test_a_wait_for_the_broker_is_a_sign_of_life() -> None:
     observed = Observed(60)
     producer = FakeProducer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import socket
 import threading
@@ -54,6 +55,16 @@ def test_it_answers_what_is_alive_and_why_what_is_not_ready_is_not(port: int) ->
     assert ask(port, "/readyz?verbose", "HEAD") == (503, "")
     assert ask(port, "/elsewhere")[0] == 404
     assert ask(port, "/metrics", "POST")[0] == 501
+
+
+def test_an_answer_is_not_kept_nor_guessed_at_and_names_no_software(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    answer = connection.getresponse()
+    assert answer.read().endswith(b"# EOF\n")
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    told = {name: answer.headers[name] for name in ("Cache-Control", "X-Content-Type-Options", "Server")}
+    assert told == {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "adtally"}
 
 
 def test_a_value_of_a_label_can_not_forge_a_line(port: int) -> None:

@@ -177,6 +177,8 @@ def test_after_a_clean_restart_nothing_is_of_the_process_and_everything_of_the_l
             found = scraped(settings.metrics_port)
             assert told(found, "adtally_log_")["events"]["1", "counted"] == sums["counted"]
             assert total(found, "adtally_read_total") == (0 if run else sums["read"])
+            assert total(found, "adtally_events_total") == (0 if run else sums["read"])
+            assert (total(found, "adtally_rejected_total") == 0) == bool(run)
             assert flow.stop() == [0]
 
 

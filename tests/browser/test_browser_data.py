@@ -26,6 +26,7 @@ from dataflows.kafka import Topics, make_consumer
 from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
+from tests.telemetries import scraped, total
 from tests.viewers import visit
 
 if TYPE_CHECKING:
@@ -282,6 +283,9 @@ def test_how_old_events_are_when_they_get_here_is_told_and_a_replay_does_not_pre
     put(1, 120.0, 300)
     expect(ages.locator(".tile-value").first).to_have_text(re.compile(r"^2[0-9] s$"), timeout=15 * SECOND)
     expect(ages).to_contain_text("over 100 results of the last 5 min")
+    told = scraped(site.port)
+    assert total(told, "adtally_dashboard_viewers") == 1
+    assert (total(told, "adtally_dashboard_refresh_seconds_count") or 0) >= 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert site.errors == []
     keep(page, f"ages-{width}-{scheme}")
