@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
+from dataflows import logs
 from dataflows.errors import AdtallyError, BrokerError
 from dataflows.intake import Counters
 from dataflows.kafka import PASSING, Topics, describe, make_consumer
@@ -108,9 +109,11 @@ def main() -> int:
     """Print the table; 1 if the counters of a partition do not add up."""
     argparse.ArgumentParser(prog="python -m dataflows.counters", description=main.__doc__).parse_args()
     try:
-        rows = progress(Settings.from_environment())
+        settings = Settings.from_environment()
+        logs.set_up(settings, "counters")
+        rows = progress(settings)
     except AdtallyError as error:
-        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - a command's last word
+        logs.say("adtally", str(error))
         return 1
     print(table(rows))  # noqa: T201 - what the command is for
     return 0 if all(row.shown.adds_up() for row in rows) else 1

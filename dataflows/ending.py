@@ -21,6 +21,7 @@ from typing import NoReturn, TextIO
 import msgspec
 
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.logs import say
 from dataflows.saved import unknown
 from dataflows.settings import Settings
 
@@ -94,7 +95,7 @@ class StandardError:
 
 def die(error: AdtallyError) -> NoReturn:
     """Print `error` as one line and end the process with exit code 1, as after a crash, which recovery covers."""
-    print(f"adtally: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the one place where the flow speaks its last
+    say("adtally", str(error), level="critical")
     os._exit(1)
 
 

@@ -39,7 +39,16 @@ class Counters(msgspec.Struct):
 
     def adds_up(self) -> bool:
         """Whether nothing that was read is unaccounted for."""
-        return self.read == self.counted + self.duplicate + self.late + self.malformed
+        return self.difference() == 0
+
+    def difference(self) -> int:
+        """Messages read that are unaccounted for."""
+        return self.read - self.counted - self.duplicate - self.late - self.malformed
+
+    def rejected(self, reason: str) -> int:
+        """Messages that stand on the topic of rejected events with `reason`."""
+        found: int = getattr(self, reason)
+        return found - self.too_far_ahead - self.oversize if reason == "malformed" else found
 
     def reject(self, reason: Reason) -> None:
         """Count a rejected message."""

@@ -10,34 +10,36 @@ from dataflows import operators, runtime
 from dataflows.settings import Settings
 from dataflows.sink import TopicSink
 from dataflows.source import LogsSource
+from dataflows.telemetry.flow import Observed
 
 
-def build(settings: Settings) -> Dataflow:
-    """The flow of a deployment."""
+def build(settings: Settings, observed: Observed) -> Dataflow:
+    """The flow of a deployment; in `observed` it writes down what it does, for metrics and probes."""
     flow = Dataflow("marketing")
 
     # One item a poll of one Kafka partition: its messages decoded, judged, rid of duplicates and folded, as they stand in the log.
-    polls = op.input("logs", flow, LogsSource(settings))  # Poll
+    polls = op.input("logs", flow, LogsSource(settings, observed))  # Poll
 
     # To every shard of campaigns and channels its share, and with it how far that partition's event time has come.
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
     # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
-    results = op.stateful_batch("windows", partials, operators.panes(settings))  # (shard, WindowResult)
+    results = op.stateful_batch("windows", partials, operators.panes(settings, observed))  # (shard, Update)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
     records = op.map("encode_results", results, operators.result_record)  # (shard, (key, value))
-    op.output("results", records, TopicSink(settings, settings.results_topic))
+    op.output("results", records, TopicSink(settings, settings.results_topic, observed.outgoing("results")))
 
     # What could not be counted goes out as it came, with the reason.
     rejected = op.flat_map("rejected", polls, operators.rejected)  # Rejected
     records = op.map("encode_rejected", rejected, operators.rejected_record)  # (part, (key, value))
-    op.output("rejects", records, TopicSink(settings, settings.rejected_topic))
+    op.output("rejects", records, TopicSink(settings, settings.rejected_topic, observed.outgoing("rejected")))
 
     return flow
 
 
 with runtime.one_line_errors():
     settings = Settings.from_environment()
-    runtime.prepare()
-    flow = build(settings)
+    observed = Observed(settings.window_seconds)
+    runtime.prepare(settings, observed)
+    flow = build(settings, observed)

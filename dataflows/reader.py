@@ -23,6 +23,7 @@ from dataflows.metrics import Cells
 from dataflows.rules import SECOND
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
+from dataflows.telemetry.flow import Place
 from dataflows.windows import SourceClock
 
 log = logging.getLogger("adtally.reader")
@@ -124,6 +125,20 @@ class Reader:
     def counters(self) -> Counters:
         """What became of the messages read so far."""
         return self._intake.counters
+
+    def place(self) -> Place:
+        """How far it is, for whoever watches the flow."""
+        return Place(msgspec.structs.replace(self.counters), self._offset, self._lag(), self._intake.clock, self.is_open)
+
+    def _lag(self) -> int | None:
+        """Messages behind the offset, as far as the client has heard by itself: the broker is not asked."""
+        if self._fetcher is None or self._offset is None:
+            return None
+        try:
+            _, high = self._fetcher.consumer.get_watermark_offsets(TopicPartition(self._topic, self.partition), cached=True)
+        except KafkaException:
+            return None
+        return None if high < 0 else max(0, high - self._offset)
 
     @property
     def is_open(self) -> bool:

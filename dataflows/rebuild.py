@@ -21,6 +21,7 @@ import msgspec
 from confluent_kafka import Message
 from tqdm import tqdm
 
+from dataflows import logs
 from dataflows.counters import progress
 from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import Intake, IntakeState
@@ -216,10 +217,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     given = parser.parse_args(arguments)
     try:
-        for line in _run(Settings.from_environment(), given):
+        settings = Settings.from_environment()
+        logs.set_up(settings, "rebuild")
+        for line in _run(settings, given):
             print(line)  # noqa: T201 - what the command is for
     except AdtallyError as error:
-        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - its last word
+        logs.say("adtally", str(error))
         return 1
     return 0
 

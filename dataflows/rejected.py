@@ -15,6 +15,7 @@ from typing import get_args
 
 import msgspec
 
+from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import Topics, deliver
 from dataflows.reject import CarefulDecoder, NotAnEvent
@@ -125,10 +126,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 1 after one line on standard error."""
     given = parser().parse_args(arguments)
     try:
-        for line in _run(given, Settings.from_environment()):
+        settings = Settings.from_environment()
+        logs.set_up(settings, "rejected")
+        for line in _run(given, settings):
             print(line)  # noqa: T201 - what the command is for
     except AdtallyError as error:
-        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - its last word
+        logs.say("adtally", str(error))
         return 1
     return 0
 

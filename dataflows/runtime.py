@@ -21,8 +21,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from dataflows import logs
 from dataflows.ending import AGAIN, Run, die, full, watch
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.intakes import intake_kind
+from dataflows.settings import Settings
+from dataflows.telemetry.flow import Observed
+from dataflows.telemetry.server import serve
 
 log = logging.getLogger("adtally")
 
@@ -67,8 +72,8 @@ def one_line_errors() -> Generator[None]:
         die(error)
 
 
-def prepare(arguments: Sequence[str] | None = None) -> None:
-    """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, the recovery folder named by `arguments`.
+def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | None = None) -> None:
+    """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, metrics, the recovery folder named by `arguments`.
 
     Does nothing in any other process. Raises `RecoveryError` and `SettingsError`.
     """
@@ -77,13 +82,16 @@ def prepare(arguments: Sequence[str] | None = None) -> None:
     run = command_line(sys.argv[1:] if arguments is None else arguments)
     watch(run)
     atexit.register(_end_at_once)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logs.set_up(settings, "dataflow")
     peers = len(run.addresses) > 1
     _listen(peers)
     spare_the_collector()
     threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
     if peers:
         threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
+    observed.recovery = run.recovery
+    observed.intake = "native" if intake_kind(settings.native).__name__ == "NativeIntake" else "python"
+    serve(settings, observed.served(), run.process)
     if run.recovery:
         lock_recovery(run.recovery, run.process)
     else:

@@ -86,6 +86,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_days: Annotated[
         float, Meta(ge=0, le=3660, description="event time that the dashboard holds packed behind that, in days; 0 for none")
     ] = 30.0
+    metrics_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="port of /metrics, /livez and /readyz, 0 for none; process n of a cluster takes the n-th port after it",
+        ),
+    ] = 0
+    metrics_address: Annotated[
+        str, Meta(pattern=r"^[0-9A-Za-z.:_-]{1,253}$", description="address that this port listens on")
+    ] = "127.0.0.1"
+    log_format: Annotated[Literal["human", "json"], Meta(description="how a log line is written: human or json")] = "human"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the least that is logged: debug, info, warning or error"),
+    ] = "info"
     client: Annotated[
         dict[str, str],
         Meta(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -16,12 +18,14 @@ from dataflows.kafka import describe, make_producer
 from dataflows.runtime import one_line_errors, stopping
 from dataflows.schema import HEADERS
 from dataflows.settings import Settings
+from dataflows.telemetry.ages import EVENT_TIME
+from dataflows.telemetry.flow import Observed, Outgoing
 from dataflows.windows import SHARDS
 
 log = logging.getLogger("adtally.sink")
 
-Record = tuple[bytes, bytes]
-"""The key and the value of a Kafka record."""
+Record = tuple[bytes, bytes] | tuple[bytes, bytes, int]
+"""The key and the value of a Kafka record; of one that is measured also the time of an event in it (microseconds since 1970)."""
 
 GIVE_UP_SECONDS = 10.0
 """How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
@@ -30,12 +34,18 @@ GIVE_UP_SECONDS = 10.0
 class Outbox:
     """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
 
-    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool]) -> None:
-        """`stopping`: whether the process was asked to stop."""
+    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool], outgoing: Outgoing | None = None) -> None:
+        """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop."""
+        self.outgoing = outgoing or Observed(0).outgoing(topic)
+        self.outgoing.pending = producer.__len__
         self._producer = producer
         self._topic = topic
         self._stopping = stopping
         self._failure: DeliveryError | None = None
+        self._numbers = itertools.count(1)
+        self._given = 0
+        self._measured: deque[tuple[int, int]] = deque()
+        self._lock = threading.Lock()
         self._said = False
         self._stop_asked: float | None = None
 
@@ -45,14 +55,30 @@ class Outbox:
         while True:
             self._check()
             try:
-                self._producer.produce(self._topic, key=record[0], value=record[1], headers=HEADERS, on_delivery=self._delivered)
+                self._produce(record[0], record[1], record[2] if len(record) == 3 else None)
                 break
             except BufferError:
                 waited_since = self._wait(waited_since, self._producer.poll)
 
+    def _produce(self, key: bytes, value: bytes, moment: int | None = None) -> None:
+        """`moment`: of a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
+        headers = HEADERS if moment is None else [*HEADERS, (EVENT_TIME, str(moment // 1000).encode())]
+        self._producer.produce(self._topic, key=key, value=value, headers=headers, on_delivery=self._refused)
+        self._given = next(self._numbers)
+        if moment is not None:
+            self._measured.append((self._given, moment))
+
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
         self._producer.poll(0)
+        self._look()
+
+    def _look(self) -> None:
+        """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""
+        with self._lock:
+            arrived = self._given - len(self._producer)
+            while self._failure is None and self._measured and self._measured[0][0] <= arrived:
+                self.outgoing.arrived(self._measured.popleft()[1])
 
     def flush(self) -> None:
         """Wait until every record is acknowledged; raises `DeliveryError` if one is not."""
@@ -61,12 +87,14 @@ class Outbox:
             self._check()
             waited_since = self._wait(waited_since, self._producer.flush)  # which sends at once what still gathers
         self._check()
+        self._look()
         if self._said:
             self._said = False
             log.warning("the broker has taken all records of %s", self._topic)
 
     def _wait(self, since: float | None, wait: Callable[[float], int]) -> float:
         now = time.monotonic()
+        self.outgoing.pulse.beat()
         since = now if since is None else since
         wait(0.1)
         if now - since > 3 and len(self._producer) and not self._said:
@@ -80,8 +108,11 @@ class Outbox:
             )
         return since
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None and self._failure is None:
+    def _refused(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            return
+        self.outgoing.failed += 1
+        if self._failure is None:
             why = describe(error)
             if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
                 why += (
@@ -101,18 +132,22 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._sent = outbox.outgoing.own_count()
 
     @override
     def write_batch(self, values: list[Record]) -> None:
         with one_line_errors():
             for record in values:
                 self._outbox.send(record)
+            self._sent[0] += len(values)
             self._outbox.hear()  # once for all of them: it costs as much as to send one
 
     @override
     def snapshot(self) -> None:
         with one_line_errors():
+            begun = time.monotonic()
             self._outbox.flush()
+            self._outbox.outgoing.waits[id(self)] = time.monotonic() - begun
 
     @override
     def close(self) -> None:
@@ -123,9 +158,10 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
 class TopicSink(FixedPartitionedSink[Record, None]):
     """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, topic: str, outgoing: Outgoing | None = None) -> None:
         self._settings = settings
         self._topic = topic
+        self._outgoing = outgoing
         self._outbox: Outbox | None = None
         self._lock = threading.Lock()
 
@@ -142,6 +178,9 @@ class TopicSink(FixedPartitionedSink[Record, None]):
         with self._lock, one_line_errors():
             if self._outbox is None:
                 # No time limit: a broker that is away is waited for, as long as it takes.
-                producer = make_producer(self._settings, self._topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True})
-                self._outbox = Outbox(producer, self._topic, stopping.is_set)
+                # And a call of Python for each record that went well costs more than its JSON.
+                producer = make_producer(
+                    self._settings, self._topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True}
+                )
+                self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing)
         return OutboxPart(self._outbox)

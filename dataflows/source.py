@@ -16,6 +16,7 @@ from dataflows.runtime import begun, one_line_errors, stopping
 from dataflows.saved import Saved, load, save
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
+from dataflows.telemetry.flow import LOOK_SECONDS, Observed
 from dataflows.topology import Topology
 from dataflows.windows import Partial, split
 
@@ -56,8 +57,13 @@ class Poll(msgspec.Struct):
 class Slot(StatefulSourcePartition[Poll, Saved]):
     """The partitions of the topic that fall to one part of the source."""
 
-    def __init__(self, settings: Settings, topology: Topology, number: int, state: SlotState | None) -> None:
+    def __init__(
+        self, settings: Settings, topology: Topology, number: int, state: SlotState | None, observed: Observed | None = None
+    ) -> None:
         self._settings = settings
+        self._observed = observed or Observed(settings.window_seconds)
+        self._look_at = 0.0
+        self._observed.slots.add(number)
         self._topology = topology
         self._number = number
         self._readers: dict[int, Reader] = {}
@@ -69,6 +75,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
     @override
     def next_batch(self) -> list[Poll]:
         begun.set()
+        self._observed.pulse.beat()
         if stopping.is_set():
             raise StopIteration
         with one_line_errors():
@@ -91,17 +98,29 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
             self._awake = dt.datetime.now(dt.UTC) + (PAUSE if opened else WAIT if partitions else SOON)
         else:
             self._awake = None
+        self._look()
         return polls
+
+    def _look(self) -> None:
+        """Write down how far the partitions are, if it is time to."""
+        moment = self._observed.monotonic()
+        if moment >= self._look_at:
+            self._look_at = moment + LOOK_SECONDS
+            for reader in self._readers.values():
+                self._observed.place(reader.partition, reader.place())
 
     def _add_readers(self, partitions: int) -> None:
         if not self._known:
             self._known = partitions
         for partition in range(self._number, partitions, SLOTS):
             if partition not in self._readers and (partition < self._known or self._has_settled(partition)):
-                self._readers[partition] = self._reader(partition)
+                reader = self._readers[partition] = self._reader(partition)
+                self._observed.begin(partition, reader.counters)
                 log.info("reading partition %d of %s", partition, self._settings.logs_topic)
         if all(partition in self._readers for partition in range(self._number, partitions, SLOTS)):
             self._known = max(self._known, partitions)
+        if partitions:
+            self._observed.assigned.add(self._number)
 
     def _reader(self, partition: int) -> Reader:
         settings, state = self._settings, self._states.get(partition)
@@ -146,9 +165,13 @@ def _in_words(reader: Reader) -> str:
 class LogsSource(FixedPartitionedSource[Poll, Saved]):
     """The topic of ad events, as `Poll` items."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observed: Observed) -> None:
         self._settings = settings
         self._topology = Topology(settings, stopping.is_set)
+        self._observed = observed
+        observed.stopping = stopping.is_set
+        observed.reachable = self._topology.reachable
+        observed.partitions = self._topology.known
 
     @override
     def list_parts(self) -> list[str]:
@@ -157,4 +180,5 @@ class LogsSource(FixedPartitionedSource[Poll, Saved]):
     @override
     def build_part(self, step_id: str, for_part: str, resume_state: Saved | None) -> Slot:
         with one_line_errors():
-            return Slot(self._settings, self._topology, int(for_part), load(resume_state, SlotState, self._settings))
+            state = load(resume_state, SlotState, self._settings)
+        return Slot(self._settings, self._topology, int(for_part), state, self._observed)

@@ -60,6 +60,10 @@ class Topology:
             raise self._error
         return self._partitions
 
+    def known(self) -> int:
+        """Partitions of the topic, 0 while none is known; raises nothing."""
+        return self._partitions
+
     def reachable(self) -> bool:
         """Whether the broker answered lately."""
         return time.monotonic() - self._answered < 2.5 * ASK_SECONDS

@@ -88,6 +88,16 @@ class PanesState(msgspec.Struct):
     panes: dict[int, bytes]
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """What one shard holds; `watermark` in microseconds since 1970, None before there is one."""
+
+    watermark: int | None
+    open_windows: int
+    windows: int
+    open_cells: int
+    cells: int
+
+
 _NEVER = -(2**63)
 _QUEUES_A_SECOND = 40
 # JSON, not MessagePack: the sums of valid events may exceed 64 bits.
@@ -121,6 +131,9 @@ class Panes:
         self._open: set[int] = set()
         self._encoded: dict[int, bytes] = dict(state.panes) if state else {}
         self._queues: dict[float, list[Place]] = {}
+        self._waiting: dict[Place, int] = {}
+        self._longest: tuple[int, int] | None = None
+        self._emitted = 0
         for window, data in self._encoded.items():
             self._restore(window, data)
 
@@ -128,12 +141,13 @@ class Panes:
         """Merge `partials` and move the watermark; the results that are due at `now`."""
         touched: dict[Place, Cell] = {}
         behind = False
+        self._begin_results()
         for partial in partials:
             behind = behind or partial.behind
             self._partitions = max(self._partitions, partial.partitions)
             self._clocks[partial.partition] = partial.clock
             for window, cells in partial.cells.items():
-                self._merge(window, cells, touched)
+                self._merge(window, cells, touched, partial.clock.time)
             self._advance(now)
         results = [self._emit(place, cell, now) for place, cell in touched.items() if self._is_due(place, cell, now, behind)]
         results += self._finish(now)
@@ -143,6 +157,7 @@ class Panes:
     def tick(self, now: float) -> list[WindowResult]:
         """The results that have become due by waiting until `now`."""
         self._advance(now)
+        self._begin_results()
         results: list[WindowResult] = []
         for due in [due for due in self._queues if due <= now]:
             for place in self._queues.pop(due):
@@ -157,6 +172,7 @@ class Panes:
         """The results of every cell that waits for its next update, at once."""
         due = [(window, key) for window in self._open for key, cell in self._panes[window].items() if cell.changed]
         self._queues.clear()
+        self._begin_results()
         return [self._emit(place, self._panes[place[0]][place[1]], now) for place in due]
 
     def wake_at(self) -> float | None:
@@ -165,6 +181,26 @@ class Panes:
         if self._all_idle():
             times += [self._end(window) / SECOND for window in self._open]
         return min(times, default=None)
+
+    def waited_longest(self) -> tuple[int, int] | None:
+        """Of the results of the last call, the place of the one whose event is the oldest, and the time of that event (microseconds).
+
+        The event is the first that changed the cell since it was emitted before. Its own time is not known here: the clock of its
+        partition stands for it, which is later by as much as the event came out of order, and never past the end of its window. None
+        where no result has a new event.
+        """
+        return self._longest
+
+    def figures(self) -> Figures:
+        """How much is held; asked by other threads than the one that changes it, so it may be of two moments."""
+        pane_sizes = {window: len(pane) for window, pane in list(self._panes.items())}
+        return Figures(
+            watermark=None if self._watermark == _NEVER else self._watermark,
+            open_windows=len(self._open),
+            windows=len(pane_sizes),
+            open_cells=sum(pane_sizes.get(window, 0) for window in list(self._open)),
+            cells=sum(pane_sizes.values()),
+        )
 
     def state(self) -> PanesState:
         """What must be kept over a restart; only windows that changed since the last call are encoded anew."""
@@ -182,7 +218,11 @@ class Panes:
             if cell.changed:
                 self._queues.setdefault(0.0, []).append((window, key))
 
-    def _merge(self, window: int, cells: Cells, touched: dict[Place, Cell]) -> None:
+    def _begin_results(self) -> None:
+        self._longest, self._emitted = None, 0
+
+    def _merge(self, window: int, cells: Cells, touched: dict[Place, Cell], clock: int | None) -> None:
+        waiting, moment = self._waiting, min(clock or 0, self._end(window))
         closed = self._is_closed(window)
         if not closed:
             self._open.add(window)
@@ -197,7 +237,9 @@ class Panes:
                 cell.changed = True
             if closed:
                 cell.state = "corrected"
-            touched[window, key] = cell
+            place = window, key
+            touched[place] = cell
+            waiting.setdefault(place, moment)
 
     def _end(self, window: int) -> int:
         return window + self._rules.window
@@ -258,6 +300,10 @@ class Panes:
 
     def _emit(self, place: Place, cell: Cell, now: float) -> WindowResult:
         window, key = place
+        moment = self._waiting.pop(place, None)
+        if moment is not None and (self._longest is None or moment < self._longest[1]):
+            self._longest = self._emitted, moment
+        self._emitted += 1
         cell.changed = cell.waits = False
         cell.emitted_at = now
         self._encoded.pop(window, None)

@@ -34,6 +34,8 @@ BACKFILL = "30m"
 FAULTS = ("--disorder", "2%", "--duplicates", "0.5%", "--late", "0.1%", "--malformed", "0.2%")
 """What real traffic has too: so the demo shows that it is counted right, and what `rejected` looks like."""
 RUN = Path("run")
+METRICS_PORT = 9470
+METRICS_VARIABLE = "ADTALLY_METRICS_PORT"
 
 
 class Stop:
@@ -109,14 +111,25 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
 
 def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Part]:
     """Generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
-    to = {"ADTALLY_BROKERS": address}
+    shown = metrics_ports(os.environ.get(METRICS_VARIABLE, ""))
+
+    def to(part: str) -> dict[str, str]:
+        return {"ADTALLY_BROKERS": address, METRICS_VARIABLE: str(shown[part])}
+
     past = ("--backfill", BACKFILL) if backfill else ()
     flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0")
     return [
-        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *FAULTS, *past), to),
-        Part("dataflow", flow, to),
-        Part("dashboard", python("-m", "panel_app", "--port", str(port)), to),
+        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *FAULTS, *past), to("generator")),
+        Part("dataflow", flow, to("dataflow")),
+        Part("dashboard", python("-m", "panel_app", "--port", str(port)), to("dashboard")),
     ]
+
+
+def metrics_ports(given: str) -> dict[str, int]:
+    """Where each part serves metrics: on the port `given` (or 9470) and the next ones, on free ones where those are taken; 0 is nowhere."""
+    first = int(given) if given.isdecimal() and int(given) <= 65_533 else METRICS_PORT
+    wished = {part: first + place if first else 0 for place, part in enumerate(("dataflow", "generator", "dashboard"))}
+    return {part: ports.free() if port and ports.taken(port) else port for part, port in wished.items()}
 
 
 def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = broker.PORT) -> str:
@@ -160,7 +173,7 @@ def broker_given(environment: Settings) -> str | None:
     return environment.brokers
 
 
-def introduce(address: str, own: bool, port: int, logs: Path, backfill: bool) -> None:
+def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs: Path, backfill: bool) -> None:
     """Say what runs where, and how to stop it."""
     limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
@@ -170,6 +183,9 @@ def introduce(address: str, own: bool, port: int, logs: Path, backfill: bool) ->
     say(f"  generator  {RATE} synthetic events/s{past}")
     say("  dataflow   counts them by the minute, campaign and channel")
     say(f"  dashboard  http://localhost:{port}")
+    shown = [f"{part.name} :{at}" for part in parts if (at := part.environment.get(METRICS_VARIABLE, "0")) != "0"]
+    if shown:
+        say(f"  metrics    http://{ports.HOST}:…/metrics  ({', '.join(shown)})")
     say()
     say(f"  logs       {logs}/{{{'broker,' if own else ''}generator,dataflow,dashboard}}.log  (make logs follows them)")
     say("  stop       Ctrl-C")
@@ -191,9 +207,10 @@ def run_demo(port: int, stop: Stop, run: Path = RUN) -> None:
             if address:
                 # Where an earlier run has counted these minutes, past events would be late, or count on top of them.
                 recovery, backfill = recovery_folder(run, given)
-                for part in pipeline(address, recovery, port, backfill):
+                started = pipeline(address, recovery, port, backfill)
+                for part in started:
                     parts.start(part)
-                introduce(address, given is None, port, run / "logs", backfill)
+                introduce(address, started, own=given is None, port=port, logs=run / "logs", backfill=backfill)
             if address and wait(parts, stop, lambda: dashboard_answers(port)):
                 say(f"ready after {time.monotonic() - began:.0f} s: open http://localhost:{port}")
                 wait(parts, stop, lambda: False)

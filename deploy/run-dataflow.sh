@@ -1,14 +1,11 @@
 #!/bin/sh
 # The dataflow of a container: makes the recovery store if there is none, then runs. Arguments go to bytewax.run, such as -w 2.
-# ADTALLY_PROCESSES=4 runs it in four processes, as one cluster. `run-dataflow ready` is for probes: it ends with 0 if a snapshot was
-# written within the last two minutes.
+# ADTALLY_PROCESSES=4 runs it in four processes, as one cluster. `run-dataflow live` and `run-dataflow ready` are for probes: they ask
+# every process on its ADTALLY_METRICS_PORT, and end with 0 if all of them say yes.
 set -eu
 recovery=${ADTALLY_RECOVERY_FOLDER:-/recovery}
-if [ "${1:-}" = ready ]; then
-    [ -n "$(find "$recovery" -name 'part-*.sqlite3*' -mmin -2 -print -quit)" ]
-    exit
-fi
 processes=${ADTALLY_PROCESSES:-1}
+case ${1:-} in live | ready) exec python -m dataflows.telemetry.probe "$1z" --processes "$processes" ;; esac
 if [ "$processes" != 1 ]; then
     # It makes the store too, passes signals on, and ends all when one dies: the container is then restarted as a whole.
     exec python -m deploy.cluster "$processes" --run /tmp/cluster -r "$recovery" "$@"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
+from dataflows import logs
 from dataflows.errors import AdtallyError
 from dataflows.kafka import Topics
 from dataflows.settings import Settings
@@ -12,13 +12,13 @@ from dataflows.settings import Settings
 
 def main() -> int:
     """Wait for the broker and create what is missing; returns the exit code: 0, or 2 for settings that can't be used."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = Settings.from_environment()
+        logs.set_up(settings, "topics")
         names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
         Topics(settings).wait(*names)
     except AdtallyError as error:
-        print(f"topics: {error}", file=sys.stderr)  # noqa: T201 - what the command says
+        logs.say("topics", str(error))
         return 2
     print(f"topics on {settings.brokers}: {', '.join(names)}")  # noqa: T201 - what the command says
     return 0

@@ -9,9 +9,11 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 
+from dataflows import logs
 from dataflows.errors import AdtallyError, InputError, SettingsError
 from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.telemetry.server import serve
 from generator.cells import Mix
 from generator.clock import Clock, SystemClock
 from generator.delivery import KafkaSink, Sink, StreamSink
@@ -24,6 +26,7 @@ from generator.replay import Pace, Replay
 from generator.report import Reporter, summary
 from generator.sending import Sender, Stop
 from generator.synthetic import Plan, Synthetic
+from generator.telemetry import Sending
 
 FIXED_NOW = 1_767_268_800_000_000
 """2026-01-01T12:00:00Z: what counts as now in a dry run with a seed, so that two of them are equal."""
@@ -40,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stop.on_signals():
             return _run(options, reporter, stop)
     except (InputError, SettingsError) as error:
-        reporter.say(str(error))
+        reporter.say(str(error), level="error")
         return 2
     except AdtallyError as error:
-        reporter.say(str(error))
+        reporter.say(str(error), level="error")
         return 1
     except KeyboardInterrupt:
         reporter.say("stopped at once")
@@ -52,20 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     settings = _settings(options)
+    logs.set_up(settings, "generator")
     clock = SystemClock()
+    sending = Sending()
+    if not options.dry_run:
+        serve(settings, sending.served())
     complaints = Complaints(reporter.say)
     if options.command == "synthetic":
         source: Source = _synthetic(options, settings, clock)
-        sink = _sink(options, settings, reporter, stop)
+        sink = _sink(options, settings, reporter, stop, sending)
     else:
         # What is wrong with the files is said before the broker is asked for, and both before a long reading.
         replay = source = _replay(options, settings, clock)
-        sink = _sink(options, settings, reporter, stop)
+        sink = _sink(options, settings, reporter, stop, sending)
         replay.read(complaints, lambda: stop.asked)
     reporter.note(
         f"{source.title()}, to {'standard output' if options.dry_run else f'{settings.logs_topic} at {settings.brokers}'}"
     )
-    counts = Sender(sink, clock, stop, reporter).run(_unpaced(source) if options.dry_run else source)
+    counts = Sender(sink, clock, stop, reporter, sending).run(_unpaced(source) if options.dry_run else source)
     why = f" ({sink.reason})" if sink.failed and sink.reason else ""
     reporter.say(summary(counts | {"bad rows": complaints.count}) + why)
     return 0 if counts["acknowledged"] == counts["sent"] else 1
@@ -76,11 +83,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings.from_environment({**os.environ, **{name: value for name, value in given.items() if value is not None}})
 
 
-def _sink(options: argparse.Namespace, settings: Settings, reporter: Reporter, stop: Stop) -> Sink:
+def _sink(options: argparse.Namespace, settings: Settings, reporter: Reporter, stop: Stop, sending: Sending) -> Sink:
     if options.dry_run:
         return StreamSink(sys.stdout.buffer)
     Topics(settings, "generator").ensure(settings.logs_topic, timeout=BROKER_SECONDS)
-    return KafkaSink(settings, reporter.say, lambda: stop.asked)
+    return KafkaSink(settings, reporter.say, lambda: stop.asked, sending.pulse.beat)
 
 
 def _synthetic(options: argparse.Namespace, settings: Settings, clock: Clock) -> Synthetic:

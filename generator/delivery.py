@@ -33,6 +33,10 @@ class Sink(Protocol):
         """How many are handed over and neither acknowledged nor failed."""
         ...
 
+    def away(self) -> bool:
+        """Whether no broker answers."""
+        ...
+
     def finish(self, give_up: Callable[[], bool]) -> None:
         """Wait until nothing is pending, or `give_up` says so."""
         ...
@@ -42,11 +46,18 @@ class KafkaSink:
     """An idempotent producer to `settings.logs_topic` that waits where it is full, and repeats until the broker has taken a message.
 
     `say` gets a line when the broker goes away and when it is back. `interrupted` is asked while waiting for room: once it is true,
-    waiting ends, and what was not handed over is not counted as sent. Raises `BrokerError` for client properties that librdkafka
+    waiting ends, and what was not handed over is not counted as sent. `turned` is called while it
+    waits so. Raises `BrokerError` for client properties that librdkafka
     refuses.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], interrupted: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        interrupted: Callable[[], bool] = lambda: False,
+        turned: Callable[[], None] = lambda: None,
+    ) -> None:
         self.sent = 0
         self.failed = 0
         self.reason = ""
@@ -55,6 +66,7 @@ class KafkaSink:
         self._interrupted = interrupted
         self._away = False
         self._acknowledged_then = 0
+        self.turned = turned
         ours = {
             # 0 is for ever: a broker that restarts loses nothing, however long it takes.
             "message.timeout.ms": 0,
@@ -91,6 +103,7 @@ class KafkaSink:
         """Produce once the queue has room; False if interrupted before: then the message was not handed over."""
         while not self._interrupted():
             self._serve(0.05)
+            self.turned()
             try:
                 self._producer.produce(self._settings.logs_topic, value, key)
             except BufferError:
@@ -112,6 +125,10 @@ class KafkaSink:
     def pending(self) -> int:
         """Messages without an acknowledgement yet."""
         return len(self._producer)
+
+    def away(self) -> bool:
+        """Whether the broker went away, and is not back."""
+        return self._away
 
     def finish(self, give_up: Callable[[], bool]) -> None:
         """Flush until everything is acknowledged, or `give_up` says so (asked five times a second)."""
@@ -157,6 +174,10 @@ class StreamSink:
     def pending(self) -> int:
         """Nothing ever is."""
         return 0
+
+    def away(self) -> bool:
+        """Standard output never is."""
+        return False
 
     def finish(self, give_up: Callable[[], bool]) -> None:  # noqa: ARG002 - a stream is flushed at once
         """Flush the stream."""

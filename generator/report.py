@@ -10,6 +10,8 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
+from dataflows.logs import Level, say
+
 PROGRAM = "adtally-generate"
 SPARSE_SECONDS = 60.0
 """Where there is no terminal, one line in so long."""
@@ -24,13 +26,10 @@ class Reporter:
         self._bar: tqdm[NoReturn] | None = None
         self._next_line = time.monotonic() + SPARSE_SECONDS
 
-    def say(self, text: str) -> None:
-        """One line for a person."""
-        line = f"{PROGRAM}: {text}"
-        if self._bar is None:
-            print(line, file=self._stream, flush=True)
-        else:
-            self._bar.write(line, file=self._stream)
+    def say(self, text: str, level: Level = "info") -> None:
+        """One line for a person, or for whoever reads JSON lines."""
+        with contextlib.nullcontext() if self._bar is None else tqdm.external_write_mode(file=self._stream):
+            say(PROGRAM, text, level=level, stream=self._stream)
 
     def note(self, text: str) -> None:
         """A line that `--quiet` keeps back."""

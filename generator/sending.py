@@ -16,6 +16,7 @@ from generator.clock import Clock
 from generator.delivery import Sink
 from generator.messages import Batch, Mark, Source
 from generator.report import Reporter
+from generator.telemetry import Sending
 
 FLUSH_SECONDS = 10.0
 """After Ctrl-C the broker has so long to acknowledge what is on its way."""
@@ -60,12 +61,15 @@ class Stop:
 class Sender:
     """Sends what a source has through a sink, by a clock, until it ends or `stop` says so."""
 
-    def __init__(self, sink: Sink, clock: Clock, stop: Stop, reporter: Reporter) -> None:
+    def __init__(self, sink: Sink, clock: Clock, stop: Stop, reporter: Reporter, sending: Sending | None = None) -> None:
         self._sink = sink
         self._clock = clock
         self._stop = stop
         self._reporter = reporter
         self._marks = Counter[Mark]()
+        self._sending = sending or Sending()
+        self._sending.pending = sink.pending
+        self._sending.away = sink.away
         self._said = False
 
     def run(self, source: Source) -> dict[str, int]:
@@ -101,19 +105,25 @@ class Sender:
                 ready = bisect_right(due, now, done, ready)
                 if ready == done:
                     self._sink.send(())
+                    self._note()
                     self._clock.sleep(max(0.001, (due[done] - now) / 1_000_000))
                     continue
             self._sink.send(messages[done:ready])
             if batch.marks:
                 self._marks.update(batch.count(done, ready))
             done = ready
-            self._reporter.sent(self._sink.sent, self._acknowledged())
+            self._note()
+
+    def _note(self) -> None:
+        acknowledged = self._acknowledged()
+        self._reporter.sent(self._sink.sent, acknowledged)
+        self._sending.note(self._sink.sent, acknowledged, self._sink.failed, self._marks)
 
     def _acknowledged(self) -> int:
         return self._sink.sent - self._sink.failed - self._sink.pending()
 
     def _give_up(self) -> bool:
-        self._reporter.sent(self._sink.sent, self._acknowledged())
+        self._note()
         if self._stop.waited() > 1.0 and not self._said:
             self._said = True
             left = self._sink.pending()

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from dataflows import logs
 from dataflows.errors import AdtallyError
+from dataflows.settings import Settings
+from dataflows.telemetry.server import Pulse, serve
 from panel_app import access
 from panel_app.flags import check, origins, parser, taken
 
@@ -28,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(argv)
     if reason := taken(flags.address, flags.port):
         return _say(reason, 1)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     # Panel takes a second to import: only who gets here needs it.
@@ -39,13 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
+    from panel_app.telemetry import dashboard  # noqa: PLC0415
 
     try:
         asked = access.from_environment()
         if flags.open_to_everyone:
             asked = replace(asked, open_to_everyone=True)
         check(flags, asked)
+        settings = Settings.from_environment()
+        logs.set_up(settings, "dashboard", secrets=asked.secrets())
         one = service()
+        telemetry = dashboard(one)
+        close = serve(settings, telemetry.served)
     except AdtallyError as error:
         return _say(str(error), 2)
     access.use(asked)
@@ -78,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)
     server.start()
     ended = _end_when_refused(server, one)
+    _beat(telemetry.pulse)
     host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else flags.address  # noqa: S104 - compared, not bound
     reads = f"reads {one.settings.results_topic} on {one.settings.brokers}"
     scheme = "https" if flags.tls_certificate else "http"
@@ -86,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(RuntimeError):
         server.stop()
     one.stop()
+    if close:
+        close()
     return _say(str(ended[0]), 1) if ended else 0
 
 
@@ -107,8 +117,15 @@ def _end_when_refused(server: Server, one: Service) -> list[AdtallyError]:
     return found
 
 
+def _beat(pulse: Pulse) -> None:
+    """Let the server's loop say each second that it turns."""
+    from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `main`
+
+    PeriodicCallback(pulse.beat, 1000).start()
+
+
 def _say(line: str, code: int) -> int:
-    print(f"adtally-dashboard: {line}", file=sys.stderr)  # noqa: T201 - this is what the command says
+    logs.say("adtally-dashboard", line)
     return code
 
 

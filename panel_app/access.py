@@ -60,6 +60,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a visitor must log in."""
         return bool(self.password or self.users or self.oauth_provider)
 
+    def secrets(self) -> dict[str, str]:
+        """What no log line may show, by a name that says so."""
+        users = {f"password of {name}": password for name, password in self.users.items()}
+        return {"password": self.password, "cookie secret": self.cookie_secret, "oauth secret": self.oauth_secret, **users}
+
     def of_panel(self) -> dict[str, Any]:
         """The options of `panel.serve` for this."""
         if not self.wants_login:

@@ -42,6 +42,7 @@ class Bridge(JSComponent):
     def __init__(self, service: Service, handlers: Mapping[str, Handler], **params: Any) -> None:
         super().__init__(**params)
         self._handlers = handlers
+        self._refreshes = service.refreshes
         _sessions(service).add(self)
 
     def _handle_msg(self, data: Any) -> None:
@@ -51,7 +52,8 @@ class Bridge(JSComponent):
         number = number if isinstance(number, int) else 0
         handler = self._handlers.get(str(data.get("kind")))
         try:
-            reply = handler(number, data) if handler else f'{{"id":{number},"error":true}}'
+            with self._refreshes.time():
+                reply = handler(number, data) if handler else f'{{"id":{number},"error":true}}'
         except Exception:  # one viewer's odd request must not end his session
             log.exception("a message of a viewer could not be answered")
             reply = f'{{"id":{number},"error":true}}'

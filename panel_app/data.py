@@ -9,6 +9,7 @@ import msgspec
 import panel as pn
 
 from dataflows.rejected import REASONS
+from dataflows.telemetry.ages import Recent
 from panel_app import assets
 from panel_app.bridge import Bridge, Handler, viewers
 from panel_app.memory import resident_bytes
@@ -32,6 +33,7 @@ class Stock(msgspec.Struct, frozen=True):
     viewers: int
     store_hours: float
     history_days: float
+    ages: Recent
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ def shown(service: Service, query: str, number: int = 0) -> bytes:
         viewers=viewers(service),
         store_hours=settings.store_hours,
         history_days=settings.history_days,
+        ages=service.ages.recent(),
     )
     live = service.live(snapshot)
     return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), service.rejected.rejects(reason), reason))

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.scan import scan
 from dataflows.schema import WindowResult, rfc3339
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
         settings = Settings.from_environment()
+        logs.set_up(settings, "export")
         asked = question(
             {"from": _given(given.start), "to": _given(given.end), "campaign": given.campaign, "channel": given.channel}
             | {"interval": [given.interval], "by": [given.by]}
@@ -191,7 +193,7 @@ def _put(made: Path, wanted: Path, *, force: bool) -> None:
 
 
 def _say(line: str, code: int) -> int:
-    print(f"adtally-export: {line}", file=sys.stderr)  # noqa: T201 - this is what the command says
+    logs.say("adtally-export", line)
     return code
 
 

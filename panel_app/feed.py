@@ -23,6 +23,7 @@ from dataflows.kafka import AWAY, PASSING, describe, make_consumer
 from dataflows.refusal import Complaints, unseen
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
+from dataflows.telemetry.ages import EVENT_TIME, Ages
 from panel_app.reading import UnreadableError, read_result
 from panel_app.store import Store
 
@@ -31,6 +32,7 @@ log = logging.getLogger("adtally.feed")
 FeedState = Literal["starting", "waiting", "reading", "live", "down"]
 
 _BATCH = 5_000
+_DIGITS = 18
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class Follower(ABC):
         self.records = self.unread = 0
         self._topic = topic
         self._role = role
-        self._look_seconds = look_seconds
+        self.look_seconds = look_seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._state: FeedState = "starting"
@@ -78,6 +80,7 @@ class Follower(ABC):
         """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
         self._next: dict[int, int] = {}
         self._go_on: dict[int, int] = {}
+        self._lags: dict[int, int] = {}
 
     @abstractmethod
     def take(self, messages: list[Message]) -> None:
@@ -110,6 +113,10 @@ class Follower(ABC):
     def alive(self) -> bool:
         """Whether the thread runs; it only ends when it is stopped."""
         return self._thread is not None and self._thread.is_alive()
+
+    def lags(self) -> dict[int, int]:
+        """Records that are still to be read of each partition, as of the last look at the topic."""
+        return dict(self._lags)
 
     @property
     def status(self) -> Status:
@@ -171,7 +178,7 @@ class Follower(ABC):
         try:
             looked = 0.0
             while not self._stop.is_set():
-                pause = self._look_seconds if self._state in ("live", "reading") else min(1.0, self._look_seconds)
+                pause = self.look_seconds if self._state in ("live", "reading") else min(1.0, self.look_seconds)
                 if self._look_now or time.monotonic() - looked >= pause:
                     self._look_now = False
                     self._look(consumer)
@@ -222,6 +229,16 @@ class Follower(ABC):
             self._assigned.add(partition)
             self._behind.add(partition)
         self._set("reading" if self._behind else "live")
+        self._lags = self._look_back(consumer)
+
+    def _look_back(self, consumer: Consumer) -> dict[int, int]:
+        """What the client has heard by itself of the ends of partitions, less what was read."""
+        found: dict[int, int] = {}
+        for partition in self._assigned & set(self._next):
+            _, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if end >= 0:
+                found[partition] = max(0, end - self._next[partition])
+        return found
 
     def _begin(self, consumer: Consumer, partition: int) -> int:
         return self._go_on.pop(partition) if partition in self._go_on else self.begin(consumer, partition)
@@ -271,11 +288,18 @@ class Feed(Follower):
     """Reads `settings.results_topic` into `store`; `clock` gives the wall time in seconds (`reading.read_result`)."""
 
     def __init__(
-        self, settings: Settings, store: Store, clock: Callable[[], float] = time.time, look_seconds: float = 5.0
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        look_seconds: float = 5.0,
+        ages: Ages | None = None,
     ) -> None:
+        """`ages` gets how old events are when they are held."""
         super().__init__(settings, settings.results_topic, "dashboard", look_seconds)
         self._store = store
         self._clock = clock
+        self._ages = ages
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
@@ -305,3 +329,13 @@ class Feed(Follower):
                 self.cannot_read(message, reason)
         self.records += len(results)
         self._store.apply(results, positions)
+        # What stood on the topic before has been there for who knows how long.
+        if self._ages is not None and self._state == "live":
+            self._measure(self._ages, messages)
+
+    def _measure(self, ages: Ages, messages: list[Message]) -> None:
+        now = self._clock()
+        for message in messages:
+            for name, value in message.headers() or ():
+                if name == EVENT_TIME and isinstance(value, bytes) and value.isdigit() and len(value) <= _DIGITS:
+                    ages.take(now - int(value) / 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from panel_app.api import Results
 from panel_app.health import Health
+from panel_app.telemetry import Metrics, Probe
 
-ROUTES = [(r"/healthz", Health), (r"/api/results", Results)]
+ROUTES = [(r"/healthz", Health), (r"/livez", Probe), (r"/readyz", Probe), (r"/metrics", Metrics), (r"/api/results", Results)]
 """As tornado takes them."""

@@ -12,8 +12,11 @@ from collections.abc import Callable
 from zlib import crc32
 
 import msgspec
+from prometheus_client import Histogram
 
 from dataflows.settings import Settings
+from dataflows.telemetry.ages import LATE_SECONDS, Ages
+from dataflows.telemetry.families import BUCKETS
 from panel_app import view as views
 from panel_app.attention import NOTHING, Attention, Report
 from panel_app.feed import Feed, Status
@@ -22,7 +25,8 @@ from panel_app.query import page, span_of
 from panel_app.snapshot import Snapshot
 from panel_app.store import Store
 
-LATE_SECONDS = 90
+REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+__all__ = ["LATE_SECONDS", "Service", "service"]
 _KEPT_ANSWERS = 256
 _ANY = views.View(range="15m")
 _encode = msgspec.json.Encoder().encode
@@ -59,7 +63,21 @@ class Service:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
         self.store = Store(settings.store_hours, settings.history_days)
-        self.feed = Feed(settings, self.store, clock)
+        self.age_histogram = Histogram(
+            "adtally_dashboard_event_age_seconds",
+            "Age of an event when the dashboard holds the result that counts it; of the results of a shard at one time, the one that has "
+            "waited longest. What is read from before it has met the end of the topic is not among them.",
+            buckets=BUCKETS,
+            registry=None,
+        )
+        self.ages = Ages(settings.window_seconds, self.age_histogram.observe)
+        self.refreshes = Histogram(
+            "adtally_dashboard_refresh_seconds",
+            "Time that an answer to a page took to be made.",
+            buckets=REFRESH_BUCKETS,
+            registry=None,
+        )
+        self.feed = Feed(settings, self.store, clock, ages=self.ages)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until somebody looks at the Data page."""
         self.watch = Watch(settings, clock)

@@ -22,7 +22,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Real input that is not part of the project."""
 
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
-"""Kinds of tests (kafka, browser, native) that CI asks for: there, one that is skipped is a failure."""
+"""Kinds of tests (kafka, browser, native, promtool) that CI asks for: there, one that is skipped is a failure."""
 
 COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
 
@@ -40,6 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("native") and (reason := native.why_not()):
             item.add_marker(
                 pytest.mark.skip(reason=f"no native intake: {reason}; python -m dataflows.native.build needs a C compiler")
+            )
+        if item.get_closest_marker("promtool") and not shutil.which("promtool") and "promtool" not in REQUIRED:
+            item.add_marker(
+                pytest.mark.skip(reason="promtool is not installed here (Debian: apt-get install prometheus); CI has it")
             )
         for kind, commands in COMMANDS.items():
             if not item.get_closest_marker(kind) or kind in REQUIRED:

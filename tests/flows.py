@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from dataflows.client import client_variable
 from dataflows.kafka import Topics
 from dataflows.settings import Settings, variable
+from deploy import ports
 from deploy.cluster import members
 from deploy.watchdog import await_frozen
 
@@ -55,6 +56,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nothing listens on."""
+    while True:
+        first = free_port()
+        if first + count <= 65_536 and not any(ports.taken(first + number) for number in range(count)):
+            return first
 
 
 def recovery_folder(folder: Path, parts: int = 1) -> Path:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 from deploy_processes import ROOT, start, start_python
+from msgspec.structs import replace
 
 from dataflows.kafka import Topics
 from dataflows.settings import Settings
-from tests.flows import recovery_folder, running, wait_for
+from tests.flows import free_ports, recovery_folder, running, wait_for
+
+BIN = Path(sys.executable).parent
 
 
 def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
@@ -61,26 +65,32 @@ def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
     assert process.communicate(timeout=30)[0] == "-m deploy.cluster 3 --run /tmp/cluster -r /store -w 2\n"
 
 
-def test_a_probe_finds_the_dataflow_ready_once_and_as_long_as_it_takes_snapshots(settings: Settings, tmp_path: Path) -> None:
-    store = tmp_path / "store"
+def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_ready(settings: Settings, tmp_path: Path) -> None:
+    ports = free_ports(2)
+    settings = replace(settings, metrics_port=ports)
+    store = recovery_folder(tmp_path / "store", 2)
 
-    def ready() -> int:
-        probe = start(str(ROOT / "deploy" / "run-dataflow.sh"), "ready", ADTALLY_RECOVERY_FOLDER=str(store))
-        probe.communicate(timeout=30)
-        return probe.returncode
+    def probe(what: str, processes: int) -> tuple[int, str]:
+        given = {"ADTALLY_METRICS_PORT": str(ports), "ADTALLY_PROCESSES": str(processes), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        asked = start(str(ROOT / "deploy" / "run-dataflow.sh"), what, cwd=ROOT, **given)
+        said, _ = asked.communicate(timeout=30)
+        return asked.returncode, said
 
-    def age() -> None:
-        """As if everything had been written an hour ago."""
-        for file in store.iterdir():
-            os.utime(file, (0, 0))
+    assert probe("ready", 1)[0] == 1
+    with running(settings, tmp_path / "log", "-r", str(store), "-s", "1", "-b", "0", processes=2) as flow:
+        wait_for(lambda: probe("ready", 2) == (0, "process 0: ready\nprocess 1: ready\n"), "both to be ready")
+        assert probe("live", 2) == (0, "process 0: live\nprocess 1: live\n")
+        code, said = probe("ready", 3)
+        assert (code, said.splitlines()[:2]) == (1, ["process 0: ready", "process 1: ready"])
+        assert "process 2: no answer" in said
+        # It listens, but nobody answers: it stands still as a whole.
+        flow.processes[0].send_signal(signal.SIGSTOP)
+        assert probe("live", 2)[0] == 1
+        flow.processes[0].send_signal(signal.SIGCONT)
+        assert flow.stop() == [0, 0]
 
-    assert ready() == 1
-    recovery_folder(store)
-    age()
-    assert ready() == 1
-    # Nothing is on the logs: a snapshot is taken all the same.
-    with running(settings, tmp_path / "log", "-r", str(store), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: ready() == 0, "the flow to be ready")
-        age()
-        wait_for(lambda: ready() == 0, "another snapshot")
-        assert flow.stop() == [0]
+
+def test_a_probe_without_a_port_to_ask_says_so() -> None:
+    asked = start_python("-m", "dataflows.telemetry.probe", "readyz", cwd=ROOT)
+    assert asked.communicate(timeout=30) == ("", "probe: ADTALLY_METRICS_PORT is not set, so there is nobody to ask.\n")
+    assert asked.returncode == 2

@@ -224,6 +224,16 @@ def test_every_part_of_the_pipeline_gets_the_brokers_address(tmp_path: Path) -> 
     assert {part.environment["ADTALLY_BROKERS"] for part in parts} == {"127.0.0.1:1"}
 
 
+def test_every_part_serves_metrics_on_a_port_of_its_own_which_need_not_be_the_usual_one() -> None:
+    assert demo.metrics_ports("0") == {"dataflow": 0, "generator": 0, "dashboard": 0}
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        first = min(busy.getsockname()[1], 65_533)
+        found = demo.metrics_ports(str(first))
+        assert found["dataflow"] != busy.getsockname()[1]
+        assert len(set(found.values())) == 3
+
+
 def test_past_events_are_sent_only_where_no_run_has_counted_them(tmp_path: Path) -> None:
     assert "--backfill" in demo.pipeline("a:1", tmp_path, 1, backfill=True)[0].command
     assert "--backfill" not in demo.pipeline("a:1", tmp_path, 1, backfill=False)[0].command

@@ -110,6 +110,9 @@ def test_every_pod_has_probes_and_limits(key: tuple[str, str]) -> None:
     (container,) = OBJECTS[key]["spec"]["template"]["spec"]["containers"]
     assert {"readinessProbe", "livenessProbe"} <= set(container)
     assert container["resources"]["limits"]["memory"]
+    for probe, path in (("readinessProbe", "ready"), ("livenessProbe", "live")):
+        asked = container[probe]
+        assert asked.get("exec", {}).get("command") == ["run-dataflow", path] or asked["httpGet"]["path"] == f"/{path}z"
     assert set(container["resources"]["requests"]) == {"cpu", "memory"}
 
 
@@ -119,7 +122,11 @@ def test_budget_and_network_policies_mean_the_pods_that_there_are() -> None:
     assert OBJECTS["PodDisruptionBudget", "adtally-dataflow"]["spec"]["selector"]["matchLabels"] == flow
     policy = OBJECTS["NetworkPolicy", "adtally-dataflow"]["spec"]
     assert policy["podSelector"]["matchLabels"] == flow
-    assert "ingress" not in policy  # from nobody
+    (only,) = policy["ingress"]  # from nobody but who reads metrics
+    (ports,) = only["ports"]
+    assert str(ports["port"]) == OBJECTS["ConfigMap", "adtally"]["data"]["ADTALLY_METRICS_PORT"]
+    assert ports["endPort"] - ports["port"] == 7  # for 8 processes
+    assert only["from"] == [{"podSelector": {"matchLabels": {"adtally-metrics": "allowed"}}}]
     assert OBJECTS["NetworkPolicy", "adtally-dashboard"]["spec"]["podSelector"]["matchLabels"] == dashboard
 
 

@@ -58,6 +58,9 @@ class Recorder:
     def pending(self) -> int:
         return 0
 
+    def away(self) -> bool:
+        return False
+
     def finish(self, give_up: Callable[[], bool]) -> None:
         self.finished = not give_up()
 

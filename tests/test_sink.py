@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
+from prometheus_client import generate_latest
 
 from dataflows.errors import DeliveryError
 from dataflows.schema import HEADERS
 from dataflows.sink import Outbox, OutboxPart
+from dataflows.telemetry.flow import Observed
+from tests.telemetries import samples, total
+
+Headers = list[tuple[str, bytes]]
 
 
 class FakeProducer:
@@ -19,13 +24,13 @@ class FakeProducer:
         self.waiting: list[tuple[bytes, Callable[..., None]]] = []
         self.acknowledged: list[bytes] = []
         self.answer: Callable[[], KafkaError | None] | None = lambda: None
+        self.headers: dict[bytes, Headers] = {}
 
-    def produce(
-        self, _topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Callable[..., None]
-    ) -> None:
+    def produce(self, _topic: str, *, key: bytes, value: bytes, headers: Headers, on_delivery: Callable[..., None]) -> None:
         assert HEADERS[0] in headers
         if len(self.waiting) >= self.room:
             raise BufferError
+        self.headers[key] = headers
         self.waiting.append((key + value, on_delivery))
 
     def poll(self, timeout: float) -> int:
@@ -34,7 +39,8 @@ class FakeProducer:
             error = self.answer()
             if error is None:
                 self.acknowledged.append(record)
-            heard(error, None)
+            else:  # "delivery.report.only.error"
+                heard(error, None)
         return 0
 
     flush = poll
@@ -121,3 +127,66 @@ def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: p
     monkeypatch.setattr(producer, "flush", away)
     box.flush()
     assert polls[0] == 15
+
+
+def test_a_record_that_is_measured_carries_the_time_of_its_event_and_its_age_counts_from_the_acknowledgement() -> None:
+    now = [1_000.0]
+    observed = Observed(60, now=lambda: now[0])
+    producer = FakeProducer()
+    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results")))  # pyright: ignore[reportArgumentType]  # a producer by its shape
+    part.write_batch([(b"a", b"1"), (b"b", b"2", 998_765_432), (b"c", b"3")])
+    assert producer.headers == {b"a": HEADERS, b"b": [*HEADERS, ("event_time", b"998765")], b"c": HEADERS}
+    now[0] = 1_001.5
+    part.snapshot()
+    assert producer.acknowledged == [b"a1", b"b2", b"c3"]
+    found = samples(generate_latest(observed.registry()).decode())
+    assert total(found, "adtally_event_to_result_seconds_count") == 1
+    assert total(found, "adtally_event_to_result_seconds_sum") == pytest.approx(1_001.5 - 998.765432)
+    assert total(found, "adtally_records_acknowledged_total") == 3
+
+
+def test_what_is_sent_acknowledged_refused_and_on_its_way_adds_up_over_all_parts() -> None:
+    observed = Observed(60)
+    producer = FakeProducer()
+    box = Outbox(producer, "results", lambda: False, observed.outgoing("results"))  # pyright: ignore[reportArgumentType]  # a producer by its shape
+    first, second = OutboxPart(box), OutboxPart(box)
+    first.write_batch([(b"a", b"1"), (b"b", b"2")])
+    second.write_batch([(b"c", b"3")])
+
+    def told() -> list[float | None]:
+        found = samples(generate_latest(observed.registry()).decode())
+        return [
+            total(found, f"adtally_{name}")
+            for name in ("records_acknowledged_total", "records_pending", "delivery_failures_total")
+        ]
+
+    assert told() == [0, 3, 0]
+    producer.poll(1)
+    assert told() == [1, 2, 0]
+    producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+    producer.poll(1)
+    assert told() == [1, 1, 1]
+    with pytest.raises(DeliveryError):
+        first.snapshot()
+
+
+def test_a_record_that_is_refused_has_not_arrived() -> None:
+    observed = Observed(60, now=lambda: 1_000.0)
+    producer = FakeProducer()
+    producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+    box = Outbox(producer, "results", lambda: False, observed.outgoing("results"))  # pyright: ignore[reportArgumentType]  # a producer by its shape
+    box.send((b"a", b"1", 999_000_000))
+    with pytest.raises(DeliveryError):
+        box.flush()
+    found = samples(generate_latest(observed.registry()).decode())
+    assert total(found, "adtally_event_to_result_seconds_count") == 0
+
+
+def test_a_wait_for_the_broker_is_a_sign_of_life() -> None:
+    observed = Observed(60)
+    producer = FakeProducer()
+    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results")))  # pyright: ignore[reportArgumentType]  # a producer by its shape
+    part.write_batch([(b"a", b"1")])
+    assert not observed.pulse.turned()
+    part.snapshot()
+    assert observed.pulse.turned()

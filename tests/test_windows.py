@@ -12,7 +12,7 @@ from dataflows.errors import RecoveryError
 from dataflows.metrics import Cells, Metrics
 from dataflows.schema import STATES, WindowResult
 from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Panes, Partial, SourceClock, shard_of, split
+from dataflows.windows import SHARDS, Figures, Panes, Partial, SourceClock, shard_of, split
 from tests.records import T0, micros
 
 SETTINGS = Settings(emit_seconds=0.2)
@@ -56,6 +56,49 @@ def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_
     assert panes.tick(due - 0.05) == []
     assert seen(panes.tick(due)) == [("12:00", "a", 3, "provisional")]
     assert panes.wake_at() is None
+
+
+def test_of_the_results_of_a_batch_the_one_whose_event_waited_longest_is_told_with_its_time() -> None:
+    panes = Panes(SETTINGS)
+    assert panes.waited_longest() is None
+    panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 7, partitions=2, cells={0: {"b": 1}})], NOW)
+    assert panes.waited_longest() == (1, micros(7))
+    panes.take([partial(0, 11, partitions=2, cells={0: {"a": 1}})], NOW + 0.1)  # it must wait for its next update
+    assert panes.waited_longest() is None
+    panes.take([partial(0, 12, partitions=2, cells={0: {"a": 1, "c": 1}})], NOW + 0.15)
+    assert panes.waited_longest() == (0, micros(12))  # only c went out
+    panes.tick(NOW + 0.3)
+    assert panes.waited_longest() == (0, micros(11))  # a, since the first event that was not shown
+    panes.tick(NOW + 0.4)
+    assert panes.waited_longest() is None
+
+
+def test_an_event_of_a_window_that_is_over_is_no_younger_than_its_end_and_a_final_result_without_a_new_one_has_none() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    panes.take([partial(0, 64, cells={0: {"b": 1}})], NOW + 1)
+    assert panes.waited_longest() == (0, micros(60))
+    assert seen(panes.take([partial(0, 65)], NOW + 2)) == [("12:00", "a", 1, "final"), ("12:00", "b", 1, "final")]
+    assert panes.waited_longest() is None
+    assert seen(panes.take([partial(0, 200, cells={0: {"a": 1}})], NOW + 3)) == [("12:00", "a", 2, "corrected")]
+    assert panes.waited_longest() == (0, micros(60))
+
+
+def test_after_a_stop_and_what_waited_is_said_nothing_is_left_to_be_measured() -> None:
+    panes = Panes(SETTINGS)
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
+    panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1)
+    panes.flush(NOW + 0.1)
+    assert panes.waited_longest() == (0, micros(11))
+    panes.flush(NOW + 0.1)
+    assert panes.waited_longest() is None
+
+
+def test_what_is_held_is_told() -> None:
+    panes = Panes(SETTINGS)
+    assert panes.figures() == Figures(None, 0, 0, 0, 0)
+    panes.take([partial(0, 70, cells={0: {"a": 1, "b": 1}, 60: {"a": 1}})], NOW)
+    assert panes.figures() == Figures(micros(65), 1, 2, 1, 3)
 
 
 def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emitted_once() -> None:

@@ -1,5 +1,6 @@
-// The Data page: what is held, how far the dataflow is, what it rejected, files, and clearing. It lives as the overview does.
+// The Data page: what is held, how old events are when they get here, how far the dataflow is, what it rejected, files, and clearing. It lives as the overview does.
 
+import { makeAges } from "adtally/ages.js";
 import { h, icon, swap } from "adtally/dom.js";
 import { bytes, duration, moment, percent, timeZone, whole } from "adtally/format.js";
 import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
@@ -20,6 +21,7 @@ const live = makeLive({
   draw: () => draw(),
   pages: [["Overview", setup.back], ["Explore the data", setup.explore]],
 });
+const ages = makeAges(byId("ages"));
 const pipeline = makePipeline(byId("pipeline"), setup);
 const rejects = makeRejects(byId("rejects"), setup, (reason) => live.show({ reason }));
 
@@ -91,6 +93,7 @@ function drawClearing() {
 function draw() {
   live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] });
   drawStock();
+  ages(shown.stock.ages);
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);
   drawClearing();

@@ -98,6 +98,11 @@ export function moment(seconds, full = false) {
   return found.format(seconds * 1000);
 }
 
+/** A short time: 0.41 s, 3.2 s, and from ten seconds on as `duration` has it. */
+export function seconds(value) {
+  return value < 9.95 ? `${numbers("seconds", { maximumSignificantDigits: 2 }).format(value)} s` : duration(value);
+}
+
 /** A length of time in words: 4 s, 3 min, 5 h, 2 days. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));

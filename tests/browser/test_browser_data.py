@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 from confluent_kafka import Producer, TopicPartition
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
 from test_panel_app import get
@@ -20,8 +23,10 @@ from test_panel_feed import broker_process, free_port, until
 
 from dataflows.counters import Shown
 from dataflows.kafka import Topics, make_consumer
-from dataflows.schema import Reason, Rejected, encode, rejected_key
+from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
+from dataflows.telemetry.ages import EVENT_TIME
+from tests.telemetries import scraped, total
 from tests.viewers import visit
 
 if TYPE_CHECKING:
@@ -246,3 +251,41 @@ def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[
             assert page.evaluate("document.documentElement.dataset.theme") == scheme
             keep(page, f"data-{width}-{scheme}")
             page.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
+def test_how_old_events_are_when_they_get_here_is_told_and_a_replay_does_not_pretend(
+    site: Site, keep: Callable[[Page, str], None], width: int, scheme: str
+) -> None:
+    def put(count: int, age: float, first: int) -> None:
+        for number in range(first, first + count):
+            one = replace(recent(1), revision=number, events=number)
+            told = str(round((time.time() - age) * 1000)).encode()
+            site.world.producer.produce(
+                site.world.settings.results_topic,
+                encode(one),
+                result_key(one.window_start, one.campaign_id, one.channel),
+                headers=[(EVENT_TIME, told)],
+            )
+        assert site.world.producer.flush(10) == 0
+
+    site.world.send(recent(3))
+    site.holds(1)
+    until(lambda: get(f"{site.address}/readyz")[0] == 200)
+    page = site.open("/data", width=width, scheme=scheme)
+    ages = page.locator("#ages")
+    expect(ages).to_contain_text("No new event of a recent minute has come in the last 5 min.")
+    put(20, 3600 * 24, 1)  # a replay of yesterday
+    page.locator("#refresh").click()
+    expect(ages).to_contain_text("20 results of minutes long over are left out", timeout=15 * SECOND)
+    expect(ages.locator(".tile-value").first).to_have_text("–")
+    put(99, 20.0, 100)
+    put(1, 120.0, 300)
+    expect(ages.locator(".tile-value").first).to_have_text(re.compile(r"^2[0-9] s$"), timeout=15 * SECOND)
+    expect(ages).to_contain_text("over 100 results of the last 5 min")
+    told = scraped(site.port)
+    assert total(told, "adtally_dashboard_viewers") == 1
+    assert (total(told, "adtally_dashboard_refresh_seconds_count") or 0) >= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert site.errors == []
+    keep(page, f"ages-{width}-{scheme}")

@@ -21,7 +21,7 @@ from dataflows.chunk import Record
 from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.intake_python import PythonIntake
 from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
-from dataflows.operators import ShardLogic
+from dataflows.operators import ShardLogic, Update
 from dataflows.reader import Reader
 from dataflows.rules import Rules
 from dataflows.schema import Event, Rejected, WindowResult, to_micros
@@ -278,7 +278,7 @@ def stop_leaves_the_last_updates_unsaid() -> None:
 def stop_discards_the_windows() -> None:
     on_eof = ShardLogic.on_eof
 
-    def discarding(self: ShardLogic) -> tuple[Iterable[WindowResult], bool]:
+    def discarding(self: ShardLogic) -> tuple[Iterable[Update], bool]:
         return on_eof(self)[0], True
 
     patch(ShardLogic, "on_eof", discarding)
@@ -294,7 +294,7 @@ def stock_KafkaSink() -> None:  # noqa: N802 - its name
 
 @mutant
 def sink_without_delivery_callbacks() -> None:
-    patch(Outbox, "_delivered", lambda *_: None)
+    patch(Outbox, "_refused", lambda *_: None)
 
 
 @mutant

@@ -36,7 +36,7 @@ class _Unwrapped(StatelessSinkPartition[tuple[str, Record]]):
 
     @override
     def write_batch(self, items: list[tuple[str, Record]]) -> None:
-        self._inner.write_batch([KafkaSinkMessage(key, value) for _, (key, value) in items])
+        self._inner.write_batch([KafkaSinkMessage(record[0], record[1]) for _, record in items])
 
     @override
     def close(self) -> None:
@@ -46,7 +46,7 @@ class _Unwrapped(StatelessSinkPartition[tuple[str, Record]]):
 class StockKafkaSink(KafkaSink):
     """Bytewax's `KafkaSink` in the place of `TopicSink`."""
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, topic: str, _outgoing: object = None) -> None:
         super().__init__([settings.brokers], topic)
 
     @override

@@ -1,0 +1,202 @@
+"""The log lines of every process, set up in one place: human or JSON, one line an event, rate-limited, without secrets.
+
+Whatever a message holds, it stays one line: what is not printable - line ends, the control characters that steer a terminal, those that
+turn the direction of writing - is written as an escape. So a hostile name can't forge a line.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, TextIO
+
+import msgspec
+from typing_extensions import override
+
+from dataflows.client import redact
+from dataflows.settings import Settings
+
+REPEAT_SECONDS = 10.0
+"""The same message is said once in so long."""
+
+BURST = 200
+"""So many different messages of one place in the code are written in `REPEAT_SECONDS`; a flood of them is counted."""
+
+_KEPT = 1000
+Level = Literal["debug", "info", "warning", "error", "critical"]
+_formats: list[str] = []
+
+
+def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None = None, stream: TextIO | None = None) -> None:
+    """Let every logger of this process write to `stream` (standard error) as `settings` say.
+
+    `part` names the process in JSON lines; `secrets`: more values, by a name such as ``password``, that no line may show.
+    Packages of others speak from warnings up.
+    """
+    hidden = {**settings.client, **(secrets or {})}
+    form = JsonLines(part, hidden) if settings.log_format == "json" else HumanLines(hidden)
+    handler = Lines(sys.stderr if stream is None else stream, form)
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("adtally").setLevel(settings.log_level.upper())
+    _formats[:] = [settings.log_format]
+
+
+def forget() -> None:
+    """Let `say` go by the environment again, as before `set_up`."""
+    _formats.clear()
+
+
+def say(program: str, text: str, *, level: Level = "error", stream: TextIO | None = None) -> None:
+    """One line of a command itself, not of a logger: ``program: text``, or JSON where log lines are.
+
+    It serves before `set_up` too, for what keeps a process from starting.
+    """
+    form = _formats[0] if _formats else os.environ.get("ADTALLY_LOG_FORMAT", "").strip()
+    line = f"{program}: {one_line(text)}"
+    if form == "json":
+        line = _json({"time": _moment(time.time()), "level": level, "part": program, "logger": "adtally", "message": text})
+    print(line, file=sys.stderr if stream is None else stream, flush=True)
+
+
+def one_line(text: str) -> str:
+    """`text` with an escape in the place of whatever is not printable."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode() for character in text)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes what its limiter lets pass."""
+
+    def __init__(self, stream: TextIO, form: logging.Formatter, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self.setFormatter(form)
+        self.limiter = Limiter(monotonic)
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        for passed in self.limiter.passed(record):
+            super().emit(passed)
+
+    @override
+    def close(self) -> None:
+        """Say what was left out and not told yet."""
+        for left in self.limiter.rest():
+            super().emit(left)
+        super().close()
+
+
+class _Heard(msgspec.Struct):
+    """A message within its interval: the last record of it, when that ends, how many were written and how many not."""
+
+    record: logging.LogRecord
+    until: float
+    said: int = 0
+    left_out: int = 0
+
+
+class Limiter:
+    """Lets a message pass once in `REPEAT_SECONDS`, and of one place in the code not more than `BURST` different ones.
+
+    How many were left out is told by a record of its own, at the latest with the first record after the interval.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._texts: dict[tuple[str, int, str], _Heard] = {}
+        self._places: dict[tuple[str, int, str], _Heard] = {}
+
+    def passed(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
+        """What is to be written now that `record` came: what was left out before, and `record` itself unless it is too much."""
+        now = self._monotonic()
+        if len(self._texts) > _KEPT or any(heard.until <= now for heard in self._texts.values()):
+            yield from self._forget(now)
+        place = self._places.setdefault((record.pathname, record.lineno, record.levelname), _Heard(record, now + REPEAT_SECONDS))
+        key = (record.name, record.levelno, record.getMessage())
+        heard = self._texts.get(key)
+        if heard is not None:
+            heard.left_out += 1
+        elif place.said >= BURST:
+            place.left_out += 1
+        else:
+            place.said += 1
+            self._texts[key] = _Heard(record, now + REPEAT_SECONDS, 1)
+            yield record
+
+    def held(self) -> int:
+        """How many messages and places are in memory."""
+        return len(self._texts) + len(self._places)
+
+    def rest(self) -> Iterator[logging.LogRecord]:
+        """What was left out and not told."""
+        yield from self._forget(float("inf"))
+
+    def _forget(self, now: float) -> Iterator[logging.LogRecord]:
+        full = len(self._texts) > _KEPT
+        for known, what in ((self._texts, "the same"), (self._places, "like it")):
+            for key in [key for key, heard in known.items() if full or heard.until <= now]:
+                heard = known.pop(key)
+                if heard.left_out:
+                    yield _more(heard, what)
+
+
+def _more(heard: _Heard, what: str) -> logging.LogRecord:
+    old = heard.record
+    words = f"{old.getMessage()} ({heard.left_out:,} more {what} within {REPEAT_SECONDS:g} s)"
+    return logging.LogRecord(old.name, old.levelno, old.pathname, old.lineno, words, None, None)
+
+
+class HumanLines(logging.Formatter):
+    """``12:34:56 WARNING what happened``."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        words = redact(" ".join(filter(None, (record.getMessage(), _trace(self, record)))), self._secrets)
+        return f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.levelname} {one_line(words)}"
+
+
+class JsonLines(logging.Formatter):
+    """An object: `time` (RFC 3339, UTC), `level`, `part`, `logger`, `message`, and `trace` where there is a traceback."""
+
+    def __init__(self, part: str, secrets: Mapping[str, str]) -> None:
+        super().__init__()
+        self._part = part
+        self._secrets = secrets
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": _moment(record.created),
+            "level": record.levelname.lower(),
+            "part": self._part,
+            "logger": record.name,
+            "message": redact(record.getMessage(), self._secrets),
+        }
+        trace = redact(_trace(self, record), self._secrets)
+        return _json(fields | ({"trace": trace} if trace else {}))
+
+
+def _trace(form: logging.Formatter, record: logging.LogRecord) -> str:
+    return form.formatException(record.exc_info) if record.exc_info else ""
+
+
+def _moment(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(fields: Mapping[str, str]) -> str:
+    """An object in one line of ASCII: what is not printable would steer a terminal, a lone surrogate is no UTF-8."""
+    return json.dumps(fields)

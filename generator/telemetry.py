@@ -1,0 +1,72 @@
+"""What the generator tells of itself: sent, acknowledged, failed, waiting; and whether it is alive and ready."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+
+from dataflows.telemetry.families import Metric, Value, make_registry
+from dataflows.telemetry.server import Pulse, Served
+from generator.messages import Mark
+
+SENT = Metric("adtally_generator_sent_total", "counter", "Messages handed over to the Kafka client, since the start.")
+ACKNOWLEDGED = Metric(
+    "adtally_generator_acknowledged_total", "counter", "Messages that the broker has acknowledged, since the start."
+)
+FAILED = Metric("adtally_generator_failures_total", "counter", "Messages that the broker refused for good, since the start.")
+QUEUE = Metric("adtally_generator_queue_messages", "gauge", "Messages that wait for the broker's acknowledgement.")
+KINDS = Metric(
+    "adtally_generator_messages_total",
+    "counter",
+    "Messages sent, by what was done to them on purpose: plain (nothing, or only disorder), duplicates, late, malformed.",
+    ("kind",),
+)
+READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz tells it: 1 or 0.")
+
+METRICS = (SENT, ACKNOWLEDGED, FAILED, QUEUE, KINDS, READY)
+
+
+class Sending:
+    """The figures of one run; the sender writes them after each slice, on its own thread."""
+
+    def __init__(self) -> None:
+        self.pulse = Pulse()
+        self.sent = self.acknowledged = self.failed = 0
+        self.pending: Callable[[], int] = lambda: 0
+        self.away: Callable[[], bool] = lambda: True
+        self.marks = Counter[Mark]()
+
+    def note(self, sent: int, acknowledged: int, failed: int, marks: Counter[Mark]) -> None:
+        """So far `sent`, `acknowledged` and `failed`; and how many carry each mark."""
+        self.pulse.beat()
+        # A message is counted as sent a moment after the client has it: what is shown never goes back.
+        self.sent, self.acknowledged, self.failed = sent, max(self.acknowledged, acknowledged), failed
+        self.marks = Counter(marks)
+
+    def ready(self) -> str:
+        """Why it is not ready; empty once it sends and the broker answers."""
+        if not self.pulse.turned():
+            return "it has not begun to send"
+        return "the broker does not answer" if self.away() else ""
+
+    def served(self) -> Served:
+        """What the process answers with."""
+        return Served(self.registry(), self.pulse.stands, self.ready)
+
+    def registry(self) -> CollectorRegistry:
+        """All metrics of the generator."""
+        return make_registry("generator", METRICS, self._gather)
+
+    def _gather(self) -> Iterable[Value]:
+        marks = self.marks
+        yield SENT, (), self.sent
+        yield ACKNOWLEDGED, (), self.acknowledged
+        yield FAILED, (), self.failed
+        yield QUEUE, (), self.pending()
+        yield KINDS, ("plain",), self.sent - marks.total()
+        for mark in get_args(Mark):
+            yield KINDS, (mark,), marks[mark]
+        yield READY, (), float(not self.ready())
