@@ -95,8 +95,8 @@ def with_metrics(settings: Settings) -> Settings:
     return replace(settings, metrics_port=free_port())
 
 
-def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(settings: Settings, tmp_path: Path) -> None:
-    settings = with_metrics(settings)
+def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(on_each_broker: Settings, tmp_path: Path) -> None:
+    settings = with_metrics(on_each_broker)
     sums: dict[int, Counter[str]] = {}
     for partition in range(PARTITIONS):
         messages, sums[partition] = truth(partition)
