@@ -22,9 +22,9 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Real input that is not part of the project."""
 
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
-"""Kinds of tests (kafka, browser, native, promtool) that CI asks for: there, one that is skipped is a failure."""
+"""Kinds of tests (kafka, browser, long, native, promtool) that CI asks for: there, one that is skipped is a failure."""
 
-COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",)}
+COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",), "long": ()}
 
 # A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
 hypothesis_settings.register_profile("adtally", deadline=None, derandomize=True)

@@ -42,7 +42,7 @@ COMMANDS = {
 OTHERS = (
     ("ADTALLY_RECOVERY_FOLDER", "/recovery", "containers: where the dataflow keeps its recovery store"),
     ("ADTALLY_PROCESSES", "1", "containers: processes of the dataflow, as one cluster"),
-    ("ADTALLY_REQUIRE", "", "tests: kinds that may not be skipped, separated by commas: kafka, browser, native, promtool"),
+    ("ADTALLY_REQUIRE", "", "tests: kinds that may not be skipped, separated by commas: kafka, browser, long, native, promtool"),
     ("ADTALLY_ARTEFACTS", "", "tests and benchmarks: folder for screenshots, tables and the SBOM"),
     ("PORT", "8503", "`make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),

@@ -76,6 +76,7 @@ def test_members_find_each_other_on_ports_of_their_own_and_one_alone_needs_none(
     assert len(set(addresses.split(";"))) == 4
 
 
+@pytest.mark.long
 def test_it_is_rescaled_by_a_stop_and_a_start_and_keeps_every_number(settings: Settings, start: Start, tmp_path: Path) -> None:
     quick = replace(settings, idle_seconds=1.0)
     send(quick, events(0, 300))
@@ -93,6 +94,7 @@ def test_it_is_rescaled_by_a_stop_and_a_start_and_keeps_every_number(settings: S
     assert store.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_member_that_dies_ends_the_others_and_is_the_one_that_is_named(settings: Settings, start: Start, killed: int) -> None:
     send(settings, events(0, 50))

@@ -226,6 +226,7 @@ def test_under_panel_serve_without_a_login_other_machines_see_no_figures(setting
     assert (status, "answers to its own machine only" in body) == (403, True)
 
 
+@pytest.mark.long
 def test_what_a_browser_is_told_with_each_answer(settings: Settings, start: Callable[..., str]) -> None:
     World(settings).send(result())
     address = start(settings, "--port", str(free_port()))

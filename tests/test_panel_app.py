@@ -122,6 +122,7 @@ def test_both_pages_and_every_module_are_served_from_here_with_the_figures_in_th
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', body)
 
 
+@pytest.mark.long
 def test_panel_serve_offers_both_pages_without_a_flag(settings: Settings, serve: Callable[..., str]) -> None:
     World(settings).send(result())
     address = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}")

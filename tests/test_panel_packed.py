@@ -89,7 +89,7 @@ upserts = st.lists(
 steps = st.lists(st.one_of(upserts, st.sampled_from(["clear", "undo", "look"])), min_size=1, max_size=12)
 
 
-@examples(max_examples=150)
+@examples(max_examples=60)
 @given(steps, minutes, minutes, st.sampled_from([60, 300, 900, 3600, 10_800, 86_400]))
 def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_undos(
     steps: list[object], first: int, second: int, grain: int

@@ -47,7 +47,7 @@ steps = st.tuples(
 )
 
 
-@examples(max_examples=40)
+@examples(max_examples=15)
 @given(st.lists(steps, min_size=2, max_size=25), st.sampled_from([(24, 0), (1, 0), (2, 3)]), st.integers(0, 3))
 def test_what_moves_along_is_what_would_be_added_up_anew(
     steps: list[tuple[int, list[tuple[str, str, int, int]], list[tuple[int, tuple[str, str, int, int]]], list[View]]],

@@ -92,6 +92,7 @@ def test_without_the_flows_clocks_nothing_is_rebuilt(settings: Settings) -> None
         latest_end(settings)
 
 
+@pytest.mark.long
 def test_beside_a_running_flow_it_takes_late_events_in_for_good(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
