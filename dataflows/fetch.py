@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,6 +13,10 @@ from typing_extensions import override
 from dataflows.chunk import Record
 from dataflows.damage import Fault
 from dataflows.native.queue import Queue, why_no_queue
+
+
+FAREWELL_SECONDS = 5.0
+"""Usually it takes milliseconds."""
 
 
 class Fetched(NamedTuple):
@@ -47,8 +52,11 @@ class Fetcher(ABC):
         return self.consumer
 
     def close(self) -> None:
-        """Let go of the broker."""
-        self.abandon().close()
+        """Let go of the broker; of one that does not hear it within `FAREWELL_SECONDS` without its knowledge."""
+        # Beside this thread, for librdkafka's farewell has no time limit, and a broker may have stopped answering a moment ago.
+        farewell = threading.Thread(target=self.abandon().close, name="farewell", daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL_SECONDS)
 
 
 class PlainFetcher(Fetcher):

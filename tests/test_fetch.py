@@ -168,6 +168,24 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
     consumer.close()
 
 
+def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflows.fetch.FAREWELL_SECONDS", 0.05)
+    heard, ended = threading.Event(), threading.Event()
+
+    class Unheard(Consumer):
+        def close(self) -> None:
+            heard.wait()
+            super().close()
+            ended.set()
+
+    one = PlainFetcher(Unheard(consumer_config(settings, "test")), 10)
+    one.begin(settings.logs_topic, 0, 0)
+    one.close()
+    assert not ended.is_set()
+    heard.set()
+    assert ended.wait(30)
+
+
 @pytest.mark.native
 def test_errors_of_the_connection_are_told_to_whom_the_consumer_tells_them(settings: Settings) -> None:
     told: list[KafkaError] = []
