@@ -14,7 +14,6 @@ from dataflows.chunk import Record
 from dataflows.damage import Fault
 from dataflows.native.queue import Queue, why_no_queue
 
-
 FAREWELL_SECONDS = 5.0
 """Usually it takes milliseconds."""
 
