@@ -36,13 +36,13 @@ class Record(Protocol):
 
 
 class Batch(Sequence[Record]):
-    """Messages that know their times without being made one by one."""
+    """Messages that know their least time without being made one by one."""
 
     __slots__ = ()
 
     @abstractmethod
-    def times(self) -> Sequence[int]:
-        """Kafka's own time of each, milliseconds since 1970."""
+    def least_time(self) -> int:
+        """The least of Kafka's own times of them, milliseconds since 1970. There is at least one."""
 
 
 class Chunk:
@@ -86,17 +86,14 @@ class Chunk:
 
     def limit(self, rules: Rules) -> dt.datetime:
         """Up to here no event of them is too far ahead."""
-        return min(LAST, to_datetime(latest(self.records, to_micros(self.newest), rules))) if self.records else LAST
+        return min(LAST, to_datetime(latest(self.records, rules))) if self.records else LAST
 
 
-def latest(records: Sequence[Record], newest: int, rules: Rules) -> int:
-    """The greatest time (microseconds) that is not too far ahead for any of `records`, whose events are not newer than `newest`."""
-    kind, time = records[0].timestamp()
-    time = min(time, records[-1].timestamp()[1])
-    if kind != LOG_APPEND_TIME or newest > time * 1000:
-        # Producers' times go back and forth; the broker's only if its clock was set back, which matters only to events ahead of it.
-        time = min(records.times() if isinstance(records, Batch) else [record.timestamp()[1] for record in records])
-    return time * 1000 + rules.max_ahead
+def latest(records: Sequence[Record], rules: Rules) -> int:
+    """The greatest time (microseconds) that is not too far ahead for any of `records`."""
+    # The least of all their times, not of the first and the last: a broker's clock may be set back, producers' go back and forth.
+    least = records.least_time() if isinstance(records, Batch) else min([record.timestamp()[1] for record in records])
+    return least * 1000 + rules.max_ahead
 
 
 def check_bounds(time: dt.datetime, record: Record, rules: Rules) -> None:

@@ -100,6 +100,11 @@ class Intake(ABC):
         if self.clock is not None and self.marks:
             self._begin_generation(self.clock)  # without a mark, the first event makes one
 
+    @property
+    def reached(self) -> int | None:
+        """The clock of all that was taken: a refill, which takes a part of it again, does not set it back."""
+        return self._resume_to[0] if self._resume_to else self.clock
+
     @abstractmethod
     def take(self, records: Sequence[Record]) -> None:
         """Count `records`, the next ones of the log."""

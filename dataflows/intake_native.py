@@ -62,7 +62,7 @@ class NativeIntake(Intake):
 
     def _judge(self, records: Sequence[Record], events: dict[int, Event]) -> None:
         tally, refilling = self._tally, self._is_refilling
-        limit: int | list[int] = latest(records, tally.newest, self.rules)
+        limit: int | list[int] = latest(records, self.rules)
         if tally.newest > limit:
             limit = [own_limit(record, self.rules) for record in records]
         if self._generation is None:

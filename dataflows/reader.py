@@ -128,7 +128,7 @@ class Reader:
 
     def place(self) -> Place:
         """How far it is, for whoever watches the flow."""
-        return Place(msgspec.structs.replace(self.counters), self._offset, self._lag(), self._intake.clock, self.is_open)
+        return Place(msgspec.structs.replace(self.counters), self._offset, self._lag(), self._intake.reached, self.is_open)
 
     def _lag(self) -> int | None:
         """Messages behind the offset, as far as the client has heard by itself: the broker is not asked."""
@@ -162,16 +162,16 @@ class Reader:
                 taken += len(records)
                 self._take(records)
             if faults:
-                self._heed([fault.error for fault in faults[:hurt]])
-            if hurt is not None:
+                self._heed(faults[:hurt], len(records))
+            if hurt is not None and self._fetcher is fetcher:
                 taken += self._pass_over(faults[hurt])
         fetcher.release()
         if taken:
             self._last_heard = self._monotonic()
         self._keep_up()
-        clock = SourceClock(self._intake.clock, self._is_idle())
+        clock = SourceClock(self._intake.reached, self._is_idle())
         windows, rejected = self._intake.fetch()
-        if not (windows or rejected) and clock == self._handed_over:
+        if not (windows or rejected or more) and clock == self._handed_over:
             return None
         self._handed_over = clock
         return Haul(clock, windows, rejected, more)
@@ -187,7 +187,7 @@ class Reader:
         if self._fetcher is None or self._offset is None:
             return
         # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
-        kept, self._kept = self._kept, self._intake.clock
+        kept, self._kept = self._kept, self._intake.reached
         shown = {"clock": self._kept, "kept": kept, **msgspec.structs.asdict(self._intake.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
@@ -279,10 +279,11 @@ class Reader:
         self._refill_until = None
         self._intake.resume()
 
-    def _heed(self, errors: Sequence[KafkaError]) -> None:
-        for error in errors:
+    def _heed(self, faults: Sequence[Fault], count: int) -> None:
+        """`count`: messages of the same fetch."""
+        for error, _, place in faults:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._caught_up = True
+                self._caught_up = place == count  # else the log has gone on meanwhile
                 if self._refill_until is not None:
                     self._end_refill()  # the log ends in markers of transactions: no message of it is missing
             elif error.code() in _GONE:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -31,18 +31,21 @@ GIVE_UP_SECONDS = 10.0
 """How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
 
 
+HEAR_SECONDS = 0.1
+"""How often it is heard what the broker has acknowledged, at least."""
+
+
 class Outbox:
     """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
 
     def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool], outgoing: Outgoing | None = None) -> None:
         """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop."""
         self.outgoing = outgoing or Observed(0).outgoing(topic)
-        self.outgoing.pending = producer.__len__
+        self.outgoing.pending = self._pending
         self._producer = producer
         self._topic = topic
         self._stopping = stopping
         self._failure: DeliveryError | None = None
-        self._numbers = itertools.count(1)
         self._given = 0
         self._measured: deque[tuple[int, int]] = deque()
         self._lock = threading.Lock()
@@ -64,14 +67,20 @@ class Outbox:
         """`moment`: of a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
         headers = HEADERS if moment is None else [*HEADERS, (EVENT_TIME, str(moment // 1000).encode())]
         self._producer.produce(self._topic, key=key, value=value, headers=headers, on_delivery=self._refused)
-        self._given = next(self._numbers)
-        if moment is not None:
-            self._measured.append((self._given, moment))
+        with self._lock:
+            self._given += 1
+            if moment is not None:
+                self._measured.append((self._given, moment))
 
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
         self._producer.poll(0)
         self._look()
+
+    def _pending(self) -> int:
+        """Records that are not acknowledged; asked by whoever watches, also while nothing is sent."""
+        self.hear()
+        return len(self._producer)
 
     def _look(self) -> None:
         """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""
@@ -125,6 +134,14 @@ class Outbox:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _attend(outbox: weakref.ref[Outbox]) -> None:
+    """Hear what the broker says as long as there is an outbox: where little is sent, the next record may be long in coming."""
+    while (found := outbox()) is not None:
+        found.hear()
+        del found
+        time.sleep(HEAR_SECONDS)
 
 
 class OutboxPart(StatefulSinkPartition[Record, None]):
@@ -183,4 +200,8 @@ class TopicSink(FixedPartitionedSink[Record, None]):
                     self._settings, self._topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True}
                 )
                 self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing)
+                attend = threading.Thread(
+                    target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
+                )
+                attend.start()
         return OutboxPart(self._outbox)

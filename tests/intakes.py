@@ -37,5 +37,6 @@ def laid(records: Sequence[Record]) -> native.Batch:
         (ctypes.c_int64 * count)(*(record.timestamp()[1] for record in records)),
         (ctypes.c_int32 * count)(*(record.timestamp()[0] for record in records)),
     )
+    fetched.least_time = min((record.timestamp()[1] for record in records), default=0)
     fetched.texts = texts  # which live as long as what points to them
     return native.Batch(fetched, 0, count)

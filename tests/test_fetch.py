@@ -6,6 +6,7 @@ import gc
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from ctypes import c_char_p, c_int, c_void_p
 from typing import Any
 
 import pytest
@@ -139,7 +140,10 @@ def test_a_batch_is_a_sequence(batch: native.Batch) -> None:
     assert len(batch[5:2]) == len(batch[100:]) == 0
     assert len(batch[:200]) == 100
     assert bisect_left(batch, offsets[40], key=lambda one: one.offset() or 0) == 40
-    assert batch[20:30].times() == [one.timestamp()[1] for one in batch][20:30]
+    assert batch[20:30].least_time() == min(one.timestamp()[1] for one in batch[20:30])
+    assert batch.least_time() == min(one.timestamp()[1] for one in batch)
+    with pytest.raises(ValueError, match="no steps"):
+        batch[::2]
     for beyond in (100, -101):
         with pytest.raises(IndexError):
             batch[beyond]
@@ -186,13 +190,58 @@ def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Sett
     assert ended.wait(30)
 
 
-@pytest.mark.native
-def test_errors_of_the_connection_are_told_to_whom_the_consumer_tells_them(settings: Settings) -> None:
-    told: list[KafkaError] = []
-    consumer = make_consumer(settings, "test", **{"bootstrap.servers": "127.0.0.1:1", "error_cb": told.append})
-    one = NativeFetcher(consumer, 10)
-    one.begin("logs", 0, 0)
-    wait_for(lambda: one.fetch().records or told, "the error", 10)
+class Cluster:
+    """A cluster inside of a consumer, whose topic can go wrong."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._client = queue.client_library()
+        for name, result, arguments in (
+            ("rd_kafka_handle_mock_cluster", c_void_p, (c_void_p,)),
+            ("rd_kafka_mock_topic_create", c_int, (c_void_p, c_char_p, c_int, c_int)),
+            ("rd_kafka_mock_topic_set_error", None, (c_void_p, c_char_p, c_int)),
+        ):
+            function = getattr(self._client, name)
+            function.restype, function.argtypes = result, arguments
+        self._cluster = self._client.rd_kafka_handle_mock_cluster(queue.handle_of(self._client, consumer))
+        assert self._client.rd_kafka_mock_topic_create(self._cluster, b"logs", 1, 1) == 0
+
+    def fail(self, code: int) -> None:
+        self._client.rd_kafka_mock_topic_set_error(self._cluster, b"logs", code)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize(
+    ("partition", "code", "told"),
+    [
+        (0, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        (0, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_OR_PART),
+        (5, KafkaError.NO_ERROR, KafkaError._UNKNOWN_PARTITION),
+    ],
+)
+def test_an_error_of_the_topic_is_told_and_ends_no_process(
+    settings: Settings, kind: type[Fetcher], partition: int, code: int, told: int
+) -> None:
+    """librdkafka tells it by a call, which must not come from where confluent-kafka expects none: it would abort."""
+    found: list[int] = []
+    config = consumer_config(settings, "test") | {
+        "test.mock.num.brokers": 1,
+        "topic.metadata.refresh.interval.ms": 50,
+        "topic.metadata.propagation.max.ms": 0,
+        "error_cb": lambda error: found.append(error.code()),
+    }
+    consumer = Consumer(config)
+    cluster = Cluster(consumer)
+    one = kind(consumer, 10)
+    one.begin("logs", partition, 0)
+
+    def heard(wanted: int) -> bool:
+        found.extend(fault.error.code() for fault in one.fetch().faults)
+        return wanted in found
+
+    if code:
+        wait_for(lambda: heard(KafkaError._PARTITION_EOF), "the end of the log", 20)
+        cluster.fail(code)
+    wait_for(lambda: heard(told), "the error", 20)
     one.close()
 
 

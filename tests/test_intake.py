@@ -352,3 +352,17 @@ def test_an_event_ahead_of_a_broker_whose_clock_was_set_back_is_too_far_ahead_in
         intake = new_intake(IntakeState(clock=micros(0)))
         intake.take([FakeRecord(payload("first", 500), 0, base + 1_000_000)])
         assert reasons(take_all(intake, records, chunk)[1]) == [(1, "too_far_ahead")]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+@pytest.mark.parametrize("kind", [1, 2])
+def test_an_event_ahead_of_its_own_time_is_so_however_the_log_is_cut_and_whatever_its_neighbours_times_are(
+    chunk: int, kind: int
+) -> None:
+    now = micros(0) // 1000
+    records = [
+        FakeRecord(payload("a", 0), 0, now),
+        FakeRecord(payload("b", 0), 1, now - 600_000, kind),
+        FakeRecord(payload("c", 0), 2, now),
+    ]
+    assert reasons(take_all(new_intake(), records, chunk)[1]) == [(1, "too_far_ahead")]

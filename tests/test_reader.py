@@ -7,7 +7,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from msgspec.structs import replace
 
+from dataflows.damage import Fault
 from dataflows.errors import OffsetGoneError, RecoveryError
+from dataflows.fetch import Fetched, PlainFetcher
 from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
@@ -218,3 +220,58 @@ def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings
     again.show_progress()
     wait_for(lambda: counters(settings)[0].get("kept") == micros(200), "what was restored to be shown as kept")
     again.close()
+
+
+def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(settings, [payload(f"e{number}", number) for number in range(3000)], partition=0)
+    first = reader(settings)
+    read(first, 3000)
+    state = first.snapshot()
+    assert state is not None
+    clock = state.intake.clock
+    assert clock == micros(2999)
+    first.close()
+    monkeypatch.setattr("dataflows.reader.CHUNK", 100)
+    monkeypatch.setattr("dataflows.reader.POLL", 100)
+    again = reader(settings, state)
+    polls: list[Haul] = []
+    places: list[int | None] = []
+
+    def refilled() -> bool:
+        haul = again.poll()
+        places.append(again.place().clock)
+        polls.extend([haul] if haul else [])
+        return again.is_open and again._refill_until is None  # pyright: ignore[reportPrivateUsage]  # else the test may end before what it is about
+
+    wait_for(refilled, "the ids to be read again", 20)
+    assert len(polls) > 5, "there is more to read, and it is said"
+    assert {haul.clock.time for haul in polls} == set(places) == {clock}
+    again.show_progress()
+    wait_for(lambda: counters(settings)[0].get("clock") == clock, "the clock to be shown")
+    again.close()
+
+
+def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = [Fault(KafkaError(KafkaError._PARTITION_EOF), 1, 0)]
+
+    class Passing(PlainFetcher):
+        def fetch(self) -> Fetched:
+            """Says of each end that it was before the message that came with it."""
+            records, _, more = super().fetch()
+            return Fetched(records, ends[: len(records)], more)
+
+    monkeypatch.setattr("dataflows.reader.make_fetcher", lambda consumer, most, **_: Passing(consumer, most))
+    send(settings, [payload("a", 0)], partition=0)
+    clock = Time()
+    one = Reader(settings, 0, None, Around(), start="earliest", monotonic=clock)
+    read(one, 1)
+    clock.seconds += 6
+    assert one.poll() is None, "what came after that end may be more"
+    ends[0] = Fault(KafkaError(KafkaError._PARTITION_EOF), 2, 1)
+    send(settings, [payload("b", 1)], partition=0)
+    read(one, 2)
+    clock.seconds += 6
+    assert until_idle(one).clock.idle
+    one.close()

@@ -81,6 +81,7 @@ class Fetched(ctypes.Structure):
         ("times", POINTER(c_int64)),
         ("kinds", POINTER(c_int32)),
         ("faults", POINTER(Fault)),
+        ("least_time", c_int64),
     ]
 
 
@@ -111,7 +112,7 @@ def library() -> tuple[ctypes.CDLL | None, str]:
         "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
         "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
         "tally_clear": (None, POINTER(Face)),
-        "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int32),
+        "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
         "fetch_more": (c_int32, POINTER(Fetched)),
         "fetch_release": (None, POINTER(Fetched)),
         "fetch_free": (None, POINTER(Fetched)),

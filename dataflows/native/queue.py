@@ -3,13 +3,12 @@
 confluent-kafka makes a `Message` for each, which costs more than to read, judge and add up what is in it. Here its `Consumer` stays
 who it is - configured, authorised, assigned and closed as everywhere - and only the queue of its one partition is taken away from it,
 which is librdkafka's documented way to serve a partition by itself (``rd_kafka_queue_get_partition``, ``rd_kafka_queue_forward``). What is
-not of the partition, as errors of the connection, stays with the consumer, which must be polled for it.
+not of the partition stays with the consumer, which must be polled for it.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from ctypes import c_char_p, c_int32, c_void_p
 from functools import lru_cache
 from importlib.metadata import version
@@ -22,8 +21,21 @@ from dataflows.chunk import Batch as AnyBatch
 from dataflows.damage import Fault
 from dataflows.native.library import library
 
-_TRIED = ((2, 11), (3, 0))
-"""Versions of confluent-kafka, the second without: whose `Consumer` begins with librdkafka's handle."""
+_TRIED = ((2, 16), (2, 17))
+"""Versions of confluent-kafka, the second without, whose `Consumer` is known to begin with librdkafka's handle: see tests/test_fetch.py."""
+
+
+_CALLED_BY_C = (
+    "queue_poll",
+    "event_message_next",
+    "event_error",
+    "event_error_string",
+    "event_topic_partition",
+    "topic_partition_destroy",
+    "event_destroy",
+    "message_timestamp",
+)
+"""The functions of librdkafka in the order of `Client` in fetch.h."""
 
 
 class Place(NamedTuple):
@@ -67,7 +79,9 @@ class Batch(AnyBatch):
     @override
     def __getitem__(self, index: int | slice) -> Place | Batch:
         if isinstance(index, slice):
-            begin, end, _ = index.indices(len(self))
+            begin, end, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError("a batch has no steps")
             return Batch(self._fetched, self._begin + begin, self._begin + max(begin, end))
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
@@ -75,8 +89,9 @@ class Batch(AnyBatch):
         return Place(self._fetched, self._begin + place)
 
     @override
-    def times(self) -> Sequence[int]:
-        return self._fetched.times[self._begin : self._end]
+    def least_time(self) -> int:
+        fetched = self._fetched
+        return fetched.least_time if len(self) == fetched.count else min(fetched.times[self._begin : self._end])
 
     @property
     def values_address(self) -> int:
@@ -104,9 +119,10 @@ class Queue:
         if not self._queue:
             raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")
         client.rd_kafka_queue_forward(self._queue, None)
-        functions = ("consume_batch_queue", "message_destroy", "message_timestamp", "message_errstr")
-        pointers = [ctypes.cast(getattr(client, f"rd_kafka_{name}"), c_void_p) for name in functions]
-        self._fetch = found.fetch_new(*pointers, self._queue, most)
+        functions = (c_void_p * len(_CALLED_BY_C))(
+            *(ctypes.cast(getattr(client, f"rd_kafka_{name}"), c_void_p).value for name in _CALLED_BY_C)
+        )
+        self._fetch = found.fetch_new(functions, self._queue, most)
         if not self._fetch:
             client.rd_kafka_queue_destroy(self._queue)
             raise MemoryError
@@ -145,7 +161,7 @@ class Queue:
 
 def _fault(one: Any) -> Fault:
     words = one.words.decode(errors="replace") if one.words else None
-    return Fault(KafkaError(one.code, words), one.offset, one.place)
+    return Fault(KafkaError(one.code, words), max(0, one.offset), one.place)
 
 
 def why_no_queue() -> str | None:
@@ -172,6 +188,8 @@ def client_library() -> Any:
         for name, (result, *arguments) in signatures.items():
             function = getattr(client, name)
             function.restype, function.argtypes = result, arguments
+        for name in _CALLED_BY_C:
+            getattr(client, f"rd_kafka_{name}")
     except AttributeError:
         return None
     return client
