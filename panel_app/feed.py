@@ -153,7 +153,7 @@ class Follower(ABC):
         """One line for what is waited for, and one when it is there."""
         before, topic, brokers = self._state, self._topic, self.settings.brokers
         # A refusal is the last word of the dashboard's command, and of no others.
-        level = logging.WARNING if self._aloud and not self.refused else logging.INFO
+        level = logging.WARNING if self._aloud and not self.refused else logging.DEBUG
         if state == "down":
             log.log(level, "waiting: %s", problem)
         elif state == "waiting":
