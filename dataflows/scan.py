@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError
-from dataflows.kafka import PASSING, Topics, describe, make_consumer
+from dataflows.kafka import AWAY, PASSING, Topics, describe, make_consumer
 from dataflows.settings import Settings
 
 
@@ -24,7 +24,7 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
     consumer = make_consumer(settings, "scan")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]
-        limits = {place.partition: consumer.get_watermark_offsets(place, timeout=timeout) for place in places}
+        limits = {place.partition: _limits(consumer, place, timeout) for place in places}
         starts = {number: low for number, (low, _) in limits.items()}
         if since is not None:
             asked = [TopicPartition(topic, number, since) for number in range(count)]
@@ -37,6 +37,18 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
         raise BrokerError(f"topic {topic} can't be read from {settings.brokers}: {describe(error)}.") from None
     finally:
         consumer.close()
+
+
+def _limits(consumer: Consumer, place: TopicPartition, timeout: float) -> tuple[int, int]:
+    """The first offset of a partition and the one behind the last; a leader that is only being found is waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=timeout)
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING - AWAY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _until(settings: Settings, topic: str, at: dict[int, int], ends: dict[int, int], timeout: float) -> Iterator[Message]:

@@ -1,0 +1,53 @@
+"""A scan reads a whole topic, and waits for a leader that is only being found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from dataflows.errors import BrokerError
+from dataflows.kafka import consumer_config
+from dataflows.scan import scan
+from dataflows.settings import Settings
+from tests.flows import send
+from tests.records import payload
+
+
+def stumbling(code: int, times: int) -> type[Consumer]:
+    """A consumer that is told `code` so many times when it asks for the ends of a partition."""
+    left = [times]
+
+    class Stumbling(Consumer):
+        def get_watermark_offsets(self, *args: Any, **more: Any) -> Any:
+            if left[0]:
+                left[0] -= 1
+                raise KafkaException(KafkaError(code))
+            return super().get_watermark_offsets(*args, **more)
+
+    return Stumbling
+
+
+def use(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:
+    monkeypatch.setattr("dataflows.scan.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
+
+
+def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(settings, [payload("a", 0), payload("b", 1)], partition=0)
+    use(monkeypatch, stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 3))
+    assert [message.offset() for message in scan(settings, settings.logs_topic)] == [0, 1]
+
+
+def test_what_does_not_pass_by_itself_is_said_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(settings, [payload("a", 0)], partition=0)
+    use(monkeypatch, stumbling(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1))
+    with pytest.raises(BrokerError, match=r"can't be read .*Topic authorization failed"):
+        list(scan(settings, settings.logs_topic))
+
+
+def test_a_leader_that_is_not_found_in_time_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(settings, [payload("a", 0)], partition=0)
+    use(monkeypatch, stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 10**9))
+    with pytest.raises(BrokerError, match="Not leader for partition"):
+        list(scan(settings, settings.logs_topic, timeout=0.2))
