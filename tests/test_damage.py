@@ -231,7 +231,15 @@ def test_batches_that_a_disk_has_spoiled_do_not_stop_the_flow_on_a_real_kafka(ka
     settings = own_names(kafka.bootstrap)
     folder = recovery_folder(tmp_path / "recovery")
     send(settings, [payload("first", 0)], partition=0)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "compression.type": "lz4", "linger.ms": 100, "log_level": 0})
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 100,
+            "log_level": 0,
+        }
+    )
     for part in range(12):
         for value in events(f"part{part}", 30):
             producer.produce(settings.logs_topic, value, partition=0)
