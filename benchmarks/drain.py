@@ -104,8 +104,9 @@ def started(
     watchdog = Watchdog()  # so that nothing is left behind, however this process ends
     stack.callback(watchdog.close)
     processes = [watchdog.start(command.arguments, log, command.environment) for command in commands]
-    for process in processes if share else ():
-        shares.limit(process.pid, share or 1.0)
+    if share:
+        for process in processes:
+            shares.limit(process.pid, share)
     tree = Tree([process.pid for process in processes])
 
     def end() -> None:

@@ -103,6 +103,7 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
     greatest = max(run.events for run in runs)
     largest = [run for run in runs if run.events == greatest]
     startups = [small.cpu - slopes[number] * small.events / 1e6 for number, (small, _) in found.items()]
+    gains = [(large.counted - small.counted, large.wall - small.wall) for small, large in found.values()]
     firsts = [run.first for run in runs if run.first is not None]
     return Row(
         system,
@@ -111,9 +112,7 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
         Spread.of(slope(*pair, broker=True) for pair in found.values()) if found else None,
         Spread.of(startups) if startups else None,
         Spread.of(run.counted / run.wall for run in largest),
-        Spread.of((large.counted - small.counted) / (large.wall - small.wall) for small, large in found.values())
-        if all(large.wall > small.wall for small, large in found.values()) and found
-        else None,
+        Spread.of(events / seconds for events, seconds in gains) if gains and all(seconds > 0 for _, seconds in gains) else None,
         Spread.of(firsts) if firsts else None,
         max(run.peak for run in runs),
         Spread.of(100 * run.lost / max(1, run.lost + run.counted) for run in runs),

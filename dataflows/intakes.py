@@ -38,10 +38,9 @@ def intake_kind(choice: str) -> type[Intake]:
                 reason,
                 BUILD,
             )
-        # Imported only where it is used: numpy takes a while to load.
-        from dataflows.intake_python import PythonIntake  # noqa: PLC0415
+        from dataflows.intake_python import PythonIntake  # noqa: PLC0415 - only where it is used: numpy takes a while to load
 
         return PythonIntake
-    from dataflows.intake_native import NativeIntake  # noqa: PLC0415
+    from dataflows.intake_native import NativeIntake  # noqa: PLC0415 - only where it is used
 
     return NativeIntake

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from confluent_kafka.cimpl import NewTopic
 
@@ -248,6 +248,18 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
         return Consumer({**consumer_config(settings, role), **extra})
     except KafkaException as error:
         raise _unusable(settings, error) from None
+
+
+def heard_lag(consumer: Consumer, place: TopicPartition) -> int | None:
+    """Messages from the offset of `place` to the end of its partition, as far as the client has heard by itself: no broker is asked.
+
+    None before it has heard of an end.
+    """
+    try:
+        _, end = consumer.get_watermark_offsets(place, cached=True)
+    except KafkaException:
+        return None
+    return None if end < 0 else max(0, end - place.offset)
 
 
 def _unusable(settings: Settings, error: KafkaException) -> RefusedError:

@@ -18,7 +18,7 @@ from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
 from dataflows.intakes import make_intake
-from dataflows.kafka import PASSING, describe, make_consumer, warn_of_create_time
+from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
 from dataflows.rules import SECOND
 from dataflows.schema import Rejected
@@ -131,14 +131,9 @@ class Reader:
         return Place(msgspec.structs.replace(self.counters), self._offset, self._lag(), self._intake.reached, self.is_open)
 
     def _lag(self) -> int | None:
-        """Messages behind the offset, as far as the client has heard by itself: the broker is not asked."""
         if self._fetcher is None or self._offset is None:
             return None
-        try:
-            _, high = self._fetcher.consumer.get_watermark_offsets(TopicPartition(self._topic, self.partition), cached=True)
-        except KafkaException:
-            return None
-        return None if high < 0 else max(0, high - self._offset)
+        return heard_lag(self._fetcher.consumer, TopicPartition(self._topic, self.partition, self._offset))
 
     @property
     def is_open(self) -> bool:

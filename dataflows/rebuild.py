@@ -30,7 +30,7 @@ from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import SECOND, Rules
-from dataflows.scan import scan
+from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import (
     HEADERS,
     Event,
@@ -38,7 +38,6 @@ from dataflows.schema import (
     WindowResult,
     decode_result,
     encode,
-    foreign,
     result_key,
     rfc3339,
     to_micros,
@@ -175,10 +174,7 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
     """
     shown: dict[tuple[str, str, str], int] = {}
     for message in scan(settings, settings.results_topic):
-        if why := foreign(message.headers()):
-            raise InputError(
-                f"a record of {settings.results_topic} can't be read: {why}; use the version of adtally that wrote it."
-            )
+        refuse_foreign(settings.results_topic, message)
         result = decode_result(message.value() or b"")
         key = (result.window_start, result.campaign_id, result.channel)
         shown[key] = max(result.revision, shown.get(key, 0))

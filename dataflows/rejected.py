@@ -19,8 +19,8 @@ from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import Topics, deliver
 from dataflows.reject import CarefulDecoder, NotAnEvent
-from dataflows.scan import scan
-from dataflows.schema import Reason, Rejected, decode_rejected, encode, foreign
+from dataflows.scan import refuse_foreign, scan
+from dataflows.schema import Reason, Rejected, decode_rejected, encode
 from dataflows.settings import Settings
 
 REASONS: tuple[str, ...] = get_args(Reason)
@@ -52,10 +52,7 @@ def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
         value = message.value()
         if value is None:
             continue
-        if why := foreign(message.headers()):
-            raise InputError(
-                f"a record of {settings.rejected_topic} can't be read: {why}; use the version of adtally that wrote it."
-            )
+        refuse_foreign(settings.rejected_topic, message)
         one = decode_rejected(value)
         found[one.topic, one.partition, one.offset] = one
     return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))

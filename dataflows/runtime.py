@@ -90,7 +90,7 @@ def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | N
     if peers:
         threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
     observed.recovery = run.recovery
-    observed.intake = "native" if intake_kind(settings.native).__name__ == "NativeIntake" else "python"
+    observed.intake = "native" if intake_kind(settings.native).is_native else "python"
     serve(settings, observed.served(), run.process)
     if run.recovery:
         lock_recovery(run.recovery, run.process)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.damage import Passage, sound
-from dataflows.errors import BrokerError
+from dataflows.errors import BrokerError, InputError
 from dataflows.kafka import AWAY, PASSING, Topics, describe, make_consumer
+from dataflows.schema import foreign
 from dataflows.settings import Settings
 
 
@@ -37,6 +38,12 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
         raise BrokerError(f"topic {topic} can't be read from {settings.brokers}: {describe(error)}.") from None
     finally:
         consumer.close()
+
+
+def refuse_foreign(topic: str, message: Message) -> None:
+    """Raise `InputError` for a record of ours on `topic` that follows a later version of the contract."""
+    if why := foreign(message.headers()):
+        raise InputError(f"a record of {topic} can't be read: {why}; use the version of adtally that wrote it.")
 
 
 def _limits(consumer: Consumer, place: TopicPartition, timeout: float) -> tuple[int, int]:

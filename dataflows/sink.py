@@ -41,7 +41,7 @@ class Outbox:
     def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool], outgoing: Outgoing | None = None) -> None:
         """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop."""
         self.outgoing = outgoing or Observed(0).outgoing(topic)
-        self.outgoing.pending = self._pending
+        self.outgoing.pending = producer.__len__
         self._producer = producer
         self._topic = topic
         self._stopping = stopping
@@ -76,11 +76,6 @@ class Outbox:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
         self._producer.poll(0)
         self._look()
-
-    def _pending(self) -> int:
-        """Records that are not acknowledged; asked by whoever watches, also while nothing is sent."""
-        self.hear()
-        return len(self._producer)
 
     def _look(self) -> None:
         """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""

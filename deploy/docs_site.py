@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -27,23 +26,6 @@ def slug(text: str, separator: str) -> str:
     """The anchor of a heading as GitHub makes it, so that a link works in both."""
     kept = re.sub(r"[^\w\- ]", "", text.strip().lower())
     return kept.replace(" ", separator)
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave a page that this tree has not out of the navigation; one with a wrong name is missed as a file without a place in it."""
-    config.nav = _present(config.nav or [])
-    return config
-
-
-def _present(entries: list[Any]) -> list[Any]:
-    kept: list[Any] = []
-    for entry in entries:
-        ((title, below),) = entry.items()
-        if isinstance(below, list):
-            kept.append({title: _present(below)})
-        elif below in ELSEWHERE or (ROOT / "docs" / below).exists():
-            kept.append(entry)
-    return kept
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

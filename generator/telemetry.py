@@ -8,7 +8,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
-from dataflows.telemetry.families import Metric, Value, make_registry
+from dataflows.telemetry.families import READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
 from generator.messages import Mark
 
@@ -24,7 +24,6 @@ KINDS = Metric(
     "Messages sent, by what was done to them on purpose: plain (nothing, or only disorder), duplicates, late, malformed.",
     ("kind",),
 )
-READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz tells it: 1 or 0.")
 
 METRICS = (SENT, ACKNOWLEDGED, FAILED, QUEUE, KINDS, READY)
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from dataflows.damage import Fault, Passage, sound
 from dataflows.errors import BrokerError, RefusedError
-from dataflows.kafka import AWAY, PASSING, describe, make_consumer
+from dataflows.kafka import AWAY, PASSING, describe, heard_lag, make_consumer
 from dataflows.refusal import Complaints, unseen
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
@@ -233,12 +233,11 @@ class Follower(ABC):
 
     def _look_back(self, consumer: Consumer) -> dict[int, int]:
         """What the client has heard by itself of the ends of partitions, less what was read."""
-        found: dict[int, int] = {}
-        for partition in self._assigned & set(self._next):
-            _, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
-            if end >= 0:
-                found[partition] = max(0, end - self._next[partition])
-        return found
+        found = {
+            partition: heard_lag(consumer, TopicPartition(self._topic, partition, self._next[partition]))
+            for partition in self._assigned & set(self._next)
+        }
+        return {partition: lag for partition, lag in found.items() if lag is not None}
 
     def _begin(self, consumer: Consumer, partition: int) -> int:
         return self._go_on.pop(partition) if partition in self._go_on else self.begin(consumer, partition)

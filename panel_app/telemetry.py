@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
-from dataflows.telemetry.families import Metric, Value, make_registry
+from dataflows.telemetry.families import READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
 from panel_app.bridge import viewers
 from panel_app.service import Service, service
@@ -48,7 +48,6 @@ CATCHING_UP = Metric(
 FEED_UP = Metric(
     "adtally_dashboard_feed_up", "gauge", "Whether the feed reads, or waits for a topic that is not there yet: 1 or 0."
 )
-READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz tells it: 1 or 0.")
 
 METRICS = (ROWS, PACKED, HELD, VIEWERS, RECORDS, UNREAD, LAG, AGE, QUANTILE, CATCHING_UP, FEED_UP, READY)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from dataflows.client import client_variable
 from dataflows.kafka import Topics
@@ -64,6 +64,20 @@ def free_ports(count: int) -> int:
         first = free_port()
         if first + count <= 65_536 and not any(ports.taken(first + number) for number in range(count)):
             return first
+
+
+def stumbling(code: int, times: int) -> type[Consumer]:
+    """A consumer that is told `code` so many times when it asks for the ends of a partition."""
+    left = [times]
+
+    class Stumbling(Consumer):
+        def get_watermark_offsets(self, *args: Any, **more: Any) -> Any:
+            if left[0]:
+                left[0] -= 1
+                raise KafkaException(KafkaError(code))
+            return super().get_watermark_offsets(*args, **more)
+
+    return Stumbling
 
 
 def recovery_folder(folder: Path, parts: int = 1) -> Path:

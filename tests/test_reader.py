@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from dataflows.damage import Fault
@@ -14,7 +13,7 @@ from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
-from tests.flows import counters, send, wait_for
+from tests.flows import counters, send, stumbling, wait_for
 from tests.records import micros, payload
 
 
@@ -184,16 +183,8 @@ def test_an_opening_that_fails_with_the_broker_is_tried_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     send(settings, [payload("e1", 1)], partition=0)
-    asked: list[int] = []
-
-    class Stumbling(Consumer):
-        def get_watermark_offsets(self, *args: Any, **more: Any) -> Any:
-            asked.append(1)
-            if len(asked) == 1:
-                raise KafkaException(KafkaError(code))
-            return super().get_watermark_offsets(*args, **more)
-
-    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role: Stumbling(consumer_config(settings, role)))
+    kind = stumbling(code, 1)
+    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role: kind(consumer_config(settings, role)))
     one = reader(settings)
     assert one.poll() is None
     assert not one.is_open

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError
 
 from dataflows.errors import BrokerError
 from dataflows.kafka import consumer_config
 from dataflows.scan import scan
 from dataflows.settings import Settings
-from tests.flows import send
+from tests.flows import send, stumbling
 from tests.records import payload
-
-
-def stumbling(code: int, times: int) -> type[Consumer]:
-    """A consumer that is told `code` so many times when it asks for the ends of a partition."""
-    left = [times]
-
-    class Stumbling(Consumer):
-        def get_watermark_offsets(self, *args: Any, **more: Any) -> Any:
-            if left[0]:
-                left[0] -= 1
-                raise KafkaException(KafkaError(code))
-            return super().get_watermark_offsets(*args, **more)
-
-    return Stumbling
 
 
 def use(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:

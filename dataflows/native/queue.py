@@ -109,12 +109,12 @@ class Queue:
 
     def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
         """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
-        found, _ = library()
-        client = None if found is None else client_library()
-        if found is None or client is None:
-            raise RuntimeError(why_no_queue())
-        self._library: Any = found
-        self._client: Any = client
+        if reason := why_no_queue():
+            raise RuntimeError(reason)
+        found: Any = library()[0]
+        client = client_library()
+        self._library = found
+        self._client = client
         self._queue = client.rd_kafka_queue_get_partition(handle_of(client, consumer), topic.encode(), partition)
         if not self._queue:
             raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")

@@ -20,7 +20,7 @@ from dataflows.intake import Counters
 from dataflows.rules import SECOND
 from dataflows.schema import Reason
 from dataflows.telemetry.ages import catching_up
-from dataflows.telemetry.families import BUCKETS, Metric, Value, make_registry
+from dataflows.telemetry.families import BUCKETS, READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
 from dataflows.windows import Figures
 
@@ -32,31 +32,34 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 _PROCESS = "Of this process: 0 at its start."
 _LOG = "Of the log: a restart with its recovery folder arrives at the same value."
+_READ = "Messages of the logs that were read."
+_BECAME = "What became of the messages read: counted, duplicate, late, malformed (with too_far_ahead and oversize)."
+_REJECTED = "Messages rejected, by the reason that stands on the topic: late, malformed, too_far_ahead, oversize."
 
-READ = Metric("adtally_read_total", "counter", f"Messages of the logs that were read. {_PROCESS}", ("partition",))
+READ = Metric("adtally_read_total", "counter", f"{_READ} {_PROCESS}", ("partition",))
 EVENTS = Metric(
     "adtally_events_total",
     "counter",
-    f"What became of the messages read: counted, duplicate, late, malformed (with too_far_ahead and oversize). {_PROCESS}",
+    f"{_BECAME} {_PROCESS}",
     ("partition", "outcome"),
 )
 REJECTED = Metric(
     "adtally_rejected_total",
     "counter",
-    f"Messages rejected, by the reason that stands on the topic: late, malformed, too_far_ahead, oversize. {_PROCESS}",
+    f"{_REJECTED} {_PROCESS}",
     ("partition", "reason"),
 )
-LOG_READ = Metric("adtally_log_read", "gauge", f"Messages of the logs that were read. {_LOG}", ("partition",))
+LOG_READ = Metric("adtally_log_read", "gauge", f"{_READ} {_LOG}", ("partition",))
 LOG_EVENTS = Metric(
     "adtally_log_events",
     "gauge",
-    f"What became of the messages read: counted, duplicate, late, malformed (with too_far_ahead and oversize). {_LOG}",
+    f"{_BECAME} {_LOG}",
     ("partition", "outcome"),
 )
 LOG_REJECTED = Metric(
     "adtally_log_rejected",
     "gauge",
-    f"Messages rejected, by the reason that stands on the topic: late, malformed, too_far_ahead, oversize. {_LOG}",
+    f"{_REJECTED} {_LOG}",
     ("partition", "reason"),
 )
 CONSERVATION = Metric(
@@ -95,7 +98,6 @@ CELLS = Metric("adtally_cells", "gauge", "Campaigns and channels in all windows 
 PARTITIONS = Metric("adtally_partitions", "gauge", "Partitions of the logs that are known.")
 PARTITIONS_READ = Metric("adtally_partitions_read", "gauge", "Partitions of the logs that this process reads.")
 BROKER_UP = Metric("adtally_broker_up", "gauge", "Whether the broker answered within the last 5 s: 1 or 0.")
-READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz tells it: 1 or 0.")
 ACKNOWLEDGED = Metric(
     "adtally_records_acknowledged_total",
     "counter",
