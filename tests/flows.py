@@ -141,7 +141,7 @@ def send(
 ) -> None:
     """Put payloads on the logs, each acknowledged."""
     Topics(settings).ensure(settings.logs_topic)
-    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2, "max.in.flight": 1})
     failures: list[KafkaError] = []
     where = -1 if partition is None else partition
     names = keys if keys is not None else (str(number) for number, _ in enumerate(iter(int, 1)))

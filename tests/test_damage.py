@@ -234,7 +234,7 @@ def test_batches_that_a_disk_has_spoiled_do_not_stop_the_flow_on_a_real_kafka(ka
     producer = Producer(
         {
             "bootstrap.servers": kafka.bootstrap,
-            "enable.idempotence": True,
+            "max.in.flight": 1,
             "compression.type": "lz4",
             "linger.ms": 100,
             "log_level": 0,

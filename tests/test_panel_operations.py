@@ -129,7 +129,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
 
 def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(settings: Settings) -> None:
     Topics(settings).ensure(settings.logs_topic)
-    producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
     for _ in range(9):
         producer.produce(settings.logs_topic, b"{}", partition=0)
     assert producer.flush(10) == 0

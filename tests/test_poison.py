@@ -96,7 +96,7 @@ def put(settings: Settings, values: list[bytes | None]) -> None:
     producer = Producer(
         {
             "bootstrap.servers": settings.brokers,
-            "enable.idempotence": True,  # a topic that is new refuses some at first: what is sent again must not change places
+            "max.in.flight": 1,  # a topic that is new refuses some at first: what is sent again must not change places
             "linger.ms": 50,
             "compression.type": "lz4",
             "message.max.bytes": 8_000_000,

@@ -50,7 +50,7 @@ def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
     """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
     settings = site.world.settings
     Topics(settings).ensure(settings.logs_topic)
-    producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
     for _ in range(messages):
         producer.produce(settings.logs_topic, b"{}", partition=0)
     assert producer.flush(10) == 0
