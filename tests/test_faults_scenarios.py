@@ -78,10 +78,11 @@ def test_a_partition_that_was_silent_for_half_an_hour_delivers_old_events_and_th
     mine: Settings, tmp_path: Path
 ) -> None:
     quick = replace(mine, idle_seconds=0.5)
+    # Sent before the flow starts: one that is sent later than half a second after the others would be a correction itself.
+    send(quick, [payload("first", 0)], partition=3)
+    for partition in range(3):
+        send(quick, events(10_000 * partition, 1000, seconds=1800), partition=partition)
     with running(quick, tmp_path / "log", "-r", str(recovery_folder(tmp_path / "recovery")), *RECOVER) as flow:
-        send(quick, [payload("first", 0)], partition=3)
-        for partition in range(3):
-            send(quick, events(10_000 * partition, 1000, seconds=1800), partition=partition)
         wait_for(lambda: {one["state"] for one in last_results(quick).values()} == {"final"}, "all minutes to be final", 60)
         send(quick, events(90_000, 1000, seconds=1700), partition=3)
         await_exact(quick, flow)
