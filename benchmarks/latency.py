@@ -26,6 +26,9 @@ MEASURED = ("adtally", "kstreams", "flink")
 PROBE = "probe"
 """The campaign whose events are timed, four a second."""
 
+MOST = 50_000
+"""Events a second that the sender holds on one of two processors; a greater rate would measure the sender."""
+
 OUT_OF_ORDER = 5.0
 """Seconds that the watermark stays behind, so that a minute's last result can't come sooner after its end."""
 
