@@ -60,7 +60,7 @@ def test_a_partition_that_is_ten_times_slower_makes_nothing_late(
     for partition in range(4):
         send(mine, events(10_000 * partition, 4000, seconds=7200), partition=partition)
     # Some 600 KB: more than ten times as long as the others take. In event time, one partition lags by more than the allowed lateness.
-    proxied_kafka.proxy.slow("adtally-reader-2", 40_000)
+    proxied_kafka.proxy.slow("adtally-reader-2", 30_000)
     command = ("-r", str(recovery_folder(tmp_path / "recovery")), *RECOVER)
     try:
         with running(replace(mine, brokers=proxied_kafka.by_proxy), tmp_path / "log", *command) as flow:

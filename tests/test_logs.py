@@ -195,7 +195,7 @@ def test_every_line_of_a_flow_is_an_object_where_that_is_asked_for(settings: Set
     store = recovery_folder(tmp_path / "recovery")
     send(settings, [payload(campaign_id=HOSTILE.replace("\udc80", "")), b"no event\n12:00:00 CRITICAL forged"])
     with running(replace(settings, log_format="json"), tmp_path / "log", "-r", str(store), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: "reading partition 3" in flow.output(), "the flow to read")
+        wait_for(lambda: flow.output().count("reading partition") == 4, "the flow to read")
         assert flow.stop() == [0]
     found = [json.loads(line) for line in flow.output().splitlines()]
     assert {one["part"] for one in found} == {"dataflow"}

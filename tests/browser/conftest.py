@@ -12,10 +12,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 from test_panel_app import ROOT, get
-from test_panel_feed import World, free_port, until
+from test_panel_feed import World, until
 
 from dataflows.settings import Settings
-from tests.flows import environment
+from tests.flows import environment, free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [

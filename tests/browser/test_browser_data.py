@@ -19,13 +19,14 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
 from test_panel_app import get
-from test_panel_feed import broker_process, free_port, until
+from test_panel_feed import broker_process, until
 
 from dataflows.counters import Shown
 from dataflows.kafka import Topics, make_consumer
 from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
+from tests.flows import free_port
 from tests.telemetries import scraped, total
 from tests.viewers import visit
 
