@@ -11,8 +11,10 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 
-FREE = range(10_000, 32_768)
-"""Where a free port is looked for: beneath those that Linux and macOS give to connections, of which one could take it meanwhile."""
+FREE = range(10_100, 32_768)
+"""Where a free port is looked for: beneath those that Linux and macOS give to connections, of which one could take it meanwhile.
+
+A browser refuses to talk to some ports, of which 10080 is the highest."""
 
 
 def answers(port: int) -> bool:

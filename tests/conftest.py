@@ -28,9 +28,9 @@ REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
 COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",), "long": ()}
 
 # A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
-SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-hypothesis_settings.register_profile("adtally", derandomize=True, **SLOW)
-hypothesis_settings.register_profile("long", max_examples=1_000_000, print_blob=True, **SLOW)
+slow = [HealthCheck.too_slow]
+hypothesis_settings.register_profile("adtally", deadline=None, suppress_health_check=slow, derandomize=True)
+hypothesis_settings.register_profile("long", deadline=None, suppress_health_check=slow, max_examples=1_000_000, print_blob=True)
 hypothesis_settings.load_profile("adtally")
 
 

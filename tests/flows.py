@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +184,17 @@ def last_results(settings: Settings) -> dict[bytes, dict[str, Any]]:
 def counters(settings: Settings) -> list[dict[str, int]]:
     """What each partition's counters show, beside its committed offset; empty for one without."""
     partitions = Topics(settings).partitions(settings.logs_topic, ANSWER_SECONDS)
+    if not partitions:
+        return []
+    places = [TopicPartition(settings.logs_topic, number) for number in range(partitions)]
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
-    committed = consumer.committed(
-        [TopicPartition(settings.logs_topic, number) for number in range(partitions)], timeout=ANSWER_SECONDS
-    )
+
+    def asked() -> list[TopicPartition]:
+        with suppress(KafkaException):  # a broker that has just started has no coordinator of the group for a moment
+            return consumer.committed(places, timeout=ANSWER_SECONDS)
+        return []
+
+    committed: list[TopicPartition] = wait_for(asked, "the committed offsets")
     consumer.close()
     return [msgspec.json.decode(place.metadata) if place.metadata else {} for place in committed]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 from test_panel_app import ROOT, get
 from test_panel_feed import World, until
 
@@ -35,6 +35,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium where there is one."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
+    expect.set_options(timeout=30_000)  # a shared machine is slow at times, which says nothing about the page
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
         yield started
@@ -63,7 +64,7 @@ class Site:
             text=True,
             stdout=subprocess.DEVNULL,
         )
-        until(lambda: get(f"{self.address}/healthz")[0] in (200, 503), 40)
+        until(lambda: get(f"{self.address}/healthz")[0] in (200, 503))
 
     def stop(self) -> None:
         """End the process at once, as a crash would."""
@@ -95,7 +96,7 @@ class Site:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", self._refuse)
         page.goto(self.address + path)
-        page.wait_for_selector("html[data-linked]", timeout=30_000)
+        page.wait_for_selector("html[data-linked]", timeout=60_000)
         return page
 
     def _note(self, message: ConsoleMessage) -> None:
