@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def sending(settings: Settings) -> Iterator[tuple[Settings, subprocess.Popen[str]]]:
-    """A generator that stays, with metrics: 400 events at once, of which some have been done something to, and then none for hours."""
+    """A generator that stays, with metrics: 401 events at once, of which some have been done something to, and then none for long."""
     given = replace(settings, metrics_port=free_port())
     faults = ("--duplicates", "10%", "--malformed", "10%", "--late", "10%")
     child = subprocess.Popen(
@@ -41,7 +41,7 @@ def sending(settings: Settings) -> Iterator[tuple[Settings, subprocess.Popen[str
 
 def test_what_it_has_sent_is_told_by_kind_and_is_what_its_summary_says(sending: tuple[Settings, subprocess.Popen[str]]) -> None:
     settings, child = sending
-    wait_for(lambda: (total(scraped(settings.metrics_port), "adtally_generator_acknowledged_total") or 0) >= 400, "400 events")
+    wait_for(lambda: (total(scraped(settings.metrics_port), "adtally_generator_acknowledged_total") or 0) >= 401, "401 events")
     wait_for(lambda: total(scraped(settings.metrics_port), "adtally_generator_queue_messages") == 0, "the queue to be empty")
     assert ask(settings.metrics_port, "/readyz") == (200, "ready\n")
     assert ask(settings.metrics_port, "/livez") == (200, "live\n")

