@@ -41,7 +41,7 @@ def test_without_a_broker_the_command_says_so_in_one_line() -> None:
         env=environment(nowhere),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

@@ -211,7 +211,7 @@ def kafka(tmp_path: Path) -> Iterator[LocalKafka]:
 
 def spoil_disk(kafka: LocalKafka, topic: str, chosen: Callable[[int], str]) -> list[int]:
     """Stop the broker, damage batches of partition 0 by the kind that `chosen` gives for their number; the offsets that they held."""
-    kafka.stop()
+    kafka.stop(120)  # in order: one that is killed cuts its log off at the first damaged batch when it starts
     file = segment(kafka.data, topic, 0)
     raw = bytearray(file.read_bytes())
     found = list(batches_in(bytes(raw)))

@@ -105,7 +105,7 @@ print("from Python", file=sys.stderr)
 
 
 def ended(last: str, first: str = PROGRAM) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", first + last], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-c", first + last], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_a_panic_is_not_shown_where_one_line_tells_it() -> None:

@@ -171,7 +171,9 @@ def test_the_flow_waits_for_a_broker_that_is_not_there_and_says_so_once(tmp_path
 
 
 def run_to_its_end(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FLOW, *arguments], env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [*FLOW, *arguments], env=environment(settings), capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_a_missing_recovery_folder_gets_one_line_with_the_command_that_makes_it(settings: Settings, tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
         env={**environment(settings), "ADTALLY_WINDOW_SECONDS": "soon"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

@@ -90,7 +90,9 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
     settings, _ = sending
     wait_for(lambda: ask(settings.metrics_port, "/livez")[0] == 200, "the first one")
     command = [sys.executable, "-m", "generator", "synthetic", "--count", "1", "--quiet"]
-    second = subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(
+        command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False
+    )
     assert second.returncode == 2
     (line,) = second.stderr.splitlines()
     assert line.startswith(f"adtally-generate: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken")

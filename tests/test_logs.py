@@ -184,7 +184,7 @@ COMMANDS = [
 def test_every_command_ends_with_one_object_where_json_is_asked_for(command: tuple[str, ...], tmp_path: Path) -> None:
     given = environment(replace(Settings(), log_format="json")) | {"ADTALLY_WINDOW_SECONDS": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, *command], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *command], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")} | given
     command = [sys.executable, "-m", "panel_app", *flags]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def get(url: str) -> tuple[int, str]:

@@ -207,7 +207,7 @@ def test_a_taken_port_for_metrics_is_one_line(run: Callable[..., Running]) -> No
     first = run()
     env = environment(first.settings)
     command = [sys.executable, "-m", "panel_app", "--port", str(free_port())]
-    second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert second.returncode == 2
     line = second.stderr.splitlines()[-1]
     assert line.startswith(f"adtally-dashboard: port {first.settings.metrics_port} on 127.0.0.1, for metrics, is taken")

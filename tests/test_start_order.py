@@ -90,7 +90,7 @@ def test_a_generator_without_a_broker_says_so_in_one_line_and_ends(tmp_path: Pat
     nowhere = Settings(brokers="127.0.0.1:1")
     command = [sys.executable, "-m", "generator", "synthetic", "--count", "1"]
     done = subprocess.run(
-        command, env=environment(nowhere), capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        command, env=environment(nowhere), capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
     )
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "no Kafka broker" in line]

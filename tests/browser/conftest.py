@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
     expect.set_options(timeout=30_000)  # a shared machine is slow at times, which says nothing about the page
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS, timeout=120_000)
         yield started
         started.close()
 
@@ -90,6 +90,7 @@ class Site:
             locale="en-US",
             timezone_id="UTC",
         )
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._note)
@@ -97,7 +98,7 @@ class Site:
         page.on("dialog", self._refuse)
         page.goto(self.address + path)
         # With the connection comes a first question, whose answer may be that of a moment later.
-        page.wait_for_selector("html[data-linked] main:not(.asking)", state="attached", timeout=60_000)
+        page.wait_for_selector("html[data-linked] main:not(.asking)", state="attached")
         return page
 
     def _note(self, message: ConsoleMessage) -> None:
