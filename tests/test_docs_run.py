@@ -28,7 +28,7 @@ from tests.faults.verdict import wrong
 from tests.flows import environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
 from tests.records import T0, payload
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(600)]
 
 NOW = dt.datetime.now(dt.UTC)
 

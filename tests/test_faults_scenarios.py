@@ -19,7 +19,7 @@ from tests.faults.verdict import await_exact, wrong
 from tests.flows import await_caught_up, counted, counters, environment, last_results, recovery_folder, running, send, wait_for
 from tests.records import payload
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 
 RECOVER = ("-s", "1", "-b", "0")
 

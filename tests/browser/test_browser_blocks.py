@@ -16,7 +16,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000
 NAMES = ("one", "two", "three", "four", "five", "broken")
 STEADY: dict[str, Any] = {

@@ -33,7 +33,7 @@ from tests.viewers import visit
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: int = 0) -> None:

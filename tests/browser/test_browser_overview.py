@@ -20,7 +20,7 @@ from dataflows.schema import WindowResult, rfc3339
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000
 
 
