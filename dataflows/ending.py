@@ -84,9 +84,11 @@ class StandardError:
                 return
             self._held += data
             # A panic is written in pieces that are no lines; the first of them does not tell yet what it is.
-            if self._held.endswith(b"\n") and b"panicked at" not in self._held:
-                self._write(self._held)
-                self._held = b""
+            before, panic, _ = self._held.partition(b"panicked at")
+            whole = before.rfind(b"\n") + 1 if panic else len(before) if before.endswith(b"\n") else 0
+            if before[:whole].strip():  # lines that came at once with a panic are none of it
+                self._write(before[:whole])
+                self._held = self._held[whole:]
 
     def _write(self, data: bytes) -> None:
         with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,11 @@ import textwrap
 from pathlib import Path
 
 HOST = "127.0.0.1"
+
+FREE = range(10_100, 32_768)
+"""Where a free port is looked for: beneath those that Linux and macOS give to connections, of which one could take it meanwhile.
+
+A browser refuses to talk to some ports, of which 10080 is the highest."""
 
 
 def answers(port: int) -> bool:
@@ -36,9 +42,9 @@ def taken(port: int) -> bool:
 
 def free() -> int:
     """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    while taken(port := secrets.choice(FREE)):
+        pass
+    return port
 
 
 def holder(port: int) -> str:

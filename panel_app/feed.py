@@ -93,8 +93,8 @@ class Follower(ABC):
 
     def cannot_read(self, message: Message, reason: Exception) -> None:
         """Count a record that can't be read."""
-        self.unread += 1
         self._problem = f"partition {message.partition()}, offset {message.offset()}: {reason}"
+        self.unread += 1
 
     def start(self) -> Self:
         """Start reading, if it has not been started yet."""
@@ -253,8 +253,8 @@ class Follower(ABC):
             damage = self._passage.lead(partition, met, at)
             if damage:
                 self._next[partition] = damage.end
-                self.unread += damage.end - damage.first
                 self._problem = f"partition {partition}, offsets {damage.first} to {damage.end - 1}: {damage.words}"
+                self.unread += damage.end - damage.first
         self._go_on = dict(self._next)
 
     def _hear(self, messages: list[Message]) -> None:

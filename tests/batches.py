@@ -91,11 +91,11 @@ def segment(data: Path, topic: str, partition: int) -> Path:
 
 def produce_raw(settings: Settings, topic: str, partition: int, records: bytes | bytearray) -> None:
     """Put a batch on a partition as it is; the embedded broker checks nothing. The topic must be there."""
-    (broker,) = AdminClient({"bootstrap.servers": settings.brokers}).list_topics(topic, timeout=10).brokers.values()
+    (broker,) = AdminClient({"bootstrap.servers": settings.brokers}).list_topics(topic, timeout=30).brokers.values()
     name = topic.encode()
     body = struct.pack(">hhih", 0, 3, 1, -1) + struct.pack(">hhi", -1, 1, 10_000)
     body += struct.pack(f">ih{len(name)}sii", 1, len(name), name, 1, partition) + struct.pack(">i", len(records)) + records
-    with socket.create_connection((broker.host, broker.port), timeout=10) as connection:
+    with socket.create_connection((broker.host, broker.port), timeout=30) as connection:
         connection.sendall(struct.pack(">i", len(body)) + body)
         answer = connection.makefile("rb")
         (size,) = struct.unpack(">i", answer.read(4))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from msgspec.structs import replace
 
@@ -27,8 +28,9 @@ REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
 COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",), "long": ()}
 
 # A shared machine is slow at times, which says nothing about the code; and a failure must be the same in the next run.
-hypothesis_settings.register_profile("adtally", deadline=None, derandomize=True)
-hypothesis_settings.register_profile("long", deadline=None, max_examples=1_000_000, print_blob=True)
+slow = [HealthCheck.too_slow]
+hypothesis_settings.register_profile("adtally", deadline=None, suppress_health_check=slow, derandomize=True)
+hypothesis_settings.register_profile("long", deadline=None, suppress_health_check=slow, max_examples=1_000_000, print_blob=True)
 hypothesis_settings.load_profile("adtally")
 
 
@@ -63,7 +65,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def embedded_broker() -> Iterator[str]:
     """``host:port`` of the cluster that is built into librdkafka, inside this test process."""
     cluster = Producer({"test.mock.num.brokers": 1, "log_level": 2})
-    (broker,) = cluster.list_topics(timeout=10).brokers.values()
+    (broker,) = cluster.list_topics(timeout=30).brokers.values()
     yield f"127.0.0.1:{broker.port}"
     del cluster
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from dataflows.client import client_variable
+from dataflows.counters import progress
 from dataflows.kafka import Topics
 from dataflows.settings import Settings, variable
 from deploy import ports
@@ -40,7 +40,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**plain, "PYTHONUNBUFFERED": "1"}
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """The first true value of `condition`, asked until then; fails with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -53,9 +53,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
 
 def free_port() -> int:
     """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return ports.free()
 
 
 def free_ports(count: int) -> int:
@@ -109,7 +107,7 @@ class Flow:
         for process in self.processes:
             await_frozen(process.pid)
 
-    def wait(self, seconds: float = 30) -> list[int]:
+    def wait(self, seconds: float = 60) -> list[int]:
         return [process.wait(seconds) for process in self.processes]
 
     def stop(self) -> list[int]:
@@ -140,7 +138,7 @@ def send(
     settings: Settings, payloads: Iterable[bytes | None], keys: Iterable[str] | None = None, partition: int | None = None
 ) -> None:
     """Put payloads on the logs, each acknowledged."""
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2, "max.in.flight": 1})
     failures: list[KafkaError] = []
     where = -1 if partition is None else partition
@@ -154,7 +152,7 @@ def send(
                 break
             except BufferError:
                 producer.poll(0.1)
-    producer.flush(30)
+    assert producer.flush(ANSWER_SECONDS) == 0
     assert not failures
 
 
@@ -186,12 +184,36 @@ def last_results(settings: Settings) -> dict[bytes, dict[str, Any]]:
 def counters(settings: Settings) -> list[dict[str, int]]:
     """What each partition's counters show, beside its committed offset; empty for one without."""
     partitions = Topics(settings).partitions(settings.logs_topic, ANSWER_SECONDS)
+    if not partitions:
+        return []
+    places = [TopicPartition(settings.logs_topic, number) for number in range(partitions)]
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
-    committed = consumer.committed(
-        [TopicPartition(settings.logs_topic, number) for number in range(partitions)], timeout=ANSWER_SECONDS
-    )
+
+    def asked() -> list[TopicPartition]:
+        with suppress(KafkaException):  # a broker that has just started has no coordinator of the group for a moment
+            return consumer.committed(places, timeout=ANSWER_SECONDS)
+        return []
+
+    committed: list[TopicPartition] = wait_for(asked, "the committed offsets")
     consumer.close()
     return [msgspec.json.decode(place.metadata) if place.metadata else {} for place in committed]
+
+
+def take_back_progress(settings: Settings) -> None:
+    """Show nothing as read, until a flow shows how far it is itself: one that runs does with each snapshot.
+
+    What runs before it have shown says nothing of how far it is: it may still replay what they had read.
+    """
+    places = [TopicPartition(settings.logs_topic, row.partition, 0) for row in progress(settings, ANSWER_SECONDS)]
+    consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
+    consumer.commit(offsets=places, asynchronous=False)
+    consumer.close()
+
+
+def await_caught_up(settings: Settings) -> None:
+    """Wait until the flow that runs has read the logs to their end, whatever runs before it have read."""
+    take_back_progress(settings)
+    wait_for(lambda: not any(row.lag for row in progress(settings, ANSWER_SECONDS)), "the flow to read to the end")
 
 
 def counted(settings: Settings) -> int:

@@ -9,7 +9,7 @@ import pytest
 from dataflows.counters import Progress, Shown, progress, table
 from dataflows.errors import BrokerError
 from dataflows.settings import Settings
-from tests.flows import environment, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, environment, recovery_folder, running, send, wait_for
 from tests.records import payload
 
 
@@ -17,7 +17,9 @@ def test_the_counters_of_a_running_flow_are_shown_with_offset_and_lag(settings: 
     send(settings, [payload("a", 0), payload("a", 0), b"{bad"], partition=1)
     folder = recovery_folder(tmp_path / "recovery")
     with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0"):
-        row = wait_for(lambda: next((row for row in progress(settings) if row.shown.read == 3), None), "the counters")
+        row = wait_for(
+            lambda: next((row for row in progress(settings, ANSWER_SECONDS) if row.shown.read == 3), None), "the counters"
+        )
     assert (row.partition, row.offset, row.end, row.lag) == (1, 3, 3, 0)
     assert (row.shown.counted, row.shown.duplicate, row.shown.malformed) == (1, 1, 1)
     assert row.shown.adds_up()
@@ -39,7 +41,7 @@ def test_without_a_broker_the_command_says_so_in_one_line() -> None:
         env=environment(nowhere),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

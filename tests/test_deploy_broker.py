@@ -35,10 +35,10 @@ def test_a_record_produced_over_the_wished_port_is_consumed_over_it(broker: tupl
     server = f"127.0.0.1:{broker[1]}"
     producer = Producer({"bootstrap.servers": server, "enable.idempotence": True})
     producer.produce("logs", b"an event", b"its key", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     consumer = Consumer({"bootstrap.servers": server, "group.id": "g", "auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition("logs", 0, 0)])
-    message = consumer.poll(10)
+    message = consumer.poll(60)
     consumer.close()
     assert message is not None
     assert (message.key(), message.value()) == (b"its key", b"an event")
@@ -50,7 +50,7 @@ def test_it_writes_its_address_and_says_in_one_line_what_it_is_not_for(
     process, port = broker
     assert address_file.read_text() == f"127.0.0.1:{port}"
     process.terminate()
-    said, complaints = process.communicate(timeout=10)
+    said, complaints = process.communicate(timeout=60)
     assert said.count("\n") == 1
     assert said.startswith(f"embedded broker on 127.0.0.1:{port};")
     for words in ("in memory", "5 MiB", "100,000 records", "not for data that matters"):
@@ -65,7 +65,7 @@ def test_a_signal_ends_it_cleanly_even_while_clients_are_connected(
     process, port = broker
     with socket.create_connection(("127.0.0.1", port)):
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_it_takes_a_free_port_when_the_wished_one_is_taken(address_file: Path) -> None:
@@ -74,9 +74,9 @@ def test_it_takes_a_free_port_when_the_wished_one_is_taken(address_file: Path) -
         process = start_python("-m", "deploy.broker", "--port", str(wished), "--address-file", str(address_file))
         wait_for(address_file.exists)
         port = int(address_file.read_text().rpartition(":")[2])
-        topics = Producer({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=10)
+        topics = Producer({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
         process.terminate()
-        said, _ = process.communicate(timeout=10)
+        said, _ = process.communicate(timeout=60)
     assert port != wished
     assert len(topics.brokers) == 1
     assert f"(port {wished} is taken)" in said
@@ -104,6 +104,6 @@ def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> No
 
 def test_a_port_that_does_not_exist_is_refused_in_words() -> None:
     process = start_python("-m", "deploy.broker", "--port", "99999")
-    _, complaints = process.communicate(timeout=20)
+    _, complaints = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "'99999' is no port" in complaints

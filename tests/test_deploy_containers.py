@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from deploy.watchdog import await_frozen
 from tests.flows import free_ports, recovery_folder, running, wait_for
 
 BIN = Path(sys.executable).parent
@@ -25,7 +26,7 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
         "ADTALLY_REJECTED_TOPIC": settings.rejected_topic,
     }
     process = start_python("-m", "deploy.topics", cwd=ROOT, **environment)
-    said, complaints = process.communicate(timeout=30)
+    said, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints) == (0, "")
     names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
     assert said == f"topics on {settings.brokers}: {', '.join(names)}\n"
@@ -34,7 +35,7 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
 
 def test_settings_that_cannot_be_used_give_one_line() -> None:
     process = start_python("-m", "deploy.topics", ADTALLY_BROKERS="nowhere")
-    said, complaints = process.communicate(timeout=30)
+    said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said, complaints.count("\n")) == (2, "", 1)
     assert complaints.startswith("topics: ADTALLY_BROKERS='nowhere'")
 
@@ -50,7 +51,7 @@ def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_
     called = f"-m bytewax.run dataflows.marketing -w 2 -r {store} -s 5 -b 0\n"
     for expected in (f"made\n{called}", called):
         process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-        said, complaints = process.communicate(timeout=30)
+        said, complaints = process.communicate(timeout=60)
         assert (process.returncode, said, complaints) == (0, expected, "")
     assert len(list(store.glob("part-*.sqlite3"))) == 8
 
@@ -62,7 +63,7 @@ def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
     fake.chmod(0o755)
     environment = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "ADTALLY_RECOVERY_FOLDER": "/store", "ADTALLY_PROCESSES": "3"}
     process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-    assert process.communicate(timeout=30)[0] == "-m deploy.cluster 3 --run /tmp/cluster -r /store -w 2\n"
+    assert process.communicate(timeout=60)[0] == "-m deploy.cluster 3 --run /tmp/cluster -r /store -w 2\n"
 
 
 def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_ready(settings: Settings, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
     def probe(what: str, processes: int) -> tuple[int, str]:
         given = {"ADTALLY_METRICS_PORT": str(ports), "ADTALLY_PROCESSES": str(processes), "PATH": f"{BIN}:{os.environ['PATH']}"}
         asked = start(str(ROOT / "deploy" / "run-dataflow.sh"), what, cwd=ROOT, **given)
-        said, _ = asked.communicate(timeout=30)
+        said, _ = asked.communicate(timeout=60)
         return asked.returncode, said
 
     assert probe("ready", 1)[0] == 1
@@ -85,11 +86,12 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
         assert "process 2: no answer" in said
         # It listens, but nobody answers: it stands still as a whole.
         flow.processes[0].send_signal(signal.SIGSTOP)
+        await_frozen(flow.processes[0].pid)
         code, said = probe("live", 2)
         assert (code, said.splitlines()[1]) == (1, "process 1: live")
 
 
 def test_a_probe_without_a_port_to_ask_says_so() -> None:
     asked = start_python("-m", "dataflows.telemetry.probe", "readyz", cwd=ROOT)
-    assert asked.communicate(timeout=30) == ("", "probe: ADTALLY_METRICS_PORT is not set, so there is nobody to ask.\n")
+    assert asked.communicate(timeout=60) == ("", "probe: ADTALLY_METRICS_PORT is not set, so there is nobody to ask.\n")
     assert asked.returncode == 2

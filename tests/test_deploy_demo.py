@@ -54,7 +54,7 @@ def test_a_signal_stops_every_part_and_the_demo_says_so(tmp_path: Path, number: 
     process = start_demo(tmp_path, port)
     ready(tmp_path, port)
     process.send_signal(number)
-    said, complaints = process.communicate(timeout=20)
+    said, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints) == (0, "")
     assert said.endswith("stopping …\nstopped\n")
     assert not any(runs(pid) for pid in pids(tmp_path))
@@ -70,7 +70,7 @@ def test_it_says_what_runs_where_and_when_it_is_ready(tmp_path: Path) -> None:
         lines.append(process.stdout.readline())
         assert lines[-1], process.communicate()
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     said = "".join(lines)
     for words in (
         "in memory",
@@ -93,7 +93,7 @@ def test_a_second_run_after_the_first_works(tmp_path: Path) -> None:
         process = start_demo(tmp_path, port)
         ready(tmp_path, port)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0
 
 
@@ -102,19 +102,19 @@ def test_a_second_demo_beside_the_first_gets_one_line(tmp_path: Path) -> None:
     first = start_demo(tmp_path, port)
     ready(tmp_path, port)
     second = start_demo(tmp_path, port)
-    said, complaints = second.communicate(timeout=20)
+    said, complaints = second.communicate(timeout=60)
     assert (second.returncode, said) == (1, "")
     assert complaints == "adtally-demo: a demo already runs in this folder; stop it with Ctrl-C in its terminal first.\n"
     assert all(runs(pid) for pid in pids(tmp_path))
     first.terminate()
-    first.communicate(timeout=20)
+    first.communicate(timeout=60)
 
 
 def test_a_part_that_dies_gives_one_line_and_ends_the_others(tmp_path: Path) -> None:
     process = start_demo(
         tmp_path, ports.free(), "{'dataflow': 'import sys; print(\"why\"); print(\"no such topic\"); sys.exit(3)'}"
     )
-    _, complaints = process.communicate(timeout=30)
+    _, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
     assert complaints == "adtally-demo: the dataflow ended with exit code 3: no such topic (log: run/logs/dataflow.log)\n"
     assert not any(runs(pid) for pid in pids(tmp_path))
@@ -126,7 +126,7 @@ def test_a_part_that_does_not_stop_is_ended_by_force(tmp_path: Path) -> None:
     process = start_demo(tmp_path, port, stubborn)
     ready(tmp_path, port)
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert not any(runs(pid) for pid in pids(tmp_path))
 
@@ -146,7 +146,7 @@ def test_a_taken_port_gives_one_line_with_the_cure_before_anything_starts(tmp_pa
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         port = occupant.getsockname()[1]
         process = start_demo(tmp_path, port)
-        said, complaints = process.communicate(timeout=20)
+        said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "")
     assert complaints.startswith(f"adtally-demo: port {port} is taken")
     assert complaints.endswith(f"PORT={port + 1} make demo\n")
@@ -185,7 +185,7 @@ def test_the_holder_of_a_port_is_named() -> None:
 def test_a_broker_that_does_not_answer_gives_one_line(tmp_path: Path) -> None:
     address = f"127.0.0.1:{ports.free()}"
     process = start_demo(tmp_path, ports.free(), ADTALLY_BROKERS=address)
-    said, complaints = process.communicate(timeout=30)
+    said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "")
     assert complaints.startswith(f"adtally-demo: no Kafka broker answers at {address};")
     assert complaints.count("\n") == 1
@@ -196,7 +196,7 @@ def test_a_given_broker_is_used_and_none_is_started(tmp_path: Path, embedded_bro
     process = start_demo(tmp_path, port, ADTALLY_BROKERS=embedded_broker)
     ready(tmp_path, port)
     process.terminate()
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     assert f"broker     {embedded_broker}  yours" in said
     assert not (tmp_path / "run" / "logs" / "broker.log").exists()
 

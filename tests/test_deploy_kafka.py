@@ -29,13 +29,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
 def produce(bootstrap: str, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "log_level": 0})
     producer.produce(topic, value)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def first(bootstrap: str, topic: str) -> bytes | None:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "log_level": 0})
     consumer.assign([TopicPartition(topic, 0, 0)])
-    message = consumer.poll(20)
+    message = consumer.poll(60)
     consumer.close()
     return message.value() if message else None
 
@@ -44,7 +44,7 @@ def first(bootstrap: str, topic: str) -> bytes | None:
 @pytest.mark.xdist_group("kafka")
 def test_what_it_acknowledged_is_there_after_a_kill_and_a_start_on_the_same_port(kafka: LocalKafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(20)
+    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(60)
     produce(kafka.bootstrap, "kept", b"an event")
     before = kafka.pid
     kafka.kill()
@@ -65,7 +65,7 @@ def test_a_paused_one_answers_nothing_until_it_is_resumed(kafka: LocalKafka) -> 
             with pytest.raises(TimeoutError):
                 connection.recv(1)
             kafka.resume()
-            connection.settimeout(20)
+            connection.settimeout(60)
             assert connection.recv(1)
     finally:
         kafka.resume()
@@ -75,8 +75,8 @@ def test_a_paused_one_answers_nothing_until_it_is_resumed(kafka: LocalKafka) -> 
 @pytest.mark.xdist_group("kafka")
 def test_an_unknown_topic_is_not_made_by_asking_for_it(kafka: LocalKafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.list_topics("mistyped", timeout=20)
-    assert "mistyped" not in admin.list_topics(timeout=20).topics
+    admin.list_topics("mistyped", timeout=60)
+    assert "mistyped" not in admin.list_topics(timeout=60).topics
 
 
 @pytest.mark.kafka
@@ -97,7 +97,7 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
 
     def command(what: str) -> tuple[int, str]:
         process = start_python("-m", "deploy.local_kafka", what, *flags)
-        said, complaints = process.communicate(timeout=90)
+        said, complaints = process.communicate(timeout=150)
         return process.returncode, said + complaints
 
     code, said = command("start")
@@ -118,7 +118,7 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
 def test_in_the_foreground_it_dies_with_the_process_that_runs_it(kafka: LocalKafka, tmp_path: Path) -> None:
     assert kafka.pid
     process = start_python("-m", "deploy.local_kafka", "run", "--port", str(ports.free()), "--data", str(tmp_path))
-    wait_for(lambda: local_kafka.running(tmp_path), 60)
+    wait_for(lambda: local_kafka.running(tmp_path), 120)
     found = local_kafka.running(tmp_path)
     assert found
     process.kill()
@@ -162,5 +162,5 @@ def test_a_stale_note_of_a_run_is_not_taken_for_a_running_kafka(tmp_path: Path) 
 def test_who_comes_by_a_proxy_is_told_to_come_by_it_again_and_who_comes_directly_is_not(tmp_path: Path) -> None:
     with LocalKafka(tmp_path, proxy=1234) as kafka:
         for port, told in ((kafka.port, kafka.port), (kafka.behind_proxy, 1234)):
-            (broker,) = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=20).brokers.values()
+            (broker,) = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60).brokers.values()
             assert broker.port == told

@@ -11,7 +11,7 @@ from tests.faults.faults import FAULTS
 from tests.faults.proxy import ProxiedKafka
 from tests.faults.stage import Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 
 
 GROUPS = {

@@ -11,10 +11,10 @@ import pytest
 from dataflows.settings import Settings
 from tests.conftest import own_names
 from tests.faults.verdict import await_exact, wrong
-from tests.flows import counted, recovery_folder, running, send
+from tests.flows import await_caught_up, counted, recovery_folder, running, send
 from tests.records import payload
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 
 RECOVER = ("-s", "1", "-b", "0")
 
@@ -78,6 +78,7 @@ def test_the_clock_is_moved_by_hours_and_no_figure_with_it(
         # Between the runs it goes back by 30 hours …
         clock.move("+0s")
         with running(mine, tmp_path / "back", *command) as flow:
+            await_caught_up(mine)  # by now it runs, whatever the run before it has written
             await_exact(mine, flow)
             # … and within one, by 5: Bytewax would wait until the clock shows again what it has shown, so the flow ends with a line.
             feed(mine, 5000)
@@ -86,6 +87,7 @@ def test_the_clock_is_moved_by_hours_and_no_figure_with_it(
             assert "adtally: the clock of this machine was set back by 18,00" in flow.output().splitlines()[-1]
             assert "start the same command again: nothing is lost" in flow.output()
     with running(mine, tmp_path / "now", *command) as flow:
+        await_caught_up(mine)
         await_exact(mine, flow)
         assert flow.stop() == [0]
     assert counted(mine) == 6000

@@ -14,10 +14,10 @@ from dataflows.settings import Settings
 from tests.conftest import own_names
 from tests.disks import fill, grow, read_only, small_disk
 from tests.faults.verdict import await_exact, wrong
-from tests.flows import Flow, counted, free_port, recovery_folder, running, send, wait_for
+from tests.flows import Flow, await_caught_up, counted, free_port, recovery_folder, running, send, wait_for
 from tests.records import payload
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 
 RECOVER = ("-s", "1", "-b", "0")
 
@@ -66,6 +66,7 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_same_command_goes_on_ex
             assert line in last_line(flow)
         grow(disk, 50 * 1024)
         with running(mine, tmp_path / "again", *command, processes=processes) as flow:
+            await_caught_up(mine)  # the run that ended may have written all of it
             await_exact(mine, flow)
             assert flow.stop() == [0] * processes
         assert counted(mine) == sent

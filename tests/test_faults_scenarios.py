@@ -16,10 +16,10 @@ from dataflows.settings import Settings
 from tests.conftest import own_names
 from tests.faults.proxy import ProxiedKafka
 from tests.faults.verdict import await_exact, wrong
-from tests.flows import counted, counters, environment, last_results, recovery_folder, running, send, wait_for
+from tests.flows import await_caught_up, counted, counters, environment, last_results, recovery_folder, running, send, wait_for
 from tests.records import payload
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 
 RECOVER = ("-s", "1", "-b", "0")
 
@@ -48,6 +48,7 @@ def test_the_number_of_workers_and_of_processes_changes_from_run_to_run(mine: Se
             await_exact(mine, flow)
             assert flow.stop() == [0] * processes
     with running(mine, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
+        await_caught_up(mine)  # the run that was killed may have written all of it
         await_exact(mine, flow)
         assert flow.stop() == [0]
     assert counted(mine) == 1000 * len(shapes)
@@ -60,7 +61,7 @@ def test_a_partition_that_is_ten_times_slower_makes_nothing_late(
     for partition in range(4):
         send(mine, events(10_000 * partition, 4000, seconds=7200), partition=partition)
     # Some 600 KB: more than ten times as long as the others take. In event time, one partition lags by more than the allowed lateness.
-    proxied_kafka.proxy.slow("adtally-reader-2", 40_000)
+    proxied_kafka.proxy.slow("adtally-reader-2", 30_000)
     command = ("-r", str(recovery_folder(tmp_path / "recovery")), *RECOVER)
     try:
         with running(replace(mine, brokers=proxied_kafka.by_proxy), tmp_path / "log", *command) as flow:
@@ -117,6 +118,7 @@ def test_the_backlog_of_an_hour_after_a_crash_is_caught_up_with_through_another_
         wait_for(lambda: counted(mine) > 5000, "part of the backlog", 60)
         flow.kill()
     with running(mine, tmp_path / "log", *command, "-w", "2") as flow:
+        await_caught_up(mine)
         await_exact(mine, flow)
         assert flow.stop() == [0]
     assert sum(one["read"] for one in counters(mine)) == 50_500

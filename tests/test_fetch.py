@@ -52,7 +52,7 @@ def everything(one: Fetcher, count: int) -> tuple[list[Shown], list[tuple[int, i
         faults.extend((fault.error.code(), fault.offset) for fault in fetched.faults)
         return len(records) >= count and any(code == KafkaError._PARTITION_EOF for code, _ in faults)
 
-    wait_for(done, f"{count} messages and the end", 10)
+    wait_for(done, f"{count} messages and the end")
     return records, faults
 
 
@@ -86,7 +86,7 @@ def test_a_fetch_takes_no_more_than_it_may_and_says_where_there_is_more(filled: 
         sizes.append(len(records))
         return sum(sizes) == 254
 
-    wait_for(done, "all messages", 10)
+    wait_for(done, "all messages")
     assert max(sizes) == 40
     one.close()
 
@@ -107,7 +107,7 @@ def test_an_offset_that_is_not_there_is_a_fault_that_says_so(filled: Settings, k
         faults.extend(one.fetch().faults)
         return bool(faults)
 
-    wait_for(done, "the fault", 10)
+    wait_for(done, "the fault")
     assert faults[0].error.code() == KafkaError._AUTO_OFFSET_RESET
     assert "out of range" in faults[0].error.str()
     one.close()
@@ -124,7 +124,7 @@ def batch(filled: Settings) -> Iterator[native.Batch]:
         found.append(one.fetch()[0])
         return len(found[-1]) == 100
 
-    wait_for(some, "a full batch", 10)
+    wait_for(some, "a full batch")
     yield found[-1]
     one.close()
     consumer.close()
@@ -152,7 +152,7 @@ def test_a_batch_is_a_sequence(batch: native.Batch) -> None:
 @pytest.mark.native
 def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_gives_nothing_more(filled: Settings) -> None:
     one = fetcher(filled, NativeFetcher)
-    wait_for(lambda: one.fetch().records, "messages", 10)
+    wait_for(lambda: one.fetch().records, "messages")
     dropped = threading.Event()
 
     def drop() -> None:
@@ -239,9 +239,9 @@ def test_an_error_of_the_topic_is_told_and_ends_no_process(
         return wanted in found
 
     if code:
-        wait_for(lambda: heard(KafkaError._PARTITION_EOF), "the end of the log", 20)
+        wait_for(lambda: heard(KafkaError._PARTITION_EOF), "the end of the log")
         cluster.fail(code)
-    wait_for(lambda: heard(told), "the error", 20)
+    wait_for(lambda: heard(told), "the error")
     one.close()
 
 
@@ -254,7 +254,7 @@ def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settin
     consumer = Stubborn(consumer_config(filled, "test"))
     super(Stubborn, consumer).assign([TopicPartition(filled.logs_topic, 0, 0)])
     first: list[Any] = []
-    wait_for(lambda: first.extend(consumer.consume(1, 0.1)) or first, "the consumer's own queue to fill", 10)
+    wait_for(lambda: first.extend(consumer.consume(1, 0.1)) or first, "the consumer's own queue to fill")
     one = NativeFetcher(consumer, 100)
     one.begin(filled.logs_topic, 0, 0)
     found, _ = everything(one, 253)

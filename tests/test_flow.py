@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from dataflows.settings import Settings
 from tests.flows import (
     FLOW,
+    await_caught_up,
     counted,
     counters,
     environment,
@@ -61,6 +61,8 @@ def test_disorder_duplicates_and_malformed_events_leave_exact_figures_and_counte
     send(settings, sent, keys)
     with running(settings, tmp_path / "log") as flow:
         wait_for(lambda: counted(settings) >= 10_000, "all events counted")
+        # The last of each partition are malformed.
+        wait_for(lambda: len(dict(read_topic(settings, settings.rejected_topic))) == 100, "all of them to be read")
         assert flow.stop() == [0]
     assert found(settings) == sums(events)
     shown = counters(settings)
@@ -94,9 +96,8 @@ def test_kill_9_in_mid_stream_and_the_same_command_again_give_the_figures_of_an_
             wait_for(lambda part=part: counted(settings) > part * 2000 + 500, "part of the results")
             flow.kill()
     with running(settings, tmp_path / "last log", *command, processes=processes) as flow:
-        # All may have been counted before the kill: only a flow that has begun says what it does with a signal.
-        wait_for(lambda: flow.output().count("reading partition") == 4, "every process to have begun")
-        wait_for(lambda: counted(settings) >= 6000, "all events counted")
+        # All may have been counted before the kill: then this run still replays part of it.
+        await_caught_up(settings)
         assert flow.stop() == [0] * processes
     assert found(settings) == sums(events)
     assert sum(one["duplicate"] for one in counters(settings)) == 0
@@ -126,15 +127,16 @@ def test_a_signal_stops_the_flow_cleanly_and_the_next_run_reads_nothing_twice(
         revisions[key] = result["revision"]
 
 
-def test_an_event_is_in_the_results_within_a_second(settings: Settings, tmp_path: Path) -> None:
-    with running(settings, tmp_path / "log"):
-        send(settings, [payload("first")])
-        wait_for(lambda: counted(settings) == 1, "the flow to run")
-        begun = time.monotonic()
-        send(settings, [payload("second")])
-        wait_for(lambda: counted(settings) == 2, "the second event", seconds=10)
-        # The bound is wide for a loaded machine; the benchmark shows the true figure.
-        assert time.monotonic() - begun < 10
+def test_an_event_is_in_the_results_though_its_minute_is_not_over_and_no_snapshot_is_due(
+    settings: Settings, tmp_path: Path
+) -> None:
+    # How soon, the benchmark shows: on a loaded machine a test of seconds says nothing.
+    open_minutes = replace(settings, idle_seconds=3600.0)
+    with running(open_minutes, tmp_path / "log", "-s", "3600"):
+        for number in (1, 2):
+            send(settings, [payload(f"e{number}")])
+            wait_for(lambda number=number: counted(settings) == number, "the event")
+        assert {one["state"] for one in last_results(settings).values()} == {"provisional"}
 
 
 def test_the_last_minute_becomes_final_in_silence_and_a_late_comer_corrects_it(settings: Settings, tmp_path: Path) -> None:
@@ -169,7 +171,9 @@ def test_the_flow_waits_for_a_broker_that_is_not_there_and_says_so_once(tmp_path
 
 
 def run_to_its_end(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FLOW, *arguments], env=environment(settings), capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [*FLOW, *arguments], env=environment(settings), capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_a_missing_recovery_folder_gets_one_line_with_the_command_that_makes_it(settings: Settings, tmp_path: Path) -> None:
@@ -213,7 +217,7 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
         env={**environment(settings), "ADTALLY_WINDOW_SECONDS": "soon"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

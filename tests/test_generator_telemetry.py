@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def sending(settings: Settings) -> Iterator[tuple[Settings, subprocess.Popen[str]]]:
-    """A generator that stays, with metrics: 400 events at once, of which some have been done something to, and then none for hours."""
+    """A generator that stays, with metrics: 401 events at once, of which some have been done something to, and then none for long."""
     given = replace(settings, metrics_port=free_port())
     faults = ("--duplicates", "10%", "--malformed", "10%", "--late", "10%")
     child = subprocess.Popen(
-        [sys.executable, "-m", "generator", "synthetic", "--rate", "0.1", "--backfill", "4000s", "--seed", "7", *faults],
+        [sys.executable, "-m", "generator", "synthetic", "--rate", "0.001", "--backfill", "400000s", "--seed", "7", *faults],
         cwd=ROOT,
         env=environment(given),
         stderr=subprocess.PIPE,
@@ -41,13 +41,13 @@ def sending(settings: Settings) -> Iterator[tuple[Settings, subprocess.Popen[str
 
 def test_what_it_has_sent_is_told_by_kind_and_is_what_its_summary_says(sending: tuple[Settings, subprocess.Popen[str]]) -> None:
     settings, child = sending
-    wait_for(lambda: (total(scraped(settings.metrics_port), "adtally_generator_acknowledged_total") or 0) >= 400, "400 events")
+    wait_for(lambda: (total(scraped(settings.metrics_port), "adtally_generator_acknowledged_total") or 0) >= 401, "401 events")
     wait_for(lambda: total(scraped(settings.metrics_port), "adtally_generator_queue_messages") == 0, "the queue to be empty")
     assert ask(settings.metrics_port, "/readyz") == (200, "ready\n")
     assert ask(settings.metrics_port, "/livez") == (200, "live\n")
     found = scraped(settings.metrics_port)
     child.terminate()
-    summary = child.communicate(timeout=20)[1].splitlines()[-1].removeprefix("adtally-generate: ")
+    summary = child.communicate(timeout=60)[1].splitlines()[-1].removeprefix("adtally-generate: ")
     said = {name: int(number.replace(",", "")) for name, number in (part.rsplit(" ", 1) for part in summary.split(", "))}
     kinds = by(found, "adtally_generator_messages_total", "kind")
     assert total(found, "adtally_generator_sent_total") == said["sent"] == sum(kinds.values())
@@ -90,7 +90,9 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
     settings, _ = sending
     wait_for(lambda: ask(settings.metrics_port, "/livez")[0] == 200, "the first one")
     command = [sys.executable, "-m", "generator", "synthetic", "--count", "1", "--quiet"]
-    second = subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=30, check=False)
+    second = subprocess.run(
+        command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False
+    )
     assert second.returncode == 2
     (line,) = second.stderr.splitlines()
     assert line.startswith(f"adtally-generate: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken")

@@ -27,7 +27,7 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(real_kafka
 
     def setting(topic: str, name: str) -> str | None:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        return admin.describe_configs([resource])[resource].result(10)[name].value
+        return admin.describe_configs([resource])[resource].result(30)[name].value
 
     for topic in (mine.logs_topic, mine.results_topic, mine.rejected_topic):
         assert setting(topic, "message.timestamp.type") == "LogAppendTime"

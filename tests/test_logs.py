@@ -184,7 +184,7 @@ COMMANDS = [
 def test_every_command_ends_with_one_object_where_json_is_asked_for(command: tuple[str, ...], tmp_path: Path) -> None:
     given = environment(replace(Settings(), log_format="json")) | {"ADTALLY_WINDOW_SECONDS": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, *command], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *command], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()
@@ -195,7 +195,7 @@ def test_every_line_of_a_flow_is_an_object_where_that_is_asked_for(settings: Set
     store = recovery_folder(tmp_path / "recovery")
     send(settings, [payload(campaign_id=HOSTILE.replace("\udc80", "")), b"no event\n12:00:00 CRITICAL forged"])
     with running(replace(settings, log_format="json"), tmp_path / "log", "-r", str(store), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: "reading partition 3" in flow.output(), "the flow to read")
+        wait_for(lambda: flow.output().count("reading partition") == 4, "the flow to read")
         assert flow.stop() == [0]
     found = [json.loads(line) for line in flow.output().splitlines()]
     assert {one["part"] for one in found} == {"dataflow"}

@@ -91,7 +91,7 @@ def cases() -> list[object]:
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("case", cases())
 def test_the_oracle_names_what_is_wrong_and_nothing_else(request: pytest.FixtureRequest, tmp_path: Path, case: Case) -> None:
     # Only a real broker can be told to refuse records.

@@ -23,7 +23,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 from test_panel_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
-from test_panel_feed import World, free_port, until
+from test_panel_feed import World, until
 from test_panel_store import result
 from typing_extensions import override
 
@@ -33,7 +33,7 @@ from panel_app import access
 from panel_app.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
 from panel_app.headers import digests, policy
 from tests.certificates import Authority
-from tests.flows import environment
+from tests.flows import environment, free_port
 
 PASSWORD = "dash-pass-4715"
 SECRET = "oauth-secret-4716"
@@ -178,7 +178,7 @@ def start() -> Iterator[Callable[..., str]]:
     yield begin
     for child in running:
         child.terminate()
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
 
 
 def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start: Callable[..., str], tmp_path: Path) -> None:

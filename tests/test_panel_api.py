@@ -141,7 +141,7 @@ def test_without_a_login_panel_serve_answers_the_api_too(settings: Settings, ser
 
 def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "panel_app.export", *flags]
-    return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_panel_feed import World, free_port, until
+from test_panel_feed import World, until
 from test_panel_store import BEGIN, result
 
 from dataflows.settings import Settings
 from panel_app import assets
 from panel_app.overview import embeddable, handlers
 from panel_app.service import Service
-from tests.flows import environment
+from tests.flows import environment, free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")} | given
     command = [sys.executable, "-m", "panel_app", *flags]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def get(url: str) -> tuple[int, str]:
@@ -55,13 +55,13 @@ def serve() -> Iterator[Callable[..., str]]:
         child = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, text=True, stdout=subprocess.DEVNULL)
         running.append(child)
         address = f"http://localhost:{port}"
-        until(lambda: get(f"{address}/{'app' if command else 'healthz'}")[0] in (200, 503), 40)
+        until(lambda: get(f"{address}/{'app' if command else 'healthz'}")[0] in (200, 503))
         return address
 
     yield start
     for child in running:
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) in (0, -signal.SIGTERM)
+        assert child.wait(60) in (0, -signal.SIGTERM)
 
 
 def test_a_taken_port_is_one_line_that_names_it_and_the_cure() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -16,19 +15,14 @@ from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
 from panel_app.feed import Feed
 from panel_app.store import Store
+from tests.flows import free_port
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def broker_process(port: int) -> subprocess.Popen[str]:
@@ -56,7 +50,7 @@ class World:
             raw = one if isinstance(one, bytes) else encode(one)
             key = None if isinstance(one, bytes) else result_key(one.window_start, one.campaign_id, one.channel)
             self.producer.produce(self.settings.results_topic, raw, key)
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(30) == 0
 
     def rows(self) -> int:
         return self.store.snapshot().rows
@@ -84,9 +78,8 @@ def test_a_correction_replaces_what_is_held(world: World) -> None:
     world.send(result(clicks=1))
     world.send(result(clicks=5, revision=13, state="corrected"))
     until(lambda: world.feed.status.records == 2)
-    snapshot = world.store.snapshot()
-    assert snapshot.rows == 1
-    assert snapshot.between(0, 2**40, 60)["clicks"].to_list() == [5]
+    until(lambda: world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [5])
+    assert world.rows() == 1
 
 
 @pytest.mark.parametrize(
@@ -123,9 +116,10 @@ def test_it_waits_for_a_broker_that_is_not_there_and_says_so() -> None:
     assert not feed.alive
 
 
-def test_it_waits_for_a_topic_that_is_not_there_yet(world: World) -> None:
+def test_it_waits_for_a_topic_that_is_not_there_yet(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.feed.start()
-    until(lambda: world.feed.status.state == "waiting")
+    # In its status it is to be seen only until the embedded broker has made the topic that was asked for.
+    until(lambda: f"waiting for topic {world.settings.results_topic}" in caplog.text)
     assert world.rows() == 0
     world.send(result())
     until(lambda: world.rows() == 1 and world.feed.status.state == "live")
@@ -162,7 +156,7 @@ def test_it_goes_on_by_itself_after_the_broker_was_away_and_lost_its_log() -> No
         first = broker_process(port)
         world.producer = make_producer(world.settings, "test")
         world.send(result(minute=10))
-        until(lambda: world.rows() == 11 and world.feed.status.state == "live", 40)
+        until(lambda: world.rows() == 11 and world.feed.status.state == "live")
     finally:
         world.feed.stop()
         first.kill()

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from test_panel_feed import broker_process, free_port, until
+from test_panel_feed import broker_process, until
 
 from dataflows.counters import Shown
 from dataflows.kafka import Topics, make_consumer, make_producer
 from dataflows.schema import Reason, Rejected, encode, rejected_key
 from dataflows.settings import Settings
 from panel_app.operations import RejectedFeed, Watch
+from tests.flows import free_port
 
 
 def one(offset: int, reason: Reason = "malformed", partition: int = 0, payload: str | None = "{") -> Rejected:
@@ -26,7 +27,7 @@ def put(settings: Settings, *events: Rejected | bytes) -> None:
     for event in events:
         key = rejected_key(event.topic, event.partition, event.offset) if isinstance(event, Rejected) else None
         producer.produce(settings.rejected_topic, event if isinstance(event, bytes) else encode(event), key)
-    assert producer.flush(10) == 0
+    assert producer.flush(30) == 0
 
 
 @pytest.fixture
@@ -50,8 +51,7 @@ def test_a_record_that_comes_again_after_a_crash_counts_once(settings: Settings,
     events = [one(offset, partition=offset % 3) for offset in range(60)]
     put(settings, *events, *events[20:], one(99))
     feed.start()
-    until(lambda: feed.records == 101)
-    assert feed.rejects().total == 61
+    until(lambda: (feed.records, feed.rejects().total) == (101, 61))
 
 
 def test_only_the_newest_are_held_and_no_more_than_the_beginning_of_each(settings: Settings, feed: RejectedFeed) -> None:
@@ -93,10 +93,10 @@ def test_after_the_broker_was_away_no_record_counts_twice_and_none_is_missed() -
         feed.start()
         until(lambda: feed.rejects().total == 40)
         broker.send_signal(signal.SIGSTOP)
-        until(lambda: feed.status.state == "down", 60)
+        until(lambda: feed.status.state == "down")
         broker.send_signal(signal.SIGCONT)
         put(settings, *(one(offset) for offset in range(40, 60)))
-        until(lambda: feed.rejects().total == 60 and feed.status.state == "live", 40)
+        until(lambda: feed.rejects().total == 60 and feed.status.state == "live")
         assert feed.records == 60
     finally:
         feed.stop()
@@ -120,7 +120,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
         assert feed.rejects().total == 40
         broker = broker_process(port)
         put(settings, *(one(offset, "late") for offset in range(grown)))
-        until(lambda: feed.rejects().counts["late"] == grown and feed.rejects().total == grown, 40)
+        until(lambda: feed.rejects().counts["late"] == grown and feed.rejects().total == grown)
     finally:
         feed.stop()
         broker.kill()
@@ -132,7 +132,7 @@ def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(s
     producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
     for _ in range(9):
         producer.produce(settings.logs_topic, b"{}", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(30) == 0
     consumer = make_consumer(settings, "test")
     shown = Shown(read=5, counted=4, late=1, clock=1_790_000_000_000_000)
     place = TopicPartition(settings.logs_topic, 0, 5, metadata=encode(shown).decode())

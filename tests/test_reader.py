@@ -58,7 +58,7 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
                 found[window, campaign] += metrics.events
         return one.counters.read >= count
 
-    wait_for(enough, f"{count} messages", 10)
+    wait_for(enough, f"{count} messages")
     return found
 
 
@@ -72,7 +72,7 @@ def until_idle(one: Reader) -> Haul:
             hauls.append(haul)
         return bool(hauls) and hauls[-1].clock.idle
 
-    wait_for(idle, "the reader to be idle", 10)
+    wait_for(idle, "the reader to be idle")
     return hauls[-1]
 
 
@@ -104,7 +104,7 @@ def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(setting
     send(settings, [payload("a", 0)], partition=0)
     one = reader(settings, ReaderState(settings.logs_topic, 10, IntakeState()))
     with pytest.raises(OffsetGoneError, match="ends at offset 1, but this run has read up to 10"):
-        wait_for(lambda: one.poll() and False, "the error", 10)
+        wait_for(lambda: one.poll() and False, "the error")
 
 
 @pytest.mark.parametrize("dedup", [True, False])
@@ -125,7 +125,7 @@ def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recogni
     with pytest.raises(
         OffsetGoneError, match="another message at offset 9 than this run has read there: the topic was made anew"
     ):
-        wait_for(lambda: second.poll() and False, "the error", 10)
+        wait_for(lambda: second.poll() and False, "the error")
 
 
 def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
@@ -236,7 +236,7 @@ def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
         polls.extend([haul] if haul else [])
         return again.is_open and again._refill_until is None  # pyright: ignore[reportPrivateUsage]  # else the test may end before what it is about
 
-    wait_for(refilled, "the ids to be read again", 20)
+    wait_for(refilled, "the ids to be read again")
     assert len(polls) > 5, "there is more to read, and it is said"
     assert {haul.clock.time for haul in polls} == set(places) == {clock}
     again.show_progress()

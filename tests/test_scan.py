@@ -34,4 +34,4 @@ def test_a_leader_that_is_not_found_in_time_is_said(settings: Settings, monkeypa
     send(settings, [payload("a", 0)], partition=0)
     use(monkeypatch, stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 10**9))
     with pytest.raises(BrokerError, match="Not leader for partition"):
-        list(scan(settings, settings.logs_topic, timeout=0.2))
+        list(scan(settings, settings.logs_topic, timeout=2))

@@ -19,7 +19,7 @@ from dataflows.errors import RefusedError
 from dataflows.kafka import Topics, deliver
 from dataflows.scan import scan
 from dataflows.settings import Settings
-from tests.flows import counted, environment, recovery_folder, running, wait_for
+from tests.flows import counted, environment, free_port, recovery_folder, running, wait_for
 from tests.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
@@ -146,17 +146,11 @@ COMMANDS = {
 
 def run(command: list[str], given: dict[str, str], folder: Path) -> tuple[int, str]:
     """A command in `folder`: its exit code, and all that it said."""
-    words = [*PYTHON, *(word.format(port=_free_port()) for word in command)]
+    words = [*PYTHON, *(word.format(port=free_port()) for word in command)]
     done = subprocess.run(
-        words, cwd=folder, env={**given, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
+        words, cwd=folder, env={**given, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def _free_port() -> int:
-    from deploy import ports
-
-    return ports.free()
 
 
 BAD = {

@@ -60,19 +60,21 @@ def slot(settings: Settings, topology: FakeTopology, number: int, state: SlotSta
     return Slot(settings, topology, number, state)
 
 
-def rejected_and_counted(one: Slot) -> tuple[int, int]:
-    """Poll until something came; how much of it was rejected and counted."""
-    polls = wait_for(
-        lambda: [poll for poll in one.next_batch() if poll.rejected or any(part.cells for _, part in poll.partials)], "a poll", 10
-    )
-    counted = sum(
-        metrics.events
-        for poll in polls
-        for _, part in poll.partials
-        for cells in part.cells.values()
-        for metrics in cells.values()
-    )
-    return sum(len(poll.rejected) for poll in polls), counted
+def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
+    """Poll until so many messages have come; how many of them were rejected and counted."""
+    rejected = counted = 0
+
+    def enough() -> bool:
+        nonlocal rejected, counted
+        for poll in one.next_batch():
+            rejected += len(poll.rejected)
+            counted += sum(
+                metrics.events for _, part in poll.partials for cells in part.cells.values() for metrics in cells.values()
+            )
+        return rejected + counted >= messages
+
+    wait_for(enough, f"{messages} messages")
+    return rejected, counted
 
 
 def test_a_slot_without_partitions_reads_nothing_until_there_is_one(settings: Settings) -> None:
@@ -97,7 +99,7 @@ def test_a_partition_that_appears_later_waits_and_then_begins_with_the_clock_of_
     assert one.next_batch() == []
     assert kept(one) == SlotState(1, {})
     monkeypatch.setattr(source, "SETTLE_SECONDS", 0.0)
-    assert rejected_and_counted(one) == (1, 1)
+    assert rejected_and_counted(one, 2) == (1, 1)
     assert kept(one).partitions == 2
     one.close()
 

@@ -90,7 +90,7 @@ def test_a_generator_without_a_broker_says_so_in_one_line_and_ends(tmp_path: Pat
     nowhere = Settings(brokers="127.0.0.1:1")
     command = [sys.executable, "-m", "generator", "synthetic", "--count", "1"]
     done = subprocess.run(
-        command, env=environment(nowhere), capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        command, env=environment(nowhere), capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
     )
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "no Kafka broker" in line]
@@ -125,20 +125,20 @@ def test_results_that_are_deleted_and_made_anew_are_read_on_with_however_many_pa
     world.feed.start()
     try:
         until(lambda: world.rows() == 20 and world.feed.status.state == "live")
-        admin.delete_topics([settings.results_topic])[settings.results_topic].result(20)
-        until(lambda: world.feed.status.state == "waiting", 40)
+        admin.delete_topics([settings.results_topic])[settings.results_topic].result(60)
+        until(lambda: world.feed.status.state == "waiting")
         assert world.rows() == 20
-        made = time.monotonic() + 30
+        made = time.monotonic() + 60
         while True:
             try:
-                admin.create_topics([NewTopic(settings.results_topic, partitions, 1)])[settings.results_topic].result(20)
+                admin.create_topics([NewTopic(settings.results_topic, partitions, 1)])[settings.results_topic].result(60)
                 break
             except KafkaException:  # the old one is still being deleted
                 assert time.monotonic() < made
                 time.sleep(0.2)
         again = World(settings)
         again.send(*(result(minute=minute, clicks=5, revision=99, state="corrected") for minute in range(40)))
-        until(lambda: world.rows() == 40 and world.feed.status.state == "live", 40)
-        assert world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [5] * 40
+        until(lambda: world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [5] * 40)
+        until(lambda: world.feed.status.state == "live")
     finally:
         world.feed.stop()

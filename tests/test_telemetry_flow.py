@@ -113,6 +113,9 @@ def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(
         assert by(found, "adtally_consumer_lag_messages", "partition") == dict.fromkeys(map(str, range(PARTITIONS)), 0)
         assert (total(found, "adtally_partitions"), total(found, "adtally_partitions_read")) == (4, 4)
         wait_for(lambda: nonzero(wanted["rejected"]) == rejected_on_topic(settings), "what was rejected to be on its topic")
+        wait_for(
+            lambda: counted(settings) == sum(one["counted"] for one in sums.values()), "what was counted to be among the results"
+        )
         topics = {"results": settings.results_topic, "rejected": settings.rejected_topic}
         wait_for(
             lambda: (
@@ -121,10 +124,13 @@ def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(
             ),
             "as many acknowledgements as there are records",
         )
+        # The hour has passed in every partition: what is left is the window of its end, with one campaign and channel.
+        wait_for(
+            lambda: [total(scraped(settings.metrics_port), f"adtally_{name}") for name in ("windows", "cells")] == [1, 1],
+            "what is over to be gone",
+        )
         found = scraped(settings.metrics_port)
         assert by(found, "adtally_delivery_failures_total", "topic") == {"results": 0, "rejected": 0}
-        # The hour has passed in every partition: what is left is the window of its end, with one campaign and channel.
-        assert [total(found, f"adtally_{name}") for name in ("windows", "cells")] == [1, 1]
         assert len(last_results(settings)) == 2
         assert ask(settings.metrics_port, "/readyz") == (200, "ready\n")
         assert ask(settings.metrics_port, "/livez") == (200, "live\n")

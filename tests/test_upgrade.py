@@ -124,7 +124,7 @@ def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_coun
             wait_for(lambda: exists(new) and not wrong(new), "exact figures on the new topics")
         finally:
             os.killpg(again.pid, signal.SIGTERM)
-            again.communicate(timeout=30)
+            again.communicate(timeout=60)
 
 
 def exists(settings: Settings) -> bool:

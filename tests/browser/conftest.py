@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 from test_panel_app import ROOT, get
-from test_panel_feed import World, free_port, until
+from test_panel_feed import World, until
 
 from dataflows.settings import Settings
-from tests.flows import environment
+from tests.flows import environment, free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [
@@ -35,8 +35,9 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium where there is one."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
+    expect.set_options(timeout=30_000)  # a shared machine is slow at times, which says nothing about the page
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS, timeout=120_000)
         yield started
         started.close()
 
@@ -63,7 +64,7 @@ class Site:
             text=True,
             stdout=subprocess.DEVNULL,
         )
-        until(lambda: get(f"{self.address}/healthz")[0] in (200, 503), 40)
+        until(lambda: get(f"{self.address}/healthz")[0] in (200, 503))
 
     def stop(self) -> None:
         """End the process at once, as a crash would."""
@@ -81,7 +82,7 @@ class Site:
         until(lambda: f'"rows":{rows},' in get(f"{self.address}/healthz")[1])
 
     def open(self, path: str = "/", width: int = 1440, height: int = 1000, scheme: str = "light") -> Page:
-        """A page in a browser context of its own, drawn and connected."""
+        """A page in a browser context of its own, drawn, connected, and not waiting for an answer."""
         dark = scheme == "dark"
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -89,13 +90,15 @@ class Site:
             locale="en-US",
             timezone_id="UTC",
         )
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._note)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", self._refuse)
         page.goto(self.address + path)
-        page.wait_for_selector("html[data-linked]", timeout=30_000)
+        # With the connection comes a first question, whose answer may be that of a moment later.
+        page.wait_for_selector("html[data-linked] main:not(.asking)", state="attached")
         return page
 
     def _note(self, message: ConsoleMessage) -> None:

@@ -11,7 +11,7 @@ from test_browser_blocks import filled
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 PAGES = {
     "overview": "/?range=30m",

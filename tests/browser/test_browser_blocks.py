@@ -16,7 +16,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000
 NAMES = ("one", "two", "three", "four", "five", "broken")
 STEADY: dict[str, Any] = {
@@ -195,8 +195,8 @@ def test_an_embedded_page_lives_in_the_frame_of_a_site_that_may_and_of_no_other(
         return
     page.goto(wiki)
     frame = page.frame_locator("iframe")
-    expect(frame.locator('[data-measure="clicks"] .tile-value')).to_have_text("14,400", timeout=20 * SECOND)
-    expect(frame.locator("html[data-linked]")).to_have_count(1, timeout=30 * SECOND)
+    expect(frame.locator('[data-measure="clicks"] .tile-value')).to_have_text("14,400")
+    expect(frame.locator("html[data-linked]")).to_have_count(1)
     assert site.errors == []
 
 
@@ -224,7 +224,7 @@ def test_hostile_names_execute_nothing_in_the_new_blocks_and_their_tooltips(site
 
 def test_the_page_can_be_toured_with_the_keyboard_alone(site: Site) -> None:
     filled(site)
-    page = site.open("/?range=30m")
+    page = site.open("/?range=30m&every=off")
     seen: list[str] = []
     block = "section, header, nav, [role=radiogroup], .controls"
     place = f"(document.activeElement.closest('{block}') ?? document.activeElement)"

@@ -19,20 +19,21 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
 from test_panel_app import get
-from test_panel_feed import broker_process, free_port, until
+from test_panel_feed import broker_process, until
 
 from dataflows.counters import Shown
 from dataflows.kafka import Topics, make_consumer
 from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
+from tests.flows import free_port
 from tests.telemetries import scraped, total
 from tests.viewers import visit
 
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: int = 0) -> None:
@@ -43,7 +44,7 @@ def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: 
             reason, text or "the message has no value", settings.logs_topic, 0, at, f"2026-01-01T00:00:{at % 60:02}Z", text
         )
         site.world.producer.produce(settings.rejected_topic, encode(one), rejected_key(one.topic, one.partition, one.offset))
-    assert site.world.producer.flush(10) == 0
+    assert site.world.producer.flush(30) == 0
 
 
 def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
@@ -53,7 +54,7 @@ def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
     producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
     for _ in range(messages):
         producer.produce(settings.logs_topic, b"{}", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(30) == 0
     consumer = make_consumer(settings, "test")
     place = TopicPartition(settings.logs_topic, 0, offset, metadata=encode(shown).decode())
     consumer.commit(offsets=[place], asynchronous=False)
@@ -76,9 +77,9 @@ def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(sit
     reject(site, "late one", reason="late", first=3)
     reject(site, "{two", first=1)  # a repeat after a crash
     page = site.open("/data")
-    expect(value(page, "Rejected")).to_have_text("4", timeout=15 * SECOND)
+    expect(value(page, "Rejected")).to_have_text("4")
     assert stock(page, "Minute rows held") == "15"
-    expect(value(page, "Messages to count")).to_have_text("8", timeout=15 * SECOND)
+    expect(value(page, "Messages to count")).to_have_text("8")
     first = page.locator("#pipeline tbody tr").first
     for cell in ("12", "8", "1", "2"):
         expect(first).to_contain_text(cell)
@@ -95,7 +96,7 @@ def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(sit
 def test_counters_that_do_not_add_up_are_told(site: Site) -> None:
     commit(site, 3, 3, Shown(read=3, counted=1))
     page = site.open("/data")
-    expect(page.locator("#pipeline")).to_contain_text("Read is not the sum of the rest in partition 0", timeout=15 * SECOND)
+    expect(page.locator("#pipeline")).to_contain_text("Read is not the sum of the rest in partition 0")
 
 
 def test_with_nothing_there_it_says_what_is_missing(site: Site) -> None:
@@ -105,8 +106,8 @@ def test_with_nothing_there_it_says_what_is_missing(site: Site) -> None:
     expect(page.locator("#pill")).to_contain_text("Waiting for data")
     expect(page.locator("#clearing")).to_contain_text("nothing to clear")
     expect(page.get_by_role("button", name="Clear data …")).to_be_disabled()
-    expect(page.locator("#rejects")).to_contain_text("the dataflow makes it when it starts", timeout=15 * SECOND)
-    expect(page.locator("#pipeline")).to_contain_text("The dataflow has not committed anything yet", timeout=15 * SECOND)
+    expect(page.locator("#rejects")).to_contain_text("the dataflow makes it when it starts")
+    expect(page.locator("#pipeline")).to_contain_text("The dataflow has not committed anything yet")
 
 
 def test_clear_on_the_data_page_empties_the_overview_of_others_and_undo_brings_it_back(site: Site) -> None:
@@ -119,11 +120,11 @@ def test_clear_on_the_data_page_empties_the_overview_of_others_and_undo_brings_i
     assert tile(there, "clicks") == "3"
     here.get_by_role("button", name="Clear data …").first.click()
     here.get_by_role("button", name="Clear data", exact=True).click()
-    expect(value(here, "Minute rows held")).to_have_text("0", timeout=3 * SECOND)
-    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("–", timeout=3 * SECOND)
+    expect(value(here, "Minute rows held")).to_have_text("0")
+    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("–")
     here.get_by_role("button", name="Undo").click()
-    expect(value(here, "Minute rows held")).to_have_text("3", timeout=3 * SECOND)
-    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("3", timeout=3 * SECOND)
+    expect(value(here, "Minute rows held")).to_have_text("3")
+    expect(there.locator('[data-measure="clicks"] .tile-value')).to_have_text("3")
 
 
 def test_a_clear_in_the_overviews_menu_empties_the_data_page(site: Site) -> None:
@@ -132,16 +133,16 @@ def test_a_clear_in_the_overviews_menu_empties_the_data_page(site: Site) -> None
     here, there = site.open("/?every=off"), site.open("/data?every=off")
     press_menu(here, "Clear data")
     here.get_by_role("button", name="Clear data", exact=True).last.click()
-    expect(value(there, "Minute rows held")).to_have_text("0", timeout=3 * SECOND)
+    expect(value(there, "Minute rows held")).to_have_text("0")
 
 
 def test_hostile_payloads_details_and_names_execute_nothing_and_break_no_layout(site: Site) -> None:
     reject(site, *HOSTILE)
     reject(site, *(name * 40 for name in HOSTILE), reason="oversize", first=100)
     site.world.producer.produce(site.world.settings.rejected_topic, b"<img src=x onerror=alert(1)>")
-    site.world.producer.flush(10)
+    site.world.producer.flush(30)
     page = site.open("/data", width=390)
-    expect(value(page, "Rejected")).to_have_text(str(2 * len(HOSTILE)), timeout=15 * SECOND)
+    expect(value(page, "Rejected")).to_have_text(str(2 * len(HOSTILE)))
     page.get_by_role("button", name="Show the newest").click()
     for summary in page.locator(".reject summary").all():
         summary.click()
@@ -195,15 +196,15 @@ def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: B
         own.start()
         own.holds(1)
         page = own.open("/data?every=5")
-        expect(value(page, "Rejected")).to_have_text("1", timeout=20 * SECOND)
+        expect(value(page, "Rejected")).to_have_text("1")
         broker.kill()
         broker.wait()
-        expect(page.locator("#pill")).to_contain_text("Broker unreachable", timeout=20 * SECOND)
-        expect(page.locator("#pipeline")).to_contain_text("No Kafka broker answers", timeout=20 * SECOND)
-        expect(page.locator("#rejects")).to_contain_text("As it was read before the broker went away", timeout=20 * SECOND)
+        expect(page.locator("#pill")).to_contain_text("Broker unreachable")
+        expect(page.locator("#pipeline")).to_contain_text("No Kafka broker answers")
+        expect(page.locator("#rejects")).to_contain_text("As it was read before the broker went away")
         assert stock(page, "Minute rows held") == "1"
         broker = broker_process(port)
-        expect(page.locator("#pill")).not_to_contain_text("Broker unreachable", timeout=30 * SECOND)
+        expect(page.locator("#pill")).not_to_contain_text("Broker unreachable")
     finally:
         own.stop()
         broker.kill()
@@ -213,9 +214,9 @@ def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: B
 def test_the_page_comes_back_by_itself_after_the_server_was_away(site: Site) -> None:
     page = site.open("/data?reason=late")
     site.stop()
-    expect(page.locator("#pill")).to_contain_text("Reconnecting", timeout=20 * SECOND)
+    expect(page.locator("#pill")).to_contain_text("Reconnecting")
     site.start()
-    page.wait_for_selector('html[data-linked] .reason[aria-pressed="true"]', timeout=30 * SECOND)
+    page.wait_for_selector('html[data-linked] .reason[aria-pressed="true"]')
 
 
 def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
@@ -232,8 +233,9 @@ def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
         return site.memory()
 
     before = memory_after(20)  # with what is made once
-    # A session that stayed would take more than half a megabyte.
-    assert memory_after(80) - before < 20 * 2**20
+    memory_after(80)
+    # A session that stayed would take more than half a megabyte, for good.
+    until(lambda: site.memory() - before < 20 * 2**20)
 
 
 def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None]) -> None:
@@ -267,7 +269,7 @@ def test_how_old_events_are_when_they_get_here_is_told_and_a_replay_does_not_pre
                 result_key(one.window_start, one.campaign_id, one.channel),
                 headers=[(EVENT_TIME, told)],
             )
-        assert site.world.producer.flush(10) == 0
+        assert site.world.producer.flush(30) == 0
 
     site.world.send(recent(3))
     site.holds(1)
@@ -277,11 +279,11 @@ def test_how_old_events_are_when_they_get_here_is_told_and_a_replay_does_not_pre
     expect(ages).to_contain_text("No new event of a recent minute has come in the last 5 min.")
     put(20, 3600 * 24, 1)  # a replay of yesterday
     page.locator("#refresh").click()
-    expect(ages).to_contain_text("20 results of minutes long over are left out", timeout=15 * SECOND)
+    expect(ages).to_contain_text("20 results of minutes long over are left out")
     expect(ages.locator(".tile-value").first).to_have_text("–")
     put(99, 20.0, 100)
     put(1, 120.0, 300)
-    expect(ages.locator(".tile-value").first).to_have_text(re.compile(r"^2[0-9] s$"), timeout=15 * SECOND)
+    expect(ages.locator(".tile-value").first).to_have_text(re.compile(r"^2[0-9] s$"))
     expect(ages).to_contain_text("over 100 results of the last 5 min")
     told = scraped(site.port)
     assert total(told, "adtally_dashboard_viewers") == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,13 +20,19 @@ from dataflows.schema import WindowResult, rfc3339
 if TYPE_CHECKING:
     from conftest import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000
+
+
+@functools.cache
+def this_minute(_test: str) -> int:
+    """The minute in which a test first asks for it (seconds since 1970); the same for all of a test, whenever the next one begins."""
+    return int(time.time()) // 60 * 60
 
 
 def recent(minutes_ago: int, **given: Any) -> WindowResult:
     """A result of a minute that is not long ago."""
-    start = int(time.time()) // 60 * 60 - 60 * minutes_ago
+    start = this_minute(os.environ["PYTEST_CURRENT_TEST"]) - 60 * minutes_ago
     return msgspec.structs.replace(result(**given), window_start=rfc3339(start), window_end=rfc3339(start + 60))
 
 
@@ -72,29 +81,30 @@ def test_figures_on_screen_equal_an_independent_sum_over_what_was_produced(site:
         assert exact(page, measure) == pytest.approx(value, rel=1e-12), measure
     assert tile(page, "clicks") == f"{clicks:,}"
     assert tile(page, "ctr") == f"{clicks / shown:.2%}"
-    table = page.locator("#campaigns tbody tr")
-    assert table.count() == 4
+    expect(page.locator("#campaigns tbody tr")).to_have_count(4)
     assert site.errors == []
 
 
-def test_a_record_is_on_screen_within_12_seconds_and_within_2_after_refresh_now(site: Site) -> None:
+def test_a_record_is_on_screen_by_itself_in_ten_seconds_and_at_once_by_refresh_now(site: Site) -> None:
     site.world.send(recent(1, clicks=1))
     site.holds(1)
     page = site.open()
-    expect(page.locator("#pill")).to_contain_text("next in")
+    expect(page.locator("#pill")).to_contain_text(re.compile(r"next in (10|\d) s"))
     site.world.send(recent(0, clicks=100))
-    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("101", timeout=12 * SECOND)
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("101")
+    page = site.open("/?every=off")
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("101")
     site.world.send(recent(0, campaign="other", clicks=1000))
     site.holds(3)
     page.get_by_role("button", name="Refresh now").click()
-    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("1,101", timeout=2 * SECOND)
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("1,101")
 
 
 def test_a_correction_replaces_and_does_not_double(site: Site) -> None:
     site.world.send(recent(3, clicks=10), recent(3, clicks=12, revision=20, state="corrected"))
     site.holds(1)
     page = site.open()
-    assert tile(page, "clicks") == "12"
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("12")
     expect(page.locator("#chart .legend")).to_contain_text("Corrected")
 
 
@@ -109,11 +119,11 @@ def test_clear_in_one_tab_empties_the_other_and_undo_brings_it_back(site: Site) 
     press_menu(here, "Clear data")
     here.get_by_role("button", name="Clear data", exact=True).last.click()
     for page in (here, there):
-        expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("–", timeout=3 * SECOND)
+        expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("–")
         expect(page.locator("#notices")).to_contain_text("cleared")
     there.get_by_role("button", name="Undo").click()
     for page in (here, there):
-        expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("3", timeout=3 * SECOND)
+        expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("3")
 
 
 CONTROLS = {
@@ -139,7 +149,7 @@ def test_every_control_survives_a_round_trip_through_the_url(site: Site) -> None
     for query, selector in CONTROLS.items():
         page.goto(f"{site.address}/?{query}")
         page.wait_for_selector("html[data-linked]")
-        assert page.locator(selector).count() >= 1, query
+        page.wait_for_selector(selector, state="attached")
         assert set(query.split("&")) <= set(page.url.partition("?")[2].split("&"))
 
 
@@ -183,7 +193,7 @@ def test_paused_means_that_nothing_moves_until_it_is_resumed(site: Site) -> None
     page.wait_for_timeout(6 * SECOND)
     assert tile(page, "clicks") == "1"
     page.get_by_role("button", name="Resume").click()
-    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("8", timeout=3 * SECOND)
+    expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("8")
 
 
 def test_old_data_is_shown_with_the_time_up_to_which_it_goes(site: Site) -> None:
@@ -203,14 +213,14 @@ def test_an_empty_page_waits_and_tells_how_to_send_data(site: Site) -> None:
 
 
 def test_the_page_comes_back_by_itself_after_the_server_was_away(site: Site) -> None:
-    site.world.send(recent(1))
+    site.world.send(recent(0))  # which is not late yet, however long the server takes to start
     site.holds(1)
     page = site.open("/?range=15m&metric=clicks")
     site.stop()
-    expect(page.locator("#pill")).to_contain_text("Reconnecting", timeout=20 * SECOND)
+    expect(page.locator("#pill")).to_contain_text("Reconnecting")
     site.start()
-    page.wait_for_selector('html[data-linked] [data-range="15m"][aria-pressed="true"]', timeout=30 * SECOND)
-    expect(page.locator("#pill")).to_contain_text("Live", timeout=20 * SECOND)
+    page.wait_for_selector('html[data-linked] [data-range="15m"][aria-pressed="true"]')
+    expect(page.locator("#pill")).to_contain_text("Live")
     expect(page.locator("#chart h2")).to_have_text("Clicks by channel")
 
 
@@ -250,7 +260,7 @@ def test_hostile_names_execute_nothing_and_break_no_layout(site: Site, path: str
     assert page.locator("main script, main img[src=x], main svg[onload]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 820
     if path.startswith("/?"):
-        assert page.locator("#campaigns tbody tr").count() == len(HOSTILE)
+        expect(page.locator("#campaigns tbody tr")).to_have_count(len(HOSTILE))
         page.locator("#campaigns tbody tr button").first.click()
         page.mouse.move(300, 700)
         page.wait_for_timeout(SECOND)

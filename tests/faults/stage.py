@@ -19,7 +19,7 @@ from dataflows.kafka import Topics
 from dataflows.settings import Settings
 from tests.conftest import own_names
 from tests.faults.proxy import ProxiedKafka
-from tests.flows import Flow, counters, environment, recovery_folder, wait_for
+from tests.flows import Flow, await_caught_up, counters, environment, recovery_folder, wait_for
 from tests.oracle.compare import differences
 from tests.oracle.journal import Journal, Traffic
 
@@ -150,6 +150,8 @@ class Stage:
         try:
             # Not until the counters say so: they may be those of a run that was killed before it could write what it had read.
             wait_for(lambda: self.ended() or not differences(*topics, journal=journal), "exact results", 90)
+            # Nor by the results, which a run that was killed may have written, and this one is about to read again.
+            await_caught_up(settings)
         except AssertionError as error:
             wrong.append(f"{error}; counters: {counters(settings)}")
         self.stop(signal.SIGTERM)

@@ -19,7 +19,7 @@ Record = tuple[bytes | None, Message]
 Where = str | Mapping[str, str]
 """Bootstrap servers, or all client properties that it takes to reach the brokers."""
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 
 
 def read(where: Where, topic: str, progress: bool = False) -> list[Record]:
@@ -55,7 +55,9 @@ def committed(where: Where, topic: str, group: str) -> dict[int, dict[str, Any]]
     """The counters that stand beside the offsets of `group`, by partition of `topic`; empty for a partition without."""
     consumer = Consumer(_plain(where, group))
     try:
-        places = consumer.committed([TopicPartition(topic, number) for number in _numbers(consumer, topic)], timeout=10)
+        places = consumer.committed(
+            [TopicPartition(topic, number) for number in _numbers(consumer, topic)], timeout=ANSWER_SECONDS
+        )
         return {place.partition: json.loads(place.metadata or "{}") for place in places}
     finally:
         consumer.close()
