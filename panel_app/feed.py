@@ -25,7 +25,7 @@ from dataflows.schema import WindowResult
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME, Ages
 from panel_app.reading import UnreadableError, read_result
-from panel_app.store import Store
+from panel_app.store import START, Place, Store
 
 log = logging.getLogger("adtally.feed")
 
@@ -301,28 +301,20 @@ class Feed(Follower):
         self._ages = ages
 
     @override
-    def begin(self, consumer: Consumer, partition: int) -> int:
-        """What was cleared stays out, unless the log was made anew since."""
-        fence = self._store.fence(partition)
-        if fence:
-            _, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
-            if fence <= end:
-                return fence
-            self._store.forget_fence(partition)
-        return OFFSET_BEGINNING
-
-    @override
     def take(self, messages: list[Message]) -> None:
-        """Upsert what can be read, and count what can't."""
+        """Upsert what can be read, and count what can't; what was cleared stays out."""
         results: list[WindowResult] = []
-        positions: dict[int, int] = {}
+        positions: dict[int, Place] = {}
+        fence = self._store.fence()
         for message in messages:
-            positions[message.partition() or 0] = (message.offset() or 0) + 1
+            partition, offset, (_, stamp) = message.partition() or 0, message.offset() or 0, message.timestamp()
+            positions[partition] = positions.get(partition, START).onward(offset, stamp)
             value = message.value()
-            if value is None:
-                continue  # a tombstone; nobody of adtally writes them
+            # A tombstone comes from nobody of adtally.
+            if value is None or fence.get(partition, START).covers(offset, stamp):
+                continue
             try:
-                now = max(self._clock(), message.timestamp()[1] / 1000)
+                now = max(self._clock(), stamp / 1000)
                 results.append(read_result(value, self.settings.currency, now, message.headers()))
             except UnreadableError as reason:
                 self.cannot_read(message, reason)

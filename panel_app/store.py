@@ -39,12 +39,33 @@ class Cleared(msgspec.Struct, frozen=True):
     until: float
 
 
+class Place(msgspec.Struct, frozen=True):
+    """How far a partition was read: up to the offset `next`, and to the `time` of the latest record (milliseconds since 1970).
+
+    A topic that was deleted and made anew begins at offset 0 again, but all that stands on it is later.
+    """
+
+    next: int = 0
+    time: int = 0
+
+    def covers(self, offset: int, time: int) -> bool:
+        """Whether this record was read."""
+        return offset < self.next and time <= self.time
+
+    def onward(self, offset: int, time: int) -> Place:
+        """The place once this record was read too."""
+        return self if self.covers(offset, time) else Place(offset + 1, max(time, self.time))
+
+
+START = Place()
+
+
 class Held(msgspec.Struct, frozen=True):
     """What was dropped by a clear, for its undo: blocks and days by their start, and the fence that stood before."""
 
     blocks: dict[int, Block]
     days: dict[int, Day]
-    fence: dict[int, int]
+    fence: dict[int, Place]
 
 
 @lru_cache(maxsize=100_000)
@@ -75,22 +96,24 @@ class Store:
         self._campaigns, self._channels = Names(), Names()
         self._newest: int | None = None
         self._version = 0
-        self._positions: dict[int, int] = {}
-        self._fence: dict[int, int] = {}
+        self._positions: dict[int, Place] = {}
+        self._fence: dict[int, Place] = {}
         self._undo: tuple[Cleared, Held] | None = None
         self._memory = Memory()
         self._snapshot = self._take()
         self._taken = clock()
         self._listeners: list[Callable[[], None]] = []
 
-    def apply(self, results: Iterable[WindowResult], positions: Mapping[int, int] | None = None) -> None:
-        """Upsert `results`, whose window starts `parse_start` takes; `positions` are the next offsets of the partitions read.
+    def apply(self, results: Iterable[WindowResult], positions: Mapping[int, Place] | None = None) -> None:
+        """Upsert `results`, whose window starts `parse_start` takes; `positions` are how far each partition has been read with them.
 
         The order of arrival does not matter: per key the highest revision wins, at equal revision the later state.
         """
         records = results if isinstance(results, list) else list(results)
         with self._lock:
-            self._positions.update(positions or {})
+            for partition, place in (positions or {}).items():
+                # What is read once more moves nothing.
+                self._positions[partition] = self._positions.get(partition, START).onward(place.next - 1, place.time)
             if not records:
                 return
             frame = self._frame(records)
@@ -271,16 +294,10 @@ class Store:
                 return 0, 0.0
             return self._undo[0].rows, left
 
-    def fence(self, partition: int) -> int:
-        """Records of `partition` below this offset were cleared and stay out."""
+    def fence(self) -> Mapping[int, Place]:
+        """What these cover, by partition, was cleared and stays out."""
         with self._lock:
-            return self._fence.get(partition, 0)
-
-    def forget_fence(self, partition: int) -> None:
-        """The log of `partition` was made anew: its old offsets mean nothing."""
-        with self._lock:
-            self._fence.pop(partition, None)
-            self._positions.pop(partition, None)
+            return self._fence
 
     def on_cleared(self, call: Callable[[], None]) -> None:
         """Have `call` called, on the thread that clears, after each clear and undo."""

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from msgspec.structs import replace
 from test_panel_store import result
 
-from dataflows.kafka import make_producer
+from dataflows.kafka import Topics, make_producer
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
 from panel_app.feed import Feed
 from panel_app.store import Store
+from tests.conftest import own_names
 from tests.flows import free_port
 
 
@@ -139,6 +142,55 @@ def test_a_second_reading_of_the_topic_does_not_bring_back_what_was_cleared(worl
         assert again.status.records == 1
     finally:
         again.stop()
+
+
+def test_a_clear_hides_nothing_of_a_log_that_was_made_anew_and_has_grown_beyond_the_old_one() -> None:
+    port = free_port()
+    broker = broker_process(port)
+    world = World(Settings(brokers=f"127.0.0.1:{port}"))
+    try:
+        world.send(*(result(minute=minute) for minute in range(10)))
+        world.feed.start()
+        until(lambda: world.rows() == 10)
+        world.store.clear()
+        world.feed.stop()
+        broker.kill()
+        broker.wait()
+        broker = broker_process(port)
+        world.producer = make_producer(world.settings, "test")
+        world.send(*(result(minute=minute) for minute in range(100, 150)))
+        world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
+        until(lambda: world.feed.status.state == "live")
+        assert world.rows() == 50
+    finally:
+        world.feed.stop()
+        broker.kill()
+        broker.wait()
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(180)
+def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_kafka: str) -> None:
+    world = World(replace(own_names(real_kafka), partitions=1))
+    topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
+    name = world.settings.results_topic
+    topics.ensure(name)
+    try:
+        world.send(*(result(minute=minute) for minute in range(10)))
+        world.feed.start()
+        until(lambda: world.rows() == 10)
+        world.store.clear()
+        world.feed.stop()
+        admin.delete_topics([name])[name].result(30)
+        until(lambda: not topics.partitions(name))
+        topics.ensure(name)
+        world.producer = make_producer(world.settings, "test")
+        world.send(*(result(minute=minute) for minute in range(100, 150)))
+        world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
+        until(lambda: world.feed.status.state == "live")
+        assert world.rows() == 50
+    finally:
+        world.feed.stop()
 
 
 def test_it_goes_on_by_itself_after_the_broker_was_away_and_lost_its_log() -> None:

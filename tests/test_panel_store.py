@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dataflows.schema import State, WindowResult, rfc3339
-from panel_app.store import UNDO_SECONDS, Store, parse_start
+from panel_app.store import START, UNDO_SECONDS, Place, Store, parse_start
 
 BEGIN = 1_790_000_100 // 3600 * 3600
 
@@ -171,11 +171,27 @@ def test_undo_is_over_after_its_time() -> None:
 
 def test_what_was_read_before_a_clear_lies_behind_a_fence_until_it_is_undone() -> None:
     store = Store()
-    store.apply([result()], {0: 17, 3: 4})
+    store.apply([result()], {0: Place(17, 500), 3: Place(4, 600)})
     store.clear()
-    assert [store.fence(partition) for partition in (0, 1, 3)] == [17, 0, 4]
+    assert store.fence() == {0: Place(17, 500), 3: Place(4, 600)}
     store.undo()
-    assert store.fence(0) == 0
+    assert store.fence() == {}
+
+
+def test_what_is_read_once_more_moves_no_place_and_a_log_that_was_made_anew_does() -> None:
+    store = Store()
+    store.apply([result()], {0: Place(17, 500), 1: Place(8, 500)})
+    store.apply([], {0: Place(5, 450), 1: Place(5, 501)})
+    store.clear()
+    assert store.fence() == {0: Place(17, 500), 1: Place(5, 501)}
+
+
+@pytest.mark.parametrize(
+    ("offset", "time", "known"),
+    [(16, 500, True), (0, 1, True), (17, 500, False), (17, 400, False), (16, 501, False), (0, 501, False)],
+)
+def test_a_record_is_known_by_its_offset_and_its_time(offset: int, time: int, known: bool) -> None:
+    assert START.onward(3, 500).onward(16, 300).covers(offset, time) is known
 
 
 def test_listeners_hear_of_a_clear_and_of_its_undo() -> None:
