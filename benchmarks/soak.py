@@ -1,8 +1,9 @@
 """Hours at a steady rate while the dataflow is restarted again and again: ``python -m benchmarks.soak --hours 2 --rate 5000``.
 
 A real Kafka, the generator with 1 % late and 1 % repeated events, the dataflow with snapshots every 5 s and the dashboard run as users run
-them. The oracle reads along and says at the end whether every figure is right. Tables go to standard output, every sample to ``soak.csv``
-and the rest to ``soak.json`` and ``soak-logs`` where the other benchmarks put theirs. It ends with 0 if all is exact, 1 if it is not, 2 if it can't run.
+them. The oracle reads along and says at the end whether every figure is right. Tables go to standard output, every sample to ``soak.csv``,
+the rest to ``soak.json`` and ``soak-logs``, where the other benchmarks put theirs. It ends with 0 if all is exact, 1 if it is not, 2 if it
+can't run.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def keep(record: Record, logs: Path) -> None:
-    """Write ``soak.csv`` with a line for each sample, ``soak.json`` with all else, and ``soak-logs`` with what the parts have said in `logs`."""
+    """Write ``soak.csv`` with a line for each sample, ``soak.json`` with all else, and ``soak-logs``, what the parts said in `logs`."""
     kept = results_folder() / "soak-logs"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
