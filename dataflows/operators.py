@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from dataflows.runtime import one_line_errors
 from dataflows.saved import Saved, load, save
-from dataflows.schema import Rejected, WindowResult, encode, rejected_key, result_key
+from dataflows.schema import WindowResult, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.sink import Record
 from dataflows.source import Poll
@@ -25,22 +25,17 @@ def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:
     return poll.partials
 
 
-def rejected(poll: Poll) -> Iterable[Rejected]:
-    """What a poll could not count."""
-    return poll.rejected
+class Updates(msgspec.Struct, frozen=True, gc=False):
+    """What a shard gives out at one time: one item, for to Bytewax an item costs as much as a result.
+
+    `waited`: the place of the result whose event has waited longest, and the time of that event (microseconds since 1970).
+    """
+
+    results: list[WindowResult]
+    waited: tuple[int, int] | None
 
 
-class Measured(msgspec.Struct, frozen=True, gc=False):
-    """A result of which it is measured how old an event in it is; `moment`: the time of that event, in microseconds since 1970."""
-
-    result: WindowResult
-    moment: int
-
-
-Update = WindowResult | Measured
-
-
-class ShardLogic(StatefulBatchLogic[Partial, Update, Saved]):
+class ShardLogic(StatefulBatchLogic[Partial, Updates, Saved]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
     def __init__(self, settings: Settings, panes: Panes) -> None:
@@ -48,26 +43,20 @@ class ShardLogic(StatefulBatchLogic[Partial, Update, Saved]):
         self._panes = panes
 
     @override
-    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Update], bool]:
+    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Updates], bool]:
         return self._updates(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_notify(self) -> tuple[Iterable[Update], bool]:
+    def on_notify(self) -> tuple[Iterable[Updates], bool]:
         return self._updates(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_eof(self) -> tuple[Iterable[Update], bool]:
+    def on_eof(self) -> tuple[Iterable[Updates], bool]:
         # The stream ends because the process was asked to stop: nothing stays unsaid, and the windows stay open for the next run.
         return self._updates(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
 
-    def _updates(self, results: list[WindowResult]) -> list[Update]:
-        """`results`, of which the one whose event has waited longest is to be measured."""
-        updates: list[Update] = list(results)
-        longest = self._panes.waited_longest()
-        if longest is not None:
-            place, event = longest
-            updates[place] = Measured(results[place], event)
-        return updates
+    def _updates(self, results: list[WindowResult]) -> list[Updates]:
+        return [Updates(results, self._panes.waited_longest())] if results else []
 
     @override
     def notify_at(self) -> dt.datetime | None:
@@ -92,19 +81,20 @@ def panes(settings: Settings, observed: Observed) -> Callable[[Saved | None], Sh
     return build
 
 
-def result_record(item: tuple[str, Update]) -> tuple[str, Record]:
-    """A result as a Kafka record, still keyed by its shard."""
-    shard, update = item
-    if isinstance(update, Measured):
-        return shard, (*_record(update.result), update.moment)
-    return shard, _record(update)
+def result_records(updates: Updates) -> list[Record]:
+    """Results as Kafka records, in their order."""
+    records: list[Record] = [
+        (result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in updates.results
+    ]
+    if updates.waited is not None:
+        place, moment = updates.waited
+        key, value = records[place][:2]
+        records[place] = key, value, moment
+    return records
 
 
-def _record(result: WindowResult) -> tuple[bytes, bytes]:
-    return result_key(result.window_start, result.campaign_id, result.channel), encode(result)
-
-
-def rejected_record(rejected: Rejected) -> tuple[str, Record]:
-    """A rejected event as a Kafka record."""
-    key = rejected_key(rejected.topic, rejected.partition, rejected.offset)
-    return str(rejected.partition % SHARDS), (key, encode(rejected))
+def rejected_records(poll: Poll) -> Iterable[tuple[str, list[Record]]]:
+    """What a poll could not count as Kafka records; nothing if it could count all."""
+    if poll.rejected:
+        records: list[Record] = [(rejected_key(one.topic, one.partition, one.offset), encode(one)) for one in poll.rejected]
+        yield str(poll.rejected[0].partition % SHARDS), records

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
@@ -52,16 +52,17 @@ class Outbox:
         self._said = False
         self._stop_asked: float | None = None
 
-    def send(self, record: Record) -> None:
-        """Hand over one record; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far."""
+    def send(self, records: Iterable[Record]) -> None:
+        """Hand over `records`; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far."""
         waited_since: float | None = None
-        while True:
-            self._check()
-            try:
-                self._produce(record[0], record[1], record[2] if len(record) == 3 else None)
-                break
-            except BufferError:
-                waited_since = self._wait(waited_since, self._producer.poll)
+        for record in records:
+            while True:
+                self._check()
+                try:
+                    self._produce(record[0], record[1], record[2] if len(record) == 3 else None)
+                    break
+                except BufferError:
+                    waited_since = self._wait(waited_since, self._producer.poll)
 
     def _produce(self, key: bytes, value: bytes, moment: int | None = None) -> None:
         """`moment`: of a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
@@ -139,7 +140,7 @@ def _attend(outbox: weakref.ref[Outbox]) -> None:
         time.sleep(HEAR_SECONDS)
 
 
-class OutboxPart(StatefulSinkPartition[Record, None]):
+class OutboxPart(StatefulSinkPartition[list[Record], None]):
     """One part of the sink: it is stateless but for the promise that its snapshot comes after the acknowledgements."""
 
     def __init__(self, outbox: Outbox) -> None:
@@ -147,11 +148,11 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
         self._sent = outbox.outgoing.own_count()
 
     @override
-    def write_batch(self, values: list[Record]) -> None:
+    def write_batch(self, values: list[list[Record]]) -> None:
         with one_line_errors():
-            for record in values:
-                self._outbox.send(record)
-            self._sent[0] += len(values)
+            for records in values:
+                self._outbox.send(records)
+                self._sent[0] += len(records)
             self._outbox.hear()  # once for all of them: it costs as much as to send one
 
     @override
@@ -167,8 +168,8 @@ class OutboxPart(StatefulSinkPartition[Record, None]):
             self._outbox.flush()
 
 
-class TopicSink(FixedPartitionedSink[Record, None]):
-    """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
+class TopicSink(FixedPartitionedSink[list[Record], None]):
+    """Writes lists of records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
     def __init__(self, settings: Settings, topic: str, outgoing: Outgoing | None = None) -> None:
         self._settings = settings

@@ -21,7 +21,7 @@ from dataflows.chunk import Record
 from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.intake_python import PythonIntake
 from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
-from dataflows.operators import ShardLogic, Update
+from dataflows.operators import ShardLogic, Updates
 from dataflows.reader import Reader
 from dataflows.rules import Rules
 from dataflows.schema import Event, Rejected, WindowResult, to_micros
@@ -278,7 +278,7 @@ def stop_leaves_the_last_updates_unsaid() -> None:
 def stop_discards_the_windows() -> None:
     on_eof = ShardLogic.on_eof
 
-    def discarding(self: ShardLogic) -> tuple[Iterable[Update], bool]:
+    def discarding(self: ShardLogic) -> tuple[Iterable[Updates], bool]:
         return on_eof(self)[0], True
 
     patch(ShardLogic, "on_eof", discarding)

@@ -17,7 +17,7 @@ from dataflows import operators
 from dataflows.metrics import Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules
-from dataflows.schema import Event, WindowResult
+from dataflows.schema import Event
 from dataflows.settings import Settings
 from dataflows.sink import Record, TopicSink
 from dataflows.windows import Cell, shard_of, to_result
@@ -28,15 +28,15 @@ FLOWS = {"stock fold_window": "tests.mutants.stock:fold_window_flow()"}
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class _Unwrapped(StatelessSinkPartition[tuple[str, Record]]):
+class _Unwrapped(StatelessSinkPartition[tuple[str, list[Record]]]):
     """Hands the flow's records to the stock sink as it wants them."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     @override
-    def write_batch(self, items: list[tuple[str, Record]]) -> None:
-        self._inner.write_batch([KafkaSinkMessage(record[0], record[1]) for _, record in items])
+    def write_batch(self, items: list[tuple[str, list[Record]]]) -> None:
+        self._inner.write_batch([KafkaSinkMessage(record[0], record[1]) for _, records in items for record in records])
 
     @override
     def close(self) -> None:
@@ -77,12 +77,11 @@ def fold_window_flow() -> Dataflow:
         one.merge(other)
         return one
 
-    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, WindowResult]:
+    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, operators.Updates]:
         key, (number, metrics) = item
         campaign, channel = key.split("\n")
-        return str(shard_of(campaign, channel)), to_result(
-            number * rules.window, rules, (campaign, channel), Cell(metrics, "final")
-        )
+        final = to_result(number * rules.window, rules, (campaign, channel), Cell(metrics, "final"))
+        return str(shard_of(campaign, channel)), operators.Updates([final], None)
 
     flow = Dataflow("stock")
     messages = op.input("logs", flow, KafkaSource([settings.brokers], [settings.logs_topic], tail=False))
@@ -90,6 +89,6 @@ def fold_window_flow() -> Dataflow:
     clock = windowing.EventClock(time_of, dt.timedelta(microseconds=rules.out_of_order))
     windower = windowing.TumblingWindower(length=dt.timedelta(microseconds=rules.window), align_to=EPOCH)
     folded = windowing.fold_window("windows", keyed, clock, windower, Metrics, add, merged)
-    records = op.map("encode", op.map("result", folded.down, result), operators.result_record)
+    records = op.map_value("encode", op.map("result", folded.down, result), operators.result_records)
     op.output("results", records, TopicSink(settings, settings.results_topic))
     return flow
