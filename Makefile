@@ -1,6 +1,6 @@
 # What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard profile logs kafka kafka-stop lint types format check docs clean lock
+.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard soak profile logs kafka kafka-stop lint types format check docs clean lock
 
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
@@ -44,6 +44,9 @@ bench-parts: setup-dev ## adtally's parts by themselves: intake, index of ids, w
 
 bench-guard: setup-dev ## the small benchmark of CI: adtally against the bare loop, about a minute
 	@$(PY) -m benchmarks.guard $(BENCH)
+
+soak: setup-dev ## hours at a steady rate with restarts, judged by the oracle; HOURS=2 RATE=5000
+	@$(PY) -m benchmarks.soak --hours $(or $(HOURS),2) --rate $(or $(RATE),5000)
 
 profile: setup-dev ## a flame graph of the flow under load
 	@$(PY) -m benchmarks.flame

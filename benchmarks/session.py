@@ -26,10 +26,11 @@ from deploy.local_kafka import LocalKafka
 
 @dataclass(frozen=True)
 class Session:
-    """A Kafka that runs, and the process id of its JVM."""
+    """A Kafka that runs, the process id of its JVM, and the folder with its data."""
 
     brokers: str
     pid: int
+    data: Path
 
     def fill(self, load: Load) -> Filled:
         """A new topic with this load."""
@@ -52,7 +53,7 @@ def session() -> Generator[Session]:
             tempfile.TemporaryDirectory(prefix="adtally-kafka-", ignore_cleanup_errors=True) as data,
             LocalKafka(Path(data), heap="1g") as kafka,
         ):
-            yield Session(kafka.bootstrap, kafka.pid)
+            yield Session(kafka.bootstrap, kafka.pid, kafka.data)
     except KeyboardInterrupt:
         say("ended by Ctrl-C")
         sys.exit(128 + signal.SIGINT)

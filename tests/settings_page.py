@@ -56,6 +56,8 @@ OTHERS = (
     ("LATENCY", "", "`make bench…`: seconds of the latency's measurement; 0 for none"),
     ("CAMPAIGNS", "", "`make bench…`: campaigns of the load"),
     ("PARTITIONS", "", "`make bench…`: partitions of its topics"),
+    ("HOURS", "2", "`make soak`: how long"),
+    ("RATE", "5000", "`make soak`: messages a second"),
 )
 """What scripts, Make and the tests read: variable, default, what it sets."""
 

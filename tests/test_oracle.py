@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from msgspec.structs import replace as replace_settings
 from dataflows.settings import Settings
 from tests.flows import counters, recovery_folder, running, send, wait_for
 from tests.oracle.__main__ import main
-from tests.oracle.compare import Evidence, differences, found_in, gather, window_differences
+from tests.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences
 from tests.oracle.history import RATIOS
 from tests.oracle.journal import Journal, send_all
-from tests.oracle.judge import SECOND, SUMS, Message, Terms, judge, windows
-from tests.oracle.topics import Record
+from tests.oracle.judge import SECOND, Judge, Known, Message, Terms, judge, windows
+from tests.oracle.sums import SUMS, Cells
+from tests.oracle.topics import Record, follow
 from tests.records import FAR, T0, payload, stamp
 from tests.test_intake import BAD
 
@@ -172,6 +175,48 @@ def test_an_acknowledged_message_that_is_gone_or_another_is_a_difference(setting
     assert f"{named} has other content" in other
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_log_that_is_judged_as_it_comes_gets_the_verdict_of_the_whole(seed: int) -> None:
+    rng = random.Random(seed)
+    terms = Terms(window=10, lateness=60, out_of_order=rng.choice([0, 5]), dedup=seed != 7)
+    rows = [Message(rng.randrange(3), offset, FAR, value) for offset, value in enumerate(hostile(1500, seed))]
+    whole = judge(rng.sample(rows, len(rows)), terms)
+    coming = Judge(terms)
+    coming.verdict.cells = Cells(batch=rng.choice([1, 7, 100]))
+    for message in rows:
+        coming.take(message)
+        if rng.random() < 0.01:
+            windows(coming.verdict)  # whoever looks meanwhile changes nothing
+    assert window_differences(windows(whole), windows(coming.verdict)) == []
+    for name in ("first", "counters", "clocks", "rejected", "payloads"):
+        assert getattr(coming.verdict, name) == getattr(whole, name), name
+
+
+def test_ids_that_are_too_old_are_let_go() -> None:
+    known = Known()
+    assert not any(known.meet(f"{generation} {number}", generation) for generation in range(50) for number in range(10))
+    assert len(known) == 30
+    assert known.meet("47 3", 49)
+    assert not known.meet("46 3", 49)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_audit_of_records_in_pieces_finds_what_it_finds_in_all_of_them(seed: int) -> None:
+    rng = random.Random(seed)
+    falsified = [*results(cell(1), cell(3, clicks=1, impressions=2)), *results(cell(2, ctr=None)), (None, Message(0, 9, 0, b"x"))]
+    wrong = replace(GOOD, results=falsified, rejected=[refusal(["logs", 0, 2], reason="late"), refusal(["0", 2])])
+    audit = Audit("logs", Terms())
+    takes = [(audit.log, list(wrong.logs)), (audit.results, list(wrong.results)), (audit.rejected, list(wrong.rejected))]
+    while left := [(take, records) for take, records in takes if records]:
+        take, records = rng.choice(left)
+        cut = rng.randint(1, len(records))
+        take(records[:cut])
+        del records[:cut]
+    found = audit.differences(1, wrong.counters)
+    assert found == found_in(wrong, Terms())
+    assert len(found) > 4
+
+
 def test_an_id_is_known_for_the_generation_it_was_seen_in_and_two_more() -> None:
     span = Terms().span / SECOND
     start = -(T0.timestamp() % span)
@@ -199,6 +244,31 @@ def test_the_command_says_exact_or_what_differs_or_why_it_cannot_judge(
     send(empty, [])
     assert main(["--brokers", settings.brokers, "--logs", empty.logs_topic, *topics[4:]]) == 0
     assert capsys.readouterr().out.startswith("exact: 0 messages")
+
+
+def test_the_command_that_follows_judges_what_comes_until_its_input_ends(settings: Settings) -> None:
+    send(settings, [b"{bad"] * 3)
+    send(replace_settings(settings, logs_topic=settings.results_topic), [])
+    topics = ["--logs", settings.logs_topic, "--results", settings.results_topic, "--rejected", settings.rejected_topic]
+    command = [sys.executable, "-m", "tests.oracle", "--follow", "--brokers", settings.brokers, *topics]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as oracle:
+        send(settings, [b"{bad"] * 4)
+        said = oracle.communicate("", timeout=60)[0]
+    assert oracle.returncode == 1
+    assert said.startswith("NOT EXACT: 7 differences in 7 messages")
+
+
+def test_what_comes_while_it_is_followed_is_read_to_its_end(settings: Settings) -> None:
+    send(settings, [b"1", b"2"], partition=0)
+    found: list[bytes | None] = []
+    told: list[bool] = []
+    for batch in follow(settings.brokers, [settings.logs_topic], lambda: bool(told)):
+        found += [message.payload for _, message in batch[settings.logs_topic]]
+        if len(found) == 2 and not told:
+            send(settings, [b"3"], partition=0)
+            send(settings, [b"4"], partition=1)
+            told.append(True)
+    assert sorted(one or b"" for one in found) == [b"1", b"2", b"3", b"4"]
 
 
 def test_the_command_names_a_broker_that_does_not_answer_in_one_line(

@@ -13,7 +13,8 @@ from dataflows.rules import Rules
 from dataflows.schema import rfc3339
 from dataflows.settings import Settings
 from tests.intakes import both
-from tests.oracle.judge import SUMS, Message, judge, windows
+from tests.oracle.judge import Message, judge, windows
+from tests.oracle.sums import SUMS
 from tests.records import FAR, FakeRecord, event, payload
 
 RAW = [

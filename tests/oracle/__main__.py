@@ -1,5 +1,7 @@
 """The oracle as a command: ``python -m tests.oracle --brokers host:port``, for a deployment that stands still.
 
+With ``--follow`` it judges what comes while it comes, in bounded memory, until its standard input ends; then it must stand still.
+
 It ends with 0 if all is exact, 1 if there are differences, 2 if it could not judge.
 """
 
@@ -7,17 +9,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.oracle.compare import found_in, gather
+from tests.oracle.compare import Audit, found_in, gather
 from tests.oracle.judge import Terms
-from tests.oracle.topics import properties
+from tests.oracle.topics import Where, committed, follow, partitions, properties
 
 SHOWN = 20
 """Differences that are printed."""
+
+LINE_SECONDS = 60.0
+"""With --follow, one line on standard error in so long."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,19 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"oracle: --client {given.client} can't be used: {why}.", file=sys.stderr)
         return 2
     try:
-        evidence = gather(where, given.logs, given.results, given.rejected, group=given.group, progress=True)
+        judged = (_followed if given.follow else _gathered)(where, given, terms)
     except KafkaException as error:
         inner = error.args[0]
         why = inner.str() if isinstance(inner, KafkaError) else str(inner)
         print(f"oracle: the topics can't be read from {given.brokers}: {why}; are --brokers and --client right?", file=sys.stderr)
         return 2
-    if not evidence.partitions:
+    if judged is None:
         print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
         return 2
-    wrong = found_in(evidence, terms, progress=True)
-    told = (
-        f"{len(evidence.logs):,} messages, {len(evidence.results):,} records of results, {len(evidence.rejected):,} of rejected"
-    )
+    wrong, told = judged
     if not wrong:
         print(f"exact: {told}")
         return 0
@@ -53,6 +57,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(wrong) > SHOWN:
         print(f"  … and {len(wrong) - SHOWN:,} more")
     return 1
+
+
+Judged = tuple[list[str], str]
+"""The differences, and what was read in words."""
+
+
+def _gathered(where: Where, given: argparse.Namespace, terms: Terms) -> Judged | None:
+    evidence = gather(where, given.logs, given.results, given.rejected, group=given.group, progress=True)
+    if not evidence.partitions:
+        return None
+    return found_in(evidence, terms, progress=True), _told(len(evidence.logs), len(evidence.results), len(evidence.rejected))
+
+
+def _followed(where: Where, given: argparse.Namespace, terms: Terms) -> Judged | None:
+    count = len(partitions(where, given.logs))
+    if not count:
+        return None
+    told_to_end = threading.Thread(target=sys.stdin.read, daemon=True)
+    told_to_end.start()
+    audit = Audit(given.logs, terms)
+    read = [0, 0, 0]
+    next_line = time.monotonic() + LINE_SECONDS
+    for batch in follow(where, [given.logs, given.results, given.rejected], lambda: not told_to_end.is_alive()):
+        records = batch[given.logs], batch[given.results], batch[given.rejected]
+        for take, those in zip((audit.log, audit.results, audit.rejected), records, strict=True):
+            take(those)
+        read = [before + len(those) for before, those in zip(read, records, strict=True)]
+        if time.monotonic() >= next_line:
+            next_line = time.monotonic() + LINE_SECONDS
+            print(f"oracle: {_told(*read)}", file=sys.stderr, flush=True)
+    shown = committed(where, given.logs, given.group) if given.group else None
+    return audit.differences(count, shown), _told(*read)
+
+
+def _told(logs: int, results: int, rejected: int) -> str:
+    return f"{logs:,} messages, {results:,} records of results, {rejected:,} of rejected"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lateness", type=float, default=standard.lateness, help="allowed, in seconds (default: %(default)s)")
     add("--max-ahead", type=float, default=standard.max_ahead, help="seconds (default: %(default)s)")
     add("--currency", default=standard.currency, help="of the deployment (default: %(default)s)")
+    add("--follow", action="store_true", help="judge while it runs, until standard input ends; the topics must be there")
     add("--no-dedup", action="store_true", help="a repeated event_id counts (ADTALLY_DEDUP=false)")
     return parser
 

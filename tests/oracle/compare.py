@@ -6,23 +6,22 @@ Each difference is a line that begins with its kind: ``journal`` (what was ackno
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from tqdm import tqdm
 
-from tests.oracle.history import NAMES, backward_steps, decoded, wrong_records, wrong_states
+from tests.oracle.history import NAMES, History, decoded, wrong_states
 from tests.oracle.journal import Journal, journal_differences
-from tests.oracle.judge import SUMS, Message, Terms, Verdict, judge, windows
+from tests.oracle.judge import Judge, Terms, Verdict, windows
+from tests.oracle.refused import Rejections
+from tests.oracle.sums import SUMS
 from tests.oracle.topics import Record, Where, committed, partitions, read
 
 COUNTERS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
-KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -76,32 +75,67 @@ def differences(
     return found_in(gather(where, logs, results, rejected, group=group, journal=journal), terms or Terms())
 
 
+class Audit:
+    """Judges topics record by record, as they are read: it holds cells and what is rejected, whatever the length of the log.
+
+    Each partition must be taken in its order; the topics, and the partitions of one, may take turns as they like.
+    """
+
+    def __init__(self, logs: str, terms: Terms) -> None:
+        self._judge = Judge(terms)
+        self._history = History(terms)
+        self._rejections = Rejections(logs)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the log demands, as far as it was taken."""
+        return self._judge.verdict
+
+    def log(self, records: Iterable[Record]) -> None:
+        """Take messages of the log."""
+        for _, message in records:
+            self._judge.take(message)
+
+    def results(self, records: Iterable[Record]) -> None:
+        """Take records of the results."""
+        for key, value in decoded(records):
+            self._history.take(key, value)
+
+    def rejected(self, records: Iterable[Record]) -> None:
+        """Take records of rejected events."""
+        for key, value in decoded(records):
+            self._rejections.take(key, value)
+
+    def differences(self, partitions: int, counters: dict[int, dict[str, Any]] | None = None) -> list[str]:
+        """Every way in which the topics differ from what the log demands; `partitions` of the log, with those that hold nothing."""
+        verdict, last = self.verdict, self._history.last
+        return [
+            *gone(verdict),
+            *window_differences(windows(verdict), result_frame(last)),
+            *self._history.differences(),
+            *wrong_states(last.values(), verdict, partitions, self._judge.terms),
+            *self._rejections.differences(verdict),
+            *(counter_differences(verdict, counters) if counters is not None else []),
+        ]
+
+
 def found_in(evidence: Evidence, terms: Terms, progress: bool = False) -> list[str]:
     """The same of what was read before; `progress`: show it on a terminal where it takes long."""
-    messages = [message for _, message in evidence.logs]
-    verdict = judge(messages, terms, progress)
-    history = decoded(evidence.results)
-    last = dict(history)
+    audit = Audit(evidence.topic, terms)
+    audit.log(tqdm(evidence.logs, "judging", unit=" messages", delay=1, disable=None if progress else True))
+    audit.results(evidence.results)
+    audit.rejected(evidence.rejected)
     return [
         *(journal_differences(evidence.journal, evidence.logs) if evidence.journal is not None else []),
-        *gone(messages),
-        *window_differences(windows(verdict), result_frame(last)),
-        *wrong_records(history, terms),
-        *backward_steps(history),
-        *wrong_states(last.values(), verdict, evidence.partitions, terms),
-        *rejected_differences(verdict, evidence.topic, messages, evidence.rejected),
-        *(counter_differences(verdict, evidence.counters) if evidence.counters is not None else []),
+        *audit.differences(evidence.partitions, evidence.counters),
     ]
 
 
-def gone(messages: Sequence[Message]) -> list[str]:
+def gone(verdict: Verdict) -> list[str]:
     """A line for each partition that does not begin at offset 0: what stood before can't be judged."""
-    first: dict[int, int] = {}
-    for message in messages:
-        first.setdefault(message.partition, message.offset)
     return [
         f"logs: partition {number} begins at offset {offset}: what stood before is gone"
-        for number, offset in first.items()
+        for number, offset in verdict.first.items()
         if offset
     ]
 
@@ -122,46 +156,6 @@ def window_differences(expected: pl.DataFrame, found: pl.DataFrame) -> list[str]
         + ", ".join(f"{name} {row[f'{name}_found']} instead of {row[name]}" for name in SUMS if row[name] != row[f"{name}_found"])
         for row in differing.to_dicts()
     ]
-
-
-def rejected_differences(verdict: Verdict, logs: str, messages: Sequence[Message], records: Sequence[Record]) -> list[str]:
-    """A line for each rejected event that is missing, not wanted, under a wrong key, for another reason, or not as it came."""
-    payloads = {(message.partition, message.offset): message.payload for message in messages}
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    wrong: list[str] = []
-    for key, value in decoded(records):
-        place = value.get("partition", -1), value.get("offset", -1)
-        if key is None or value.get("topic") != logs or json.loads(key) != [logs, *place]:
-            wrong.append(f"rejected: key {key!r} of a record of {value.get('topic')} partition {place[0]} offset {place[1]}")
-            continue
-        if place in found and found[place]["reason"] != value["reason"]:
-            wrong.append(
-                f"rejected: partition {place[0]} offset {place[1]} as {found[place]['reason']}, then as {value['reason']}"
-            )
-        found[place] = value
-    for place in sorted(set(found) | set(verdict.rejected)):
-        named, value, reason = f"rejected: partition {place[0]} offset {place[1]}", found.get(place), verdict.rejected.get(place)
-        if (value or {}).get("reason") != reason:
-            wrong.append(f"{named} as {(value or {}).get('reason')} instead of {reason}")
-        elif value is not None and (why := _not_as_it_came(value, payloads[place])):
-            wrong.append(f"{named}: {why}")
-    return wrong
-
-
-def _not_as_it_came(value: dict[str, Any], payload: bytes | None) -> str:
-    expected: dict[str, Any] = {}
-    if payload is not None and len(payload) > 64 * 1024:
-        expected = {"size": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
-        payload = payload[:KEPT]
-    if payload is not None:
-        try:
-            expected["payload"] = payload.decode()
-        except UnicodeDecodeError:
-            expected["payload_base64"] = base64.b64encode(payload).decode()
-    for name in ("payload", "payload_base64", "size", "sha256"):
-        if value.get(name) != expected.get(name):
-            return f"{name} {str(value.get(name))[:60]!r} instead of {str(expected.get(name))[:60]!r}"
-    return "" if value.get("detail") and value.get("rejected_at") else "without detail or rejected_at"
 
 
 def counter_differences(verdict: Verdict, shown: dict[int, dict[str, Any]]) -> list[str]:

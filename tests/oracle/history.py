@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.oracle.judge import SUMS, Terms, Verdict
+from tests.oracle.judge import Terms, Verdict
+from tests.oracle.sums import SUMS
 from tests.oracle.topics import Record
 
 STATES = {"provisional": 0, "final": 1, "corrected": 2}
@@ -27,10 +28,11 @@ FIELDS = {*NAMES, "window_end", *SUMS, *RATIOS, "currency", "revision", "state"}
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def decoded(records: Iterable[Record]) -> list[tuple[bytes | None, dict[str, Any]]]:
+def decoded(records: Iterable[Record]) -> Iterator[tuple[bytes | None, dict[str, Any]]]:
     """Key and value of each record in their order; a value that is no JSON object is an empty one."""
-    values = [(key, _json(message.payload)) for key, message in records]
-    return [(key, value if isinstance(value, dict) else {}) for key, value in values]
+    for key, message in records:
+        value = _json(message.payload)
+        yield key, value if isinstance(value, dict) else {}
 
 
 def _json(text: bytes | None) -> Any:
@@ -40,9 +42,58 @@ def _json(text: bytes | None) -> Any:
         return None
 
 
-def wrong_records(history: Iterable[tuple[bytes | None, dict[str, Any]]], terms: Terms) -> list[str]:
-    """A line for each record that is not what the contract says of a single one: key, fields, window, currency, revision, ratios."""
-    return [f"record: {key!r}: {why}" for key, value in history if (why := _wrong(key, value, terms))]
+class History:
+    """Takes the records of the results in the order of a reader, and holds two of each key, whatever their number.
+
+    The consumer's rule: keep the highest revision, and at equal revision the later state. What a consumer that reads the whole history
+    holds at the end must stand in the last record, and its revision, which is all events of the cell, must never have come with other
+    sums. (A lower one may: of some of the events, a replay can have others, for partitions interleave differently the second time.)
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._wrong: list[str] = []
+        self._held: dict[bytes | None, dict[str, Any]] = {}
+        self._others: dict[bytes | None, list[int]] = {}
+        self.last: dict[bytes | None, dict[str, Any]] = {}
+        """The last value of each key."""
+
+    def take(self, key: bytes | None, value: dict[str, Any]) -> None:
+        """The next record; one that breaks the contract by itself is remembered as a difference."""
+        self.last[key] = value
+        if why := _wrong(key, value, self._terms):
+            self._wrong.append(f"record: {key!r}: {why}")
+        if not set(value) >= FIELDS:
+            return
+        before = self._held.get(key)
+        if before is None or value["revision"] > before["revision"]:
+            self._others.pop(key, None)
+        elif value["revision"] == before["revision"] and _sums(value) != _sums(before):
+            self._others[key] = _sums(before)
+        if before is None or _rank(value) >= _rank(before):
+            self._held[key] = value
+
+    def differences(self) -> list[str]:
+        """A line for each record that is not what the contract says of a single one: key, fields, window, currency, revision, ratios; and
+        for each key of which a reader of the whole history and a reader of the last values are not told the same."""
+        return [*self._wrong, *self._backward_steps()]
+
+    def _backward_steps(self) -> list[str]:
+        held = self._held
+        wrong = [
+            f"history: {key!r}: revision {held[key]['revision']} comes with other sums, {sums}"
+            for key, sums in self._others.items()
+        ]
+        for key, value in held.items():
+            last = self.last[key]
+            if not set(last) >= FIELDS:
+                continue  # it has a line of its own
+            if value["revision"] != last["revision"]:
+                wrong.append(f"history: {key!r} ends at revision {last['revision']}, after {value['revision']}")
+            elif last["state"] == "provisional" != value["state"]:
+                # Between final and corrected a replay may decide otherwise, for the same reason.
+                wrong.append(f"history: {key!r} ends as provisional, after {value['state']}")
+        return wrong
 
 
 def _wrong(key: bytes | None, value: dict[str, Any], terms: Terms) -> str:
@@ -77,37 +128,6 @@ def _same(found: float | None, expected: float | None) -> bool:
     if found is None or expected is None:
         return found is expected
     return math.isclose(found, expected, rel_tol=1e-12)
-
-
-def backward_steps(history: Iterable[tuple[bytes | None, dict[str, Any]]]) -> list[str]:
-    """Where a consumer that reads the whole history, and one that reads the last values, are not told the same.
-
-    The consumer's rule: keep the highest revision, and at equal revision the later state. What it holds at the end must stand in the
-    last record, and its revision, which is all events of the cell, must never have come with other sums. (A lower one may: of some of
-    the events, a replay can have others, for partitions interleave differently the second time.)
-    """
-    held: dict[bytes | None, dict[str, Any]] = {}
-    last: dict[bytes | None, dict[str, Any]] = {}
-    others: dict[bytes | None, list[int]] = {}
-    for key, value in history:
-        if not set(value) >= FIELDS:
-            continue  # `wrong_records` has named it
-        last[key] = value
-        before = held.get(key)
-        if before is None or value["revision"] > before["revision"]:
-            others.pop(key, None)
-        elif value["revision"] == before["revision"] and _sums(value) != _sums(before):
-            others[key] = _sums(before)
-        if before is None or _rank(value) >= _rank(before):
-            held[key] = value
-    wrong = [f"history: {key!r}: revision {held[key]['revision']} comes with other sums, {sums}" for key, sums in others.items()]
-    for key, value in held.items():
-        if value["revision"] != last[key]["revision"]:
-            wrong.append(f"history: {key!r} ends at revision {last[key]['revision']}, after {value['revision']}")
-        elif last[key]["state"] == "provisional" != value["state"]:
-            # Between final and corrected a replay may decide otherwise, for the same reason.
-            wrong.append(f"history: {key!r} ends as provisional, after {value['state']}")
-    return wrong
 
 
 def _sums(value: dict[str, Any]) -> list[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 from tqdm import tqdm
 
 from tests.oracle.parse import BadError, parse
+from tests.oracle.sums import Cells
 
 SECOND = 1_000_000
 
@@ -26,12 +27,18 @@ class Message:
 
 @dataclass
 class Verdict:
-    """Counters and last clock (microseconds) by partition, the reason for each rejected place, and the counted events."""
+    """What the log demands.
 
+    By partition: its first offset, its counters and last clock (microseconds). For each rejected place the reason, and the payload. The
+    sums of the counted events.
+    """
+
+    first: dict[int, int] = field(default_factory=dict)
     counters: dict[int, Counter[str]] = field(default_factory=dict)
     clocks: dict[int, int] = field(default_factory=dict)
     rejected: dict[tuple[int, int], str] = field(default_factory=dict)
-    counted: list[dict[str, Any]] = field(default_factory=list)
+    payloads: dict[tuple[int, int], bytes | None] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
 
 
 @dataclass(frozen=True)
@@ -53,101 +60,89 @@ class Terms:
         return max(1, -(-round((self.window + self.lateness + self.out_of_order) * SECOND) // 2))
 
 
-def judge(messages: list[Message], terms: Terms | None = None, progress: bool = False) -> Verdict:
-    """Read the log as the contract says: each partition in its order, its own clock deciding what is late.
+class Judge:
+    """Reads the log as the contract says, a message at a time: each partition in its order, its own clock deciding what is late.
 
-    `progress`: show it on a terminal where it takes long.
+    It holds the cells, what is rejected, and the ids that a partition still knows, whatever the length of the log.
     """
-    terms = terms or Terms()
-    verdict = Verdict()
-    clocks = verdict.clocks
-    seen: dict[int, dict[str, int]] = {}
-    ordered = sorted(messages, key=lambda one: (one.partition, one.offset))
-    for message in tqdm(ordered, "judging", unit=" messages", delay=1, disable=None if progress else True):
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self.terms = terms or Terms()
+        self.verdict = Verdict()
+        """On what was taken so far."""
+        self._known: dict[int, Known] = {}
+
+    def take(self, message: Message) -> None:
+        """Judge the next message of its partition."""
+        terms, verdict = self.terms, self.verdict
+        verdict.first.setdefault(message.partition, message.offset)
         tally = verdict.counters.setdefault(message.partition, Counter())
         tally["read"] += 1
-        place = (message.partition, message.offset)
         try:
             event = parse(message.payload, terms.currency)
         except BadError:
-            size = len(message.payload or b"")
-            verdict.rejected[place] = reason = "oversize" if size > 64 * 1024 else "malformed"
+            oversize = len(message.payload or b"") > 64 * 1024
             tally["malformed"] += 1
-            tally["oversize"] += reason == "oversize"
-            continue
+            tally["oversize"] += oversize
+            self._reject(message, "oversize" if oversize else "malformed")
+            return
         window = terms.window * SECOND
         moment = event["micros"]
         if moment // window != event["floor"] // window:
             moment -= 1  # rounding moves no event into the next window
         if moment > message.time * 1000 + terms.max_ahead * SECOND:
-            verdict.rejected[place] = "too_far_ahead"
             tally["malformed"] += 1
             tally["too_far_ahead"] += 1
-            continue
+            self._reject(message, "too_far_ahead")
+            return
         start = moment // window * window
-        clock = clocks.get(message.partition)
+        clock = verdict.clocks.get(message.partition)
         if clock is not None and start + window + terms.lateness * SECOND <= clock - terms.out_of_order * SECOND:
-            verdict.rejected[place] = "late"
             tally["late"] += 1
-            continue
-        clocks[message.partition] = moment if clock is None else max(clock, moment)
-        known, generation = seen.setdefault(message.partition, {}), clocks[message.partition] // terms.span
-        last = known.get(event["event_id"])
-        known[event["event_id"]] = generation
-        if terms.dedup and last is not None and last > generation - 3:
+            self._reject(message, "late")
+            return
+        clock = verdict.clocks[message.partition] = moment if clock is None else max(clock, moment)
+        known = self._known.setdefault(message.partition, Known())
+        if known.meet(event["event_id"], clock // terms.span) and terms.dedup:
             tally["duplicate"] += 1
-            continue
+            return
         tally["counted"] += 1
-        verdict.counted.append({**event, "start": start // SECOND})
-    return verdict
+        verdict.cells.add(start // SECOND, event)
+
+    def _reject(self, message: Message, reason: str) -> None:
+        place = message.partition, message.offset
+        self.verdict.rejected[place] = reason
+        self.verdict.payloads[place] = message.payload
 
 
-SUMS = [
-    "impressions",
-    "clicks",
-    "conversions",
-    "purchases",
-    "refunds",
-    "spend_micros",
-    "revenue_micros",
-    "refund_micros",
-    "events",
-]
+class Known:
+    """The ids of one partition that are not forgotten yet: those of the generation of the clock and of the two before it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, set[str]] = {}
+
+    def meet(self, event_id: str, generation: int) -> bool:
+        """Whether `event_id` is known; from now on it is. `generation` never falls."""
+        if generation not in self._seen:
+            self._seen = {one: ids for one, ids in self._seen.items() if one > generation - 3}
+            self._seen[generation] = set()
+        known = any(event_id in ids for ids in self._seen.values())
+        self._seen[generation].add(event_id)
+        return known
+
+    def __len__(self) -> int:
+        return sum(map(len, self._seen.values()))
+
+
+def judge(messages: Iterable[Message], terms: Terms | None = None, progress: bool = False) -> Verdict:
+    """The verdict on a log that is there as a whole, in any order. `progress`: show it on a terminal where it takes long."""
+    judge = Judge(terms)
+    ordered = sorted(messages, key=lambda one: (one.partition, one.offset))
+    for message in tqdm(ordered, "judging", unit=" messages", delay=1, disable=None if progress else True):
+        judge.take(message)
+    return judge.verdict
 
 
 def windows(verdict: Verdict) -> pl.DataFrame:
     """The sums of each window, campaign and channel; columns window_start, campaign_id, channel and `SUMS`."""
-    rows = [
-        (
-            one["start"],
-            one["campaign_id"],
-            one["channel"],
-            one["event_type"],
-            one.get("cost_micros") or 0,
-            one.get("revenue_micros") or 0,
-        )
-        for one in verdict.counted
-    ]
-    names = ["start", "campaign_id", "channel", "kind", "cost", "revenue"]
-    kinds = [pl.Int64, pl.String, pl.String, pl.String, pl.Int128, pl.Int128]
-    frame = pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
-    kind, cost, revenue = pl.col("kind"), pl.col("cost"), pl.col("revenue")
-    return (
-        frame.group_by("start", "campaign_id", "channel")
-        .agg(
-            (kind == "impression").sum().alias("impressions"),
-            (kind == "click").sum().alias("clicks"),
-            kind.is_in(["conversion", "purchase"]).sum().alias("conversions"),
-            (kind == "purchase").sum().alias("purchases"),
-            (kind == "refund").sum().alias("refunds"),
-            cost.sum().alias("spend_micros"),
-            revenue.filter(kind != "refund").sum().alias("revenue_micros"),
-            revenue.filter(kind == "refund").sum().alias("refund_micros"),
-            pl.len().alias("events"),
-        )
-        .with_columns(
-            pl.from_epoch("start", time_unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("window_start"),
-            *[pl.col(name).cast(pl.Int128) for name in SUMS],
-        )
-        .select("window_start", "campaign_id", "channel", *SUMS)
-    )
+    return verdict.cells.frame()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +27,48 @@ def read(where: Where, topic: str, progress: bool = False) -> list[Record]:
 
     `progress`: show it on a terminal where it takes long. Raises `KafkaException` where no broker answers.
     """
+    found: list[Record] = []
+    with tqdm(desc=f"reading {topic}", unit=" messages", delay=1, disable=None if progress else True) as bar:
+        for batch in follow(where, [topic]):
+            found += batch[topic]
+            bar.update(len(batch[topic]))
+    return found
+
+
+def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambda: True) -> Iterator[dict[str, list[Record]]]:
+    """What stands on `topics`, and what comes to them until `over` says that nothing more will: a batch, by topic, each time.
+
+    Each partition is read in its order from its beginning to where it ends after `over` has become true. Partitions that are added
+    meanwhile are not read. Raises `KafkaException` where no broker answers.
+    """
     consumer = Consumer({**_plain(where, "oracle"), "enable.partition.eof": True, "auto.offset.reset": "earliest"})
     try:
-        numbers = _numbers(consumer, topic)
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
-        found: list[Record] = []
-        ended: set[int] = set()
-        with tqdm(desc=f"reading {topic}", unit=" messages", delay=1, disable=None if progress else True) as bar:
-            while len(ended) < len(numbers):
-                before = len(found)
-                for one in consumer.consume(10_000, 0.2):
-                    error = one.error()
-                    if error is None:
-                        message = Message(one.partition() or 0, one.offset() or 0, one.timestamp()[1], _bytes(one.value()))
-                        found.append((_bytes(one.key()), message))
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        ended.add(one.partition() or 0)
-                    elif not error.retriable() and error.code() != KafkaError._TRANSPORT:
-                        raise KafkaException(error)
-                bar.update(len(found) - before)
-        return found
+        places = [(topic, number) for topic in topics for number in _numbers(consumer, topic)]
+        next_offset = dict.fromkeys(places, OFFSET_BEGINNING)
+        ended: set[tuple[str, int]] = set()
+
+        def begin() -> None:
+            ended.clear()
+            consumer.assign([TopicPartition(*place, offset) for place, offset in next_offset.items()])
+
+        last = over()
+        begin()
+        while not (last and len(ended) == len(places)):
+            batch: dict[str, list[Record]] = {topic: [] for topic in topics}
+            for one in consumer.consume(10_000, 0.2):
+                error, place = one.error(), (one.topic() or "", one.partition() or 0)
+                if error is None:
+                    message = Message(place[1], one.offset() or 0, one.timestamp()[1], _bytes(one.value()))
+                    batch[place[0]].append((_bytes(one.key()), message))
+                    next_offset[place] = message.offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(place)
+                elif not error.retriable() and error.code() != KafkaError._TRANSPORT:
+                    raise KafkaException(error)
+            yield batch
+            if not last and over():
+                last = True
+                begin()  # the ends that were met before are not those of now
     finally:
         consumer.close()
 
