@@ -1,8 +1,8 @@
 """What it costs that two processes are *one* flow: ``python -m benchmarks.pairs``.
 
 Two processes cost more CPU an event than one for two reasons: they work at the same time, on processors and caches that they share with
-each other and with the broker, and they have to talk. So a cluster of two is held against one process, and against two flows that know nothing
-of each other, each with half of the events on a topic of its own: what is over the latter is the price of the cluster.
+each other and with the broker, and they have to talk. So a cluster of two is held against one process, and against two flows that know
+nothing of each other, each with half of the events on a topic of its own: what is over the latter is the price of the cluster.
 """
 
 from __future__ import annotations
