@@ -87,7 +87,7 @@ SEED = next(seed for seed in range(99) if len(schedule(30, 12, seed)) == 2)
 
 @pytest.mark.kafka
 @pytest.mark.xdist_group("faults")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_short_soak_is_exact_and_shows_what_it_took(
     short: Soak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_short_soak_is_exact_and_shows_what_it_took(
 
 @pytest.mark.kafka
 @pytest.mark.xdist_group("faults")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_soak_in_which_one_figure_is_falsified_is_not_exact(short: Soak) -> None:
     with short:
         short.run()

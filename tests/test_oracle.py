@@ -253,7 +253,7 @@ def test_the_command_that_follows_judges_what_comes_until_its_input_ends(setting
     command = [sys.executable, "-m", "tests.oracle", "--follow", "--brokers", settings.brokers, *topics]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as oracle:
         send(settings, [b"{bad"] * 4)
-        said = oracle.communicate("", timeout=60)[0]
+        said = oracle.communicate("", timeout=120)[0]
     assert oracle.returncode == 1
     assert said.startswith("NOT EXACT: 7 differences in 7 messages")
 
