@@ -34,7 +34,8 @@ def measure(sizes: tuple[int, int], rounds: int) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {name: [] for name in kinds}
         for number in range(1, rounds + 1):
             for name, (system, topics) in kinds.items():
-                cost = figures.slope(*(_together(here, system, topics[size]) for size in sizes))
+                small, large = (_together(here, system, topics[size]) for size in sizes)
+                cost = figures.slope(small, large)
                 found[name].append(cost)
                 say(f"round {number}, {name}: {cost:.2f} CPU-s per million")
     return found
