@@ -30,6 +30,7 @@ from typing_extensions import override
 from dataflows.errors import SettingsError
 from dataflows.settings import Settings
 from panel_app import access
+from panel_app import login as login_module
 from panel_app.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
 from panel_app.headers import digests, policy
 from tests.certificates import Authority
@@ -205,6 +206,17 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
     assert ada.ask(f"{address}/api/results")[0] == 200
     login = [cookie for cookie in ada.jar if cookie.name == "user"]
     assert [cookie.has_nonstandard_attr("HttpOnly") for cookie in login] == [True]
+    assert [cookie.get_nonstandard_attr("SameSite") for cookie in login] == ["Lax"]
+
+    guesser = Browser()
+    for _ in range(login_module.MOST - 1):  # one wrong password came from this address above
+        assert "Invalid username or password" in guesser.ask(f"{address}/login", {"username": "ada", "password": "guess"})[2]
+    status, headers, body = guesser.ask(f"{address}/login", {"username": "ada", "password": PASSWORD})
+    assert status == 429
+    assert 0 < int(headers["retry-after"]) <= login_module.SECONDS + 1
+    assert "Too many wrong passwords came from your address" in body
+    assert guesser.ask(f"{address}/api/results")[0] == 401
+    assert ada.ask(f"{address}/api/results")[0] == 200
 
 
 def own_address() -> str:
@@ -251,11 +263,12 @@ def test_it_serves_https_itself(settings: Settings, start: Callable[..., str], t
     authority = Authority(tmp_path / "ca")
     issued = authority.issue("dash", host="DNS:localhost")
     files = ("--tls-certificate", str(issued.certificate), "--tls-key", str(issued.key))
-    address = start(settings, "--port", str(free_port()), *files)
+    address = start(settings, "--port", str(free_port()), *files, **{f"{PREFIX}PASSWORD": PASSWORD})
     assert address.startswith("https://localhost:")
     browser = Browser(ssl.create_default_context(cafile=str(authority.certificate)))
-    status, headers, _ = browser.ask(address)
-    assert status == 200
+    status, headers, _ = browser.ask(f"{address}/login", {"username": "ada", "password": PASSWORD})
+    assert (status, headers["url"].rstrip("/")) == (200, address)
+    assert [cookie.secure for cookie in browser.jar if cookie.name == "user"] == [True]
     assert "max-age" in headers["strict-transport-security"]
 
 
