@@ -81,10 +81,13 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
     ]
 
 
+_decode = msgspec.json.Decoder(Shown).decode
+
+
 def shown(metadata: str | None) -> Shown:
     """What stands beside a committed offset; nothing counted, where nothing or somebody else's note stands there."""
     try:
-        return msgspec.json.decode(metadata or "", type=Shown)
+        return _decode(metadata or "")
     except msgspec.DecodeError:
         return Shown()
 

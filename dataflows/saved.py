@@ -10,6 +10,7 @@ meaning - makes `VERSION` one higher, and needs a way from the version before, o
 from __future__ import annotations
 
 import re
+import threading
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -45,8 +46,9 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
     if version != VERSION:
         raise unknown(settings, version if isinstance(version, int) else None)
     try:
-        envelope = msgspec.convert(saved, _Envelope)
-        state = msgspec.convert(envelope.state, kind, builtin_types=(bytes,))
+        with _one_at_a_time:
+            envelope = msgspec.convert(saved, _Envelope)
+            state = msgspec.convert(envelope.state, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise RecoveryError(
             f"the recovery folder's state is not as version {VERSION} writes it ({error}); bring the folder back from a backup, "
@@ -67,6 +69,10 @@ def unknown(settings: Settings, version: int | None = None) -> RecoveryError:
         f"the recovery folder's state is of {whose}, and this adtally reads 1 to {VERSION}; go back to the version that wrote it, "
         f"or {count_again(settings)}"
     )
+
+
+_one_at_a_time = threading.Lock()
+"""What msgspec (0.22) knows of a class it works out when it first needs it; where two workers' threads do so at once, it crashes."""
 
 
 class _Envelope(msgspec.Struct):

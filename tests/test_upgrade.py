@@ -158,6 +158,12 @@ def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
     assert load(pickle.loads(pickle.dumps(saved)), PanesState, Settings()) == state
 
 
+def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other() -> None:
+    command = [sys.executable, "-m", "tests.first_loads", "30"]
+    done = subprocess.run(command, env=environment(Settings()), capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "0"
+
+
 def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
     saved = save(Panes(Settings()).state(), Settings())
     with pytest.raises(RecoveryError, match="is not as version 2 writes it"):
