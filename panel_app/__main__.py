@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(reason, 1)
     # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
+    # Nor is a tab that was closed while something was on its way to it.
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(is_news)
     # Panel takes a second to import: only who gets here needs it.
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
@@ -97,6 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if close:
         close()
     return _say(str(ended[0]), 1) if ended else 0
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's is worth saying: Panel waits for no message to a browser, and asyncio tells of those that met a
+    closed tab."""
+    from tornado.websocket import WebSocketClosedError  # noqa: PLC0415 - as Panel in `main`
+
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
 
 
 def _end_when_refused(server: Server, one: Service) -> list[AdtallyError]:

@@ -129,9 +129,9 @@ def matrix(rows: pl.DataFrame, *, wide: bool) -> Sums:
 def added(keys: Keys, rows: Sums) -> Keyed:
     """The keys there are, in their order, and for each the sum of its `rows`; exact where they are integers."""
     order = np.argsort(keys, kind="stable")
-    keys = keys[order]
+    keys, rows = keys[order], rows[order]
     first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-    return keys[first], np.add.reduceat(rows[order], first, axis=0) if len(first) else rows
+    return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
 
 
 def sums(*, wide: bool) -> list[pl.Expr]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -17,9 +18,11 @@ from pathlib import Path
 import pytest
 from test_panel_feed import World, until
 from test_panel_store import BEGIN, result
+from tornado.websocket import WebSocketClosedError
 
 from dataflows.settings import Settings
 from panel_app import assets
+from panel_app.__main__ import is_news
 from panel_app.overview import embeddable, handlers
 from panel_app.service import Service
 from tests.flows import environment, free_port
@@ -88,6 +91,13 @@ def test_a_setting_that_cannot_be_used_is_one_line() -> None:
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "ADTALLY_STORE_HOURS" in line
+
+
+@pytest.mark.parametrize(("error", "said"), [(WebSocketClosedError(), False), (OSError(), True), (None, True)])
+def test_a_tab_that_closes_while_an_answer_is_on_its_way_is_no_line_of_the_log(error: Exception | None, said: bool) -> None:
+    why = (type(error), error, None) if error else None
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never retrieved", None, why)
+    assert is_news(record) is said
 
 
 def test_health_is_200_while_the_feed_reads_and_tells_what_is_held(settings: Settings, serve: Callable[..., str]) -> None:

@@ -37,8 +37,9 @@ class Viewer:
         assert root, "the page holds no bridge"
         self._root = root[1].decode()
         place = self.address.partition("?")[0]
+        origin = "/".join(place.split("/")[:3])
         request = HTTPRequest(
-            place.replace("http", "ws", 1).rstrip("/") + "/ws", headers={"Origin": place}, request_timeout=_SECONDS
+            place.replace("http", "ws", 1).rstrip("/") + "/ws", headers={"Origin": origin}, request_timeout=_SECONDS
         )
         self._socket = await websocket_connect(
             request, subprotocols=["bokeh", token[1].decode()], compression_options={}, max_message_size=2**26
@@ -74,8 +75,9 @@ class Viewer:
             self._socket.close()
 
 
-async def visit(address: str) -> None:
-    """Open the page, ask once, and leave."""
+async def visit(address: str, *queries: str, kind: str = "view") -> None:
+    """Open the page, ask it for each of `queries` in a message of `kind`, and leave."""
     viewer = await Viewer(address).open()
-    await viewer.ask("view", query="", have="")
+    for query in queries:
+        await viewer.ask(kind, query=query, have="")
     viewer.close()

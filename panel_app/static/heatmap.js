@@ -56,6 +56,6 @@ export function makeHeatmap(place, pick) {
     table.style.minWidth = `${NAME + CELL * channels.length}px`;
     swap(body, table);
     const rest = [more[0] && `${whole(more[0])} smaller ${more[0] === 1 ? "campaign" : "campaigns"}`, more[1] && `${whole(more[1])} smaller ${more[1] === 1 ? "channel" : "channels"}`].filter(Boolean).join(" and ");
-    return swap(foot, h("span", {}, `${measure.kind === "money" && !measure.additive ? "Darker is dearer" : "Darker is more"}.${rest ? ` ${rest} not shown.` : ""}`));
+    return swap(foot, h("span", {}, `${measure.kind === "money" && !measure.additive ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
   };
 }

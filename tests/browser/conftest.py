@@ -15,18 +15,9 @@ from test_panel_app import ROOT, get
 from test_panel_feed import World, until
 
 from dataflows.settings import Settings
+from tests.chromium import ARGS, CHROMIUM
 from tests.flows import environment, free_port
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ARTEFACTS = Path(os.environ.get("ADTALLY_ARTEFACTS") or ROOT / "artefacts")
 
 

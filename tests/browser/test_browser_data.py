@@ -228,7 +228,7 @@ def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
         # has an event loop on this one.
         with ThreadPoolExecutor(1) as other:
             for _ in range(visits):
-                other.submit(asyncio.run, visit(f"{site.address}/")).result()
+                other.submit(asyncio.run, visit(f"{site.address}/", "")).result()
         until(lambda: '"viewers":0' in get(f"{site.address}/healthz")[1], 60)
         return site.memory()
 

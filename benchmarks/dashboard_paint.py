@@ -1,0 +1,91 @@
+"""How soon a browser shows figures: ``python -m benchmarks.dashboard_paint [--rounds 7]``.
+
+Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard_server.py). Milliseconds from the start
+of the navigation until the first figure was painted, until the chart was, and until the page is connected for later ones; medians, and the
+worst. Before each round a minute more has come in, so that the figures are worked out for this visit; *new* is a browser that has
+nothing of the page yet, *again* the same one once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from benchmarks.dashboard_server import Served, produce, served
+from benchmarks.dashboard_store import minute
+from tests.chromium import ARGS, CHROMIUM
+from tests.flows import wait_for
+
+SIZES = {"24 h × 50 campaigns × 5 channels": (50, 5, 1440), "2 h × 5,000 campaigns": (5000, 1, 120)}
+"""Campaigns, channels and minutes that are held."""
+
+STEPS = ("figure", "chart", "connected")
+
+_WATCH = """
+window.seen = {};
+const wanted = {
+  figure: () => /[0-9]/.test(document.querySelector("[data-measure] .tile-value")?.textContent ?? ""),
+  chart: () => document.querySelector("#chart canvas, #chart svg") !== null,
+  connected: () => document.documentElement?.hasAttribute("data-linked"),
+};
+const look = () => {
+  for (const [name, there] of Object.entries(wanted)) {
+    if (name in window.seen || !there()) continue;
+    window.seen[name] = null;
+    // A task after the next frame: by then what was found is painted.
+    requestAnimationFrame(() => setTimeout(() => { window.seen[name] = performance.now(); }));
+  }
+};
+new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+"""
+
+
+def opened(context: BrowserContext, address: str) -> dict[str, float]:
+    """Milliseconds until each of `STEPS`."""
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    page.goto(address)
+    page.wait_for_function("names => names.every(name => window.seen[name])", arg=list(STEPS), timeout=60_000)
+    found: dict[str, float] = page.evaluate("window.seen")
+    page.close()
+    return found
+
+
+def measure(browser: Browser, title: str, site: Served, size: tuple[int, int, int], rounds: int) -> None:
+    """Print the table of one size."""
+    campaigns, channels, minutes = size
+    found: dict[str, list[dict[str, float]]] = {"new": [], "again": []}
+    for turn in range(rounds + 1):
+        before = site.rows()
+        produce(site.settings, minute(minutes + turn, campaigns, channels))
+        wait_for(lambda before=before: site.rows() != before, "the minute to come in")
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        for values in found.values():
+            values.append(opened(context, site.address))
+        context.close()
+    print(f"\n{title}: {site.rows():,} rows")
+    print(f"{'':24}" + "".join(f"{name:>18}" for name in STEPS))
+    print(f"{'first of the process':24}" + "".join(f"{found['new'][0][name]:15,.0f} ms" for name in STEPS))
+    for kind, values in found.items():
+        columns = [[one[name] for one in values[1:]] for name in STEPS]
+        print(f"{kind + ', median':24}" + "".join(f"{statistics.median(column):15,.0f} ms" for column in columns))
+        print(f"{kind + ', worst':24}" + "".join(f"{max(column):15,.0f} ms" for column in columns))
+
+
+def main() -> None:
+    """Measure and print a table for each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        for title, size in SIZES.items():
+            with served(*size) as site:
+                measure(browser, title, site, size, options.rounds)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

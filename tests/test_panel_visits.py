@@ -1,0 +1,39 @@
+"""A visit leaves nothing behind: once its session is gone, none of what was made for it is alive."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from benchmarks.dashboard_server import Served, served
+from benchmarks.dashboard_visits import KINDS, emptied
+from tests.viewers import visit
+
+MADE_FOR_A_VISIT = (
+    "bokeh.document.document.Document",
+    "bokeh.server.session.ServerSession",
+    "panel.template.base.Template",
+    "panel_app.bridge.Bridge",
+    "panel.layout.base.Column",
+    "panel.pane.holoviews.HoloViews",
+)
+"""The last two for the plots of the Explore page."""
+
+
+def left(site: Served) -> dict[str, int]:
+    """How much is alive of what is made for a visit, after one of each page whose sessions are gone."""
+    for page, kind in KINDS.items():
+        asyncio.run(visit(site.address + page, "", "range=15m", kind=kind))
+    during = site.census().alive
+    assert all(during.get(name, 0) for name in MADE_FOR_A_VISIT), during
+    emptied(site)
+    alive = site.census(tidy=True).alive
+    return {name: alive.get(name, 0) for name in MADE_FOR_A_VISIT}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_nothing_that_was_made_for_a_visit_outlives_its_session() -> None:
+    with served(minutes=20) as site:
+        assert left(site) == left(site)
