@@ -53,6 +53,7 @@ async def load(site: Served, options: argparse.Namespace) -> list[tuple[str, str
     alone = server.memory_info().rss
     viewers = [await Viewer(site.address).open() for _ in range(options.viewers)]
     first = [viewer.first for viewer in viewers]
+    opened = server.memory_info().rss
     late: list[float] = []
     took: list[float] = []
     spent, begun = server.cpu_times(), time.perf_counter()
@@ -61,7 +62,7 @@ async def load(site: Served, options: argparse.Namespace) -> list[tuple[str, str
     await asyncio.gather(*(keep_asking(viewer, until, number, late, took) for number, viewer in enumerate(viewers)))
     wall, now = time.perf_counter() - begun, server.cpu_times()
     cpu = now.user + now.system - spent.user - spent.system
-    full = server.memory_info().rss
+    end = server.memory_info().rss
     await sending
     for viewer in viewers:
         viewer.close()
@@ -76,7 +77,8 @@ async def load(site: Served, options: argparse.Namespace) -> list[tuple[str, str
         ("late against its due time, p50 / p99", f"{percentile(late, 0.5) * 1e3:,.0f} / {percentile(late, 0.99) * 1e3:,.0f} ms"),
         ("server, share of one core", f"{cpu / wall:.0%}"),
         ("server, CPU for a refresh, records included", f"{cpu / max(len(took), 1) * 1e3:.1f} ms"),
-        ("memory for a viewer, at the end", f"{(full - alone) / options.viewers / 1e6:.2f} MB"),
+        ("memory before, connected, at the end", " → ".join(f"{size / 1e6:.0f}" for size in (alone, opened, end)) + " MB"),
+        ("memory for a further viewer", f"{(opened - alone) / options.viewers / 1e6:.2f} MB"),
     ]
 
 

@@ -1,10 +1,10 @@
 """What visits leave behind in a dashboard: ``python -m benchmarks.dashboard_visits [--visits 500] [--page data]``.
 
 Each visit fetches the page, opens its websocket, asks for three views and leaves. Bokeh throws a session away some time after its
-visitor has left, so visits in quick succession are held side by side: the memory is shown every 50 visits with the sessions that are alive.
-After 100 visits and at the end it is shown also when all of them are gone, and then *tidy*: once garbage is collected and the allocator
-has given back what is free (malloc_trim). A leak shows in all of these; what is not there when tidy was the collector's or the allocator's.
-Last come the types of which more objects are alive at the end than after 100 visits.
+visitor has left, and Python collects it later still, so the memory is shown every 50 visits with the sessions that are alive. After 100
+visits and at the end it is shown also when it is *tidy*: all sessions are gone, garbage is collected, and the allocator has given back
+what is free (malloc_trim). A leak shows there; what shows before alone was the collector's or the allocator's. Last come the types of which
+more objects are alive at the end than after 100 visits.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def line(name: object, seconds: float, found: Census) -> None:
 
 
 def emptied(site: Served) -> Census:
-    """What `site` holds once the last of its sessions is gone."""
+    """What `site` holds, tidy, once the last of its sessions is gone."""
 
     def gone() -> Census | None:
         time.sleep(1)
-        found = site.census()
+        found = site.census(tidy=True)
         return None if found.sessions else found
 
     return wait_for(gone, "the sessions to end", LEAVE_SECONDS)
@@ -66,8 +66,7 @@ async def run(site: Served, visits: int, page: str) -> list[Census]:
         if turn % EVERY == 0:
             line(turn, time.perf_counter() - begun, site.census())
         if turn in (BEGUN, visits):
-            line("all gone", time.perf_counter() - begun, await asyncio.to_thread(emptied, site))
-            kept.append(site.census(tidy=True))
+            kept.append(await asyncio.to_thread(emptied, site))
             line("tidy", time.perf_counter() - begun, kept[-1])
     return kept
 

@@ -27,8 +27,7 @@ def left(site: Served) -> dict[str, int]:
         asyncio.run(visit(site.address + page, "", "range=15m", kind=kind))
     during = site.census().alive
     assert all(during.get(name, 0) for name in MADE_FOR_A_VISIT), during
-    emptied(site)
-    alive = site.census(tidy=True).alive
+    alive = emptied(site).alive
     return {name: alive.get(name, 0) for name in MADE_FOR_A_VISIT}
 
 
