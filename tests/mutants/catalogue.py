@@ -175,7 +175,7 @@ def counters_off_by_one() -> None:
 
 @mutant
 def rejected_events_are_dropped() -> None:
-    patch(dataflows.operators, "rejected", lambda _poll: [])
+    patch(dataflows.operators, "rejected_records", lambda _poll: [])
 
 
 @mutant
