@@ -259,6 +259,7 @@ def test_what_a_browser_is_told_with_each_answer(settings: Settings, start: Call
         assert not re.search(r"\son[a-z]+=", body)
 
 
+@pytest.mark.long
 def test_it_serves_https_itself(settings: Settings, start: Callable[..., str], tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     issued = authority.issue("dash", host="DNS:localhost")
@@ -310,6 +311,7 @@ def provider() -> Iterator[tuple[str, list[str]]]:
     server.shutdown()
 
 
+@pytest.mark.long
 def test_behind_a_login_elsewhere_only_those_who_may_see_anything(
     settings: Settings, start: Callable[..., str], provider: tuple[str, list[str]]
 ) -> None:
