@@ -136,9 +136,8 @@ def main() -> None:
     for name in ("port", "campaigns", "channels", "minutes"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
-    # Whoever only wants `served` needs no Panel.
-    from panel_app.__main__ import main as serve  # noqa: PLC0415
-    from panel_app.service import service  # noqa: PLC0415
+    from panel_app.__main__ import main as serve  # noqa: PLC0415 - whoever only wants `served` needs no Panel
+    from panel_app.service import service  # noqa: PLC0415 - the same
 
     for at in range(options.minutes):
         service().store.apply(list(minute(at, options.campaigns, options.channels)))

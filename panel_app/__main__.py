@@ -61,17 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AdtallyError as error:
         return _say(str(error), 2)
     access.use(asked)
-    by_password = asked.wants_login and not asked.oauth_provider
     server = pn.serve(
         {"/": overview_page, "explore": explore_page, "data": data_page},
         port=flags.port,
         address=flags.address,
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
-        extra_patterns=[*ROUTES, *([login_route(tls=bool(flags.tls_certificate))] if by_password else [])],
+        extra_patterns=[*ROUTES, *([login_route(tls=bool(flags.tls_certificate))] if asked.by_password else [])],
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
-        login_template=str(Path(__file__).parent / "static" / "login.html") if by_password else None,
+        login_template=str(Path(__file__).parent / "static" / "login.html") if asked.by_password else None,
         ssl_certfile=flags.tls_certificate,
         ssl_keyfile=flags.tls_key,
         **asked.of_panel(),

@@ -60,6 +60,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a visitor must log in."""
         return bool(self.password or self.users or self.oauth_provider)
 
+    @property
+    def by_password(self) -> bool:
+        """Whether that login is Panel's own form, and not at an OAuth provider."""
+        return self.wants_login and not self.oauth_provider
+
     def secrets(self) -> dict[str, str]:
         """What no log line may show, by a name that says so."""
         users = {f"password of {name}": password for name, password in self.users.items()}
@@ -70,7 +75,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         if not self.wants_login:
             return {}
         secret = {"cookie_secret": self.cookie_secret or secrets.token_hex(32)}
-        if not self.oauth_provider:
+        if self.by_password:
             # Panel takes a text that is the path of a file for a file of users; a table it takes as it is.
             return {**secret, "basic_auth": _Users(self.users) if self.users else _Users({_ANY: self.password})}
         return {

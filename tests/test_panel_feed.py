@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import pytest
 from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
@@ -37,6 +38,36 @@ def broker_process(port: int) -> subprocess.Popen[str]:
     line = started.stdout.readline()
     assert f":{port}" in line, line
     return started
+
+
+class OwnBroker:
+    """An embedded broker that can be killed, and a world on it whose ten rows the feed has read; both are gone when the block ends."""
+
+    def __enter__(self) -> Self:
+        self._port = free_port()
+        self._process = broker_process(self._port)
+        self.world = World(Settings(brokers=f"127.0.0.1:{self._port}"))
+        try:
+            self.world.send(*(result(minute=minute) for minute in range(10)))
+            self.world.feed.start()
+            until(lambda: self.world.rows() == 10)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def begin_anew(self) -> None:
+        """Another one in its place, whose log is empty."""
+        self._process = broker_process(self._port)
+        self.world.producer = make_producer(self.world.settings, "test")
+
+    def __exit__(self, *_: object) -> None:
+        self.world.feed.stop()
+        self.kill()
 
 
 class World:
@@ -145,26 +176,15 @@ def test_a_second_reading_of_the_topic_does_not_bring_back_what_was_cleared(worl
 
 
 def test_a_clear_hides_nothing_of_a_log_that_was_made_anew_and_has_grown_beyond_the_old_one() -> None:
-    port = free_port()
-    broker = broker_process(port)
-    world = World(Settings(brokers=f"127.0.0.1:{port}"))
-    try:
-        world.send(*(result(minute=minute) for minute in range(10)))
-        world.feed.start()
-        until(lambda: world.rows() == 10)
+    with OwnBroker() as broker:
+        world = broker.world
         world.store.clear()
         world.feed.stop()
         broker.kill()
-        broker.wait()
-        broker = broker_process(port)
-        world.producer = make_producer(world.settings, "test")
+        broker.begin_anew()
         world.send(*(result(minute=minute) for minute in range(100, 150)))
         world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
         until(lambda: world.feed.status.state == "live" and world.rows() == 50)
-    finally:
-        world.feed.stop()
-        broker.kill()
-        broker.wait()
 
 
 @pytest.mark.kafka
@@ -191,22 +211,11 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_ka
 
 
 def test_it_goes_on_by_itself_after_the_broker_was_away_and_lost_its_log() -> None:
-    port = free_port()
-    first = broker_process(port)
-    world = World(Settings(brokers=f"127.0.0.1:{port}"))
-    try:
-        world.send(*(result(minute=minute) for minute in range(10)))
-        world.feed.start()
-        until(lambda: world.rows() == 10)
-        first.kill()
-        first.wait()
+    with OwnBroker() as broker:
+        world = broker.world
+        broker.kill()
         until(lambda: world.feed.status.state == "down")
         assert world.rows() == 10
-        first = broker_process(port)
-        world.producer = make_producer(world.settings, "test")
+        broker.begin_anew()
         world.send(result(minute=10))
         until(lambda: world.rows() == 11 and world.feed.status.state == "live")
-    finally:
-        world.feed.stop()
-        first.kill()
-        first.wait()
