@@ -23,7 +23,7 @@ from dataflows import native
 from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.dedup import IdIndex
 from dataflows.intake import Intake, IntakeState
-from dataflows.intakes import make_intake
+from dataflows.engines import make_intake
 from dataflows.metrics import Cells, Metrics
 from dataflows.reader import CHUNK, POLL
 from dataflows.rules import SECOND

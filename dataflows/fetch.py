@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from dataflows.chunk import Record
 from dataflows.damage import Fault
-from dataflows.native.queue import Queue, why_no_queue
+from dataflows.native.client import why_no_client
+from dataflows.native.queue import Queue
 
 FAREWELL_SECONDS = 5.0
 """Usually it takes milliseconds."""
@@ -113,4 +114,4 @@ class NativeFetcher(PlainFetcher):
 
 def make_fetcher(consumer: Consumer, most: int, *, native: bool) -> Fetcher:
     """The faster one where `native` is wanted and can be had."""
-    return (NativeFetcher if native and why_no_queue() is None else PlainFetcher)(consumer, most)
+    return (NativeFetcher if native and why_no_client() is None else PlainFetcher)(consumer, most)

@@ -141,6 +141,11 @@ class Intake(ABC):
         self._windows, self._rejected = {}, []
         return fetched
 
+    def fetch_packed(self) -> tuple[dict[int, Cells], list[tuple[int, int, bytes]], list[Rejected]]:
+        """The same, most of it by shard and window, as `dataflows.share` has it, where the intake can do so."""
+        windows, rejected = self.fetch()
+        return windows, [], rejected
+
     def rewind(self) -> int | None:
         """Go back to the first mark, for `refill`; the offset to read from, None if there is nothing to fill the index with."""
         if not self.marks or not self.rules.dedup:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing_extensions import override
 
 from dataflows.chunk import Chunk, Record, check_bounds, latest, own_limit
-from dataflows.intake import Intake, IntakeState, payload_of
-from dataflows.metrics import Metrics, fold
+from dataflows.intake import Counters, Intake, IntakeState, payload_of
+from dataflows.metrics import Cells, Metrics, fold
 from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Batch, Noted, Tally
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules, to_datetime
-from dataflows.schema import Event, to_micros
+from dataflows.schema import Event, Rejected, to_micros
 
 
 class NativeIntake(Intake):
@@ -101,6 +101,17 @@ class NativeIntake(Intake):
                 cells[key] = Metrics(*sums)
             else:
                 cell.merge(Metrics(*sums))
+
+    @property
+    @override
+    def counters(self) -> Counters:
+        return self._counters  # they do not wait for the sums
+
+    @override
+    def fetch_packed(self) -> tuple[dict[int, Cells], list[tuple[int, int, bytes]], list[Rejected]]:
+        packed = self._tally.pack()
+        windows, rejected = self.fetch()
+        return windows, packed, rejected
 
     @override
     def _turn(self, generation: int) -> None:

@@ -24,14 +24,14 @@ def build(settings: Settings, observed: Observed) -> Dataflow:
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
     # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
-    results = op.stateful_batch("windows", partials, operators.panes(settings, observed))  # (shard, Updates)
+    results = op.stateful_batch("windows", partials, operators.panes(settings, observed))  # (shard, Given)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
-    records = op.map_value("encode_results", results, operators.result_records)  # (shard, [(key, value)])
+    records = op.map_value("encode_results", results, operators.result_records)  # (shard, Records)
     op.output("results", records, TopicSink(settings, settings.results_topic, observed.outgoing("results")))
 
     # What could not be counted goes out as it came, with the reason.
-    records = op.flat_map("rejected", polls, operators.rejected_records)  # (part, [(key, value)])
+    records = op.flat_map("rejected", polls, operators.rejected_records)  # (part, Records)
     op.output("rejects", records, TopicSink(settings, settings.rejected_topic, observed.outgoing("rejected")))
 
     return flow

@@ -6,15 +6,15 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable
 
-import msgspec
 from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
+from dataflows.cells import Given
+from dataflows.records import Records
 from dataflows.runtime import one_line_errors
 from dataflows.saved import Saved, load, save
-from dataflows.schema import WindowResult, encode, rejected_key, result_key
+from dataflows.schema import encode, rejected_key, result_key
 from dataflows.settings import Settings
-from dataflows.sink import Record
 from dataflows.source import Poll
 from dataflows.telemetry.flow import Observed
 from dataflows.windows import SHARDS, Panes, PanesState, Partial
@@ -25,17 +25,7 @@ def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:
     return poll.partials
 
 
-class Updates(msgspec.Struct, frozen=True, gc=False):
-    """What a shard gives out at one time: one item, for to Bytewax an item costs as much as a result.
-
-    `waited`: the place of the result whose event has waited longest, and the time of that event (microseconds since 1970).
-    """
-
-    results: list[WindowResult]
-    waited: tuple[int, int] | None
-
-
-class ShardLogic(StatefulBatchLogic[Partial, Updates, Saved]):
+class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
     def __init__(self, settings: Settings, panes: Panes) -> None:
@@ -43,20 +33,17 @@ class ShardLogic(StatefulBatchLogic[Partial, Updates, Saved]):
         self._panes = panes
 
     @override
-    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Updates], bool]:
-        return self._updates(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
+    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Given], bool]:
+        return _one(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_notify(self) -> tuple[Iterable[Updates], bool]:
-        return self._updates(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
+    def on_notify(self) -> tuple[Iterable[Given], bool]:
+        return _one(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_eof(self) -> tuple[Iterable[Updates], bool]:
+    def on_eof(self) -> tuple[Iterable[Given], bool]:
         # The stream ends because the process was asked to stop: nothing stays unsaid, and the windows stay open for the next run.
-        return self._updates(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
-
-    def _updates(self, results: list[WindowResult]) -> list[Updates]:
-        return [Updates(results, self._panes.waited_longest())] if results else []
+        return _one(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
 
     @override
     def notify_at(self) -> dt.datetime | None:
@@ -67,6 +54,10 @@ class ShardLogic(StatefulBatchLogic[Partial, Updates, Saved]):
     @override
     def snapshot(self) -> Saved:
         return save(self._panes.state(), self._settings)
+
+
+def _one(given: Given | None) -> list[Given]:
+    return [] if given is None else [given]
 
 
 def panes(settings: Settings, observed: Observed) -> Callable[[Saved | None], ShardLogic]:
@@ -81,20 +72,16 @@ def panes(settings: Settings, observed: Observed) -> Callable[[Saved | None], Sh
     return build
 
 
-def result_records(updates: Updates) -> list[Record]:
+def result_records(given: Given) -> Records:
     """Results as Kafka records, in their order."""
-    records: list[Record] = [
-        (result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in updates.results
-    ]
-    if updates.waited is not None:
-        place, moment = updates.waited
-        key, value = records[place][:2]
-        records[place] = key, value, moment
-    return records
+    if isinstance(given, Records):
+        return given
+    pairs = ((result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in given.results)
+    return Records.of(pairs, given.waited)
 
 
-def rejected_records(poll: Poll) -> Iterable[tuple[str, list[Record]]]:
+def rejected_records(poll: Poll) -> Iterable[tuple[str, Records]]:
     """What a poll could not count as Kafka records; nothing if it could count all."""
     if poll.rejected:
-        records: list[Record] = [(rejected_key(one.topic, one.partition, one.offset), encode(one)) for one in poll.rejected]
-        yield str(poll.rejected[0].partition % SHARDS), records
+        pairs = ((rejected_key(one.topic, one.partition, one.offset), encode(one)) for one in poll.rejected)
+        yield str(poll.rejected[0].partition % SHARDS), Records.of(pairs)

@@ -13,11 +13,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.chunk import LOG_APPEND_TIME, Record
 from dataflows.damage import Damage, Fault, Passage
+from dataflows.engines import make_intake
 from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
 from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
-from dataflows.intakes import make_intake
 from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
 from dataflows.rules import SECOND
@@ -70,12 +70,16 @@ class Surroundings(Protocol):
 
 
 class Haul(msgspec.Struct):
-    """What one poll brought: the clock after it, metrics by window start, what was rejected, and whether there is more at once."""
+    """What one poll brought: the clock after it, what was counted, what was rejected, and whether there is more at once.
+
+    `windows` and `packed`: metrics by window start, and further ones by shard and window (`dataflows.share`).
+    """
 
     clock: SourceClock
     windows: dict[int, Cells]
     rejected: list[Rejected]
     more: bool
+    packed: list[tuple[int, int, bytes]]
 
 
 class Reader:
@@ -165,11 +169,11 @@ class Reader:
             self._last_heard = self._monotonic()
         self._keep_up()
         clock = SourceClock(self._intake.reached, self._is_idle())
-        windows, rejected = self._intake.fetch()
-        if not (windows or rejected or more) and clock == self._handed_over:
+        windows, packed, rejected = self._intake.fetch_packed()
+        if not (windows or packed or rejected or more) and clock == self._handed_over:
             return None
         self._handed_over = clock
-        return Haul(clock, windows, rejected, more)
+        return Haul(clock, windows, rejected, more, packed)
 
     def snapshot(self) -> ReaderState | None:
         """The place in the log and what was decided up to it; None before the partition was opened for the first time."""

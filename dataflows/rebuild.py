@@ -22,10 +22,11 @@ from confluent_kafka import Message
 from tqdm import tqdm
 
 from dataflows import logs
+from dataflows.cells import Cell, to_result
 from dataflows.counters import progress
+from dataflows.engines import make_intake
 from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import Intake, IntakeState
-from dataflows.intakes import make_intake
 from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
 from dataflows.reject import CarefulDecoder, NotAnEvent
@@ -43,7 +44,6 @@ from dataflows.schema import (
     to_micros,
 )
 from dataflows.settings import Settings
-from dataflows.windows import Cell, to_result
 
 CHUNK = 300
 Place = tuple[int, tuple[str, str]]
@@ -190,7 +190,7 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
 def write(settings: Settings, results: Iterable[WindowResult]) -> int:
     """Put results on their topic and wait for the acknowledgements; their number. Raises `DeliveryError`."""
     records = ((result_key(one.window_start, one.campaign_id, one.channel), encode(one)) for one in results)
-    return deliver(settings, "rebuild", settings.results_topic, records, headers=HEADERS)
+    return deliver(settings, "rebuild", settings.results_topic, records, headers=[*HEADERS])
 
 
 def moment(text: str) -> int:

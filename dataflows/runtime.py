@@ -23,8 +23,8 @@ from typing import TextIO
 
 from dataflows import logs
 from dataflows.ending import AGAIN, Run, die, full, watch
+from dataflows.engines import intake_kind
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
-from dataflows.intakes import intake_kind
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import Observed
 from dataflows.telemetry.server import serve

@@ -35,7 +35,7 @@ VERSION = 1
 
 VERSION_HEADER = "adtally-contract"
 RecordHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None
-HEADERS: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(VERSION).encode())]
+HEADERS: list[tuple[str, bytes]] = [(VERSION_HEADER, str(VERSION).encode())]
 """Of each Kafka record on `results` and `rejected`. What has none is of version 1: its first writers knew of no header."""
 
 STATES: tuple[State, ...] = ("provisional", "final", "corrected")
@@ -137,6 +137,9 @@ def rejected_key(topic: str, partition: int, offset: int) -> bytes:
 
 encode = msgspec.json.Encoder().encode
 """Any of the above to JSON bytes."""
+
+decode_result_key = msgspec.json.Decoder(tuple[str, str, str]).decode
+"""The start of the window, the campaign and the channel."""
 
 decode_result = msgspec.json.Decoder(WindowResult).decode
 decode_rejected = msgspec.json.Decoder(Rejected).decode

@@ -7,14 +7,19 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import islice
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Producer
 from typing_extensions import override
 
+from dataflows.carrier import Carrier, PlainCarrier
+from dataflows.engines import is_native
 from dataflows.errors import DeliveryError
 from dataflows.kafka import describe, make_producer
+from dataflows.native.sender import Sender, sender_config, why_no_sender
+from dataflows.records import Records
 from dataflows.runtime import one_line_errors, stopping
 from dataflows.schema import HEADERS
 from dataflows.settings import Settings
@@ -23,9 +28,6 @@ from dataflows.telemetry.flow import Observed, Outgoing
 from dataflows.windows import SHARDS
 
 log = logging.getLogger("adtally.sink")
-
-Record = tuple[bytes, bytes] | tuple[bytes, bytes, int]
-"""The key and the value of a Kafka record; of one that is measured also the time of an event in it (microseconds since 1970)."""
 
 GIVE_UP_SECONDS = 10.0
 """How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
@@ -38,40 +40,48 @@ HEAR_SECONDS = 0.1
 class Outbox:
     """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
 
-    def __init__(self, producer: Producer, topic: str, stopping: Callable[[], bool], outgoing: Outgoing | None = None) -> None:
-        """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop."""
+    def __init__(
+        self,
+        producer: Producer,
+        topic: str,
+        stopping: Callable[[], bool],
+        outgoing: Outgoing | None = None,
+        carrier: Carrier | None = None,
+    ) -> None:
+        """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop; `carrier`: its carrier."""
         self.outgoing = outgoing or Observed(0).outgoing(topic)
-        self.outgoing.pending = producer.__len__
         self._producer = producer
+        self._carrier: Carrier = carrier or PlainCarrier(producer, topic, HEADERS)
+        self.outgoing.pending = producer.__len__
+        self.outgoing.failed = self._carrier.refused
         self._topic = topic
         self._stopping = stopping
-        self._failure: DeliveryError | None = None
-        self._given = 0
         self._measured: deque[tuple[int, int]] = deque()
         self._lock = threading.Lock()
         self._said = False
         self._stop_asked: float | None = None
 
-    def send(self, records: Iterable[Record]) -> None:
-        """Hand over `records`; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far."""
-        waited_since: float | None = None
-        for record in records:
-            while True:
-                self._check()
-                try:
-                    self._produce(record[0], record[1], record[2] if len(record) == 3 else None)
-                    break
-                except BufferError:
-                    waited_since = self._wait(waited_since, self._producer.poll)
+    def send(self, records: Records) -> None:
+        """Hand over `records`; waits while the buffer is full. Raises `DeliveryError` for any record that failed so far.
 
-    def _produce(self, key: bytes, value: bytes, moment: int | None = None) -> None:
-        """`moment`: of a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
-        headers = HEADERS if moment is None else [*HEADERS, (EVENT_TIME, str(moment // 1000).encode())]
-        self._producer.produce(self._topic, key=key, value=value, headers=headers, on_delivery=self._refused)
-        with self._lock:
-            self._given += 1
-            if moment is not None:
-                self._measured.append((self._given, moment))
+        Of the one whose event has waited longest it is measured how old that is when the broker has it, and where it is read.
+        """
+        measured, header = -1, None
+        if records.waited is not None:
+            place, moment = records.waited
+            measured = next(islice(records.starts(), place, None))
+            header = EVENT_TIME, str(moment // 1000).encode()
+        waited_since: float | None = None
+        place = 0
+        while True:
+            self._check()
+            place = self._carrier.send(records, place, measured, header)
+            if place == len(records.text):
+                break
+            waited_since = self._wait(waited_since, self._producer.poll)
+        if records.waited is not None:
+            with self._lock:  # with the last of them: the others of them arrive at nearly the same time
+                self._measured.append((self._carrier.sent(), records.waited[1]))
 
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
@@ -81,8 +91,8 @@ class Outbox:
     def _look(self) -> None:
         """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""
         with self._lock:
-            arrived = self._given - len(self._producer)
-            while self._failure is None and self._measured and self._measured[0][0] <= arrived:
+            arrived = self._carrier.sent() - len(self._producer)
+            while not self._carrier.refused() and self._measured and self._measured[0][0] <= arrived:
                 self.outgoing.arrived(self._measured.popleft()[1])
 
     def flush(self) -> None:
@@ -113,23 +123,14 @@ class Outbox:
             )
         return since
 
-    def _refused(self, error: KafkaError | None, _message: Message) -> None:
+    def _check(self) -> None:
+        error = self._carrier.refusal()
         if error is None:
             return
-        self.outgoing.failed += 1
-        if self._failure is None:
-            why = describe(error)
-            if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
-                why += (
-                    "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
-                )
-            self._failure = DeliveryError(
-                f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost."
-            )
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        why = describe(error)
+        if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
+            why += "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
+        raise DeliveryError(f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost.")
 
 
 def _attend(outbox: weakref.ref[Outbox]) -> None:
@@ -140,7 +141,7 @@ def _attend(outbox: weakref.ref[Outbox]) -> None:
         time.sleep(HEAR_SECONDS)
 
 
-class OutboxPart(StatefulSinkPartition[list[Record], None]):
+class OutboxPart(StatefulSinkPartition[Records, None]):
     """One part of the sink: it is stateless but for the promise that its snapshot comes after the acknowledgements."""
 
     def __init__(self, outbox: Outbox) -> None:
@@ -148,11 +149,11 @@ class OutboxPart(StatefulSinkPartition[list[Record], None]):
         self._sent = outbox.outgoing.own_count()
 
     @override
-    def write_batch(self, values: list[list[Record]]) -> None:
+    def write_batch(self, values: list[Records]) -> None:
         with one_line_errors():
             for records in values:
                 self._outbox.send(records)
-                self._sent[0] += len(records)
+                self._sent[0] += records.count
             self._outbox.hear()  # once for all of them: it costs as much as to send one
 
     @override
@@ -168,8 +169,8 @@ class OutboxPart(StatefulSinkPartition[list[Record], None]):
             self._outbox.flush()
 
 
-class TopicSink(FixedPartitionedSink[list[Record], None]):
-    """Writes lists of records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
+class TopicSink(FixedPartitionedSink[Records, None]):
+    """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
     def __init__(self, settings: Settings, topic: str, outgoing: Outgoing | None = None) -> None:
         self._settings = settings
@@ -190,12 +191,13 @@ class TopicSink(FixedPartitionedSink[list[Record], None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
         with self._lock, one_line_errors():
             if self._outbox is None:
+                native = is_native(self._settings.native) and why_no_sender() is None
                 # No time limit: a broker that is away is waited for, as long as it takes.
                 # And a call of Python for each record that went well costs more than its JSON.
-                producer = make_producer(
-                    self._settings, self._topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True}
-                )
-                self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing)
+                config = {"message.timeout.ms": 0, "delivery.report.only.error": True, **(sender_config() if native else {})}
+                producer = make_producer(self._settings, self._topic, **config)
+                carrier = (Sender if native else PlainCarrier)(producer, self._topic, HEADERS)
+                self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing, carrier)
                 attend = threading.Thread(
                     target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
                 )

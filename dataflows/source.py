@@ -91,7 +91,8 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
             haul = reader.poll()
             if haul is not None:
                 self._topology.report(reader.partition, haul.clock.time)
-                polls.append(Poll(split(reader.partition, partitions, haul.clock, haul.windows, behind=haul.more), haul.rejected))
+                partials = split(reader.partition, partitions, haul.clock, haul.windows, behind=haul.more, packed=haul.packed)
+                polls.append(Poll(partials, haul.rejected))
                 more = more or haul.more
         if not more:
             opened = any(reader.is_open for reader in self._readers.values())

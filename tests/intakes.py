@@ -9,8 +9,8 @@ import pytest
 
 from dataflows import native
 from dataflows.chunk import Record
+from dataflows.engines import intake_kind
 from dataflows.intake import Intake
-from dataflows.intakes import intake_kind
 from dataflows.native.library import Fetched
 
 KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]

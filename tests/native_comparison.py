@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataflows.chunk import Record
+from dataflows.engines import intake_kind
 from dataflows.intake import Intake, IntakeState
-from dataflows.intakes import intake_kind
 from dataflows.native import library as native_library
 from dataflows.rules import Rules
 from dataflows.settings import Settings

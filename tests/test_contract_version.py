@@ -31,7 +31,8 @@ def mixed(embedded_broker: str) -> Settings:
     settings = own_names(embedded_broker)
     Topics(settings).ensure(settings.results_topic, settings.rejected_topic)
     producer = make_producer(settings, "test")
-    for number, headers in enumerate((HEADERS, [], LATER)):
+    own: list[tuple[str, str | bytes | None]] = [*HEADERS]
+    for number, headers in enumerate((own, [], LATER)):
         one = Rejected("malformed", "no event", "logs", 0, number, "2026-01-01T00:00:00Z", "x")
         producer.produce(settings.results_topic, encode(result(minute=number)), partition=0, headers=headers)
         producer.produce(settings.rejected_topic, encode(one), partition=0, headers=headers)

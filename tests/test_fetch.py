@@ -19,7 +19,7 @@ from dataflows.damage import Fault
 from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
 from dataflows.intake import Counters
 from dataflows.kafka import consumer_config, make_consumer
-from dataflows.native import queue
+from dataflows.native import client
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
 from tests.records import payload
@@ -194,7 +194,7 @@ class Cluster:
     """A cluster inside of a consumer, whose topic can go wrong."""
 
     def __init__(self, consumer: Consumer) -> None:
-        self._client = queue.client_library()
+        self._client = client.client_library()
         for name, result, arguments in (
             ("rd_kafka_handle_mock_cluster", c_void_p, (c_void_p,)),
             ("rd_kafka_mock_topic_create", c_int, (c_void_p, c_char_p, c_int, c_int)),
@@ -202,7 +202,7 @@ class Cluster:
         ):
             function = getattr(self._client, name)
             function.restype, function.argtypes = result, arguments
-        self._cluster = self._client.rd_kafka_handle_mock_cluster(queue.handle_of(self._client, consumer))
+        self._cluster = self._client.rd_kafka_handle_mock_cluster(client.handle_of(self._client, consumer))
         assert self._client.rd_kafka_mock_topic_create(self._cluster, b"logs", 1, 1) == 0
 
     def fail(self, code: int) -> None:
@@ -266,10 +266,10 @@ def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settin
 def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_client(
     filled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "version", lambda _name: "3.0.0")
-    queue.client_library.cache_clear()
+    monkeypatch.setattr(client, "version", lambda _name: "3.0.0")
+    client.client_library.cache_clear()
     try:
-        assert queue.why_no_queue() == "confluent-kafka 3.0.0 is not one that it was tried with"
+        assert client.why_no_client() == "confluent-kafka 3.0.0 is not one that it was tried with"
         consumer = make_consumer(filled, "test")
         with pytest.raises(RuntimeError, match=r"confluent-kafka 3\.0\.0"):
             native.Queue(consumer, filled.logs_topic, 0, 10)
@@ -280,7 +280,7 @@ def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_clien
         assert one.counters == Counters(read=254, counted=250, malformed=4, oversize=1)
         one.close()
     finally:
-        queue.client_library.cache_clear()
+        client.client_library.cache_clear()
 
 
 @pytest.mark.native
@@ -295,4 +295,4 @@ def test_the_faster_one_is_taken_where_it_can_be_had(settings: Settings) -> None
 def test_an_object_that_is_no_consumer_of_librdkafka_is_refused() -> None:
     other: Any = type("Other", (), {"__slots__": ("a",)})()
     with pytest.raises(RuntimeError, match="does not begin with librdkafka's handle"):
-        queue.handle_of(queue.client_library(), other)
+        client.handle_of(client.client_library(), other)

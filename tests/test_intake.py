@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from dataflows.chunk import Chunk
 from dataflows.decoding import ChunkDecoder
+from dataflows.engines import intake_kind
 from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.intakes import intake_kind
 from dataflows.metrics import Cells
 from dataflows.rules import KEPT, Rules
 from dataflows.schema import Rejected

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from dataflows import native
 from dataflows.chunk import Record
+from dataflows.engines import intake_kind
 from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.intakes import intake_kind
 from dataflows.metrics import Metrics
 from dataflows.native import Tally
 from dataflows.reject import CarefulDecoder

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError
 from prometheus_client import generate_latest
 
 from dataflows.errors import DeliveryError
+from dataflows.records import Records
 from dataflows.schema import HEADERS
 from dataflows.sink import Outbox, OutboxPart
 from dataflows.telemetry.flow import Observed
@@ -56,7 +57,7 @@ def outbox(producer: Any, stopping: Callable[[], bool] = lambda: False) -> Outbo
 def test_a_snapshot_waits_until_every_record_is_acknowledged() -> None:
     producer = FakeProducer()
     part = OutboxPart(outbox(producer))
-    part.write_batch([[(b"a", b"1"), (b"b", b"2")]])
+    part.write_batch([Records.of([(b"a", b"1"), (b"b", b"2")])])
     assert producer.acknowledged == []
     part.snapshot()
     assert producer.acknowledged == [b"a1", b"b2"]
@@ -65,7 +66,7 @@ def test_a_snapshot_waits_until_every_record_is_acknowledged() -> None:
 def test_a_full_buffer_is_waited_for_and_loses_nothing() -> None:
     producer = FakeProducer(room=2)
     part = OutboxPart(outbox(producer))
-    part.write_batch([[(b"k", str(number).encode()) for number in range(50)]])
+    part.write_batch([Records.of([(b"k", str(number).encode()) for number in range(50)])])
     part.snapshot()
     assert producer.acknowledged == [b"k" + str(number).encode() for number in range(50)]
 
@@ -74,7 +75,7 @@ def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot() -> 
     producer = FakeProducer()
     producer.answer = lambda: KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     part = OutboxPart(outbox(producer))
-    part.write_batch([[(b"a", b"1")]])
+    part.write_batch([Records.of([(b"a", b"1")])])
     with pytest.raises(DeliveryError, match="refused a record of results"):
         part.snapshot()
 
@@ -83,7 +84,7 @@ def test_a_refusal_that_a_wrong_clock_explains_says_so() -> None:
     producer = FakeProducer()
     producer.answer = lambda: KafkaError(KafkaError.INVALID_TIMESTAMP)
     box = outbox(producer)
-    box.send([(b"a", b"1")])
+    box.send(Records.of([(b"a", b"1")]))
     with pytest.raises(DeliveryError, match="is this machine's clock right"):
         box.flush()
 
@@ -92,10 +93,10 @@ def test_a_refusal_is_raised_at_the_next_record_too() -> None:
     producer = FakeProducer()
     producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
     box = outbox(producer)
-    box.send([(b"a", b"1")])
+    box.send(Records.of([(b"a", b"1")]))
     producer.poll(1)
     with pytest.raises(DeliveryError):
-        box.send([(b"b", b"2")])
+        box.send(Records.of([(b"b", b"2")]))
 
 
 def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,7 @@ def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypa
     producer = FakeProducer()
     producer.answer = None
     part = OutboxPart(outbox(producer, stopping=lambda: True))
-    part.write_batch([[(b"a", b"1")]])
+    part.write_batch([Records.of([(b"a", b"1")])])
     with pytest.raises(DeliveryError, match="the next run sends them again"):
         part.snapshot()
 
@@ -113,7 +114,7 @@ def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: p
     monkeypatch.setattr("dataflows.sink.time.monotonic", lambda: clock[0])
     producer, stopped = FakeProducer(), [False]
     box = outbox(producer, stopping=lambda: stopped[0])
-    box.send([(b"a", b"1")])
+    box.send(Records.of([(b"a", b"1")]))
     polls = [0]
 
     def away(timeout: float) -> int:
@@ -134,7 +135,7 @@ def test_a_record_that_is_measured_carries_the_time_of_its_event_and_its_age_cou
     observed = Observed(60, now=lambda: now[0])
     producer = FakeProducer()
     part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results")))  # pyright: ignore[reportArgumentType]  # a producer by its shape
-    part.write_batch([[(b"a", b"1"), (b"b", b"2", 998_765_432), (b"c", b"3")]])
+    part.write_batch([Records.of([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], (1, 998_765_432))])
     assert producer.headers == {b"a": HEADERS, b"b": [*HEADERS, ("event_time", b"998765")], b"c": HEADERS}
     now[0] = 1_001.5
     part.snapshot()
@@ -150,8 +151,8 @@ def test_what_is_sent_acknowledged_refused_and_on_its_way_adds_up_over_all_parts
     producer = FakeProducer()
     box = Outbox(producer, "results", lambda: False, observed.outgoing("results"))  # pyright: ignore[reportArgumentType]  # a producer by its shape
     first, second = OutboxPart(box), OutboxPart(box)
-    first.write_batch([[(b"a", b"1"), (b"b", b"2")]])
-    second.write_batch([[(b"c", b"3")]])
+    first.write_batch([Records.of([(b"a", b"1"), (b"b", b"2")])])
+    second.write_batch([Records.of([(b"c", b"3")])])
 
     def told() -> list[float | None]:
         found = samples(generate_latest(observed.registry()).decode())
@@ -175,7 +176,7 @@ def test_a_record_that_is_refused_has_not_arrived() -> None:
     producer = FakeProducer()
     producer.answer = lambda: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
     box = Outbox(producer, "results", lambda: False, observed.outgoing("results"))  # pyright: ignore[reportArgumentType]  # a producer by its shape
-    box.send([(b"a", b"1", 999_000_000)])
+    box.send(Records.of([(b"a", b"1")], (0, 999_000_000)))
     with pytest.raises(DeliveryError):
         box.flush()
     found = samples(generate_latest(observed.registry()).decode())
@@ -186,7 +187,7 @@ def test_a_wait_for_the_broker_is_a_sign_of_life() -> None:
     observed = Observed(60)
     producer = FakeProducer()
     part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results")))  # pyright: ignore[reportArgumentType]  # a producer by its shape
-    part.write_batch([[(b"a", b"1")]])
+    part.write_batch([Records.of([(b"a", b"1")])])
     assert not observed.pulse.turned()
     part.snapshot()
     assert observed.pulse.turned()

@@ -12,12 +12,20 @@ from dataflows.errors import RecoveryError
 from dataflows.metrics import Cells, Metrics
 from dataflows.schema import STATES, WindowResult
 from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Figures, Panes, Partial, SourceClock, shard_of, split
+from dataflows.windows import SHARDS, Figures, Partial, SourceClock, shard_of, split
+from tests.intakes import KINDS
+from tests.panes import NewPanes, Played, kinds
 from tests.records import T0, micros
 
 SETTINGS = Settings(emit_seconds=0.2)
 NOW = T0.timestamp() + 86_400
 """The machine's clock: a day after the events, as in a replay."""
+
+
+@pytest.fixture(params=KINDS)
+def new(request: pytest.FixtureRequest) -> NewPanes:
+    """The panes of a shard, with cells of either kind."""
+    return lambda state=None: Played(replace(SETTINGS, native=request.param), state)
 
 
 def counts(number: int) -> Metrics:
@@ -45,8 +53,8 @@ def seen(results: list[WindowResult]) -> list[tuple[str, str, int, str]]:
     return [(result.window_start[11:16], result.campaign_id, result.events, result.state) for result in results]
 
 
-def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_over() -> None:
-    panes = Panes(SETTINGS)
+def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_over(new: NewPanes) -> None:
+    panes = new()
     assert seen(panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 1, "provisional")]
     assert panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1) == []
     assert panes.take([partial(0, 12, cells={0: {"a": 1}})], NOW + 0.15) == []
@@ -58,51 +66,53 @@ def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_
     assert panes.wake_at() is None
 
 
-def test_of_the_results_of_a_batch_the_one_whose_event_waited_longest_is_told_with_its_time() -> None:
-    panes = Panes(SETTINGS)
-    assert panes.waited_longest() is None
+def test_of_the_results_of_a_batch_the_one_whose_event_waited_longest_is_told_with_its_time(new: NewPanes) -> None:
+    panes = new()
+    assert panes.waited is None
     panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 7, partitions=2, cells={0: {"b": 1}})], NOW)
-    assert panes.waited_longest() == (1, micros(7))
+    assert panes.waited == (1, micros(7))
     panes.take([partial(0, 11, partitions=2, cells={0: {"a": 1}})], NOW + 0.1)  # it must wait for its next update
-    assert panes.waited_longest() is None
+    assert panes.waited is None
     panes.take([partial(0, 12, partitions=2, cells={0: {"a": 1, "c": 1}})], NOW + 0.15)
-    assert panes.waited_longest() == (0, micros(12))  # only c went out
+    assert panes.waited == (0, micros(12))  # only c went out
     panes.tick(NOW + 0.3)
-    assert panes.waited_longest() == (0, micros(11))  # a, since the first event that was not shown
+    assert panes.waited == (0, micros(11))  # a, since the first event that was not shown
     panes.tick(NOW + 0.4)
-    assert panes.waited_longest() is None
+    assert panes.waited is None
 
 
-def test_an_event_of_a_window_that_is_over_is_no_younger_than_its_end_and_a_final_result_without_a_new_one_has_none() -> None:
-    panes = Panes(SETTINGS)
+def test_an_event_of_a_window_that_is_over_is_no_younger_than_its_end_and_a_final_result_without_a_new_one_has_none(
+    new: NewPanes,
+) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     panes.take([partial(0, 64, cells={0: {"b": 1}})], NOW + 1)
-    assert panes.waited_longest() == (0, micros(60))
+    assert panes.waited == (0, micros(60))
     assert seen(panes.take([partial(0, 65)], NOW + 2)) == [("12:00", "a", 1, "final"), ("12:00", "b", 1, "final")]
-    assert panes.waited_longest() is None
+    assert panes.waited is None
     assert seen(panes.take([partial(0, 200, cells={0: {"a": 1}})], NOW + 3)) == [("12:00", "a", 2, "corrected")]
-    assert panes.waited_longest() == (0, micros(60))
+    assert panes.waited == (0, micros(60))
 
 
-def test_after_a_stop_and_what_waited_is_said_nothing_is_left_to_be_measured() -> None:
-    panes = Panes(SETTINGS)
+def test_after_a_stop_and_what_waited_is_said_nothing_is_left_to_be_measured(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1)
     panes.flush(NOW + 0.1)
-    assert panes.waited_longest() == (0, micros(11))
+    assert panes.waited == (0, micros(11))
     panes.flush(NOW + 0.1)
-    assert panes.waited_longest() is None
+    assert panes.waited is None
 
 
-def test_what_is_held_is_told() -> None:
-    panes = Panes(SETTINGS)
+def test_what_is_held_is_told(new: NewPanes) -> None:
+    panes = new()
     assert panes.figures() == Figures(None, 0, 0, 0, 0)
     panes.take([partial(0, 70, cells={0: {"a": 1, "b": 1}, 60: {"a": 1}})], NOW)
     assert panes.figures() == Figures(micros(65), 1, 2, 1, 3)
 
 
-def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emitted_once() -> None:
-    panes = Panes(SETTINGS)
+def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emitted_once(new: NewPanes) -> None:
+    panes = new()
     assert panes.take([partial(0, 10, cells={0: {"a": 1}, 60: {"b": 1}}, behind=True)], NOW) == []
     assert panes.take([partial(0, 20, cells={0: {"a": 1}}, behind=True)], NOW + 0.3) == []
     assert seen(panes.take([partial(0, 65, behind=True)], NOW + 0.4)) == [("12:00", "a", 2, "final")]
@@ -112,40 +122,40 @@ def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emi
     assert seen(panes.tick(due)) == [("12:01", "b", 1, "provisional")]
 
 
-def test_a_stop_leaves_no_update_unsaid_and_the_window_open() -> None:
-    panes = Panes(SETTINGS)
+def test_a_stop_leaves_no_update_unsaid_and_the_window_open(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     panes.take([partial(0, 11, cells={0: {"a": 1}})], NOW + 0.1)
     assert seen(panes.flush(NOW + 0.1)) == [("12:00", "a", 2, "provisional")]
     assert panes.wake_at() is None
-    again = Panes(SETTINGS, panes.state())
+    again = new(panes.state())
     assert again.wake_at() is None
     assert seen(again.take([partial(0, 65)], NOW + 5)) == [("12:00", "a", 2, "final")]
 
 
-def test_a_window_is_final_once_when_the_watermark_passes_its_end() -> None:
-    panes = Panes(SETTINGS)
+def test_a_window_is_final_once_when_the_watermark_passes_its_end(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     assert panes.take([partial(0, 64.999)], NOW) == []
     assert seen(panes.take([partial(0, 65)], NOW)) == [("12:00", "a", 1, "final")]
     assert panes.take([partial(0, 70)], NOW) == []
 
 
-def test_the_slowest_partition_holds_the_watermark_back() -> None:
-    panes = Panes(SETTINGS)
+def test_the_slowest_partition_holds_the_watermark_back(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 5, partitions=2)], NOW)
     assert panes.take([partial(0, 500, partitions=2)], NOW) == []
     assert seen(panes.take([partial(1, 65, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "final")]
 
 
-def test_nothing_is_final_before_every_partition_was_heard() -> None:
-    panes = Panes(SETTINGS)
+def test_nothing_is_final_before_every_partition_was_heard(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 500, partitions=2, cells={0: {"a": 1}})], NOW)
     assert panes.take([partial(0, 900, partitions=2)], NOW) == []
 
 
-def test_an_idle_partition_does_not_hold_the_watermark_back_and_may_correct_what_is_final() -> None:
-    panes = Panes(SETTINGS)
+def test_an_idle_partition_does_not_hold_the_watermark_back_and_may_correct_what_is_final(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 5, partitions=2)], NOW)
     panes.take([partial(1, 5, partitions=2, idle=True)], NOW)
     assert seen(panes.take([partial(0, 500, partitions=2)], NOW)) == [("12:00", "a", 1, "final")]
@@ -153,21 +163,21 @@ def test_an_idle_partition_does_not_hold_the_watermark_back_and_may_correct_what
     assert seen(back) == [("12:00", "a", 2, "corrected"), ("12:00", "b", 1, "corrected")]
 
 
-def test_each_correction_is_emitted_at_once() -> None:
-    panes = Panes(SETTINGS)
+def test_each_correction_is_emitted_at_once(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)
     assert seen(panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "corrected")]
     assert seen(panes.take([partial(0, 100, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 3, "corrected")]
 
 
-def test_when_all_is_read_and_silent_the_last_window_becomes_final_without_an_event() -> None:
-    panes = Panes(SETTINGS)
+def test_when_all_is_read_and_silent_the_last_window_becomes_final_without_an_event(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     assert seen(panes.take([partial(0, 10, idle=True)], NOW)) == [("12:00", "a", 1, "final")]
 
 
-def test_a_minute_that_is_not_over_stays_provisional_however_silent_it_is() -> None:
-    panes = Panes(SETTINGS)
+def test_a_minute_that_is_not_over_stays_provisional_however_silent_it_is(new: NewPanes) -> None:
+    panes = new()
     now = T0.timestamp() + 20
     panes.take([partial(0, 10, cells={0: {"a": 1}})], now)
     assert panes.take([partial(0, 10, idle=True)], now) == []
@@ -177,16 +187,16 @@ def test_a_minute_that_is_not_over_stays_provisional_however_silent_it_is() -> N
     assert seen(panes.tick(end)) == [("12:00", "a", 1, "final")]
 
 
-def test_waiting_makes_nothing_late() -> None:
-    panes = Panes(SETTINGS)
+def test_waiting_makes_nothing_late(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 1}})], NOW)
     panes.take([partial(0, 10, idle=True)], NOW)
     panes.tick(NOW + 86_400)
     assert seen(panes.take([partial(0, 20, cells={0: {"a": 1}})], NOW + 86_400)) == [("12:00", "a", 2, "corrected")]
 
 
-def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_allowed_lateness() -> None:
-    panes = Panes(SETTINGS)
+def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_allowed_lateness(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, partitions=2, cells={0: {"a": 5}}), partial(1, 5, partitions=2, idle=True)], NOW)
     panes.take([partial(0, 5000, partitions=2)], NOW)
     assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 6, "corrected")]
@@ -196,35 +206,35 @@ def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_al
     assert panes.state().panes == {}
 
 
-def test_a_partition_that_appears_later_holds_cells_until_it_was_heard() -> None:
-    panes = Panes(SETTINGS)
+def test_a_partition_that_appears_later_holds_cells_until_it_was_heard(new: NewPanes) -> None:
+    panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 5}})], NOW)
     panes.take([partial(0, 5000, partitions=2)], NOW)
     assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW + 1)) == [("12:00", "a", 6, "provisional")]
 
 
-def test_a_snapshot_with_windows_of_another_length_is_refused() -> None:
-    panes = Panes(SETTINGS)
+def test_a_snapshot_with_windows_of_another_length_is_refused(new: NewPanes) -> None:
+    panes = new()
     with pytest.raises(RecoveryError, match="windows of 60 s, but ADTALLY_WINDOW_SECONDS is 10"):
-        Panes(Settings(window_seconds=10), panes.state())
+        Played(Settings(window_seconds=10), panes.state())
 
 
-def test_after_a_restart_nobody_is_idle_before_he_says_so_again() -> None:
-    panes = Panes(SETTINGS)
+def test_after_a_restart_nobody_is_idle_before_he_says_so_again(new: NewPanes) -> None:
+    panes = new()
     now = T0.timestamp() + 20
     panes.take([partial(0, 10, partitions=2, idle=True, cells={0: {"a": 1}}), partial(1, 10, partitions=2, idle=True)], now)
-    again = Panes(SETTINGS, panes.state())
+    again = new(panes.state())
     assert again.tick(NOW) == []
     assert again.take([partial(0, 10, partitions=2, idle=True)], NOW) == []
     assert seen(again.take([partial(1, 30, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "provisional")]
 
 
-def test_sums_beyond_64_bits_survive_a_restart() -> None:
-    panes = Panes(SETTINGS)
+def test_sums_beyond_64_bits_survive_a_restart(new: NewPanes) -> None:
+    panes = new()
     huge = {micros(0): {("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)}}
     for _ in range(3):
         panes.take([Partial(0, 1, SourceClock(micros(10), False), copied(huge))], NOW)
-    again = Panes(SETTINGS, panes.state())
+    again = new(panes.state())
     (result,) = again.take([partial(0, 65)], NOW)
     assert result.spend_micros == 3 * (2**63 - 1)
 
@@ -264,7 +274,8 @@ steps = st.lists(
 def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is_the_sum_of_what_was_accepted(
     given: list[tuple[int, int, int, str, bool, float]], restarts: set[int]
 ) -> None:
-    panes, now = Panes(SETTINGS), NOW
+    both = kinds(SETTINGS)
+    panes, now = Played(both[0]), NOW
     clocks: dict[int, float | None] = dict.fromkeys(range(3))
     truth: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str], WindowResult] = {}
@@ -280,7 +291,8 @@ def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is
 
     for number, (partition, ahead, back, campaign, idle, pause) in enumerate(given):
         if number in restarts:
-            panes = Panes(SETTINGS, panes.state())
+            both.reverse()  # what one kind of cells has kept the other must go on with
+            panes = Played(both[0], panes.state())
         now += pause
         clock = (clocks[partition] or 0.0) + ahead * 20.0
         clocks[partition] = clock

@@ -24,8 +24,9 @@ from dataflows.intake import Intake, IntakeState
 from dataflows.rules import KEPT, SECOND, Rules
 from dataflows.schema import STATES, WindowResult, rfc3339
 from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Panes, PanesState, Partial, SourceClock, split
+from dataflows.windows import SHARDS, PanesState, Partial, SourceClock, split
 from tests.intakes import both
+from tests.panes import Played, kinds
 from tests.records import FakeRecord, micros, payload
 
 PARTITIONS = 3
@@ -134,7 +135,8 @@ class Life(RuleBasedStateMachine):
             intake.resume()
             self.intakes.append(intake)
             self.offsets.append(offset)
-        self.panes = [Panes(SETTINGS, state) for state in self.kept.shards]
+        cells = kinds(SETTINGS)
+        self.panes = [Played(cells[(self.starts + shard) % len(cells)], state) for shard, state in enumerate(self.kept.shards)]
         self.waiting: list[list[deque[Partial]]] = [[deque() for _ in range(PARTITIONS)] for _ in range(SHARDS)]
 
     @rule(partition=partitions, sent=sendings)
@@ -172,10 +174,10 @@ class Life(RuleBasedStateMachine):
 
     def hand_over(self, partition: int, *, idle: bool) -> None:
         intake = self.intakes[partition]
-        windows, refused = intake.fetch()
+        windows, packed, refused = intake.fetch_packed()
         for one in refused:
             assert self.rejected.setdefault((one.partition, one.offset), one.reason) == one.reason
-        for shard, partial in split(partition, PARTITIONS, SourceClock(intake.clock, idle), windows):
+        for shard, partial in split(partition, PARTITIONS, SourceClock(intake.clock, idle), windows, packed=packed):
             self.waiting[int(shard)][partition].append(partial)
 
     def caught_up(self, partition: int) -> bool:

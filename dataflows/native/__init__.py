@@ -6,9 +6,9 @@ It is built where there is a C compiler (`dataflows.native.build`, which ``make 
 
 from __future__ import annotations
 
-from dataflows.native.library import FLAGS, FOLDER, HEADERS, SOURCES, library_file, why_not
+from dataflows.native.library import FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
 from dataflows.native.queue import Batch, Queue
-from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, Noted, Tally
+from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, RANDOM_BYTES, Noted, Tally
 
 __all__ = [
     "COUNTED",
@@ -16,8 +16,10 @@ __all__ = [
     "FOLDER",
     "HEADERS",
     "LATE",
+    "LINKED",
     "MOST_EVENTS",
     "NEVER",
+    "RANDOM_BYTES",
     "SOURCES",
     "Batch",
     "Noted",

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dataflows.errors import AdtallyError
-from dataflows.native.library import FLAGS, FOLDER, SOURCES, library_file
+from dataflows.native.library import FLAGS, FOLDER, LINKED, SOURCES, library_file
 
 
 def compiler() -> list[str]:
@@ -34,7 +34,7 @@ def build() -> Path:
         raise AdtallyError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
     try:
         done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
-            [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES)],
+            [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES), *LINKED],
             capture_output=True,
             text=True,
             check=False,

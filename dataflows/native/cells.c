@@ -46,9 +46,11 @@ void cells_free(Cells *cells)
     free(cells->cell_slots);
 }
 
-static bool grow(void **array, int64_t *room, int64_t needed, size_t size)
+bool grow(void **array, int64_t *room, int64_t needed, size_t size)
 {
-    int64_t wanted = *room;
+    if (needed <= *room)
+        return true;
+    int64_t wanted = *room ? *room : 16;
     while (wanted < needed)
         wanted *= 2;
     void *grown = realloc(*array, (size_t)wanted * size);
@@ -88,8 +90,7 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
             return cells->key_slots[slot];
     }
     int64_t size = row->campaign_size + row->channel_size;
-    if (cells->names_size + size > cells->names_room &&
-        !grow((void **)&cells->names, &cells->names_room, cells->names_size + size, 1))
+    if (!grow((void **)&cells->names, &cells->names_room, cells->names_size + size, 1))
         return -1;
     if (cells->key_count == cells->key_room) {
         if (!grow_keys(cells))
@@ -98,7 +99,8 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
     }
     memcpy(cells->names + cells->names_size, campaign, row->campaign_size);
     memcpy(cells->names + cells->names_size + row->campaign_size, channel, row->channel_size);
-    cells->keys[cells->key_count] = (Key){mixed, cells->names_size, row->campaign_size, row->channel_size};
+    cells->keys[cells->key_count] = (Key){mixed, cells->names_size, row->campaign_size, row->channel_size,
+                                          shard_of(campaign, row->campaign_size, channel, row->channel_size)};
     cells->names_size += size;
     cells->key_slots[slot] = (int32_t)cells->key_count;
     return cells->key_count++;
@@ -141,8 +143,6 @@ static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
     *cell = (Cell){.window = window, .key = key};
     return cell;
 }
-
-enum { IMPRESSIONS, CLICKS, CONVERSIONS, PURCHASES, REFUNDS, SPEND, REVENUE, REFUNDED, EVENTS };
 
 /* The fold of dataflows/metrics.py, an event at a time. */
 bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)

@@ -5,15 +5,29 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from collections.abc import Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char_p,
+    c_double,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 FOLDER = Path(__file__).parent
-SOURCES = ("cells.c", "fetch.c", "ids.c", "plain.c", "tally.c")
-HEADERS = ("fetch.h", "tally.h")
+SOURCES = ("cells.c", "due.c", "fetch.c", "ids.c", "pack.c", "panes.c", "plain.c", "records.c", "send.c", "tally.c", "text.c")
+HEADERS = ("fetch.h", "panes.h", "tally.h")
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
+LINKED = ("-lm",)
 
 
 class Row(ctypes.Structure):
@@ -33,6 +47,34 @@ class Row(ctypes.Structure):
         ("status", c_uint8),
         ("by_hand", c_bool),
     ]
+
+
+class Group(ctypes.Structure):
+    """Where the cells of one shard and window stand; as in tally.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("window", c_int64), ("shard", c_int64), ("at", c_int64), ("size", c_int64)]
+
+
+class PanesFace(ctypes.Structure):
+    """What the cells of a shard show; as in panes.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("records", c_void_p),
+        ("size", c_int64),
+        ("count", c_int64),
+        ("odd", c_int64),
+        ("oldest", c_int64),
+        ("oldest_time", c_int64),
+        ("next_due", c_int64),
+        ("image", c_void_p),
+        ("image_size", c_int64),
+    ]
+
+
+class Header(ctypes.Structure):
+    """A header of a record that is sent; as in send.c."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p)]
 
 
 class Face(ctypes.Structure):
@@ -55,6 +97,9 @@ class Face(ctypes.Structure):
         ("names_size", c_int64),
         ("ids", c_int64),
         ("ids_bytes", c_int64),
+        ("packed", c_void_p),
+        ("groups", POINTER(Group)),
+        ("group_count", c_int64),
     ]
 
 
@@ -87,7 +132,7 @@ class Fetched(ctypes.Structure):
 
 def library_file() -> Path:
     """Where the library belongs; its name tells of which sources it was built, so that a stale one is never used."""
-    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
     for name in (*HEADERS, *SOURCES):
         digest.update((FOLDER / name).read_bytes())
     return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"
@@ -112,6 +157,33 @@ def library() -> tuple[ctypes.CDLL | None, str]:
         "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
         "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
         "tally_clear": (None, POINTER(Face)),
+        "tally_pack": (c_bool, POINTER(Face)),
+        "doubles_prepare": (None, POINTER(c_uint64)),
+        "put_double": (c_void_p, c_void_p, c_double),
+        "put_name": (c_void_p, c_void_p, c_char_p, c_size_t),
+        "panes_new": (POINTER(PanesFace), c_char_p, c_int64, c_double, c_double, c_char_p),
+        "panes_free": (None, POINTER(PanesFace)),
+        "panes_open": (c_bool, POINTER(PanesFace), c_int64, c_char_p, c_char_p),
+        "panes_forget": (None, POINTER(PanesFace), c_int64),
+        "panes_merge": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64, c_int64, c_bool),
+        "panes_restore": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64),
+        "panes_settle": (c_bool, POINTER(PanesFace), c_int64, c_double, c_bool),
+        "panes_tick": (c_bool, POINTER(PanesFace), c_int64, c_double),
+        "panes_finish": (c_bool, POINTER(PanesFace), c_int64, c_double),
+        "panes_flush": (c_bool, POINTER(PanesFace), c_int64, c_double),
+        "panes_empty_queues": (None, POINTER(PanesFace)),
+        "panes_taken": (None, POINTER(PanesFace)),
+        "panes_changed": (c_bool, POINTER(PanesFace), c_int64),
+        "panes_encode": (c_bool, POINTER(PanesFace), c_int64),
+        "send_prepare": (None, c_void_p),
+        "send_of": (c_void_p, c_void_p),
+        "send_code": (c_int32, c_void_p),
+        "send_refused": (c_int64, c_void_p),
+        "send_sent": (c_int64, c_void_p),
+        "send_records": (
+            *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
+            *(POINTER(Header), c_int64, POINTER(Header), POINTER(c_int32)),
+        ),
         "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
         "fetch_more": (c_int32, POINTER(Fetched)),
         "fetch_release": (None, POINTER(Fetched)),
@@ -120,7 +192,19 @@ def library() -> tuple[ctypes.CDLL | None, str]:
     for name, (result, *arguments) in signatures.items():
         function = getattr(found, name)
         function.restype, function.argtypes = result, arguments
+    found.doubles_prepare(_powers_of_ten())
     return found, ""
+
+
+def _powers_of_ten() -> Any:
+    """10^k for k from -292 to 324 in 128 bits, rounded up, each as its upper and its lower half: what text.c needs (Giulietti, 2021)."""
+    powers: list[int] = []
+    for k in range(-292, 325):
+        shift = 127 - (k * 1741647 >> 19)  # less the logarithm of 10^k to the base of 2, rounded down
+        over, under = 10 ** max(k, 0) << max(shift, 0), 10 ** max(-k, 0) << max(-shift, 0)
+        power = -(-over // under)
+        powers += [power >> 64, power & 2**64 - 1]
+    return (c_uint64 * len(powers))(*powers)
 
 
 def why_not() -> str | None:

@@ -9,21 +9,16 @@ not of the partition stays with the consumer, which must be polled for it.
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char_p, c_int32, c_void_p
-from functools import lru_cache
-from importlib.metadata import version
+from ctypes import c_int32, c_void_p
 from typing import Any, NamedTuple, overload
 
-from confluent_kafka import Consumer, KafkaError, cimpl
+from confluent_kafka import Consumer, KafkaError
 from typing_extensions import override
 
 from dataflows.chunk import Batch as AnyBatch
 from dataflows.damage import Fault
+from dataflows.native.client import client_library, functions_of, handle_of, why_no_client
 from dataflows.native.library import library
-
-_TRIED = ((2, 16), (2, 17))
-"""Versions of confluent-kafka, the second without, whose `Consumer` is known to begin with librdkafka's handle: see tests/test_fetch.py."""
-
 
 _CALLED_BY_C = (
     "queue_poll",
@@ -108,8 +103,8 @@ class Queue:
     """The queue of the one partition of a consumer, taken away from it before it is assigned. Close it before the consumer."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
-        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
-        if reason := why_no_queue():
+        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_client`), and `MemoryError`."""
+        if reason := why_no_client():
             raise RuntimeError(reason)
         found: Any = library()[0]
         client = client_library()
@@ -119,10 +114,7 @@ class Queue:
         if not self._queue:
             raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")
         client.rd_kafka_queue_forward(self._queue, None)
-        functions = (c_void_p * len(_CALLED_BY_C))(
-            *(ctypes.cast(getattr(client, f"rd_kafka_{name}"), c_void_p).value for name in _CALLED_BY_C)
-        )
-        self._fetch = found.fetch_new(functions, self._queue, most)
+        self._fetch = found.fetch_new(functions_of(client, _CALLED_BY_C), self._queue, most)
         if not self._fetch:
             client.rd_kafka_queue_destroy(self._queue)
             raise MemoryError
@@ -162,45 +154,3 @@ class Queue:
 def _fault(one: Any) -> Fault:
     words = one.words.decode(errors="replace") if one.words else None
     return Fault(KafkaError(one.code, words), max(0, one.offset), one.place)
-
-
-def why_no_queue() -> str | None:
-    """Why `Queue` can't be used here, in words; None if it can."""
-    return library()[1] or (
-        None if client_library() else f"confluent-kafka {version('confluent-kafka')} is not one that it was tried with"
-    )
-
-
-@lru_cache(maxsize=1)
-def client_library() -> Any:
-    """The librdkafka that confluent-kafka uses, found among what its extension module depends on; None if it is not of `_TRIED`."""
-    given = tuple(int(part) for part in version("confluent-kafka").split(".")[:2])
-    if not _TRIED[0] <= given < _TRIED[1]:
-        return None
-    client = ctypes.CDLL(cimpl.__file__)
-    signatures: dict[str, tuple[Any, ...]] = {
-        "rd_kafka_opaque": (c_void_p, c_void_p),
-        "rd_kafka_queue_get_partition": (c_void_p, c_void_p, c_char_p, c_int32),
-        "rd_kafka_queue_forward": (None, c_void_p, c_void_p),
-        "rd_kafka_queue_destroy": (None, c_void_p),
-    }
-    try:
-        for name, (result, *arguments) in signatures.items():
-            function = getattr(client, name)
-            function.restype, function.argtypes = result, arguments
-        for name in _CALLED_BY_C:
-            getattr(client, f"rd_kafka_{name}")
-    except AttributeError:
-        return None
-    return client
-
-
-def handle_of(client: Any, consumer: Consumer) -> int:
-    """librdkafka's handle of a consumer, which stands first in the object; librdkafka itself confirms whose it is.
-
-    Raises `RuntimeError` where it stands elsewhere.
-    """
-    handle = c_void_p.from_address(id(consumer) + object.__basicsize__).value
-    if not handle or client.rd_kafka_opaque(handle) != id(consumer):
-        raise RuntimeError("the consumer does not begin with librdkafka's handle")
-    return handle

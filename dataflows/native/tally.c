@@ -12,6 +12,7 @@ void tally_free(Tally *tally)
         return;
     index_free(&tally->index);
     cells_free(&tally->cells);
+    pack_free(&tally->pack);
     free(tally->face.rows);
     free(tally->face.places);
     free(tally->reading.unescaped);
@@ -243,4 +244,16 @@ void tally_clear(Tally *tally)
 {
     cells_clear(&tally->cells);
     show(tally);
+}
+
+/* Write the cells into the groups of the face, and forget them. False if there is no memory. */
+bool tally_pack(Tally *tally)
+{
+    if (!pack_cells(&tally->pack, &tally->cells))
+        return false;
+    tally->face.packed = tally->pack.text;
+    tally->face.groups = tally->pack.groups;
+    tally->face.group_count = tally->pack.group_count;
+    tally_clear(tally);
+    return true;
 }

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "adtally's C wants the lowest byte of a number first"
+#endif
+
 enum kind { IMPRESSION, CLICK, CONVERSION, PURCHASE, REFUND, COST };
 
 /* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it (tally_refuse). */
@@ -77,7 +81,7 @@ bool read_plain(Reading *reading, const Hash *hash, const char *begin, const cha
 
 /* cells.c: what the events add up to, by window and key; a key is a campaign and a channel. */
 
-enum { SUMS = 9 };
+enum sum { IMPRESSIONS, CLICKS, CONVERSIONS, PURCHASES, REFUNDS, SPEND, REVENUE, REFUNDED, EVENTS, SUMS };
 
 typedef struct {
     int64_t window, key;
@@ -87,7 +91,7 @@ typedef struct {
 typedef struct {
     uint64_t hash;
     int64_t at; /* in `names` */
-    int32_t campaign_size, channel_size;
+    int32_t campaign_size, channel_size, shard;
 } Key;
 
 typedef struct {
@@ -100,10 +104,45 @@ typedef struct {
     int64_t window_start, window_end; /* of the last event */
 } Cells;
 
+/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is no memory. */
+bool grow(void **array, int64_t *room, int64_t needed, size_t size);
+
 bool cells_make(Cells *cells);
 void cells_free(Cells *cells);
 bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row);
 void cells_clear(Cells *cells);
+
+/* pack.c: the same, shard by shard and window by window, as panes.c takes it. */
+
+enum { SHARDS = 8 /* as in dataflows/windows.py */ };
+
+__extension__ typedef __int128 Money; /* the sums of 64-bit micros do not fit in 64 bits */
+
+enum count { N_IMPRESSIONS, N_CLICKS, N_CONVERSIONS, N_PURCHASES, N_REFUNDS, N_EVENTS, COUNTS };
+enum money { M_SPEND, M_REVENUE, M_REFUNDED, MONEY };
+
+/* What a cell has added up to. In a share this stands before the sizes of the names, two bytes each, and the names. */
+typedef struct {
+    Money money[MONEY];
+    int64_t counts[COUNTS];
+} Sums;
+
+enum { SHARE_HEAD = sizeof(Sums) + 4 };
+
+typedef struct {
+    int64_t window, shard;
+    int64_t at, size; /* in the text */
+} Group;
+
+typedef struct {
+    char *text;
+    Group *groups;
+    int64_t text_room, group_room, group_count;
+} Pack;
+
+int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
+bool pack_cells(Pack *pack, const Cells *cells);
+void pack_free(Pack *pack);
 
 /* tally.c: the messages of one partition, in their order. What Python sees comes first, word for word as in `Face`. */
 
@@ -123,6 +162,9 @@ typedef struct {
     int64_t names_size;
     int64_t ids;       /* in the index */
     int64_t ids_bytes;
+    char *packed; /* by tally_pack */
+    Group *groups;
+    int64_t group_count;
 } Face;
 
 #define NEVER (INT64_MIN / 2) /* so that a delay can be taken from it */
@@ -133,6 +175,7 @@ typedef struct {
     Hash hash;
     Index index;
     Cells cells;
+    Pack pack;
     int32_t room;
     int64_t window, delay; /* delay: allowed lateness and out-of-orderness together */
     bool dedup;

@@ -22,9 +22,11 @@ COUNTED, LATE = 3, 5
 MOST_EVENTS = 50_000
 """So many events may be judged between two calls of `Tally.fetch`: their sums fit in 64 bits, for a plain event has money of 14 digits."""
 
-_RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
+RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
+"""Of a `Hash` in tally.h."""
+
 _CELL = Struct("=11q")
-_KEY = Struct("=Qqii")
+_KEY = Struct("=Qqiii4x")
 
 
 class Noted(NamedTuple):
@@ -51,7 +53,7 @@ class Tally:
         if found is None:
             raise RuntimeError(reason)
         self._library: Any = found
-        self._handle = found.tally_new(os.urandom(_RANDOM_BYTES), window, delay, dedup, currency.encode())
+        self._handle = found.tally_new(os.urandom(RANDOM_BYTES), window, delay, dedup, currency.encode())
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
@@ -152,7 +154,7 @@ class Tally:
         if face.key_count > len(keys):
             names = ctypes.string_at(face.names, face.names_size)
             new = ctypes.string_at(face.keys + len(keys) * _KEY.size, (face.key_count - len(keys)) * _KEY.size)
-            for _, at, campaign, channel in _KEY.iter_unpack(new):
+            for _, at, campaign, channel, _ in _KEY.iter_unpack(new):
                 middle = at + campaign
                 keys.append((names[at:middle].decode(), names[middle : middle + channel].decode()))
         cells = ctypes.string_at(face.cells, face.cell_count * _CELL.size)
@@ -161,6 +163,21 @@ class Tally:
         if not face.key_count:
             keys.clear()
         return fetched
+
+    def pack(self) -> list[tuple[int, int, bytes]]:
+        """The same by shard and window: both, and the cells as `dataflows.share` has them."""
+        self.since_fetch = 0
+        face = self._face
+        if not face.cell_count:
+            return []
+        if not self._library.tally_pack(self._handle):
+            raise MemoryError
+        if not face.key_count:
+            self._keys.clear()
+        return [
+            (group.shard, group.window, ctypes.string_at(face.packed + group.at, group.size))
+            for group in face.groups[: face.group_count]
+        ]
 
     def _noted(self) -> list[int]:
         return self._face.places[: self._face.noted] if self._face.noted else []

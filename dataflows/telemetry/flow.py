@@ -162,7 +162,7 @@ class Outgoing:
         self.pulse = pulse
         self.sent: list[list[int]] = []
         self.waits: dict[int, float] = {}
-        self.failed = 0
+        self.failed: Callable[[], int] = lambda: 0
         self.catching_up = 0
         self.pending: Callable[[], int] = lambda: 0
         self._acknowledged = 0
@@ -177,7 +177,7 @@ class Outgoing:
     def acknowledged(self) -> int:
         """Records that the broker has acknowledged; it never goes back, though the three figures are not of one moment."""
         with self._lock:
-            known = sum(count[0] for count in self.sent) - self.failed - self.pending()
+            known = sum(count[0] for count in self.sent) - self.failed() - self.pending()
             self._acknowledged = max(self._acknowledged, known)
             return self._acknowledged
 
@@ -270,7 +270,7 @@ class Observed:
         yield from self._windows()
         for topic, outgoing in self._outgoing.items():
             yield ACKNOWLEDGED, (topic,), outgoing.acknowledged()
-            yield FAILED, (topic,), outgoing.failed
+            yield FAILED, (topic,), outgoing.failed()
             yield PENDING, (topic,), outgoing.pending()
         yield SNAPSHOT_WAIT, (), sum(sum(list(one.waits.values())) for one in self._outgoing.values())
         yield CATCHING_UP, (), sum(one.catching_up for one in self._outgoing.values())

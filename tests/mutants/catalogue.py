@@ -10,23 +10,26 @@ from typing import Any
 
 from msgspec.structs import replace
 
+import dataflows.cells
+import dataflows.cells_python
 import dataflows.chunk
 import dataflows.intake
 import dataflows.intake_python
 import dataflows.operators
 import dataflows.reject
 import dataflows.sink
-import dataflows.windows
+from dataflows.carrier import PlainCarrier
+from dataflows.cells import Cell, CellKey, Given, to_result
 from dataflows.chunk import Record
 from dataflows.intake import Counters, Intake, IntakeState
 from dataflows.intake_python import PythonIntake
 from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
-from dataflows.operators import ShardLogic, Updates
+from dataflows.operators import ShardLogic
 from dataflows.reader import Reader
 from dataflows.rules import Rules
 from dataflows.schema import Event, Rejected, WindowResult, to_micros
-from dataflows.sink import Outbox, OutboxPart
-from dataflows.windows import Cell, CellKey, Panes, PanesState, to_result
+from dataflows.sink import OutboxPart
+from dataflows.windows import Panes, PanesState
 from tests.mutants.stock import StockKafkaSink
 
 MUTANTS: dict[str, Callable[[], None]] = {}
@@ -97,7 +100,7 @@ def money_as_float() -> None:
     def rough(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
         return replace(to_result(window, rules, key, cell), spend_micros=int(float(cell.metrics.spend_micros)))
 
-    patch(dataflows.windows, "to_result", rough)
+    patch(dataflows.cells_python, "to_result", rough)
 
 
 @mutant
@@ -106,7 +109,7 @@ def ratio_without_its_thousand() -> None:
         right = ratios(sums)
         return replace(right, cpm=right.cpm / 1000 if right.cpm else right.cpm)
 
-    patch(dataflows.windows, "ratios", wrong)
+    patch(dataflows.cells, "ratios", wrong)
 
 
 @mutant
@@ -115,7 +118,7 @@ def revision_is_not_the_events() -> None:
         right = to_result(window, rules, key, cell)
         return replace(right, revision=right.revision + 1)
 
-    patch(dataflows.windows, "to_result", wrong)
+    patch(dataflows.cells_python, "to_result", wrong)
 
 
 @mutant
@@ -278,7 +281,7 @@ def stop_leaves_the_last_updates_unsaid() -> None:
 def stop_discards_the_windows() -> None:
     on_eof = ShardLogic.on_eof
 
-    def discarding(self: ShardLogic) -> tuple[Iterable[Updates], bool]:
+    def discarding(self: ShardLogic) -> tuple[Iterable[Given], bool]:
         return on_eof(self)[0], True
 
     patch(ShardLogic, "on_eof", discarding)
@@ -294,7 +297,7 @@ def stock_KafkaSink() -> None:  # noqa: N802 - its name
 
 @mutant
 def sink_without_delivery_callbacks() -> None:
-    patch(Outbox, "_refused", lambda *_: None)
+    patch(PlainCarrier, "_heard", lambda *_: None)
 
 
 @mutant

@@ -14,13 +14,15 @@ from bytewax.outputs import StatelessSinkPartition
 from typing_extensions import override
 
 from dataflows import operators
+from dataflows.cells import Cell, Updates, to_result
 from dataflows.metrics import Metrics, fold
+from dataflows.records import Records
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules
 from dataflows.schema import Event
 from dataflows.settings import Settings
-from dataflows.sink import Record, TopicSink
-from dataflows.windows import Cell, shard_of, to_result
+from dataflows.sink import TopicSink
+from dataflows.windows import shard_of
 
 FLOWS = {"stock fold_window": "tests.mutants.stock:fold_window_flow()"}
 """Flows of their own, as `bytewax.run` wants them named."""
@@ -28,15 +30,15 @@ FLOWS = {"stock fold_window": "tests.mutants.stock:fold_window_flow()"}
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class _Unwrapped(StatelessSinkPartition[tuple[str, list[Record]]]):
+class _Unwrapped(StatelessSinkPartition[tuple[str, Records]]):
     """Hands the flow's records to the stock sink as it wants them."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     @override
-    def write_batch(self, items: list[tuple[str, list[Record]]]) -> None:
-        self._inner.write_batch([KafkaSinkMessage(record[0], record[1]) for _, records in items for record in records])
+    def write_batch(self, items: list[tuple[str, Records]]) -> None:
+        self._inner.write_batch([KafkaSinkMessage(key, value) for _, records in items for key, value in records.pairs()])
 
     @override
     def close(self) -> None:
@@ -77,11 +79,11 @@ def fold_window_flow() -> Dataflow:
         one.merge(other)
         return one
 
-    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, operators.Updates]:
+    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, Updates]:
         key, (number, metrics) = item
         campaign, channel = key.split("\n")
         final = to_result(number * rules.window, rules, (campaign, channel), Cell(metrics, "final"))
-        return str(shard_of(campaign, channel)), operators.Updates([final], None)
+        return str(shard_of(campaign, channel)), Updates([final], None)
 
     flow = Dataflow("stock")
     messages = op.input("logs", flow, KafkaSource([settings.brokers], [settings.logs_topic], tail=False))

@@ -1,0 +1,80 @@
+"""How records get into a producer's buffer: one by one here, past confluent-kafka's objects in `dataflows.native.sender`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from itertools import dropwhile
+from typing import Protocol
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from dataflows.records import Records
+
+Header = tuple[str, bytes]
+
+
+class Carrier(Protocol):
+    """Takes records for one topic, from several threads, and knows what the broker refused of them."""
+
+    def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
+        """Send `records` from the byte `start` on, the one that begins at `measured` with a header more.
+
+        Returns up to which byte the producer's buffer took them. Raises `KafkaException` for a record that can't be sent.
+        """
+        ...
+
+    def sent(self) -> int:
+        """How many it took so far."""
+        ...
+
+    def refused(self) -> int:
+        """How many of them the broker did not take."""
+        ...
+
+    def refusal(self) -> KafkaError | None:
+        """Why it did not take the first of these."""
+        ...
+
+
+class PlainCarrier(Carrier):
+    """By `Producer.produce`, one by one."""
+
+    def __init__(self, producer: Producer, topic: str, headers: Sequence[Header]) -> None:
+        """`producer` need tell of failures alone; `headers`: of each record."""
+        self._producer = producer
+        self._topic = topic
+        self._headers = list(headers)
+        self._sent = self._refused = 0
+        self._refusal: KafkaError | None = None
+        self._lock = threading.Lock()
+
+    def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
+        """See `Carrier`."""
+        for place in dropwhile(lambda place: place < start, records.starts()):
+            key, value = records.pair(place)
+            headers = [*self._headers, extra] if extra and place == measured else self._headers
+            try:
+                self._producer.produce(self._topic, key=key, value=value, headers=[*headers], on_delivery=self._heard)
+            except BufferError:
+                return place
+            with self._lock:
+                self._sent += 1
+        return len(records.text)
+
+    def _heard(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._refused += 1
+            self._refusal = self._refusal or error
+
+    def sent(self) -> int:
+        """See `Carrier`."""
+        return self._sent
+
+    def refused(self) -> int:
+        """See `Carrier`."""
+        return self._refused
+
+    def refusal(self) -> KafkaError | None:
+        """See `Carrier`."""
+        return self._refusal

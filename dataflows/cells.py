@@ -1,0 +1,143 @@
+"""The cells of one shard: what they have added up to, which of them are due, and what is given out of them.
+
+There are two that do the same: `dataflows.cells_python`, which says in Python how it is done, and `dataflows.cells_native`, which does
+it in C. Windows are named by their starts; all times are event time in integer microseconds since 1970, but for `now`, which is the
+machine's clock in seconds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from dataflows.metrics import Cells, Metrics, ratios
+from dataflows.records import Records
+from dataflows.rules import SECOND, Rules
+from dataflows.schema import State, WindowResult, rfc3339
+
+BEHIND = 5
+"""While a backlog is read, updates of open cells are so many times rarer."""
+
+QUEUES_A_SECOND = 40
+"""Cells wait for their next update in so many queues a second: few, however many cells wait."""
+
+CellKey = tuple[str, str]
+
+
+class Cell(msgspec.Struct, gc=False, array_like=True):
+    """One campaign and channel in one window.
+
+    `changed`: its figures were not emitted yet; `waits`: it stands in a queue for that; `emitted_at`: seconds, on the machine's clock.
+    """
+
+    metrics: Metrics
+    state: State = "provisional"
+    changed: bool = True
+    waits: bool = False
+    emitted_at: float = 0.0
+
+
+class Updates(msgspec.Struct, frozen=True, gc=False):
+    """What a shard gives out at one time: one item, for to Bytewax an item costs as much as a result.
+
+    `waited`: the place of the result whose event has waited longest, and the time of that event (microseconds since 1970). The event is
+    the first that changed the cell since it was emitted before. Its own time is not known here: the clock of its partition stands for
+    it, which is later by as much as the event came out of order, and never past the end of its window. None where no result has a new
+    event.
+    """
+
+    results: list[WindowResult]
+    waited: tuple[int, int] | None
+
+
+Given = Updates | Records
+"""Results, or those that are encoded already."""
+
+
+class CellStore(ABC):
+    """The cells of one shard, by window. What is to be given out gathers until it is `taken`."""
+
+    @abstractmethod
+    def sizes(self) -> Mapping[int, int]:
+        """How many cells each window has that is held; other threads may ask."""
+
+    @abstractmethod
+    def merge(self, window: int, share: Cells | bytes, moment: int, *, closed: bool) -> None:
+        """Add `share`, whose metrics are then this shard's own, to `window`; to be settled.
+
+        `moment`: the time that stands for its events; `closed`: whether the watermark has passed the window.
+        """
+
+    @abstractmethod
+    def settle(self, watermark: int, now: float, *, behind: bool) -> None:
+        """Give out what was merged, or let it wait for its next update; `behind`: while a backlog is read."""
+
+    @abstractmethod
+    def tick(self, watermark: int, now: float) -> None:
+        """Give out what has become due by waiting."""
+
+    @abstractmethod
+    def finish(self, window: int, now: float) -> None:
+        """Give out the last result of each cell of a window that the watermark has passed."""
+
+    @abstractmethod
+    def flush(self, windows: Iterable[int], now: float) -> None:
+        """Give out whatever in `windows` waits for its next update."""
+
+    @abstractmethod
+    def forget(self, window: int) -> None:
+        """Let a window go."""
+
+    @abstractmethod
+    def next_due(self) -> float | None:
+        """When, on the machine's clock, `tick` has something to do."""
+
+    @abstractmethod
+    def taken(self) -> Given | None:
+        """What gathered since the last call; None if it is nothing."""
+
+    @abstractmethod
+    def encoded(self, window: int) -> bytes:
+        """A window for a snapshot, as `decode_window` reads it; only one that has changed is encoded anew."""
+
+    @abstractmethod
+    def restore(self, window: int, data: bytes) -> None:
+        """Take a window from a snapshot; what had not been emitted is due at once."""
+
+
+# JSON, not MessagePack: the sums of valid events may exceed 64 bits. In two lists, to make no tuple for each cell.
+encode_window = msgspec.json.Encoder().encode
+decode_window = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
+
+
+def to_result(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
+    """The contract's record of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
+    sums = cell.metrics
+    rates = ratios(sums)
+    # By position: with names, this call took most of the time that a cell takes here.
+    return WindowResult(
+        rfc3339(window // SECOND),
+        rfc3339((window + rules.window) // SECOND),
+        key[0],
+        key[1],
+        sums.impressions,
+        sums.clicks,
+        sums.conversions,
+        sums.purchases,
+        sums.refunds,
+        sums.spend_micros,
+        sums.revenue_micros,
+        sums.refund_micros,
+        rates.ctr,
+        rates.cvr,
+        rates.cpc,
+        rates.cpm,
+        rates.cpa,
+        rates.roas,
+        rules.currency,
+        sums.events,
+        sums.events,  # the revision
+        cell.state,
+    )

@@ -1,0 +1,148 @@
+"""The cells of one shard in C (`dataflows/native/panes.c`), without the interpreter's lock; what it gives out is encoded already."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from dataflows.cells import BEHIND, Cell, CellStore, decode_window, to_result
+from dataflows.metrics import Cells
+from dataflows.native import RANDOM_BYTES
+from dataflows.native.library import library
+from dataflows.records import SIZES, Records
+from dataflows.rules import SECOND, Rules
+from dataflows.schema import STATES, decode_result_key, encode, rfc3339
+from dataflows.share import SUMS_BYTES, pack, unpack_sums
+
+_NEVER_DUE = 2**63 - 1
+_TICKS = 40
+"""A second: as in panes.h."""
+
+
+class NativeCells(CellStore):
+    """As `dataflows.cells_python.PythonCells`. Every method raises `MemoryError` where there is no memory."""
+
+    def __init__(self, rules: Rules, emit_seconds: float) -> None:
+        """`emit_seconds`: the least time between two updates of an open cell.
+
+        Raises `RuntimeError` where there is no native library, with the words of `dataflows.native.why_not`.
+        """
+        found, reason = library()
+        if found is None:
+            raise RuntimeError(reason)
+        self._library: Any = found
+        self._rules = rules
+        random = os.urandom(RANDOM_BYTES)
+        self._handle: Any = found.panes_new(random, rules.window, emit_seconds, emit_seconds * BEHIND, rules.currency.encode())
+        if not self._handle:
+            raise MemoryError
+        self._face: Any = self._handle.contents
+        self._sizes: dict[int, int] = {}
+        self._encoded: dict[int, bytes] = {}
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.panes_free(self._handle)
+
+    @override
+    def sizes(self) -> Mapping[int, int]:
+        return self._sizes.copy()
+
+    @override
+    def merge(self, window: int, share: Cells | bytes, moment: int, *, closed: bool) -> None:
+        self._open(window)
+        packed = share if isinstance(share, bytes) else pack(share)
+        self._sizes[window] = size = self._library.panes_merge(self._handle, window, packed, len(packed), moment, closed)
+        _check(size >= 0)
+
+    def _open(self, window: int) -> None:
+        if window not in self._sizes:
+            bounds = [rfc3339(moment // SECOND).encode() for moment in (window, window + self._rules.window)]
+            _check(self._library.panes_open(self._handle, window, *bounds))
+            self._sizes[window] = 0
+
+    @override
+    def settle(self, watermark: int, now: float, *, behind: bool) -> None:
+        _check(self._library.panes_settle(self._handle, watermark, now, behind))
+
+    @override
+    def tick(self, watermark: int, now: float) -> None:
+        _check(self._library.panes_tick(self._handle, watermark, now))
+
+    @override
+    def finish(self, window: int, now: float) -> None:
+        _check(self._library.panes_finish(self._handle, window, now))
+
+    @override
+    def flush(self, windows: Iterable[int], now: float) -> None:
+        self._library.panes_empty_queues(self._handle)
+        for window in windows:
+            _check(self._library.panes_flush(self._handle, window, now))
+
+    @override
+    def forget(self, window: int) -> None:
+        self._library.panes_forget(self._handle, window)
+        del self._sizes[window]
+        self._encoded.pop(window, None)
+
+    @override
+    def next_due(self) -> float | None:
+        due = self._face.next_due
+        return None if due == _NEVER_DUE else due / _TICKS
+
+    @override
+    def taken(self) -> Records | None:
+        face = self._face
+        if not face.count:
+            return None
+        text = ctypes.string_at(face.records, face.size)
+        if face.odd:
+            text = self._divided(text)
+        records = Records(text, face.count, None if face.oldest < 0 else (face.oldest, face.oldest_time))
+        self._library.panes_taken(self._handle)
+        return records
+
+    def _divided(self, text: bytes) -> bytes:
+        """The same with the values of those cells whose sums are too large for C to divide them exactly."""
+        parts: list[bytes] = []
+        place = 0
+        while place < len(text):
+            key_size, value_size = SIZES.unpack_from(text, place)
+            begin = place + SIZES.size
+            middle = begin + key_size
+            place = middle + abs(value_size)
+            key, value = text[begin:middle], text[middle:place]
+            if value_size < 0:
+                value = self._odd_value(key, value)
+            parts += (SIZES.pack(len(key), len(value)), key, value)
+        return b"".join(parts)
+
+    def _odd_value(self, key: bytes, odd: bytes) -> bytes:
+        window, state = (int.from_bytes(odd[at : at + 8], "little", signed=True) for at in (SUMS_BYTES, SUMS_BYTES + 8))
+        _, campaign, channel = decode_result_key(key)
+        return encode(to_result(window, self._rules, (campaign, channel), Cell(unpack_sums(odd), STATES[state])))
+
+    @override
+    def encoded(self, window: int) -> bytes:
+        if window not in self._encoded or self._library.panes_changed(self._handle, window):
+            _check(self._library.panes_encode(self._handle, window))
+            self._encoded[window] = ctypes.string_at(self._face.image, self._face.image_size)
+        return self._encoded[window]
+
+    @override
+    def restore(self, window: int, data: bytes) -> None:
+        self._open(window)
+        kept = zip(*decode_window(data), strict=True)
+        text = b"".join(pack({key: cell.metrics}) + bytes((STATES.index(cell.state), cell.changed)) for key, cell in kept)
+        self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text))
+        _check(size >= 0)
+        self._encoded[window] = data
+
+
+def _check(fine: bool) -> None:
+    if not fine:
+        raise MemoryError

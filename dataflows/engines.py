@@ -1,0 +1,69 @@
+"""What counts here: the native intake and cells where they are built, else those in Python, which decide alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+
+from dataflows import native
+from dataflows.cells import CellStore
+from dataflows.errors import SettingsError
+from dataflows.intake import Intake, IntakeState
+from dataflows.rules import Rules
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally")
+
+BUILD = "python -m dataflows.native.build"
+
+
+def make_intake(settings: Settings, partition: int, state: IntakeState, now: Callable[[], float]) -> Intake:
+    """The intake of a partition of the logs; `now`: seconds since 1970.
+
+    Raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met.
+    """
+    return intake_kind(settings.native)(Rules.of(settings), settings.logs_topic, partition, state, now)
+
+
+def intake_kind(choice: str) -> type[Intake]:
+    """The intake that ``ADTALLY_NATIVE`` gives: ``auto``, ``on`` or ``off``; raises `SettingsError`."""
+    # Each is imported only where it is used: numpy, which the one in Python needs, takes a while to load.
+    if is_native(choice):
+        from dataflows.intake_native import NativeIntake  # noqa: PLC0415 - see above
+
+        return NativeIntake
+    from dataflows.intake_python import PythonIntake  # noqa: PLC0415 - see above
+
+    return PythonIntake
+
+
+def make_cells(settings: Settings) -> CellStore:
+    """The cells of a shard; raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
+    return cells_kind(settings.native)(Rules.of(settings), settings.emit_seconds)
+
+
+def cells_kind(choice: str) -> Callable[[Rules, float], CellStore]:
+    """The kind of cells that ``ADTALLY_NATIVE`` gives, made of the rules and `emit_seconds`; raises `SettingsError`."""
+    if is_native(choice):
+        from dataflows.cells_native import NativeCells  # noqa: PLC0415 - only where it is used
+
+        return NativeCells
+    from dataflows.cells_python import PythonCells  # noqa: PLC0415 - only where it is used
+
+    return PythonCells
+
+
+@lru_cache  # so that it is said once
+def is_native(choice: str) -> bool:
+    """Whether ``ADTALLY_NATIVE`` gives what is built in C; raises `SettingsError` where it is ``on``, and nothing is."""
+    reason = native.why_not()
+    if choice == "on" and reason:
+        raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native intake: {reason}; build it with: {BUILD}")
+    if choice == "auto" and reason:
+        log.info(
+            "counting in Python, as exact and slower: no native intake (%s); %s builds it where there is a C compiler",
+            reason,
+            BUILD,
+        )
+    return choice != "off" and reason is None

@@ -1,0 +1,251 @@
+/* The windows of one shard and their cells: what is merged into them. */
+#include "panes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CELLS = 64, FIRST_NAMES = 2048 };
+
+static void pane_free(Pane *pane)
+{
+    if (!pane)
+        return;
+    free(pane->cells);
+    free(pane->slots);
+    free(pane->names);
+    free(pane);
+}
+
+void panes_free(Panes *panes)
+{
+    if (!panes)
+        return;
+    for (int64_t at = 0; at < panes->pane_count; at++)
+        pane_free(panes->panes[at]);
+    for (int spoke = 0; spoke < SPOKES; spoke++)
+        free(panes->wheel[spoke].places);
+    free(panes->panes);
+    free(panes->touched.places);
+    free(panes->face.records);
+    free(panes->face.image);
+    free(panes);
+}
+
+/* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if there is no memory. */
+Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
+{
+    Panes *panes = calloc(1, sizeof(Panes));
+    if (!panes)
+        return NULL;
+    memcpy(&panes->hash, random, sizeof(Hash));
+    strncpy(panes->currency, currency, sizeof panes->currency - 1);
+    panes->length = length;
+    panes->pause = pause;
+    panes->rare_pause = rare_pause;
+    panes->face.next_due = INT64_MAX;
+    panes->face.oldest = -1;
+    return panes;
+}
+
+/* Where `window` stands, or belongs. */
+static int64_t place_of(const Panes *panes, int64_t window)
+{
+    int64_t low = 0, high = panes->pane_count;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (panes->panes[middle]->window < window)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+Pane *panes_find(const Panes *panes, int64_t window)
+{
+    int64_t at = place_of(panes, window);
+    return at < panes->pane_count && panes->panes[at]->window == window ? panes->panes[at] : NULL;
+}
+
+static bool empty_slots(Pane *pane)
+{
+    size_t size = (size_t)pane->room * 2 * sizeof(int32_t);
+    int32_t *slots = malloc(size);
+    if (!slots)
+        return false;
+    memset(slots, -1, size);
+    free(pane->slots);
+    pane->slots = slots;
+    return true;
+}
+
+/* Begin a window; `start` and `end` are its bounds in RFC 3339. False if there is no memory. */
+bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
+{
+    if (!grow((void **)&panes->panes, &panes->pane_room, panes->pane_count + 1, sizeof(Pane *)))
+        return false;
+    Pane *pane = calloc(1, sizeof(Pane));
+    if (!pane)
+        return false;
+    pane->window = window;
+    pane->room = FIRST_CELLS;
+    pane->names_room = FIRST_NAMES;
+    pane->cells = malloc(FIRST_CELLS * sizeof(PaneCell));
+    pane->names = malloc(FIRST_NAMES);
+    if (!pane->cells || !pane->names || !empty_slots(pane)) {
+        pane_free(pane);
+        return false;
+    }
+    memcpy(pane->start, start, MOMENT);
+    memcpy(pane->end, end, MOMENT);
+    int64_t at = place_of(panes, window);
+    memmove(panes->panes + at + 1, panes->panes + at, (size_t)(panes->pane_count - at) * sizeof(Pane *));
+    panes->panes[at] = pane;
+    panes->pane_count++;
+    return true;
+}
+
+void panes_forget(Panes *panes, int64_t window)
+{
+    int64_t at = place_of(panes, window);
+    pane_free(panes->panes[at]);
+    panes->pane_count--;
+    memmove(panes->panes + at, panes->panes + at + 1, (size_t)(panes->pane_count - at) * sizeof(Pane *));
+}
+
+static bool double_room(Pane *pane)
+{
+    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) || !empty_slots(pane))
+        return false;
+    uint32_t mask = (uint32_t)(pane->room * 2 - 1);
+    for (int64_t cell = 0; cell < pane->count; cell++) {
+        uint32_t slot = pane->cells[cell].hash & mask;
+        while (pane->slots[slot] >= 0)
+            slot = (slot + 1) & mask;
+        pane->slots[slot] = (int32_t)cell;
+    }
+    return true;
+}
+
+/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no memory. */
+static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
+{
+    uint64_t one, two;
+    uint32_t ignored;
+    fingerprint(hash, names, campaign_size, &one, &ignored);
+    fingerprint(hash, names + campaign_size, channel_size, &two, &ignored);
+    uint32_t mixed = (uint32_t)((one ^ (two << 1 | two >> 63)) >> 16), mask = (uint32_t)(pane->room * 2 - 1), slot = mixed & mask;
+    int64_t size = campaign_size + channel_size;
+    for (; pane->slots[slot] >= 0; slot = (slot + 1) & mask) {
+        const PaneCell *cell = pane->cells + pane->slots[slot];
+        if (cell->hash == mixed && cell->campaign_size == campaign_size && cell->channel_size == channel_size &&
+            memcmp(pane->names + cell->names, names, (size_t)size) == 0)
+            return pane->slots[slot];
+    }
+    if (!grow((void **)&pane->names, &pane->names_room, pane->names_size + size, 1))
+        return -1;
+    if (pane->count == pane->room) {
+        if (!double_room(pane))
+            return -1;
+        mask = (uint32_t)(pane->room * 2 - 1);
+        for (slot = mixed & mask; pane->slots[slot] >= 0;)
+            slot = (slot + 1) & mask;
+    }
+    pane->slots[slot] = (int32_t)pane->count;
+    pane->cells[pane->count] = (PaneCell){.waits_since = NOTHING,
+                                          .names = pane->names_size,
+                                          .hash = mixed,
+                                          .campaign_size = campaign_size,
+                                          .channel_size = channel_size,
+                                          .changed = true};
+    memcpy(pane->names + pane->names_size, names, (size_t)size);
+    pane->names_size += size;
+    return pane->count++;
+}
+
+bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
+{
+    if (!grow((void **)&places->places, &places->room, places->count + 1, sizeof(Place)))
+        return false;
+    if (!places->count || tick < places->least)
+        places->least = tick;
+    places->places[places->count++] = (Place){window, tick, (int32_t)cell};
+    return true;
+}
+
+typedef struct {
+    Sums sums;
+    uint16_t campaign_size, channel_size;
+    const char *names;
+} Share;
+
+static const char *read_share(const char *at, Share *share)
+{
+    memcpy(&share->sums, at, sizeof(Sums));
+    memcpy(&share->campaign_size, at + sizeof(Sums), 2);
+    memcpy(&share->channel_size, at + sizeof(Sums) + 2, 2);
+    share->names = at + SHARE_HEAD;
+    return share->names + share->campaign_size + share->channel_size;
+}
+
+/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`: the time that stands for their
+ * events; `closed`: whether the watermark has passed the window. How many cells it has then, -1 if there is no memory. */
+int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
+{
+    Pane *pane = panes_find(panes, window);
+    const char *end = text + size;
+    Share share;
+    pane->changed = true;
+    while (text < end) {
+        text = read_share(text, &share);
+        int64_t place = cell_of(&panes->hash, pane, share.names, share.campaign_size, share.channel_size);
+        if (place < 0)
+            return -1;
+        PaneCell *cell = pane->cells + place;
+        for (int kind = 0; kind < MONEY; kind++)
+            cell->sums.money[kind] += share.sums.money[kind];
+        for (int kind = 0; kind < COUNTS; kind++)
+            cell->sums.counts[kind] += share.sums.counts[kind];
+        cell->changed = true;
+        if (closed)
+            cell->state = CORRECTED;
+        if (cell->waits_since == NOTHING)
+            cell->waits_since = moment;
+        if (!cell->touched) {
+            cell->touched = true;
+            if (!panes_add_place(&panes->touched, window, place, 0))
+                return -1;
+        }
+    }
+    return pane->count;
+}
+
+bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
+{
+    cell->queued = true;
+    if (tick < panes->face.next_due)
+        panes->face.next_due = tick;
+    return panes_add_place(panes->wheel + (uint64_t)tick % SPOKES, pane->window, cell - pane->cells, tick);
+}
+
+/* The same share with a state and whether it changed, a byte each, behind the names of every cell: what a snapshot kept. How many cells it has
+ * then, -1 if there is no memory. */
+int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size)
+{
+    Pane *pane = panes_find(panes, window);
+    const char *end = text + size;
+    Share share;
+    while (text < end) {
+        text = read_share(text, &share);
+        int64_t place = cell_of(&panes->hash, pane, share.names, share.campaign_size, share.channel_size);
+        if (place < 0)
+            return -1;
+        PaneCell *cell = pane->cells + place;
+        cell->sums = share.sums;
+        cell->state = (uint8_t)*text++;
+        cell->changed = *text++;
+        if (cell->changed && !panes_queue(panes, pane, cell, 0))
+            return -1;
+    }
+    return pane->count;
+}

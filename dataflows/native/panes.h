@@ -1,0 +1,102 @@
+/* The cells of one shard: dataflows/cells_python.py in C, where nearly every event may be a cell, and each cell a record.
+ *
+ * Plain C as in tally.h; by ctypes, without the interpreter's lock. Windows are their starts, microseconds since 1970; `now` is in seconds.
+ */
+#ifndef ADTALLY_PANES_H
+#define ADTALLY_PANES_H
+
+#include "tally.h"
+
+__extension__ typedef unsigned __int128 Wide;
+
+/* text.c: JSON, as msgspec writes it. Each puts at `to` and returns where it ends; there is room. */
+
+enum { LONGEST_NUMBER = 41, LONGEST_ESCAPE = 6 /* for a byte of a name */ };
+
+char *put_number(char *to, Money number);
+char *put_double(char *to, double number);
+char *put_name(char *to, const char *name, size_t size);
+void doubles_prepare(const uint64_t *powers);
+
+/* panes.c. What Python sees comes first, word for word as in `PanesFace`. */
+
+typedef struct {
+    char *records;       /* {int32 size of the key, int32 size of the value, both of them}, one behind the other */
+    int64_t size;        /* bytes of that */
+    int64_t count;       /* of the records */
+    int64_t odd;         /* so many of them hold sums, for Python to divide: the size of the value is then that of `OddSums`, negative */
+    int64_t oldest;      /* the place of the record whose event has waited longest, -1 where there is none, */
+    int64_t oldest_time; /* and the time of that event */
+    int64_t next_due;    /* the tick of the earliest cell that waits for its next update; INT64_MAX where none does */
+    char *image;         /* the last window that was encoded */
+    int64_t image_size;
+} PanesFace;
+
+typedef struct {
+    Sums sums;
+    int64_t window, state;
+} OddSums;
+
+/* One campaign and channel in a window. */
+typedef struct {
+    Sums sums;
+    int64_t waits_since; /* the time of the first event that was not given out yet */
+    double emitted_at;   /* seconds; 0 before that */
+    int64_t names;       /* where they stand */
+    uint32_t hash;
+    uint16_t campaign_size, channel_size;
+    uint8_t state;
+    bool changed, queued, touched;
+} PaneCell;
+
+#define NOTHING INT64_MAX /* waits */
+
+enum state { PROVISIONAL, FINAL, CORRECTED };
+extern const char *const STATES[];
+
+enum { MOMENT = 20 /* the length of 2026-11-23T08:00:00Z */ };
+
+typedef struct {
+    int64_t window;
+    PaneCell *cells;
+    int32_t *slots; /* a hash table of places in `cells`, twice as many as there is room, -1 where free */
+    char *names;
+    int64_t count, room, names_size, names_room;
+    char start[MOMENT], end[MOMENT];
+    bool changed; /* since it was encoded */
+} Pane;
+
+typedef struct {
+    int64_t window, tick;
+    int32_t cell;
+} Place;
+
+typedef struct {
+    Place *places;
+    int64_t count, room, least; /* the least tick of them */
+} Places;
+
+enum { TICKS = 40 /* a second */, SPOKES = 512 };
+
+typedef struct {
+    PanesFace face;
+    int64_t records_room, image_room;
+    Pane **panes; /* in the order of their windows */
+    int64_t pane_count, pane_room;
+    Places touched;
+    Places wheel[SPOKES]; /* by tick: Varghese and Lauck, "Hashed and hierarchical timing wheels" (1987) */
+    Hash hash;
+    int64_t length;
+    double pause, rare_pause; /* seconds between two updates of an open cell; while a backlog is read */
+    char currency[16];
+} Panes;
+
+/* Everything that tells a bool here tells false if there is no memory. */
+Pane *panes_find(const Panes *panes, int64_t window);
+bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick);
+bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick);
+
+/* records.c: the record of a cell, added to those of the face. */
+bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now);
+
+#endif

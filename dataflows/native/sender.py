@@ -1,0 +1,98 @@
+"""Hands records to a confluent-kafka `Producer`'s librdkafka without an object and a call for each.
+
+The producer stays who it is - configured, authorised, polled, flushed and closed as everywhere. Only what is sent goes past it, and so
+does what becomes of that: its own callbacks would want an object for each record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ctypes import c_int32
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from dataflows.native.client import client_library, functions_of, handle_of, why_no_client
+from dataflows.native.library import Header, library, library_file
+from dataflows.records import Records
+
+_CALLED_BY_C = (
+    "produceva",
+    "error_code",
+    "error_destroy",
+    "conf_interceptor_add_on_new",
+    "interceptor_add_on_acknowledgement",
+)
+"""The functions of librdkafka in the order of `SendClient` in send.c."""
+
+_BUFFER_FULL = -184
+"""``RD_KAFKA_RESP_ERR__QUEUE_FULL``"""
+
+
+def why_no_sender() -> str | None:
+    """Why `Sender` can't be used here, in words; None if it can."""
+    if ";" in str(library_file()):  # which stands between two of them in librdkafka's list
+        return f"librdkafka loads no plug-in from {library_file()}"
+    return why_no_client()
+
+
+def sender_config() -> dict[str, str]:
+    """What the configuration of a producer must hold for `Sender`: librdkafka's own way to be asked what becomes of its records."""
+    found: Any = library()[0]
+    found.send_prepare(functions_of(client_library(), _CALLED_BY_C))
+    return {"plugin.library.paths": str(library_file())}
+
+
+class Sender:
+    """Sends records of one topic, and knows whether one was refused."""
+
+    def __init__(self, producer: Producer, topic: str, headers: Sequence[tuple[str, bytes]]) -> None:
+        """`producer`: made with `sender_config`; `headers`: of each record.
+
+        Raises `RuntimeError` where it can't be done (`why_no_sender`), or the producer was made otherwise.
+        """
+        if reason := why_no_sender():
+            raise RuntimeError(reason)
+        self._library: Any = library()[0]
+        self._client = client_library()
+        handle = handle_of(self._client, producer)
+        self._handle = self._library.send_of(handle)
+        if not self._handle:
+            raise RuntimeError("the producer was made without the plug-in of this library")
+        self._headers = (Header * (len(headers) + 1))(
+            *(Header(name.encode(), value) for name, value in headers), Header(None, None)
+        )
+        self._producer = producer  # it lives as long as its topic is held
+        self._topic = self._client.rd_kafka_topic_new(handle, topic.encode(), None)
+
+    def __del__(self) -> None:
+        if getattr(self, "_topic", None):
+            self._client.rd_kafka_topic_destroy(self._topic)
+
+    def send(self, records: Records, start: int, measured: int, extra: tuple[str, bytes] | None) -> int:
+        """Send `records` from the byte `start` on, the one that begins at `measured` with one header more.
+
+        Returns how far the producer's buffer took them, in bytes. Raises `KafkaException` for a record that can't be sent.
+        """
+        more = Header(extra[0].encode(), extra[1]) if extra else Header(None, None)
+        code = c_int32()
+        sent = self._library.send_records(
+            *(self._handle, self._topic, records.text, start, len(records.text), self._headers),
+            *(measured if extra else -1, more, code),
+        )
+        if code.value not in {0, _BUFFER_FULL}:
+            raise KafkaException(KafkaError(code.value))
+        return sent
+
+    def sent(self) -> int:
+        """How many the producer's buffer took so far."""
+        return self._library.send_sent(self._handle)
+
+    def refused(self) -> int:
+        """How many of them the broker did not take."""
+        return self._library.send_refused(self._handle)
+
+    def refusal(self) -> KafkaError | None:
+        """Why it did not take the first of these."""
+        code = self._library.send_code(self._handle)
+        return KafkaError(code) if code else None

@@ -1,0 +1,60 @@
+"""The panes of a shard, on each of the two kinds of cells, and what they give out in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from dataflows import native
+from dataflows.cells import Given
+from dataflows.records import Records
+from dataflows.schema import WindowResult, decode_result, result_key
+from dataflows.settings import Settings
+from dataflows.windows import Panes, PanesState, Partial
+
+NewPanes = Callable[..., "Played"]
+"""Makes `Played` panes, from a state if it is given one."""
+
+
+class Played:
+    """`Panes`, whose results are read: `waited` is that of the last call."""
+
+    def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
+        self.panes = Panes(settings, state)
+        self.waited: tuple[int, int] | None = None
+        self.wake_at, self.figures, self.state = self.panes.wake_at, self.panes.figures, self.panes.state
+
+    def take(self, partials: Iterable[Partial], now: float) -> list[WindowResult]:
+        """See `Panes.take`."""
+        return self._read(self.panes.take(partials, now))
+
+    def tick(self, now: float) -> list[WindowResult]:
+        """See `Panes.tick`."""
+        return self._read(self.panes.tick(now))
+
+    def flush(self, now: float) -> list[WindowResult]:
+        """See `Panes.flush`."""
+        return self._read(self.panes.flush(now))
+
+    def _read(self, given: Given | None) -> list[WindowResult]:
+        self.waited = None if given is None else given.waited
+        return results(given)
+
+
+def results(given: Given | None) -> list[WindowResult]:
+    """What `given` holds; of records, their keys must fit."""
+    if given is None:
+        return []
+    if not isinstance(given, Records):
+        return given.results
+    pairs = list(given.pairs())
+    assert len(pairs) == given.count
+    read = [decode_result(value) for _, value in pairs]
+    assert [key for key, _ in pairs] == [result_key(one.window_start, one.campaign_id, one.channel) for one in read]
+    return read
+
+
+def kinds(settings: Settings) -> list[Settings]:
+    """`settings` for each kind of cells that there is here."""
+    return [replace(settings, native=choice) for choice in (["off"] if native.why_not() else ["off", "on"])]
