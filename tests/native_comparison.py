@@ -1,6 +1,6 @@
-"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log in which everything happens; 1 if they differ.
+"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log, both kinds of cells; 1 if they differ.
 
-The native one twice: with messages as confluent-kafka makes them, and as they lie in librdkafka.
+The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from pathlib import Path
 from dataflows.chunk import Record
 from dataflows.engines import intake_kind
 from dataflows.intake import Intake, IntakeState
+from dataflows.metrics import Metrics
 from dataflows.native import library as native_library
 from dataflows.rules import Rules
 from dataflows.settings import Settings
+from dataflows.share import unpack
+from dataflows.windows import shard_of
+from tests.cells import played
 from tests.intakes import laid
 from tests.records import FakeRecord, micros, payload
 
@@ -78,8 +82,12 @@ def decided(
             again.resume()
             intake = again
         intake.take(lay(records[first : first + 77]))
-        windows, rejected = intake.fetch()
-        cells = sorted((window, key, repr(sums)) for window, found in windows.items() for key, sums in found.items())
+        windows, packed, rejected = intake.fetch_packed()
+        sums = {(window, shard_of(*key), key): own for window, cells in windows.items() for key, own in cells.items()}
+        for shard, window, share in packed:
+            for key, own in unpack(share):
+                sums.setdefault((window, shard, key), Metrics()).merge(own)
+        cells = sorted((*place, repr(own)) for place, own in sums.items())
         shown.append((cells, rejected, repr(intake.state())))
     return tuple(shown)
 
@@ -97,6 +105,10 @@ def main() -> int:
             if one != other:
                 print(f"chunk {number}:\nPython {one}\nC      {other}")
                 return 1
+    for one, other in zip(played("off"), played("on"), strict=True):
+        if one != other:
+            print(f"cells:\nPython {one}\nC      {other}")
+            return 1
     return 0
 
 

@@ -41,17 +41,18 @@ typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
     void (*error_destroy)(void *error);
     int (*conf_interceptor_add_on_new)(void *conf, const char *name, int (*made)(void *, const void *, void *, char *, size_t), void *own);
     int (*interceptor_add_on_acknowledgement)(void *client, const char *name, int (*heard)(void *, Told *, void *), void *own);
+    int (*interceptor_add_on_destroy)(void *client, const char *name, int (*gone)(void *, void *), void *own);
 } SendClient;
 
 typedef struct Sender {
     struct Sender *next;
-    void *handle;    /* an rd_kafka_t */
-    atomic_int code; /* of the first record that was refused, 0 while there is none */
+    _Atomic(void *) handle; /* an rd_kafka_t, NULL once it is gone */
+    atomic_int code;        /* of the first record that was refused, 0 while there is none */
     atomic_int_fast64_t refused, sent;
 } Sender;
 
 static SendClient functions;
-static _Atomic(Sender *) senders; /* one for each producer of the process, as long as it lives: librdkafka may tell something up to its end */
+static _Atomic(Sender *) senders; /* one for each producer of the process, also for those that are gone: librdkafka may tell something up to its end */
 
 static int heard(void *client, Told *told, void *own)
 {
@@ -65,6 +66,14 @@ static int heard(void *client, Told *told, void *own)
     return 0;
 }
 
+static int gone(void *client, void *own)
+{
+    (void)client;
+    Sender *sender = own;
+    atomic_store(&sender->handle, NULL);
+    return 0;
+}
+
 enum { FAIL = -196 /* RD_KAFKA_RESP_ERR__FAIL */ };
 
 static int made(void *handle, const void *conf, void *own, char *words, size_t size)
@@ -73,11 +82,12 @@ static int made(void *handle, const void *conf, void *own, char *words, size_t s
     Sender *sender = calloc(1, sizeof(Sender));
     if (!sender)
         return FAIL;
-    sender->handle = handle;
+    atomic_store(&sender->handle, handle);
     sender->next = atomic_load(&senders);
     while (!atomic_compare_exchange_weak(&senders, &sender->next, sender))
         ;
-    return functions.interceptor_add_on_acknowledgement(handle, "adtally", heard, sender);
+    int code = functions.interceptor_add_on_acknowledgement(handle, "adtally", heard, sender);
+    return code ? code : functions.interceptor_add_on_destroy(handle, "adtally", gone, sender);
 }
 
 /* What librdkafka calls for a client whose `plugin.library.paths` names this library. */
@@ -93,11 +103,11 @@ void send_prepare(const SendClient *given)
     functions = *given;
 }
 
-/* The sender of the newest client of this handle, for one that is gone may have had the same; NULL if it was made without the plug-in. */
+/* The sender of a client; NULL if it was made without the plug-in. */
 Sender *send_of(const void *handle)
 {
     for (Sender *sender = atomic_load(&senders); sender; sender = sender->next)
-        if (sender->handle == handle)
+        if (atomic_load(&sender->handle) == handle)
             return sender;
     return NULL;
 }
@@ -154,7 +164,7 @@ int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from
         arguments[2].of.bytes.size = (size_t)sizes[0];
         arguments[3].of.bytes.at = text + from + sizeof sizes + sizes[0];
         arguments[3].of.bytes.size = (size_t)sizes[1];
-        void *error = functions.produceva(sender->handle, arguments, count + (from == measured));
+        void *error = functions.produceva(atomic_load(&sender->handle), arguments, count + (from == measured));
         if (error) {
             *code = functions.error_code(error);
             functions.error_destroy(error);

@@ -22,6 +22,7 @@ _CALLED_BY_C = (
     "error_destroy",
     "conf_interceptor_add_on_new",
     "interceptor_add_on_acknowledgement",
+    "interceptor_add_on_destroy",
 )
 """The functions of librdkafka in the order of `SendClient` in send.c."""
 
