@@ -22,8 +22,8 @@ from benchmarks.load import BROKEN, CHANNELS, Load, Truth, messages
 from dataflows import native
 from dataflows.chunk import LOG_APPEND_TIME
 from dataflows.dedup import IdIndex
-from dataflows.intake import Intake, IntakeState
 from dataflows.engines import make_intake
+from dataflows.intake import Intake, IntakeState
 from dataflows.metrics import Cells, Metrics
 from dataflows.reader import CHUNK, POLL
 from dataflows.rules import SECOND

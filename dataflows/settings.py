@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     native: Annotated[
         Literal["auto", "on", "off"],
         Meta(
-            description="whether the intake in C is used: auto (where it is built), on (or refuse to start), off (count in Python)"
+            description="whether what is built in C is used: auto (where it is built), on (or refuse to start), off (count in Python)"
         ),
     ] = "auto"
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="the deployment's currency, as an ISO 4217 code")] = "USD"

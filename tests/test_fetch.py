@@ -20,6 +20,7 @@ from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
 from dataflows.intake import Counters
 from dataflows.kafka import consumer_config, make_consumer
 from dataflows.native import client
+from dataflows.native.queue import Queue
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
 from tests.records import payload
@@ -116,7 +117,7 @@ def test_an_offset_that_is_not_there_is_a_fault_that_says_so(filled: Settings, k
 @pytest.fixture
 def batch(filled: Settings) -> Iterator[native.Batch]:
     """Some messages in librdkafka."""
-    one = native.Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 100)
+    one = Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 100)
     consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
     found: list[native.Batch] = []
 
@@ -163,7 +164,7 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
 
     threading.Thread(target=drop, daemon=True).start()
     assert dropped.wait(30), "librdkafka waits for what is held of it"
-    closed = native.Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 10)
+    closed = Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 10)
     closed.close()
     closed.close()
     closed.release()
@@ -272,7 +273,7 @@ def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_clien
         assert client.why_no_client() == "confluent-kafka 3.0.0 is not one that it was tried with"
         consumer = make_consumer(filled, "test")
         with pytest.raises(RuntimeError, match=r"confluent-kafka 3\.0\.0"):
-            native.Queue(consumer, filled.logs_topic, 0, 10)
+            Queue(consumer, filled.logs_topic, 0, 10)
         assert type(make_fetcher(consumer, 10, native=True)) is PlainFetcher
         consumer.close()
         one = reader(filled)

@@ -1,13 +1,16 @@
-"""The native intake: takes the plain messages of one partition from librdkafka (`Queue`), reads, judges and adds them up (`Tally`) in C.
+"""What is done in C: plain messages are taken from librdkafka (`queue`), read, judged and added up (`tally`), and results sent (`sender`).
 
-It is built where there is a C compiler (`dataflows.native.build`, which ``make setup`` runs) and does nothing that
-`dataflows.intake_python` does not do as well, only in a fraction of the time. tests/test_native.py holds the two together.
+The cells of a shard are in C too: `dataflows.cells_native`.
+
+It is built where there is a C compiler (`dataflows.native.build`, which ``make setup`` runs) and does nothing that the Python beside it
+(`intake_python`, `cells_python`, `carrier`) does not do as well, only in a fraction of the time. tests/test_native.py, test_cells.py and
+test_carrier.py hold the two together.
 """
 
 from __future__ import annotations
 
+from dataflows.native.batch import Batch
 from dataflows.native.library import FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
-from dataflows.native.queue import Batch, Queue
 from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, RANDOM_BYTES, Noted, Tally
 
 __all__ = [
@@ -23,7 +26,6 @@ __all__ = [
     "SOURCES",
     "Batch",
     "Noted",
-    "Queue",
     "Tally",
     "library_file",
     "why_not",

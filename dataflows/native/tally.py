@@ -10,8 +10,8 @@ from ctypes import c_int64
 from struct import Struct
 from typing import Any, NamedTuple
 
+from dataflows.native.batch import Batch
 from dataflows.native.library import library
-from dataflows.native.queue import Batch
 
 NEVER = -(2**62)
 """In the place of a clock: before the first event."""
