@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,6 @@ from tests.records import payload
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "spring\n12:00:00 CRITICAL forged\r\x1b[2J\u2028\u202e\udc80 launch"
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> Iterator[None]:
-    """The root logger as it was, whatever a test sets up."""
-    root, ours = logging.getLogger(), logging.getLogger("adtally")
-    before = list(root.handlers), root.level, ours.level
-    yield
-    root.handlers[:], root.level, ours.level = before[0], before[1], before[2]
-    logs.forget()
 
 
 def lines(speak: Callable[[logging.Logger], Any], **given: Any) -> list[str]:
