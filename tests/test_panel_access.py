@@ -128,6 +128,15 @@ def test_what_cannot_be_used_is_one_line_without_a_secret(given: dict[str, str],
     assert SECRET not in str(caught.value)
 
 
+def test_what_kubernetes_tells_of_its_service_is_no_setting() -> None:
+    links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8503_TCP", "PORT_8503_TCP_ADDR")
+    given = {f"{PREFIX}{name}": "tcp://10.0.0.1:8503" for name in links}
+    assert not from_environment(given).wants_login
+    assert from_environment(given | {f"{PREFIX}PASSWORD": PASSWORD}).wants_login
+    with pytest.raises(SettingsError, match="is no setting"):
+        from_environment(given | {f"{PREFIX}SERVICE_PASSWORD": PASSWORD})
+
+
 def test_the_documentation_holds_every_variable() -> None:
     documented = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
     for name, words in TABLE.items():
