@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from dataflows import logs
@@ -12,6 +13,7 @@ from dataflows.settings import Settings
 
 def main() -> int:
     """Wait for the broker and create what is missing; returns the exit code: 0, or 2 where it can't."""
+    argparse.ArgumentParser(prog="python -m deploy.topics", description=(__doc__ or "").partition(":")[0] + ".").parse_args()
     try:
         settings = Settings.from_environment()
         logs.set_up(settings, "topics")
