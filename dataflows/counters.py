@@ -115,10 +115,10 @@ def main() -> int:
         settings = Settings.from_environment()
         logs.set_up(settings, "counters")
         rows = progress(settings)
+        logs.tell(table(rows))
     except AdtallyError as error:
         logs.say("adtally", str(error))
         return 1
-    print(table(rows))  # noqa: T201 - what the command is for
     return 0 if all(row.shown.adds_up() for row in rows) else 1
 
 

@@ -9,7 +9,8 @@
     │   └── OffsetGoneError      the log no longer holds the events at which a run must resume
     ├── DeliveryError            the broker did not take a record; going on would lose it
     ├── RecoveryError            the recovery folder is missing, in use, or not ours
-    └── InputError               a file or an option of the generator can't be read
+    ├── InputError               a file or an option of a command can't be used
+    └── OutputError              what a command is for can't be written to standard output
 
 Whatever has none of these types is a defect of adtally and keeps its traceback.
 """
@@ -44,4 +45,8 @@ class RecoveryError(AdtallyError):
 
 
 class InputError(AdtallyError):
-    """A file, a column or an option of the generator can't be used."""
+    """A file, a column or an option of a command can't be used."""
+
+
+class OutputError(AdtallyError):
+    """Standard output takes no more: its disk is full, say."""

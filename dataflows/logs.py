@@ -6,6 +6,7 @@ turn the direction of writing - is written as an escape. So a hostile name can't
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -13,12 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 import msgspec
 from typing_extensions import override
 
 from dataflows.client import redact
+from dataflows.errors import OutputError
 from dataflows.settings import Settings
 
 REPEAT_SECONDS = 10.0
@@ -65,6 +67,33 @@ def say(program: str, text: str, *, level: Level = "error", stream: TextIO | Non
     if form == "json":
         line = _json({"time": _moment(time.time()), "level": level, "part": program, "logger": "adtally", "message": text})
     print(line, file=sys.stderr if stream is None else stream, flush=True)
+
+
+def tell(text: str) -> None:
+    """What a command is for, on standard output, written before this returns.
+
+    Raises `OutputError` where it can't be written; ends the process with 1 and no word where whoever read it (`head`) has enough.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201 - the one place
+    except OSError as error:
+        raise unwritten(error) from None
+
+
+def binary() -> BinaryIO:
+    """Standard output for bytes; raises `OutputError` where the process was started without one (``>&-``)."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
+        raise OutputError("standard output can't be written: it is closed.")
+    return sys.stdout.buffer
+
+
+def unwritten(error: OSError, what: str = "standard output") -> OutputError:
+    """The error to raise for one that `what` met on standard output; ends the process instead if it is that its reader is gone."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails again, on its last flush
+    if isinstance(error, BrokenPipeError):
+        sys.exit(1)
+    return OutputError(f"{what} can't be written: {error.strerror}.")
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ a snapshot: before it the results stand on their topic, and behind it no crash g
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import sys
 import time
@@ -29,7 +30,7 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import Intake, IntakeState
 from dataflows.kafka import deliver
 from dataflows.metrics import Cells, Metrics, fold
-from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.rules import SECOND, Rules
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import (
@@ -172,16 +173,21 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
 
     Raises `InputError` where they follow a later version of the contract: it would be overwritten by this one.
     """
-    shown: dict[tuple[str, str, str], int] = {}
+    shown: dict[bytes, int] = {}
     for message in scan(settings, settings.results_topic):
         refuse_foreign(settings.results_topic, message)
-        result = decode_result(message.value() or b"")
-        key = (result.window_start, result.campaign_id, result.channel)
-        shown[key] = max(result.revision, shown.get(key, 0))
+        value = message.value()
+        if value is None:  # deleted by somebody, and by its key
+            shown.pop(message.key() or b"", None)
+            continue
+        with contextlib.suppress(*DECODE_ERRORS):  # what is no result shows nothing
+            result = decode_result(value)
+            key = result_key(result.window_start, result.campaign_id, result.channel)
+            shown[key] = max(result.revision, shown.get(key, 0))
     rules = Rules.of(settings)
     found: list[Change] = []
     for (window, key), metrics in sorted(sums.items(), key=lambda item: item[0]):
-        before = shown.get((rfc3339(window // SECOND), *key))
+        before = shown.get(result_key(rfc3339(window // SECOND), *key))
         if before != metrics.events:
             found.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
     return found
@@ -216,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
         logs.set_up(settings, "rebuild")
         for line in _run(settings, given):
-            print(line)  # noqa: T201 - what the command is for
+            logs.tell(line)
     except AdtallyError as error:
         logs.say("adtally", str(error))
         return 1

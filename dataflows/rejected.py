@@ -7,6 +7,7 @@ stays late; `python -m dataflows.rebuild --late` takes it in where it stands.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,10 +19,12 @@ import msgspec
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import Topics, deliver
-from dataflows.reject import CarefulDecoder, NotAnEvent
+from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import Reason, Rejected, decode_rejected, encode
 from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.rejected")
 
 REASONS: tuple[str, ...] = get_args(Reason)
 
@@ -48,13 +51,20 @@ def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
     Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
     """
     found: dict[tuple[str, int, int], Rejected] = {}
+    none_of_ours = 0
     for message in scan(settings, settings.rejected_topic):
         value = message.value()
         if value is None:
             continue
         refuse_foreign(settings.rejected_topic, message)
-        one = decode_rejected(value)
+        try:
+            one = decode_rejected(value)
+        except DECODE_ERRORS:
+            none_of_ours += 1
+            continue
         found[one.topic, one.partition, one.offset] = one
+    if none_of_ours:
+        log.warning("%d records of %s are no rejected events and were left out", none_of_ours, settings.rejected_topic)
     return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
 
 
@@ -98,6 +108,12 @@ def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
     return deliver(settings, "rejected", settings.logs_topic, events)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of events")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags of the command."""
     made = argparse.ArgumentParser(prog="python -m dataflows.rejected", description=(__doc__ or "").partition(":")[0] + ".")
@@ -107,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--partition", action="append", default=[], type=int, help="only this partition of the logs")
     made.add_argument("--containing", default="", metavar="TEXT", help="only payloads that contain TEXT")
     made.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"
+        "--limit", type=_count, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"
     )
     made.add_argument("--json", action="store_true", help="print the records as JSON lines, all of them")
     made.add_argument(
@@ -126,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
         logs.set_up(settings, "rejected")
         for line in _run(given, settings):
-            print(line)  # noqa: T201 - what the command is for
+            logs.tell(line)
     except AdtallyError as error:
         logs.say("adtally", str(error))
         return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, get_args, get_type_hints
 
@@ -16,11 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from dataflows.client import CLIENT_PREFIX, client_properties
-from dataflows.errors import SettingsError
+from dataflows.errors import OutputError, SettingsError
 
 PREFIX = "ADTALLY_"
 
-_TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
+# Kafka takes neither . nor .. for a name.
+_TOPIC = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$"
 Topic = Annotated[str, Meta(pattern=_TOPIC)]
 
 
@@ -195,5 +197,11 @@ def _help(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for row in table():
-        print(f"{row[0]:34} {row[1]:16} {row[2]}")  # noqa: T201 - this is what the command is for
+    from dataflows import logs
+
+    try:
+        for row in table():
+            logs.tell(f"{row[0]:34} {row[1]:16} {row[2]}")
+    except OutputError as error:
+        logs.say("adtally", str(error))
+        sys.exit(1)

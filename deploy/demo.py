@@ -158,7 +158,7 @@ def dashboard_answers(port: int) -> bool:
     connection = http.client.HTTPConnection(ports.HOST, port, timeout=5)
     try:
         connection.request("GET", "/")
-        return connection.getresponse().status == 200
+        return connection.getresponse().status < 400  # behind a login it leads to that
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -231,15 +231,23 @@ def port_of(environment: str | None) -> int:
 
 
 def told(command: str, run: Callable[[], None]) -> int:
-    """Run until it is over, and say how it ended; the exit code of `command`: 0, or 1 with an `AdtallyError` in one line."""
+    """Run until it is over, and say how it ended; the exit code of `command`: 0, or 1 with one line for an `AdtallyError` or for a
+    folder that can't be used."""
     try:
         run()
     except AdtallyError as error:
+        why = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        why = f"{error.filename} can't be used ({error.strerror}); run this where you may write and where no file is in its way."
+    else:
+        say("stopped")
+        return 0
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
-        print(f"{command}: {error}", file=sys.stderr)  # noqa: T201 - what the command says
-        return 1
-    say("stopped")
-    return 0
+    print(f"{command}: {why}", file=sys.stderr)  # noqa: T201 - what the command says
+    return 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -57,7 +57,7 @@ def holder(port: int) -> str:
 
 def _name(pid: int) -> str:
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
     except OSError:
         return "a program"
     first = Path(words[0]).name if words else "a program"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from dataflows import logs
@@ -11,16 +12,17 @@ from dataflows.settings import Settings
 
 
 def main() -> int:
-    """Wait for the broker and create what is missing; returns the exit code: 0, or 2 for settings that can't be used."""
+    """Wait for the broker and create what is missing; returns the exit code: 0, or 2 where it can't."""
+    argparse.ArgumentParser(prog="python -m deploy.topics", description=(__doc__ or "").partition(":")[0] + ".").parse_args()
     try:
         settings = Settings.from_environment()
         logs.set_up(settings, "topics")
         names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
         Topics(settings).wait(*names)
+        logs.tell(f"topics on {settings.brokers}: {', '.join(names)}")
     except AdtallyError as error:
         logs.say("topics", str(error))
         return 2
-    print(f"topics on {settings.brokers}: {', '.join(names)}")  # noqa: T201 - what the command says
     return 0
 
 

@@ -6,7 +6,6 @@ import argparse
 import math
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 
 from dataflows import logs
@@ -85,7 +84,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _sink(options: argparse.Namespace, settings: Settings, reporter: Reporter, stop: Stop, sending: Sending) -> Sink:
     if options.dry_run:
-        return StreamSink(sys.stdout.buffer)
+        return StreamSink(logs.binary())
     Topics(settings, "generator").ensure(settings.logs_topic, timeout=BROKER_SECONDS)
     return KafkaSink(settings, reporter.say, lambda: stop.asked, sending.pulse.beat)
 

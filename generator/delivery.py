@@ -10,6 +10,7 @@ from confluent_kafka import Message as Delivered
 
 from dataflows.errors import DeliveryError
 from dataflows.kafka import describe, make_producer
+from dataflows.logs import unwritten
 from dataflows.settings import Settings
 from generator.messages import Message
 
@@ -166,9 +167,17 @@ class StreamSink:
         self._stream = stream
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Write the values, one a line; raises `BrokenPipeError` where the reader is gone."""
+        """Write the values, one a line; raises `BrokenPipeError` where the reader is gone, else `OutputError` where it can't."""
         lines = [value.encode() if isinstance(value, str) else value for _, value in messages]
-        self._stream.write(b"\n".join(lines) + b"\n" if lines else b"")
+        try:
+            self._stream.write(b"\n".join(lines) + b"\n" if lines else b"")
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.sent += len(lines)
+            self.failed += len(lines)
+            raise unwritten(error) from None
         self.sent += len(lines)
 
     def pending(self) -> int:
@@ -179,6 +188,5 @@ class StreamSink:
         """Standard output never is."""
         return False
 
-    def finish(self, give_up: Callable[[], bool]) -> None:  # noqa: ARG002 - a stream is flushed at once
-        """Flush the stream."""
-        self._stream.flush()
+    def finish(self, give_up: Callable[[], bool]) -> None:
+        """Nothing is left: each line was flushed."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Generator
 from types import FrameType
 
-from dataflows.errors import DeliveryError
+from dataflows.errors import DeliveryError, OutputError
 from generator.clock import Clock
 from generator.delivery import Sink
 from generator.messages import Batch, Mark, Source
@@ -87,8 +87,8 @@ class Sender:
                 sink.finish(self._give_up)
         except KeyboardInterrupt:
             say("stopped at once")
-        except DeliveryError as error:
-            say(str(error))
+        except (DeliveryError, OutputError) as error:
+            say(str(error), "error")
         except BrokenPipeError:
             # The reader of a dry run (`head`) has enough; the interpreter must not fail on its last flush either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -32,6 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(argv)
     if reason := taken(flags.address, flags.port):
         return _say(reason, 1)
+    try:
+        asked = access.from_environment()
+        if flags.open_to_everyone:
+            asked = replace(asked, open_to_everyone=True)
+        check(flags, asked)
+        settings = Settings.from_environment()
+    except AdtallyError as error:
+        return _say(str(error), 2)
+    logs.set_up(settings, "dashboard", secrets=asked.secrets())
     # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     # Nor is a tab that was closed while something was on its way to it.
@@ -49,12 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from panel_app.telemetry import dashboard  # noqa: PLC0415
 
     try:
-        asked = access.from_environment()
-        if flags.open_to_everyone:
-            asked = replace(asked, open_to_everyone=True)
-        check(flags, asked)
-        settings = Settings.from_environment()
-        logs.set_up(settings, "dashboard", secrets=asked.secrets())
         one = service()
         telemetry = dashboard(one)
         close = serve(settings, telemetry.served)

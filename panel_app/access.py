@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -98,6 +99,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ANY = "*"
+_SERVICE_LINK = re.compile(r"SERVICE_HOST|(SERVICE_)?PORT(_\w+)?")
+"""What Kubernetes and Docker tell every container of a service that is named adtally-dashboard: no settings of ours."""
 
 
 class _Secret(str):
@@ -131,6 +134,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Access:
             continue
         name = key[len(PREFIX) :]
         plain = name.removesuffix(FILE)
+        if _SERVICE_LINK.fullmatch(name):
+            continue
         if plain not in TABLE:
             raise SettingsError(f"{key} is no setting of the dashboard; there are {', '.join(PREFIX + one for one in TABLE)}.")
         if plain.lower() in values:

@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), 1)
     except BrokenPipeError:
         return 1  # whoever read the pipe has enough
+    except OSError as error:  # of what is written to as it comes: standard output, a pipe, a device
+        return _say(str(logs.unwritten(error, "standard output" if given.out == "-" else given.out)), 1)
     except KeyboardInterrupt:
         return _say("stopped; nothing was written.", 130)
     return _say(said, 0)
@@ -145,9 +147,11 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
     Raises `InputError` where it can't be written, or exists and is not to be replaced (`force`).
     """
     if path == "-":
-        yield sys.stdout.buffer
+        yield logs.binary()
         return
     wanted = Path(path)
+    if not path:
+        raise InputError("--out '' names no file; - is for standard output.")
     if wanted.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file in it.")
     if wanted.exists() and not wanted.is_file():  # a pipe or a device: written to, and never replaced

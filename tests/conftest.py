@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from msgspec.structs import replace
 
-from dataflows import native
+from dataflows import logs, native
 from dataflows.settings import Settings
 from tests.faults.proxy import ProxiedKafka
 from tests.secured import SecuredKafka
@@ -24,6 +25,11 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
 """Kinds of tests (kafka, browser, long, native, promtool) that CI asks for: there, one that is skipped is a failure."""
+
+# What the shell of whoever runs the tests has set - the brokers of a deployment, the form of its log lines - is no matter of theirs.
+for _name in [name for name in os.environ if name.startswith(("ADTALLY_", "BYTEWAX_"))]:
+    if _name not in ("ADTALLY_REQUIRE", "ADTALLY_ARTEFACTS"):
+        del os.environ[_name]
 
 COMMANDS = {"kafka": ("java", "mvn"), "browser": ("chromium",), "long": ()}
 
@@ -59,6 +65,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Where tests are asked for, a skipped one is a failure."""
     if report.skipped and REQUIRED & set(report.keywords):
         report.outcome = "failed"
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """The log lines as they were, whatever a test sets up or a command does that runs in this process."""
+    root, ours = logging.getLogger(), logging.getLogger("adtally")
+    before = list(root.handlers), root.level, ours.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+    logs.forget()
 
 
 @pytest.fixture(scope="session")

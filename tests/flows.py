@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from bytewax.recovery import init_db_dir
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from dataflows.client import client_variable
@@ -81,7 +82,7 @@ def stumbling(code: int, times: int) -> type[Consumer]:
 def recovery_folder(folder: Path, parts: int = 1) -> Path:
     """A new recovery store in `folder`."""
     folder.mkdir()
-    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), str(parts)], check=True, capture_output=True)
+    init_db_dir(folder, parts)
     return folder
 
 
@@ -159,14 +160,14 @@ def send(
 def read_topic(settings: Settings, topic: str) -> list[tuple[bytes, Any]]:
     """Everything on a topic as (key, decoded value), each partition in its order."""
     partitions = Topics(settings).partitions(topic, ANSWER_SECONDS)
-    consumer = Consumer(
-        {"bootstrap.servers": settings.brokers, "group.id": "reading", "enable.partition.eof": True, "enable.auto.commit": False}
-    )
+    plain = {"bootstrap.servers": settings.brokers, "group.id": "reading", "enable.auto.commit": False}
+    # A broker answers with the end of a partition only once it has waited so long for more.
+    consumer = Consumer({**plain, "enable.partition.eof": True, "fetch.wait.max.ms": 10})
     consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
     found: list[tuple[bytes, Any]] = []
     ended: set[int] = set()
     while len(ended) < partitions:
-        for message in consumer.consume(1000, 0.2):
+        for message in consumer.consume(1000, 0.05):
             error = message.error()
             if error is None:
                 found.append((message.key() or b"", msgspec.json.decode(message.value() or b"null")))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from dataflows.counters import Progress, Shown, progress, table
 from dataflows.errors import BrokerError
 from dataflows.settings import Settings
-from tests.flows import ANSWER_SECONDS, environment, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, recovery_folder, running, send, wait_for
 from tests.records import payload
 
 
@@ -32,21 +30,6 @@ def test_counters_that_do_not_add_up_are_told() -> None:
 def test_the_table_sums_the_partitions() -> None:
     text = table([Progress(0, 5, 7, Shown(read=5, counted=5)), Progress(1, None, 1000, Shown())])
     assert text.splitlines()[-1].split() == ["all", "1,002", "5", "5", "0", "0", "0", "0", "0"]
-
-
-def test_without_a_broker_the_command_says_so_in_one_line() -> None:
-    nowhere = Settings(brokers="127.0.0.1:1")
-    done = subprocess.run(
-        [sys.executable, "-m", "dataflows.counters"],
-        env=environment(nowhere),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("adtally: no Kafka broker answers at 127.0.0.1:1")
-    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_broker_that_does_not_answer_is_an_error() -> None:

@@ -33,6 +33,13 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
     assert all(Topics(settings).partitions(name) for name in names)
 
 
+def test_a_flag_that_is_none_is_refused_before_any_broker_is_asked() -> None:
+    process = start_python("-m", "deploy.topics", "--partitions", "3", ADTALLY_BROKERS="127.0.0.1:1")
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert complaints.splitlines()[-1].endswith("unrecognized arguments: --partitions 3")
+
+
 def test_settings_that_cannot_be_used_give_one_line() -> None:
     process = start_python("-m", "deploy.topics", ADTALLY_BROKERS="nowhere")
     said, complaints = process.communicate(timeout=60)

@@ -6,10 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from deploy_processes import runs, start_python, wait_for
+from typing_extensions import override
 
 from dataflows.errors import AdtallyError, SettingsError
 from deploy import demo, ports
@@ -164,7 +167,7 @@ server = socket.create_server(("127.0.0.1", {port}))
 while True:
     server.accept()
 """
-    occupant = subprocess.Popen([sys.executable, "-c", program])
+    occupant = subprocess.Popen([sys.executable, "-c", program, b"no UTF-8: \xff"])
     try:
         wait_for(lambda: ports.holder(port))
         who = ports.holder(port)
@@ -174,6 +177,36 @@ while True:
     assert "\n" not in who
     assert len(who) < 100
     assert who.endswith(f"process {occupant.pid}")
+
+
+@pytest.mark.parametrize("place", ["run", "run/recovery"])
+def test_a_file_in_the_place_of_its_folder_gives_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
+    process = start_demo(tmp_path, ports.free())
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = complaints.splitlines()
+    assert line.startswith(f"adtally-demo: {place}")
+    assert "can't be used" in line
+
+
+def test_a_dashboard_that_leads_to_its_login_answers() -> None:
+    class Login(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", "/login")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Login) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert demo.dashboard_answers(server.server_address[1])
+        server.shutdown()
+    assert not demo.dashboard_answers(ports.free())
 
 
 def test_the_holder_of_a_port_is_named() -> None:

@@ -85,6 +85,11 @@ def test_a_pod_runs_without_privileges_and_its_selector_fits(key: tuple[str, str
     assert mounts == {volume["name"] for volume in pod["volumes"]} | claims
 
 
+@pytest.mark.parametrize("key", WORKLOADS)
+def test_no_variable_that_kubernetes_makes_of_a_service_can_be_taken_for_a_setting(key: tuple[str, str]) -> None:
+    assert OBJECTS[key]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_the_dataflow_is_one_with_a_volume_and_time_to_stop() -> None:
     spec = OBJECTS["StatefulSet", "adtally-dataflow"]["spec"]
     assert spec["replicas"] == 1

@@ -17,7 +17,10 @@ from tests.oracle.history import decoded
 from tests.oracle.topics import read
 
 EXCERPTS = Path(__file__).parent / "data"
-FOLDERS = [pytest.param(EXCERPTS, id="excerpts"), pytest.param(SHARED, id="real files", marks=pytest.mark.shared)]
+FOLDERS = [
+    pytest.param(EXCERPTS, id="excerpts"),
+    pytest.param(SHARED, id="real files", marks=[pytest.mark.shared, pytest.mark.long]),
+]
 MICRO = 1_000_000
 
 

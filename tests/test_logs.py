@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,6 @@ from tests.records import payload
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "spring\n12:00:00 CRITICAL forged\r\x1b[2J\u2028\u202e\udc80 launch"
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> Iterator[None]:
-    """The root logger as it was, whatever a test sets up."""
-    root, ours = logging.getLogger(), logging.getLogger("adtally")
-    before = list(root.handlers), root.level, ours.level
-    yield
-    root.handlers[:], root.level, ours.level = before[0], before[1], before[2]
-    logs.forget()
 
 
 def lines(speak: Callable[[logging.Logger], Any], **given: Any) -> list[str]:
@@ -154,7 +144,7 @@ def test_different_messages_of_one_place_are_all_said_until_they_are_a_flood() -
 
 def test_the_limit_holds_no_more_than_the_last_messages() -> None:
     one = Limited()
-    for number in range(50_000):
+    for number in range(6_000):
         one.now += 0.01
         one.say("%d", number, line=number)
     assert one.handler.limiter.held() <= 2_004

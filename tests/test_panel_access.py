@@ -41,8 +41,15 @@ SECRET = "oauth-secret-4716"
 OAUTH = {f"{PREFIX}OAUTH_PROVIDER": "generic", f"{PREFIX}OAUTH_KEY": "adtally", f"{PREFIX}OAUTH_SECRET": SECRET}
 
 
+@pytest.fixture(autouse=True)
+def nobody_asked() -> Iterator[None]:
+    """This process as it began: without a login, whatever a test has it ask for."""
+    access.use(Access())
+    yield
+    access.use(Access())
+
+
 def test_without_variables_nothing_is_asked_and_only_this_machine_is_let_in() -> None:
-    access.use(from_environment({}))
     assert not from_environment({}).wants_login
     assert refusal({}, "127.0.0.1") == refusal({}, "::1") == ""
     for remote in ("10.0.0.1", "", None, "localhost.example"):
@@ -50,13 +57,11 @@ def test_without_variables_nothing_is_asked_and_only_this_machine_is_let_in() ->
     assert refusal({}, "10.0.0.1", panels_login=True) == ""
     access.use(from_environment({f"{PREFIX}OPEN_TO_EVERYONE": "true"}))
     assert refusal({}, "10.0.0.1") == ""
-    access.use(Access())
 
 
 def test_who_says_to_be_a_guest_is_not_believed() -> None:
     access.use(Access(password=PASSWORD))
     assert refusal({"is_guest": "1", "user": "ada"}, "127.0.0.1")
-    access.use(Access())
 
 
 @pytest.mark.parametrize(
@@ -121,6 +126,15 @@ def test_what_cannot_be_used_is_one_line_without_a_secret(given: dict[str, str],
     assert "\n" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_what_kubernetes_tells_of_its_service_is_no_setting() -> None:
+    links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8503_TCP", "PORT_8503_TCP_ADDR")
+    given = {f"{PREFIX}{name}": "tcp://10.0.0.1:8503" for name in links}
+    assert not from_environment(given).wants_login
+    assert from_environment(given | {f"{PREFIX}PASSWORD": PASSWORD}).wants_login
+    with pytest.raises(SettingsError, match="is no setting"):
+        from_environment(given | {f"{PREFIX}SERVICE_PASSWORD": PASSWORD})
 
 
 def test_the_documentation_holds_every_variable() -> None:
@@ -226,11 +240,16 @@ def own_address() -> str:
 
 
 @pytest.mark.skipif(not own_address(), reason="this machine has no address but its own")
-def test_under_panel_serve_without_a_login_other_machines_see_no_figures(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
+def test_panel_serve_without_a_login_answers_its_own_machine_and_shows_others_no_figures(
+    settings: Settings,
+    serve: Callable[..., str],  # noqa: F811 - a fixture
+) -> None:
     World(settings).send(result(clicks=4321))
     flags = ("--plugins", "panel_app.routes", "--allow-websocket-origin", "*")
     here = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", *flags)
     until(lambda: '"value":4321' in get(f"{here}/app")[1])
+    until(lambda: '"clicks":4321' in get(f"{here}/api/results")[1])
+    assert "adtally/data.js" in get(f"{here}/app?page=data")[1]
     there = here.replace("localhost", own_address())
     assert get(f"{there}/app")[0] == 200
     assert "4321" not in get(f"{there}/app")[1]

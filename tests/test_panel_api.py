@@ -10,12 +10,12 @@ import shlex
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
-from test_panel_app import ROOT, get, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
+from test_panel_app import ROOT, get, serve, server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
 from test_panel_feed import World, until
 from test_panel_store import BEGIN, result
 
@@ -26,6 +26,7 @@ from panel_app.api import PARAMETERS, asked_for
 from panel_app.formats import FORMATS
 from panel_app.results import INTERVALS, question, table
 from panel_app.store import Store
+from tests.conftest import own_names
 from tests.flows import environment
 
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
@@ -42,16 +43,25 @@ def ask(address: str, path: str, method: str = "GET") -> tuple[int, dict[str, st
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
 
 
-@pytest.fixture
-def address(settings: Settings, serve: Callable[..., str]) -> str:  # noqa: F811 - a fixture
-    """A dashboard that holds five minutes of four campaigns, three of them with hostile names."""
+@pytest.fixture(scope="module")
+def five_minutes(embedded_broker: str) -> Settings:
+    """Settings of results that hold five minutes of four campaigns, three of them with hostile names."""
+    settings = own_names(embedded_broker)
     names = ["sale", *HOSTILE]
     World(settings).send(*(result(minute, name, clicks=minute + 1) for minute in range(5) for name in names))
-    found = serve(settings)
-    until(lambda: '"rows":20' in get(f"{found}/healthz")[1])
-    return found
+    return settings
 
 
+@pytest.fixture(scope="module")
+def address(five_minutes: Settings) -> Iterator[str]:
+    """A dashboard that holds them, for the tests that only read it."""
+    with server() as start:
+        found = start(five_minutes)
+        until(lambda: '"rows":20' in get(f"{found}/healthz")[1])
+        yield found
+
+
+@pytest.mark.xdist_group("the api")
 def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> None:
     status, headers, body = ask(address, "/api/results?campaign=sale")
     told = json.loads(body)
@@ -132,13 +142,6 @@ def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Setting
     assert "log in" in json.loads(body)["error"]
 
 
-def test_without_a_login_panel_serve_answers_the_api_too(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
-    World(settings).send(result(clicks=7))
-    found = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", "--plugins", "panel_app.routes")
-    until(lambda: b'"clicks":7' in ask(found, "/api/results")[2])
-    assert "adtally/data.js" in get(f"{found}/app?page=data")[1]
-
-
 def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "panel_app.export", *flags]
     return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
@@ -189,14 +192,6 @@ def test_what_the_command_cannot_do_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_broker_the_command_says_so(tmp_path: Path) -> None:
-    done = export(Settings(brokers="127.0.0.1:1"), "--out", str(tmp_path / "x.csv"))
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert "127.0.0.1:1" in line
-    assert list(tmp_path.iterdir()) == []
-
-
 DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
@@ -205,7 +200,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
 
 
-def test_every_example_of_the_documentation_runs(address: str, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("the api")
+def test_every_example_of_the_documentation_runs(address: str, five_minutes: Settings, tmp_path: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     urls = re.findall(r"http://localhost:8503(/[^'\"]*)", "\n".join([*lines, *blocks("python")]))
     assert len(urls) == 6
@@ -215,7 +211,7 @@ def test_every_example_of_the_documentation_runs(address: str, settings: Setting
     assert len(commands) == 3
     for command in commands:
         flags = [str(tmp_path / flag) if flag.startswith(("results.", "day.")) else flag for flag in command[3:]]
-        done = export(settings, *flags)
+        done = export(five_minutes, *flags)
         assert done.returncode == 0, done.stderr
     assert sorted(one.name for one in tmp_path.iterdir()) == ["day.csv", "results.parquet"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -203,12 +204,13 @@ def test_without_a_login_its_own_machine_sees_metrics_on_either_port(run: Callab
     assert ask(one.port, "/metrics", "HEAD")[0] == 200
 
 
-def test_a_taken_port_for_metrics_is_one_line(run: Callable[..., Running]) -> None:
-    first = run()
-    env = environment(first.settings)
+def test_a_taken_port_for_metrics_is_one_line(settings: Settings) -> None:
     command = [sys.executable, "-m", "panel_app", "--port", str(free_port())]
-    second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
-    assert second.returncode == 2
-    line = second.stderr.splitlines()[-1]
-    assert line.startswith(f"adtally-dashboard: port {first.settings.metrics_port} on 127.0.0.1, for metrics, is taken")
-    assert "Traceback" not in second.stderr
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        env = environment(replace(settings, metrics_port=port))
+        ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    line = ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert line.startswith(f"adtally-dashboard: port {port} on 127.0.0.1, for metrics, is taken")

@@ -8,9 +8,11 @@ from msgspec.structs import replace
 
 from dataflows import rebuild
 from dataflows.errors import InputError
+from dataflows.kafka import deliver, make_producer
 from dataflows.rebuild import Range, changes, count, latest_end, write
+from dataflows.schema import result_key
 from dataflows.settings import Settings
-from tests.flows import counters, last_results, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counters, last_results, recovery_folder, running, send, wait_for
 from tests.records import micros, payload, stamp
 
 FIRST = Range(micros(0), micros(300))
@@ -69,6 +71,21 @@ def test_what_the_logs_no_longer_hold_takes_nothing_away(settings: Settings, tmp
     write(settings, [change.result for change in changes(settings, sums)])
     (change,) = changes(settings, count(settings, FIRST, late=False))
     assert (change.before, change.after, change.gains) == (2, 1, False)
+
+
+def test_a_result_that_was_deleted_comes_back_and_a_record_that_is_none_is_passed_over(
+    settings: Settings, tmp_path: Path
+) -> None:
+    run_through(settings, tmp_path, LOG)
+    key = result_key(stamp(0), "d", "search")
+    junk = [(b"x", b"no result"), (b"y", b"{}"), (b"z", b'{"campaign_id":"\xff"}')]
+    deliver(settings, "test", settings.results_topic, junk)
+    assert changes(settings, count(settings, FIRST, late=False)) == []
+    producer = make_producer(settings, "test")
+    producer.produce(settings.results_topic, None, key)
+    assert producer.flush(ANSWER_SECONDS) == 0
+    (change,) = changes(settings, count(settings, FIRST, late=False))
+    assert (change.before, change.after, change.result.campaign_id) == (None, 1, "d")
 
 
 def test_windows_that_the_flow_may_still_correct_are_refused(

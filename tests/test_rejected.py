@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from dataflows import rejected as command
 from dataflows.errors import BrokerError, InputError
+from dataflows.kafka import deliver
 from dataflows.rejected import Wanted, corrected, lines, plain, rejected, send
 from dataflows.scan import scan
 from dataflows.settings import Settings
@@ -24,7 +25,9 @@ def reject_some(settings: Settings, tmp_path: Path) -> None:
         )
 
 
-def test_rejected_events_are_listed_filtered_and_counted(settings: Settings, tmp_path: Path) -> None:
+def test_rejected_events_are_listed_filtered_and_counted(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     reject_some(settings, tmp_path)
     everything = rejected(settings, Wanted())
     assert [(one.offset, one.reason) for one in everything] == [(1, "malformed"), (3, "late"), (4, "malformed")]
@@ -32,6 +35,15 @@ def test_rejected_events_are_listed_filtered_and_counted(settings: Settings, tmp
     assert [one.offset for one in rejected(settings, Wanted(containing="bad"))] == [1]
     assert rejected(settings, Wanted(partitions=frozenset({1}))) == []
     assert list(lines(everything, 1))[-1] == "2 malformed, 1 late"
+    deliver(settings, "test", settings.rejected_topic, [(b"x", b"none"), (b"y", b'{"reason":"\xff"}')])
+    assert rejected(settings, Wanted()) == everything
+    assert f"2 records of {settings.rejected_topic} are no rejected events" in caplog.text
+
+
+@pytest.mark.parametrize("number", ["-1", "x", ""])
+def test_a_limit_that_is_no_number_of_events_is_refused(number: str) -> None:
+    with pytest.raises(SystemExit):
+        command.parser().parse_args([f"--limit={number}"])
 
 
 def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings, tmp_path: Path) -> None:

@@ -58,6 +58,13 @@ def test_the_limit_ahead_follows_a_short_allowed_lateness_unless_it_is_given() -
     assert Settings.from_environment({"ADTALLY_ALLOWED_LATENESS_SECONDS": "60"}).max_ahead_seconds == 30
 
 
+@pytest.mark.parametrize("name", [".", "..", "a b", "ä", "x" * 250])
+def test_a_name_that_kafka_takes_for_no_topic_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="ADTALLY_LOGS_TOPIC"):
+        Settings.from_environment({"ADTALLY_LOGS_TOPIC": name})
+    assert Settings.from_environment({"ADTALLY_LOGS_TOPIC": "a.b"}).logs_topic == "a.b"
+
+
 def test_topics_that_coincide_are_refused() -> None:
     with pytest.raises(SettingsError, match="must differ"):
         Settings.from_environment({"ADTALLY_RESULTS_TOPIC": "logs"})

@@ -86,18 +86,6 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
                 broker.wait()
 
 
-def test_a_generator_without_a_broker_says_so_in_one_line_and_ends(tmp_path: Path) -> None:
-    nowhere = Settings(brokers="127.0.0.1:1")
-    command = [sys.executable, "-m", "generator", "synthetic", "--count", "1"]
-    done = subprocess.run(
-        command, env=environment(nowhere), capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if "no Kafka broker" in line]
-    assert "127.0.0.1:1" in line
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.kafka
 def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka: str, tmp_path: Path) -> None:
     settings = own_names(real_kafka)

@@ -41,7 +41,9 @@ def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambd
     Each partition is read in its order from its beginning to where it ends after `over` has become true. Partitions that are added
     meanwhile are not read. Raises `KafkaException` where no broker answers.
     """
-    consumer = Consumer({**_plain(where, "oracle"), "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    # A broker answers with the end of a partition only once it has waited so long for more.
+    ends = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
+    consumer = Consumer({**_plain(where, "oracle"), **ends})
     try:
         places = [(topic, number) for topic in topics for number in _numbers(consumer, topic)]
         next_offset = dict.fromkeys(places, OFFSET_BEGINNING)
@@ -55,7 +57,7 @@ def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambd
         begin()
         while not (last and len(ended) == len(places)):
             batch: dict[str, list[Record]] = {topic: [] for topic in topics}
-            for one in consumer.consume(10_000, 0.2):
+            for one in consumer.consume(10_000, 0.05):
                 error, place = one.error(), (one.topic() or "", one.partition() or 0)
                 if error is None:
                     message = Message(place[1], one.offset() or 0, one.timestamp()[1], _bytes(one.value()))
