@@ -46,6 +46,11 @@ class Run(msgspec.Struct, frozen=True):
     process: int = 0
     addresses: tuple[str, ...] = ()
 
+    def beside(self) -> int:
+        """How many processes of the cluster come before this one on the same host."""
+        hosts = [address.rpartition(":")[0] for address in self.addresses]
+        return hosts[: self.process].count(hosts[self.process]) if hosts else self.process
+
     def lock_file(self, process: int) -> Path | None:
         """What a process of the cluster holds locked while it lives."""
         return self.recovery / f"adtally-{process}.lock" if self.recovery else None
@@ -143,7 +148,7 @@ def explain(words: str, run: Run) -> AdtallyError | None:
     if _LOST.search(words) and len(run.addresses) > 1:
         if folder and not has_room(folder):
             return full(folder)
-        return _peer_lost(run)
+        return peer_lost(run)
     return None
 
 
@@ -183,7 +188,8 @@ def has_room(folder: Path) -> bool:
     return True
 
 
-def _peer_lost(run: Run) -> AdtallyError:
+def peer_lost(run: Run) -> AdtallyError:
+    """The line for a process of the cluster that is gone."""
     gone = gone_peers(run)
     who = " and ".join(f"process {number} ({run.addresses[number]})" for number in gone) or "another process"
     return AdtallyError(
