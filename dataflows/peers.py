@@ -8,9 +8,11 @@ connection learns for a quarter of an hour, unless its system is asked to look a
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import stat
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -72,6 +74,36 @@ class Peers:
                 if (number := getattr(socket, option, None)) is not None:
                     one.setsockopt(level, number, value)
             return True
+
+
+class Attempts:
+    """What Bytewax writes to standard output (file descriptor 1) each second for each peer that does not answer: kept, for one line later.
+
+    Everything else passes.
+    """
+
+    _SAID = re.compile(rb"worker \d+:\t+error connecting to worker (\d+): (.*?)(?: \(os error \d+\))?; retrying\n?")
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, str] = {}
+        """Why a peer, by its number, could not be reached the last time."""
+        self._stdout = os.dup(1)
+        self._reading, writing = os.pipe()
+        os.dup2(writing, 1)
+        os.close(writing)
+        threading.Thread(target=self._pass_on, name="attempts", daemon=True).start()
+
+    def release(self) -> None:
+        """Put standard output back as it was; the thread ends with what is left in the pipe."""
+        os.dup2(self._stdout, 1)
+
+    def _pass_on(self) -> None:
+        with os.fdopen(self._reading, "rb") as lines, os.fdopen(self._stdout, "wb", buffering=0) as stdout:
+            for line in lines:
+                if found := self._SAID.fullmatch(line):
+                    self.reasons[int(found[1])] = found[2].decode(errors="replace")
+                else:
+                    stdout.write(line)
 
 
 def _ended(file: int) -> bool:

@@ -25,7 +25,7 @@ from dataflows import logs
 from dataflows.ending import AGAIN, Run, die, full, peer_lost, watch
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
 from dataflows.intakes import intake_kind
-from dataflows.peers import LOOK_SECONDS, Peers
+from dataflows.peers import LOOK_SECONDS, Attempts, Peers
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import Observed
 from dataflows.telemetry.server import serve
@@ -89,8 +89,7 @@ def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | N
     spare_the_collector()
     threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
     if peers:
-        threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
-        threading.Thread(target=_attend_peers, args=(run,), name="peers", daemon=True).start()
+        threading.Thread(target=_await_peers, args=(run, Attempts()), name="peers", daemon=True).start()
     observed.recovery = run.recovery
     observed.intake = "native" if intake_kind(settings.native).is_native else "python"
     serve(settings, observed.served(), run.beside())
@@ -156,18 +155,25 @@ def _see_to_the_end(peers: bool) -> None:
     )
 
 
-def _tell_of_waiting(run: Run) -> None:
-    if not begun.wait(WAITING_SECONDS) and not stopping.is_set():
-        others = ", ".join(address for number, address in enumerate(run.addresses) if number != run.process)
-        log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+def _await_peers(run: Run, attempts: Attempts) -> None:
+    """Until the flow has begun: say once which peers it waits for, and end with one that was there and is gone.
 
-
-def _attend_peers(run: Run) -> None:
-    """Until the flow has begun, end with a peer that was there and is gone: started again, it would not be let in any more."""
+    Started again, that one would not be let in any more.
+    """
     peers = Peers(run.addresses, run.process)
+    to_tell = time.monotonic() + WAITING_SECONDS
     while not begun.wait(LOOK_SECONDS):
         if peers.look() and not stopping.is_set() and not begun.is_set():
             die(peer_lost(run))
+        if time.monotonic() > to_tell and not stopping.is_set():
+            to_tell = float("inf")
+            others = ", ".join(
+                f"{address}: {attempts.reasons[number]}" if number in attempts.reasons else address
+                for number, address in enumerate(run.addresses)
+                if number != run.process
+            )
+            log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+    attempts.release()
     peers.look()  # from now on Bytewax notices; what came last is looked after too
 
 

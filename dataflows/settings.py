@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=65_535,
-            description="port of /metrics, /livez and /readyz, 0 for none; of a cluster's processes on one host the first takes it, and each further one the port after",
+            description="port of /metrics, /livez and /readyz, 0 for none; further processes of a cluster on one host take those after it",
         ),
     ] = 0
     metrics_address: Annotated[

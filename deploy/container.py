@@ -1,9 +1,9 @@
 """What a container of the dataflow runs: ``run-dataflow``. It makes the recovery store if there is none, and becomes the flow.
 
-``ADTALLY_PROCESSES=4``: four processes within the container, as one cluster. ``ADTALLY_MEMBERS=4``: the container is one of four that are one
-cluster, by the number at the end of its name, ``ADTALLY_MEMBER``. It finds the others where ``ADTALLY_MEMBER_ADDRESS`` says, with their
-numbers in the place of ``{}``, and listens on ``ADTALLY_MEMBER_LISTEN``, or where the others look for it. The store is with member 0: what the
-others have to keep they send there. So any number of members goes on with it, and only one machine ever opens its files.
+``ADTALLY_PROCESSES=4``: four processes within the container, as one cluster. ``ADTALLY_MEMBERS=4``: the container is one of four that are
+one cluster, by the number at the end of its name, ``ADTALLY_MEMBER``. It finds the others where ``ADTALLY_MEMBER_ADDRESS`` says, with
+their numbers in the place of ``{}``, and listens on ``ADTALLY_MEMBER_LISTEN``, or where the others look for it. The store is with member 0:
+what the others have to keep they send there. So any number of members goes on with it, and only one machine ever opens its files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from dataflows.errors import AdtallyError, SettingsError
+from dataflows.errors import AdtallyError, RecoveryError, SettingsError
 from dataflows.logs import say
 from deploy.cluster import MOST, recovery_store
 
@@ -38,8 +38,8 @@ class Container(msgspec.Struct, frozen=True):
         """Raises `SettingsError` for what can't be, and for a container that has no place among the members."""
         one = cls(
             Path(given.get("ADTALLY_RECOVERY_FOLDER") or "/recovery"),
-            _count(given, "ADTALLY_PROCESSES"),
-            _count(given, "ADTALLY_MEMBERS"),
+            _count("ADTALLY_PROCESSES", given.get("ADTALLY_PROCESSES") or "1"),
+            _count("ADTALLY_MEMBERS", given.get("ADTALLY_MEMBERS") or "1"),
             _number(given),
             given.get("ADTALLY_MEMBER_ADDRESS", ""),
             given.get("ADTALLY_MEMBER_LISTEN", ""),
@@ -75,15 +75,27 @@ class Container(msgspec.Struct, frozen=True):
     def command(self, more: Sequence[str]) -> list[str]:
         """What it becomes; `more` are flags of bytewax.run."""
         if self.processes > 1:
-            # It makes the store too, passes signals on, and ends all when one dies: the container is then restarted as a whole.
+            # It passes signals on, and ends all when one dies: the container is then restarted as a whole.
             flags = [str(self.processes), "--run", "/tmp/cluster", "-r", str(self.recovery)]  # noqa: S108 - the container's own
             return ["python", "-m", "deploy.cluster", *flags, *more]
-        found = ["-i", str(self.number), "-a", ";".join(self.addresses())] if self.members > 1 else []
-        return ["python", "-m", "bytewax.run", "dataflows.marketing", "-r", str(self.folder()), "-s", "5", "-b", "0", *found, *more]
+        place = ["-i", str(self.number), "-a", ";".join(self.addresses())] if self.members > 1 else []
+        flow = ["python", "-m", "bytewax.run", "dataflows.marketing"]
+        return [*flow, "-r", str(self.folder()), "-s", "5", "-b", "0", *place, *more]
+
+    def make_folder(self) -> None:
+        """Make what is missing of `folder`; a store only where this container keeps one. Raises `AdtallyError`."""
+        if not self.number:
+            recovery_store(self.recovery, self.processes)
+            return
+        try:
+            self.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise RecoveryError(
+                f"the folder {self.folder()} can't be made ({error.strerror}); give another ADTALLY_RECOVERY_FOLDER."
+            ) from None
 
 
-def _count(given: Mapping[str, str], name: str) -> int:
-    value = given.get(name) or "1"
+def _count(name: str, value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= MOST:
         raise SettingsError(f"{name}={value!r} is no number of processes; give 1 to {MOST}.")
     return int(value)
@@ -95,27 +107,21 @@ def _number(given: Mapping[str, str]) -> int:
     if name and not found:
         raise SettingsError(f"ADTALLY_MEMBER={name!r} ends in no number; give a member's number, or the name of its pod.")
     if not found and (given.get("ADTALLY_MEMBERS") or "1") != "1":
-        raise SettingsError("ADTALLY_MEMBERS is set and ADTALLY_MEMBER is not: which of them is this? Give its number, from 0 on.")
+        raise SettingsError("ADTALLY_MEMBERS is set and ADTALLY_MEMBER is not: give this member's number, from 0 on.")
     return int(found[0]) if found else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Become the flow; returns 1, with one line, where that can't be."""
+    """Become the flow; where that can't be, say why in one line, and return 1."""
     try:
         one = Container.from_environment(os.environ)
-        if one.number:
-            one.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        elif one.processes == 1:
-            recovery_store(one.folder(), one.members)
+        one.make_folder()
     except AdtallyError as error:
         say("run-dataflow", str(error))
         return 1
-    except OSError as error:
-        say("run-dataflow", f"the folder {error.filename} can't be made ({error.strerror}); give another ADTALLY_RECOVERY_FOLDER.")
-        return 1
     command = one.command(sys.argv[1:] if arguments is None else arguments)
     # In place of this process, so that the container's SIGTERM reaches the flow, and it stops with a snapshot.
-    os.execvp(command[0], command)  # noqa: S606 - our own arguments
+    return os.execvp(command[0], command)  # noqa: S606 - our own arguments
 
 
 if __name__ == "__main__":

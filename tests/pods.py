@@ -1,4 +1,4 @@
-"""Pods of the dataflow as a kubelet runs them: each its own command, started again some time after it ended; nobody looks after all of them."""
+"""Pods of the dataflow as a kubelet runs them: each its own command, started again some time after it ended."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class Pods:
         """Start one pod."""
         command = [COMMAND, "-s", "1"]
         with self.log(number).open("ab") as out:
-            self.running[number] = subprocess.Popen(command, env=self._environment(number), cwd=self._folder, stdout=out, stderr=out)
+            self.running[number] = subprocess.Popen(
+                command, env=self._environment(number), cwd=self._folder, stdout=out, stderr=out
+            )
 
     def probe(self, number: int, what: str) -> bool:
         """Whether a probe of a pod says yes: ``ready`` or ``live``."""
