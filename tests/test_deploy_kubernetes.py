@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +18,7 @@ from deploy_processes import ROOT
 from dataflows.runtime import STOP_SECONDS
 from dataflows.settings import Settings
 from panel_app.access import PREFIX, TABLE
-from tests.manifests import Manifest, Objects, objects
+from tests.manifests import Manifest, Objects, merged, objects
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 CLUSTER = ROOT / "deploy" / "kubernetes-cluster"
@@ -162,6 +163,15 @@ def test_several_pods_have_the_volume_of_the_one_and_what_cannot_be_changed_is_t
 def test_one_pod_is_one_member_so_that_a_second_one_refuses_itself() -> None:
     _, _, given = dataflow(OBJECTS)
     assert (given["ADTALLY_MEMBERS"], given["ADTALLY_MEMBER"]) == ("1", {"fieldRef": {"fieldPath": "metadata.name"}})
+
+
+@pytest.mark.parametrize("page", ["deploy/kubernetes/README.md", "docs/operations.md"])
+def test_the_patch_that_the_docs_give_changes_both_numbers_and_nothing_else(page: str) -> None:
+    (patch,) = re.findall(r"kubectl patch statefulset adtally-dataflow -p '(.*)'", (ROOT / page).read_text())
+    before = MEMBERS["StatefulSet", "adtally-dataflow"]
+    spec, _, given = dataflow({("StatefulSet", "adtally-dataflow"): merged(before, yaml.safe_load(patch))})
+    assert (spec["replicas"], given["ADTALLY_MEMBERS"]) == (4, "4")
+    assert given | {"ADTALLY_MEMBERS": "2"} == dataflow(MEMBERS)[2]
 
 
 def test_a_drain_takes_one_member_at_a_time() -> None:
