@@ -14,7 +14,8 @@ from confluent_kafka import KafkaError, Message, Producer
 from typing_extensions import override
 
 from dataflows.errors import DeliveryError
-from dataflows.kafka import describe, make_producer
+from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
+from dataflows.refusal import is_forbidden, lack
 from dataflows.runtime import one_line_errors, stopping
 from dataflows.schema import HEADERS
 from dataflows.settings import Settings
@@ -67,7 +68,10 @@ class Outbox:
     def _produce(self, key: bytes, value: bytes, moment: int | None = None) -> None:
         """`moment`: of a record of which it is measured how old an event in it is when the broker has it, and where it is read."""
         headers = HEADERS if moment is None else [*HEADERS, (EVENT_TIME, str(moment // 1000).encode())]
-        self._producer.produce(self._topic, key=key, value=value, headers=headers, on_delivery=self._refused)
+        try:
+            self._producer.produce(self._topic, key=key, value=value, headers=headers, on_delivery=self._refused)
+        except STOPPED as error:
+            raise self._no_more(why_stopped(error)) from None
         with self._lock:
             self._given += 1
             if moment is not None:
@@ -75,7 +79,10 @@ class Outbox:
 
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
-        self._producer.poll(0)
+        try:
+            self._producer.poll(0)
+        except STOPPED as error:
+            self._no_more(why_stopped(error))
         self._look()
 
     def _look(self) -> None:
@@ -101,7 +108,10 @@ class Outbox:
         now = time.monotonic()
         self.outgoing.pulse.beat()
         since = now if since is None else since
-        wait(0.1)
+        try:
+            wait(0.1)
+        except STOPPED as error:
+            raise self._no_more(why_stopped(error)) from None
         if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
@@ -117,8 +127,12 @@ class Outbox:
         if error is None:
             return
         self.outgoing.failed += 1
+        self._no_more(error)
+
+    def _no_more(self, error: KafkaError) -> DeliveryError:
+        """What to raise after a record was refused, or where the producer can't go on at all; the first reason stays."""
         if self._failure is None:
-            why = describe(error)
+            why = f"{describe(error)}: {lack('Write', f'topic {self._topic}')}" if is_forbidden(error) else describe(error)
             if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
                 why += (
                     "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
@@ -126,6 +140,7 @@ class Outbox:
             self._failure = DeliveryError(
                 f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost."
             )
+        return self._failure
 
     def _check(self) -> None:
         if self._failure is not None:
