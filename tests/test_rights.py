@@ -108,6 +108,18 @@ def test_the_dataflow_names_the_right_that_it_lacks(place: Place, tmp_path: Path
     assert lacks(lacking, said), said
 
 
+@on_kafka
+def test_a_dataflow_that_may_write_nowhere_is_told_so(place: Place, tmp_path: Path) -> None:
+    rights = [
+        right._replace(operation="Describe" if right.operation == "Write" else right.operation) for right in TABLE["dataflow"]
+    ]
+    names = {listed.name: right.name for listed, right in named("dataflow", place.all_rights).items()}
+    said = run_flow(place.as_user(*(right._replace(name=names[right.name]) for right in rights)), tmp_path, lambda: shown(place))
+    assert lacks(Right("Write", "topic", place.all_rights.results_topic), said) or lacks(
+        Right("Write", "topic", place.all_rights.rejected_topic), said
+    ), said
+
+
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
 COMMANDS: dict[str, Sequence[str]] = {
     "generator, any producer": ["generator", "synthetic", "--count", "3", "--quiet"],
