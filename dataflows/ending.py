@@ -48,8 +48,13 @@ class Run(msgspec.Struct, frozen=True):
 
     def beside(self) -> int:
         """How many processes of the cluster come before this one on the same host."""
-        hosts = [address.rpartition(":")[0] for address in self.addresses]
-        return hosts[: self.process].count(hosts[self.process]) if hosts else self.process
+        if not self.addresses:
+            return self.process
+        return sum(self.host(number) == self.host(self.process) for number in range(self.process))
+
+    def host(self, process: int) -> str:
+        """Where a process of the cluster runs, as the others look for it."""
+        return self.addresses[process].rpartition(":")[0]
 
     def lock_file(self, process: int) -> Path | None:
         """What a process of the cluster holds locked while it lives."""
@@ -200,8 +205,8 @@ def peer_lost(run: Run) -> AdtallyError:
 def gone_peers(run: Run) -> list[int]:
     """The processes of the cluster that ended first, as far as it can be told here.
 
-    Of two, it is the other one. Of more, the locks in a shared recovery folder tell who has ended; one that ended only because it
-    had lost a peer has left a word in its lock file.
+    Of two, it is the other one. Of more, the locks in a shared recovery folder tell who of this host has ended; one that ended only
+    because it had lost a peer has left a word in its lock file.
     """
     others = [number for number in range(len(run.addresses)) if number != run.process]
     if len(others) == 1:
@@ -211,7 +216,8 @@ def gone_peers(run: Run) -> list[int]:
         return []
     with suppress(OSError):  # on a full disk, say
         own.write_text("lost a peer\n")
-    return [number for number in others if _ended(run.lock_file(number))]
+    # Of processes elsewhere there may be a lock file too: one that is left from a time when they were here.
+    return [number for number in others if run.host(number) == run.host(run.process) and _ended(run.lock_file(number))]
 
 
 def _ended(lock: Path | None) -> bool:
