@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.chunk import LOG_APPEND_TIME, Record
 from dataflows.damage import Damage, Fault, Passage
-from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
+from dataflows.errors import OffsetGoneError, RecoveryError
 from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
@@ -164,7 +164,7 @@ class Reader:
                 taken += self._pass_over(faults[hurt])
         fetcher.release()
         if self._not_shown is not None and is_forbidden(self._not_shown):
-            raise self._broken(self._not_shown)
+            raise unreadable(self._settings, self._topic, self.partition, self._not_shown)
         if taken:
             self._last_heard = self._monotonic()
         self._keep_up()
@@ -195,10 +195,10 @@ class Reader:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
     def _consumer(self) -> Consumer:
-        return make_consumer(self._settings, f"reader-{self.partition}", on_commit=self._heard_of_commit)
+        def heard(error: KafkaError | None, _places: Sequence[TopicPartition]) -> None:
+            self._not_shown = error
 
-    def _heard_of_commit(self, error: KafkaError | None, _places: Sequence[TopicPartition]) -> None:
-        self._not_shown = error
+        return make_consumer(self._settings, f"reader-{self.partition}", on_commit=heard)
 
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
@@ -218,7 +218,7 @@ class Reader:
         except KafkaException as error:
             consumer.close()
             if error.args[0].code() not in PASSING:
-                raise self._broken(error.args[0]) from None
+                raise unreadable(self._settings, self._topic, self.partition, error.args[0]) from None
             return None
         self._at = self._first_offset(low, high)
         self._last_heard = self._monotonic()
@@ -300,7 +300,7 @@ class Reader:
                 self._caught_up = False
                 log.debug("partition %d: %s", self.partition, describe(error))
             else:
-                raise self._broken(error)
+                raise unreadable(self._settings, self._topic, self.partition, error)
 
     def _pass_over(self, met: Fault) -> int:
         """Go on behind a damaged batch, with a new consumer; each message of it that is new is rejected. How many those are."""
@@ -351,6 +351,3 @@ class Reader:
             f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "
             f"the events between are gone (retention). {CURE}"
         )
-
-    def _broken(self, error: KafkaError) -> BrokerError:
-        return unreadable(self._settings, self._topic, self.partition, error)
