@@ -99,18 +99,21 @@ class NativeCells(CellStore):
         face = self._face
         if not face.count:
             return None
-        text = ctypes.string_at(face.records, face.size)
+        text, oldest = ctypes.string_at(face.records, face.size), face.oldest
         if face.odd:
-            text = self._divided(text)
-        records = Records(text, face.count, None if face.oldest < 0 else (face.oldest, face.oldest_time))
+            text, oldest = self._divided(text, oldest)
+        records = Records(text, face.count, None if oldest < 0 else (oldest, face.oldest_time))
         self._library.panes_taken(self._handle)
         return records
 
-    def _divided(self, text: bytes) -> bytes:
-        """The same with the values of those cells whose sums are too large for C to divide them exactly."""
+    def _divided(self, text: bytes, oldest: int) -> tuple[bytes, int]:
+        """The same with the values of those cells whose sums are too large for C to divide them exactly, and where `oldest` begins then."""
         parts: list[bytes] = []
-        place = 0
+        place = size = 0
+        moved = oldest
         while place < len(text):
+            if place == oldest:
+                moved = size
             key_size, value_size = SIZES.unpack_from(text, place)
             begin = place + SIZES.size
             middle = begin + key_size
@@ -119,7 +122,8 @@ class NativeCells(CellStore):
             if value_size < 0:
                 value = self._odd_value(key, value)
             parts += (SIZES.pack(len(key), len(value)), key, value)
-        return b"".join(parts)
+            size += SIZES.size + len(key) + len(value)
+        return b"".join(parts), moved
 
     def _odd_value(self, key: bytes, odd: bytes) -> bytes:
         window, state = (int.from_bytes(odd[at : at + 8], "little", signed=True) for at in (SUMS_BYTES, SUMS_BYTES + 8))

@@ -17,7 +17,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from dataflows import logs
 from dataflows.errors import AdtallyError, BrokerError
 from dataflows.intake import Counters
-from dataflows.kafka import PASSING, Topics, describe, make_consumer
+from dataflows.kafka import NO_GROUP, PASSING, Topics, describe, make_consumer
+from dataflows.refusal import forbidden
 from dataflows.settings import Settings
 
 COLUMNS = Counters.__struct_fields__
@@ -48,10 +49,13 @@ class Progress(msgspec.Struct):
         return self.end - (self.offset or 0)
 
 
-def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
-    """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds."""
+def progress(settings: Settings, timeout: float = 5.0, *, right: str = "Describe") -> list[Progress]:
+    """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds.
+
+    `right`: what the caller needs on the logs, for whom it is the first to ask.
+    """
     topic = settings.logs_topic
-    count = Topics(settings).partitions(topic, timeout)
+    count = Topics(settings, rights={topic: right}).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
     consumer = make_consumer(settings, "counters")
@@ -64,6 +68,9 @@ def progress(settings: Settings, timeout: float = 5.0) -> list[Progress]:
                 ends = [consumer.get_watermark_offsets(place, timeout=timeout)[1] for place in places]
                 break
             except KafkaException as error:
+                # Why the group's offsets are not told stands among the messages.
+                if any(heard.code() in NO_GROUP for message in consumer.consume(10, 0) if (heard := message.error())):
+                    raise forbidden(settings, "Describe", f"group {settings.group}") from None
                 # A broker that has just started has no coordinator of the group for a moment.
                 if error.args[0].code() not in PASSING or time.monotonic() > deadline:
                     raise BrokerError(f"the broker at {settings.brokers} does not tell the offsets: {describe(error)}.") from None

@@ -46,6 +46,16 @@ class Run(msgspec.Struct, frozen=True):
     process: int = 0
     addresses: tuple[str, ...] = ()
 
+    def beside(self) -> int:
+        """How many processes of the cluster come before this one on the same host."""
+        if not self.addresses:
+            return self.process
+        return sum(self.host(number) == self.host(self.process) for number in range(self.process))
+
+    def host(self, process: int) -> str:
+        """Where a process of the cluster runs, as the others look for it."""
+        return self.addresses[process].rpartition(":")[0]
+
     def lock_file(self, process: int) -> Path | None:
         """What a process of the cluster holds locked while it lives."""
         return self.recovery / f"adtally-{process}.lock" if self.recovery else None
@@ -143,7 +153,7 @@ def explain(words: str, run: Run) -> AdtallyError | None:
     if _LOST.search(words) and len(run.addresses) > 1:
         if folder and not has_room(folder):
             return full(folder)
-        return _peer_lost(run)
+        return peer_lost(run)
     return None
 
 
@@ -183,7 +193,8 @@ def has_room(folder: Path) -> bool:
     return True
 
 
-def _peer_lost(run: Run) -> AdtallyError:
+def peer_lost(run: Run) -> AdtallyError:
+    """The line for a process of the cluster that is gone."""
     gone = gone_peers(run)
     who = " and ".join(f"process {number} ({run.addresses[number]})" for number in gone) or "another process"
     return AdtallyError(
@@ -194,8 +205,8 @@ def _peer_lost(run: Run) -> AdtallyError:
 def gone_peers(run: Run) -> list[int]:
     """The processes of the cluster that ended first, as far as it can be told here.
 
-    Of two, it is the other one. Of more, the locks in a shared recovery folder tell who has ended; one that ended only because it
-    had lost a peer has left a word in its lock file.
+    Of two, it is the other one. Of more, the locks in a shared recovery folder tell who of this host has ended; one that ended only
+    because it had lost a peer has left a word in its lock file.
     """
     others = [number for number in range(len(run.addresses)) if number != run.process]
     if len(others) == 1:
@@ -205,7 +216,8 @@ def gone_peers(run: Run) -> list[int]:
         return []
     with suppress(OSError):  # on a full disk, say
         own.write_text("lost a peer\n")
-    return [number for number in others if _ended(run.lock_file(number))]
+    # Of processes elsewhere there may be a lock file too: one that is left from a time when they were here.
+    return [number for number in others if run.host(number) == run.host(run.process) and _ended(run.lock_file(number))]
 
 
 def _ended(lock: Path | None) -> bool:

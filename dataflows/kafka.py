@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from dataflows.client import redact
 from dataflows.errors import BrokerError, DeliveryError, RefusedError
-from dataflows.refusal import Complaints, hint, is_refusal, plain_words, unseen
+from dataflows.refusal import Complaints, forbidden, hint, is_forbidden, is_refusal, lack, plain_words
 from dataflows.settings import Settings
 
 log = logging.getLogger("adtally.kafka")
@@ -68,6 +68,9 @@ PASSING = AWAY | {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 """Errors that pass by themselves: a broker that is away, a leader that moves, a topic that comes."""
+
+NO_GROUP = {KafkaError.GROUP_AUTHORIZATION_FAILED}
+"""What a consumer is told that only reads: each has a group by its configuration, and the right to one is needed by who uses it."""
 
 
 def client_config(settings: Settings, role: str) -> Config:
@@ -135,11 +138,25 @@ def describe(error: KafkaError | KafkaException) -> str:
     return inner.str().rstrip(".") if isinstance(inner, KafkaError) else str(inner).rstrip(".")
 
 
+STOPPED = (KafkaException, SystemError)
+"""What a call of a producer raises that can't go on; the second one where a callback of ours ran while the first was under way."""
+
+
+def why_stopped(error: Exception) -> KafkaError:
+    """Why a producer can't go on, of what it raised (`STOPPED`); raises `error` again if that is not what it tells."""
+    met = error if isinstance(error, KafkaException) else error.__cause__
+    if not isinstance(met, KafkaException):
+        raise error
+    return met.args[0]
+
+
 class Topics:
     """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
 
-    def __init__(self, settings: Settings, role: str = "topics") -> None:
+    def __init__(self, settings: Settings, role: str = "topics", rights: Mapping[str, str] | None = None) -> None:
+        """`rights`: those that its part needs on topics, by name; to see one, which goes with any other, where it is not among them."""
         self.settings = settings
+        self._rights = rights or {}
         self._complaints = Complaints(settings)
         try:
             config: Config = {**client_config(settings, role), "error_cb": self._complaints.heed}
@@ -155,7 +172,7 @@ class Topics:
         """
         found = self._ask(topic, timeout).topics[topic]
         if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            raise unseen(self.settings, topic)
+            raise forbidden(self.settings, self._rights.get(topic, "Describe"), f"topic {topic}")
         return len(found.partitions)
 
     def _ask(self, topic: str, timeout: float) -> ClusterMetadata:
@@ -197,8 +214,9 @@ class Topics:
                 ) from None
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    why = lack("Create", f"topic {name}") if is_forbidden(error.args[0]) else f"{describe(error)}; create it"
                     raise BrokerError(
-                        f"topic {name} is missing and can't be created: {describe(error)}. Create it, or allow it."
+                        f"topic {name} is missing on {self.settings.brokers} and can't be created: {why}."
                     ) from None
         deadline = time.monotonic() + timeout
         while any(not self.partitions(name, timeout) for name in missing):
@@ -289,17 +307,23 @@ def deliver(
             refused.append(error)
 
     sent = 0
-    for key, value in records:
-        while True:
-            try:
-                producer.produce(topic, value, key, headers=headers or [], on_delivery=heard)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        sent += 1
-    missing = len(refused) + producer.flush(timeout)
+    try:
+        for key, value in records:
+            while True:
+                try:
+                    producer.produce(topic, value, key, headers=headers or [], on_delivery=heard)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            sent += 1
+        missing = len(refused) + producer.flush(timeout)
+    except STOPPED as error:
+        refused.insert(0, why_stopped(error))
+        missing = max(1, sent)
     if missing:
         why = describe(refused[0]) if refused else f"the broker did not answer within {timeout:g} s"
+        if refused and is_forbidden(refused[0]):
+            why = lack("Write", f"topic {topic}")
         raise DeliveryError(f"{missing} of {sent} records of {topic} were not taken ({why}); run it again: nothing counts twice.")
     return sent
 

@@ -14,12 +14,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from dataflows.chunk import LOG_APPEND_TIME, Record
 from dataflows.damage import Damage, Fault, Passage
 from dataflows.engines import make_intake
-from dataflows.errors import BrokerError, OffsetGoneError, RecoveryError
+from dataflows.errors import OffsetGoneError, RecoveryError
 from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
+from dataflows.refusal import is_forbidden, unreadable
 from dataflows.rules import SECOND
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
@@ -121,6 +122,7 @@ class Reader:
         self._last = state.last if state else None
         self._refill_until: int | None = None
         self._fetcher: Fetcher | None = None
+        self._not_shown: KafkaError | None = None
         self._caught_up = False
         self._last_heard = monotonic()
         self._handed_over: SourceClock | None = None
@@ -165,6 +167,8 @@ class Reader:
             if hurt is not None and self._fetcher is fetcher:
                 taken += self._pass_over(faults[hurt])
         fetcher.release()
+        if self._not_shown is not None and is_forbidden(self._not_shown):
+            raise unreadable(self._settings, self._topic, self.partition, self._not_shown)
         if taken:
             self._last_heard = self._monotonic()
         self._keep_up()
@@ -194,6 +198,12 @@ class Reader:
         except KafkaException as error:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
+    def _consumer(self) -> Consumer:
+        def heard(error: KafkaError | None, _places: Sequence[TopicPartition]) -> None:
+            self._not_shown = error
+
+        return make_consumer(self._settings, f"reader-{self.partition}", on_commit=heard)
+
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
         if self._fetcher is not None:
@@ -205,14 +215,14 @@ class Reader:
 
     def _open(self) -> Fetcher | None:
         """Assign the partition at its offset; None while the broker does not tell which offsets it has."""
-        consumer = make_consumer(self._settings, f"reader-{self.partition}")
+        consumer = self._consumer()
         place = TopicPartition(self._topic, self.partition)
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=2.0)
         except KafkaException as error:
             consumer.close()
             if error.args[0].code() not in PASSING:
-                raise self._broken(describe(error)) from None
+                raise unreadable(self._settings, self._topic, self.partition, error.args[0]) from None
             return None
         self._at = self._first_offset(low, high)
         self._last_heard = self._monotonic()
@@ -294,14 +304,14 @@ class Reader:
                 self._caught_up = False
                 log.debug("partition %d: %s", self.partition, describe(error))
             else:
-                raise self._broken(describe(error))
+                raise unreadable(self._settings, self._topic, self.partition, error)
 
     def _pass_over(self, met: Fault) -> int:
         """Go on behind a damaged batch, with a new consumer; each message of it that is new is rejected. How many those are."""
         damage = self._passage.lead(self.partition, met, self._at)
         lost = self._lose(damage) if damage else 0
         self.close()
-        self._begin(make_consumer(self._settings, f"reader-{self.partition}"))
+        self._begin(self._consumer())
         self._caught_up = False
         return lost
 
@@ -345,6 +355,3 @@ class Reader:
             f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "
             f"the events between are gone (retention). {CURE}"
         )
-
-    def _broken(self, words: str) -> BrokerError:
-        return BrokerError(f"partition {self.partition} of {self._topic} can't be read from {self._settings.brokers}: {words}.")

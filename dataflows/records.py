@@ -14,8 +14,8 @@ SIZES = Struct("=ii")
 class Records(msgspec.Struct, frozen=True, gc=False):
     """`count` records: `SIZES`, key and value, one behind the other.
 
-    `waited`: the place of the one whose event has waited longest, and the time of that event (microseconds since 1970), if it is measured
-    how old that is when the broker has it.
+    `waited`: where in `text` the one begins whose event has waited longest, and the time of that event (microseconds since 1970), if it
+    is measured how old that is when the broker has it.
     """
 
     text: bytes
@@ -24,10 +24,12 @@ class Records(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]], waited: tuple[int, int] | None = None) -> Records:
-        """Of keys and values."""
+        """Of keys and values; the first of `waited` is the place of the pair among them."""
         parts: list[bytes] = []
         for key, value in pairs:
             parts += (SIZES.pack(len(key), len(value)), key, value)
+        if waited is not None:
+            waited = sum(map(len, parts[: 3 * waited[0]])), waited[1]
         return cls(b"".join(parts), len(parts) // 3, waited)
 
     def starts(self) -> Iterator[int]:

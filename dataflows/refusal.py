@@ -80,12 +80,35 @@ def unreachable(settings: Settings) -> BrokerError:
     )
 
 
-def unseen(settings: Settings, topic: str) -> RefusedError:
-    """The error for a topic that this client may not see."""
-    return RefusedError(
-        f"the broker at {settings.brokers} does not let this client see topic {topic}; give its user the rights that docs/security.md "
-        "lists."
-    )
+FORBIDDEN = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,  # of a producer: it may write to no topic at all
+}
+"""What the broker's authorizer says to who lacks a right."""
+
+
+def lack(right: str, what: str) -> str:
+    """Which right a client lacks, and the cure, as the end of a line; `what`: ``topic logs``, say."""
+    return f"this client lacks the right {right} on {what}; grant it to its user (docs/security.md)"
+
+
+def forbidden(settings: Settings, right: str, what: str) -> RefusedError:
+    """The error for a right that this client lacks (`lack`)."""
+    return RefusedError(f"the broker at {settings.brokers} refuses: {lack(right, what)}.")
+
+
+def is_forbidden(error: KafkaError) -> bool:
+    """Whether `error` tells of a right that is lacking; what ends a producer for good may hold that in its words alone."""
+    return error.code() in FORBIDDEN or (error.fatal() and "authorization failed" in error.str())
+
+
+def unreadable(settings: Settings, topic: str, partition: int, error: KafkaError) -> BrokerError:
+    """The error for a partition that can't be read, or whose progress can't be shown to the group."""
+    if is_forbidden(error):
+        group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        return forbidden(settings, "Read", f"group {settings.group}" if group else f"topic {topic}")
+    return BrokerError(f"partition {partition} of {topic} can't be read from {settings.brokers}: {error.str().rstrip('.')}.")
 
 
 def is_refusal(error: KafkaError) -> bool:

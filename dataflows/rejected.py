@@ -104,7 +104,7 @@ def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
 
 def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
     """Put (event_id, payload) on the logs and wait for the acknowledgements; their number. Raises `BrokerError` or `DeliveryError`."""
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings, rights={settings.logs_topic: "Write"}).ensure(settings.logs_topic)
     return deliver(settings, "rejected", settings.logs_topic, events)
 
 

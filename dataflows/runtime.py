@@ -22,9 +22,10 @@ from types import FrameType
 from typing import TextIO
 
 from dataflows import logs
-from dataflows.ending import AGAIN, Run, die, full, watch
+from dataflows.ending import AGAIN, Run, die, full, peer_lost, watch
 from dataflows.engines import intake_kind
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.peers import LOOK_SECONDS, Attempts, Peers
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import Observed
 from dataflows.telemetry.server import serve
@@ -88,10 +89,10 @@ def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | N
     spare_the_collector()
     threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
     if peers:
-        threading.Thread(target=_tell_of_waiting, args=(run,), name="waiting", daemon=True).start()
+        threading.Thread(target=_await_peers, args=(run, Attempts()), name="peers", daemon=True).start()
     observed.recovery = run.recovery
     observed.intake = "native" if intake_kind(settings.native).is_native else "python"
-    serve(settings, observed.served(), run.process)
+    serve(settings, observed.served(), run.beside())
     if run.recovery:
         lock_recovery(run.recovery, run.process)
     else:
@@ -154,10 +155,26 @@ def _see_to_the_end(peers: bool) -> None:
     )
 
 
-def _tell_of_waiting(run: Run) -> None:
-    if not begun.wait(WAITING_SECONDS) and not stopping.is_set():
-        others = ", ".join(address for number, address in enumerate(run.addresses) if number != run.process)
-        log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+def _await_peers(run: Run, attempts: Attempts) -> None:
+    """Until the flow has begun: say once which peers it waits for, and end with one that was there and is gone.
+
+    Started again, that one would not be let in any more.
+    """
+    peers = Peers(run.addresses, run.process)
+    to_tell = time.monotonic() + WAITING_SECONDS
+    while not begun.wait(LOOK_SECONDS):
+        if peers.look() and not stopping.is_set() and not begun.is_set():
+            die(peer_lost(run))
+        if time.monotonic() > to_tell and not stopping.is_set():
+            to_tell = float("inf")
+            others = ", ".join(
+                f"{address}: {attempts.reasons[number]}" if number in attempts.reasons else address
+                for number, address in enumerate(run.addresses)
+                if number != run.process
+            )
+            log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+    attempts.release()
+    peers.look()  # from now on Bytewax notices; what came last is looked after too
 
 
 def set_back(
@@ -199,11 +216,14 @@ def command_line(arguments: Sequence[str]) -> Run:
 
 
 def lock_recovery(folder: Path, process: int) -> None:
-    """Hold `folder` for this process of the cluster until it ends; raises `RecoveryError` if it can't be used."""
+    """Hold `folder` for this process of the cluster until it ends; raises `RecoveryError` if it can't be used.
+
+    The store may stand with process 0 alone: the folders of the others are then empty.
+    """
     make = f"make it with: mkdir -p {folder} && python -m bytewax.recovery {folder} 4"
     if not folder.is_dir():
         raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
-    if not any(folder.glob("part-*.sqlite3")):
+    if not process and not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
     try:
         with suppress(OSError):  # it is another user's, and still this one may write

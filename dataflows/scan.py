@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError, InputError
-from dataflows.kafka import AWAY, PASSING, Topics, describe, make_consumer
+from dataflows.kafka import AWAY, NO_GROUP, PASSING, Topics, describe, make_consumer
+from dataflows.refusal import forbidden, is_forbidden
 from dataflows.schema import foreign
 from dataflows.settings import Settings
 
@@ -19,7 +20,7 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
 
     Raises `BrokerError` if there is no such topic, or no broker answers within `timeout` seconds.
     """
-    count = Topics(settings).partitions(topic, timeout)
+    count = Topics(settings, rights={topic: "Read"}).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}.")
     consumer = make_consumer(settings, "scan")
@@ -35,6 +36,8 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
         ends = {number: high for number, (_, high) in limits.items() if starts[number] < high}
         yield from _until(settings, topic, starts, ends, timeout)
     except KafkaException as error:
+        if is_forbidden(error.args[0]):
+            raise forbidden(settings, "Read", f"topic {topic}") from None
         raise BrokerError(f"topic {topic} can't be read from {settings.brokers}: {describe(error)}.") from None
     finally:
         consumer.close()
@@ -72,7 +75,7 @@ def _until(settings: Settings, topic: str, at: dict[int, int], ends: dict[int, i
                 if error is not None and error.code() == KafkaError._PARTITION_EOF and partition is not None:
                     # A compacted log, or one with markers of transactions, need not end in a message.
                     at[partition] = max(at[partition], offset)
-                elif error is not None and error.code() not in PASSING:
+                elif error is not None and error.code() not in PASSING | NO_GROUP:
                     raise KafkaException(error)
                 elif error is None and partition in left:
                     silent_since = time.monotonic()

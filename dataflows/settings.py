@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=65_535,
-            description="port of /metrics, /livez and /readyz, 0 for none; process n of a cluster takes the n-th port after it",
+            description="port of /metrics, /livez and /readyz, 0 for none; further processes of a cluster on one host take those after it",
         ),
     ] = 0
     metrics_address: Annotated[

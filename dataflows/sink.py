@@ -8,7 +8,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Producer
@@ -17,9 +16,10 @@ from typing_extensions import override
 from dataflows.carrier import Carrier, PlainCarrier
 from dataflows.engines import is_native
 from dataflows.errors import DeliveryError
-from dataflows.kafka import describe, make_producer
+from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
 from dataflows.native.sender import Sender, sender_config, why_no_sender
 from dataflows.records import Records
+from dataflows.refusal import is_forbidden, lack
 from dataflows.runtime import one_line_errors, stopping
 from dataflows.schema import HEADERS
 from dataflows.settings import Settings
@@ -58,6 +58,7 @@ class Outbox:
         self._stopping = stopping
         self._measured: deque[tuple[int, int]] = deque()
         self._lock = threading.Lock()
+        self._failure: DeliveryError | None = None
         self._said = False
         self._stop_asked: float | None = None
 
@@ -68,14 +69,16 @@ class Outbox:
         """
         measured, header = -1, None
         if records.waited is not None:
-            place, moment = records.waited
-            measured = next(islice(records.starts(), place, None))
+            measured, moment = records.waited
             header = EVENT_TIME, str(moment // 1000).encode()
         waited_since: float | None = None
         place = 0
         while True:
             self._check()
-            place = self._carrier.send(records, place, measured, header)
+            try:
+                place = self._carrier.send(records, place, measured, header)
+            except STOPPED as error:
+                raise self._no_more(why_stopped(error)) from None
             if place == len(records.text):
                 break
             waited_since = self._wait(waited_since, self._producer.poll)
@@ -85,7 +88,10 @@ class Outbox:
 
     def hear(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
-        self._producer.poll(0)
+        try:
+            self._producer.poll(0)
+        except STOPPED as error:
+            self._no_more(why_stopped(error))
         self._look()
 
     def _look(self) -> None:
@@ -111,7 +117,10 @@ class Outbox:
         now = time.monotonic()
         self.outgoing.pulse.beat()
         since = now if since is None else since
-        wait(0.1)
+        try:
+            wait(0.1)
+        except STOPPED as error:
+            raise self._no_more(why_stopped(error)) from None
         if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
@@ -124,13 +133,24 @@ class Outbox:
         return since
 
     def _check(self) -> None:
-        error = self._carrier.refusal()
-        if error is None:
-            return
-        why = describe(error)
-        if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
-            why += "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
-        raise DeliveryError(f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost.")
+        refusal = self._carrier.refusal()
+        if refusal is not None:
+            self._no_more(refusal)
+        if self._failure is not None:
+            raise self._failure
+
+    def _no_more(self, error: KafkaError) -> DeliveryError:
+        """What to raise after a record was refused, or where the producer can't go on at all; the first reason stays."""
+        if self._failure is None:
+            why = f"{describe(error)}: {lack('Write', f'topic {self._topic}')}" if is_forbidden(error) else describe(error)
+            if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
+                why += (
+                    "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
+                )
+            self._failure = DeliveryError(
+                f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost."
+            )
+        return self._failure
 
 
 def _attend(outbox: weakref.ref[Outbox]) -> None:

@@ -91,9 +91,9 @@ class Topology:
             self._error = AdtallyError(f"the broker at {settings.brokers} can't be followed: {error!r}.")
 
     def _ask(self, settings: Settings) -> None:
-        topics = Topics(settings, "topology")
-        wanted = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
-        if not topics.wait(*wanted, give_up=self._done):
+        rights = {settings.logs_topic: "Read", settings.results_topic: "Write", settings.rejected_topic: "Write"}
+        topics = Topics(settings, "topology", rights)
+        if not topics.wait(*rights, give_up=self._done):
             return
         consumer = make_consumer(settings, "topology")
         rounds = 0

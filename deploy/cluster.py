@@ -23,6 +23,9 @@ RUN = Path("run/cluster")
 PARTS = 8
 """Files of a recovery store that is made here, at least: each is written by one process, and more than 8 gain nothing."""
 
+MOST = 32
+"""Processes of a cluster: as many as there are slots of partitions."""
+
 SETTLE_SECONDS = 1.0
 """So long the others may take to notice that a member has died, before it is said which was the first."""
 
@@ -111,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Run the dataflow as N processes of this machine, on free ports, with one recovery folder, until Ctrl-C.",
         epilog="Other flags go to each process: -w 2, -s 5, -b 0. Without -s and -b these two are 5 and 0.",
     )
-    parser.add_argument("processes", type=int, metavar="N", help="how many processes, 1 to 32")
+    parser.add_argument("processes", type=int, metavar="N", help=f"how many processes, 1 to {MOST}")
     parser.add_argument(
         "-r", "--recovery-directory", type=Path, default=RUN / "recovery", metavar="FOLDER", help="default: run/cluster/recovery"
     )
@@ -119,8 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--run", type=Path, default=RUN, metavar="FOLDER", help="where logs and the lock go (default run/cluster)"
     )
     flags, more = parser.parse_known_args(argv)
-    if not 1 <= flags.processes <= 32:
-        parser.error(f"{flags.processes} is no number of processes; give 1 to 32")
+    if not 1 <= flags.processes <= MOST:
+        parser.error(f"{flags.processes} is no number of processes; give 1 to {MOST}")
     if own := [flag for flag in more if flag.startswith(("-i", "-a", "--process-id", "--addresses"))]:
         parser.error(f"{own[0]} is set for each process by this script")
     for flag, value in (("-s", "5"), ("-b", "0")):

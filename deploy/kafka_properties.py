@@ -54,12 +54,19 @@ class Listener:
 
 
 def properties(
-    data: Path, port: int, controller: int, *, behind: int | None, proxy: int | None, more: Mapping[Listener, int]
+    data: Path,
+    port: int,
+    controller: int,
+    *,
+    behind: int | None,
+    proxy: int | None,
+    more: Mapping[Listener, int],
+    others: Mapping[str, str],
 ) -> str:
     """The text of the file for a node whose state is in `data`.
 
     All ports are of this machine: `port` for clients, `controller` for the node itself, `behind` for a proxy, `proxy` where clients
-    of that are told to come, and those of the listeners in `more`.
+    of that are told to come, and those of the listeners in `more`. `others`: further properties of the broker.
     """
     host = ports.HOST
     opened = {one.name: at for one, at in more.items()}
@@ -73,7 +80,7 @@ def properties(
         data=data,
     )
     own = (f"listener.name.{one.name.lower()}.{key}={value}\n" for one in more for key, value in one.properties.items())
-    return text + "".join(own)
+    return text + "".join(own) + "".join(f"{key}={value}\n" for key, value in others.items())
 
 
 def _listed(listeners: Mapping[str, int | None]) -> str:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -46,16 +46,18 @@ class LocalKafka:
         *,
         proxy: int | None = None,
         listeners: Sequence[Listener] = (),
+        properties: Mapping[str, str] | None = None,
     ) -> None:
         """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, where clients are told to come by the proxy.
 
-        `listeners`: more of them, each on a free port (`address`).
+        `listeners`: more of them, each on a free port (`address`). `properties`: further ones of the broker.
         """
         self.data = data.resolve()
         self.port = port or ports.free()
         self.behind_proxy = ports.free() if proxy else None
         self._proxy = proxy
         self._listeners = {one.name: (one, ports.free()) for one in listeners}
+        self._properties = properties or {}
         self._heap = heap
         self._pid = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -173,7 +175,13 @@ class LocalKafka:
         properties.touch(mode=0o600)  # it may hold passwords
         properties.write_text(
             kafka_properties.properties(
-                self.data, self.port, self._controller_port(), behind=self.behind_proxy, proxy=self._proxy, more=more
+                self.data,
+                self.port,
+                self._controller_port(),
+                behind=self.behind_proxy,
+                proxy=self._proxy,
+                more=more,
+                others=self._properties,
             )
         )
         if not (self.data / "log" / "meta.properties").exists():

@@ -85,7 +85,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _sink(options: argparse.Namespace, settings: Settings, reporter: Reporter, stop: Stop, sending: Sending) -> Sink:
     if options.dry_run:
         return StreamSink(logs.binary())
-    Topics(settings, "generator").ensure(settings.logs_topic, timeout=BROKER_SECONDS)
+    Topics(settings, "generator", {settings.logs_topic: "Write"}).ensure(settings.logs_topic, timeout=BROKER_SECONDS)
     return KafkaSink(settings, reporter.say, lambda: stop.asked, sending.pulse.beat)
 
 

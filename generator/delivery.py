@@ -9,8 +9,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as Delivered
 
 from dataflows.errors import DeliveryError
-from dataflows.kafka import describe, make_producer
+from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
 from dataflows.logs import unwritten
+from dataflows.refusal import is_forbidden, lack
 from dataflows.settings import Settings
 from generator.messages import Message
 
@@ -115,7 +116,7 @@ class KafkaSink:
         return False
 
     def _serve(self, timeout: float) -> None:
-        self._producer.poll(timeout)
+        self._run(self._producer.poll, timeout)
         if self._away and self._acknowledged() > self._acknowledged_then:
             self._away = False
             self._say(f"the broker at {self._settings.brokers} is back")
@@ -132,15 +133,28 @@ class KafkaSink:
         return self._away
 
     def finish(self, give_up: Callable[[], bool]) -> None:
-        """Flush until everything is acknowledged, or `give_up` says so (asked five times a second)."""
-        while self._producer.flush(0.2) and not give_up():
+        """Flush until everything is acknowledged, or `give_up` says so (asked five times a second); raises `DeliveryError` as `send`."""
+        while self._run(self._producer.flush, 0.2) and not give_up():
             self._serve(0)
         self._serve(0)
+
+    def _run(self, call: Callable[[float], int], seconds: float) -> int:
+        """A call that serves the producer's callbacks; raises `DeliveryError` where it can't go on at all."""
+        try:
+            return call(seconds)
+        except STOPPED as error:
+            raise self._no_more(why_stopped(error)) from None
 
     def _delivered(self, error: KafkaError | None, _message: Delivered) -> None:
         if error is not None:
             self.failed += 1
-            self.reason = self.reason or describe(error)
+            self.reason = self.reason or self._why(error)
+
+    def _why(self, error: KafkaError) -> str:
+        return lack("Write", f"topic {self._settings.logs_topic}") if is_forbidden(error) else describe(error)
+
+    def _no_more(self, error: KafkaError) -> DeliveryError:
+        return DeliveryError(f"Kafka takes no more events for topic {self._settings.logs_topic}: {self._why(error)}.")
 
     def _trouble(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:
@@ -151,10 +165,10 @@ class KafkaSink:
     def _refused(self, error: KafkaException) -> None:
         """Count a message that Kafka does not take (it is too large, say); raise where it will take no other either."""
         self.failed += 1
-        self.reason = self.reason or describe(error)
+        self.reason = self.reason or self._why(error.args[0])
         if error.args[0].fatal():
             self.sent += 1
-            raise DeliveryError(f"Kafka takes no more events for topic {self._settings.logs_topic}: {describe(error)}.")
+            raise self._no_more(error.args[0])
 
 
 class StreamSink:

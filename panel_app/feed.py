@@ -19,8 +19,8 @@ from typing_extensions import override
 
 from dataflows.damage import Fault, Passage, sound
 from dataflows.errors import BrokerError, RefusedError
-from dataflows.kafka import AWAY, PASSING, describe, heard_lag, make_consumer
-from dataflows.refusal import Complaints, unseen
+from dataflows.kafka import AWAY, NO_GROUP, PASSING, describe, heard_lag, make_consumer
+from dataflows.refusal import Complaints, forbidden, is_forbidden
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME, Ages
@@ -76,6 +76,7 @@ class Follower(ABC):
         self._passage = Passage(settings, topic)
         self._complaints = Complaints(settings)
         self._let_in = False
+        self._barred = False
         self.refused: RefusedError | None = None
         """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
         self._next: dict[int, int] = {}
@@ -145,9 +146,9 @@ class Follower(ABC):
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
             self._say(state, problem)
-        self._state = state
         if problem:
-            self._problem = problem
+            self._problem = problem  # before the state: whoever sees that it is down can tell why
+        self._state = state
 
     def _say(self, state: FeedState, problem: str) -> None:
         """One line for what is waited for, and one when it is there."""
@@ -211,7 +212,7 @@ class Follower(ABC):
             return
         self._complaints.clear()
         if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            self._down(unseen(self.settings, topic))
+            self._down(forbidden(self.settings, "Read", f"topic {topic}"))
             return
         self._let_in = True
         if found.error is not None or not found.partitions:
@@ -223,12 +224,13 @@ class Follower(ABC):
             # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
             self._unassign(consumer)
             self._next, self._go_on = {}, {}
-            self._problem = ""
+            self._problem = self._problem if self._barred else ""
         for partition in sorted(set(found.partitions) - self._assigned):
             consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
             self._assigned.add(partition)
             self._behind.add(partition)
-        self._set("reading" if self._behind else "live")
+        if not self._barred:  # who may see the topic, and not read it, learns so from each answer
+            self._set("reading" if self._behind else "live")
         self._lags = self._look_back(consumer)
 
     def _look_back(self, consumer: Consumer) -> dict[int, int]:
@@ -265,6 +267,7 @@ class Follower(ABC):
                 self._mishap(error, message.partition())
             elif (partition := message.partition()) is not None and (offset := message.offset()) is not None:
                 self._next[partition] = offset + 1
+                self._barred = False
                 records.append(message)
         if records:
             self.take(records)
@@ -274,10 +277,16 @@ class Follower(ABC):
     def _mishap(self, error: KafkaError, partition: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
+            self._barred = False
             if partition is not None:
                 self._behind.discard(partition)
         elif code in PASSING:
             self._look_now = True
+        elif code in NO_GROUP:
+            pass  # it reads without one
+        elif is_forbidden(error):
+            self._barred = True
+            self._set("down", str(forbidden(self.settings, "Read", f"topic {self._topic}")))
         else:
             self._problem = describe(error)
             log.warning("%s: %s", self._topic, self._problem)

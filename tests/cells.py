@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from dataflows.cells import CellStore, decode_window
 from dataflows.engines import cells_kind
 from dataflows.metrics import Cells, Metrics
+from dataflows.records import Records
 from dataflows.rules import Rules
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
@@ -35,7 +36,7 @@ class Kind:
         found = results(given)
         if given is None or given.waited is None:
             return sorted(found, key=repr), None
-        assert 0 <= given.waited[0] < len(found)
+        assert given.waited[0] in (given.starts() if isinstance(given, Records) else range(len(found)))
         return sorted(found, key=repr), given.waited[1]
 
     def restart(self) -> None:

@@ -18,7 +18,7 @@ NewPanes = Callable[..., "Played"]
 
 
 class Played:
-    """`Panes`, whose results are read: `waited` is that of the last call."""
+    """`Panes`, whose results are read: `waited` is that of the last call, the first of it a place among them."""
 
     def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
         self.panes = Panes(settings, state)
@@ -39,6 +39,8 @@ class Played:
 
     def _read(self, given: Given | None) -> list[WindowResult]:
         self.waited = None if given is None else given.waited
+        if self.waited is not None and isinstance(given, Records):
+            self.waited = list(given.starts()).index(self.waited[0]), self.waited[1]
         return results(given)
 
 

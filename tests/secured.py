@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka.admin import (
+    AclBinding,  # pyright: ignore[reportPrivateImportUsage]  # the documented place, as of all others here
+    AclBindingFilter,  # pyright: ignore[reportPrivateImportUsage]
+    AclOperation,  # pyright: ignore[reportPrivateImportUsage]
+    AclPermissionType,  # pyright: ignore[reportPrivateImportUsage]
     AdminClient,
-    ScramCredentialInfo,  # pyright: ignore[reportPrivateImportUsage]  # the documented place, as of the next two
+    ResourcePatternType,  # pyright: ignore[reportPrivateImportUsage]
+    ResourceType,  # pyright: ignore[reportPrivateImportUsage]
+    ScramCredentialInfo,  # pyright: ignore[reportPrivateImportUsage]
     ScramMechanism,  # pyright: ignore[reportPrivateImportUsage]
     UserScramCredentialUpsertion,  # pyright: ignore[reportPrivateImportUsage]
 )
@@ -17,6 +25,7 @@ from dataflows.settings import Settings
 from deploy.kafka_properties import Listener
 from deploy.local_kafka import LocalKafka
 from tests.certificates import PAST, Authority, Issued
+from tests.flows import wait_for
 
 USER, PASSWORD = "alice", "scram-pass-4711"
 PLAIN_USER, PLAIN_PASSWORD = "bob", "plain-pass-4712"
@@ -32,6 +41,21 @@ _LOGIN = {
     "scram-sha-256.sasl.jaas.config": _SCRAM,
     "plain.sasl.jaas.config": _PLAIN,
 }
+
+
+_AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    # Who is tried for something else than rights has them all; whoever comes by `SecuredKafka.user` has none.
+    "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", USER, PLAIN_USER, "CN=client", "CN=locked")),
+}
+
+
+class Right(NamedTuple):
+    """What a user may do: ``Read`` on ``topic`` ``logs``, say."""
+
+    operation: str
+    kind: str
+    name: str
 
 
 class SecuredKafka:
@@ -54,17 +78,50 @@ class SecuredKafka:
         self.client = self.authority.issue("client")
         self.locked = self.authority.issue("locked", password=KEY_PASSWORD)
         self.unknown = self.stranger.issue("unknown")
-        self.kafka = LocalKafka(folder / "kafka", listeners=listeners)
+        self.kafka = LocalKafka(folder / "kafka", listeners=listeners, properties=_AUTHORIZER)
 
     def __enter__(self) -> Self:
         """Start it, and let `USER` log in by SCRAM."""
         self.kafka.__enter__()
-        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
-        for mechanism in (ScramMechanism.SCRAM_SHA_512, ScramMechanism.SCRAM_SHA_256):
-            wish = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
-            for done in admin.alter_user_scram_credentials([wish]).values():
-                done.result(30)
+        self._admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        self._let_in(USER)
         return self
+
+    def _let_in(self, user: str) -> None:
+        for mechanism in (ScramMechanism.SCRAM_SHA_512, ScramMechanism.SCRAM_SHA_256):
+            wish = UserScramCredentialUpsertion(user, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
+            for done in self._admin.alter_user_scram_credentials([wish]).values():
+                done.result(30)
+
+    def user(self, rights: Iterable[Right]) -> dict[str, str]:
+        """Client properties of a new user, who may log in, and has these rights and no others."""
+        name = f"user-{uuid.uuid4().hex[:8]}"
+        self._let_in(name)
+        self.grant(name, rights)
+        return self.login(user=name)
+
+    def grant(self, user: str, rights: Iterable[Right]) -> None:
+        """Give `user` further rights, and wait until the broker knows them."""
+        wanted = [
+            AclBinding(
+                ResourceType[right.kind.upper()],
+                right.name,
+                ResourcePatternType.LITERAL,
+                f"User:{user}",
+                "*",
+                AclOperation[right.operation.upper()],
+                AclPermissionType.ALLOW,
+            )
+            for right in rights
+        ]
+        for done in self._admin.create_acls(wanted).values() if wanted else ():
+            done.result(30)
+        # Any name and any host are None, which the types do not know.
+        anywhere: Any = None
+        own = AclBindingFilter(
+            ResourceType.ANY, anywhere, ResourcePatternType.ANY, f"User:{user}", anywhere, AclOperation.ANY, AclPermissionType.ANY
+        )
+        wait_for(lambda: {*wanted} <= {*self._admin.describe_acls(own).result(30)}, "the broker to know the rights")
 
     def __exit__(self, *_error: object) -> None:
         """Stop it."""

@@ -42,6 +42,14 @@ COMMANDS = {
 OTHERS = (
     ("ADTALLY_RECOVERY_FOLDER", "/recovery", "containers: where the dataflow keeps its recovery store"),
     ("ADTALLY_PROCESSES", "1", "containers: processes of the dataflow, as one cluster"),
+    ("ADTALLY_MEMBERS", "1", "containers: of how many containers, each with one process, the cluster is"),
+    (
+        "ADTALLY_MEMBER",
+        "",
+        "containers: which of them this one is: a number from 0 on, or a name that ends in it, such as a pod's",
+    ),
+    ("ADTALLY_MEMBER_ADDRESS", "", "containers: host:port of a member, with {} in the place of its number"),
+    ("ADTALLY_MEMBER_LISTEN", "", "containers: the address that this member listens on; by default its own of those"),
     ("ADTALLY_REQUIRE", "", "tests: kinds that may not be skipped, separated by commas: kafka, browser, long, native, promtool"),
     ("ADTALLY_ARTEFACTS", "", "tests and benchmarks: folder for screenshots, tables and the SBOM"),
     ("PORT", "8503", "`make demo`: port of the dashboard"),

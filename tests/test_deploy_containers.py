@@ -47,30 +47,46 @@ def test_settings_that_cannot_be_used_give_one_line() -> None:
     assert complaints.startswith("topics: ADTALLY_BROKERS='nowhere'")
 
 
-def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_path: Path) -> None:
-    fake = tmp_path / "bin" / "python"
+def pretending(folder: Path, module: str) -> str:
+    """A `PATH` with a Python that only says how it was called where it is to run `module`; anything else it runs for real."""
+    fake = folder / "bin" / "python"
     fake.parent.mkdir()
-    # The recovery store is made for real; the flow itself only says how it was called.
-    fake.write_text(f'#!/bin/sh\n[ "$2" = bytewax.run ] && {{ echo "$@"; exit; }}\necho made; exec {sys.executable} "$@"\n')
+    fake.write_text(f'#!/bin/sh\n[ "$2" = {module} ] && {{ echo "$@"; exit; }}\nexec {sys.executable} "$@"\n')
     fake.chmod(0o755)
+    return f"{fake.parent}:{os.environ['PATH']}"
+
+
+def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_path: Path) -> None:
     store = tmp_path / "recovery"
-    environment = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "ADTALLY_RECOVERY_FOLDER": str(store)}
-    called = f"-m bytewax.run dataflows.marketing -w 2 -r {store} -s 5 -b 0\n"
-    for expected in (f"made\n{called}", called):
+    environment = {"PATH": pretending(tmp_path, "bytewax.run"), "ADTALLY_RECOVERY_FOLDER": str(store)}
+    for _ in range(2):
         process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
         said, complaints = process.communicate(timeout=60)
-        assert (process.returncode, said, complaints) == (0, expected, "")
-    assert len(list(store.glob("part-*.sqlite3"))) == 8
+        assert (process.returncode, complaints) == (0, "")
+        assert said == f"-m bytewax.run dataflows.marketing -r {store} -s 5 -b 0 -w 2\n"
+        assert len(list(store.glob("part-*.sqlite3"))) == 8
+        (store / "part-0.sqlite3").chmod(0o400)  # who made it anew would not leave it so
+    assert (store / "part-0.sqlite3").stat().st_mode & 0o777 == 0o400
 
 
 def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
-    fake = tmp_path / "bin" / "python"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho "$@"\n')
-    fake.chmod(0o755)
-    environment = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "ADTALLY_RECOVERY_FOLDER": "/store", "ADTALLY_PROCESSES": "3"}
+    store = tmp_path / "store"
+    environment = {
+        "PATH": pretending(tmp_path, "deploy.cluster"),
+        "ADTALLY_RECOVERY_FOLDER": str(store),
+        "ADTALLY_PROCESSES": "3",
+    }
     process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-    assert process.communicate(timeout=60)[0] == "-m deploy.cluster 3 --run /tmp/cluster -r /store -w 2\n"
+    assert process.communicate(timeout=60)[0] == f"-m deploy.cluster 3 --run /tmp/cluster -r {store} -w 2\n"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line() -> None:
+    process = start(
+        str(ROOT / "deploy" / "run-dataflow.sh"), PATH=f"{BIN}:{os.environ['PATH']}", ADTALLY_RECOVERY_FOLDER="/proc/none"
+    )
+    said, complaints = process.communicate(timeout=60)
+    assert (process.returncode, said, complaints.count("\n")) == (1, "", 1)
+    assert complaints.startswith("run-dataflow: the recovery folder /proc/none can't be made")
 
 
 def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_ready(settings: Settings, tmp_path: Path) -> None:

@@ -81,6 +81,18 @@ def test_of_three_processes_the_one_that_ended_first_is_named_and_not_the_one_th
     assert (tmp_path / "adtally-0.lock").read_text() == "lost a peer\n"
 
 
+def test_locks_that_are_left_of_processes_that_are_elsewhere_by_now_name_nobody(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"adtally-{number}.lock").touch()
+    assert gone_peers(Run(tmp_path, 0, ("10.0.0.7:2101", "flow-1.flow:2101", "flow-2.flow:2101"))) == []
+
+
+def test_processes_of_one_host_share_its_ports_in_their_order() -> None:
+    spread = ("a:1", "b:1", "a:2", "[::1]:1", "b:2", "a:3")
+    assert [Run(None, number, spread).beside() for number in range(6)] == [0, 0, 1, 0, 1, 2]
+    assert Run().beside() == 0
+
+
 def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
     assert has_room(tmp_path)
     with small_disk(tmp_path / "disk", kib=100) as disk:

@@ -184,7 +184,7 @@ def test_an_opening_that_fails_with_the_broker_is_tried_again(
 ) -> None:
     send(settings, [payload("e1", 1)], partition=0)
     kind = stumbling(code, 1)
-    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role: kind(consumer_config(settings, role)))
+    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
     one = reader(settings)
     assert one.poll() is None
     assert not one.is_open

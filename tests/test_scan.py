@@ -23,10 +23,19 @@ def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings, mon
     assert [message.offset() for message in scan(settings, settings.logs_topic)] == [0, 1]
 
 
-def test_what_does_not_pass_by_itself_is_said_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (KafkaError.INVALID_REQUEST, r"can't be read .*Invalid request"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "this client lacks the right Read on topic logs-"),
+    ],
+)
+def test_what_does_not_pass_by_itself_is_said_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    use(monkeypatch, stumbling(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1))
-    with pytest.raises(BrokerError, match=r"can't be read .*Topic authorization failed"):
+    use(monkeypatch, stumbling(code, 1))
+    with pytest.raises(BrokerError, match=words):
         list(scan(settings, settings.logs_topic))
 
 

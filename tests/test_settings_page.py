@@ -37,10 +37,10 @@ def test_every_variable_that_the_code_names_stands_on_the_page() -> None:
 
 @pytest.mark.parametrize(("name", "default"), [(name, default) for name, default, _ in settings_page.OTHERS if default])
 def test_the_default_of_what_scripts_read_is_the_one_that_they_have(name: str, default: str) -> None:
-    files = ("deploy/run-dataflow.sh", "deploy/demo.py", "Makefile")
+    files = ("deploy/container.py", "deploy/demo.py", "Makefile")
     code = "\n".join((ROOT / file).read_text() for file in files)
     assert re.search(
-        rf"{name}:-{default}\}}|{name} \?= {default}\b|\(or \$\({name}\),{default}\)|^{name} = {default}$", code, re.M
+        rf'{name}"\) or "{default}"|{name} \?= {default}\b|\(or \$\({name}\),{default}\)|^{name} = {default}$', code, re.M
     ), name
 
 

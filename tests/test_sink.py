@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import generate_latest
 
 from dataflows.errors import DeliveryError
+from dataflows.kafka import why_stopped
 from dataflows.records import Records
 from dataflows.schema import HEADERS
 from dataflows.sink import Outbox, OutboxPart
@@ -69,6 +70,42 @@ def test_a_full_buffer_is_waited_for_and_loses_nothing() -> None:
     part.write_batch([Records.of([(b"k", str(number).encode()) for number in range(50)])])
     part.snapshot()
     assert producer.acknowledged == [b"k" + str(number).encode() for number in range(50)]
+
+
+class StoppedProducer(FakeProducer):
+    """One that may write to no topic: the first call that serves its callbacks says so, as librdkafka does it, and no later one."""
+
+    def __init__(self, by_callback: bool) -> None:
+        super().__init__()
+        self._by_callback = by_callback
+        self._said = False
+
+    def poll(self, timeout: float) -> int:
+        if self._said:
+            return super().poll(timeout)
+        self._said = True
+        met = KafkaException(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "Failed to acquire idempotence PID", fatal=True))
+        if self._by_callback:
+            raise SystemError("a callback returned a result with an exception set") from met
+        raise met
+
+    flush = poll
+
+
+@pytest.mark.parametrize("by_callback", [False, True])
+@pytest.mark.parametrize("heard", [False, True], ids=["in the snapshot", "beside it"])
+def test_a_producer_that_may_write_nowhere_ends_the_run_with_the_right_that_it_lacks(by_callback: bool, heard: bool) -> None:
+    box = outbox(StoppedProducer(by_callback))
+    box.send(Records.of([(b"a", b"1")]))
+    if heard:
+        box.hear()
+    with pytest.raises(DeliveryError, match="lacks the right Write on topic results; grant it to its user"):
+        box.flush()
+
+
+def test_what_a_producer_does_not_say_is_not_taken_for_its_end() -> None:
+    with pytest.raises(SystemError, match="something else"):
+        why_stopped(SystemError("something else"))
 
 
 def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot() -> None:

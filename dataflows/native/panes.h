@@ -25,7 +25,7 @@ typedef struct {
     int64_t size;        /* bytes of that */
     int64_t count;       /* of the records */
     int64_t odd;         /* so many of them hold sums, for Python to divide: the size of the value is then that of `OddSums`, negative */
-    int64_t oldest;      /* the place of the record whose event has waited longest, -1 where there is none, */
+    int64_t oldest;      /* where the record begins whose event has waited longest, -1 where there is none, */
     int64_t oldest_time; /* and the time of that event */
     int64_t next_due;    /* the tick of the earliest cell that waits for its next update; INT64_MAX where none does */
     char *image;         /* the last window that was encoded */

@@ -117,7 +117,7 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
     }
     memcpy(head, sizes, sizeof sizes);
     if (cell->waits_since != NOTHING && (face->oldest < 0 || cell->waits_since < face->oldest_time)) {
-        face->oldest = face->count;
+        face->oldest = face->size;
         face->oldest_time = cell->waits_since;
     }
     face->size = to - face->records;

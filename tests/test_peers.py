@@ -1,0 +1,94 @@
+"""The connections of a cluster's process: who is gone is noticed, whatever it has sent before, and who falls silent is asked for."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from dataflows.peers import SILENT_SECONDS, Peers
+from tests.flows import free_port, wait_for
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """One that listens on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        yield one
+
+
+def place(of: socket.socket) -> str:
+    host, port = of.getsockname()[:2]
+    return f"{host}:{port}"
+
+
+def connected(listener: socket.socket, stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection, of which the first has called."""
+    caller = stack.enter_context(socket.create_connection(listener.getsockname()))
+    return caller, stack.enter_context(listener.accept()[0])
+
+
+@pytest.mark.parametrize("process", [0, 1], ids=["that called us", "that we called"])
+def test_a_peer_that_is_gone_is_noticed_even_if_what_it_sent_has_not_been_read(listener: socket.socket, process: int) -> None:
+    with ExitStack() as stack:
+        caller, called = connected(listener, stack)
+        mine, other = (called, caller) if process == 0 else (caller, called)
+        peers = Peers([place(listener), f"127.0.0.1:{free_port()}"], process)
+        assert not peers.look()
+        other.sendall(b"x")
+        assert mine.recv(1, socket.MSG_PEEK) == b"x"
+        assert not peers.look()
+        other.close()
+        wait_for(peers.look, "the end of the connection")
+
+
+def test_the_system_looks_after_a_connection_to_a_peer_and_after_no_other_one(listener: socket.socket) -> None:
+    with ExitStack() as stack:
+        caller, called = connected(listener, stack)
+        stranger = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        others = connected(stranger, stack)
+        Peers([place(listener), f"127.0.0.1:{free_port()}"], 0).look()
+        kept = [one for one in (caller, called, *others) if one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+        assert kept == [called]
+        first, then, times = (
+            called.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}")) for name in ("IDLE", "INTVL", "CNT")
+        )
+        assert first + then * times == SILENT_SECONDS
+        assert called.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SILENT_SECONDS * 1000
+
+
+def test_what_is_no_connection_to_a_peer_may_come_and_go(listener: socket.socket) -> None:
+    peers = Peers([f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"], 0)
+    with ExitStack() as stack:
+        caller, called = connected(listener, stack)
+        assert not peers.look()
+        called.close()
+        assert not peers.look()
+        caller.close()
+        assert not peers.look()
+
+
+SAYS = r"""
+import os, sys, time
+from dataflows.peers import Attempts
+attempts = Attempts()
+os.write(1, b"worker 1:\terror connecting to worker 0: Connection refused (os error 111); retrying\n")
+os.write(1, b"something else\n")
+os.write(1, b"worker 1:\terror connecting to worker 2: failed to lookup address information: Name or service not known; retrying\n")
+while len(attempts.reasons) < 2:
+    time.sleep(0.01)
+attempts.release()
+os.write(1, f"{attempts.reasons}\n".encode())
+"""
+
+
+def test_vain_attempts_are_kept_for_one_line_and_all_else_is_said() -> None:
+    done = subprocess.run([sys.executable, "-c", SAYS], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "something else",
+        "{0: 'Connection refused', 2: 'failed to lookup address information: Name or service not known'}",
+    ]
