@@ -23,11 +23,11 @@ const amount = (value) => figure(value, "money");
 
 /** What to look at first. */
 const NEXT = {
-  silent: "Is it paused, out of budget or rejected?",
+  silent: "Was it stopped or rejected, or is its budget used up?",
   drop: "Check its budget, bids and approval.",
   surge: "If nobody meant it to, check its budget.",
   flood: "Check where the clicks come from before paying for more.",
-  unconverted: "Check its tracking and its landing page, or pause it.",
+  unconverted: "Check its tracking and its landing page, or stop it.",
   cpa_up: "Check its landing page and its bids.",
   cpa_down: "Room to scale?",
   ctr_down: "Check its ads and whom they are shown to.",
