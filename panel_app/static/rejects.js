@@ -75,7 +75,7 @@ export function makeRejects(place, setup, pick) {
     if (now === before) return;
     before = now;
     const reading = rejects.state === "reading" ? " Still reading; there may be more." : rejects.state === "down" && rejects.total ? " As it was read before the broker went away." : "";
-    note.textContent = `These are in no figure. They are kept on topic ${rejects.topic}, as they came.${reading}`;
+    note.textContent = `They were not counted, and are kept on topic ${rejects.topic} as they came.${reading}`;
     swap(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
     const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
     swap(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));
