@@ -17,7 +17,7 @@ function said(setup, live, page, view) {
   } else if (!live.rows && live.cleared) {
     out.push(["info", "The data was cleared. New minutes appear here as they arrive."]);
   } else if (!live.rows) {
-    out.push(["info", `No figures yet. They appear here by themselves, seconds after the first ad event: once events are sent to topic ${setup.logsTopic} on ${feed.brokers} and the dataflow writes results to topic ${feed.topic}. “make demo” starts both.`]);
+    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`]);
   }
   if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
