@@ -2,8 +2,8 @@
 
 Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard_server.py). Milliseconds from the start
 of the navigation until the first figure was painted, until the chart was, and until the page is connected for later ones; medians, and the
-worst. Before each round a minute more has come in, so that the figures are worked out for this visit; *new* is a browser that has
-nothing of the page yet, *again* the same one once more.
+worst; and the CPU that the server spent on it, files included. Before each round a minute more has come in, so that the figures are worked
+out for this visit; *new* is a browser that has nothing of the page yet, *again* the same one once more.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ SIZES = {"24 h × 50 campaigns × 5 channels": (50, 5, 1440), "2 h × 5,000 camp
 """Campaigns, channels and minutes that are held."""
 
 STEPS = ("figure", "chart", "connected")
+CPU = "server's CPU"
 
 _WATCH = """
 window.seen = {};
 const wanted = {
   figure: () => /[0-9]/.test(document.querySelector("[data-measure] .tile-value")?.textContent ?? ""),
-  chart: () => document.querySelector("#chart canvas, #chart svg") !== null,
+  chart: () => document.querySelector("#chart canvas") !== null,
   connected: () => document.documentElement?.hasAttribute("data-linked"),
 };
 const look = () => {
@@ -42,13 +43,21 @@ new MutationObserver(look).observe(document, { subtree: true, childList: true, c
 """
 
 
-def opened(context: BrowserContext, address: str) -> dict[str, float]:
-    """Milliseconds until each of `STEPS`."""
+def spent(site: Served) -> float:
+    """CPU of the server so far, in milliseconds."""
+    times = site.process.cpu_times()
+    return 1e3 * (times.user + times.system)
+
+
+def opened(context: BrowserContext, site: Served) -> dict[str, float]:
+    """Milliseconds until each of `STEPS`, and of the server's CPU."""
     page = context.new_page()
     page.add_init_script(_WATCH)
-    page.goto(address)
+    before = spent(site)
+    page.goto(site.address)
     page.wait_for_function("names => names.every(name => window.seen[name])", arg=list(STEPS), timeout=60_000)
     found: dict[str, float] = page.evaluate("window.seen")
+    found[CPU] = spent(site) - before
     page.close()
     return found
 
@@ -63,13 +72,14 @@ def measure(browser: Browser, title: str, site: Served, size: tuple[int, int, in
         wait_for(lambda before=before: site.rows() != before, "the minute to come in")
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
         for values in found.values():
-            values.append(opened(context, site.address))
+            values.append(opened(context, site))
         context.close()
     print(f"\n{title}: {site.rows():,} rows")
-    print(f"{'':24}" + "".join(f"{name:>18}" for name in STEPS))
-    print(f"{'first of the process':24}" + "".join(f"{found['new'][0][name]:15,.0f} ms" for name in STEPS))
+    shown = (*STEPS, CPU)
+    print(f"{'':24}" + "".join(f"{name:>18}" for name in shown))
+    print(f"{'first of the process':24}" + "".join(f"{found['new'][0][name]:15,.0f} ms" for name in shown))
     for kind, values in found.items():
-        columns = [[one[name] for one in values[1:]] for name in STEPS]
+        columns = [[one[name] for one in values[1:]] for name in shown]
         print(f"{kind + ', median':24}" + "".join(f"{statistics.median(column):15,.0f} ms" for column in columns))
         print(f"{kind + ', worst':24}" + "".join(f"{max(column):15,.0f} ms" for column in columns))
 

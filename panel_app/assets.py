@@ -23,18 +23,19 @@ _STYLES = sorted(path.name for path in STATIC.glob("*.css"))
 
 
 class Assets:
-    """Panel serves exactly the files that these two lists name (`panel.io.server.ComponentResourceHandler`)."""
+    """Panel serves exactly the files that are named here (`panel.io.server.ComponentResourceHandler`).
 
-    _js: ClassVar[list[str]] = [f"static/{name}" for name in _MODULES]
-    _css: ClassVar[list[str]] = [f"static/{name}" for name in _STYLES]
+    Each stands alone under its own name: for every request Panel finds the paths of all files of a list, and a visit asks for thirty.
+    """
+
+    _resources: ClassVar[dict[str, list[str]]] = {name: [f"static/{name}"] for name in _MODULES}
 
 
 @cache
 def url(name: str) -> str:
     """Where the file `name` of `static/` is, relative to any page of the dashboard."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    kind = "_js" if name.endswith(".js") else "_css"
-    return f"./components/{__name__}/{Assets.__name__}/{kind}/static/{name}?v={digest}"
+    return f"./components/{__name__}/{Assets.__name__}/_resources/{name}/static/{name}?v={digest}"
 
 
 def modules() -> list[str]:

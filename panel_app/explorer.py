@@ -48,7 +48,14 @@ def explorer(service: Service, back: str) -> pn.Template:
 
     def show(number: int, data: dict[str, Any]) -> str:
         found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
-        pane.objects = [plots.draw(found, dark=data.get("dark") is True, narrow=data.get("narrow") is True)]
+        pane.objects = [
+            plots.draw(
+                found,
+                currency=service.settings.currency,
+                dark=data.get("dark") is True,
+                narrow=data.get("narrow") is True,
+            )
+        ]
         return _shown(number, found)
 
     def download(number: int, data: dict[str, Any]) -> str:

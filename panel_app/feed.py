@@ -308,16 +308,33 @@ class Feed(Follower):
         self._store = store
         self._clock = clock
         self._ages = ages
+        self._places: dict[int, Place] = {}
+
+    @override
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """From the beginning. What was held of a broker that came back is kept, whatever has become of its log."""
+        if self._state == "down":
+            self._places.clear()
+        return super().begin(consumer, partition)
 
     @override
     def take(self, messages: list[Message]) -> None:
-        """Upsert what can be read, and count what can't; what was cleared stays out."""
+        """Upsert what can be read, and count what can't; what was cleared stays out.
+
+        A record where an older one was read before is one of another log: the topic was deleted and made anew. What was held of the old
+        one is dropped then, or its higher revisions would hide the new results.
+        """
         results: list[WindowResult] = []
         positions: dict[int, Place] = {}
         fence = self._store.fence()
         for message in messages:
             partition, offset, (_, stamp) = message.partition() or 0, message.offset() or 0, message.timestamp()
-            positions[partition] = positions.get(partition, START).onward(offset, stamp)
+            place = self._places.get(partition, START)
+            if offset < place.next and not place.covers(offset, stamp):
+                self._places.clear()
+                log.warning("topic %s was made anew; %d rows of the old one are dropped", self._topic, self._store.forget())
+                raise TopicAnewError
+            positions[partition] = self._places[partition] = place.onward(offset, stamp)
             value = message.value()
             # A tombstone comes from nobody of adtally.
             if value is None or fence.get(partition, START).covers(offset, stamp):

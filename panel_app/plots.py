@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import hvplot.pandas
 import hvplot.polars
 import panel as pn
 import polars as pl
+from bokeh.models import ColorBar, NumeralTickFormatter
 
 from panel_app.charts import palette
 from panel_app.exploring import Found
@@ -35,6 +37,8 @@ _HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _BARS = 25
 _LONG, _SHORT = 24, 14
+_FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "multiple": "0,0[.]00"}
+"""How figures stand on an axis, by the kind of measure."""
 
 
 def readable(name: str, limit: int = 40) -> str:
@@ -43,7 +47,19 @@ def readable(name: str, limit: int = 40) -> str:
     return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain) or "(blank name)"
 
 
-def draw(found: Found, *, dark: bool, narrow: bool = False) -> pn.viewable.Viewable:
+def written(measure: Measure, currency: str) -> tuple[str, NumeralTickFormatter]:
+    """What stands over a plot of `measure`, and how its figures are written: money with its currency, dollars with their sign as well.
+
+    The formatter of the browser knows no other currency's sign without that language's commas.
+    """
+    label = f"{measure.label} ({measure.short})" if measure.short else measure.label
+    if measure.kind != "money":
+        return label, NumeralTickFormatter(format=_FORMATS[measure.kind])
+    sign = "$" if currency == "USD" else ""
+    return f"{label}, {currency}", NumeralTickFormatter(format=sign + _FORMATS["money"])
+
+
+def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn.viewable.Viewable:
     """A plot for each measure, one under the other; a line of text where there is nothing to draw. `narrow` is for a phone."""
     if found.frame.is_empty():
         return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
@@ -54,7 +70,7 @@ def draw(found: Found, *, dark: bool, narrow: bool = False) -> pn.viewable.Viewa
         # A minute that has only begun would look like a dive; the table holds it.
         complete = frame.filter(pl.col("time") < found.complete)
         frame = frame if complete.is_empty() else complete
-    shown = [_one(frame, found, ALL[name], dark=dark, narrow=narrow) for name in found.ask.measures]
+    shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
     # A legend of two columns takes room away from the plot.
     height = _TALL if narrow else _HEIGHT
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
@@ -85,8 +101,8 @@ def _palette(frame: pl.DataFrame, names: list[str] | None = None) -> list[str]:
     return [_COLORS[numbers[name] % len(_COLORS)] for name in wanted]
 
 
-def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool, narrow: bool) -> Any:
-    label = f"{measure.label} ({measure.short})" if measure.short else measure.label
+def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
+    label, formatter = written(measure, currency)
     # What is measured stands in the title.
     common: dict[str, Any] = {
         "ylabel": "",
@@ -94,11 +110,14 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool, nar
         "height": _TALL if narrow else _HEIGHT,
         "responsive": True,
         "grid": True,
+        "yformatter": formatter,
     }
     kind = found.ask.kind
     if kind == "bar":
+        # The figures of lying bars stand on the axis below them.
+        common["xformatter"] = common.pop("yformatter")
         plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
-            x="name", y=measure.id, **{**common, "xlabel": "", "color": _COLORS[0], "flip_yaxis": True}
+            x="name", y=measure.id, color=_COLORS[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
         # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
@@ -114,7 +133,18 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, dark: bool, nar
     else:
         lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame), line_width=2, legend="bottom", **common)
-    return plot.opts(title=label, toolbar="above", hooks=[_dark if dark else _light, _two_columns if narrow else _three_columns])
+    hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
+    return plot.opts(title=label, toolbar="above", hooks=hooks)
+
+
+def _bars_written(formatter: NumeralTickFormatter) -> Callable[[Any, Any], None]:
+    """What writes the figures at a heatmap's bar of colours."""
+
+    def write(plot: Any, _element: Any) -> None:
+        for bar in plot.state.select(ColorBar):
+            bar.formatter = formatter
+
+    return write
 
 
 def _light(plot: Any, _element: Any) -> None:
@@ -152,8 +182,14 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
             axis.ticker.desired_num_ticks = 5  # more would run into each other on a phone
     for grid in figure.grid:
         grid.grid_line_color = line
+    for bar in figure.select(ColorBar):
+        bar.title = None
+        bar.background_fill_color = background
+        bar.major_label_text_color = ink
+        bar.major_label_text_font = _FONT
     for legend in figure.legend:
         legend.title = None
+        legend.location = "top_left"  # what is spare of its room divides it from the next plot
         legend.background_fill_color = background
         legend.label_text_color = ink
         legend.label_text_font = _FONT

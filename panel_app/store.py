@@ -287,6 +287,16 @@ class Store:
             self._changed()
             return cleared.rows
 
+    def forget(self) -> int:
+        """Drop every row that is held, for good, and how far partitions were read: their log is no more; the number of rows."""
+        with self._lock:
+            dropped = self.snapshot().rows
+            self._undo = None
+            self._positions = {}
+            self._blocks, self._days, self._newest = {}, {}, None
+            self._changed()
+            return dropped
+
     def undoable(self) -> tuple[int, float]:
         """Rows that an undo would bring back and the seconds left for it; (0, 0) if there are none."""
         with self._lock:

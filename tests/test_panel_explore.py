@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import holoviews as hv
 import panel as pn
 import pytest
+from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
 from test_panel_store import BEGIN, result
 
 from dataflows.settings import Settings
+from panel_app import plots
 from panel_app.exploring import KINDS, Ask, find, from_query
+from panel_app.measures import ALL
 from panel_app.plots import draw, readable
 from panel_app.service import Service
 
@@ -43,12 +47,32 @@ def test_lines_show_the_largest_dozen_and_say_so(service: Service) -> None:
 @pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("by", ["none", "channel", "both"])
 def test_every_kind_of_plot_can_be_drawn_of_every_split(service: Service, kind: str, by: str) -> None:
-    drawn = draw(find(service, Ask(measures=("spend", "cpa"), by=by, kind=kind)), dark=True)
+    drawn = draw(find(service, Ask(measures=("spend", "cpa"), by=by, kind=kind)), currency="USD", dark=True)
     assert drawn.get_root() is not None
 
 
+@pytest.mark.parametrize("kind", ["line", "area", "bar", "heatmap"])
+def test_axes_say_what_their_figures_are(service: Service, kind: str) -> None:
+    measures = ("spend", "ctr", "clicks")
+    drawn = draw(find(service, Ask(measures=measures, by="channel", kind=kind)), currency="USD", dark=False)
+    assert isinstance(drawn, pn.Column)
+    figures = [hv.render(pane.object) for pane in drawn if isinstance(pane, pn.pane.HoloViews)]
+    formats = [{one.format for one in figure.select(NumeralTickFormatter)} for figure in figures]
+    assert formats == [{"$0,0[.]00"}, {"0,0[.]0%"}, {"0,0[.]0"}]
+    # Names and times are written as they were.
+    named = [axis for figure in figures for axis in figure.axis if isinstance(axis, CategoricalAxis | DatetimeAxis)]
+    assert not any(isinstance(axis.formatter, NumeralTickFormatter) for axis in named)
+    assert len(named) == (6 if kind == "heatmap" else 3)
+    assert [figure.title.text for figure in figures] == ["Spend, USD", "Click rate (CTR)", "Clicks"]
+
+
+def test_money_of_other_currencies_is_named_and_has_no_sign_of_dollars() -> None:
+    label, formatter = plots.written(ALL["cpa"], "EUR")
+    assert (label, formatter.format) == ("Cost per conversion (CPA), EUR", "0,0[.]00")
+
+
 def test_an_empty_store_draws_a_line_of_text(settings: Settings) -> None:
-    assert isinstance(draw(find(Service(settings), Ask()), dark=False), pn.pane.Str)
+    assert isinstance(draw(find(Service(settings), Ask()), currency="USD", dark=False), pn.pane.Str)
 
 
 def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> None:

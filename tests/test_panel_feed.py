@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
@@ -16,7 +16,7 @@ from test_panel_store import result
 from dataflows.kafka import Topics, make_producer
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
-from panel_app.feed import Feed
+from panel_app.feed import Feed, TopicAnewError
 from panel_app.store import Store
 from tests.conftest import own_names
 from tests.flows import free_port
@@ -206,6 +206,86 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_ka
         world.send(*(result(minute=minute) for minute in range(100, 150)))
         world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
         until(lambda: world.feed.status.state == "live" and world.rows() == 50)
+    finally:
+        world.feed.stop()
+
+
+class Record:
+    """A record as confluent-kafka gives it, of one partition."""
+
+    def __init__(self, partition: int, offset: int, stamp: int, value: bytes) -> None:
+        self._place, self._value = (partition, offset, stamp), value
+
+    def partition(self) -> int:
+        return self._place[0]
+
+    def offset(self) -> int:
+        return self._place[1]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, self._place[2]
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> None:
+        return None
+
+
+def record(partition: int, offset: int, stamp: int, **of: Any) -> Any:
+    return Record(partition, offset, stamp, encode(result(**of)))
+
+
+def test_rows_of_a_topic_that_was_made_anew_are_dropped_and_hide_nothing_of_the_new_one(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store()
+    feed = Feed(settings, store)
+    old = [record(0, at, 1000 + at, minute=at, revision=900, clicks=50) for at in range(5)]
+    feed.take(old)
+    feed.take(old[1:3])  # read once more: the same log
+    assert store.snapshot().rows == 5
+    new = [record(1, 0, 2000, minute=7), record(0, 0, 2000, minute=0, revision=1, clicks=3)]
+    with pytest.raises(TopicAnewError):
+        feed.take(new)
+    assert store.snapshot().rows == 0
+    assert "5 rows of the old one are dropped" in caplog.text
+    feed.take(new)
+    assert store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [3, 1]
+    assert store.undo() == 0
+
+
+def test_what_was_cleared_stays_out_until_the_topic_is_made_anew(settings: Settings) -> None:
+    store = Store()
+    old = [record(0, at, 1000 + at, minute=at) for at in range(5)]
+    feed = Feed(settings, store)
+    feed.take(old)
+    store.clear()
+    feed.take(old)
+    assert store.snapshot().rows == 0
+    with pytest.raises(TopicAnewError):
+        feed.take([record(0, 2, 2000, minute=2)])
+    feed.take([record(0, at, 2000 + at, minute=at) for at in range(3)])
+    assert store.snapshot().rows == 3
+
+
+@pytest.mark.kafka
+def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_kafka: str) -> None:
+    world = World(replace(own_names(real_kafka), partitions=1))
+    topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
+    name = world.settings.results_topic
+    topics.ensure(name)
+    try:
+        world.send(*(result(minute=minute, revision=900) for minute in range(10)))
+        world.feed.start()
+        until(lambda: world.rows() == 10)
+        admin.delete_topics([name])[name].result(30)
+        until(lambda: not topics.partitions(name))
+        topics.ensure(name)
+        world.producer = make_producer(world.settings, "test")
+        world.send(*(result(minute=minute, clicks=7, revision=1) for minute in range(3)))
+        until(lambda: world.feed.status.state == "live" and world.rows() == 3)
+        assert world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [7, 7, 7]
     finally:
         world.feed.stop()
 

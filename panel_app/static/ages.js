@@ -18,5 +18,5 @@ export function makeAges(place) {
     return `Age of an event when the dashboard holds the minute that counts it, over ${results(measured)} of the last ${duration(span)}: in each batch of the dataflow the one that waited longest, the newest event time of its partition standing for the event’s own. A page shows it at its next refresh.${left}`;
   }
 
-  return (ages) => swap(body, h("dl", { class: "ages" }, one("Half are younger than", ages.p50), one("99 of 100 are younger than", ages.p99)), h("p", { class: "hint" }, words(ages)));
+  return (ages) => swap(body, h("dl", { class: "ages" }, one("Half are here within", ages.p50), one("99 of 100 within", ages.p99)), h("p", { class: "hint" }, words(ages)));
 }

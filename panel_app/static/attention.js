@@ -21,6 +21,21 @@ function times(one) {
 const each = (value) => figure(value < 10 ? value : Math.round(value), "count", true);
 const amount = (value) => figure(value, "money");
 
+/** What to look at first. */
+const NEXT = {
+  silent: "Was it stopped or rejected, or is its budget used up?",
+  drop: "Check its budget, bids and approval.",
+  surge: "If nobody meant it to, check its budget.",
+  flood: "Check where the clicks come from before paying for more.",
+  unconverted: "Check its tracking and its landing page, or stop it.",
+  cpa_up: "Check its landing page and its bids.",
+  cpa_down: "Room to scale?",
+  ctr_down: "Check its ads and whom they are shown to.",
+  ctr_up: "See which ad does it.",
+};
+/** The same where all campaigns moved at once. */
+const NEXT_OF_ALL = "It is all campaigns at once: check the site, its tracking and the data first.";
+
 /** Title and sentence of a finding. */
 function words(one) {
   const expected = each(Math.max(Math.round(one.expected), 1));
@@ -31,7 +46,7 @@ function words(one) {
     flood: () => [`Click flood, ${times(one)} the usual`, `${each(one.now)} clicks a minute, ${each(one.usual)} were usual; impressions did not follow.`],
     unconverted: () => ["Spends without converting", `No conversion; about ${expected} would be usual.`],
     cpa_up: () => [`Cost per conversion ${times(one)}`, `${amount(one.now)}, was ${amount(one.usual)}.`],
-    cpa_down: () => ["Conversions are cheaper than usual", `${amount(one.now)} each, was ${amount(one.usual)}. Room to scale?`],
+    cpa_down: () => ["Conversions are cheaper than usual", `${amount(one.now)} each, was ${amount(one.usual)}.`],
     ctr_down: () => [`Click rate down ${percent(1 - one.now / one.usual)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
     ctr_up: () => [`Click rate ${times(one)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
   }[one.kind]();
@@ -48,9 +63,9 @@ function money(one) {
 function sure(one) {
   if (one.chance >= 1) return "Wearing off.";
   const days = 1 / one.chance;
-  if (days < 2) return "By chance about once a day.";
-  if (days < 2 * YEAR) return `By chance once in ${each(Math.floor(days))} days.`;
-  return days < 1000 * YEAR ? `By chance once in ${each(Math.floor(days / YEAR))} years.` : "By chance less than once in 1,000 years.";
+  if (days < 2) return "Chance alone does this about once a day.";
+  if (days < 2 * YEAR) return `Chance alone does this once in ${each(Math.floor(days))} days.`;
+  return days < 1000 * YEAR ? `Chance alone does this once in ${each(Math.floor(days / YEAR))} years.` : "Chance alone does this less than once in 1,000 years.";
 }
 
 function item(one, until, pick) {
@@ -67,6 +82,7 @@ function item(one, until, pick) {
       h(
         "span", { class: "finding-text" },
         h("b", {}, title), h("span", { class: "finding-who" }, who), h("span", {}, sentence),
+        h("span", { class: "finding-next" }, one.campaign === null && tone !== "good" ? NEXT_OF_ALL : NEXT[one.kind]),
         h("span", { class: "finding-more" }, `${money(one)}since ${moment(one.since)} (${duration(until - one.since)}). ${sure(one)}`),
       ),
     ),

@@ -145,7 +145,7 @@ export function makeChart(place, act) {
   const sub = h("p", { class: "hint" }, "");
   const keys = h("ul", { class: "legend" });
   const canvas = h("div", { class: "canvas", role: "img" });
-  const nothing = h("p", { class: "none tall" }, "The chart begins with the first minute of data.");
+  const nothing = h("p", { class: "none tall" }, "");
   const modes = MODES.map(([id, text]) => h("button", { type: "button", "data-mode": id, onclick: () => act.mode(id) }, text));
   const group = h("div", { class: "segments", role: "group", "aria-label": "How the chart is drawn" }, ...modes);
   place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, title, sub), group), keys, canvas, nothing);
@@ -160,7 +160,9 @@ export function makeChart(place, act) {
     keys.replaceChildren(...legend(page, mode, act.pick));
     if (dashed(page, mode, measure)) keys.append(h("li", {}, h("i", { class: "key dashed" }), "Period before"));
     canvas.hidden = page.empty;
+    keys.hidden = page.empty;
     nothing.hidden = !page.empty;
+    nothing.textContent = page.rows ? "Nothing to draw in this view." : "The chart begins with the first minute of data.";
     if (page.empty) return;
     canvas.setAttribute("aria-label", `${title.textContent}. ${sub.textContent} The tables below hold the figures.`);
     draw(() => options(page, view, measure, since));

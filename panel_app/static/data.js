@@ -55,7 +55,7 @@ function drawStock() {
     tile("Minute rows held", whole(stock.rows), packed, `${whole(stock.campaigns)} campaigns and ${whole(stock.channels)} channels. The last ${stock.store_hours} h are at hand, ${stock.history_days} days packed behind them.`),
     tile("Oldest minute", stock.rows ? moment(stock.oldest) : "–", stock.rows ? moment(stock.oldest, "day") : "nothing is held"),
     tile("Newest minute", stock.rows ? moment(stock.newest_end - setup.window) : "–", stock.rows ? age : "nothing is held"),
-    tile("Messages to count", ...lag(), `End of topic ${setup.logsTopic} less the offsets committed by group ${setup.group}`),
+    tile("Waiting to be counted", ...lag(), `End of topic ${setup.logsTopic} less the offsets committed by group ${setup.group}`),
     tile("Rejected", known ? whole(rejected.total) : "–", known ? share(rejected.total) : rejected.state === "down" ? "not known" : rejected.state === "waiting" ? "no topic yet" : "reading …"),
     tile("Memory", bytes(stock.process_bytes), `rows ${bytes(stock.held_bytes)}, ${whole(stock.viewers)} ${stock.viewers === 1 ? "viewer" : "viewers"}`, "Of the dashboard's process"),
   );

@@ -11,11 +11,12 @@ const GAP = 4;
 const around = ({ x, y, radius }) => ({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
 const apart = (one, other) => one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
 
-/** Where the name of a point would stand, on each of its sides. @param {Point} point */
-function places({ x, y, radius, width }) {
+/** Where the name of a point would stand, on each of its sides: above and below it is moved into `bounds`. @param {Point} point @param {Box} bounds */
+function places({ x, y, radius, width }, bounds) {
   const far = radius + GAP;
-  const beside = { top: y - HEIGHT / 2, bottom: y + HEIGHT / 2 };
-  const above = { left: x - width / 2, right: x + width / 2 };
+  const beside = { top: y - HEIGHT / 2, bottom: y + HEIGHT / 2, shift: 0 };
+  const begin = Math.max(Math.min(x - width / 2, bounds.right - width), bounds.left);
+  const above = { left: begin, right: begin + width, shift: begin - (x - width / 2) };
   return {
     right: { left: x + far, right: x + far + width, ...beside },
     left: { left: x - far - width, right: x - far, ...beside },
@@ -25,19 +26,21 @@ function places({ x, y, radius, width }) {
 }
 
 /**
- * The side of each point on which its name has room within `bounds`, or null; who comes first is served first.
+ * The side of each point on which its name has room within `bounds`, and by how far it is moved along it, or null; who comes first is
+ * served first.
  * @param {Point[]} points
  * @param {Box} bounds
- * @returns {(string | null)[]}
+ * @param {Box[]} [kept] where no name may stand
+ * @returns {({side: string, shift: number} | null)[]}
  */
-export function sides(points, bounds) {
-  const taken = points.map(around);
+export function sides(points, bounds, kept = []) {
+  const taken = [...points.map(around), ...kept];
   return points.map((point, own) => {
     const inside = (box) => box.left >= bounds.left && box.right <= bounds.right && box.top >= bounds.top && box.bottom <= bounds.bottom;
     const free = (box) => inside(box) && taken.every((other, at) => at === own || apart(box, other));
-    const found = Object.entries(places(point)).find(([, box]) => free(box));
+    const found = Object.entries(places(point, bounds)).find(([, box]) => free(box));
     if (!found) return null;
     taken.push(found[1]);
-    return found[0];
+    return { side: found[0], shift: found[1].shift };
   });
 }

@@ -10,19 +10,19 @@ function said(setup, live, page, view) {
   const out = [];
   const { feed } = live;
   if (feed.state === "down") {
-    const held = live.rows ? " The figures are those that were read before." : "";
-    out.push(["bad", `No Kafka broker answers at ${feed.brokers}. The dashboard tries again every second and goes on by itself.${held}`]);
+    const held = live.rows ? `The figures below are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
+    out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. You need not reload: the dashboard tries every second and goes on by itself.`]);
   } else if (!live.rows && feed.state === "reading") {
     out.push(["info", `Reading topic ${feed.topic} …`]);
   } else if (!live.rows && live.cleared) {
     out.push(["info", "The data was cleared. New minutes appear here as they arrive."]);
   } else if (!live.rows) {
-    out.push(["info", `No results on topic ${feed.topic} yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow; the first minute shows here within seconds. “make demo” does both.`]);
+    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`]);
   }
   if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
   } else if (live.rows && live.age > setup.late && feed.state !== "down") {
-    out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago. Nothing newer has come from the dataflow.`]);
+    out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago, and nothing newer has come. Either no events are sent, or the dataflow is behind or stopped: the Data page shows which.`]);
   }
   if (feed.unread) {
     out.push(["warn", `${whole(feed.unread)} ${feed.unread === 1 ? "record" : "records"} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`]);

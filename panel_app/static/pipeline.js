@@ -19,7 +19,7 @@ export function makePipeline(place, setup) {
   const note = h("p", { class: "hint" }, "");
   const body = h("div", { class: "table-box" });
   const foot = h("p", { class: "hint gap" }, "");
-  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far the dataflow is"), note)), body, foot);
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far counting is"), note)), body, foot);
 
   function row(one, most) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-in" }));
@@ -52,7 +52,7 @@ export function makePipeline(place, setup) {
   return function update(pipeline, live) {
     const rows = pipeline.partitions;
     const begun = rows.some((one) => one.offset !== null);
-    note.textContent = `Topic ${setup.logsTopic}, consumer group ${setup.group}.`;
+    note.textContent = `What the dataflow (consumer group ${setup.group}) has made of the messages on topic ${setup.logsTopic}.`;
     foot.textContent = "";
     if (!rows.length) {
       const text = sentence(pipeline.problem) || "Asking the broker …";
@@ -61,7 +61,7 @@ export function makePipeline(place, setup) {
     const most = Math.max(...rows.map((one) => one.lag));
     const shown = rows.slice(0, 200);
     const head = h(
-      "tr", {}, h("th", { scope: "col", class: "left" }, "Partition"), h("th", { scope: "col", class: "num roomy" }, "Offset"), h("th", { scope: "col", class: "num" }, "To count"),
+      "tr", {}, h("th", { scope: "col", class: "left" }, "Partition"), h("th", { scope: "col", class: "num roomy" }, "Offset"), h("th", { scope: "col", class: "num" }, "Waiting"),
       ...COUNTS.map(([, text, roomy]) => h("th", { scope: "col", class: `num${roomy ? " roomy" : ""}` }, text)), h("th", { scope: "col", class: "num roomy" }, "Event time"),
     );
     swap(body, h("table", {}, h("thead", {}, head), h("tbody", {}, ...shown.map((one) => row(one, most)), sums(rows))));

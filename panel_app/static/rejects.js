@@ -4,10 +4,10 @@ import { h, label, swap } from "adtally/dom.js";
 import { moment, whole } from "adtally/format.js";
 
 const REASONS = {
-  malformed: ["Malformed", "no event by the contract"],
-  late: ["Late", "later than the allowed lateness"],
-  too_far_ahead: ["Too far ahead", "past the time that Kafka gave it"],
-  oversize: ["Oversize", "over 64 KiB"],
+  malformed: ["Malformed", "not a valid event"],
+  late: ["Late", "came too late to be counted"],
+  too_far_ahead: ["Too far ahead", "dated in the future"],
+  oversize: ["Oversize", "larger than 64 KiB"],
 };
 const FIRST = 10;
 
@@ -75,7 +75,7 @@ export function makeRejects(place, setup, pick) {
     if (now === before) return;
     before = now;
     const reading = rejects.state === "reading" ? " Still reading; there may be more." : rejects.state === "down" && rejects.total ? " As it was read before the broker went away." : "";
-    note.textContent = `On topic ${rejects.topic}, as they came.${reading}`;
+    note.textContent = `They were not counted, and are kept on topic ${rejects.topic} as they came.${reading}`;
     swap(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
     const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
     swap(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));

@@ -11,6 +11,10 @@ const LARGEST = 34;
 const SMALLEST = 7;
 const NAMED = 60;
 const FONT = "12px";
+/** Pixels of the word at the line of all, and of the room that is left beside the plot. */
+const MEAN_WIDTH = 24;
+const MEAN_HEIGHT = 18;
+const BESIDE = 12;
 
 /** The figures of one point, as nodes. */
 function tooltip(point) {
@@ -86,9 +90,14 @@ function nameThem(chart) {
     // What gets no name all the same stands in the way of others.
     return { x, y, radius: item.symbolSize / 2, width: at < NAMED ? pen.measureText(label(item.point.name, 18)).width : Infinity };
   });
-  const found = sides(points, { left, right, top: top - 10, bottom });
+  // Nor does a name stand across the line of all, or over its own.
+  const mean = series[0].markLine?.data?.[0]?.yAxis;
+  const line = mean === undefined ? null : pixel([xAxis[0].min, mean])[1];
+  const kept = line === null ? [] : [{ left, right, top: line - 1, bottom: line + 1 }, { left, right: left + MEAN_WIDTH, top: line - MEAN_HEIGHT, bottom: line }];
+  const found = sides(points, { left, right: right + BESIDE, top: top - 10, bottom }, kept);
   items.forEach((item, at) => {
-    item.label = { show: found[at] !== null, position: found[at] ?? "right", distance: 4, color: color("ink"), fontSize: FONT, formatter: () => label(item.point.name, 18) };
+    const { side = "right", shift = 0 } = found[at] ?? {};
+    item.label = { show: found[at] !== null, position: side, offset: [shift, 0], distance: 4, color: color("ink"), fontSize: FONT, formatter: () => label(item.point.name, 18) };
   });
   chart.setOption({ series: series.map(({ id, data }) => ({ id, data })) });
 }

@@ -57,7 +57,13 @@ def test_what_needs_attention_is_told_and_a_click_aims_the_page_at_it(site: Site
     page = site.open("/?range=30m")
     finding = page.locator("#attention .finding")
     expect(finding).to_have_count(1)
-    for text in ("Spends without converting", "broken", "$1,8", "By chance less than once in 1,000 years"):
+    for text in (
+        "Spends without converting",
+        "broken",
+        "$1,8",
+        "Chance alone does this less than once in 1,000 years",
+        "Check its tracking",
+    ):
         expect(finding).to_contain_text(text)
     finding.click()
     expect(page.locator('[data-measure="conversions"]')).to_have_attribute("aria-checked", "true")
@@ -104,10 +110,17 @@ def test_names_of_points_stand_where_there_is_room_and_over_nothing(site: Site) 
     points(page)
     # Two alone, two on top of each other and one in a corner, each with a name 80 pixels wide.
     places = [(200, 50), (200, 150), (100, 250), (103, 250), (395, 280)]
+    read = ".map((one) => one && [one.side, one.shift])"
     given = [{"x": x, "y": y, "radius": 8, "width": 80} for x, y in places]
     bounds = {"left": 0, "right": 400, "top": 0, "bottom": 300}
-    ask = "([points, bounds]) => import('adtally/labels.js').then((found) => found.sides(points, bounds))"
-    assert page.evaluate(ask, [given, bounds]) == ["right", "right", "right", "left", "left"]
+    ask = "([points, bounds]) => import('adtally/labels.js').then((found) => found.sides(points, bounds)" + read + ")"
+    assert page.evaluate(ask, [given, bounds]) == [["right", 0], ["right", 0], ["right", 0], ["left", 0], ["left", 0]]
+    # One at the edge with another beside it: its name stands above, moved back into the plot, and not across a line that is there.
+    edge = [{"x": 380, "y": 100, "radius": 10, "width": 80}, {"x": 340, "y": 100, "radius": 10, "width": 80}]
+    assert page.evaluate(ask, [edge, bounds])[0] == ["top", -20]
+    line = {"left": 0, "right": 400, "top": 80, "bottom": 82}
+    crossed = ask.replace("points, bounds", "points, bounds, line", 1).replace("(points, bounds)", "(points, bounds, [line])")
+    assert page.evaluate(crossed, [edge, bounds, line])[0] == ["bottom", -20]
     crowd = [{"x": 100 + at, "y": 100, "radius": 60, "width": 80} for at in range(3)]
     assert page.evaluate(ask, [crowd, {"left": 40, "right": 170, "top": 40, "bottom": 160}]) == [None] * 3
     shown = page.evaluate(

@@ -79,7 +79,7 @@ def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(sit
     page = site.open("/data")
     expect(value(page, "Rejected")).to_have_text("4")
     assert stock(page, "Minute rows held") == "15"
-    expect(value(page, "Messages to count")).to_have_text("8")
+    expect(value(page, "Waiting to be counted")).to_have_text("8")
     first = page.locator("#pipeline tbody tr").first
     for cell in ("12", "8", "1", "2"):
         expect(first).to_contain_text(cell)

@@ -1,0 +1,60 @@
+"""What is done before the first visitor comes leaves nothing of a visit behind, and is done of what was read."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import panel as pn
+import pytest
+from test_panel_feed import World, until
+from test_panel_store import result
+
+from dataflows.settings import Settings
+from panel_app import warming
+from panel_app.bridge import viewers
+from panel_app.service import Service
+
+
+def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(settings)
+    service.store.apply([result(clicks=4321)])
+    made: list[weakref.ref[pn.Template]] = []
+    overview = warming.overview
+
+    def noted(of: Service) -> pn.Template:
+        template = overview(of)
+        made.append(weakref.ref(template))
+        return template
+
+    monkeypatch.setattr(warming, "overview", noted)
+    page = asyncio.run(warming.render(service))
+    assert '"value":4321' in page
+    assert '<script type="module" async>import "adtally/main.js";</script>' in page
+    gc.collect()
+    assert [one() for one in made] == [None]
+    assert viewers(service) == 0
+
+
+def test_the_first_figures_are_worked_out_once_the_topic_was_read(settings: Settings) -> None:
+    world = World(settings)
+    world.send(result(), result(minute=1))
+    service = Service(settings)
+    held: list[int] = []
+    answer = service.answer
+    service.answer = lambda query: held.append(service.store.snapshot().rows) or answer(query)  # type: ignore[method-assign]
+    thread = warming.figures(service)
+    service.feed.start()
+    until(lambda: not thread.is_alive())
+    service.stop()
+    assert held == [2]
+
+
+def test_it_waits_no_longer_than_the_feed_runs() -> None:
+    service = Service(Settings(brokers="127.0.0.1:1"))
+    service.feed.start()
+    until(lambda: service.feed.status.state == "down")
+    thread = warming.figures(service)
+    service.stop()
+    until(lambda: not thread.is_alive())
