@@ -19,6 +19,7 @@ from dataflows.schema import STATES, decode_result_key, encode, rfc3339
 from dataflows.share import SUMS_BYTES, pack, unpack_sums
 
 _NEVER_DUE = 2**63 - 1
+_STATES = {state: number for number, state in enumerate(STATES)}
 _TICKS = 40
 """A second: as in panes.h."""
 
@@ -135,14 +136,16 @@ class NativeCells(CellStore):
         if window not in self._encoded or self._library.panes_changed(self._handle, window):
             _check(self._library.panes_encode(self._handle, window))
             self._encoded[window] = ctypes.string_at(self._face.image, self._face.image_size)
+            self._library.panes_image_taken(self._handle)
         return self._encoded[window]
 
     @override
     def restore(self, window: int, data: bytes) -> None:
         self._open(window)
-        kept = zip(*decode_window(data), strict=True)
-        text = b"".join(pack({key: cell.metrics}) + bytes((STATES.index(cell.state), cell.changed)) for key, cell in kept)
-        self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text))
+        keys, cells = decode_window(data)
+        text = pack({key: cell.metrics for key, cell in zip(keys, cells, strict=True)})
+        states = bytes([_STATES[cell.state] | cell.changed << 2 for cell in cells])
+        self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text), states)
         _check(size >= 0)
         self._encoded[window] = data
 

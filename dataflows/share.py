@@ -13,6 +13,7 @@ from dataflows.metrics import Cells, Metrics
 
 _SUMS = Struct("<QqQqQq6q")
 _NAMES = Struct("<HH")
+_HEAD = Struct(_SUMS.format + "HH")
 _LOW = 2**64 - 1
 
 SUMS_BYTES = _SUMS.size
@@ -24,12 +25,24 @@ def pack(cells: Cells) -> bytes:
     parts: list[bytes] = []
     for (campaign, channel), metrics in cells.items():
         spend, revenue, refunded = metrics.spend_micros, metrics.revenue_micros, metrics.refund_micros
-        sums = _SUMS.pack(
-            *(spend & _LOW, spend >> 64, revenue & _LOW, revenue >> 64, refunded & _LOW, refunded >> 64),
-            *(metrics.impressions, metrics.clicks, metrics.conversions, metrics.purchases, metrics.refunds, metrics.events),
+        first, second = campaign.encode(), channel.encode()
+        head = _HEAD.pack(
+            spend & _LOW,
+            spend >> 64,
+            revenue & _LOW,
+            revenue >> 64,
+            refunded & _LOW,
+            refunded >> 64,
+            metrics.impressions,
+            metrics.clicks,
+            metrics.conversions,
+            metrics.purchases,
+            metrics.refunds,
+            metrics.events,
+            len(first),
+            len(second),
         )
-        names = campaign.encode(), channel.encode()
-        parts += (sums, _NAMES.pack(*map(len, names)), *names)
+        parts += (head, first, second)
     return b"".join(parts)
 
 

@@ -47,11 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AdtallyError as error:
         return _say(str(error), 2)
     logs.set_up(settings, "dashboard", secrets=asked.secrets())
-    # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
-    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
-    # Nor is a tab that was closed while something was on its way to it.
-    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
-    logging.getLogger("asyncio").addFilter(is_news)
+    _say_no_more_than_news()
     # Panel takes a second to import: only who gets here needs it.
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
@@ -113,6 +109,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if close:
         close()
     return _say(str(ended[0]), 1) if ended else 0
+
+
+def _say_no_more_than_news() -> None:
+    # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
+    # Nor is a tab that was closed while something was on its way to it.
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(is_news)
 
 
 def is_news(record: logging.LogRecord) -> bool:

@@ -2,13 +2,33 @@
 #include "panes.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-/* Forget the records, which Python has taken. */
+enum { LARGE = 1 << 20 /* bytes */ };
+
+static void let_go(char **text, int64_t *room)
+{
+    if (*room > LARGE) {
+        free(*text);
+        *text = NULL;
+        *room = 0;
+    }
+}
+
+/* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given out. */
 void panes_taken(Panes *panes)
 {
     PanesFace *face = &panes->face;
     face->size = face->count = face->odd = 0;
     face->oldest = -1;
+    let_go(&face->records, &panes->records_room);
+}
+
+/* The same for the image. */
+void panes_image_taken(Panes *panes)
+{
+    panes->face.image_size = 0;
+    let_go(&panes->face.image, &panes->image_room);
 }
 
 static void look_ahead(Panes *panes)

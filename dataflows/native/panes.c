@@ -228,9 +228,9 @@ bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
     return panes_add_place(panes->wheel + (uint64_t)tick % SPOKES, pane->window, cell - pane->cells, tick);
 }
 
-/* The same share with a state and whether it changed, a byte each, behind the names of every cell: what a snapshot kept. How many cells it has
- * then, -1 if there is no memory. */
-int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size)
+/* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the window has then, -1 if there is no
+ * memory. */
+int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
@@ -242,8 +242,8 @@ int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t si
             return -1;
         PaneCell *cell = pane->cells + place;
         cell->sums = share.sums;
-        cell->state = (uint8_t)*text++;
-        cell->changed = *text++;
+        cell->state = (uint8_t)(*states & ~CHANGED);
+        cell->changed = *states++ & CHANGED;
         if (cell->changed && !panes_queue(panes, pane, cell, 0))
             return -1;
     }

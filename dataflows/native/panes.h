@@ -52,6 +52,7 @@ typedef struct {
 #define NOTHING INT64_MAX /* waits */
 
 enum state { PROVISIONAL, FINAL, CORRECTED };
+enum { CHANGED = 4 /* beside a state that is restored */ };
 extern const char *const STATES[];
 
 enum { MOMENT = 20 /* the length of 2026-11-23T08:00:00Z */ };
