@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
 from dataflows import native
-from dataflows.cells import Given
+from dataflows.cells import CellKey, Given
+from dataflows.metrics import Cells, Metrics
 from dataflows.records import Records
 from dataflows.schema import WindowResult, decode_result, result_key
 from dataflows.settings import Settings
+from dataflows.share import unpack
 from dataflows.windows import Panes, PanesState, Partial
 
 NewPanes = Callable[..., "Played"]
@@ -55,6 +57,16 @@ def results(given: Given | None) -> list[WindowResult]:
     read = [decode_result(value) for _, value in pairs]
     assert [key for key, _ in pairs] == [result_key(one.window_start, one.campaign_id, one.channel) for one in read]
     return read
+
+
+def cells_of(windows: dict[int, Cells], packed: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, CellKey, Metrics]]:
+    """What an intake has fetched, in whichever form: window, campaign and channel, metrics."""
+    for window, cells in windows.items():
+        for key, metrics in cells.items():
+            yield window, key, metrics
+    for _, window, share in packed:
+        for key, metrics in unpack(share):
+            yield window, key, metrics
 
 
 def kinds(settings: Settings) -> list[Settings]:

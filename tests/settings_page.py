@@ -33,6 +33,7 @@ COMMANDS = {
     "deploy/cluster.sh": "deploy.cluster",
     "python -m deploy.demo": "deploy.demo",
     "python -m deploy.broker": "deploy.broker",
+    "python -m deploy.topics": "deploy.topics",
     "python -m deploy.local_kafka": "deploy.local_kafka",
     "python -m tests.oracle": "tests.oracle.__main__",
     "python -m tests.faults.chaos": "tests.faults.chaos",

@@ -14,6 +14,7 @@ from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
 from tests.flows import counters, send, stumbling, wait_for
+from tests.panes import cells_of
 from tests.records import micros, payload
 
 
@@ -53,9 +54,8 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
 
     def enough() -> bool:
         haul = one.poll()
-        for window, cells in haul.windows.items() if haul else ():
-            for (campaign, _), metrics in cells.items():
-                found[window, campaign] += metrics.events
+        for window, (campaign, _), metrics in cells_of(haul.windows, haul.packed) if haul else ():
+            found[window, campaign] += metrics.events
         return one.counters.read >= count
 
     wait_for(enough, f"{count} messages")

@@ -12,6 +12,7 @@ from dataflows.settings import Settings
 from dataflows.source import SLOTS, Slot, SlotState
 from dataflows.topology import Topology
 from tests.flows import send, wait_for
+from tests.panes import cells_of
 from tests.records import micros, payload
 
 
@@ -68,9 +69,9 @@ def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
         nonlocal rejected, counted
         for poll in one.next_batch():
             rejected += len(poll.rejected)
-            counted += sum(
-                metrics.events for _, part in poll.partials for cells in part.cells.values() for metrics in cells.values()
-            )
+            for shard, part in poll.partials:
+                packed = [(int(shard), window, share) for window, share in part.packed.items()]
+                counted += sum(metrics.events for _, _, metrics in cells_of(part.cells, packed))
         return rejected + counted >= messages
 
     wait_for(enough, f"{messages} messages")
