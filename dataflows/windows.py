@@ -133,7 +133,7 @@ class Panes:
             self._advance(now)
         self._cells.settle(self._watermark, now, behind=behind)
         self._finish(now)
-        self._forget()
+        self._forget(now)
         return self._cells.taken()
 
     def tick(self, now: float) -> Given | None:
@@ -206,10 +206,13 @@ class Panes:
             self._open.remove(window)
             self._cells.finish(window, now)
 
-    def _forget(self) -> None:
+    def _forget(self, now: float) -> None:
         times = [clock.time for clock in self._clocks.values()]
         if len(times) < self._partitions or None in times:
             return
         floor = min(time for time in times if time is not None) - self._rules.out_of_order - self._rules.lateness
         for window in [window for window in self._cells.sizes() if self._end(window) <= floor]:
+            if window in self._open:  # all are idle, and this machine's clock is far behind
+                self._open.remove(window)
+                self._cells.finish(window, now)
             self._cells.forget(window)

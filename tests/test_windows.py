@@ -229,6 +229,15 @@ def test_after_a_restart_nobody_is_idle_before_he_says_so_again(new: NewPanes) -
     assert seen(again.take([partial(1, 30, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "provisional")]
 
 
+def test_a_window_that_is_let_go_while_this_machines_clock_is_far_behind_is_final(new: NewPanes) -> None:
+    panes = new()
+    behind = T0.timestamp() - 3_600
+    panes.take([partial(0, 10, cells={0: {"a": 1}})], behind)
+    assert seen(panes.take([partial(0, 10_000, idle=True)], behind + 1)) == [("12:00", "a", 1, "final")]
+    assert panes.figures() == Figures(watermark=panes.figures().watermark, open_windows=0, windows=0, open_cells=0, cells=0)
+    assert panes.flush(behind + 2) == []
+
+
 def test_sums_beyond_64_bits_survive_a_restart(new: NewPanes) -> None:
     panes = new()
     huge = {micros(0): {("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)}}

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LARGE = 1 << 20 /* bytes */ };
+/* Of what is kept for the next time; many cells at once are rare. */
+enum { LARGE = 1 << 20 /* bytes */, MANY = 1 << 8 /* places */ };
 
 static void let_go(char **text, int64_t *room)
 {
@@ -12,6 +13,15 @@ static void let_go(char **text, int64_t *room)
         free(*text);
         *text = NULL;
         *room = 0;
+    }
+}
+
+static void empty(Places *places, int64_t kept)
+{
+    places->count = 0;
+    if (places->room > kept) {
+        free(places->places);
+        *places = (Places){0};
     }
 }
 
@@ -82,7 +92,7 @@ bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
         if (due)
             fine = panes_give_out(panes, pane, cell, now);
     }
-    panes->touched.count = 0;
+    empty(&panes->touched, LARGE / (int64_t)sizeof(Place));
     return fine;
 }
 
@@ -109,6 +119,8 @@ bool panes_tick(Panes *panes, int64_t watermark, double now)
             if (cell->changed && !is_closed(panes, place.window, watermark) && !panes_give_out(panes, pane, cell, now))
                 return false;
         }
+        if (!places->count)
+            empty(places, MANY);
     }
     look_ahead(panes);
     return true;
@@ -143,6 +155,6 @@ bool panes_flush(Panes *panes, int64_t window, double now)
 void panes_empty_queues(Panes *panes)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++)
-        panes->wheel[spoke].count = 0;
+        empty(panes->wheel + spoke, MANY);
     panes->face.next_due = INT64_MAX;
 }

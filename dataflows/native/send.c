@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VT_END, VT_TOPIC_HANDLE = 2, VT_VALUE = 4, VT_KEY = 5, VT_FLAGS = 7, VT_HEADER = 9 }; /* rd_kafka_vtype_t */
+enum { VT_TOPIC_HANDLE = 2, VT_VALUE = 4, VT_KEY = 5, VT_FLAGS = 7, VT_HEADER = 9 }; /* rd_kafka_vtype_t */
 
 enum { COPY = 2 /* RD_KAFKA_MSG_F_COPY */ };
 
@@ -82,12 +82,16 @@ static int made(void *handle, const void *conf, void *own, char *words, size_t s
     Sender *sender = calloc(1, sizeof(Sender));
     if (!sender)
         return FAIL;
+    int code = functions.interceptor_add_on_acknowledgement(handle, "adtally", heard, sender);
+    if (!code)
+        code = functions.interceptor_add_on_destroy(handle, "adtally", gone, sender);
+    if (code)
+        return code; /* librdkafka goes on without it: nobody must find it */
     atomic_store(&sender->handle, handle);
     sender->next = atomic_load(&senders);
     while (!atomic_compare_exchange_weak(&senders, &sender->next, sender))
         ;
-    int code = functions.interceptor_add_on_acknowledgement(handle, "adtally", heard, sender);
-    return code ? code : functions.interceptor_add_on_destroy(handle, "adtally", gone, sender);
+    return 0;
 }
 
 /* What librdkafka calls for a client whose `plugin.library.paths` names this library. */

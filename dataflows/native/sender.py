@@ -6,6 +6,7 @@ does what becomes of that: its own callbacks would want an object for each recor
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from ctypes import c_int32
 from typing import Any
@@ -64,21 +65,33 @@ class Sender:
             *(Header(name.encode(), value) for name, value in headers), Header(None, None)
         )
         self._producer = producer  # it lives as long as its topic is held
-        self._topic = self._client.rd_kafka_topic_new(handle, topic.encode(), None)
+        self._name = topic
+        self._topic: int | None = None
+        self._lock = threading.Lock()
 
     def __del__(self) -> None:
         if getattr(self, "_topic", None):
             self._client.rd_kafka_topic_destroy(self._topic)
+
+    def _begin(self) -> int:
+        """Name the topic to librdkafka, which looks for it from then on: not before there is something to send."""
+        with self._lock:
+            if self._topic is None:
+                self._topic = self._client.rd_kafka_topic_new(handle_of(self._client, self._producer), self._name.encode(), None)
+            if self._topic is None:
+                raise RuntimeError(f"librdkafka takes no topic {self._name}")
+            return self._topic
 
     def send(self, records: Records, start: int, measured: int, extra: tuple[str, bytes] | None) -> int:
         """Send `records` from the byte `start` on, the one that begins at `measured` with one header more.
 
         Returns how far the producer's buffer took them, in bytes. Raises `KafkaException` for a record that can't be sent.
         """
+        topic = self._topic or self._begin()
         more = Header(extra[0].encode(), extra[1]) if extra else Header(None, None)
         code = c_int32()
         sent = self._library.send_records(
-            *(self._handle, self._topic, records.text, start, len(records.text), self._headers),
+            *(self._handle, topic, records.text, start, len(records.text), self._headers),
             *(measured if extra else -1, more, code),
         )
         if code.value not in {0, _BUFFER_FULL}:

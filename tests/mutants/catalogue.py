@@ -212,12 +212,12 @@ def watermark_ignores_the_slowest_partition() -> None:
 def windows_go_without_the_idle_partitions() -> None:
     forget = Panes._forget
 
-    def hasty(self: Panes) -> None:
+    def hasty(self: Panes, now: float) -> None:
         right, partitions = self._clocks, self._partitions
         self._clocks = {number: clock for number, clock in right.items() if not clock.idle}
         self._partitions = len(self._clocks)
         if self._clocks:
-            forget(self)
+            forget(self, now)
         self._clocks, self._partitions = right, partitions
 
     patch(Panes, "_forget", hasty)
