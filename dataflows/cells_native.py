@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from dataflows.cells import BEHIND, Cell, CellStore, decode_window, to_result
+from dataflows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellStore, decode_window, to_result
 from dataflows.metrics import Cells
 from dataflows.native import RANDOM_BYTES
 from dataflows.native.library import library
@@ -20,8 +20,6 @@ from dataflows.share import SUMS_BYTES, pack, unpack_sums
 
 _NEVER_DUE = 2**63 - 1
 _STATES = {state: number for number, state in enumerate(STATES)}
-_TICKS = 40
-"""A second: as in panes.h."""
 
 
 class NativeCells(CellStore):
@@ -93,7 +91,7 @@ class NativeCells(CellStore):
     @override
     def next_due(self) -> float | None:
         due = self._face.next_due
-        return None if due == _NEVER_DUE else due / _TICKS
+        return None if due == _NEVER_DUE else due / QUEUES_A_SECOND
 
     @override
     def taken(self) -> Records | None:

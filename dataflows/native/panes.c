@@ -173,19 +173,15 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
     return true;
 }
 
-typedef struct {
-    Sums sums;
-    uint16_t campaign_size, channel_size;
-    const char *names;
-} Share;
-
-static const char *read_share(const char *at, Share *share)
+/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is no memory. */
+static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
 {
-    memcpy(&share->sums, at, sizeof(Sums));
-    memcpy(&share->campaign_size, at + sizeof(Sums), 2);
-    memcpy(&share->channel_size, at + sizeof(Sums) + 2, 2);
-    share->names = at + SHARE_HEAD;
-    return share->names + share->campaign_size + share->channel_size;
+    uint16_t sizes[2]; /* of campaign and channel */
+    memcpy(sums, *text, sizeof(Sums));
+    memcpy(sizes, *text + sizeof(Sums), sizeof sizes);
+    const char *names = *text + SHARE_HEAD;
+    *text = names + sizes[0] + sizes[1];
+    return cell_of(hash, pane, names, sizes[0], sizes[1]);
 }
 
 /* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`: the time that stands for their
@@ -194,18 +190,17 @@ int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
-    Share share;
+    Sums sums;
     pane->changed = true;
     while (text < end) {
-        text = read_share(text, &share);
-        int64_t place = cell_of(&panes->hash, pane, share.names, share.campaign_size, share.channel_size);
+        int64_t place = read_share(&panes->hash, pane, &text, &sums);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
         for (int kind = 0; kind < MONEY; kind++)
-            cell->sums.money[kind] += share.sums.money[kind];
+            cell->sums.money[kind] += sums.money[kind];
         for (int kind = 0; kind < COUNTS; kind++)
-            cell->sums.counts[kind] += share.sums.counts[kind];
+            cell->sums.counts[kind] += sums.counts[kind];
         cell->changed = true;
         if (closed)
             cell->state = CORRECTED;
@@ -234,14 +229,13 @@ int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t si
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
-    Share share;
+    Sums sums;
     while (text < end) {
-        text = read_share(text, &share);
-        int64_t place = cell_of(&panes->hash, pane, share.names, share.campaign_size, share.channel_size);
+        int64_t place = read_share(&panes->hash, pane, &text, &sums);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
-        cell->sums = share.sums;
+        cell->sums = sums;
         cell->state = (uint8_t)(*states & ~CHANGED);
         cell->changed = *states++ & CHANGED;
         if (cell->changed && !panes_queue(panes, pane, cell, 0))
