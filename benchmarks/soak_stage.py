@@ -19,8 +19,8 @@ from benchmarks.session import say
 from benchmarks.soak_figures import MB, PARTS, Due, Record, Restart, Sample, schedule
 from dataflows.counters import progress
 from dataflows.errors import AdtallyError, BrokerError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.flows import Flow, environment, free_port, recovery_folder
 
 SNAPSHOT = 5

@@ -17,9 +17,10 @@ from confluent_kafka import KafkaException, TopicPartition
 from dataflows import logs
 from dataflows.errors import AdtallyError, BrokerError
 from dataflows.intake import Counters
-from dataflows.kafka import NO_GROUP, PASSING, Topics, describe, make_consumer
+from dataflows.kafka import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.refusal import forbidden
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 COLUMNS = Counters.__struct_fields__
 

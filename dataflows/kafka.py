@@ -1,4 +1,4 @@
-"""Client configuration and topics: what every part that talks to Kafka shares. It knows no Bytewax.
+"""Client configuration: what every part that talks to Kafka shares. It knows no Bytewax.
 
 Whatever an operator sets as ``ADTALLY_KAFKA_…`` goes to every client and wins over the values here.
 """
@@ -6,18 +6,15 @@ Whatever an operator sets as ``ADTALLY_KAFKA_…`` goes to every client and wins
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
-from confluent_kafka.cimpl import NewTopic
 
 from dataflows.client import redact
-from dataflows.errors import BrokerError, DeliveryError, RefusedError
-from dataflows.refusal import Complaints, forbidden, hint, is_forbidden, is_refusal, lack, plain_words
+from dataflows.errors import DeliveryError, RefusedError
+from dataflows.refusal import hint, is_forbidden, is_refusal, lack, plain_words
 from dataflows.settings import Settings
 
 log = logging.getLogger("adtally.kafka")
@@ -150,114 +147,12 @@ def why_stopped(error: Exception) -> KafkaError:
     return met.args[0]
 
 
-class Topics:
-    """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
-
-    def __init__(self, settings: Settings, role: str = "topics", rights: Mapping[str, str] | None = None) -> None:
-        """`rights`: those that its part needs on topics, by name; to see one, which goes with any other, where it is not among them."""
-        self.settings = settings
-        self._rights = rights or {}
-        self._complaints = Complaints(settings)
-        try:
-            config: Config = {**client_config(settings, role), "error_cb": self._complaints.heed}
-            self._admin = AdminClient(config)
-        except KafkaException as error:
-            raise _unusable(settings, error) from None
-
-    def partitions(self, topic: str, timeout: float = 5.0) -> int:
-        """Partitions of `topic`, 0 if there is no such topic.
-
-        Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
-        in, or that it may not see the topic.
-        """
-        found = self._ask(topic, timeout).topics[topic]
-        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            raise forbidden(self.settings, self._rights.get(topic, "Describe"), f"topic {topic}")
-        return len(found.partitions)
-
-    def _ask(self, topic: str, timeout: float) -> ClusterMetadata:
-        deadline = time.monotonic() + timeout
-        patience = 0.5
-        while True:
-            try:
-                found = self._admin.list_topics(topic, timeout=max(0.0, min(patience, deadline - time.monotonic())))
-            except KafkaException as error:
-                if error.args[0].code() not in AWAY:
-                    raise BrokerError(
-                        f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."
-                    ) from None
-            else:
-                self._complaints.clear()
-                return found
-            self._admin.poll(0.1)  # what the connections met is told only when it is asked for
-            if refusal := self._complaints.refusal():
-                raise refusal
-            if time.monotonic() >= deadline:
-                raise self._complaints.unreachable()
-            patience *= 2
-
-    def ensure(self, *topics: str, timeout: float = 10.0) -> None:
-        """Create those of `topics` that are missing, with the contract's configuration for each.
-
-        A broker without an admin API (the embedded one) creates a topic when it is first asked for. Raises `BrokerError`.
-        """
-        missing = [name for name in topics if not self.partitions(name, timeout)]
-        wanted = [
-            NewTopic(name, self.settings.partitions, self.settings.replication, config=self._config(name)) for name in missing
-        ]
-        for name, done in self._admin.create_topics(wanted, operation_timeout=timeout).items() if wanted else ():
-            try:
-                done.result(timeout)
-            except TimeoutError:
-                raise BrokerError(
-                    f"the broker at {self.settings.brokers} does not answer to the wish for topic {name}."
-                ) from None
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    why = lack("Create", f"topic {name}") if is_forbidden(error.args[0]) else f"{describe(error)}; create it"
-                    raise BrokerError(
-                        f"topic {name} is missing on {self.settings.brokers} and can't be created: {why}."
-                    ) from None
-        deadline = time.monotonic() + timeout
-        while any(not self.partitions(name, timeout) for name in missing):
-            if time.monotonic() > deadline:
-                raise BrokerError(f"topic {', '.join(missing)} was created but does not appear on {self.settings.brokers}.")
-            time.sleep(0.05)
-
-    def _config(self, topic: str) -> dict[str, str]:
-        # Kafka's own time. On the logs `too_far_ahead` is measured against it, so that every replay decides alike; on the others a machine
-        # whose clock is an hour ahead could not write otherwise: Kafka refuses what comes from the future.
-        time = {"message.timestamp.type": "LogAppendTime"}
-        return time if topic == self.settings.logs_topic else {**time, "cleanup.policy": "compact"}
-
-    def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first.
-
-        Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
-        """
-        said = False
-        while not give_up():
-            try:
-                self.ensure(*topics, timeout=2.0)
-            except RefusedError:
-                raise
-            except BrokerError as error:
-                if not said:
-                    log.warning("waiting: %s", error)
-                said = True
-            else:
-                if said:
-                    log.warning("the broker at %s is there", self.settings.brokers)
-                return True
-        return False
-
-
 def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
     """An idempotent producer (`producer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
     try:
         return Producer({**producer_config(settings, role), **extra})
     except KafkaException as error:
-        raise _unusable(settings, error) from None
+        raise unusable(settings, error) from None
 
 
 def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
@@ -265,7 +160,7 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
     try:
         return Consumer({**consumer_config(settings, role), **extra})
     except KafkaException as error:
-        raise _unusable(settings, error) from None
+        raise unusable(settings, error) from None
 
 
 def heard_lag(consumer: Consumer, place: TopicPartition) -> int | None:
@@ -280,7 +175,8 @@ def heard_lag(consumer: Consumer, place: TopicPartition) -> int | None:
     return None if end < 0 else max(0, end - place.offset)
 
 
-def _unusable(settings: Settings, error: KafkaException) -> RefusedError:
+def unusable(settings: Settings, error: KafkaException) -> RefusedError:
+    """The error to raise where librdkafka makes no client of what the operator set, without its secrets."""
     words = redact(describe(error).partition("create admin client: ")[2] or describe(error), settings.client)
     return RefusedError(f"the Kafka client can't be set up: {words}; {hint(words) or 'look at the ADTALLY_KAFKA_… variables'}.")
 

@@ -18,11 +18,12 @@ import msgspec
 
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
-from dataflows.kafka import Topics, deliver
+from dataflows.kafka import deliver
 from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import Reason, Rejected, decode_rejected, encode
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 log = logging.getLogger("adtally.rejected")
 

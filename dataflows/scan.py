@@ -9,10 +9,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from dataflows.damage import Passage, sound
 from dataflows.errors import BrokerError, InputError
-from dataflows.kafka import AWAY, NO_GROUP, PASSING, Topics, describe, make_consumer
+from dataflows.kafka import AWAY, NO_GROUP, PASSING, describe, make_consumer
 from dataflows.refusal import forbidden, is_forbidden
 from dataflows.schema import foreign
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 
 def scan(settings: Settings, topic: str, since: int | None = None, timeout: float = 10.0) -> Iterator[Message]:

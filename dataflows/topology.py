@@ -14,8 +14,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from dataflows.counters import shown
 from dataflows.errors import AdtallyError, BrokerError
-from dataflows.kafka import Topics, make_consumer
+from dataflows.kafka import make_consumer
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 log = logging.getLogger("adtally.topology")
 

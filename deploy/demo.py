@@ -23,8 +23,8 @@ from pathlib import Path
 from types import FrameType
 
 from dataflows.errors import AdtallyError, SettingsError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from deploy import broker, ports
 from deploy.supervisor import Part, Supervisor, python
 

@@ -7,8 +7,8 @@ import sys
 
 from dataflows import logs
 from dataflows.errors import AdtallyError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 
 def main() -> int:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError, SettingsError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
 from dataflows.telemetry.server import serve
+from dataflows.topics import Topics
 from generator.cells import Mix
 from generator.clock import Clock, SystemClock
 from generator.delivery import KafkaSink, Sink, StreamSink

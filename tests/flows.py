@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from dataflows.client import client_variable
 from dataflows.counters import progress
-from dataflows.kafka import Topics
 from dataflows.settings import Settings, variable
+from dataflows.topics import Topics
 from deploy import ports
 from deploy.cluster import members
 from deploy.watchdog import await_frozen
@@ -140,7 +140,7 @@ def send(
 ) -> None:
     """Put payloads on the logs, each acknowledged."""
     Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
-    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2, "max.in.flight": 1})
+    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 2, "enable.idempotence": True})
     failures: list[KafkaError] = []
     where = -1 if partition is None else partition
     names = keys if keys is not None else (str(number) for number, _ in enumerate(iter(int, 1)))

@@ -12,11 +12,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from msgspec.structs import replace
 
 from dataflows.carrier import Carrier, PlainCarrier
-from dataflows.kafka import Topics, make_consumer, make_producer
+from dataflows.kafka import make_consumer, make_producer
 from dataflows.native import client
 from dataflows.native.sender import Sender, sender_config
 from dataflows.records import Records
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.flows import wait_for
 

@@ -10,9 +10,10 @@ from test_panel_store import result
 
 from dataflows import rebuild, rejected
 from dataflows.errors import InputError
-from dataflows.kafka import Topics, make_producer
+from dataflows.kafka import make_producer
 from dataflows.schema import HEADERS, VERSION, VERSION_HEADER, Rejected, encode, foreign
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from panel_app import export
 from panel_app.feed import Feed, Follower
 from panel_app.operations import RejectedFeed

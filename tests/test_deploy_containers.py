@@ -10,8 +10,8 @@ from pathlib import Path
 from deploy_processes import ROOT, start, start_python
 from msgspec.structs import replace
 
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from deploy.watchdog import await_frozen
 from tests.flows import free_ports, recovery_folder, running, wait_for
 

@@ -19,9 +19,10 @@ from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
 
 from dataflows.errors import BrokerError
-from dataflows.kafka import Topics, make_producer
+from dataflows.kafka import make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.documents import ROOT, python_block
 from tests.faults.verdict import wrong

@@ -3,37 +3,13 @@ from __future__ import annotations
 import threading
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 
 from dataflows.errors import BrokerError, DeliveryError
-from dataflows.kafka import Topics, client_config, deliver, make_consumer, make_producer
+from dataflows.kafka import client_config, deliver, make_consumer, make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
-
-
-def test_missing_topics_are_made_once_and_known_ones_left_alone(settings: Settings) -> None:
-    topics = Topics(settings)
-    topics.ensure(settings.logs_topic, settings.results_topic)
-    topics.ensure(settings.logs_topic)
-    assert topics.partitions(settings.logs_topic) == 4
-
-
-@pytest.mark.kafka
-def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(real_kafka: str, settings: Settings) -> None:
-    mine = replace(settings, brokers=real_kafka, partitions=3)
-    Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic)
-    admin = AdminClient({"bootstrap.servers": real_kafka})
-
-    def setting(topic: str, name: str) -> str | None:
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        return admin.describe_configs([resource])[resource].result(30)[name].value
-
-    for topic in (mine.logs_topic, mine.results_topic, mine.rejected_topic):
-        assert setting(topic, "message.timestamp.type") == "LogAppendTime"
-    assert setting(mine.results_topic, "cleanup.policy") == "compact"
-    assert setting(mine.rejected_topic, "cleanup.policy") == "compact"
-    assert Topics(mine).partitions(mine.logs_topic) == 3
+from dataflows.topics import Topics
 
 
 def test_a_broker_that_does_not_answer_is_one_line_with_its_address_and_the_cure() -> None:

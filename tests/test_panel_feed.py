@@ -13,9 +13,10 @@ from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateIm
 from msgspec.structs import replace
 from test_panel_store import result
 
-from dataflows.kafka import Topics, make_producer
+from dataflows.kafka import make_producer
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from panel_app.feed import Feed, TopicAnewError
 from panel_app.store import Store
 from tests.conftest import own_names

@@ -10,9 +10,10 @@ from confluent_kafka import Producer, TopicPartition
 from test_panel_feed import broker_process, until
 
 from dataflows.counters import Shown
-from dataflows.kafka import Topics, make_consumer, make_producer
+from dataflows.kafka import make_consumer, make_producer
 from dataflows.schema import Reason, Rejected, encode, rejected_key
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from panel_app.operations import RejectedFeed, Watch
 from tests.flows import free_port
 
@@ -129,7 +130,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
 
 def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(settings: Settings) -> None:
     Topics(settings).ensure(settings.logs_topic)
-    producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
+    producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
     for _ in range(9):
         producer.produce(settings.logs_topic, b"{}", partition=0)
     assert producer.flush(30) == 0

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from dataflows.kafka import Topics
 from dataflows.schema import KEPT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.batches import broken, produce_raw
 from tests.conftest import own_names
 from tests.flows import counters, last_results, read_topic, recovery_folder, running, send, wait_for
@@ -96,7 +96,7 @@ def put(settings: Settings, values: list[bytes | None]) -> None:
     producer = Producer(
         {
             "bootstrap.servers": settings.brokers,
-            "max.in.flight": 1,  # a topic that is new refuses some at first: what is sent again must not change places
+            "enable.idempotence": True,  # a topic that is new refuses some at first: what is sent again must not change places
             "linger.ms": 50,
             "compression.type": "lz4",
             "message.max.bytes": 8_000_000,

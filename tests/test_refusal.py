@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from dataflows.errors import BrokerError, RefusedError
-from dataflows.kafka import Topics
 from dataflows.refusal import Complaints, is_refusal, plain_words
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 WRONG = KafkaError(

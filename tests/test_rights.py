@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from dataflows.counters import progress
 from dataflows.errors import BrokerError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from panel_app.feed import Feed, Follower
 from panel_app.operations import RejectedFeed
 from panel_app.store import Store

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from dataflows.client import client_variable
 from dataflows.errors import RefusedError
-from dataflows.kafka import Topics, deliver
+from dataflows.kafka import deliver
 from dataflows.scan import scan
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.flows import counted, environment, free_port, recovery_folder, running, wait_for
 from tests.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 

@@ -18,8 +18,8 @@ from test_panel_app import get
 from test_panel_feed import World, broker_process, until
 from test_panel_store import result
 
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.flows import counted, environment, free_port, running, send, wait_for
 from tests.records import payload

@@ -20,9 +20,10 @@ import msgspec
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from dataflows.kafka import Topics, make_producer
+from dataflows.kafka import make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.flows import counters, recovery_folder, running, send, wait_for
 from tests.records import payload
 

@@ -22,10 +22,11 @@ from test_panel_app import get
 from test_panel_feed import broker_process, until
 
 from dataflows.counters import Shown
-from dataflows.kafka import Topics, make_consumer
+from dataflows.kafka import make_consumer
 from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
+from dataflows.topics import Topics
 from tests.flows import free_port
 from tests.telemetries import scraped, total
 from tests.viewers import visit
@@ -51,7 +52,7 @@ def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
     """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
     settings = site.world.settings
     Topics(settings).ensure(settings.logs_topic)
-    producer = Producer({"bootstrap.servers": settings.brokers, "max.in.flight": 1})
+    producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
     for _ in range(messages):
         producer.produce(settings.logs_topic, b"{}", partition=0)
     assert producer.flush(30) == 0

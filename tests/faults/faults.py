@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from confluent_kafka.admin import AdminClient, NewPartitions  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
-from dataflows.kafka import Topics
+from dataflows.topics import Topics
 from tests.faults.proxy import Proxy, Way
 from tests.faults.stage import Stage
 from tests.flows import wait_for

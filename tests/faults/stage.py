@@ -15,8 +15,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.faults.proxy import ProxiedKafka
 from tests.flows import Flow, await_caught_up, counters, environment, recovery_folder, wait_for

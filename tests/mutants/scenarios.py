@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from dataflows.counters import progress
 from dataflows.errors import BrokerError
-from dataflows.kafka import Topics
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.flows import Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
 from tests.oracle.compare import differences
 from tests.oracle.journal import Journal, send_all

@@ -1,0 +1,140 @@
+"""The topics of a deployment: waits for their broker, creates what is missing with the contract's configuration. It knows no Bytewax."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from confluent_kafka.cimpl import NewTopic
+
+from dataflows.errors import BrokerError, RefusedError
+from dataflows.kafka import AWAY, Config, client_config, describe, unusable
+from dataflows.refusal import Complaints, forbidden, is_forbidden, lack
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.kafka")
+
+EMBEDDED = "mockCluster"
+"""How the id of a cluster begins that is librdkafka's own (rdkafka_mock.c); Kafka's are 22 characters of base64."""
+
+
+RESULTS_SEGMENT_BYTES = 64 * 2**20
+"""Bytes of results a partition holds before Kafka may compact them; hosted Kafkas take no less than 50 MB."""
+
+
+class Topics:
+    """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
+
+    def __init__(self, settings: Settings, role: str = "topics", rights: Mapping[str, str] | None = None) -> None:
+        """`rights`: those that its part needs on topics, by name; to see one, which goes with any other, where it is not among them."""
+        self.settings = settings
+        self._rights = rights or {}
+        self._complaints = Complaints(settings)
+        try:
+            self._client: Config = {**client_config(settings, role), "error_cb": self._complaints.heed}
+            # To ask for a topic must not make it: a broker that makes topics by itself gives them its own defaults, not the contract's.
+            self._admin = AdminClient({**self._client, "allow.auto.create.topics": False})
+        except KafkaException as error:
+            raise unusable(settings, error) from None
+
+    def partitions(self, topic: str, timeout: float = 5.0) -> int:
+        """Partitions of `topic`, 0 if there is no such topic.
+
+        Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
+        in, or that it may not see the topic.
+        """
+        found = self._ask(self._admin, topic, timeout).topics[topic]
+        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise forbidden(self.settings, self._rights.get(topic, "Describe"), f"topic {topic}")
+        return len(found.partitions)
+
+    def _ask(self, client: AdminClient, topic: str, timeout: float) -> ClusterMetadata:
+        deadline = time.monotonic() + timeout
+        patience = 0.5
+        while True:
+            try:
+                found = client.list_topics(topic, timeout=max(0.0, min(patience, deadline - time.monotonic())))
+            except KafkaException as error:
+                if error.args[0].code() not in AWAY:
+                    raise BrokerError(
+                        f"the broker at {self.settings.brokers} refuses to describe topic {topic}: {describe(error)}."
+                    ) from None
+            else:
+                self._complaints.clear()
+                return found
+            client.poll(0.1)  # what the connections met is told only when it is asked for
+            if refusal := self._complaints.refusal():
+                raise refusal
+            if time.monotonic() >= deadline:
+                raise self._complaints.unreachable()
+            patience *= 2
+
+    def ensure(self, *topics: str, timeout: float = 10.0) -> None:
+        """Create those of `topics` that are missing, with the contract's configuration for each. Raises `BrokerError`."""
+        missing = [name for name in topics if not self.partitions(name, timeout)]
+        if missing:
+            self._create(missing, timeout)
+        deadline = time.monotonic() + timeout
+        while any(not self.partitions(name, timeout) for name in missing):
+            if time.monotonic() > deadline:
+                raise BrokerError(f"topic {', '.join(missing)} was created but does not appear on {self.settings.brokers}.")
+            time.sleep(0.05)
+
+    def _create(self, missing: list[str], timeout: float) -> None:
+        if str(self._ask(self._admin, missing[0], timeout).cluster_id).startswith(EMBEDDED):
+            # That broker knows no wish for a topic: it makes one when a client asks for it that lets it do so.
+            client = AdminClient(self._client)
+            for name in missing:
+                self._ask(client, name, timeout)
+            return
+        wanted = [
+            NewTopic(name, self.settings.partitions, self.settings.replication, config=self._properties(name)) for name in missing
+        ]
+        for name, done in self._admin.create_topics(wanted, operation_timeout=timeout).items():
+            try:
+                done.result(timeout)
+            except TimeoutError:
+                raise BrokerError(
+                    f"the broker at {self.settings.brokers} does not answer to the wish for topic {name}."
+                ) from None
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    why = lack("Create", f"topic {name}") if is_forbidden(error.args[0]) else f"{describe(error)}; create it"
+                    raise BrokerError(
+                        f"topic {name} is missing on {self.settings.brokers} and can't be created: {why}."
+                    ) from None
+
+    def _properties(self, topic: str) -> dict[str, str]:
+        # Kafka's own time. On the logs `too_far_ahead` is measured against it, so that every replay decides alike; on the others a machine
+        # whose clock is an hour ahead could not write otherwise: Kafka refuses what comes from the future.
+        properties = {"message.timestamp.type": "LogAppendTime"}
+        if topic != self.settings.logs_topic:
+            properties["cleanup.policy"] = "compact"
+        if topic == self.settings.results_topic:
+            # Kafka compacts closed segments alone, and by default closes one at 1 GB: hours of upserts to read when a dashboard starts.
+            properties["segment.bytes"] = str(RESULTS_SEGMENT_BYTES)
+        return properties
+
+    def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first.
+
+        Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
+        """
+        said = False
+        while not give_up():
+            try:
+                self.ensure(*topics, timeout=2.0)
+            except RefusedError:
+                raise
+            except BrokerError as error:
+                if not said:
+                    log.warning("waiting: %s", error)
+                said = True
+            else:
+                if said:
+                    log.warning("the broker at %s is there", self.settings.brokers)
+                return True
+        return False
