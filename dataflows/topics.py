@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from confluent_kafka.admin import (
+    AdminClient,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+    ClusterMetadata,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+    ConfigResource,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+)
 from confluent_kafka.cimpl import NewTopic
 
 from dataflows.errors import BrokerError, RefusedError
@@ -117,6 +121,30 @@ class Topics:
             # Kafka compacts closed segments alone, and by default closes one at 1 GB: hours of upserts to read when a dashboard starts.
             properties["segment.bytes"] = str(RESULTS_SEGMENT_BYTES)
         return properties
+
+    def strayed(self, *topics: str, timeout: float = 10.0) -> list[str]:
+        """A line for each property of `topics`, which exist, that is not the contract's, with the cure.
+
+        Empty where the broker does not tell: to a client without the right to ask, or on the embedded one, which knows no properties.
+        Raises `BrokerError` if none answers.
+        """
+        if str(self._ask(self._admin, topics[0], timeout).cluster_id).startswith(EMBEDDED):
+            return []
+        asked = self._admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics])
+        lines: list[str] = []
+        for resource, answer in asked.items():
+            try:
+                found = answer.result(timeout)
+            except (KafkaException, TimeoutError):
+                continue
+            for name, wanted in self._properties(resource.name).items():
+                # Compacted and by age as well is an operator's own wish, as is the size of a segment.
+                if name != "segment.bytes" and wanted not in str(found[name].value).split(","):
+                    lines.append(
+                        f"topic {resource.name} has {name}={found[name].value} where the contract has {wanted}: "
+                        f"kafka-configs.sh --alter --entity-type topics --entity-name {resource.name} --add-config {name}={wanted}"
+                    )
+        return lines
 
     def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
         """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first.

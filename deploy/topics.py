@@ -1,4 +1,7 @@
-"""Creates the topics of a deployment: ``python -m deploy.topics``; waits for the broker, leaves what exists as it is."""
+"""Creates the topics of a deployment: ``python -m deploy.topics``; waits for the broker, leaves what exists as it is.
+
+Where that is not what the contract asks for, a line says so, with the command that mends it.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,11 @@ def main() -> int:
         settings = Settings.from_environment()
         logs.set_up(settings, "topics")
         names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
-        Topics(settings).wait(*names)
+        topics = Topics(settings)
+        topics.wait(*names)
         logs.tell(f"topics on {settings.brokers}: {', '.join(names)}")
+        for line in topics.strayed(*names):
+            logs.say("topics", line)
     except AdtallyError as error:
         logs.say("topics", str(error))
         return 2

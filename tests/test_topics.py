@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -13,6 +15,7 @@ from confluent_kafka.admin import (
     ConfigEntry,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
     ConfigResource,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 )
+from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
 from test_panel_feed import World, until
 from test_start_order import serving
@@ -22,7 +25,7 @@ from dataflows.settings import Settings
 from dataflows.topics import Topics
 from deploy.local_kafka import LocalKafka
 from tests.conftest import own_names
-from tests.flows import counted, last_results, recovery_folder, running, send, wait_for
+from tests.flows import counted, environment, last_results, recovery_folder, running, send, wait_for
 from tests.oracle.compare import differences
 from tests.records import payload
 
@@ -78,6 +81,37 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
     assert not made_by_the_contract(settings), "to ask for a topic makes it"
     topics.ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic)
     assert made_by_the_contract(settings)
+
+
+def set_up(settings: Settings) -> str:
+    """What `python -m deploy.topics` complains of on these topics."""
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.topics"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.startswith(f"topics on {settings.brokers}: {settings.logs_topic}")
+    return done.stderr
+
+
+@pytest.mark.kafka
+def test_topics_that_were_made_otherwise_are_told_with_the_cure(makes_topics: LocalKafka) -> None:
+    settings = own_names(makes_topics.bootstrap)
+    assert set_up(settings) == ""
+    other = own_names(makes_topics.bootstrap)
+    admin = AdminClient({"bootstrap.servers": other.brokers})
+    both = NewTopic(
+        other.rejected_topic, 1, 1, config={"cleanup.policy": "compact,delete", "message.timestamp.type": "LogAppendTime"}
+    )
+    for made in admin.create_topics([NewTopic(other.results_topic, 1, 1), both]).values():
+        made.result(30)
+    lines = set_up(other).splitlines()
+    for line, wanted in zip(lines, ("message.timestamp.type=LogAppendTime", "cleanup.policy=compact"), strict=True):
+        assert line.startswith(f"topics: topic {other.results_topic} has ")
+        assert line.endswith(f"--entity-name {other.results_topic} --add-config {wanted}")
 
 
 @pytest.mark.kafka
