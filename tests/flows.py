@@ -207,7 +207,14 @@ def take_back_progress(settings: Settings) -> None:
     """
     places = [TopicPartition(settings.logs_topic, row.partition, 0) for row in progress(settings, ANSWER_SECONDS)]
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
-    consumer.commit(offsets=places, asynchronous=False)
+
+    def committed() -> bool:
+        with suppress(KafkaException):  # a broker that has just started has no coordinator of the group for a moment
+            consumer.commit(offsets=places, asynchronous=False)
+            return True
+        return False
+
+    wait_for(committed, "the offsets to be committed")
     consumer.close()
 
 

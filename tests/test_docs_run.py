@@ -26,7 +26,7 @@ from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.documents import ROOT, python_block
 from tests.faults.verdict import wrong
-from tests.flows import environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
+from tests.flows import ANSWER_SECONDS, environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
 from tests.records import T0, payload
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(600)]
@@ -260,7 +260,7 @@ def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     now = (NOW - T0).total_seconds()
     bad = payload("bad", now - 4 * 3600).replace(b'"impression"', b'"impresion"')
-    for partition in range(Topics(shop.settings).partitions(shop.settings.logs_topic)):
+    for partition in range(Topics(shop.settings).partitions(shop.settings.logs_topic, ANSWER_SECONDS)):
         send(shop.settings, [payload(f"clock-{partition}", now)], [f"clock-{partition}"], partition=partition)
     send(shop.settings, [bad], ["bad"], partition=0)
     with shop.running(FLOW):
@@ -306,7 +306,7 @@ def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> No
         )
     wait_for(lambda: (dt.datetime.now(dt.UTC) - T0).total_seconds() > ahead, "the time that was too far ahead")
     new = replace(own_names(old.brokers), max_ahead_seconds=3.0)
-    count = Topics(old).partitions(old.logs_topic)
+    count = Topics(old).partitions(old.logs_topic, ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": old.brokers})
     by_producers = {"message.timestamp.type": "CreateTime"}
     admin.create_topics([NewTopic(new.logs_topic, count, 1, config=by_producers)])[new.logs_topic].result()
@@ -329,7 +329,7 @@ def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> No
 
 def reasons(settings: Settings) -> set[str]:
     """Why events were rejected; empty while there is no topic of them."""
-    if not Topics(settings).partitions(settings.rejected_topic):
+    if not Topics(settings).partitions(settings.rejected_topic, ANSWER_SECONDS):
         return set()
     return {one["reason"] for _, one in read_topic(settings, settings.rejected_topic)}
 
@@ -356,7 +356,9 @@ def test_partitions_that_are_added_are_counted_while_the_flow_runs(shop: Shop) -
     with shop.running(FLOW):
         wait_for(lambda: exact(shop.settings), "the first events")
         subprocess.run([sys.executable, "-c", shop.said(python_block("docs/operations.md", "create_partitions"))], check=True)
-        wait_for(lambda: Topics(shop.settings).partitions(shop.settings.logs_topic) == 8, "the broker to know of them")
+        wait_for(
+            lambda: Topics(shop.settings).partitions(shop.settings.logs_topic, ANSWER_SECONDS) == 8, "the broker to know of them"
+        )
         for partition in range(8):
             send(shop.settings, [payload(f"new-{partition}", 100)], partition=partition)
         wait_for(lambda: shop.counted() == 108, "events of all partitions", 90)

@@ -17,7 +17,7 @@ from dataflows.settings import Settings
 from dataflows.topics import Topics
 from tests.batches import broken, produce_raw
 from tests.conftest import own_names
-from tests.flows import counters, last_results, read_topic, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counters, last_results, read_topic, recovery_folder, running, send, wait_for
 from tests.records import event, payload
 
 
@@ -92,7 +92,7 @@ OVERSIZE: dict[str, bytes] = {
 
 def put(settings: Settings, values: list[bytes | None]) -> None:
     """All of `values` on partition 0, of any size, as few batches as fit, compressed; with headers, and keys that mean nothing."""
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer(
         {
             "bootstrap.servers": settings.brokers,
@@ -180,7 +180,7 @@ def test_what_a_transaction_has_taken_back_is_not_read_and_its_gaps_in_the_offse
     real_kafka: str, tmp_path: Path
 ) -> None:
     settings = own_names(real_kafka)
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer({"bootstrap.servers": real_kafka, "transactional.id": settings.group, "log_level": 0})
     producer.init_transactions(30)
     for number, keep in enumerate([True, False, True, False]):

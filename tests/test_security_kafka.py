@@ -20,7 +20,7 @@ from dataflows.kafka import deliver
 from dataflows.scan import scan
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from tests.flows import counted, environment, free_port, recovery_folder, running, wait_for
+from tests.flows import ANSWER_SECONDS, counted, environment, free_port, recovery_folder, running, wait_for
 from tests.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
 def test_records_come_and_go_by(secured_kafka: SecuredKafka, settings: Settings, how: str) -> None:
     listener, client = LET_IN[how]
     mine = secured_kafka.settings(settings, listener, client(secured_kafka))
-    Topics(mine).ensure(mine.results_topic)
+    Topics(mine).ensure(mine.results_topic, timeout=ANSWER_SECONDS)
     assert deliver(mine, "test", mine.results_topic, [(b"a", b"1")]) == 1
     assert [message.value() for message in scan(mine, mine.results_topic)] == [b"1"]
 
@@ -190,7 +190,9 @@ def test_the_oracle_comes_with_a_file_of_properties(
     secured_kafka: SecuredKafka, settings: Settings, tmp_path: Path, password: str
 ) -> None:
     mine = secured_kafka.settings(settings, "LOGIN", secured_kafka.login(password=password))
-    Topics(secured_kafka.settings(settings, "PLAINTEXT", {})).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic)
+    Topics(secured_kafka.settings(settings, "PLAINTEXT", {})).ensure(
+        mine.logs_topic, mine.results_topic, mine.rejected_topic, timeout=ANSWER_SECONDS
+    )
     file = tmp_path / "client"
     file.write_text("# how to get in\n" + "".join(f"{name}={value}\n" for name, value in mine.client.items()))
     topics = ["--logs", mine.logs_topic, "--results", mine.results_topic, "--rejected", mine.rejected_topic]

@@ -21,7 +21,7 @@ from test_panel_store import result
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from tests.conftest import own_names
-from tests.flows import counted, environment, free_port, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counted, environment, free_port, running, send, wait_for
 from tests.records import payload
 
 
@@ -106,7 +106,7 @@ def test_results_that_are_deleted_and_made_anew_are_read_on_with_however_many_pa
     real_kafka: str, partitions: int
 ) -> None:
     settings = own_names(real_kafka)
-    Topics(settings).ensure(settings.results_topic)
+    Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": real_kafka})
     world = World(settings)
     world.send(*(result(minute=minute) for minute in range(20)))
