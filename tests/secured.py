@@ -95,7 +95,9 @@ class SecuredKafka:
             for done in self._admin.alter_user_scram_credentials([wish]).values():
                 done.result(30)
         # The controller has it; the broker, which is who lets in, hears of it a moment later, and of the first before the second.
-        there = AdminClient({**self.login("SCRAM-SHA-256", user), "bootstrap.servers": self.kafka.address("LOGIN"), "log_level": 0})
+        there = AdminClient(
+            {**self.login("SCRAM-SHA-256", user), "bootstrap.servers": self.kafka.address("LOGIN"), "log_level": 0}
+        )
 
         def knows() -> bool:
             with suppress(KafkaException):
