@@ -23,7 +23,7 @@ from tests.conftest import own_names
 from tests.flows import ANSWER_SECONDS, free_port
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"

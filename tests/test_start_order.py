@@ -66,8 +66,8 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
     broker: subprocess.Popen[str] | None = None
     with serving(settings, tmp_path / "dashboard") as dashboard, running(settings, tmp_path / "flow") as flow:
         try:
-            wait_for(lambda: dashboard.health() == (503, "down", 0), "the dashboard to say that no broker answers", 60)
-            wait_for(lambda: "no Kafka broker answers" in flow.output(), "the flow to say so", 60)
+            wait_for(lambda: dashboard.health() == (503, "down", 0), "the dashboard to say that no broker answers")
+            wait_for(lambda: "no Kafka broker answers" in flow.output(), "the flow to say so")
             broker = broker_process(port)
             wait_for(lambda: dashboard.health()[0] == 200, "the dashboard to find the broker")
             wait_for(lambda: "reading partition 0" in flow.output(), "the flow to find the broker")
@@ -90,9 +90,9 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
 def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka: str, tmp_path: Path) -> None:
     settings = own_names(real_kafka)
     with serving(settings, tmp_path / "dashboard") as dashboard:
-        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic", 60)
+        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic")
         with running(settings, tmp_path / "flow") as flow:
-            wait_for(lambda: dashboard.health() == (200, "live", 0), "the dashboard to find the topic", 60)
+            wait_for(lambda: dashboard.health() == (200, "live", 0), "the dashboard to find the topic")
             send(settings, [payload("a")])
             wait_for(lambda: dashboard.health() == (200, "live", 1), "the figures on the dashboard")
             assert flow.stop() == [0]

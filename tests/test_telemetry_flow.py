@@ -213,15 +213,15 @@ def test_it_is_alive_but_not_ready_without_a_broker_and_ready_once_there_is_one(
         assert ask(settings.metrics_port, "/livez") == (200, "live\n")
         broker = broker_process(port)
         try:
-            wait_for(lambda: ask(settings.metrics_port, "/readyz") == (200, "ready\n"), "the flow to be ready", 60)
+            wait_for(lambda: ask(settings.metrics_port, "/readyz") == (200, "ready\n"), "the flow to be ready")
             assert total(scraped(settings.metrics_port), "adtally_ready") == 1
             broker.send_signal(signal.SIGSTOP)
-            wait_for(lambda: ask(settings.metrics_port, "/readyz")[0] == 503, "the broker to be missed", 60)
+            wait_for(lambda: ask(settings.metrics_port, "/readyz")[0] == 503, "the broker to be missed")
             found = scraped(settings.metrics_port)
             assert (total(found, "adtally_ready"), total(found, "adtally_broker_up")) == (0, 0)
             assert ask(settings.metrics_port, "/livez") == (200, "live\n")
             broker.send_signal(signal.SIGCONT)
-            wait_for(lambda: ask(settings.metrics_port, "/readyz")[0] == 200, "the flow to be ready again", 60)
+            wait_for(lambda: ask(settings.metrics_port, "/readyz")[0] == 200, "the flow to be ready again")
             assert flow.stop() == [0]
         finally:
             broker.kill()

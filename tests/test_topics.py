@@ -84,7 +84,7 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
 def test_the_dashboard_that_waits_for_its_topic_does_not_make_it(makes_topics: LocalKafka, tmp_path: Path) -> None:
     settings = own_names(makes_topics.bootstrap)
     with serving(settings, tmp_path / "dashboard") as dashboard:
-        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic", 60)
+        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic")
         wait_for(lambda: dashboard.says(f"waiting for topic {settings.results_topic}"), "the dashboard to say so")
         assert not made_by_the_contract(settings)
         with running(settings, tmp_path / "flow") as flow:

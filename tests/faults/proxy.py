@@ -87,7 +87,7 @@ class Proxy:
         self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, int]) -> int:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _listen(self) -> int:
         server = await asyncio.start_server(self._serve, ports.HOST, 0)

@@ -69,7 +69,7 @@ class Trial:
         """Wait until a snapshot covers all that was sent, or the flow has ended."""
         # Not by the counters, which a mutant may get wrong.
         take_back_progress(self.settings)
-        wait_for(lambda: self.ended() or self._lag() == 0, "the flow to read it all", 60)
+        wait_for(lambda: self.ended() or self._lag() == 0, "the flow to read it all")
 
     def _lag(self) -> int:
         """Messages that no snapshot covers yet; -1 where a broker that has just begun can't tell."""
@@ -107,7 +107,7 @@ class Trial:
         """Ask the flow to stop, and wait until it has."""
         if self._flow is not None:
             # Before that, it has not come to say what it does with a signal.
-            wait_for(lambda: self.ended() or "reading partition" in self.output()[self._spoken :], "the flow to start", 60)
+            wait_for(lambda: self.ended() or "reading partition" in self.output()[self._spoken :], "the flow to start")
             self.codes += self._flow.stop()
             self._flow = None
 
