@@ -371,7 +371,6 @@ if (ROOT / "docs" / "metrics.md").exists():
         with shop.running("ADTALLY_METRICS_PORT=9470 python -m bytewax.run dataflows.marketing -r DIR -s 5 -b 0"):
             ready = "ADTALLY_METRICS_PORT=9470 python -m dataflows.telemetry.probe readyz"
             wait_for(lambda: "is ready" in shop.run(f"{ready} && echo it is ready || true"), "readiness")
-            shop.run("ADTALLY_METRICS_PORT=9470 python -m dataflows.telemetry.probe readyz")
             assert "adtally_" in shop.run("curl http://127.0.0.1:9470/metrics")
 
 
