@@ -230,13 +230,16 @@ class Soak:
     def _said(self, part: str) -> str:
         return (self._folder / f"{part}.log").read_text()
 
-    def _measure(self) -> None:
-        """How far the flow is behind, by its last snapshot; a broker that does not answer in time is asked again next time."""
-        with contextlib.suppress(BrokerError):
+    def _measure(self) -> bool:
+        """How far the flow is behind, by its last snapshot; False where the broker does not answer in time, to be asked again."""
+        try:
             rows = progress(self.settings)
-            self._sent, self._lag = sum(row.end for row in rows), sum(row.lag for row in rows)
-            self._committed = self._sent - self._lag
-            self.record.lag_max = max(self.record.lag_max, self._lag)
+        except BrokerError:
+            return False
+        self._sent, self._lag = sum(row.end for row in rows), sum(row.lag for row in rows)
+        self._committed = self._sent - self._lag
+        self.record.lag_max = max(self.record.lag_max, self._lag)
+        return True
 
     def _sample(self) -> None:
         self._next_sample = self._now() + self._sample_every
@@ -275,7 +278,7 @@ class Soak:
         if found is None or self._others["generator"].returncode:
             raise SoakError(f"the generator failed: {said[-500:].strip()}")
         self.record.sent, self.record.acknowledged = (int(one.replace(",", "")) for one in found.groups())
-        self._measure()
+        self._until(self._measure, "the broker to tell what is on the log")
         if not self._sent == self.record.acknowledged == self.record.sent:
             self.record.faults.append(
                 f"{self.record.sent:,} sent, {self.record.acknowledged:,} acknowledged, {self._sent:,} on the log"

@@ -35,6 +35,9 @@ AGAIN = "start the same command again: nothing is lost."
 
 _NETWORK = "failed to initialize networking: "
 
+_HUNG_UP = ("failed to fill whole buffer", "Connection reset", "Connection aborted", "Broken pipe")
+"""How that ends where another process called, or was called, and was gone before it had said its number."""
+
 _LOST = re.compile(r"PanicException: |panicked at \S*/communication/src/")
 """What Bytewax says where a peer is gone: it notices in a thread of the network or, if that comes first, in what the thread fed."""
 
@@ -147,6 +150,8 @@ def explain(words: str, run: Run) -> AdtallyError | None:
     ):
         return unknown(Settings.from_environment())  # a class that this version has not
     if found := re.search(_NETWORK + r"(.*?)(?: \(os error \d+\))?$", words, re.MULTILINE):
+        if found[1].startswith(_HUNG_UP):
+            return peer_lost(run)
         own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
         reason = found[1][0].lower() + found[1][1:]
         return SettingsError(f"this process can't listen on {own} ({reason}); give all processes of the cluster another -a.")

@@ -230,6 +230,8 @@ def _look(settings: Settings) -> BrokerError | None:
                 answer = _ask(settings, connection, place)
         except (TimeoutError, ConnectionRefusedError, socket.gaierror):
             continue
+        except ssl.SSLCertVerificationError:
+            return None  # it speaks TLS; whether it is to be trusted is for librdkafka to say
         except (OSError, ValueError):
             answer = b""
         at = f"{place.host}:{place.port}"

@@ -14,7 +14,7 @@ import psutil
 ROOT = Path(__file__).parent.parent
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until `condition` holds; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -41,7 +41,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**plain, "PYTHONUNBUFFERED": "1"}
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
     """The first true value of `condition`, asked until then; fails with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -108,7 +108,8 @@ class Flow:
         for process in self.processes:
             await_frozen(process.pid)
 
-    def wait(self, seconds: float = 60) -> list[int]:
+    def wait(self, seconds: float = 120) -> list[int]:
+        """The exit codes, once it has ended; raises `subprocess.TimeoutExpired`."""
         return [process.wait(seconds) for process in self.processes]
 
     def stop(self) -> list[int]:
@@ -207,7 +208,14 @@ def take_back_progress(settings: Settings) -> None:
     """
     places = [TopicPartition(settings.logs_topic, row.partition, 0) for row in progress(settings, ANSWER_SECONDS)]
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group})
-    consumer.commit(offsets=places, asynchronous=False)
+
+    def committed() -> bool:
+        with suppress(KafkaException):  # a broker that has just started has no coordinator of the group for a moment
+            consumer.commit(offsets=places, asynchronous=False)
+            return True
+        return False
+
+    wait_for(committed, "the offsets to be committed")
     consumer.close()
 
 

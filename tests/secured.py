@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,  # pyright: ignore[reportPrivateImportUsage]  # the documented place, as of all others here
     AclBindingFilter,  # pyright: ignore[reportPrivateImportUsage]
@@ -92,6 +94,17 @@ class SecuredKafka:
             wish = UserScramCredentialUpsertion(user, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
             for done in self._admin.alter_user_scram_credentials([wish]).values():
                 done.result(30)
+        # The controller has it; the broker, which is who lets in, hears of it a moment later, and of the first before the second.
+        there = AdminClient(
+            {**self.login("SCRAM-SHA-256", user), "bootstrap.servers": self.kafka.address("LOGIN"), "log_level": 0}
+        )
+
+        def knows() -> bool:
+            with suppress(KafkaException):
+                return bool(there.list_topics(timeout=1.0).brokers)
+            return False
+
+        wait_for(knows, "the broker to let the user in")
 
     def user(self, rights: Iterable[Right]) -> dict[str, str]:
         """Client properties of a new user, who may log in, and has these rights and no others."""

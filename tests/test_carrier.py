@@ -19,7 +19,7 @@ from dataflows.records import Records
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from tests.conftest import own_names
-from tests.flows import wait_for
+from tests.flows import ANSWER_SECONDS, wait_for
 
 KINDS = [pytest.param(PlainCarrier, id="plain"), pytest.param(Sender, id="native", marks=pytest.mark.native)]
 HEADERS = [("one", b"1"), ("two", b"22")]
@@ -46,7 +46,7 @@ def start_of(place: int) -> int:
 
 def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str, new: New) -> None:
     settings = own_names(embedded_broker)
-    Topics(settings).ensure(settings.results_topic)
+    Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     producer, carrier = new(settings)
     assert carrier.send(RECORDS, 0, start_of(7), ("more", b"333")) == len(RECORDS.text)
     assert carrier.sent() == 50
@@ -104,7 +104,7 @@ def test_what_the_broker_refuses_is_counted_and_its_first_reason_kept(new: New) 
     assert carrier.send(RECORDS, 0, -1, None) == len(RECORDS.text)
     assert producer.flush(30) == 0
     assert carrier.refused() == 0
-    codes = [KafkaError.TOPIC_AUTHORIZATION_FAILED] * 10
+    codes = [KafkaError.TOPIC_AUTHORIZATION_FAILED] * 50  # however many requests the records go in
     refuse(cluster, 0, len(codes), (c_int * len(codes))(*codes))
     carrier.send(RECORDS, 0, -1, None)
     wait_for(lambda: not producer.flush(0.1), "an empty buffer")

@@ -20,7 +20,7 @@ from panel_app.operations import RejectedFeed
 from panel_app.results import question
 from panel_app.store import Store
 from tests.conftest import own_names
-from tests.flows import wait_for
+from tests.flows import ANSWER_SECONDS, wait_for
 
 LATER: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(VERSION + 1).encode())]
 WORDS = f"version b'{VERSION + 1}' of the contract"
@@ -30,7 +30,7 @@ WORDS = f"version b'{VERSION + 1}' of the contract"
 def mixed(embedded_broker: str) -> Settings:
     """Topics on which a record of this version, one without a header, and one of a later version stand."""
     settings = own_names(embedded_broker)
-    Topics(settings).ensure(settings.results_topic, settings.rejected_topic)
+    Topics(settings).ensure(settings.results_topic, settings.rejected_topic, timeout=ANSWER_SECONDS)
     producer = make_producer(settings, "test")
     own: list[tuple[str, str | bytes | None]] = [*HEADERS]
     for number, headers in enumerate((own, [], LATER)):

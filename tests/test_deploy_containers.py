@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from deploy.watchdog import await_frozen
-from tests.flows import free_ports, recovery_folder, running, wait_for
+from tests.flows import ANSWER_SECONDS, free_ports, recovery_folder, running, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -30,7 +30,7 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
     assert (process.returncode, complaints) == (0, "")
     names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
     assert said == f"topics on {settings.brokers}: {', '.join(names)}\n"
-    assert all(Topics(settings).partitions(name) for name in names)
+    assert all(Topics(settings).partitions(name, ANSWER_SECONDS) for name in names)
 
 
 def test_a_flag_that_is_none_is_refused_before_any_broker_is_asked() -> None:

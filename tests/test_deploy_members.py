@@ -136,7 +136,7 @@ def test_pods_are_killed_and_rescaled_and_every_number_is_kept(real_kafka: str, 
 
     pods.scale(2)
     exact(500)
-    assert all(pods.probe(number, what) for number in range(2) for what in ("ready", "live"))
+    pods.until(lambda: all(pods.probe(number, what) for number in range(2) for what in ("ready", "live")), "both to be ready")
     pods.running[1].kill()
     exact(500)
     assert pods.restarts >= 2, "the other one had to begin anew with it"

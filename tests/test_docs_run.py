@@ -26,7 +26,7 @@ from dataflows.topics import Topics
 from tests.conftest import own_names
 from tests.documents import ROOT, python_block
 from tests.faults.verdict import wrong
-from tests.flows import environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
+from tests.flows import ANSWER_SECONDS, environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
 from tests.records import T0, payload
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(600)]
@@ -148,10 +148,10 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
         subprocess.run([sys.executable, "-c", shop.said(python_block("README.md", "produce"))], check=True)
         wait_for(lambda: shop.counted() == 2, "both events")
         with shop.running("panel serve panel_app/app.py --port 8503") as said:
-            wait_for(lambda: "Bokeh app running" in said(), "panel serve", 60)
+            wait_for(lambda: "Bokeh app running" in said(), "panel serve")
         with shop.running("python -m panel_app --port 8503"):
             total = f"curl -s 'http://127.0.0.1:{shop.port}/api/results?interval=total&by=none' || true"
-            wait_for(lambda: '"events":2' in shop.run(total), "the page", 60)
+            wait_for(lambda: '"events":2' in shop.run(total), "the page")
             shown = shop.run("curl 'http://localhost:8503/api/results?interval=hour&format=csv'")
             assert "autumn" in shown
             shop.run(
@@ -182,7 +182,7 @@ def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
     ):
         before = len(list(scan(shop.settings, shop.settings.logs_topic)))
         with shop.running(command) as said:
-            wait_for(lambda: len(list(scan(shop.settings, shop.settings.logs_topic))) > before + 5, "events", 60)  # noqa: B023 - called at once
+            wait_for(lambda: len(list(scan(shop.settings, shop.settings.logs_topic))) > before + 5, "events")  # noqa: B023 - called at once
         assert "failed 0" in said()
     for command in (
         ".venv/bin/adtally-generate replay --format online-retail --speed max invoices/*.csv",
@@ -224,20 +224,20 @@ def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop
     shop.run("rm -rf recovery && cp -a recovery.saved recovery")
     more()
     with shop.running("python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0"):
-        wait_for(lambda: exact(shop.settings), "exact figures from the copy", 60)
+        wait_for(lambda: exact(shop.settings), "exact figures from the copy")
     more()
     with shop.running(
         'python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0 -i 0 -a "10.0.0.1:2101;10.0.0.2:2101"',
         'python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0 -i 1 -a "10.0.0.1:2101;10.0.0.2:2101"',
     ):
-        wait_for(lambda: exact(shop.settings), "exact figures of two processes", 60)
+        wait_for(lambda: exact(shop.settings), "exact figures of two processes")
     more()
     shutil.copytree(shop.folder / "recovery", shop.folder / "dir")
     with shop.running(
         'python -m bytewax.run dataflows.marketing -r DIR -s 5 -b 0 -i 0 -a "host-a:2101;host-b:2101"',
         'python -m bytewax.run dataflows.marketing -r DIR -s 5 -b 0 -i 1 -a "host-a:2101;host-b:2101"',
     ):
-        wait_for(lambda: exact(shop.settings), "exact figures of two processes on two machines", 60)
+        wait_for(lambda: exact(shop.settings), "exact figures of two processes on two machines")
 
 
 def test_a_cluster_is_rescaled(shop: Shop) -> None:
@@ -252,7 +252,7 @@ def test_a_cluster_is_rescaled(shop: Shop) -> None:
     ):
         send(shop.settings, [payload(f"e{first + n}", first + n) for n in range(300)])
         with shop.running(command):
-            wait_for(lambda: exact(shop.settings), command, 90)
+            wait_for(lambda: exact(shop.settings), command)
 
 
 def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
@@ -260,19 +260,19 @@ def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     now = (NOW - T0).total_seconds()
     bad = payload("bad", now - 4 * 3600).replace(b'"impression"', b'"impresion"')
-    for partition in range(Topics(shop.settings).partitions(shop.settings.logs_topic)):
+    for partition in range(Topics(shop.settings).partitions(shop.settings.logs_topic, ANSWER_SECONDS)):
         send(shop.settings, [payload(f"clock-{partition}", now)], [f"clock-{partition}"], partition=partition)
     send(shop.settings, [bad], ["bad"], partition=0)
     with shop.running(FLOW):
-        wait_for(lambda: len(list(scan(shop.settings, shop.settings.rejected_topic))) == 1, "the rejected event", 60)
+        wait_for(lambda: len(list(scan(shop.settings, shop.settings.rejected_topic))) == 1, "the rejected event")
         assert "1 malformed" in shop.run("python -m dataflows.rejected")
         shop.run("python -m dataflows.rejected --reason malformed --payloads > mend.jsonl")
         mended = shop.folder / "mend.jsonl"
         mended.write_bytes(mended.read_bytes().replace(b"impresion", b"impression"))
         assert "1 events sent" in shop.run("python -m dataflows.rejected --send mend.jsonl")
-        wait_for(lambda: "1 late" in shop.run("python -m dataflows.rejected"), "the mended event, which is late", 60)
+        wait_for(lambda: "1 late" in shop.run("python -m dataflows.rejected"), "the mended event, which is late")
         rebuild = "python -m dataflows.rebuild --from 2026-11-23T08:00:00Z --to 2026-11-23T10:00:00Z --late --dry-run"
-        wait_for(lambda: "1 results would change" in shop.run(f"{rebuild} || true"), "two snapshots", 60)
+        wait_for(lambda: "1 results would change" in shop.run(f"{rebuild} || true"), "two snapshots")
 
 
 def test_all_of_the_logs_is_counted_again_into_new_topics_also_with_another_window(shop: Shop) -> None:
@@ -301,12 +301,10 @@ def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> No
     send(old, [payload("ahead", ahead)], partition=1)
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     with shop.running(FLOW):
-        wait_for(
-            lambda: reasons(old) == {"malformed", "late", "too_far_ahead"} and shop.counted() == 900, "the figures before", 60
-        )
+        wait_for(lambda: reasons(old) == {"malformed", "late", "too_far_ahead"} and shop.counted() == 900, "the figures before")
     wait_for(lambda: (dt.datetime.now(dt.UTC) - T0).total_seconds() > ahead, "the time that was too far ahead")
     new = replace(own_names(old.brokers), max_ahead_seconds=3.0)
-    count = Topics(old).partitions(old.logs_topic)
+    count = Topics(old).partitions(old.logs_topic, ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": old.brokers})
     by_producers = {"message.timestamp.type": "CreateTime"}
     admin.create_topics([NewTopic(new.logs_topic, count, 1, config=by_producers)])[new.logs_topic].result()
@@ -323,13 +321,13 @@ def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> No
     moved = Shop(new, shop.folder / "moved")
     moved.run("mkdir recovery-new && python -m bytewax.recovery recovery-new 8")
     with moved.running("python -m bytewax.run dataflows.marketing -r recovery-new -s 5 -b 0"):
-        wait_for(lambda: len(reasons(new)) == 3 and moved.counted() == 900, "the figures after", 60)
+        wait_for(lambda: len(reasons(new)) == 3 and moved.counted() == 900, "the figures after")
     assert figures(new) == figures(old)
 
 
 def reasons(settings: Settings) -> set[str]:
     """Why events were rejected; empty while there is no topic of them."""
-    if not Topics(settings).partitions(settings.rejected_topic):
+    if not Topics(settings).partitions(settings.rejected_topic, ANSWER_SECONDS):
         return set()
     return {one["reason"] for _, one in read_topic(settings, settings.rejected_topic)}
 
@@ -356,10 +354,12 @@ def test_partitions_that_are_added_are_counted_while_the_flow_runs(shop: Shop) -
     with shop.running(FLOW):
         wait_for(lambda: exact(shop.settings), "the first events")
         subprocess.run([sys.executable, "-c", shop.said(python_block("docs/operations.md", "create_partitions"))], check=True)
-        wait_for(lambda: Topics(shop.settings).partitions(shop.settings.logs_topic) == 8, "the broker to know of them")
+        wait_for(
+            lambda: Topics(shop.settings).partitions(shop.settings.logs_topic, ANSWER_SECONDS) == 8, "the broker to know of them"
+        )
         for partition in range(8):
             send(shop.settings, [payload(f"new-{partition}", 100)], partition=partition)
-        wait_for(lambda: shop.counted() == 108, "events of all partitions", 90)
+        wait_for(lambda: shop.counted() == 108, "events of all partitions")
     assert wrong(shop.settings) == []
 
 
@@ -370,8 +370,7 @@ if (ROOT / "docs" / "metrics.md").exists():
         shutil.copytree(recovery_folder(shop.folder / "recovery"), shop.folder / "dir")
         with shop.running("ADTALLY_METRICS_PORT=9470 python -m bytewax.run dataflows.marketing -r DIR -s 5 -b 0"):
             ready = "ADTALLY_METRICS_PORT=9470 python -m dataflows.telemetry.probe readyz"
-            wait_for(lambda: "is ready" in shop.run(f"{ready} && echo it is ready || true"), "readiness", 60)
-            shop.run("ADTALLY_METRICS_PORT=9470 python -m dataflows.telemetry.probe readyz")
+            wait_for(lambda: "is ready" in shop.run(f"{ready} && echo it is ready || true"), "readiness")
             assert "adtally_" in shop.run("curl http://127.0.0.1:9470/metrics")
 
 
@@ -394,7 +393,7 @@ def test_the_demo_runs_and_shows_its_campaigns(shop: Shop) -> None:
     with shop.running("make demo") as said:
         wait_for(lambda: "ready" in said(), "the demo", 120)
         address = f"http://127.0.0.1:{shop.port}/api/results?interval=total&by=campaign"
-        wait_for(lambda: "checkout-outage" in shop.run(f"curl -s '{address}'"), "figures on the page", 60)
+        wait_for(lambda: "checkout-outage" in shop.run(f"curl -s '{address}'"), "figures on the page")
 
 
 @pytest.mark.parametrize("command", ["make bench-quick", "make bench"])

@@ -37,7 +37,7 @@ def through_the_flow(settings: Settings, tmp_path: Path, *arguments: str) -> pl.
     folder = recovery_folder(tmp_path / "recovery")
     sent = generate(settings, *arguments)
     with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == sent, "the flow to have read it all", 60)
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == sent, "the flow to have read it all")
         assert flow.stop() == [0]
     topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
     assert differences(settings.brokers, *topics, group=settings.group) == []

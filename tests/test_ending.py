@@ -34,6 +34,8 @@ TAKEN = (
     "RuntimeError: (src/run.rs:274:10) error building timely communication pipeline\n"
     "Caused by => Exception: failed to initialize networking: Address already in use (os error 98)\n"
 )
+HUNG_UP = TAKEN.replace("Address already in use (os error 98)", "failed to fill whole buffer")
+RESET = TAKEN.replace("Address already in use (os error 98)", "Connection reset by peer (os error 104)")
 PEER = "PanicException: Send thread panic: Any { .. }"
 POISONED = (
     "RuntimeError: (src/run.rs:292:17) panicked at /home/runner/.cargo/git/checkouts/timely-dataflow-4c0cc365061cd263/432ef57"
@@ -56,8 +58,22 @@ POISONED = (
         (PEER, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (POISONED, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (PEER, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
+        (HUNG_UP, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
+        (RESET, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
     ],
-    ids=["full", "read-only", "missing part", "old part", "port taken", "peer gone", "peer gone, noticed late", "some peer gone"],
+    ids=[
+        *(
+            "full",
+            "read-only",
+            "missing part",
+            "old part",
+            "port taken",
+            "peer gone",
+            "peer gone, noticed late",
+            "some peer gone",
+        ),
+        *("gone before it said its number", "reset before"),
+    ],
 )
 def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: str, run: Run, line: str) -> None:
     told = str(explain(words, run))

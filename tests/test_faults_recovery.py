@@ -58,11 +58,11 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_same_command_goes_on_ex
             while not ended(flow) and sent < 50_000:
                 send(mine, events(sent, 500))
                 sent += 500
-            assert flow.wait(60) == [1] * processes
+            assert flow.wait() == [1] * processes
             assert line in last_line(flow)
         fill(disk)  # what SQLite gave back as it ended
         with running(mine, tmp_path / "still full", *command) as flow:
-            assert flow.wait(60) == [1]
+            assert flow.wait() == [1]
             assert line in last_line(flow)
         grow(disk, 50 * 1024)
         with running(mine, tmp_path / "again", *command, processes=processes) as flow:
@@ -76,7 +76,7 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_same_command_goes_on_ex
 def test_a_folder_that_can_not_be_written_is_one_line_that_names_it(mine: Settings, tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
     with read_only(folder), running(mine, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
-        assert flow.wait(60) == [1]
+        assert flow.wait() == [1]
         assert f"adtally: the recovery folder {folder} can't be written (Read-only file system)" in last_line(flow)
 
 
@@ -93,7 +93,7 @@ def test_a_truncated_store_is_refused_and_its_backup_goes_on_exactly(mine: Setti
     (store,) = folder.glob("part-*.sqlite3")
     os.truncate(store, store.stat().st_size // 2)
     with running(mine, tmp_path / "damaged", *command) as flow:
-        assert flow.wait(60) == [1]
+        assert flow.wait() == [1]
         assert f"adtally: {store} of the recovery folder is damaged" in last_line(flow)
     send(mine, events(1000, 500))
     with running(mine, tmp_path / "backup's log", "-r", str(tmp_path / "backup"), *RECOVER) as flow:
@@ -106,7 +106,7 @@ def test_a_part_of_the_store_that_is_missing_is_one_line_that_names_it(mine: Set
     folder = recovery_folder(tmp_path / "recovery", 3)
     (folder / "part-1.sqlite3").unlink()
     with running(mine, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
-        assert flow.wait(60) == [1]
+        assert flow.wait() == [1]
         assert "has 3 parts, of which part-1.sqlite3 can't be found; bring all of it back from one backup" in last_line(flow)
 
 
@@ -117,9 +117,9 @@ def test_of_three_processes_one_dies_and_the_others_say_which_and_the_next_run_i
     command = ("-r", str(recovery_folder(tmp_path / "recovery", 2)), *RECOVER)
     send(mine, events(0, 1000))
     with running(mine, tmp_path / "log", *command, processes=3) as flow:
-        wait_for(lambda: counted(mine) > 300, "part of the results", 60)
+        wait_for(lambda: counted(mine) > 300, "part of the results")
         flow.processes[1].send_signal(number)
-        assert flow.wait(60) == [1, -number, 1]
+        assert flow.wait() == [1, -number, 1]
         lines = [line for line in flow.output().splitlines() if line.startswith("adtally: process 1 (127.0.0.1:")]
         assert len(lines) == 2, flow.output()
         assert "start all its processes again: nothing is lost" in last_line(flow)
@@ -134,5 +134,5 @@ def test_an_address_of_the_cluster_that_is_taken_is_one_line_that_names_it(mine:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         address = f"127.0.0.1:{holder.getsockname()[1]}"
         with running(mine, tmp_path / "log", "-i", "0", "-a", f"{address};127.0.0.1:{free_port()}") as flow:
-            assert flow.wait(60) == [1]
+            assert flow.wait() == [1]
             assert f"adtally: this process can't listen on {address} (address already in use)" in last_line(flow)

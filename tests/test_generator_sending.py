@@ -16,6 +16,7 @@ from generator.delivery import KafkaSink, StreamSink
 from generator.messages import Batch, Mark, Message, Stamps
 from generator.report import Reporter, summary
 from generator.sending import Sender, Stop
+from tests.flows import ANSWER_SECONDS
 
 
 class FakeClock:
@@ -159,9 +160,9 @@ def test_a_stream_gets_a_line_for_each_message() -> None:
 def topic(settings: Settings) -> list[tuple[bytes | None, bytes | None]]:
     """Key and value of everything on the logs topic."""
     consumer = Consumer(consumer_config(settings, "test"))
-    partitions = consumer.list_topics(settings.logs_topic, timeout=10).topics[settings.logs_topic].partitions
+    partitions = consumer.list_topics(settings.logs_topic, timeout=ANSWER_SECONDS).topics[settings.logs_topic].partitions
     places = [TopicPartition(settings.logs_topic, number, 0) for number in partitions]
-    total = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    total = sum(consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[1] for place in places)
     consumer.assign(places)
     found: list[tuple[bytes | None, bytes | None]] = []
     while len(found) < total:

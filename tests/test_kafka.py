@@ -10,6 +10,7 @@ from dataflows.kafka import client_config, deliver, make_consumer, make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
 from dataflows.topics import Topics
+from tests.flows import ANSWER_SECONDS
 
 
 def test_a_broker_that_does_not_answer_is_one_line_with_its_address_and_the_cure() -> None:
@@ -39,7 +40,7 @@ def test_waiting_for_a_broker_ends_when_it_is_told_to() -> None:
 
 
 def test_records_are_delivered_or_told_to_be_missing(settings: Settings) -> None:
-    Topics(settings).ensure(settings.results_topic)
+    Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     assert deliver(settings, "test", settings.results_topic, [(b"a", b"1"), ("b", b"2")]) == 2
     assert sorted(message.value() or b"" for message in scan(settings, settings.results_topic)) == [b"1", b"2"]
     with pytest.raises(

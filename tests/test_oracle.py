@@ -314,7 +314,7 @@ def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_
         send(settings, given[partition::4], partition=partition)
     folder = recovery_folder(tmp_path / "recovery")
     with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(given), "the flow to have read it all", 60)
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(given), "the flow to have read it all")
         assert flow.stop() == [0]
     topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
     assert differences(settings.brokers, *topics, group=settings.group) == []

@@ -20,10 +20,10 @@ from dataflows.topics import Topics
 from panel_app.feed import Feed, TopicAnewError
 from panel_app.store import Store
 from tests.conftest import own_names
-from tests.flows import free_port
+from tests.flows import ANSWER_SECONDS, free_port
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
@@ -193,7 +193,7 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_ka
     world = World(replace(own_names(real_kafka), partitions=1))
     topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
     name = world.settings.results_topic
-    topics.ensure(name)
+    topics.ensure(name, timeout=ANSWER_SECONDS)
     try:
         world.send(*(result(minute=minute) for minute in range(10)))
         world.feed.start()
@@ -201,8 +201,8 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_ka
         world.store.clear()
         world.feed.stop()
         admin.delete_topics([name])[name].result(30)
-        until(lambda: not topics.partitions(name))
-        topics.ensure(name)
+        until(lambda: not topics.partitions(name, ANSWER_SECONDS))
+        topics.ensure(name, timeout=ANSWER_SECONDS)
         world.producer = make_producer(world.settings, "test")
         world.send(*(result(minute=minute) for minute in range(100, 150)))
         world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
@@ -275,14 +275,14 @@ def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_
     world = World(replace(own_names(real_kafka), partitions=1))
     topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
     name = world.settings.results_topic
-    topics.ensure(name)
+    topics.ensure(name, timeout=ANSWER_SECONDS)
     try:
         world.send(*(result(minute=minute, revision=900) for minute in range(10)))
         world.feed.start()
         until(lambda: world.rows() == 10)
         admin.delete_topics([name])[name].result(30)
-        until(lambda: not topics.partitions(name))
-        topics.ensure(name)
+        until(lambda: not topics.partitions(name, ANSWER_SECONDS))
+        topics.ensure(name, timeout=ANSWER_SECONDS)
         world.producer = make_producer(world.settings, "test")
         world.send(*(result(minute=minute, clicks=7, revision=1) for minute in range(3)))
         until(lambda: world.feed.status.state == "live" and world.rows() == 3)

@@ -15,7 +15,7 @@ from dataflows.schema import Reason, Rejected, encode, rejected_key
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from panel_app.operations import RejectedFeed, Watch
-from tests.flows import free_port
+from tests.flows import ANSWER_SECONDS, free_port
 
 
 def one(offset: int, reason: Reason = "malformed", partition: int = 0, payload: str | None = "{") -> Rejected:
@@ -129,7 +129,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
 
 
 def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(settings: Settings) -> None:
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
     for _ in range(9):
         producer.produce(settings.logs_topic, b"{}", partition=0)

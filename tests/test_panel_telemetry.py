@@ -191,7 +191,7 @@ def test_metrics_are_behind_the_login_of_the_pages_and_probes_are_not(run: Calla
     # The port of its own is for who reads metrics, and asks nobody.
     found = scraped(one.settings.metrics_port)
     assert total(found, "adtally_dashboard_viewers") == 0
-    assert ask(one.settings.metrics_port, "/readyz") == (200, "ready\n")
+    until(lambda: ask(one.settings.metrics_port, "/readyz") == (200, "ready\n"))
     said = one.end()
     assert "password of many words" not in said
     assert f"metrics on http://127.0.0.1:{one.settings.metrics_port}/metrics" in said

@@ -17,7 +17,7 @@ from dataflows.settings import Settings
 from dataflows.topics import Topics
 from tests.batches import broken, produce_raw
 from tests.conftest import own_names
-from tests.flows import counters, last_results, read_topic, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counters, last_results, read_topic, recovery_folder, running, send, wait_for
 from tests.records import event, payload
 
 
@@ -92,7 +92,7 @@ OVERSIZE: dict[str, bytes] = {
 
 def put(settings: Settings, values: list[bytes | None]) -> None:
     """All of `values` on partition 0, of any size, as few batches as fit, compressed; with headers, and keys that mean nothing."""
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer(
         {
             "bootstrap.servers": settings.brokers,
@@ -143,7 +143,7 @@ def test_no_poison_stops_the_flow_each_is_rejected_as_it_came_and_its_neighbours
     good = len(values) - len(expected)
     folder = recovery_folder(tmp_path / "recovery")
     with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
-        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(values), "all of it to be read", 60)
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(values), "all of it to be read")
         assert flow.stop() == [0]
     assert sum(one["events"] for one in last_results(settings).values()) == good
     found = {one["offset"]: one for _, one in read_topic(settings, settings.rejected_topic)}
@@ -180,7 +180,7 @@ def test_what_a_transaction_has_taken_back_is_not_read_and_its_gaps_in_the_offse
     real_kafka: str, tmp_path: Path
 ) -> None:
     settings = own_names(real_kafka)
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer({"bootstrap.servers": real_kafka, "transactional.id": settings.group, "log_level": 0})
     producer.init_transactions(30)
     for number, keep in enumerate([True, False, True, False]):
@@ -198,7 +198,7 @@ def test_what_a_transaction_has_taken_back_is_not_read_and_its_gaps_in_the_offse
     for run in range(2):
         with running(settings, tmp_path / f"log{run}", "-r", str(folder), "-s", "1", "-b", "0") as flow:
             wait_for(lambda flow=flow: "reading partition 0" in flow.output(), "the flow to run")
-            wait_for(lambda: counters(settings)[0].get("read") == 40, "what was kept to be read", 60)
+            wait_for(lambda: counters(settings)[0].get("read") == 40, "what was kept to be read")
             assert flow.stop() == [0]
     assert {one["channel"]: one["events"] for one in last_results(settings).values()} == {"kept": 40}
     assert counters(settings)[0]["counted"] == 40

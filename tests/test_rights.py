@@ -24,7 +24,7 @@ from panel_app.operations import RejectedFeed
 from panel_app.store import Store
 from tests.conftest import own_names
 from tests.documents import ROOT
-from tests.flows import counted, counters, environment, free_port, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counted, counters, environment, free_port, recovery_folder, running, send, wait_for
 from tests.records import T0, payload
 from tests.secured import Right, SecuredKafka
 
@@ -63,7 +63,7 @@ class Place(NamedTuple):
 def place(secured_kafka: SecuredKafka) -> Place:
     """Topics that hold one event, and one that is none."""
     mine = secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {})
-    Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic)
+    Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic, timeout=ANSWER_SECONDS)
     send(mine, [payload("e-1"), b"no event"])
     return Place(secured_kafka, mine)
 
@@ -191,10 +191,10 @@ def test_topics_are_created_with_the_rights_of_the_page(secured_kafka: SecuredKa
     rights = list(named("deploy.topics", mine).values())
     for lacking in rights:
         with pytest.raises(BrokerError) as caught:
-            Topics(place.as_user(*(one for one in rights if one != lacking))).ensure(lacking.name)
+            Topics(place.as_user(*(one for one in rights if one != lacking))).ensure(lacking.name, timeout=ANSWER_SECONDS)
         assert lacks(lacking, str(caught.value)), caught.value
-    Topics(place.as_user(*rights)).ensure(*names)
-    assert all(Topics(mine).partitions(name) for name in names)
+    Topics(place.as_user(*rights)).ensure(*names, timeout=ANSWER_SECONDS)
+    assert all(Topics(mine).partitions(name, ANSWER_SECONDS) for name in names)
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def read(settings: Settings, what: str) -> str:
         follower = RejectedFeed(settings, look_seconds=0.5)
     else:
         try:
-            progress(settings)
+            progress(settings, ANSWER_SECONDS)
         except BrokerError as error:
             return str(error)
         return ""

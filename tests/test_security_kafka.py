@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from dataflows.client import client_variable
 from dataflows.errors import RefusedError
 from dataflows.kafka import deliver
+from dataflows.refusal import Complaints
 from dataflows.scan import scan
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from tests.flows import counted, environment, free_port, recovery_folder, running, wait_for
+from tests.flows import ANSWER_SECONDS, counted, environment, free_port, recovery_folder, running, wait_for
 from tests.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
@@ -103,7 +104,7 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
 def test_records_come_and_go_by(secured_kafka: SecuredKafka, settings: Settings, how: str) -> None:
     listener, client = LET_IN[how]
     mine = secured_kafka.settings(settings, listener, client(secured_kafka))
-    Topics(mine).ensure(mine.results_topic)
+    Topics(mine).ensure(mine.results_topic, timeout=ANSWER_SECONDS)
     assert deliver(mine, "test", mine.results_topic, [(b"a", b"1")]) == 1
     assert [message.value() for message in scan(mine, mine.results_topic)] == [b"1"]
 
@@ -128,6 +129,15 @@ def test_tls_on_this_side_only_is_told_but_waited_for_as_it_looks_like_a_broker_
     tries = iter([False, True])
     assert not Topics(mine).wait(mine.logs_topic, give_up=lambda: next(tries))
     assert "speaks no TLS, or hangs up" in caplog.text
+
+
+def test_of_a_broker_that_is_slow_to_be_distrusted_it_is_not_said_that_it_speaks_no_tls(
+    secured_kafka: SecuredKafka, settings: Settings
+) -> None:
+    client = secured_kafka.tls(ssl_ca_location=str(secured_kafka.stranger.certificate))
+    mine = secured_kafka.settings(settings, "TLS", client)
+    # Before librdkafka has said anything.
+    assert str(Complaints(mine).unreachable()).startswith(f"no Kafka broker answers at {mine.brokers}")
 
 
 PYTHON = [sys.executable, "-m"]
@@ -181,7 +191,9 @@ def test_every_command_ends_with_one_line_and_no_secret(
     assert code not in (0, None)
     assert "Traceback" not in said
     assert not any(secret in said for secret in SECRETS), said
-    told = [line for line in said.splitlines() if "ADTALLY_" in line and "no recovery folder" not in line]
+    # A broker that takes longer than seconds to refuse is waited for before.
+    others = ("no recovery folder", "waiting: no Kafka broker answers")
+    told = [line for line in said.splitlines() if "ADTALLY_" in line and not any(other in line for other in others)]
     assert len(told) == 1, said
 
 
@@ -190,7 +202,9 @@ def test_the_oracle_comes_with_a_file_of_properties(
     secured_kafka: SecuredKafka, settings: Settings, tmp_path: Path, password: str
 ) -> None:
     mine = secured_kafka.settings(settings, "LOGIN", secured_kafka.login(password=password))
-    Topics(secured_kafka.settings(settings, "PLAINTEXT", {})).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic)
+    Topics(secured_kafka.settings(settings, "PLAINTEXT", {})).ensure(
+        mine.logs_topic, mine.results_topic, mine.rejected_topic, timeout=ANSWER_SECONDS
+    )
     file = tmp_path / "client"
     file.write_text("# how to get in\n" + "".join(f"{name}={value}\n" for name, value in mine.client.items()))
     topics = ["--logs", mine.logs_topic, "--results", mine.results_topic, "--rejected", mine.rejected_topic]

@@ -21,7 +21,7 @@ from test_panel_store import result
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from tests.conftest import own_names
-from tests.flows import counted, environment, free_port, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counted, environment, free_port, running, send, wait_for
 from tests.records import payload
 
 
@@ -66,8 +66,8 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
     broker: subprocess.Popen[str] | None = None
     with serving(settings, tmp_path / "dashboard") as dashboard, running(settings, tmp_path / "flow") as flow:
         try:
-            wait_for(lambda: dashboard.health() == (503, "down", 0), "the dashboard to say that no broker answers", 60)
-            wait_for(lambda: "no Kafka broker answers" in flow.output(), "the flow to say so", 60)
+            wait_for(lambda: dashboard.health() == (503, "down", 0), "the dashboard to say that no broker answers")
+            wait_for(lambda: "no Kafka broker answers" in flow.output(), "the flow to say so")
             broker = broker_process(port)
             wait_for(lambda: dashboard.health()[0] == 200, "the dashboard to find the broker")
             wait_for(lambda: "reading partition 0" in flow.output(), "the flow to find the broker")
@@ -90,9 +90,9 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
 def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka: str, tmp_path: Path) -> None:
     settings = own_names(real_kafka)
     with serving(settings, tmp_path / "dashboard") as dashboard:
-        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic", 60)
+        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic")
         with running(settings, tmp_path / "flow") as flow:
-            wait_for(lambda: dashboard.health() == (200, "live", 0), "the dashboard to find the topic", 60)
+            wait_for(lambda: dashboard.health() == (200, "live", 0), "the dashboard to find the topic")
             send(settings, [payload("a")])
             wait_for(lambda: dashboard.health() == (200, "live", 1), "the figures on the dashboard")
             assert flow.stop() == [0]
@@ -106,7 +106,7 @@ def test_results_that_are_deleted_and_made_anew_are_read_on_with_however_many_pa
     real_kafka: str, partitions: int
 ) -> None:
     settings = own_names(real_kafka)
-    Topics(settings).ensure(settings.results_topic)
+    Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": real_kafka})
     world = World(settings)
     world.send(*(result(minute=minute) for minute in range(20)))

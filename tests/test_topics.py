@@ -25,7 +25,7 @@ from dataflows.settings import Settings
 from dataflows.topics import Topics
 from deploy.local_kafka import LocalKafka
 from tests.conftest import own_names
-from tests.flows import counted, environment, last_results, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counted, environment, last_results, recovery_folder, running, send, wait_for
 from tests.oracle.compare import differences
 from tests.records import payload
 
@@ -57,17 +57,17 @@ def made_by_the_contract(settings: Settings) -> bool:
         assert found["message.timestamp.type"].value == "LogAppendTime", name
         assert found["cleanup.policy"].value == ("delete" if name == settings.logs_topic else "compact"), name
         assert (found["segment.bytes"].value == str(64 * 2**20)) == (name == settings.results_topic), name
-        assert Topics(settings).partitions(name) == settings.partitions, name
+        assert Topics(settings).partitions(name, ANSWER_SECONDS) == settings.partitions, name
     return len(names) == 3
 
 
 def test_missing_topics_are_made_once_and_known_ones_left_alone(settings: Settings) -> None:
     topics = Topics(settings)
-    assert topics.partitions(settings.logs_topic) == 0
-    topics.ensure(settings.logs_topic, settings.results_topic)
-    topics.ensure(settings.logs_topic)
-    assert topics.partitions(settings.logs_topic) == 4
-    assert topics.partitions(settings.rejected_topic) == 0
+    assert topics.partitions(settings.logs_topic, ANSWER_SECONDS) == 0
+    topics.ensure(settings.logs_topic, settings.results_topic, timeout=ANSWER_SECONDS)
+    topics.ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
+    assert topics.partitions(settings.logs_topic, ANSWER_SECONDS) == 4
+    assert topics.partitions(settings.rejected_topic, ANSWER_SECONDS) == 0
 
 
 @pytest.mark.kafka
@@ -77,9 +77,9 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
 ) -> None:
     settings = replace(own_names(makes_topics.bootstrap if by_itself else real_kafka), partitions=3)
     topics = Topics(settings)
-    assert topics.partitions(settings.logs_topic) == 0
+    assert topics.partitions(settings.logs_topic, ANSWER_SECONDS) == 0
     assert not made_by_the_contract(settings), "to ask for a topic makes it"
-    topics.ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    topics.ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic, timeout=ANSWER_SECONDS)
     assert made_by_the_contract(settings)
 
 
@@ -118,7 +118,7 @@ def test_topics_that_were_made_otherwise_are_told_with_the_cure(makes_topics: Lo
 def test_the_dashboard_that_waits_for_its_topic_does_not_make_it(makes_topics: LocalKafka, tmp_path: Path) -> None:
     settings = own_names(makes_topics.bootstrap)
     with serving(settings, tmp_path / "dashboard") as dashboard:
-        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic", 60)
+        wait_for(lambda: dashboard.health() == (200, "waiting", 0), "the dashboard to wait for the topic")
         wait_for(lambda: dashboard.says(f"waiting for topic {settings.results_topic}"), "the dashboard to say so")
         assert not made_by_the_contract(settings)
         with running(settings, tmp_path / "flow") as flow:
@@ -142,7 +142,7 @@ def test_compaction_of_the_results_while_they_are_written_takes_nothing_that_cou
     makes_topics: LocalKafka, tmp_path: Path
 ) -> None:
     settings = own_names(makes_topics.bootstrap)
-    Topics(settings).ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    Topics(settings).ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic, timeout=ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": settings.brokers})
     # Segments that close at once, so that a little is compacted as much would be in hours.
     hurried = properties_of(settings.results_topic, segment_ms="50", min_cleanable_dirty_ratio="0.01")

@@ -24,7 +24,7 @@ from dataflows.kafka import make_producer
 from dataflows.scan import scan
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from tests.flows import counters, recovery_folder, running, send, wait_for
+from tests.flows import ANSWER_SECONDS, counters, recovery_folder, running, send, wait_for
 from tests.records import payload
 
 Message = tuple[str, bytes]
@@ -95,7 +95,7 @@ def keep(settings: Settings, topic: str, file: Path) -> None:
 
 def bring_back(settings: Settings, folder: Path) -> None:
     """Put what `make` kept in `folder` of `results` and `rejected` on these topics, as the first version did: without headers."""
-    Topics(settings).ensure(settings.results_topic, settings.rejected_topic)
+    Topics(settings).ensure(settings.results_topic, settings.rejected_topic, timeout=ANSWER_SECONDS)
     producer = make_producer(settings, "upgrade")
     for topic, name in ((settings.results_topic, "results.jsonl"), (settings.rejected_topic, "rejected.jsonl")):
         for key, value in kept(folder / name):

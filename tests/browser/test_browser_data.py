@@ -27,7 +27,7 @@ from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
 from dataflows.topics import Topics
-from tests.flows import free_port
+from tests.flows import ANSWER_SECONDS, free_port
 from tests.telemetries import scraped, total
 from tests.viewers import visit
 
@@ -51,7 +51,7 @@ def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: 
 def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
     """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
     settings = site.world.settings
-    Topics(settings).ensure(settings.logs_topic)
+    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
     producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
     for _ in range(messages):
         producer.produce(settings.logs_topic, b"{}", partition=0)
@@ -230,7 +230,7 @@ def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
         with ThreadPoolExecutor(1) as other:
             for _ in range(visits):
                 other.submit(asyncio.run, visit(f"{site.address}/", "")).result()
-        until(lambda: '"viewers":0' in get(f"{site.address}/healthz")[1], 60)
+        until(lambda: '"viewers":0' in get(f"{site.address}/healthz")[1])
         return site.memory()
 
     before = memory_after(20)  # with what is made once

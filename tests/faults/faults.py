@@ -32,7 +32,7 @@ def kill_one(stage: Stage) -> None:
     time.sleep(stage.random.random() * 6)
     victim = stage.random.choice(stage.flow.processes)
     victim.kill()
-    codes = stage.flow.wait(60)
+    codes = stage.flow.wait()
     if any(code not in {1, -signal.SIGKILL} for code in codes):
         stage.outcome.wrong.append(f"a peer was killed, and the processes ended with {codes}: {stage.said()[-300:]}")
     if "Traceback" in stage.said() or "panicked" in stage.said():
@@ -117,7 +117,7 @@ def recount(stage: Stage) -> None:
     stage.stop(signal.SIGTERM)
     for processes, workers in stage.random.sample([(1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1)], 2):
         stage.start(processes, workers)
-        wait_for(lambda: "reading partition" in stage.said() or stage.ended(), "the flow to read", 60)
+        wait_for(lambda: "reading partition" in stage.said() or stage.ended(), "the flow to read")
         stage.stop(signal.SIGTERM)
     stage.again()
 

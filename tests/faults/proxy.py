@@ -12,6 +12,7 @@ import struct
 import threading
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class Proxy:
         self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, int]) -> int:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _listen(self) -> int:
         server = await asyncio.start_server(self._serve, ports.HOST, 0)
@@ -94,7 +95,8 @@ class Proxy:
 
     async def _reset(self) -> int:
         for writer in self._writers:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+            with suppress(OSError):  # its other end has just gone by itself
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
             writer.transport.abort()
         return len(self._writers)
 

@@ -111,14 +111,14 @@ class Stage:
         self.await_begin()
         self._note(f"asked to stop by signal {number}")
         self.flow.signal(number)
-        codes = self.flow.wait(60)
+        codes = self.flow.wait()
         if any(codes):
             self.outcome.wrong.append(f"stopped with {codes} instead of 0: {self.said()[-300:]}")
 
     def await_begin(self) -> None:
         """Wait until all partitions that were there from the first are read."""
         lines = [f"reading partition {number} of" for number in range(self.settings.partitions)]
-        wait_for(lambda: all(line in self.said() for line in lines) or self.ended(), "the flow to start", 60)
+        wait_for(lambda: all(line in self.said() for line in lines) or self.ended(), "the flow to start")
 
     def said(self) -> str:
         """What the flow has said since it was last started."""
@@ -149,7 +149,7 @@ class Stage:
         topics = (settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic)
         try:
             # Not until the counters say so: they may be those of a run that was killed before it could write what it had read.
-            wait_for(lambda: self.ended() or not differences(*topics, journal=journal), "exact results", 90)
+            wait_for(lambda: self.ended() or not differences(*topics, journal=journal), "exact results")
             # Nor by the results, which a run that was killed may have written, and this one is about to read again.
             await_caught_up(settings)
         except AssertionError as error:

@@ -12,7 +12,7 @@ def wrong(settings: Settings) -> list[str]:
     return differences(settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic)
 
 
-def await_exact(settings: Settings, flow: Flow, seconds: float = 90) -> None:
+def await_exact(settings: Settings, flow: Flow, seconds: float = 120) -> None:
     """Wait until the topics are exact; fails where they do not get so within `seconds`, or where the flow ends before."""
 
     def exact() -> bool:

@@ -17,7 +17,7 @@ from dataflows.counters import progress
 from dataflows.errors import BrokerError
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from tests.flows import Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
+from tests.flows import ANSWER_SECONDS, Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
 from tests.oracle.compare import differences
 from tests.oracle.journal import Journal, send_all
 from tests.oracle.judge import Terms
@@ -54,7 +54,7 @@ class Trial:
 
     def send(self, payloads: Payloads, *partitions: int) -> None:
         """Send all of `payloads` to each of `partitions`, or where their keys lead; wait for the acknowledgements."""
-        Topics(self.settings).ensure(self.settings.logs_topic)
+        Topics(self.settings).ensure(self.settings.logs_topic, timeout=ANSWER_SECONDS)
         for partition in partitions or (-1,):
             more = send_all(self.settings.brokers, self.settings.logs_topic, payloads, partition)
             assert len(more) == len(payloads), more.refused
@@ -69,12 +69,12 @@ class Trial:
         """Wait until a snapshot covers all that was sent, or the flow has ended."""
         # Not by the counters, which a mutant may get wrong.
         take_back_progress(self.settings)
-        wait_for(lambda: self.ended() or self._lag() == 0, "the flow to read it all", 60)
+        wait_for(lambda: self.ended() or self._lag() == 0, "the flow to read it all")
 
     def _lag(self) -> int:
         """Messages that no snapshot covers yet; -1 where a broker that has just begun can't tell."""
         try:
-            return sum(row.lag for row in progress(self.settings))
+            return sum(row.lag for row in progress(self.settings, ANSWER_SECONDS))
         except BrokerError:
             return -1
 
@@ -107,7 +107,7 @@ class Trial:
         """Ask the flow to stop, and wait until it has."""
         if self._flow is not None:
             # Before that, it has not come to say what it does with a signal.
-            wait_for(lambda: self.ended() or "reading partition" in self.output()[self._spoken :], "the flow to start", 60)
+            wait_for(lambda: self.ended() or "reading partition" in self.output()[self._spoken :], "the flow to start")
             self.codes += self._flow.stop()
             self._flow = None
 
@@ -280,7 +280,7 @@ def _limit(settings: Settings, size: int) -> None:
     after = f"{settings.results_topic}-{size}"
     for done in admin.create_topics([kafka.NewTopic(after, 1, 1)]).values():
         done.result(30)
-    wait_for(lambda: admin.list_topics(after, timeout=10).topics[after].partitions, "the broker to know the limit")
+    wait_for(lambda: admin.list_topics(after, timeout=ANSWER_SECONDS).topics[after].partitions, "the broker to know the limit")
 
 
 SCENARIOS: dict[str, Callable[[Trial], list[str]]] = {
