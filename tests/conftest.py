@@ -79,6 +79,24 @@ def undisturbed() -> Iterator[None]:
     logs.forget()
 
 
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """What the native engine can do here is found out again by this test, and by whichever comes after it."""
+    # Imported here: it brings Kafka's client, which not every test needs.
+    from dataflows import engines
+    from dataflows.native import client, sender
+
+    found_out = (
+        *(engines.is_native, engines.fetches_natively, engines.sends_natively),
+        *(client.client_library, sender.why_no_sender),
+    )
+    for one in found_out:
+        one.cache_clear()
+    yield
+    for one in found_out:
+        one.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def embedded_broker() -> Iterator[str]:
     """``host:port`` of the cluster that is built into librdkafka, inside this test process."""

@@ -95,7 +95,7 @@ def test_a_record_that_can_not_be_sent_is_told_at_once(new: New) -> None:
 def test_what_the_broker_refuses_is_counted_and_its_first_reason_kept(new: New) -> None:
     """By a cluster inside of the producer, which is told to refuse."""
     producer, carrier = new(Settings(), **{"test.mock.num.brokers": 1, "log_level": 0, "enable.idempotence": False, "retries": 0})
-    found = client.client_library()
+    found, _ = client.client_library()
     refuse = found.rd_kafka_mock_push_request_errors_array
     refuse.restype, refuse.argtypes = None, (c_void_p, c_int16, c_size_t, c_void_p)
     found.rd_kafka_handle_mock_cluster.restype, found.rd_kafka_handle_mock_cluster.argtypes = c_void_p, (c_void_p,)

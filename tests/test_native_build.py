@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataflows import native
-from dataflows.engines import is_native, make_intake
+from dataflows.engines import fetches_natively, make_intake, sends_natively
 from dataflows.errors import SettingsError
 from dataflows.intake import IntakeState
 from dataflows.native import FOLDER, HEADERS, SOURCES
@@ -43,17 +43,16 @@ def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
     assert not list(FOLDER.glob("*.part"))
 
 
-def test_who_asks_for_the_native_intake_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("asked_anew")
+def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "why_not", lambda: "it is not built")
-    is_native.cache_clear()
-    try:
-        with pytest.raises(
-            SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
-        ):
-            make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
-        assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
-    finally:
-        is_native.cache_clear()
+    with pytest.raises(
+        SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
+    ):
+        make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
+    assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
+    assert not fetches_natively("auto")
+    assert not sends_natively("auto")
 
 
 def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
