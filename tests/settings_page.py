@@ -74,7 +74,8 @@ HEAD = """# Settings
 
 Every environment variable and every flag, written out of the code by `python -m tests.settings_page`; a test holds that it is
 complete and that the defaults are those of the code. A variable that is empty is at its default; one that is misspelt, or has a value
-that can't be used, ends the command with one line that names it.
+that can't be used, ends the command with one line that names it. Any other that begins with `ADTALLY_` and that nobody reads is named in a
+warning.
 
 Topic of the logs, window, out-of-order bound, allowed lateness and currency belong to what was counted: a recovery folder is only gone
 on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). A restart
