@@ -21,7 +21,7 @@ from tests.conftest import own_names
 from tests.flows import wait_for
 
 KINDS = [pytest.param(PlainCarrier, id="plain"), pytest.param(Sender, id="native", marks=pytest.mark.native)]
-HEADERS = [("one", b"1"), ("two", b"22")]
+HEADERS = [("one", b"1"), ("two", b"2\0002"), ("three", b""), ("four", "ü".encode())]
 RECORDS = Records.of([(f"key {number}".encode(), b"" if number == 3 else b"value" * number) for number in range(50)])
 
 New = Callable[..., tuple[Producer, Carrier]]
@@ -110,6 +110,15 @@ def test_what_the_broker_refuses_is_counted_and_its_first_reason_kept(new: New) 
     error = carrier.refusal()
     assert error is not None
     assert (carrier.refused(), error.code(), carrier.sent()) == (50, KafkaError.TOPIC_AUTHORIZATION_FAILED, 100)
+
+
+@pytest.mark.native
+def test_more_headers_than_c_has_room_for_are_refused_and_none_of_the_records_is_sent() -> None:
+    producer = make_producer(replace(Settings(), brokers="127.0.0.1:9"), "test", **{"log_level": 0, **sender_config()})
+    carrier = Sender(producer, "results", [*HEADERS, ("five", b"5")])
+    with pytest.raises(KafkaException) as caught:
+        carrier.send(RECORDS, 0, -1, None)
+    assert (caught.value.args[0].code(), carrier.sent(), len(producer)) == (KafkaError._INVALID_ARG, 0, 0)
 
 
 @pytest.mark.native

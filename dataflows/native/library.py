@@ -74,7 +74,7 @@ class PanesFace(ctypes.Structure):
 class Header(ctypes.Structure):
     """A header of a record that is sent; as in send.c."""
 
-    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p)]
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p), ("size", c_int64)]
 
 
 class Face(ctypes.Structure):
@@ -183,7 +183,7 @@ def library() -> tuple[ctypes.CDLL | None, str]:
         "send_sent": (c_int64, c_void_p),
         "send_records": (
             *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
-            *(POINTER(Header), c_int64, POINTER(Header), POINTER(c_int32)),
+            *(POINTER(Header), c_int32, c_int64, POINTER(c_int32)),
         ),
         "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
         "fetch_more": (c_int32, POINTER(Fetched)),

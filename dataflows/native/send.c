@@ -133,33 +133,36 @@ int64_t send_sent(Sender *sender)
 
 typedef struct {
     const char *name, *value;
+    int64_t size; /* of the value */
 } Header;
 
-/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with `headers`, up to one without a name; the record that begins at
- * `measured`, -1 for none, also with `extra`. The byte up to which librdkafka took them; why it took no more in `code`, 0 at the end. */
-int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int64_t measured,
-                     const Header *extra, int *code)
+enum { MOST_HEADERS = 4, INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
+
+/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the first `header_count` of
+ * `headers`; the record that begins at `measured`, -1 for none, also with the one behind those. The byte up to which librdkafka took them; why
+ * it took no more in `code`, 0 at the end. */
+int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int32_t header_count,
+                     int64_t measured, int *code)
 {
-    enum { MOST_HEADERS = 4 };
     Argument arguments[4 + MOST_HEADERS + 1];
     memset(arguments, 0, sizeof arguments);
+    if (header_count > MOST_HEADERS) {
+        *code = INVALID;
+        return from;
+    }
     arguments[0].kind = VT_TOPIC_HANDLE;
     arguments[0].of.handle = topic;
     arguments[1].kind = VT_FLAGS;
     arguments[1].of.number = COPY;
     arguments[2].kind = VT_KEY;
     arguments[3].kind = VT_VALUE;
-    size_t count = 4;
-    for (; headers->name && count < 4 + MOST_HEADERS; headers++, count++) {
-        arguments[count].kind = VT_HEADER;
-        arguments[count].of.header.name = headers->name;
-        arguments[count].of.header.at = headers->value;
-        arguments[count].of.header.size = (int64_t)strlen(headers->value);
+    size_t count = 4 + (size_t)header_count;
+    for (size_t at = 4; at < count + (measured >= 0); at++, headers++) {
+        arguments[at].kind = VT_HEADER;
+        arguments[at].of.header.name = headers->name;
+        arguments[at].of.header.at = headers->value;
+        arguments[at].of.header.size = headers->size;
     }
-    arguments[count].kind = VT_HEADER;
-    arguments[count].of.header.name = extra->name;
-    arguments[count].of.header.at = extra->value;
-    arguments[count].of.header.size = extra->value ? (int64_t)strlen(extra->value) : 0;
     *code = 0;
     while (from < size) {
         int32_t sizes[2];

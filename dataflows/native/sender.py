@@ -76,7 +76,7 @@ class Sender:
     """Sends records of one topic, and knows whether one was refused."""
 
     def __init__(self, producer: Producer, topic: str, headers: Sequence[tuple[str, bytes]]) -> None:
-        """`producer`: made with `sender_config`; `headers`: of each record.
+        """`producer`: made with `sender_config`; `headers`: of each record, at the most as many as `MOST_HEADERS` of send.c says.
 
         Raises `RuntimeError` where it can't be done (`why_no_sender`), or the producer was made otherwise.
         """
@@ -85,9 +85,7 @@ class Sender:
         self._library: Any = library()[0]
         self._client = client_library()[0]
         self._handle = _handle_of(producer)
-        self._headers = (Header * (len(headers) + 1))(
-            *(Header(name.encode(), value) for name, value in headers), Header(None, None)
-        )
+        self._headers = [Header(name.encode(), value, len(value)) for name, value in headers]
         self._producer = producer  # it lives as long as its topic is held
         self._name = topic
         self._topic: int | None = None
@@ -112,11 +110,12 @@ class Sender:
         Returns how far the producer's buffer took them, in bytes. Raises `KafkaException` for a record that can't be sent.
         """
         topic = self._topic or self._begin()
-        more = Header(extra[0].encode(), extra[1]) if extra else Header(None, None)
+        more = [Header(extra[0].encode(), extra[1], len(extra[1]))] if extra else []
+        headers = (Header * (len(self._headers) + len(more)))(*self._headers, *more)
         code = c_int32()
         sent = self._library.send_records(
-            *(self._handle, topic, records.text, start, len(records.text), self._headers),
-            *(measured if extra else -1, more, code),
+            *(self._handle, topic, records.text, start, len(records.text)),
+            *(headers, len(self._headers), measured if extra else -1, code),
         )
         if code.value not in {0, _BUFFER_FULL}:
             raise KafkaException(KafkaError(code.value))
