@@ -40,6 +40,16 @@ void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *firs
     *rest = (uint32_t)(c >> 32);
 }
 
+/* 64 bits for a campaign and a channel: neither the other way round nor cut elsewhere the same. */
+uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel, size_t channel_size)
+{
+    uint64_t one, two;
+    uint32_t ignored;
+    fingerprint(hash, campaign, campaign_size, &one, &ignored);
+    fingerprint(hash, channel, channel_size, &two, &ignored);
+    return one ^ (two << 1 | two >> 63);
+}
+
 /* Cuckoo hashing with buckets (Dietzfelbinger and Weidling, "Balanced allocation and dictionaries with tightly packed constant size bins",
  * 2007): each id may stand in one of two buckets, and makes room by moving another to its other one. So the table is nearly full before
  * it doubles: 14 to 29 bytes an id. */

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 FOLDER = Path(__file__).parent
 SOURCES = ("cells.c", "due.c", "fetch.c", "ids.c", "pack.c", "panes.c", "plain.c", "records.c", "send.c", "tally.c", "text.c")
-HEADERS = ("fetch.h", "panes.h", "tally.h")
+HEADERS = ("fetch.h", "panes.h", "slots.h", "tally.h")
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
 LINKED = ("-lm",)
 

@@ -1,5 +1,6 @@
 /* The windows of one shard and their cells: what is merged into them. */
 #include "panes.h"
+#include "slots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,18 +68,6 @@ Pane *panes_find(const Panes *panes, int64_t window)
     return at < panes->pane_count && panes->panes[at]->window == window ? panes->panes[at] : NULL;
 }
 
-static bool empty_slots(Pane *pane)
-{
-    size_t size = (size_t)pane->room * 2 * sizeof(int32_t);
-    int32_t *slots = malloc(size);
-    if (!slots)
-        return false;
-    memset(slots, -1, size);
-    free(pane->slots);
-    pane->slots = slots;
-    return true;
-}
-
 /* Begin a window; `start` and `end` are its bounds in RFC 3339. False if there is no memory. */
 bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
 {
@@ -92,7 +81,7 @@ bool panes_open(Panes *panes, int64_t window, const char *start, const char *end
     pane->names_room = FIRST_NAMES;
     pane->cells = malloc(FIRST_CELLS * sizeof(PaneCell));
     pane->names = malloc(FIRST_NAMES);
-    if (!pane->cells || !pane->names || !empty_slots(pane)) {
+    if (!pane->cells || !pane->names || !slots_make(&pane->slots, pane->room)) {
         pane_free(pane);
         return false;
     }
@@ -115,26 +104,19 @@ void panes_forget(Panes *panes, int64_t window)
 
 static bool double_room(Pane *pane)
 {
-    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) || !empty_slots(pane))
+    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) || !slots_make(&pane->slots, pane->room))
         return false;
-    uint32_t mask = (uint32_t)(pane->room * 2 - 1);
-    for (int64_t cell = 0; cell < pane->count; cell++) {
-        uint32_t slot = pane->cells[cell].hash & mask;
-        while (pane->slots[slot] >= 0)
-            slot = (slot + 1) & mask;
-        pane->slots[slot] = (int32_t)cell;
-    }
+    uint64_t mask = slots_mask(pane->room);
+    for (int64_t cell = 0; cell < pane->count; cell++)
+        pane->slots[slots_free(pane->slots, mask, pane->cells[cell].hash)] = (int32_t)cell;
     return true;
 }
 
 /* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no memory. */
 static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
 {
-    uint64_t one, two;
-    uint32_t ignored;
-    fingerprint(hash, names, campaign_size, &one, &ignored);
-    fingerprint(hash, names + campaign_size, channel_size, &two, &ignored);
-    uint32_t mixed = (uint32_t)((one ^ (two << 1 | two >> 63)) >> 16), mask = (uint32_t)(pane->room * 2 - 1), slot = mixed & mask;
+    uint32_t mixed = (uint32_t)(hash_names(hash, names, campaign_size, names + campaign_size, channel_size) >> 16);
+    uint64_t mask = slots_mask(pane->room), slot = mixed & mask;
     int64_t size = campaign_size + channel_size;
     for (; pane->slots[slot] >= 0; slot = (slot + 1) & mask) {
         const PaneCell *cell = pane->cells + pane->slots[slot];
@@ -147,9 +129,7 @@ static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t
     if (pane->count == pane->room) {
         if (!double_room(pane))
             return -1;
-        mask = (uint32_t)(pane->room * 2 - 1);
-        for (slot = mixed & mask; pane->slots[slot] >= 0;)
-            slot = (slot + 1) & mask;
+        slot = slots_free(pane->slots, slots_mask(pane->room), mixed);
     }
     pane->slots[slot] = (int32_t)pane->count;
     pane->cells[pane->count] = (PaneCell){.waits_since = NOTHING,

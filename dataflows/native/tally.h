@@ -40,6 +40,7 @@ typedef struct {
 } Hash;
 
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
+uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
 
 enum { SLOTS = 5, KEPT = 3, SMALLEST = 8 /* bits: the table that an index begins with */ };
 
