@@ -15,6 +15,7 @@ from dataflows.engines import fetches_natively, make_intake, sends_natively
 from dataflows.errors import SettingsError
 from dataflows.intake import IntakeState
 from dataflows.native import FOLDER, HEADERS, SOURCES
+from dataflows.native.library import SIGNATURES
 from dataflows.settings import Settings
 
 pytestmark = pytest.mark.native
@@ -58,6 +59,13 @@ def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypa
 def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
     for wanted, name in ((Settings(), "Native"), (Settings(native="on"), "Native"), (Settings(native="off"), "Python")):
         assert type(make_intake(wanted, 0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
+
+
+@pytest.mark.skipif(not shutil.which("nm"), reason="nm is not installed here")
+def test_nothing_is_to_be_had_from_the_library_but_what_is_called_from_outside() -> None:
+    command = ["nm", "-D", "--defined-only", native.library_file()]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {line.split()[-1] for line in lines} == {*SIGNATURES, "conf_init"}
 
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

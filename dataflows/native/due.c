@@ -26,7 +26,7 @@ static void empty(Places *places, int64_t kept)
 }
 
 /* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given out. */
-void panes_taken(Panes *panes)
+EXPORTED void panes_taken(Panes *panes)
 {
     PanesFace *face = &panes->face;
     face->size = face->count = face->odd = 0;
@@ -35,7 +35,7 @@ void panes_taken(Panes *panes)
 }
 
 /* The same for the image. */
-void panes_image_taken(Panes *panes)
+EXPORTED void panes_image_taken(Panes *panes)
 {
     panes->face.image_size = 0;
     let_go(&panes->face.image, &panes->image_room);
@@ -75,7 +75,7 @@ static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, b
 }
 
 /* Give out or queue what was merged. `behind`: while a backlog is read. False if there is no memory. */
-bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
+EXPORTED bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
 {
     Pane *pane = NULL;
     bool fine = true;
@@ -97,7 +97,7 @@ bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
 }
 
 /* Give out what has become due by waiting. False if there is no memory. */
-bool panes_tick(Panes *panes, int64_t watermark, double now)
+EXPORTED bool panes_tick(Panes *panes, int64_t watermark, double now)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++) {
         Places *places = panes->wheel + spoke;
@@ -127,7 +127,7 @@ bool panes_tick(Panes *panes, int64_t watermark, double now)
 }
 
 /* Give out the last result of the cells of a window that the watermark has passed. False if there is no memory. */
-bool panes_finish(Panes *panes, int64_t window, double now)
+EXPORTED bool panes_finish(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);
     for (int64_t at = 0; at < pane->count; at++) {
@@ -142,7 +142,7 @@ bool panes_finish(Panes *panes, int64_t window, double now)
 }
 
 /* Give out whatever changed in a window. False if there is no memory. */
-bool panes_flush(Panes *panes, int64_t window, double now)
+EXPORTED bool panes_flush(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);
     for (int64_t at = 0; at < pane->count; at++)
@@ -152,7 +152,7 @@ bool panes_flush(Panes *panes, int64_t window, double now)
 }
 
 /* Let no cell wait any longer. */
-void panes_empty_queues(Panes *panes)
+EXPORTED void panes_empty_queues(Panes *panes)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++)
         empty(panes->wheel + spoke, MANY);

@@ -9,6 +9,8 @@
 #ifndef ADTALLY_FETCH_H
 #define ADTALLY_FETCH_H
 
+#include "export.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

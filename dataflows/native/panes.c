@@ -17,7 +17,7 @@ static void pane_free(Pane *pane)
     free(pane);
 }
 
-void panes_free(Panes *panes)
+EXPORTED void panes_free(Panes *panes)
 {
     if (!panes)
         return;
@@ -33,7 +33,7 @@ void panes_free(Panes *panes)
 }
 
 /* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if there is no memory. */
-Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
+EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
 {
     Panes *panes = calloc(1, sizeof(Panes));
     if (!panes)
@@ -69,7 +69,7 @@ Pane *panes_find(const Panes *panes, int64_t window)
 }
 
 /* Begin a window; `start` and `end` are its bounds in RFC 3339. False if there is no memory. */
-bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
+EXPORTED bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
 {
     if (!grow((void **)&panes->panes, &panes->pane_room, panes->pane_count + 1, sizeof(Pane *)))
         return false;
@@ -94,7 +94,7 @@ bool panes_open(Panes *panes, int64_t window, const char *start, const char *end
     return true;
 }
 
-void panes_forget(Panes *panes, int64_t window)
+EXPORTED void panes_forget(Panes *panes, int64_t window)
 {
     int64_t at = place_of(panes, window);
     pane_free(panes->panes[at]);
@@ -166,7 +166,7 @@ static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums 
 
 /* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`: the time that stands for their
  * events; `closed`: whether the watermark has passed the window. How many cells it has then, -1 if there is no memory. */
-int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
+EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
@@ -205,7 +205,7 @@ bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
 
 /* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the window has then, -1 if there is no
  * memory. */
-int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
+EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;

@@ -129,7 +129,7 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
     return true;
 }
 
-bool panes_changed(const Panes *panes, int64_t window)
+EXPORTED bool panes_changed(const Panes *panes, int64_t window)
 {
     return panes_find(panes, window)->changed;
 }
@@ -166,7 +166,7 @@ static char *room_for_cell(Panes *panes, char *to, const PaneCell *cell)
 }
 
 /* Write a window into the image of the face, as cells_python.py encodes it. False if there is no memory. */
-bool panes_encode(Panes *panes, int64_t window)
+EXPORTED bool panes_encode(Panes *panes, int64_t window)
 {
     Pane *pane = panes_find(panes, window);
     PanesFace *face = &panes->face;

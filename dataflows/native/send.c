@@ -3,6 +3,8 @@
  * Whether the broker took them is heard where librdkafka tells it first, in an interceptor: the callbacks of confluent-kafka want the
  * interpreter's lock and an object for each record.
  */
+#include "export.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -95,20 +97,20 @@ static int made(void *handle, const void *conf, void *own, char *words, size_t s
 }
 
 /* What librdkafka calls for a client whose `plugin.library.paths` names this library. */
-int conf_init(void *conf, void **own, char *words, size_t size)
+EXPORTED int conf_init(void *conf, void **own, char *words, size_t size)
 {
     (void)own, (void)words, (void)size;
     return functions.conf_interceptor_add_on_new ? functions.conf_interceptor_add_on_new(conf, "adtally", made, NULL) : FAIL;
 }
 
 /* To be called before the first client is made. */
-void send_prepare(const SendClient *given)
+EXPORTED void send_prepare(const SendClient *given)
 {
     functions = *given;
 }
 
 /* The sender of a client; NULL if it was made without the plug-in. */
-Sender *send_of(const void *handle)
+EXPORTED Sender *send_of(const void *handle)
 {
     for (Sender *sender = atomic_load(&senders); sender; sender = sender->next)
         if (atomic_load(&sender->handle) == handle)
@@ -116,17 +118,17 @@ Sender *send_of(const void *handle)
     return NULL;
 }
 
-int send_code(Sender *sender)
+EXPORTED int send_code(Sender *sender)
 {
     return atomic_load(&sender->code);
 }
 
-int64_t send_refused(Sender *sender)
+EXPORTED int64_t send_refused(Sender *sender)
 {
     return atomic_load(&sender->refused);
 }
 
-int64_t send_sent(Sender *sender)
+EXPORTED int64_t send_sent(Sender *sender)
 {
     return atomic_load(&sender->sent);
 }
@@ -141,7 +143,7 @@ enum { MOST_HEADERS = 4, INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
 /* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the first `header_count` of
  * `headers`; the record that begins at `measured`, -1 for none, also with the one behind those. The byte up to which librdkafka took them; why
  * it took no more in `code`, 0 at the end. */
-int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int32_t header_count,
+EXPORTED int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int32_t header_count,
                      int64_t measured, int *code)
 {
     Argument arguments[4 + MOST_HEADERS + 1];

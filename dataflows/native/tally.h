@@ -6,6 +6,8 @@
 #ifndef ADTALLY_TALLY_H
 #define ADTALLY_TALLY_H
 
+#include "export.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -29,7 +29,7 @@ enum { LEAST_POWER = -292, POWERS = 617 };
 static uint64_t g_of[POWERS][2]; /* 10^k with 128 bits, rounded up: high, low */
 
 /* `powers`: 10^k from k = LEAST_POWER on, as `dataflows.native.library` works them out. */
-void doubles_prepare(const uint64_t *powers)
+EXPORTED void doubles_prepare(const uint64_t *powers)
 {
     memcpy(g_of, powers, sizeof g_of);
 }
@@ -72,7 +72,7 @@ static uint64_t shortest(uint64_t c, int32_t q, bool is_power_of_two, int32_t *p
 }
 
 /* A finite one. */
-char *put_double(char *to, double number)
+EXPORTED char *put_double(char *to, double number)
 {
     uint64_t bits;
     memcpy(&bits, &number, sizeof bits);
@@ -121,7 +121,7 @@ char *put_double(char *to, double number)
 }
 
 /* In quotes. `name` is UTF-8. */
-char *put_name(char *to, const char *name, size_t size)
+EXPORTED char *put_name(char *to, const char *name, size_t size)
 {
     static const char HEX[] = "0123456789abcdef", SHORT[] = "btn\0fr"; /* from 8 on */
     *to++ = '"';
