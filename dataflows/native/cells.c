@@ -42,6 +42,15 @@ bool grow(void **array, int64_t *room, int64_t needed, size_t size)
     return true;
 }
 
+void let_go(void **array, int64_t *room, int64_t kept)
+{
+    if (*room > kept) {
+        free(*array);
+        *array = NULL;
+        *room = 0;
+    }
+}
+
 static bool grow_keys(Cells *cells)
 {
     if (!grow((void **)&cells->keys, &cells->key_room, cells->key_count + 1, sizeof(Key)) ||

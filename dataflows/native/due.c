@@ -2,27 +2,13 @@
 #include "panes.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-/* Of what is kept for the next time; many cells at once are rare. */
-enum { LARGE = 1 << 20 /* bytes */, MANY = 1 << 8 /* places */ };
-
-static void let_go(char **text, int64_t *room)
-{
-    if (*room > LARGE) {
-        free(*text);
-        *text = NULL;
-        *room = 0;
-    }
-}
+enum { MANY = 1 << 8 /* places of a spoke */ };
 
 static void empty(Places *places, int64_t kept)
 {
     places->count = 0;
-    if (places->room > kept) {
-        free(places->places);
-        *places = (Places){0};
-    }
+    let_go((void **)&places->places, &places->room, kept);
 }
 
 /* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given out. */
@@ -31,14 +17,14 @@ EXPORTED void panes_taken(Panes *panes)
     PanesFace *face = &panes->face;
     face->size = face->count = face->odd = 0;
     face->oldest = -1;
-    let_go(&face->records, &panes->records_room);
+    let_go((void **)&face->records, &panes->records_room, LARGE);
 }
 
 /* The same for the image. */
 EXPORTED void panes_image_taken(Panes *panes)
 {
     panes->face.image_size = 0;
-    let_go(&panes->face.image, &panes->image_room);
+    let_go((void **)&panes->face.image, &panes->image_room, LARGE);
 }
 
 static void look_ahead(Panes *panes)

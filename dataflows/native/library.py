@@ -140,6 +140,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
     "tally_clear": (None, POINTER(Face)),
     "tally_pack": (c_bool, POINTER(Face)),
+    "tally_taken": (None, POINTER(Face)),
     "doubles_prepare": (None, POINTER(c_uint64)),
     "put_double": (c_void_p, c_void_p, c_double),
     "put_name": (c_void_p, c_void_p, c_char_p, c_size_t),

@@ -56,6 +56,14 @@ void pack_free(Pack *pack)
     free(pack->groups);
 }
 
+/* Forget the groups. */
+void pack_taken(Pack *pack)
+{
+    pack->group_count = 0;
+    let_go((void **)&pack->text, &pack->text_room, LARGE);
+    let_go((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
+}
+
 /* Write the cells into the groups. False if there is no memory. */
 bool pack_cells(Pack *pack, const Cells *cells)
 {

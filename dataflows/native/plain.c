@@ -381,7 +381,7 @@ static bool take_text(Reading *reading, const Hash *hash, enum field field, cons
         char *to = reading->unescaped + reading->unescaped_size;
         size = unescape(value, value + size, to);
         value = to;
-        reading->unescaped_size += size;
+        reading->unescaped_size += (int64_t)size;
     }
     switch (field) {
     case EVENT_TYPE:

@@ -73,23 +73,21 @@ static const char *text_at(Texts *texts, int32_t place)
 /* Room for whatever may be escaped in the texts. */
 static bool make_room(Reading *reading, Texts texts, int32_t count)
 {
-    size_t size = 0;
+    int64_t size = 0;
     bool escaped = false;
     for (int32_t place = 0; place < count; place++) {
         const char *text = text_at(&texts, place);
-        size_t own = (size_t)texts.sizes[place];
-        if (own > LONGEST_MESSAGE || !own)
+        int32_t own = texts.sizes[place];
+        if (own > LONGEST_MESSAGE || own <= 0)
             continue;
         size += own;
-        escaped = escaped || memchr(text, '\\', own);
+        escaped = escaped || memchr(text, '\\', (size_t)own);
     }
     reading->unescaped_size = 0;
-    if (size <= reading->unescaped_room || !escaped)
-        return true;
-    free(reading->unescaped);
-    reading->unescaped = malloc(size);
-    reading->unescaped_room = reading->unescaped ? size : 0;
-    return reading->unescaped;
+    if (escaped)
+        return grow((void **)&reading->unescaped, &reading->unescaped_room, size, 1);
+    let_go((void **)&reading->unescaped, &reading->unescaped_room, LARGE);
+    return true;
 }
 
 /* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL, where that says; false if there is
@@ -256,4 +254,13 @@ EXPORTED bool tally_pack(Tally *tally)
     tally->face.group_count = tally->pack.group_count;
     tally_clear(tally);
     return true;
+}
+
+/* Forget the groups, which Python has taken, and their memory where it is much. */
+EXPORTED void tally_taken(Tally *tally)
+{
+    pack_taken(&tally->pack);
+    tally->face.packed = NULL;
+    tally->face.groups = NULL;
+    tally->face.group_count = 0;
 }

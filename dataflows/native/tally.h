@@ -77,7 +77,7 @@ typedef struct {
     char date[10]; /* the last one that was read, and its days since 1970 */
     int64_t days;
     char *unescaped; /* names that were escaped, without that: as much room as the text has */
-    size_t unescaped_size, unescaped_room;
+    int64_t unescaped_size, unescaped_room;
 } Reading;
 
 bool read_plain(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row);
@@ -109,6 +109,11 @@ typedef struct {
 
 /* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is no memory. */
 bool grow(void **array, int64_t *room, int64_t needed, size_t size);
+
+/* Give an array back that has room for more items than are kept for the next time: much at once is rare. */
+void let_go(void **array, int64_t *room, int64_t kept);
+
+enum { LARGE = 1 << 20 /* bytes; so much is kept */ };
 
 bool cells_make(Cells *cells);
 void cells_free(Cells *cells);
@@ -145,6 +150,7 @@ typedef struct {
 
 int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
 bool pack_cells(Pack *pack, const Cells *cells);
+void pack_taken(Pack *pack);
 void pack_free(Pack *pack);
 
 /* tally.c: the messages of one partition, in their order. What Python sees comes first, word for word as in `Face`. */

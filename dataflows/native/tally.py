@@ -174,9 +174,10 @@ class Tally:
             raise MemoryError
         if not face.key_count:
             self._keys.clear()
-        return [
-            (group.shard, group.window, bytes_at(face.packed + group.at, group.size)) for group in face.groups[: face.group_count]
-        ]
+        groups = face.groups[: face.group_count]
+        packed = [(group.shard, group.window, bytes_at(face.packed + group.at, group.size)) for group in groups]
+        self._library.tally_taken(self._handle)
+        return packed
 
     def _noted(self) -> list[int]:
         return self._face.places[: self._face.noted] if self._face.noted else []
