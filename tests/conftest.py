@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the real input in ../shared/data is not here"))
         if item.get_closest_marker("native") and (reason := native.why_not()):
             item.add_marker(
-                pytest.mark.skip(reason=f"no native intake: {reason}; python -m dataflows.native.build needs a C compiler")
+                pytest.mark.skip(reason=f"no native engine: {reason}; python -m dataflows.native.build needs a C compiler")
             )
         if item.get_closest_marker("promtool") and not shutil.which("promtool") and "promtool" not in REQUIRED:
             item.add_marker(

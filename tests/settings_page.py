@@ -56,7 +56,7 @@ OTHERS = (
     ("PORT", "8503", "`make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
     ("PYTHON", "", "`make setup`: the Python to make `.venv` with"),
-    ("CC", "", "`make setup`: the C compiler of the native intake; else the first of cc, gcc, clang"),
+    ("CC", "", "`make setup`: the C compiler of the native engine; else the first of cc, gcc, clang"),
     ("TESTS", "", "`make test`: arguments of pytest"),
     ("SEED", "1", "`make chaos`: of the random faults"),
     ("RUNS", "5", "`make chaos`: how many; `make bench…`: rounds"),

@@ -1,4 +1,4 @@
-"""What a person meets of the native intake: where there is no compiler, where it fails, and what ADTALLY_NATIVE does."""
+"""What a person meets of the native engine: where there is no compiler, where it fails, and what ADTALLY_NATIVE does."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line_and_goes_on() -> No
     assert done.stderr == "adtally: there is no C compiler (cc); install gcc or clang and run it again.\n"
     done = subprocess.run([sys.executable, "-c", code, "--if-possible"], env=without, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the native intake is not built: there is no C compiler (cc)")
+    assert done.stdout.startswith("the native engine is not built: there is no C compiler (cc)")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "the native intake is built\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the native engine is built\n", "")
 
 
 def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
@@ -59,6 +59,11 @@ def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypa
 def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
     for wanted, name in ((Settings(), "Native"), (Settings(native="on"), "Native"), (Settings(native="off"), "Python")):
         assert type(make_intake(wanted, 0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
+
+
+@pytest.mark.parametrize("name", [*HEADERS, *SOURCES])
+def test_no_line_of_c_is_too_long_to_be_read(name: str) -> None:
+    assert [line for line in (FOLDER / name).read_text().splitlines() if len(line) > 120] == []
 
 
 @pytest.mark.skipif(not shutil.which("nm"), reason="nm is not installed here")

@@ -1,4 +1,5 @@
-/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them anew each time. */
+/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them
+ * anew each time. */
 #include "slots.h"
 #include "tally.h"
 
@@ -94,7 +95,8 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
 
 static uint64_t cell_hash(int64_t window, int64_t key)
 {
-    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u; /* Fibonacci hashing (Knuth) */
+    /* Fibonacci hashing (Knuth). */
+    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u;
     return mixed ^ mixed >> 32;
 }
 

@@ -11,7 +11,8 @@ static void empty(Places *places, int64_t kept)
     let_go((void **)&places->places, &places->room, kept);
 }
 
-/* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given out. */
+/* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given
+ * out. */
 EXPORTED void panes_taken(Panes *panes)
 {
     PanesFace *face = &panes->face;
@@ -47,7 +48,8 @@ static bool is_closed(const Panes *panes, int64_t window, int64_t watermark)
     return window + panes->length <= watermark;
 }
 
-/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if there is no memory. */
+/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if there is no
+ * memory. */
 static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, bool behind, bool *fine)
 {
     if (behind && cell->emitted_at == 0)
@@ -55,8 +57,8 @@ static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, b
     double due = cell->emitted_at + (behind ? panes->rare_pause : panes->pause);
     if (!(cell->emitted_at <= now && now < due))
         return true;
-    if (!cell->queued)
-        *fine = panes_queue(panes, pane, cell, (int64_t)ceil(due * TICKS)); /* rounded up, so that the queues are few however many cells wait */
+    if (!cell->queued) /* rounded up, so that the queues are few however many cells wait */
+        *fine = panes_queue(panes, pane, cell, (int64_t)ceil(due * TICKS));
     return false;
 }
 
@@ -74,7 +76,8 @@ EXPORTED bool panes_settle(Panes *panes, int64_t watermark, double now, bool beh
             continue;
         cell->touched = false;
         /* The others of a closed window get their last result when it is finished. */
-        bool due = is_closed(panes, place->window, watermark) ? cell->state == CORRECTED : is_due(panes, pane, cell, now, behind, &fine);
+        bool closed = is_closed(panes, place->window, watermark);
+        bool due = closed ? cell->state == CORRECTED : is_due(panes, pane, cell, now, behind, &fine);
         if (due)
             fine = panes_give_out(panes, pane, cell, now);
     }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* CRC-32, as zlib has it (ISO 3309), for it says where a cell is kept over a restart; bit by bit, for it is asked once a name. */
+/* CRC-32, as zlib has it (ISO 3309), for it says where a cell is kept over a restart; bit by bit, for it is asked
+ * once a name. */
 static uint32_t crc32(uint32_t crc, const char *text, size_t size)
 {
     for (size_t at = 0; at < size; at++) {

@@ -104,7 +104,8 @@ EXPORTED void panes_forget(Panes *panes, int64_t window)
 
 static bool double_room(Pane *pane)
 {
-    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) || !slots_make(&pane->slots, pane->room))
+    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) ||
+        !slots_make(&pane->slots, pane->room))
         return false;
     uint64_t mask = slots_mask(pane->room);
     for (int64_t cell = 0; cell < pane->count; cell++)
@@ -112,7 +113,8 @@ static bool double_room(Pane *pane)
     return true;
 }
 
-/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no memory. */
+/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no
+ * memory. */
 static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
 {
     uint32_t mixed = (uint32_t)(hash_names(hash, names, campaign_size, names + campaign_size, channel_size) >> 16);
@@ -153,7 +155,8 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
     return true;
 }
 
-/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is no memory. */
+/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is
+ * no memory. */
 static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
 {
     uint16_t sizes[2]; /* of campaign and channel */
@@ -164,8 +167,9 @@ static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums 
     return cell_of(hash, pane, names, sizes[0], sizes[1]);
 }
 
-/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`: the time that stands for their
- * events; `closed`: whether the watermark has passed the window. How many cells it has then, -1 if there is no memory. */
+/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
+ * the time that stands for their events; `closed`: whether the watermark has passed the window. How many cells it
+ * has then, -1 if there is no memory. */
 EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
 {
     Pane *pane = panes_find(panes, window);
@@ -203,8 +207,8 @@ bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
     return panes_add_place(panes->wheel + (uint64_t)tick % SPOKES, pane->window, cell - pane->cells, tick);
 }
 
-/* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the window has then, -1 if there is no
- * memory. */
+/* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the
+ * window has then, -1 if there is no memory. */
 EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
 {
     Pane *pane = panes_find(panes, window);

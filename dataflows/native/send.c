@@ -1,7 +1,7 @@
 /* Hands records to librdkafka one after the other, without an object and a call of Python's for each.
  *
- * Whether the broker took them is heard where librdkafka tells it first, in an interceptor: the callbacks of confluent-kafka want the
- * interpreter's lock and an object for each record.
+ * Whether the broker took them is heard where librdkafka tells it first, in an interceptor: the callbacks of
+ * confluent-kafka want the interpreter's lock and an object for each record.
  */
 #include "export.h"
 
@@ -37,13 +37,17 @@ typedef struct { /* the beginning of rd_kafka_message_t */
     int code;
 } Told;
 
+typedef int Made(void *client, const void *conf, void *own, char *words, size_t size);
+typedef int Heard(void *client, Told *told, void *own);
+typedef int Gone(void *client, void *own);
+
 typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
     void *(*produceva)(void *client, const Argument *arguments, size_t count);
     int (*error_code)(const void *error);
     void (*error_destroy)(void *error);
-    int (*conf_interceptor_add_on_new)(void *conf, const char *name, int (*made)(void *, const void *, void *, char *, size_t), void *own);
-    int (*interceptor_add_on_acknowledgement)(void *client, const char *name, int (*heard)(void *, Told *, void *), void *own);
-    int (*interceptor_add_on_destroy)(void *client, const char *name, int (*gone)(void *, void *), void *own);
+    int (*conf_interceptor_add_on_new)(void *conf, const char *name, Made *made, void *own);
+    int (*interceptor_add_on_acknowledgement)(void *client, const char *name, Heard *heard, void *own);
+    int (*interceptor_add_on_destroy)(void *client, const char *name, Gone *gone, void *own);
 } SendClient;
 
 typedef struct Sender {
@@ -54,7 +58,9 @@ typedef struct Sender {
 } Sender;
 
 static SendClient functions;
-static _Atomic(Sender *) senders; /* one for each producer of the process, also for those that are gone: librdkafka may tell something up to its end */
+
+/* One for each producer of the process, also for those that are gone: librdkafka may tell something up to its end. */
+static _Atomic(Sender *) senders;
 
 static int heard(void *client, Told *told, void *own)
 {
@@ -100,7 +106,9 @@ static int made(void *handle, const void *conf, void *own, char *words, size_t s
 EXPORTED int conf_init(void *conf, void **own, char *words, size_t size)
 {
     (void)own, (void)words, (void)size;
-    return functions.conf_interceptor_add_on_new ? functions.conf_interceptor_add_on_new(conf, "adtally", made, NULL) : FAIL;
+    if (!functions.conf_interceptor_add_on_new)
+        return FAIL;
+    return functions.conf_interceptor_add_on_new(conf, "adtally", made, NULL);
 }
 
 /* To be called before the first client is made. */
@@ -140,11 +148,11 @@ typedef struct {
 
 enum { MOST_HEADERS = 4, INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
 
-/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the first `header_count` of
- * `headers`; the record that begins at `measured`, -1 for none, also with the one behind those. The byte up to which librdkafka took them; why
- * it took no more in `code`, 0 at the end. */
-EXPORTED int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int32_t header_count,
-                     int64_t measured, int *code)
+/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the
+ * first `header_count` of `headers`; the record that begins at `measured`, -1 for none, also with the one behind
+ * those. The byte up to which librdkafka took them; why it took no more in `code`, 0 at the end. */
+EXPORTED int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size,
+                              const Header *headers, int32_t header_count, int64_t measured, int *code)
 {
     Argument arguments[4 + MOST_HEADERS + 1];
     memset(arguments, 0, sizeof arguments);

@@ -1,7 +1,8 @@
-/* A hash table of places in an array, which has twice as many slots as the array has room, both powers of two; -1 where one is free.
+/* A hash table of places in an array, which has twice as many slots as the array has room, both powers of two; -1 where
+ * one is free.
  *
- * Whatever does not stand in its own slot stands in the next free one (linear probing: Knuth, The Art of Computer Programming 3, 6.4).
- * Who looks for something compares it himself, from slot to slot.
+ * Whatever does not stand in its own slot stands in the next free one (linear probing: Knuth, The Art of Computer
+ * Programming 3, 6.4). Who looks for something compares it himself, from slot to slot.
  */
 #ifndef ADTALLY_SLOTS_H
 #define ADTALLY_SLOTS_H

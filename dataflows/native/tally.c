@@ -1,4 +1,5 @@
-/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates, added up. */
+/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates,
+ * added up. */
 #include "tally.h"
 
 #include <stdlib.h>
@@ -90,8 +91,8 @@ static bool make_room(Reading *reading, Texts texts, int32_t count)
     return true;
 }
 
-/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL, where that says; false if there is
- * no memory. They must stay as they are until they are judged. */
+/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL,
+ * where that says; false if there is no memory. They must stay as they are until they are judged. */
 EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *values, const int32_t *sizes, int32_t count)
 {
     Face *face = &tally->face;
@@ -129,7 +130,8 @@ EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *valu
     return true;
 }
 
-/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as counted. */
+/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as
+ * counted. */
 EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t size)
 {
     Row *row = tally->face.rows + place;
@@ -190,10 +192,12 @@ static bool judge(Tally *tally, Row *row, bool refill)
     return refill || row->by_hand || cells_add(&tally->cells, &tally->hash, window_of(tally, row->time), row);
 }
 
-/* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for all of them, or, if it is not
- * NULL, one each in `limits`. Returns the place of the first row with which a generation of ids begins: Python then marks it, calls
- * tally_turn and goes on from there; `count` where there is none; -1 if there is no memory. */
-EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits, bool refill)
+/* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
+ * all of them, or, if it is not NULL, one each in `limits`. Returns the place of the first row with which a
+ * generation of ids begins: Python then marks it, calls tally_turn and goes on from there; `count` where there is
+ * none; -1 if there is no memory. */
+EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits,
+                             bool refill)
 {
     Face *face = &tally->face;
     int32_t stop = count;
@@ -209,7 +213,8 @@ EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t 
             face->places[face->noted++] = place;
             continue;
         }
-        if (row->time < face->clock - tally->delay && is_late(tally, row->time)) { /* the first is the cheaper one, and follows from it */
+        /* The first is the cheaper one, and follows from the other. */
+        if (row->time < face->clock - tally->delay && is_late(tally, row->time)) {
             row->status = LATE;
             row->cost = face->clock; /* for the words of the refusal */
             face->places[face->noted++] = place;

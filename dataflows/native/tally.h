@@ -1,7 +1,8 @@
 /* The native intake: what dataflows/intake.py does in Python, message by message, for the messages that are plain.
  *
- * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by ctypes, which lets go of
- * the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money integer micros.
+ * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by
+ * ctypes, which lets go of the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money
+ * integer micros.
  */
 #ifndef ADTALLY_TALLY_H
 #define ADTALLY_TALLY_H
@@ -18,7 +19,8 @@
 
 enum kind { IMPRESSION, CLICK, CONVERSION, PURCHASE, REFUND, COST };
 
-/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it (tally_refuse). */
+/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it
+ * (tally_refuse). */
 enum status { ODD, READY, REFUSED, COUNTED, DUPLICATE, LATE, TOO_FAR_AHEAD };
 
 typedef struct {
@@ -42,7 +44,8 @@ typedef struct {
 } Hash;
 
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
-uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
+uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel,
+                    size_t channel_size);
 
 enum { SLOTS = 5, KEPT = 3, SMALLEST = 8 /* bits: the table that an index begins with */ };
 
@@ -107,7 +110,8 @@ typedef struct {
     int64_t window_start, window_end; /* of the last event */
 } Cells;
 
-/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is no memory. */
+/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is
+ * no memory. */
 bool grow(void **array, int64_t *room, int64_t needed, size_t size);
 
 /* Give an array back that has room for more items than are kept for the next time: much at once is rare. */
@@ -160,7 +164,7 @@ typedef struct {
     int64_t turns_at; /* the time with which the next generation of ids begins; NEVER before the first */
     int64_t newest;   /* of the rows that were read */
     int64_t counted, duplicate; /* of the last call of tally_judge */
-    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those that Python has to do with */
+    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those for Python */
     int32_t *places;
     Row *rows;
     Cell *cells;

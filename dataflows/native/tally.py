@@ -47,7 +47,7 @@ class Tally:
     def __init__(self, *, window: int, delay: int, dedup: bool, currency: str) -> None:
         """`delay`: how long after its end a window takes events, by the partition's clock.
 
-        Raises `RuntimeError` where there is no native intake, with the words of `why_not`.
+        Raises `RuntimeError` where there is no native engine, with the words of `why_not`.
         """
         found, reason = library()
         if found is None:
