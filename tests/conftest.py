@@ -84,11 +84,11 @@ def asked_anew() -> Iterator[None]:
     """What the native engine can do here is found out again by this test, and by whichever comes after it."""
     # Imported here: it brings Kafka's client, which not every test needs.
     from dataflows import engines
-    from dataflows.native import client, sender
+    from dataflows.native import client, queue, sender
 
     found_out = (
         *(engines.is_native, engines.fetches_natively, engines.sends_natively),
-        *(client.client_library, sender.why_no_sender),
+        *(client.client_library, queue.why_no_queue, sender.why_no_sender),
     )
     for one in found_out:
         one.cache_clear()

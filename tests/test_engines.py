@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import re
 import subprocess
 from pathlib import Path
 
@@ -85,15 +86,26 @@ def test_where_librdkafka_can_not_be_sent_to_directly_records_leave_by_confluent
     assert str(caught.value).startswith(f"ADTALLY_NATIVE=on, but the native engine can't send records: {lack}")
 
 
+def without_its_handle(_client: object, _owner: object) -> int:
+    raise RuntimeError("Consumer does not begin with librdkafka's handle")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead", "reason"),
+    [
+        ("_CALLED_BY_C", ("queue_poll", "of_another_version"), "the librdkafka .* shows no rd_kafka_of_another_version"),
+        ("handle_of", without_its_handle, "Consumer does not begin with librdkafka's handle"),
+    ],
+)
 def test_where_librdkafka_can_not_be_asked_directly_messages_come_by_confluent_kafka_and_it_is_said_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, instead: object, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("dataflows.native.queue._CALLED_BY_C", ("queue_poll", "of_another_version"))
+    monkeypatch.setattr(f"dataflows.native.queue.{name}", instead)
     caplog.set_level(logging.INFO)
     for _ in range(2):
         assert not engines.fetches_natively("auto")
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.endswith("as exact and slower: the librdkafka of this confluent-kafka shows no rd_kafka_of_another_version")
+    assert re.fullmatch(f"the native engine can't fetch messages, .* as exact and slower: {reason}", said)
     with pytest.raises(SettingsError, match=r"on, but the native engine can't fetch messages: .* ADTALLY_NATIVE=auto does it in"):
         engines.fetches_natively("on")
 

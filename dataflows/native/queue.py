@@ -8,6 +8,7 @@ not of the partition stays with the consumer, which must be polled for it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError
@@ -30,9 +31,16 @@ _CALLED_BY_C = (
 """The functions of librdkafka in the order of `Client` in fetch.h."""
 
 
+@lru_cache(maxsize=1)
 def why_no_queue() -> str | None:
-    """Why `Queue` can't be used here, in words; None if it can."""
-    return why_no_client(_CALLED_BY_C)
+    """Why `Queue` can't be used here, in words; None if it can, for which a consumer without brokers is looked at."""
+    if reason := why_no_client(_CALLED_BY_C):
+        return reason
+    try:
+        handle_of(client_library()[0], Consumer({"group.id": "adtally", "log_level": 0}))
+    except RuntimeError as error:
+        return str(error)
+    return None
 
 
 class Queue:
