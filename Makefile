@@ -78,7 +78,7 @@ check: lint types test ## lint, types and tests
 docs: setup-dev ## build the docs as a site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict && echo "docs: build/site/index.html"
 
-clean: ## remove .venv, the native intake, logs, recovery stores, caches
+clean: ## remove .venv, the native engine, logs, recovery stores, caches
 	@rm -rf dataflows/native/*.so .venv run build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

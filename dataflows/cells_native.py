@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from dataflows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellStore, decode_win
 from dataflows.metrics import Cells
 from dataflows.native import RANDOM_BYTES
 from dataflows.native.library import library
+from dataflows.native.memory import bytes_at
 from dataflows.records import SIZES, Records
 from dataflows.rules import SECOND, Rules
 from dataflows.schema import STATES, decode_result_key, encode, rfc3339
@@ -98,7 +98,7 @@ class NativeCells(CellStore):
         face = self._face
         if not face.count:
             return None
-        text, oldest = ctypes.string_at(face.records, face.size), face.oldest
+        text, oldest = bytes_at(face.records, face.size), face.oldest
         if face.odd:
             text, oldest = self._divided(text, oldest)
         records = Records(text, face.count, None if oldest < 0 else (oldest, face.oldest_time))
@@ -133,7 +133,7 @@ class NativeCells(CellStore):
     def encoded(self, window: int) -> bytes:
         if window not in self._encoded or self._library.panes_changed(self._handle, window):
             _check(self._library.panes_encode(self._handle, window))
-            self._encoded[window] = ctypes.string_at(self._face.image, self._face.image_size)
+            self._encoded[window] = bytes_at(self._face.image, self._face.image_size)
             self._library.panes_image_taken(self._handle)
         return self._encoded[window]
 

@@ -1,4 +1,4 @@
-"""What counts here: the native intake and cells where they are built, else those in Python, which decide alike."""
+"""What works here: the native engine where it is built and can be used, else the Python that does the same."""
 
 from __future__ import annotations
 
@@ -59,11 +59,41 @@ def is_native(choice: str) -> bool:
     """Whether ``ADTALLY_NATIVE`` gives what is built in C; raises `SettingsError` where it is ``on``, and nothing is."""
     reason = native.why_not()
     if choice == "on" and reason:
-        raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native intake: {reason}; build it with: {BUILD}")
+        raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native engine: {reason}; build it with: {BUILD}")
     if choice == "auto" and reason:
         log.info(
-            "counting in Python, as exact and slower: no native intake (%s); %s builds it where there is a C compiler",
+            "counting in Python, as exact and slower: no native engine (%s); %s builds it where there is a C compiler",
             reason,
             BUILD,
         )
     return choice != "off" and reason is None
+
+
+@lru_cache  # ditto
+def fetches_natively(choice: str) -> bool:
+    """Whether messages are taken as they lie in librdkafka; raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
+    if not is_native(choice):
+        return False
+    from dataflows.native.queue import why_no_queue  # noqa: PLC0415 - who only counts needs no Kafka client
+
+    return _is_met(choice, "fetch messages", why_no_queue())
+
+
+@lru_cache  # ditto
+def sends_natively(choice: str) -> bool:
+    """Whether records leave by librdkafka alone; raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
+    if not is_native(choice):
+        return False
+    from dataflows.native.sender import why_no_sender  # noqa: PLC0415 - who only counts needs no Kafka client
+
+    return _is_met(choice, "send records", why_no_sender())
+
+
+def _is_met(choice: str, what: str, reason: str | None) -> bool:
+    if choice == "on" and reason:
+        raise SettingsError(
+            f"ADTALLY_NATIVE=on, but the native engine can't {what}: {reason}; ADTALLY_NATIVE=auto does it in Python."
+        )
+    if reason:
+        log.info("the native engine can't %s, which is done in Python, as exact and slower: %s", what, reason)
+    return reason is None

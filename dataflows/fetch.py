@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from dataflows.chunk import Record
 from dataflows.damage import Fault
-from dataflows.native.client import why_no_client
 from dataflows.native.queue import Queue
 
 FAREWELL_SECONDS = 5.0
@@ -113,5 +112,5 @@ class NativeFetcher(PlainFetcher):
 
 
 def make_fetcher(consumer: Consumer, most: int, *, native: bool) -> Fetcher:
-    """The faster one where `native` is wanted and can be had."""
-    return (NativeFetcher if native and why_no_client() is None else PlainFetcher)(consumer, most)
+    """The faster one where it is wanted; `dataflows.engines.fetches_natively` tells whether it can be had."""
+    return (NativeFetcher if native else PlainFetcher)(consumer, most)

@@ -81,9 +81,6 @@ class IntakeState(msgspec.Struct):
 class Intake(ABC):
     """Takes the messages of one partition in their order, and keeps what they add up to until it is fetched."""
 
-    is_native = False
-    """Whether it wants messages as they lie in librdkafka."""
-
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         """`now`: seconds since 1970, for `rejected_at` alone: no decision depends on it."""
         self.rules = rules

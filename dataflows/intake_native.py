@@ -19,8 +19,6 @@ from dataflows.schema import Event, Rejected, to_micros
 class NativeIntake(Intake):
     """Has the chunk read and judged in C, and sees to the places that C notes. Raises `MemoryError` where there is no memory."""
 
-    is_native = True
-
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._careful = CarefulDecoder(rules.currency)
         self._tally = Tally(

@@ -21,7 +21,9 @@ from typing_extensions import override
 
 from dataflows.client import redact
 from dataflows.errors import OutputError
-from dataflows.settings import Settings
+from dataflows.settings import Settings, unknown
+
+log = logging.getLogger("adtally")
 
 REPEAT_SECONDS = 10.0
 """The same message is said once in so long."""
@@ -38,7 +40,7 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     """Let every logger of this process write to `stream` (standard error) as `settings` say.
 
     `part` names the process in JSON lines; `secrets`: more values, by a name such as ``password``, that no line may show.
-    Packages of others speak from warnings up.
+    Packages of others speak from warnings up. What the environment has of ours that sets nothing is said at once.
     """
     hidden = {**settings.client, **(secrets or {})}
     form = JsonLines(part, hidden) if settings.log_format == "json" else HumanLines(hidden)
@@ -50,6 +52,8 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     root.setLevel(logging.WARNING)
     logging.getLogger("adtally").setLevel(settings.log_level.upper())
     _formats[:] = [settings.log_format]
+    if strangers := unknown(os.environ):
+        log.warning("no part of adtally reads %s; python -m dataflows.settings lists what can be set", ", ".join(strangers))
 
 
 def forget() -> None:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.chunk import LOG_APPEND_TIME, Record
 from dataflows.damage import Damage, Fault, Passage
-from dataflows.engines import make_intake
+from dataflows.engines import fetches_natively, make_intake
 from dataflows.errors import OffsetGoneError, RecoveryError
 from dataflows.fetch import Fetcher, make_fetcher
 from dataflows.fingerprint import Fingerprint
@@ -229,7 +229,7 @@ class Reader:
         return self._begin(consumer)
 
     def _begin(self, consumer: Consumer) -> Fetcher:
-        self._fetcher = make_fetcher(consumer, CHUNK, native=self._intake.is_native)
+        self._fetcher = make_fetcher(consumer, CHUNK, native=fetches_natively(self._settings.native))
         self._fetcher.begin(self._topic, self.partition, self._at)
         return self._fetcher
 

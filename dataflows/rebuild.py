@@ -211,13 +211,15 @@ def moment(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 1 after one line on standard error."""
+    """Run the command; 0, or 1 after one line on standard error; flags that can't be used end it with 2."""
     parser = argparse.ArgumentParser(prog="python -m dataflows.rebuild", description="Counts past windows again from the logs.")
     parser.add_argument("--from", dest="first", required=True, type=moment, metavar="TIME", help="the first window, RFC 3339")
     parser.add_argument("--to", dest="last", required=True, type=moment, metavar="TIME", help="the end of the last window")
     parser.add_argument("--late", action="store_true", help="take in what came later than the allowed lateness")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     given = parser.parse_args(arguments)
+    if given.first >= given.last:
+        parser.error("--to must lie after --from")
     try:
         settings = Settings.from_environment()
         logs.set_up(settings, "rebuild")
@@ -232,8 +234,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(settings: Settings, given: argparse.Namespace) -> Iterator[str]:
     length = settings.window_seconds * SECOND
     wanted = Range(given.first // length * length, -(-given.last // length) * length)
-    if wanted.first >= wanted.last:
-        raise InputError("--to must lie after --from.")
     end = latest_end(settings)
     if wanted.last > end:
         raise InputError(

@@ -115,13 +115,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _partition(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no partition; give a number from 0 on")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags of the command."""
     made = argparse.ArgumentParser(prog="python -m dataflows.rejected", description=(__doc__ or "").partition(":")[0] + ".")
     made.add_argument(
         "--reason", action="append", default=[], choices=REASONS, help="only this reason; may be given several times"
     )
-    made.add_argument("--partition", action="append", default=[], type=int, help="only this partition of the logs")
+    made.add_argument("--partition", action="append", default=[], type=_partition, help="only this partition of the logs")
     made.add_argument("--containing", default="", metavar="TEXT", help="only payloads that contain TEXT")
     made.add_argument(
         "--limit", type=_count, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"

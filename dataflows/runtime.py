@@ -23,7 +23,7 @@ from typing import TextIO
 
 from dataflows import logs
 from dataflows.ending import AGAIN, Run, die, full, peer_lost, watch
-from dataflows.engines import intake_kind
+from dataflows.engines import fetches_natively, is_native, sends_natively
 from dataflows.errors import AdtallyError, RecoveryError, SettingsError
 from dataflows.peers import LOOK_SECONDS, Attempts, Peers
 from dataflows.settings import Settings
@@ -91,7 +91,10 @@ def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | N
     if peers:
         threading.Thread(target=_await_peers, args=(run, Attempts()), name="peers", daemon=True).start()
     observed.recovery = run.recovery
-    observed.intake = "native" if intake_kind(settings.native).is_native else "python"
+    observed.intake = "native" if is_native(settings.native) else "python"
+    # What can't be had is said, or refused, before anything is read.
+    fetches_natively(settings.native)
+    sends_natively(settings.native)
     serve(settings, observed.served(), run.beside())
     if run.recovery:
         lock_recovery(run.recovery, run.process)

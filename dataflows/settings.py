@@ -25,6 +25,21 @@ PREFIX = "ADTALLY_"
 _TOPIC = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$"
 Topic = Annotated[str, Meta(pattern=_TOPIC)]
 
+ELSEWHERE = {
+    *("ADTALLY_RECOVERY_FOLDER", "ADTALLY_PROCESSES"),
+    *("ADTALLY_MEMBERS", "ADTALLY_MEMBER", "ADTALLY_MEMBER_ADDRESS", "ADTALLY_MEMBER_LISTEN"),
+    *("ADTALLY_REQUIRE", "ADTALLY_ARTEFACTS"),
+}
+"""Variables that containers, tests and benchmarks read."""
+
+_READ_ELSEWHERE = (CLIENT_PREFIX, "ADTALLY_DASHBOARD_")
+"""What others begin with, and is checked where it is read: by librdkafka, by `panel_app.access`."""
+
+_SERVICE_LINK = re.compile(
+    r"ADTALLY_(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|PORT=\w+://.*|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?=.*)"
+)
+"""What Kubernetes and Docker tell containers of a service whose name begins with ``adtally``."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set from outside; durations in seconds."""
@@ -119,14 +134,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises `SettingsError`, which names the variable, its value and what it may be.
         """
         given = os.environ if environment is None else environment
-        known = {variable(name): name for name in cls.__struct_fields__ if name != "client"}
+        known = _known()
         values: dict[str, object] = {"client": client_properties(given)}
-        for key, text in given.items():
-            if not key.startswith(PREFIX) or key.startswith(CLIENT_PREFIX) or not text:
-                continue
-            if key in known:
-                values[known[key]] = text.strip()
-            elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
+        values |= {name: given[key].strip() for key, name in known.items() if given.get(key)}
+        for key in unknown(given):
+            if close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
                 raise SettingsError(f"{key} is not a setting of adtally; did you mean {close[0]}?")
         try:
             settings = msgspec.convert(values, cls, strict=False)
@@ -179,6 +191,21 @@ def _shown(default: object) -> str:
 def variable(name: str) -> str:
     """The environment variable of the setting `name`."""
     return PREFIX + name.upper()
+
+
+def _known() -> dict[str, str]:
+    return {variable(name): name for name in Settings.__struct_fields__ if name != "client"}
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """The variables that begin as ours do and that nobody reads: misspelt ones, and those of other versions."""
+    ours = _known().keys() | ELSEWHERE
+    return [
+        key
+        for key, text in environment.items()
+        if key.startswith(PREFIX) and text and key not in ours
+        if not key.startswith(_READ_ELSEWHERE) and not _SERVICE_LINK.fullmatch(f"{key}={text}")
+    ]
 
 
 def table() -> Iterator[tuple[str, str, str]]:

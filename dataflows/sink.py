@@ -14,10 +14,10 @@ from confluent_kafka import KafkaError, Producer
 from typing_extensions import override
 
 from dataflows.carrier import Carrier, PlainCarrier
-from dataflows.engines import is_native
+from dataflows.engines import sends_natively
 from dataflows.errors import DeliveryError
 from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
-from dataflows.native.sender import Sender, sender_config, why_no_sender
+from dataflows.native.sender import PLUGINS, Sender, sender_config
 from dataflows.records import Records
 from dataflows.refusal import is_forbidden, lack
 from dataflows.runtime import one_line_errors, stopping
@@ -211,10 +211,11 @@ class TopicSink(FixedPartitionedSink[Records, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
         with self._lock, one_line_errors():
             if self._outbox is None:
-                native = is_native(self._settings.native) and why_no_sender() is None
+                native = sends_natively(self._settings.native)
+                plug_in = sender_config(self._settings.client.get(PLUGINS, "")) if native else {}
                 # No time limit: a broker that is away is waited for, as long as it takes.
                 # And a call of Python for each record that went well costs more than its JSON.
-                config = {"message.timeout.ms": 0, "delivery.report.only.error": True, **(sender_config() if native else {})}
+                config = {"message.timeout.ms": 0, "delivery.report.only.error": True, **plug_in}
                 producer = make_producer(self._settings, self._topic, **config)
                 carrier = (Sender if native else PlainCarrier)(producer, self._topic, HEADERS)
                 self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing, carrier)

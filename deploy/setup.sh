@@ -18,7 +18,7 @@ fail() {
     exit 1
 }
 
-# The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native intake.
+# The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native engine.
 key() { { cat "$1" pyproject.toml dataflows/native/*.[ch] 2>/dev/null; pwd; } | cksum; }
 stamped() { [ -f ".venv/.adtally-$1" ] && [ "$(cat ".venv/.adtally-$1")" = "$(key "$2")" ]; }
 home() { "$1" -c 'import sys; print(sys.base_prefix)' 2>/dev/null; }

@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     given = parser().parse_args(arguments)
+    if not given.out:
+        return _say("--out '' names no file; - is for standard output.", 2)
     # A terminated export must not leave half a file behind.
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -150,8 +152,6 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
         yield logs.binary()
         return
     wanted = Path(path)
-    if not path:
-        raise InputError("--out '' names no file; - is for standard output.")
     if wanted.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file in it.")
     if wanted.exists() and not wanted.is_file():  # a pipe or a device: written to, and never replaced

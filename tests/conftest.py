@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the real input in ../shared/data is not here"))
         if item.get_closest_marker("native") and (reason := native.why_not()):
             item.add_marker(
-                pytest.mark.skip(reason=f"no native intake: {reason}; python -m dataflows.native.build needs a C compiler")
+                pytest.mark.skip(reason=f"no native engine: {reason}; python -m dataflows.native.build needs a C compiler")
             )
         if item.get_closest_marker("promtool") and not shutil.which("promtool") and "promtool" not in REQUIRED:
             item.add_marker(
@@ -77,6 +77,24 @@ def undisturbed() -> Iterator[None]:
     root.setLevel(before[1])
     ours.setLevel(before[2])
     logs.forget()
+
+
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """What the native engine can do here is found out again by this test, and by whichever comes after it."""
+    # Imported here: it brings Kafka's client, which not every test needs.
+    from dataflows import engines
+    from dataflows.native import client, queue, sender
+
+    found_out = (
+        *(engines.is_native, engines.fetches_natively, engines.sends_natively),
+        *(client.client_library, queue.why_no_queue, sender.why_no_sender),
+    )
+    for one in found_out:
+        one.cache_clear()
+    yield
+    for one in found_out:
+        one.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
-"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log, both kinds of cells; 1 if they differ.
+"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log, both kinds of cells, both carriers; 1 if they differ.
 
-The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka.
+The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka. With the carriers also both ways to
+fetch what they have sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataflows.rules import Rules
 from dataflows.settings import Settings
 from dataflows.share import unpack
 from dataflows.windows import shard_of
+from tests.carriers import carried
 from tests.cells import played
 from tests.intakes import laid
 from tests.records import FakeRecord, micros, payload
@@ -105,10 +107,11 @@ def main() -> int:
             if one != other:
                 print(f"chunk {number}:\nPython {one}\nC      {other}")
                 return 1
-    for one, other in zip(played("off"), played("on"), strict=True):
-        if one != other:
-            print(f"cells:\nPython {one}\nC      {other}")
-            return 1
+    for what, done in (("cells", played), ("carriers", carried)):
+        for one, other in zip(done("off"), done("on"), strict=True):
+            if one != other:
+                print(f"{what}:\nPython {one}\nC      {other}")
+                return 1
     return 0
 
 

@@ -56,7 +56,7 @@ OTHERS = (
     ("PORT", "8503", "`make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
     ("PYTHON", "", "`make setup`: the Python to make `.venv` with"),
-    ("CC", "", "`make setup`: the C compiler of the native intake; else the first of cc, gcc, clang"),
+    ("CC", "", "`make setup`: the C compiler of the native engine; else the first of cc, gcc, clang"),
     ("TESTS", "", "`make test`: arguments of pytest"),
     ("SEED", "1", "`make chaos`: of the random faults"),
     ("RUNS", "5", "`make chaos`: how many; `make bench…`: rounds"),
@@ -74,7 +74,8 @@ HEAD = """# Settings
 
 Every environment variable and every flag, written out of the code by `python -m tests.settings_page`; a test holds that it is
 complete and that the defaults are those of the code. A variable that is empty is at its default; one that is misspelt, or has a value
-that can't be used, ends the command with one line that names it.
+that can't be used, ends the command with one line that names it. Any other that begins with `ADTALLY_` and that nobody reads is named in a
+warning.
 
 Topic of the logs, window, out-of-order bound, allowed lateness and currency belong to what was counted: a recovery folder is only gone
 on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). A restart

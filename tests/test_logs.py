@@ -37,6 +37,14 @@ def test_a_hostile_name_can_not_forge_a_line_nor_steer_a_terminal() -> None:
     assert line.isprintable()
 
 
+def test_variables_that_nobody_reads_are_named_in_one_line_and_their_values_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADTALLY_WINDOW", "hunter2")
+    monkeypatch.setenv("ADTALLY_KAFKA", "hunter2")
+    (line,) = lines(lambda _log: None)
+    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; python -m dataflows.settings lists what can be set"
+    assert line.split(" ", 1)[1] == f"WARNING {words}"
+
+
 def test_a_line_of_json_is_one_object_in_one_line_and_holds_the_name_as_it_is() -> None:
     (line,) = lines(lambda log: log.warning("campaign %s", HOSTILE), log_format="json")
     assert line.isprintable()

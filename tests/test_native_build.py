@@ -1,4 +1,4 @@
-"""What a person meets of the native intake: where there is no compiler, where it fails, and what ADTALLY_NATIVE does."""
+"""What a person meets of the native engine: where there is no compiler, where it fails, and what ADTALLY_NATIVE does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from dataflows import native
-from dataflows.engines import is_native, make_intake
+from dataflows.engines import fetches_natively, make_intake, sends_natively
 from dataflows.errors import SettingsError
 from dataflows.intake import IntakeState
 from dataflows.native import FOLDER, HEADERS, SOURCES
+from dataflows.native.library import SIGNATURES
 from dataflows.settings import Settings
 
 pytestmark = pytest.mark.native
@@ -31,9 +32,9 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line_and_goes_on() -> No
     assert done.stderr == "adtally: there is no C compiler (cc); install gcc or clang and run it again.\n"
     done = subprocess.run([sys.executable, "-c", code, "--if-possible"], env=without, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the native intake is not built: there is no C compiler (cc)")
+    assert done.stdout.startswith("the native engine is not built: there is no C compiler (cc)")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "the native intake is built\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the native engine is built\n", "")
 
 
 def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
@@ -43,22 +44,33 @@ def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
     assert not list(FOLDER.glob("*.part"))
 
 
-def test_who_asks_for_the_native_intake_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("asked_anew")
+def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "why_not", lambda: "it is not built")
-    is_native.cache_clear()
-    try:
-        with pytest.raises(
-            SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
-        ):
-            make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
-        assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
-    finally:
-        is_native.cache_clear()
+    with pytest.raises(
+        SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
+    ):
+        make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
+    assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
+    assert not fetches_natively("auto")
+    assert not sends_natively("auto")
 
 
 def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
     for wanted, name in ((Settings(), "Native"), (Settings(native="on"), "Native"), (Settings(native="off"), "Python")):
         assert type(make_intake(wanted, 0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
+
+
+@pytest.mark.parametrize("name", [*HEADERS, *SOURCES])
+def test_no_line_of_c_is_too_long_to_be_read(name: str) -> None:
+    assert [line for line in (FOLDER / name).read_text().splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="symbols of other systems are written otherwise")
+def test_nothing_is_to_be_had_from_the_library_but_what_is_called_from_outside() -> None:
+    command = ["nm", "-D", "--defined-only", native.library_file()]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {line.split()[-1] for line in lines} == {*SIGNATURES, "conf_init"}
 
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dataflows.errors import SettingsError
-from dataflows.settings import Settings, table
+from dataflows.settings import ELSEWHERE, Settings, table, unknown
+from tests.settings_page import OTHERS
 
 
 def test_without_variables_every_setting_has_the_default_of_the_contract() -> None:
@@ -47,6 +48,39 @@ def test_a_value_that_cant_be_used_is_refused_in_one_line_with_the_variables_nam
 def test_a_misspelt_variable_is_refused_and_the_right_one_named() -> None:
     with pytest.raises(SettingsError, match="did you mean ADTALLY_BROKERS"):
         Settings.from_environment({"ADTALLY_BROKER": "a:1"})
+
+
+def test_a_variable_that_is_far_from_any_setting_is_ignored_and_named() -> None:
+    given = {
+        "ADTALLY_WINDOW": "60",
+        "ADTALLY_WINDOW_SECONDS": "10",
+        "ADTALLY_CLIENT": "x",
+        "ADTALLY_KAFKA": "x",
+        "ADTALLY_EMPTY": "",
+        "WINDOW": "60",
+    }
+    assert Settings.from_environment(given).window_seconds == 10
+    assert unknown(given) == ["ADTALLY_WINDOW", "ADTALLY_CLIENT", "ADTALLY_KAFKA"]
+
+
+def test_what_other_parts_read_and_what_an_orchestrator_injects_is_no_misspelt_setting() -> None:
+    services = {
+        "ADTALLY_SERVICE_HOST": "10.0.0.1",
+        "ADTALLY_PORT": "tcp://10.0.0.1:8503",
+        "ADTALLY_BROKER_SERVICE_HOST": "10.0.0.1",
+        "ADTALLY_BROKER_SERVICE_PORT": "9092",
+        "ADTALLY_BROKER_SERVICE_PORT_KAFKA": "9092",
+        "ADTALLY_METRIC_PORT": "tcp://10.0.0.1:9100",
+        "ADTALLY_BROKER_PORT_9092_TCP": "tcp://10.0.0.1:9092",
+        "ADTALLY_BROKER_PORT_9092_TCP_ADDR": "10.0.0.1",
+    }
+    others = {name: "x" for name, _, _ in OTHERS if name.startswith("ADTALLY_")}
+    given = services | others | {"ADTALLY_DASHBOARD_PASSWORD": "x", "ADTALLY_KAFKA_ACKS": "all"}
+    assert unknown(given) == []
+    assert Settings.from_environment(given).brokers == Settings().brokers
+    assert set(others) == ELSEWHERE
+    with pytest.raises(SettingsError, match="did you mean ADTALLY_METRICS_PORT"):
+        Settings.from_environment({"ADTALLY_METRIC_PORT": "9100"})
 
 
 def test_a_limit_ahead_that_reaches_the_allowed_lateness_is_refused() -> None:

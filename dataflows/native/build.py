@@ -1,4 +1,4 @@
-"""Builds the native intake with the C compiler of the machine: ``python -m dataflows.native.build``."""
+"""Builds the native engine with the C compiler of the machine: ``python -m dataflows.native.build``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def build() -> Path:
 
 def main() -> int:
     """The command; 0 if the library is there."""
-    parser = argparse.ArgumentParser(prog="python -m dataflows.native.build", description="Build adtally's native intake.")
+    parser = argparse.ArgumentParser(prog="python -m dataflows.native.build", description="Build adtally's native engine.")
     parser.add_argument("--if-possible", action="store_true", help="say it, and go on, where it can't be built")
     optional = parser.parse_args().if_possible
     try:
@@ -62,11 +62,11 @@ def main() -> int:
             build()
     except AdtallyError as error:
         if optional:
-            print(f"the native intake is not built: {error} adtally is as exact without it, and takes about twice the CPU.")  # noqa: T201 - a command's answer
+            print(f"the native engine is not built: {error} adtally is as exact without it, and takes about three times the CPU.")  # noqa: T201 - a command's answer
             return 0
         print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - ditto
         return 1
-    print("the native intake is built")  # noqa: T201 - ditto
+    print("the native engine is built")  # noqa: T201 - ditto
     return 0
 
 

@@ -1,30 +1,12 @@
-/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them anew each time. */
+/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them
+ * anew each time. */
+#include "slots.h"
 #include "tally.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_ROOM = 1024, FIRST_NAMES = 65536 };
-
-/* A hash table has twice as many slots as there is room above it. */
-static bool empty_slots(int32_t **slots, int64_t room)
-{
-    int32_t *made = malloc((size_t)room * 2 * sizeof(int32_t));
-    if (!made)
-        return false;
-    memset(made, -1, (size_t)room * 2 * sizeof(int32_t));
-    free(*slots);
-    *slots = made;
-    return true;
-}
-
-static uint64_t free_slot(const int32_t *slots, uint64_t mask, uint64_t hash)
-{
-    uint64_t slot = hash & mask;
-    while (slots[slot] >= 0)
-        slot = (slot + 1) & mask;
-    return slot;
-}
 
 bool cells_make(Cells *cells)
 {
@@ -33,8 +15,8 @@ bool cells_make(Cells *cells)
     cells->names = malloc(FIRST_NAMES);
     cells->key_room = cells->cell_room = FIRST_ROOM;
     cells->names_room = FIRST_NAMES;
-    return cells->keys && cells->cells && cells->names && empty_slots(&cells->key_slots, FIRST_ROOM) &&
-           empty_slots(&cells->cell_slots, FIRST_ROOM);
+    return cells->keys && cells->cells && cells->names && slots_make(&cells->key_slots, FIRST_ROOM) &&
+           slots_make(&cells->cell_slots, FIRST_ROOM);
 }
 
 void cells_free(Cells *cells)
@@ -61,14 +43,23 @@ bool grow(void **array, int64_t *room, int64_t needed, size_t size)
     return true;
 }
 
+void let_go(void **array, int64_t *room, int64_t kept)
+{
+    if (*room > kept) {
+        free(*array);
+        *array = NULL;
+        *room = 0;
+    }
+}
+
 static bool grow_keys(Cells *cells)
 {
     if (!grow((void **)&cells->keys, &cells->key_room, cells->key_count + 1, sizeof(Key)) ||
-        !empty_slots(&cells->key_slots, cells->key_room))
+        !slots_make(&cells->key_slots, cells->key_room))
         return false;
-    uint64_t mask = (uint64_t)cells->key_room * 2 - 1;
+    uint64_t mask = slots_mask(cells->key_room);
     for (int64_t key = 0; key < cells->key_count; key++)
-        cells->key_slots[free_slot(cells->key_slots, mask, cells->keys[key].hash)] = (int32_t)key;
+        cells->key_slots[slots_free(cells->key_slots, mask, cells->keys[key].hash)] = (int32_t)key;
     return true;
 }
 
@@ -76,12 +67,8 @@ static bool grow_keys(Cells *cells)
 static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
 {
     const char *campaign = row->campaign, *channel = row->channel;
-    uint64_t one, two;
-    uint32_t ignored;
-    fingerprint(hash, campaign, row->campaign_size, &one, &ignored);
-    fingerprint(hash, channel, row->channel_size, &two, &ignored);
-    uint64_t mixed = one ^ (two << 1 | two >> 63);
-    uint64_t mask = (uint64_t)cells->key_room * 2 - 1, slot = mixed & mask;
+    uint64_t mixed = hash_names(hash, campaign, row->campaign_size, channel, row->channel_size);
+    uint64_t mask = slots_mask(cells->key_room), slot = mixed & mask;
     for (; cells->key_slots[slot] >= 0; slot = (slot + 1) & mask) {
         const Key *key = cells->keys + cells->key_slots[slot];
         if (key->hash == mixed && key->campaign_size == row->campaign_size && key->channel_size == row->channel_size &&
@@ -95,7 +82,7 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
     if (cells->key_count == cells->key_room) {
         if (!grow_keys(cells))
             return -1;
-        slot = free_slot(cells->key_slots, (uint64_t)cells->key_room * 2 - 1, mixed);
+        slot = slots_free(cells->key_slots, slots_mask(cells->key_room), mixed);
     }
     memcpy(cells->names + cells->names_size, campaign, row->campaign_size);
     memcpy(cells->names + cells->names_size + row->campaign_size, channel, row->channel_size);
@@ -108,26 +95,27 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
 
 static uint64_t cell_hash(int64_t window, int64_t key)
 {
-    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u; /* Fibonacci hashing (Knuth) */
+    /* Fibonacci hashing (Knuth). */
+    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u;
     return mixed ^ mixed >> 32;
 }
 
 static bool grow_cells(Cells *cells)
 {
     if (!grow((void **)&cells->cells, &cells->cell_room, cells->cell_count + 1, sizeof(Cell)) ||
-        !empty_slots(&cells->cell_slots, cells->cell_room))
+        !slots_make(&cells->cell_slots, cells->cell_room))
         return false;
-    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1;
+    uint64_t mask = slots_mask(cells->cell_room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
         uint64_t hash = cell_hash(cells->cells[at].window, cells->cells[at].key);
-        cells->cell_slots[free_slot(cells->cell_slots, mask, hash)] = (int32_t)at;
+        cells->cell_slots[slots_free(cells->cell_slots, mask, hash)] = (int32_t)at;
     }
     return true;
 }
 
 static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
 {
-    uint64_t hash = cell_hash(window, key), mask = (uint64_t)cells->cell_room * 2 - 1, slot = hash & mask;
+    uint64_t hash = cell_hash(window, key), mask = slots_mask(cells->cell_room), slot = hash & mask;
     for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask) {
         Cell *cell = cells->cells + cells->cell_slots[slot];
         if (cell->window == window && cell->key == key)
@@ -136,7 +124,7 @@ static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
     if (cells->cell_count == cells->cell_room) {
         if (!grow_cells(cells))
             return NULL;
-        slot = free_slot(cells->cell_slots, (uint64_t)cells->cell_room * 2 - 1, hash);
+        slot = slots_free(cells->cell_slots, slots_mask(cells->cell_room), hash);
     }
     cells->cell_slots[slot] = (int32_t)cells->cell_count;
     Cell *cell = cells->cells + cells->cell_count++;
@@ -180,7 +168,7 @@ bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)
 /* Forget the cells, and the names as well once they are many: those of yesterday's campaigns are needed no more. */
 void cells_clear(Cells *cells)
 {
-    uint64_t mask = (uint64_t)cells->cell_room * 2 - 1;
+    uint64_t mask = slots_mask(cells->cell_room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
         /* Whatever stands between a cell's own slot and the slot that it found is of a cell that goes too. */
         uint64_t slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;

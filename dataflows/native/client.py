@@ -17,19 +17,27 @@ _TRIED = ((2, 16), (2, 17))
 """Versions of confluent-kafka, the second without, whose clients are known to begin with librdkafka's handle: see tests/test_fetch.py."""
 
 
-def why_no_client() -> str | None:
-    """Why librdkafka can't be used here past confluent-kafka, in words; None if it can."""
-    return library()[1] or (
-        None if client_library() else f"confluent-kafka {version('confluent-kafka')} is not one that it was tried with"
-    )
+def why_no_client(called: Sequence[str]) -> str | None:
+    """Why librdkafka can't be used here past confluent-kafka, in words; None if it can.
+
+    `called`: its functions, without their ``rd_kafka_``, that C is to call.
+    """
+    if reason := library()[1]:
+        return reason
+    client, reason = client_library()
+    if client is None:
+        return reason
+    missing = next((name for name in called if not hasattr(client, f"rd_kafka_{name}")), None)
+    return missing and _lacks(f"rd_kafka_{missing}")
 
 
 @lru_cache(maxsize=1)
-def client_library() -> Any:
-    """The librdkafka that confluent-kafka uses, found among what its extension module depends on; None if it is not of `_TRIED`."""
-    given = tuple(int(part) for part in version("confluent-kafka").split(".")[:2])
+def client_library() -> tuple[Any, str]:
+    """The librdkafka that confluent-kafka uses, found among what its extension module depends on, or None and the reason in words."""
+    release = version("confluent-kafka")
+    given = tuple(int(part) for part in release.split(".")[:2])
     if not _TRIED[0] <= given < _TRIED[1]:
-        return None
+        return None, f"confluent-kafka {release} is not one that it was tried with"
     client = ctypes.CDLL(cimpl.__file__)
     signatures: dict[str, tuple[Any, ...]] = {
         "rd_kafka_opaque": (c_void_p, c_void_p),
@@ -39,13 +47,16 @@ def client_library() -> Any:
         "rd_kafka_topic_new": (c_void_p, c_void_p, c_char_p, c_void_p),
         "rd_kafka_topic_destroy": (None, c_void_p),
     }
-    try:
-        for name, (result, *arguments) in signatures.items():
-            function = getattr(client, name)
-            function.restype, function.argtypes = result, arguments
-    except AttributeError:
-        return None
-    return client
+    for name, (result, *arguments) in signatures.items():
+        function = getattr(client, name, None)
+        if function is None:
+            return None, _lacks(name)
+        function.restype, function.argtypes = result, arguments
+    return client, ""
+
+
+def _lacks(name: str) -> str:
+    return f"the librdkafka of this confluent-kafka shows no {name}"
 
 
 def functions_of(client: Any, names: Sequence[str]) -> Any:

@@ -2,43 +2,30 @@
 #include "panes.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-/* Of what is kept for the next time; many cells at once are rare. */
-enum { LARGE = 1 << 20 /* bytes */, MANY = 1 << 8 /* places */ };
-
-static void let_go(char **text, int64_t *room)
-{
-    if (*room > LARGE) {
-        free(*text);
-        *text = NULL;
-        *room = 0;
-    }
-}
+enum { MANY = 1 << 8 /* places of a spoke */ };
 
 static void empty(Places *places, int64_t kept)
 {
     places->count = 0;
-    if (places->room > kept) {
-        free(places->places);
-        *places = (Places){0};
-    }
+    let_go((void **)&places->places, &places->room, kept);
 }
 
-/* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given out. */
-void panes_taken(Panes *panes)
+/* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given
+ * out. */
+EXPORTED void panes_taken(Panes *panes)
 {
     PanesFace *face = &panes->face;
     face->size = face->count = face->odd = 0;
     face->oldest = -1;
-    let_go(&face->records, &panes->records_room);
+    let_go((void **)&face->records, &panes->records_room, LARGE);
 }
 
 /* The same for the image. */
-void panes_image_taken(Panes *panes)
+EXPORTED void panes_image_taken(Panes *panes)
 {
     panes->face.image_size = 0;
-    let_go(&panes->face.image, &panes->image_room);
+    let_go((void **)&panes->face.image, &panes->image_room, LARGE);
 }
 
 static void look_ahead(Panes *panes)
@@ -61,7 +48,8 @@ static bool is_closed(const Panes *panes, int64_t window, int64_t watermark)
     return window + panes->length <= watermark;
 }
 
-/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if there is no memory. */
+/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if there is no
+ * memory. */
 static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, bool behind, bool *fine)
 {
     if (behind && cell->emitted_at == 0)
@@ -69,13 +57,13 @@ static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, b
     double due = cell->emitted_at + (behind ? panes->rare_pause : panes->pause);
     if (!(cell->emitted_at <= now && now < due))
         return true;
-    if (!cell->queued)
-        *fine = panes_queue(panes, pane, cell, (int64_t)ceil(due * TICKS)); /* rounded up, so that the queues are few however many cells wait */
+    if (!cell->queued) /* rounded up, so that the queues are few however many cells wait */
+        *fine = panes_queue(panes, pane, cell, (int64_t)ceil(due * TICKS));
     return false;
 }
 
 /* Give out or queue what was merged. `behind`: while a backlog is read. False if there is no memory. */
-bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
+EXPORTED bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
 {
     Pane *pane = NULL;
     bool fine = true;
@@ -88,7 +76,8 @@ bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
             continue;
         cell->touched = false;
         /* The others of a closed window get their last result when it is finished. */
-        bool due = is_closed(panes, place->window, watermark) ? cell->state == CORRECTED : is_due(panes, pane, cell, now, behind, &fine);
+        bool closed = is_closed(panes, place->window, watermark);
+        bool due = closed ? cell->state == CORRECTED : is_due(panes, pane, cell, now, behind, &fine);
         if (due)
             fine = panes_give_out(panes, pane, cell, now);
     }
@@ -97,7 +86,7 @@ bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
 }
 
 /* Give out what has become due by waiting. False if there is no memory. */
-bool panes_tick(Panes *panes, int64_t watermark, double now)
+EXPORTED bool panes_tick(Panes *panes, int64_t watermark, double now)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++) {
         Places *places = panes->wheel + spoke;
@@ -127,7 +116,7 @@ bool panes_tick(Panes *panes, int64_t watermark, double now)
 }
 
 /* Give out the last result of the cells of a window that the watermark has passed. False if there is no memory. */
-bool panes_finish(Panes *panes, int64_t window, double now)
+EXPORTED bool panes_finish(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);
     for (int64_t at = 0; at < pane->count; at++) {
@@ -142,7 +131,7 @@ bool panes_finish(Panes *panes, int64_t window, double now)
 }
 
 /* Give out whatever changed in a window. False if there is no memory. */
-bool panes_flush(Panes *panes, int64_t window, double now)
+EXPORTED bool panes_flush(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);
     for (int64_t at = 0; at < pane->count; at++)
@@ -152,7 +141,7 @@ bool panes_flush(Panes *panes, int64_t window, double now)
 }
 
 /* Let no cell wait any longer. */
-void panes_empty_queues(Panes *panes)
+EXPORTED void panes_empty_queues(Panes *panes)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++)
         empty(panes->wheel + spoke, MANY);

@@ -11,14 +11,14 @@ typedef struct {
 } Fetch;
 
 /* Give what the last call took back to librdkafka. */
-void fetch_release(Fetch *fetch)
+EXPORTED void fetch_release(Fetch *fetch)
 {
     for (int32_t place = 0; place < fetch->held; place++)
         fetch->client.event_destroy(fetch->events[place]);
     fetch->held = fetch->fetched.count = fetch->fetched.fault_count = 0;
 }
 
-void fetch_free(Fetch *fetch)
+EXPORTED void fetch_free(Fetch *fetch)
 {
     if (!fetch)
         return;
@@ -34,7 +34,7 @@ void fetch_free(Fetch *fetch)
 }
 
 /* For up to `most` messages at a time of `queue`, an rd_kafka_queue_t. NULL if there is no memory. */
-Fetch *fetch_new(const Client *client, void *queue, int32_t most)
+EXPORTED Fetch *fetch_new(const Client *client, void *queue, int32_t most)
 {
     Fetch *fetch = calloc(1, sizeof(Fetch));
     if (!fetch)
@@ -87,7 +87,7 @@ static void heed(Fetch *fetch, Event *event)
 }
 
 /* Release what was taken before and take what is there now, without waiting; how much, faults included. */
-int32_t fetch_more(Fetch *fetch)
+EXPORTED int32_t fetch_more(Fetch *fetch)
 {
     fetch_release(fetch);
     while (fetch->held < fetch->most) {

@@ -1,13 +1,16 @@
 /* Takes messages from a queue of librdkafka's as they lie there, without an object of Python's for each.
  *
- * librdkafka is not linked: the one that confluent-kafka brings is in the process already, and its functions are given as pointers. Of its header
- * this needs the beginning of two structs that are part of its stable interface.
+ * librdkafka is not linked: the one that confluent-kafka brings is in the process already, and its functions are given
+ * as pointers. Of its header this needs the beginning of two structs that are part of its stable interface.
  *
- * They are taken as events, one by one, for only so does librdkafka call nobody back: an error of the topic would otherwise be told by a call of
- * confluent-kafka's, which must not come from here, for it wants a lock and a thread that it knows.
+ * They are taken as events, one by one, for only so does librdkafka call nobody back: an error of the topic would
+ * otherwise be told by a call of confluent-kafka's, which must not come from here, for it wants a lock and a thread
+ * that it knows.
  */
 #ifndef ADTALLY_FETCH_H
 #define ADTALLY_FETCH_H
+
+#include "export.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* Fingerprints of ids, and the hash table of those that were seen. See dataflows/dedup.py for the same in Python, and for why. */
+/* Fingerprints of ids, and the hash table of those that were seen. See dataflows/dedup.py for the same in Python,
+ * and for why. */
 #define _DEFAULT_SOURCE /* for madvise */
 #include "tally.h"
 
@@ -6,8 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Multilinear hashing over 32-bit words (Lemire and Kaser, "Strongly universal string hashing is fast", 2014, theorem 1), three times with
- * random coefficients of this process: two different texts get the same 96 bits with a chance of 2^-96, whatever they are. */
+/* Multilinear hashing over 32-bit words (Lemire and Kaser, "Strongly universal string hashing is fast", 2014,
+ * theorem 1), three times with random coefficients of this process: two different texts get the same 96 bits with a
+ * chance of 2^-96, whatever they are. */
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest)
 {
     const uint64_t(*own)[3] = hash->coefficients;
@@ -40,9 +42,20 @@ void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *firs
     *rest = (uint32_t)(c >> 32);
 }
 
-/* Cuckoo hashing with buckets (Dietzfelbinger and Weidling, "Balanced allocation and dictionaries with tightly packed constant size bins",
- * 2007): each id may stand in one of two buckets, and makes room by moving another to its other one. So the table is nearly full before
- * it doubles: 14 to 29 bytes an id. */
+/* 64 bits for a campaign and a channel: neither the other way round nor cut elsewhere the same. */
+uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel,
+                    size_t channel_size)
+{
+    uint64_t one, two;
+    uint32_t ignored;
+    fingerprint(hash, campaign, campaign_size, &one, &ignored);
+    fingerprint(hash, channel, channel_size, &two, &ignored);
+    return one ^ (two << 1 | two >> 63);
+}
+
+/* Cuckoo hashing with buckets (Dietzfelbinger and Weidling, "Balanced allocation and dictionaries with tightly
+ * packed constant size bins", 2007): each id may stand in one of two buckets, and makes room by moving another to
+ * its other one. So the table is nearly full before it doubles: 14 to 29 bytes an id. */
 
 enum { MOVES = 250, HUGE_PAGE = 2 << 20 };
 
@@ -125,7 +138,8 @@ static void put(Bucket *bucket, int slot, uint64_t first, uint32_t rest, unsigne
     set_born(bucket, slot, born);
 }
 
-/* Find a place, for whatever has none in the end that is false: then what is left over stands in *first, *rest, *born. */
+/* Find a place, for whatever has none in the end that is false: then what is left over stands in *first, *rest,
+ * *born. */
 static bool settle(Index *index, uint64_t *first, uint32_t *rest, unsigned *born)
 {
     for (int move = 0; move < MOVES; move++) {
@@ -139,7 +153,8 @@ static bool settle(Index *index, uint64_t *first, uint32_t *rest, unsigned *born
                 put(two, slot_two, *first, *rest, *born);
             return true;
         }
-        index->dice ^= index->dice << 13; /* xorshift (Marsaglia, 2003): which one moves decides nothing but the time it takes */
+        /* xorshift (Marsaglia, 2003): which one moves decides nothing but the time it takes. */
+        index->dice ^= index->dice << 13;
         index->dice ^= index->dice >> 7;
         index->dice ^= index->dice << 17;
         Bucket *from = index->dice & 1 ? one : two;
@@ -155,7 +170,8 @@ static bool settle(Index *index, uint64_t *first, uint32_t *rest, unsigned *born
     return false;
 }
 
-/* Twice as many buckets: each falls into two, by one more bit of the half that chose it, so that nothing has to look for a place. */
+/* Twice as many buckets: each falls into two, by one more bit of the half that chose it, so that nothing has to look
+ * for a place. */
 static bool expand(Index *index)
 {
     Index made = {.dice = index->dice};

@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 
 FOLDER = Path(__file__).parent
 SOURCES = ("cells.c", "due.c", "fetch.c", "ids.c", "pack.c", "panes.c", "plain.c", "records.c", "send.c", "tally.c", "text.c")
-HEADERS = ("fetch.h", "panes.h", "tally.h")
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared")
+HEADERS = ("export.h", "fetch.h", "panes.h", "slots.h", "tally.h")
+FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 LINKED = ("-lm",)
 
 
@@ -74,7 +74,7 @@ class PanesFace(ctypes.Structure):
 class Header(ctypes.Structure):
     """A header of a record that is sent; as in send.c."""
 
-    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p)]
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p), ("size", c_int64)]
 
 
 class Face(ctypes.Structure):
@@ -130,6 +130,52 @@ class Fetched(ctypes.Structure):
     ]
 
 
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
+    "tally_free": (None, POINTER(Face)),
+    "tally_read": (c_bool, POINTER(Face), c_char_p, c_void_p, c_void_p, c_int32),
+    "tally_put": (None, POINTER(Face), c_int32, c_int64, c_char_p, c_size_t),
+    "tally_refuse": (None, POINTER(Face), c_int32),
+    "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
+    "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
+    "tally_clear": (None, POINTER(Face)),
+    "tally_pack": (c_bool, POINTER(Face)),
+    "tally_taken": (None, POINTER(Face)),
+    "doubles_prepare": (None, POINTER(c_uint64)),
+    "put_double": (c_void_p, c_void_p, c_double),
+    "put_name": (c_void_p, c_void_p, c_char_p, c_size_t),
+    "panes_new": (POINTER(PanesFace), c_char_p, c_int64, c_double, c_double, c_char_p),
+    "panes_free": (None, POINTER(PanesFace)),
+    "panes_open": (c_bool, POINTER(PanesFace), c_int64, c_char_p, c_char_p),
+    "panes_forget": (None, POINTER(PanesFace), c_int64),
+    "panes_merge": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64, c_int64, c_bool),
+    "panes_restore": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64, c_char_p),
+    "panes_settle": (c_bool, POINTER(PanesFace), c_int64, c_double, c_bool),
+    "panes_tick": (c_bool, POINTER(PanesFace), c_int64, c_double),
+    "panes_finish": (c_bool, POINTER(PanesFace), c_int64, c_double),
+    "panes_flush": (c_bool, POINTER(PanesFace), c_int64, c_double),
+    "panes_empty_queues": (None, POINTER(PanesFace)),
+    "panes_taken": (None, POINTER(PanesFace)),
+    "panes_image_taken": (None, POINTER(PanesFace)),
+    "panes_changed": (c_bool, POINTER(PanesFace), c_int64),
+    "panes_encode": (c_bool, POINTER(PanesFace), c_int64),
+    "send_prepare": (None, c_void_p),
+    "send_of": (c_void_p, c_void_p),
+    "send_code": (c_int32, c_void_p),
+    "send_refused": (c_int64, c_void_p),
+    "send_sent": (c_int64, c_void_p),
+    "send_records": (
+        *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
+        *(POINTER(Header), c_int32, c_int64, POINTER(c_int32)),
+    ),
+    "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
+    "fetch_more": (c_int32, POINTER(Fetched)),
+    "fetch_release": (None, POINTER(Fetched)),
+    "fetch_free": (None, POINTER(Fetched)),
+}
+"""What its functions give and take; what is not among them but for librdkafka's ``conf_init`` is not to be had from outside."""
+
+
 def library_file() -> Path:
     """Where the library belongs; its name tells of which sources it was built, so that a stale one is never used."""
     digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
@@ -148,49 +194,7 @@ def library() -> tuple[ctypes.CDLL | None, str]:
         found = ctypes.CDLL(str(file))
     except OSError as error:  # of another machine
         return None, f"{file} can't be loaded ({error})"
-    signatures: dict[str, tuple[Any, ...]] = {
-        "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
-        "tally_free": (None, POINTER(Face)),
-        "tally_read": (c_bool, POINTER(Face), c_char_p, c_void_p, c_void_p, c_int32),
-        "tally_put": (None, POINTER(Face), c_int32, c_int64, c_char_p, c_size_t),
-        "tally_refuse": (None, POINTER(Face), c_int32),
-        "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
-        "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
-        "tally_clear": (None, POINTER(Face)),
-        "tally_pack": (c_bool, POINTER(Face)),
-        "doubles_prepare": (None, POINTER(c_uint64)),
-        "put_double": (c_void_p, c_void_p, c_double),
-        "put_name": (c_void_p, c_void_p, c_char_p, c_size_t),
-        "panes_new": (POINTER(PanesFace), c_char_p, c_int64, c_double, c_double, c_char_p),
-        "panes_free": (None, POINTER(PanesFace)),
-        "panes_open": (c_bool, POINTER(PanesFace), c_int64, c_char_p, c_char_p),
-        "panes_forget": (None, POINTER(PanesFace), c_int64),
-        "panes_merge": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64, c_int64, c_bool),
-        "panes_restore": (c_int64, POINTER(PanesFace), c_int64, c_char_p, c_int64, c_char_p),
-        "panes_settle": (c_bool, POINTER(PanesFace), c_int64, c_double, c_bool),
-        "panes_tick": (c_bool, POINTER(PanesFace), c_int64, c_double),
-        "panes_finish": (c_bool, POINTER(PanesFace), c_int64, c_double),
-        "panes_flush": (c_bool, POINTER(PanesFace), c_int64, c_double),
-        "panes_empty_queues": (None, POINTER(PanesFace)),
-        "panes_taken": (None, POINTER(PanesFace)),
-        "panes_image_taken": (None, POINTER(PanesFace)),
-        "panes_changed": (c_bool, POINTER(PanesFace), c_int64),
-        "panes_encode": (c_bool, POINTER(PanesFace), c_int64),
-        "send_prepare": (None, c_void_p),
-        "send_of": (c_void_p, c_void_p),
-        "send_code": (c_int32, c_void_p),
-        "send_refused": (c_int64, c_void_p),
-        "send_sent": (c_int64, c_void_p),
-        "send_records": (
-            *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
-            *(POINTER(Header), c_int64, POINTER(Header), POINTER(c_int32)),
-        ),
-        "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
-        "fetch_more": (c_int32, POINTER(Fetched)),
-        "fetch_release": (None, POINTER(Fetched)),
-        "fetch_free": (None, POINTER(Fetched)),
-    }
-    for name, (result, *arguments) in signatures.items():
+    for name, (result, *arguments) in SIGNATURES.items():
         function = getattr(found, name)
         function.restype, function.argtypes = result, arguments
     found.doubles_prepare(_powers_of_ten())
@@ -209,5 +213,5 @@ def _powers_of_ten() -> Any:
 
 
 def why_not() -> str | None:
-    """Why there is no native intake here, in words; None if there is one."""
+    """Why there is no native engine here, in words; None if there is one."""
     return library()[1] or None

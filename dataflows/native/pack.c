@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* CRC-32, as zlib has it (ISO 3309), for it says where a cell is kept over a restart; bit by bit, for it is asked once a name. */
+/* CRC-32, as zlib has it (ISO 3309), for it says where a cell is kept over a restart; bit by bit, for it is asked
+ * once a name. */
 static uint32_t crc32(uint32_t crc, const char *text, size_t size)
 {
     for (size_t at = 0; at < size; at++) {
@@ -54,6 +55,14 @@ void pack_free(Pack *pack)
 {
     free(pack->text);
     free(pack->groups);
+}
+
+/* Forget the groups. */
+void pack_taken(Pack *pack)
+{
+    pack->group_count = 0;
+    let_go((void **)&pack->text, &pack->text_room, LARGE);
+    let_go((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
 }
 
 /* Write the cells into the groups. False if there is no memory. */

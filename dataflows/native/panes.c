@@ -1,5 +1,6 @@
 /* The windows of one shard and their cells: what is merged into them. */
 #include "panes.h"
+#include "slots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static void pane_free(Pane *pane)
     free(pane);
 }
 
-void panes_free(Panes *panes)
+EXPORTED void panes_free(Panes *panes)
 {
     if (!panes)
         return;
@@ -32,7 +33,7 @@ void panes_free(Panes *panes)
 }
 
 /* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if there is no memory. */
-Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
+EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
 {
     Panes *panes = calloc(1, sizeof(Panes));
     if (!panes)
@@ -67,20 +68,8 @@ Pane *panes_find(const Panes *panes, int64_t window)
     return at < panes->pane_count && panes->panes[at]->window == window ? panes->panes[at] : NULL;
 }
 
-static bool empty_slots(Pane *pane)
-{
-    size_t size = (size_t)pane->room * 2 * sizeof(int32_t);
-    int32_t *slots = malloc(size);
-    if (!slots)
-        return false;
-    memset(slots, -1, size);
-    free(pane->slots);
-    pane->slots = slots;
-    return true;
-}
-
 /* Begin a window; `start` and `end` are its bounds in RFC 3339. False if there is no memory. */
-bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
+EXPORTED bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
 {
     if (!grow((void **)&panes->panes, &panes->pane_room, panes->pane_count + 1, sizeof(Pane *)))
         return false;
@@ -92,7 +81,7 @@ bool panes_open(Panes *panes, int64_t window, const char *start, const char *end
     pane->names_room = FIRST_NAMES;
     pane->cells = malloc(FIRST_CELLS * sizeof(PaneCell));
     pane->names = malloc(FIRST_NAMES);
-    if (!pane->cells || !pane->names || !empty_slots(pane)) {
+    if (!pane->cells || !pane->names || !slots_make(&pane->slots, pane->room)) {
         pane_free(pane);
         return false;
     }
@@ -105,7 +94,7 @@ bool panes_open(Panes *panes, int64_t window, const char *start, const char *end
     return true;
 }
 
-void panes_forget(Panes *panes, int64_t window)
+EXPORTED void panes_forget(Panes *panes, int64_t window)
 {
     int64_t at = place_of(panes, window);
     pane_free(panes->panes[at]);
@@ -115,26 +104,21 @@ void panes_forget(Panes *panes, int64_t window)
 
 static bool double_room(Pane *pane)
 {
-    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) || !empty_slots(pane))
+    if (!grow((void **)&pane->cells, &pane->room, pane->room + 1, sizeof(PaneCell)) ||
+        !slots_make(&pane->slots, pane->room))
         return false;
-    uint32_t mask = (uint32_t)(pane->room * 2 - 1);
-    for (int64_t cell = 0; cell < pane->count; cell++) {
-        uint32_t slot = pane->cells[cell].hash & mask;
-        while (pane->slots[slot] >= 0)
-            slot = (slot + 1) & mask;
-        pane->slots[slot] = (int32_t)cell;
-    }
+    uint64_t mask = slots_mask(pane->room);
+    for (int64_t cell = 0; cell < pane->count; cell++)
+        pane->slots[slots_free(pane->slots, mask, pane->cells[cell].hash)] = (int32_t)cell;
     return true;
 }
 
-/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no memory. */
+/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no
+ * memory. */
 static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
 {
-    uint64_t one, two;
-    uint32_t ignored;
-    fingerprint(hash, names, campaign_size, &one, &ignored);
-    fingerprint(hash, names + campaign_size, channel_size, &two, &ignored);
-    uint32_t mixed = (uint32_t)((one ^ (two << 1 | two >> 63)) >> 16), mask = (uint32_t)(pane->room * 2 - 1), slot = mixed & mask;
+    uint32_t mixed = (uint32_t)(hash_names(hash, names, campaign_size, names + campaign_size, channel_size) >> 16);
+    uint64_t mask = slots_mask(pane->room), slot = mixed & mask;
     int64_t size = campaign_size + channel_size;
     for (; pane->slots[slot] >= 0; slot = (slot + 1) & mask) {
         const PaneCell *cell = pane->cells + pane->slots[slot];
@@ -147,9 +131,7 @@ static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t
     if (pane->count == pane->room) {
         if (!double_room(pane))
             return -1;
-        mask = (uint32_t)(pane->room * 2 - 1);
-        for (slot = mixed & mask; pane->slots[slot] >= 0;)
-            slot = (slot + 1) & mask;
+        slot = slots_free(pane->slots, slots_mask(pane->room), mixed);
     }
     pane->slots[slot] = (int32_t)pane->count;
     pane->cells[pane->count] = (PaneCell){.waits_since = NOTHING,
@@ -173,7 +155,8 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
     return true;
 }
 
-/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is no memory. */
+/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is
+ * no memory. */
 static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
 {
     uint16_t sizes[2]; /* of campaign and channel */
@@ -184,9 +167,10 @@ static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums 
     return cell_of(hash, pane, names, sizes[0], sizes[1]);
 }
 
-/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`: the time that stands for their
- * events; `closed`: whether the watermark has passed the window. How many cells it has then, -1 if there is no memory. */
-int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
+/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
+ * the time that stands for their events; `closed`: whether the watermark has passed the window. How many cells it
+ * has then, -1 if there is no memory. */
+EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
@@ -223,9 +207,9 @@ bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
     return panes_add_place(panes->wheel + (uint64_t)tick % SPOKES, pane->window, cell - pane->cells, tick);
 }
 
-/* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the window has then, -1 if there is no
- * memory. */
-int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
+/* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the
+ * window has then, -1 if there is no memory. */
+EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;

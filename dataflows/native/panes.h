@@ -1,6 +1,8 @@
-/* The cells of one shard: dataflows/cells_python.py in C, where nearly every event may be a cell, and each cell a record.
+/* The cells of one shard: dataflows/cells_python.py in C, where nearly every event may be a cell, and each cell a
+ * record.
  *
- * Plain C as in tally.h; by ctypes, without the interpreter's lock. Windows are their starts, microseconds since 1970; `now` is in seconds.
+ * Plain C as in tally.h; by ctypes, without the interpreter's lock. Windows are their starts, microseconds since 1970;
+ * `now` is in seconds.
  */
 #ifndef ADTALLY_PANES_H
 #define ADTALLY_PANES_H
@@ -24,7 +26,8 @@ typedef struct {
     char *records;       /* {int32 size of the key, int32 size of the value, both of them}, one behind the other */
     int64_t size;        /* bytes of that */
     int64_t count;       /* of the records */
-    int64_t odd;         /* so many of them hold sums, for Python to divide: the size of the value is then that of `OddSums`, negative */
+    int64_t odd;         /* so many of them hold sums, for Python to divide: the size of the value is then that of
+                          * `OddSums`, negative */
     int64_t oldest;      /* where the record begins whose event has waited longest, -1 where there is none, */
     int64_t oldest_time; /* and the time of that event */
     int64_t next_due;    /* the tick of the earliest cell that waits for its next update; INT64_MAX where none does */

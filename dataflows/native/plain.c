@@ -1,7 +1,8 @@
 /* Reads a message that is plain: an ad event as nearly all are, by rules that are narrower than the contract's.
  *
- * Whatever is not plain - a number with an exponent, a time in another form, a key given twice, anything wrong at all - is left to Python, which
- * knows the whole contract. So this need not know what is malformed, only what is surely not; tests/test_native.py holds both together.
+ * Whatever is not plain - a number with an exponent, a time in another form, a key given twice, anything wrong at all -
+ * is left to Python, which knows the whole contract. So this need not know what is malformed, only what is surely not;
+ * tests/test_native.py holds both together.
  */
 #include "tally.h"
 
@@ -40,7 +41,8 @@ typedef struct {
 
 static int hex(char byte)
 {
-    return byte >= '0' && byte <= '9' ? byte - '0' : (byte | 32) >= 'a' && (byte | 32) <= 'f' ? (byte | 32) - 'a' + 10 : -1;
+    char lower = byte | 32;
+    return byte >= '0' && byte <= '9' ? byte - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* The UTF-16 unit of \uXXXX; -1 if it is none. */
@@ -73,7 +75,8 @@ static const char *escape_end(const char *at, const char *end)
     return low >= 0xDC00 && low <= 0xDFFF ? at + 12 : NULL;
 }
 
-/* The closing quote of the text that begins at `at`; NULL if there is none, or a control character or a wrong escape before it. */
+/* The closing quote of the text that begins at `at`; NULL if there is none, or a control character or a wrong escape
+ * before it. */
 static const char *text_end(const char *at, const char *end, Seen *seen)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
@@ -179,7 +182,10 @@ static enum field field_of(const char *name, size_t size)
     case 7:
         return is(name, 7, "channel") ? CHANNEL : is(name, 7, "user_id") ? USER_ID : OTHER;
     case 8:
-        return is(name, 8, "event_id") ? EVENT_ID : is(name, 8, "order_id") ? ORDER_ID : is(name, 8, "currency") ? CURRENCY : OTHER;
+        return is(name, 8, "event_id")   ? EVENT_ID
+               : is(name, 8, "order_id") ? ORDER_ID
+               : is(name, 8, "currency") ? CURRENCY
+                                         : OTHER;
     case 9:
         return is(name, 9, "timestamp") ? TIMESTAMP : OTHER;
     case 10:
@@ -323,7 +329,8 @@ static bool read_date(const char *at, int64_t *days)
 {
     static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
     int century, year, month, day;
-    if (!two_digits(at, &century) || !two_digits(at + 2, &year) || !two_digits(at + 5, &month) || !two_digits(at + 8, &day))
+    if (!two_digits(at, &century) || !two_digits(at + 2, &year) || !two_digits(at + 5, &month) ||
+        !two_digits(at + 8, &day))
         return false;
     year += century * 100;
     if (at[4] != '-' || at[7] != '-' || year < 1970 || year > 2099 || month < 1 || month > 12)
@@ -346,8 +353,8 @@ static bool read_time(Reading *reading, const char *text, size_t size, int64_t *
             return false;
         memcpy(reading->date, text, 10);
     }
-    if (text[10] != 'T' || text[13] != ':' || text[16] != ':' || !two_digits(text + 11, &hour) || !two_digits(text + 14, &minute) ||
-        !two_digits(text + 17, &second) || hour > 23 || minute > 59 || second > 59)
+    if (text[10] != 'T' || text[13] != ':' || text[16] != ':' || !two_digits(text + 11, &hour) ||
+        !two_digits(text + 14, &minute) || !two_digits(text + 17, &second) || hour > 23 || minute > 59 || second > 59)
         return false;
     const char *at = text + 19, *end = text + size;
     int64_t micros = 0;
@@ -373,7 +380,8 @@ static bool read_time(Reading *reading, const char *text, size_t size, int64_t *
 }
 
 /* The value of a field whose value is a text; false if it is not as it has to be. */
-static bool take_text(Reading *reading, const Hash *hash, enum field field, const char *value, size_t size, bool escaped, Row *row)
+static bool take_text(Reading *reading, const Hash *hash, enum field field, const char *value, size_t size,
+                      bool escaped, Row *row)
 {
     if (escaped) {
         if (!(field & (EVENT_ID | CAMPAIGN_ID | CHANNEL | USER_ID | ORDER_ID)))
@@ -381,7 +389,7 @@ static bool take_text(Reading *reading, const Hash *hash, enum field field, cons
         char *to = reading->unescaped + reading->unescaped_size;
         size = unescape(value, value + size, to);
         value = to;
-        reading->unescaped_size += size;
+        reading->unescaped_size += (int64_t)size;
     }
     switch (field) {
     case EVENT_TYPE:

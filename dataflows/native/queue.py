@@ -8,6 +8,7 @@ not of the partition stays with the consumer, which must be polled for it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError
@@ -30,15 +31,27 @@ _CALLED_BY_C = (
 """The functions of librdkafka in the order of `Client` in fetch.h."""
 
 
+@lru_cache(maxsize=1)
+def why_no_queue() -> str | None:
+    """Why `Queue` can't be used here, in words; None if it can, for which a consumer without brokers is looked at."""
+    if reason := why_no_client(_CALLED_BY_C):
+        return reason
+    try:
+        handle_of(client_library()[0], Consumer({"group.id": "adtally", "log_level": 0}))
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
 class Queue:
     """The queue of the one partition of a consumer, taken away from it before it is assigned. Close it before the consumer."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
-        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_client`), and `MemoryError`."""
-        if reason := why_no_client():
+        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
+        if reason := why_no_queue():
             raise RuntimeError(reason)
         found: Any = library()[0]
-        client = client_library()
+        client, _ = client_library()
         self._library = found
         self._client = client
         self._queue = client.rd_kafka_queue_get_partition(handle_of(client, consumer), topic.encode(), partition)

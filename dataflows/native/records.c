@@ -22,7 +22,8 @@ static char *put_moment(char *to, const char *moment)
 
 static bool is_whole(Money number)
 {
-    const Money most = (Money)1 << 53; /* so far doubles are whole numbers, and a division of two is rounded once, as Python's */
+    /* So far doubles are whole numbers, and a division of two is rounded once, as Python's. */
+    const Money most = (Money)1 << 53;
     return -most <= number && number <= most;
 }
 
@@ -41,7 +42,8 @@ static bool needs_python(const Sums *sums)
     Money most = counts[N_IMPRESSIONS] > counts[N_CLICKS] ? counts[N_IMPRESSIONS] : counts[N_CLICKS];
     if (counts[N_CONVERSIONS] > most)
         most = counts[N_CONVERSIONS];
-    return !is_whole(1000 * spend) || !is_whole(sums->money[M_REVENUE] - sums->money[M_REFUNDED]) || !is_whole(most * MICROS);
+    Money earned = sums->money[M_REVENUE] - sums->money[M_REFUNDED];
+    return !is_whole(1000 * spend) || !is_whole(earned) || !is_whole(most * MICROS);
 }
 
 typedef struct {
@@ -55,9 +57,11 @@ static char *put_quoted(char *to, Quoted name)
     return to + name.size;
 }
 
-static char *put_value(char *to, const Panes *panes, const Pane *pane, const PaneCell *cell, Quoted campaign, Quoted channel)
+static char *put_value(char *to, const Panes *panes, const Pane *pane, const PaneCell *cell, Quoted campaign,
+                       Quoted channel)
 {
-    static const char *const COUNT_NAMES[] = {",\"impressions\":", ",\"clicks\":", ",\"conversions\":", ",\"purchases\":", ",\"refunds\":"};
+    static const char *const COUNT_NAMES[] = {",\"impressions\":", ",\"clicks\":", ",\"conversions\":",
+                                              ",\"purchases\":", ",\"refunds\":"};
     static const char *const MONEY_NAMES[] = {",\"spend_micros\":", ",\"revenue_micros\":", ",\"refund_micros\":"};
     const int64_t *counts = cell->sums.counts;
     const Money *money = cell->sums.money, spend = money[M_SPEND];
@@ -88,7 +92,8 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
 {
     PanesFace *face = &panes->face;
     int64_t names_size = cell->campaign_size + cell->channel_size;
-    if (!grow((void **)&face->records, &panes->records_room, face->size + LONGEST_RECORD + 2 * LONGEST_ESCAPE * names_size, 1))
+    int64_t needed = face->size + LONGEST_RECORD + 2 * LONGEST_ESCAPE * names_size;
+    if (!grow((void **)&face->records, &panes->records_room, needed, 1))
         return false;
     char *head = face->records + face->size, *key = head + 2 * sizeof(int32_t), *to = key;
     const char *names = pane->names + cell->names;
@@ -129,7 +134,7 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
     return true;
 }
 
-bool panes_changed(const Panes *panes, int64_t window)
+EXPORTED bool panes_changed(const Panes *panes, int64_t window)
 {
     return panes_find(panes, window)->changed;
 }
@@ -166,7 +171,7 @@ static char *room_for_cell(Panes *panes, char *to, const PaneCell *cell)
 }
 
 /* Write a window into the image of the face, as cells_python.py encodes it. False if there is no memory. */
-bool panes_encode(Panes *panes, int64_t window)
+EXPORTED bool panes_encode(Panes *panes, int64_t window)
 {
     Pane *pane = panes_find(panes, window);
     PanesFace *face = &panes->face;

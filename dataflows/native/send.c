@@ -1,8 +1,10 @@
 /* Hands records to librdkafka one after the other, without an object and a call of Python's for each.
  *
- * Whether the broker took them is heard where librdkafka tells it first, in an interceptor: the callbacks of confluent-kafka want the
- * interpreter's lock and an object for each record.
+ * Whether the broker took them is heard where librdkafka tells it first, in an interceptor: the callbacks of
+ * confluent-kafka want the interpreter's lock and an object for each record.
  */
+#include "export.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,13 +37,17 @@ typedef struct { /* the beginning of rd_kafka_message_t */
     int code;
 } Told;
 
+typedef int Made(void *client, const void *conf, void *own, char *words, size_t size);
+typedef int Heard(void *client, Told *told, void *own);
+typedef int Gone(void *client, void *own);
+
 typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
     void *(*produceva)(void *client, const Argument *arguments, size_t count);
     int (*error_code)(const void *error);
     void (*error_destroy)(void *error);
-    int (*conf_interceptor_add_on_new)(void *conf, const char *name, int (*made)(void *, const void *, void *, char *, size_t), void *own);
-    int (*interceptor_add_on_acknowledgement)(void *client, const char *name, int (*heard)(void *, Told *, void *), void *own);
-    int (*interceptor_add_on_destroy)(void *client, const char *name, int (*gone)(void *, void *), void *own);
+    int (*conf_interceptor_add_on_new)(void *conf, const char *name, Made *made, void *own);
+    int (*interceptor_add_on_acknowledgement)(void *client, const char *name, Heard *heard, void *own);
+    int (*interceptor_add_on_destroy)(void *client, const char *name, Gone *gone, void *own);
 } SendClient;
 
 typedef struct Sender {
@@ -52,7 +58,9 @@ typedef struct Sender {
 } Sender;
 
 static SendClient functions;
-static _Atomic(Sender *) senders; /* one for each producer of the process, also for those that are gone: librdkafka may tell something up to its end */
+
+/* One for each producer of the process, also for those that are gone: librdkafka may tell something up to its end. */
+static _Atomic(Sender *) senders;
 
 static int heard(void *client, Told *told, void *own)
 {
@@ -95,20 +103,22 @@ static int made(void *handle, const void *conf, void *own, char *words, size_t s
 }
 
 /* What librdkafka calls for a client whose `plugin.library.paths` names this library. */
-int conf_init(void *conf, void **own, char *words, size_t size)
+EXPORTED int conf_init(void *conf, void **own, char *words, size_t size)
 {
     (void)own, (void)words, (void)size;
-    return functions.conf_interceptor_add_on_new ? functions.conf_interceptor_add_on_new(conf, "adtally", made, NULL) : FAIL;
+    if (!functions.conf_interceptor_add_on_new)
+        return FAIL;
+    return functions.conf_interceptor_add_on_new(conf, "adtally", made, NULL);
 }
 
 /* To be called before the first client is made. */
-void send_prepare(const SendClient *given)
+EXPORTED void send_prepare(const SendClient *given)
 {
     functions = *given;
 }
 
 /* The sender of a client; NULL if it was made without the plug-in. */
-Sender *send_of(const void *handle)
+EXPORTED Sender *send_of(const void *handle)
 {
     for (Sender *sender = atomic_load(&senders); sender; sender = sender->next)
         if (atomic_load(&sender->handle) == handle)
@@ -116,50 +126,53 @@ Sender *send_of(const void *handle)
     return NULL;
 }
 
-int send_code(Sender *sender)
+EXPORTED int send_code(Sender *sender)
 {
     return atomic_load(&sender->code);
 }
 
-int64_t send_refused(Sender *sender)
+EXPORTED int64_t send_refused(Sender *sender)
 {
     return atomic_load(&sender->refused);
 }
 
-int64_t send_sent(Sender *sender)
+EXPORTED int64_t send_sent(Sender *sender)
 {
     return atomic_load(&sender->sent);
 }
 
 typedef struct {
     const char *name, *value;
+    int64_t size; /* of the value */
 } Header;
 
-/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with `headers`, up to one without a name; the record that begins at
- * `measured`, -1 for none, also with `extra`. The byte up to which librdkafka took them; why it took no more in `code`, 0 at the end. */
-int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size, const Header *headers, int64_t measured,
-                     const Header *extra, int *code)
+enum { MOST_HEADERS = 4, INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
+
+/* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the
+ * first `header_count` of `headers`; the record that begins at `measured`, -1 for none, also with the one behind
+ * those. The byte up to which librdkafka took them; why it took no more in `code`, 0 at the end. */
+EXPORTED int64_t send_records(Sender *sender, void *topic, const char *text, int64_t from, int64_t size,
+                              const Header *headers, int32_t header_count, int64_t measured, int *code)
 {
-    enum { MOST_HEADERS = 4 };
     Argument arguments[4 + MOST_HEADERS + 1];
     memset(arguments, 0, sizeof arguments);
+    if (header_count > MOST_HEADERS) {
+        *code = INVALID;
+        return from;
+    }
     arguments[0].kind = VT_TOPIC_HANDLE;
     arguments[0].of.handle = topic;
     arguments[1].kind = VT_FLAGS;
     arguments[1].of.number = COPY;
     arguments[2].kind = VT_KEY;
     arguments[3].kind = VT_VALUE;
-    size_t count = 4;
-    for (; headers->name && count < 4 + MOST_HEADERS; headers++, count++) {
-        arguments[count].kind = VT_HEADER;
-        arguments[count].of.header.name = headers->name;
-        arguments[count].of.header.at = headers->value;
-        arguments[count].of.header.size = (int64_t)strlen(headers->value);
+    size_t count = 4 + (size_t)header_count;
+    for (size_t at = 4; at < count + (measured >= 0); at++, headers++) {
+        arguments[at].kind = VT_HEADER;
+        arguments[at].of.header.name = headers->name;
+        arguments[at].of.header.at = headers->value;
+        arguments[at].of.header.size = headers->size;
     }
-    arguments[count].kind = VT_HEADER;
-    arguments[count].of.header.name = extra->name;
-    arguments[count].of.header.at = extra->value;
-    arguments[count].of.header.size = extra->value ? (int64_t)strlen(extra->value) : 0;
     *code = 0;
     while (from < size) {
         int32_t sizes[2];

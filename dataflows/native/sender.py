@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from ctypes import c_int32
+from functools import lru_cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from dataflows.native.client import client_library, functions_of, handle_of, why_no_client
-from dataflows.native.library import Header, library, library_file
+from dataflows.native.library import Header, library
 from dataflows.records import Records
 
 _CALLED_BY_C = (
@@ -31,39 +32,60 @@ _BUFFER_FULL = -184
 """``RD_KAFKA_RESP_ERR__QUEUE_FULL``"""
 
 
+PLUGINS = "plugin.library.paths"
+"""librdkafka's property that names plug-ins, with a semicolon between two of them."""
+
+
+@lru_cache(maxsize=1)
 def why_no_sender() -> str | None:
-    """Why `Sender` can't be used here, in words; None if it can."""
-    if ";" in str(library_file()):  # which stands between two of them in librdkafka's list
-        return f"librdkafka loads no plug-in from {library_file()}"
-    return why_no_client()
+    """Why `Sender` can't be used here, in words; None if it can, which a producer without brokers is made to find out."""
+    if reason := why_no_client(_CALLED_BY_C):
+        return reason
+    config = sender_config()
+    if ";" in config[PLUGINS]:
+        return f"librdkafka loads no plug-in from {config[PLUGINS]}"
+    try:
+        _handle_of(Producer({**config, "log_level": 0}))
+    except KafkaException as error:  # a librdkafka that was built without them, a system that loads none
+        return f"librdkafka takes no plug-in: {error.args[0].str()}"
+    except RuntimeError as error:
+        return str(error)
+    return None
 
 
-def sender_config() -> dict[str, str]:
-    """What the configuration of a producer must hold for `Sender`: librdkafka's own way to be asked what becomes of its records."""
+def sender_config(others: str = "") -> dict[str, str]:
+    """What the configuration of a producer must hold for `Sender`: librdkafka's own way to be asked what becomes of its records.
+
+    `others`: plug-ins that it is to have as well, as in `PLUGINS`.
+    """
     found: Any = library()[0]
-    found.send_prepare(functions_of(client_library(), _CALLED_BY_C))
-    return {"plugin.library.paths": str(library_file())}
+    found.send_prepare(functions_of(client_library()[0], _CALLED_BY_C))
+    return {PLUGINS: ";".join([*filter(None, others.split(";")), found._name])}
+
+
+def _handle_of(producer: Producer) -> int:
+    """What C knows of a producer that was made with `sender_config`; raises `RuntimeError` where it knows nothing."""
+    found: Any = library()[0]
+    handle = found.send_of(handle_of(client_library()[0], producer))
+    if not handle:
+        raise RuntimeError("the producer was made without the plug-in of this library")
+    return handle
 
 
 class Sender:
     """Sends records of one topic, and knows whether one was refused."""
 
     def __init__(self, producer: Producer, topic: str, headers: Sequence[tuple[str, bytes]]) -> None:
-        """`producer`: made with `sender_config`; `headers`: of each record.
+        """`producer`: made with `sender_config`; `headers`: of each record, at the most as many as `MOST_HEADERS` of send.c says.
 
         Raises `RuntimeError` where it can't be done (`why_no_sender`), or the producer was made otherwise.
         """
         if reason := why_no_sender():
             raise RuntimeError(reason)
         self._library: Any = library()[0]
-        self._client = client_library()
-        handle = handle_of(self._client, producer)
-        self._handle = self._library.send_of(handle)
-        if not self._handle:
-            raise RuntimeError("the producer was made without the plug-in of this library")
-        self._headers = (Header * (len(headers) + 1))(
-            *(Header(name.encode(), value) for name, value in headers), Header(None, None)
-        )
+        self._client = client_library()[0]
+        self._handle = _handle_of(producer)
+        self._headers = [Header(name.encode(), value, len(value)) for name, value in headers]
         self._producer = producer  # it lives as long as its topic is held
         self._name = topic
         self._topic: int | None = None
@@ -88,11 +110,12 @@ class Sender:
         Returns how far the producer's buffer took them, in bytes. Raises `KafkaException` for a record that can't be sent.
         """
         topic = self._topic or self._begin()
-        more = Header(extra[0].encode(), extra[1]) if extra else Header(None, None)
+        more = [Header(extra[0].encode(), extra[1], len(extra[1]))] if extra else []
+        headers = (Header * (len(self._headers) + len(more)))(*self._headers, *more)
         code = c_int32()
         sent = self._library.send_records(
-            *(self._handle, topic, records.text, start, len(records.text), self._headers),
-            *(measured if extra else -1, more, code),
+            *(self._handle, topic, records.text, start, len(records.text)),
+            *(headers, len(self._headers), measured if extra else -1, code),
         )
         if code.value not in {0, _BUFFER_FULL}:
             raise KafkaException(KafkaError(code.value))

@@ -1,4 +1,5 @@
-/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates, added up. */
+/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates,
+ * added up. */
 #include "tally.h"
 
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 enum { AHEAD = 8 /* rows; so long before it is needed the memory is asked for a line of the index */ };
 
-void tally_free(Tally *tally)
+EXPORTED void tally_free(Tally *tally)
 {
     if (!tally)
         return;
@@ -33,7 +34,7 @@ static void show(Tally *tally)
 }
 
 /* `random`: as many bytes as a Hash has. NULL if there is no memory. */
-Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const char *currency)
+EXPORTED Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const char *currency)
 {
     Tally *tally = calloc(1, sizeof(Tally));
     if (!tally)
@@ -73,28 +74,26 @@ static const char *text_at(Texts *texts, int32_t place)
 /* Room for whatever may be escaped in the texts. */
 static bool make_room(Reading *reading, Texts texts, int32_t count)
 {
-    size_t size = 0;
+    int64_t size = 0;
     bool escaped = false;
     for (int32_t place = 0; place < count; place++) {
         const char *text = text_at(&texts, place);
-        size_t own = (size_t)texts.sizes[place];
-        if (own > LONGEST_MESSAGE || !own)
+        int32_t own = texts.sizes[place];
+        if (own > LONGEST_MESSAGE || own <= 0)
             continue;
         size += own;
-        escaped = escaped || memchr(text, '\\', own);
+        escaped = escaped || memchr(text, '\\', (size_t)own);
     }
     reading->unescaped_size = 0;
-    if (size <= reading->unescaped_room || !escaped)
-        return true;
-    free(reading->unescaped);
-    reading->unescaped = malloc(size);
-    reading->unescaped_room = reading->unescaped ? size : 0;
-    return reading->unescaped;
+    if (escaped)
+        return grow((void **)&reading->unescaped, &reading->unescaped_room, size, 1);
+    let_go((void **)&reading->unescaped, &reading->unescaped_room, LARGE);
+    return true;
 }
 
-/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL, where that says; false if there is
- * no memory. They must stay as they are until they are judged. */
-bool tally_read(Tally *tally, const char *text, const char *const *values, const int32_t *sizes, int32_t count)
+/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL,
+ * where that says; false if there is no memory. They must stay as they are until they are judged. */
+EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *values, const int32_t *sizes, int32_t count)
 {
     Face *face = &tally->face;
     Texts texts = {text, values, sizes};
@@ -131,8 +130,9 @@ bool tally_read(Tally *tally, const char *text, const char *const *values, const
     return true;
 }
 
-/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as counted. */
-void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t size)
+/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as
+ * counted. */
+EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t size)
 {
     Row *row = tally->face.rows + place;
     row->time = time;
@@ -144,7 +144,7 @@ void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t
 }
 
 /* Let a message be that is no event. */
-void tally_refuse(Tally *tally, int32_t place)
+EXPORTED void tally_refuse(Tally *tally, int32_t place)
 {
     tally->face.rows[place].status = REFUSED;
 }
@@ -192,10 +192,12 @@ static bool judge(Tally *tally, Row *row, bool refill)
     return refill || row->by_hand || cells_add(&tally->cells, &tally->hash, window_of(tally, row->time), row);
 }
 
-/* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for all of them, or, if it is not
- * NULL, one each in `limits`. Returns the place of the first row with which a generation of ids begins: Python then marks it, calls
- * tally_turn and goes on from there; `count` where there is none; -1 if there is no memory. */
-int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits, bool refill)
+/* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
+ * all of them, or, if it is not NULL, one each in `limits`. Returns the place of the first row with which a
+ * generation of ids begins: Python then marks it, calls tally_turn and goes on from there; `count` where there is
+ * none; -1 if there is no memory. */
+EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits,
+                             bool refill)
 {
     Face *face = &tally->face;
     int32_t stop = count;
@@ -211,7 +213,8 @@ int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, co
             face->places[face->noted++] = place;
             continue;
         }
-        if (row->time < face->clock - tally->delay && is_late(tally, row->time)) { /* the first is the cheaper one, and follows from it */
+        /* The first is the cheaper one, and follows from the other. */
+        if (row->time < face->clock - tally->delay && is_late(tally, row->time)) {
             row->status = LATE;
             row->cost = face->clock; /* for the words of the refusal */
             face->places[face->noted++] = place;
@@ -231,7 +234,7 @@ int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, co
 }
 
 /* Begin a generation of ids; the time with which the next one begins. False if there is no memory. */
-bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
+EXPORTED bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
 {
     tally->face.turns_at = turns_at;
     bool turned = index_turn(&tally->index, generation);
@@ -240,14 +243,14 @@ bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
 }
 
 /* Forget the cells, which Python has taken. */
-void tally_clear(Tally *tally)
+EXPORTED void tally_clear(Tally *tally)
 {
     cells_clear(&tally->cells);
     show(tally);
 }
 
 /* Write the cells into the groups of the face, and forget them. False if there is no memory. */
-bool tally_pack(Tally *tally)
+EXPORTED bool tally_pack(Tally *tally)
 {
     if (!pack_cells(&tally->pack, &tally->cells))
         return false;
@@ -256,4 +259,13 @@ bool tally_pack(Tally *tally)
     tally->face.group_count = tally->pack.group_count;
     tally_clear(tally);
     return true;
+}
+
+/* Forget the groups, which Python has taken, and their memory where it is much. */
+EXPORTED void tally_taken(Tally *tally)
+{
+    pack_taken(&tally->pack);
+    tally->face.packed = NULL;
+    tally->face.groups = NULL;
+    tally->face.group_count = 0;
 }

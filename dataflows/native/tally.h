@@ -1,10 +1,13 @@
 /* The native intake: what dataflows/intake.py does in Python, message by message, for the messages that are plain.
  *
- * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by ctypes, which lets go of
- * the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money integer micros.
+ * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by
+ * ctypes, which lets go of the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money
+ * integer micros.
  */
 #ifndef ADTALLY_TALLY_H
 #define ADTALLY_TALLY_H
+
+#include "export.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +19,8 @@
 
 enum kind { IMPRESSION, CLICK, CONVERSION, PURCHASE, REFUND, COST };
 
-/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it (tally_refuse). */
+/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it
+ * (tally_refuse). */
 enum status { ODD, READY, REFUSED, COUNTED, DUPLICATE, LATE, TOO_FAR_AHEAD };
 
 typedef struct {
@@ -40,6 +44,8 @@ typedef struct {
 } Hash;
 
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
+uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel,
+                    size_t channel_size);
 
 enum { SLOTS = 5, KEPT = 3, SMALLEST = 8 /* bits: the table that an index begins with */ };
 
@@ -74,7 +80,7 @@ typedef struct {
     char date[10]; /* the last one that was read, and its days since 1970 */
     int64_t days;
     char *unescaped; /* names that were escaped, without that: as much room as the text has */
-    size_t unescaped_size, unescaped_room;
+    int64_t unescaped_size, unescaped_room;
 } Reading;
 
 bool read_plain(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row);
@@ -104,8 +110,14 @@ typedef struct {
     int64_t window_start, window_end; /* of the last event */
 } Cells;
 
-/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is no memory. */
+/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is
+ * no memory. */
 bool grow(void **array, int64_t *room, int64_t needed, size_t size);
+
+/* Give an array back that has room for more items than are kept for the next time: much at once is rare. */
+void let_go(void **array, int64_t *room, int64_t kept);
+
+enum { LARGE = 1 << 20 /* bytes; so much is kept */ };
 
 bool cells_make(Cells *cells);
 void cells_free(Cells *cells);
@@ -142,6 +154,7 @@ typedef struct {
 
 int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
 bool pack_cells(Pack *pack, const Cells *cells);
+void pack_taken(Pack *pack);
 void pack_free(Pack *pack);
 
 /* tally.c: the messages of one partition, in their order. What Python sees comes first, word for word as in `Face`. */
@@ -151,7 +164,7 @@ typedef struct {
     int64_t turns_at; /* the time with which the next generation of ids begins; NEVER before the first */
     int64_t newest;   /* of the rows that were read */
     int64_t counted, duplicate; /* of the last call of tally_judge */
-    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those that Python has to do with */
+    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those for Python */
     int32_t *places;
     Row *rows;
     Cell *cells;

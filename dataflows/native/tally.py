@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from array import array
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dataflows.native.batch import Batch
 from dataflows.native.library import library
+from dataflows.native.memory import bytes_at
 
 NEVER = -(2**62)
 """In the place of a clock: before the first event."""
@@ -47,7 +47,7 @@ class Tally:
     def __init__(self, *, window: int, delay: int, dedup: bool, currency: str) -> None:
         """`delay`: how long after its end a window takes events, by the partition's clock.
 
-        Raises `RuntimeError` where there is no native intake, with the words of `why_not`.
+        Raises `RuntimeError` where there is no native engine, with the words of `why_not`.
         """
         found, reason = library()
         if found is None:
@@ -152,12 +152,12 @@ class Tally:
         if not face.cell_count:
             return []
         if face.key_count > len(keys):
-            names = ctypes.string_at(face.names, face.names_size)
-            new = ctypes.string_at(face.keys + len(keys) * _KEY.size, (face.key_count - len(keys)) * _KEY.size)
+            names = bytes_at(face.names, face.names_size)
+            new = bytes_at(face.keys + len(keys) * _KEY.size, (face.key_count - len(keys)) * _KEY.size)
             for _, at, campaign, channel, _ in _KEY.iter_unpack(new):
                 middle = at + campaign
                 keys.append((names[at:middle].decode(), names[middle : middle + channel].decode()))
-        cells = ctypes.string_at(face.cells, face.cell_count * _CELL.size)
+        cells = bytes_at(face.cells, face.cell_count * _CELL.size)
         fetched = [(cell[0], keys[cell[1]], cell[2:]) for cell in _CELL.iter_unpack(cells)]
         self._library.tally_clear(self._handle)
         if not face.key_count:
@@ -174,10 +174,10 @@ class Tally:
             raise MemoryError
         if not face.key_count:
             self._keys.clear()
-        return [
-            (group.shard, group.window, ctypes.string_at(face.packed + group.at, group.size))
-            for group in face.groups[: face.group_count]
-        ]
+        groups = face.groups[: face.group_count]
+        packed = [(group.shard, group.window, bytes_at(face.packed + group.at, group.size)) for group in groups]
+        self._library.tally_taken(self._handle)
+        return packed
 
     def _noted(self) -> list[int]:
         return self._face.places[: self._face.noted] if self._face.noted else []

@@ -22,14 +22,15 @@ char *put_number(char *to, Money number)
     return to + size;
 }
 
-/* The shortest decimal of a double: Raffaello Giulietti, "The Schubfach way to render doubles" (2021), whose names these are. */
+/* The shortest decimal of a double: Raffaello Giulietti, "The Schubfach way to render doubles" (2021), whose names
+ * these are. */
 
 enum { LEAST_POWER = -292, POWERS = 617 };
 
 static uint64_t g_of[POWERS][2]; /* 10^k with 128 bits, rounded up: high, low */
 
 /* `powers`: 10^k from k = LEAST_POWER on, as `dataflows.native.library` works them out. */
-void doubles_prepare(const uint64_t *powers)
+EXPORTED void doubles_prepare(const uint64_t *powers)
 {
     memcpy(g_of, powers, sizeof g_of);
 }
@@ -53,7 +54,8 @@ static uint64_t shortest(uint64_t c, int32_t q, bool is_power_of_two, int32_t *p
     int32_t k = (q * 1262611 - (is_power_of_two ? 524031 : 0)) >> 22;
     int32_t h = q + floor_log2_pow10(-k) + 1;
     const uint64_t *g = g_of[-k - LEAST_POWER];
-    uint64_t vbl = round_to_odd(g, cbl << h) + odd, vb = round_to_odd(g, cb << h), vbr = round_to_odd(g, cbr << h) - odd;
+    uint64_t vbl = round_to_odd(g, cbl << h) + odd, vbr = round_to_odd(g, cbr << h) - odd;
+    uint64_t vb = round_to_odd(g, cb << h);
     uint64_t s = vb / 4;
     *power = k;
     if (s >= 10) {
@@ -72,7 +74,7 @@ static uint64_t shortest(uint64_t c, int32_t q, bool is_power_of_two, int32_t *p
 }
 
 /* A finite one. */
-char *put_double(char *to, double number)
+EXPORTED char *put_double(char *to, double number)
 {
     uint64_t bits;
     memcpy(&bits, &number, sizeof bits);
@@ -84,14 +86,16 @@ char *put_double(char *to, double number)
         memcpy(to, "0.0", 3);
         return to + 3;
     }
-    uint64_t digits = exponent ? shortest(fraction | (uint64_t)1 << 52, exponent - 1075, !fraction && exponent > 1, &power)
+    const uint64_t hidden = (uint64_t)1 << 52;
+    uint64_t digits = exponent ? shortest(fraction | hidden, exponent - 1075, !fraction && exponent > 1, &power)
                                : shortest(fraction, -1074, false, &power);
     while (digits % 10 == 0) {
         digits /= 10;
         power++;
     }
     char text[24];
-    int32_t size = (int32_t)(put_number(text, digits) - text), point = size + power; /* the point stands behind so many digits */
+    int32_t size = (int32_t)(put_number(text, digits) - text);
+    int32_t point = size + power; /* it stands behind so many digits */
     if (point < -4 || point > 16) {
         *to++ = text[0];
         if (size > 1) {
@@ -121,7 +125,7 @@ char *put_double(char *to, double number)
 }
 
 /* In quotes. `name` is UTF-8. */
-char *put_name(char *to, const char *name, size_t size)
+EXPORTED char *put_name(char *to, const char *name, size_t size)
 {
     static const char HEX[] = "0123456789abcdef", SHORT[] = "btn\0fr"; /* from 8 on */
     *to++ = '"';

@@ -1,0 +1,16 @@
+"""Bytes that C has written, as Python's own."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_ssize_t, c_void_p, py_object
+
+_copy = ctypes.PYFUNCTYPE(py_object, c_void_p, c_ssize_t)(("PyBytes_FromStringAndSize", ctypes.pythonapi))
+
+
+def bytes_at(address: int, size: int) -> bytes:
+    """A copy of so many bytes. `ctypes.string_at` takes a C int for `size`, and of 4 GiB and 3 bytes gives 3 without a word.
+
+    Raises `MemoryError`.
+    """
+    return _copy(address, size)

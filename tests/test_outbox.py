@@ -1,0 +1,78 @@
+"""The outbox with both carriers and a client of Kafka's as it is; tests/test_sink.py has the same with one that does what it is told."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError
+from prometheus_client import generate_latest
+
+from dataflows.errors import DeliveryError
+from dataflows.records import Records
+from dataflows.schema import HEADERS
+from dataflows.sink import Outbox, OutboxPart
+from dataflows.telemetry.flow import Observed
+from tests.carriers import BLUNT, PATIENT, RECORDS, arrived, carrier_of, refuse, start_of, with_cluster
+from tests.intakes import KINDS
+from tests.telemetries import samples, total
+
+pytestmark = pytest.mark.native
+
+
+@pytest.fixture(params=KINDS)
+def choice(request: pytest.FixtureRequest) -> str:
+    """What ADTALLY_NATIVE gives."""
+    return request.param
+
+
+def told(observed: Observed) -> list[float | None]:
+    found = samples(generate_latest(observed.registry()).decode())
+    return [total(found, f"adtally_{name}") for name in ("records_acknowledged_total", "event_to_result_seconds_count")]
+
+
+def test_a_snapshot_waits_for_the_acknowledgements_and_the_record_that_is_measured_has_arrived_with_it(choice: str) -> None:
+    observed = Observed(60, now=lambda: 1_000.0)
+    producer, settings = with_cluster(choice, **PATIENT)
+    carrier = carrier_of(choice, producer, "results", HEADERS)
+    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results"), carrier))
+    part.write_batch([Records(RECORDS.text, RECORDS.count, (start_of(7), 998_765_432))])
+    assert told(observed) == [0, 0]
+    part.snapshot()
+    assert told(observed) == [50, 1]
+    found = {message.key(): message for message in arrived(settings, "results", 50)}
+    assert {key: message.value() for key, message in found.items()} == dict(RECORDS.pairs())
+    measured = [*HEADERS, ("event_time", b"998765")]
+    assert all(message.headers() == (measured if key == b"key 7" else HEADERS) for key, message in found.items())
+
+
+def test_a_full_buffer_is_waited_for_and_loses_nothing(choice: str) -> None:
+    producer, settings = with_cluster(choice, **{"queue.buffering.max.messages": 5})
+    outbox = Outbox(producer, "results", lambda: False, carrier=carrier_of(choice, producer, "results", HEADERS))
+    for _ in range(2):
+        outbox.send(RECORDS)
+    outbox.flush()
+    found = [(message.key(), message.value()) for message in arrived(settings, "results", 100)]
+    assert sorted(found, key=repr) == sorted([*RECORDS.pairs()] * 2, key=repr)
+
+
+def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot(choice: str) -> None:
+    observed = Observed(60, now=lambda: 1_000.0)
+    producer, _ = with_cluster(choice, **BLUNT)
+    carrier = carrier_of(choice, producer, "results", HEADERS)
+    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results"), carrier))
+    part.write_batch([RECORDS])
+    part.snapshot()
+    refuse(producer, [KafkaError.INVALID_TIMESTAMP] * 50)
+    part.write_batch([Records(RECORDS.text, RECORDS.count, (start_of(0), 998_765_432))])
+    with pytest.raises(DeliveryError, match=r"refused a record of results: .*is this machine's clock right"):
+        part.snapshot()
+    with pytest.raises(DeliveryError, match="refused a record of results"):
+        part.write_batch([RECORDS])
+    assert told(observed) == [50, 0]
+    assert carrier.refused() == 50
+
+
+def test_a_record_that_can_not_be_sent_ends_the_run_at_once(choice: str) -> None:
+    producer, _ = with_cluster(choice, **{"message.max.bytes": 1000})
+    outbox = Outbox(producer, "results", lambda: False, carrier=carrier_of(choice, producer, "results", HEADERS))
+    with pytest.raises(DeliveryError, match=r"refused a record of results: .*too large"):
+        outbox.send(Records.of([(b"a", b"1"), (b"b", b"2" * 2000)]))
