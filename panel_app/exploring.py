@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from urllib.parse import parse_qs
 
 import msgspec
 import polars as pl
@@ -12,7 +11,7 @@ from panel_app.blocks import floor_to
 from panel_app.measures import ALL, SIZE, sums
 from panel_app.query import span_of
 from panel_app.service import Service
-from panel_app.view import RANGES, View
+from panel_app.view import RANGES, View, fields
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
 GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
@@ -49,7 +48,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def from_query(query: str) -> Ask:
     """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`); what makes no sense is left at its default."""
-    given = parse_qs(query.removeprefix("?"), max_num_fields=200, errors="replace") if query else {}
+    given = fields(query)
 
     def one(name: str, allowed: dict[str, object], default: str) -> str:
         value = given.get(name, [default])[-1]

@@ -12,7 +12,7 @@ import panel as pn
 import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
-from panel_app.charts import palette
+from panel_app.charts import apart, palette
 from panel_app.exploring import Found
 from panel_app.measures import ALL, Measure
 
@@ -33,6 +33,21 @@ _COLORS = [
     "#d64545",
     "#6b7280",
 ]
+_ON_DARK = [
+    "#827cf5",
+    "#2bb8ae",
+    "#ee9a4d",
+    "#e06db2",
+    "#9aa7bd",
+    "#5aa9f5",
+    "#a7c95c",
+    "#b98af0",
+    "#dd9258",
+    "#5cc98e",
+    "#f07171",
+    "#b4bac6",
+]
+"""The same where the page is dark."""
 _HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _BARS = 25
@@ -94,11 +109,11 @@ def _labelled(found: Found, limit: int) -> pl.DataFrame:
     return found.frame.with_columns(pl.Series("name", [taken[pair] for pair in pairs]))
 
 
-def _palette(frame: pl.DataFrame, names: list[str] | None = None) -> list[str]:
-    """A colour for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
+def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = None) -> list[str]:
+    """One of `colors` for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
     wanted = frame["name"].unique(maintain_order=True).to_list() if names is None else names
-    numbers = palette(wanted)
-    return [_COLORS[numbers[name] % len(_COLORS)] for name in wanted]
+    places = apart(palette(wanted), len(colors))
+    return [colors[places[name]] for name in wanted]
 
 
 def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
@@ -112,12 +127,12 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
         "grid": True,
         "yformatter": formatter,
     }
-    kind = found.ask.kind
+    kind, colors = found.ask.kind, _ON_DARK if dark else _COLORS
     if kind == "bar":
         # The figures of lying bars stand on the axis below them.
         common["xformatter"] = common.pop("yformatter")
         plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
-            x="name", y=measure.id, color=_COLORS[0], flip_yaxis=True, **common
+            x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
         # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
@@ -128,11 +143,11 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
         wide = frame.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
         columns = [name for name in wide.columns if name != "time"]
         plot = wide.hvplot.area(
-            x="time", y=columns, stacked=True, color=_palette(frame, columns), alpha=0.8, legend="bottom", **common
+            x="time", y=columns, stacked=True, color=_palette(frame, colors, columns), alpha=0.8, legend="bottom", **common
         )
     else:
         lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
-        plot = lines(x="time", y=measure.id, by="name", color=_palette(frame), line_width=2, legend="bottom", **common)
+        plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
     hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
     return plot.opts(title=label, toolbar="above", hooks=hooks)
 

@@ -79,6 +79,7 @@ def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> N
     asked = from_query("?measure=cpa&measure=roas&measure=evil&by=both&range=6h&grain=5m&kind=area")
     assert asked == Ask(("cpa", "roas"), "both", "6h", "5m", "area")
     assert from_query("?measure=x&by=__class__&range=1y&grain=0&kind=") == Ask()
+    assert from_query("by=both&" * 600) == Ask()
 
 
 @pytest.mark.parametrize("name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", "x" * 10_000])
