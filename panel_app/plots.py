@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +18,11 @@ from panel_app.measures import ALL, Measure
 
 # Importing them registers `.hvplot` on the frames of both libraries.
 _REGISTERED = (hvplot.pandas, hvplot.polars)
-_UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_JOINERS = "\u200c\u200d"
+_SCRIPTS = "\u0590"
+"""From here on are the scripts, and the pictures, that are written with joiners."""
 _COLORS = [
     "#5b54e8",
     "#0d9f98",
@@ -58,8 +62,23 @@ _FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "mul
 
 def readable(name: str, limit: int = 40) -> str:
     """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
-    plain = _UNSEEN.sub("\ufffd", name[: limit * 4]).replace("$", "\uff04")
-    return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain) or "(blank name)"
+    given = name[: limit * 4]
+    shown = ["\ufffd" if _unseen(given, at) else one for at, one in enumerate(given)]
+    plain = "".join(shown).replace("$", "\uff04")
+    return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain).strip() or "(blank name)"
+
+
+def _unseen(text: str, at: int) -> bool:
+    """Whether the character there can't be seen, or turns those round that can."""
+    one = text[at]
+    if one in _JOINERS and all(map(_joined, (text[at - 1 : at], text[at + 1 : at + 2]))):
+        return False
+    return one in _FILLERS or unicodedata.category(one) in _UNSEEN
+
+
+def _joined(one: str) -> bool:
+    """Whether `one` is a character that a joiner may stand beside."""
+    return one > _SCRIPTS and unicodedata.category(one)[0] in "LMS"
 
 
 def written(measure: Measure, currency: str) -> tuple[str, NumeralTickFormatter]:

@@ -82,8 +82,15 @@ def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> N
     assert from_query("by=both&" * 600) == Ask()
 
 
-@pytest.mark.parametrize("name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", " ", "\u3164", "a\u200db", "\u200d\u200d\u200d", "x" * 10_000]
+)
 def test_a_name_in_a_plot_holds_no_tex_and_nothing_invisible(name: str) -> None:
     shown = readable(name)
     assert 0 < len(shown) <= 40
-    assert not set(shown) & set("$\u202e\u0000")
+    assert not set(shown) & set("$\u202e\u0000\u3164\u200d")
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "क\u094d\u200dष", "👩\u200d👧"])
+def test_a_name_in_a_plot_keeps_the_joiners_that_its_script_is_written_with(name: str) -> None:
+    assert readable(name) == name
