@@ -13,7 +13,7 @@ import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
 from panel_app.charts import apart, palette
-from panel_app.exploring import Found
+from panel_app.exploring import BARS, Found
 from panel_app.measures import ALL, Measure
 
 # Importing them registers `.hvplot` on the frames of both libraries.
@@ -54,7 +54,7 @@ _ON_DARK = [
 """The same where the page is dark."""
 _HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
-_BARS = 25
+_BAR = 20
 _LONG, _SHORT = 24, 14
 _FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "multiple": "0,0[.]00"}
 """How figures stand on an axis, by the kind of measure."""
@@ -105,10 +105,15 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn
         complete = frame.filter(pl.col("time") < found.complete)
         frame = frame if complete.is_empty() else complete
     shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
-    # A legend of two columns takes room away from the plot.
-    height = _TALL if narrow else _HEIGHT
+    height = _height(found, narrow=narrow)
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")
+
+
+def _height(found: Found, *, narrow: bool) -> int:
+    """Pixels of one plot: a bar has the height of its name, and a legend of two columns takes room away."""
+    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
+    return max(_TALL if narrow else _HEIGHT, bars)
 
 
 def _labelled(found: Found, limit: int) -> pl.DataFrame:
@@ -141,7 +146,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     common: dict[str, Any] = {
         "ylabel": "",
         "xlabel": "",
-        "height": _TALL if narrow else _HEIGHT,
+        "height": _height(found, narrow=narrow),
         "responsive": True,
         "grid": True,
         "yformatter": formatter,
@@ -150,19 +155,33 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     if kind == "bar":
         # The figures of lying bars stand on the axis below them.
         common["xformatter"] = common.pop("yformatter")
-        plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+        plot = frame.head(BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
             x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
         # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
         plot = frame.to_pandas().hvplot.heatmap(
-            x="time", y="name", C=measure.id, cmap="Blues", height=_HEIGHT, responsive=True, xlabel="", ylabel=""
+            x="time",
+            y="name",
+            C=measure.id,
+            cmap="Blues_r" if dark else "Blues",
+            height=_HEIGHT,
+            responsive=True,
+            xlabel="",
+            ylabel="",
         )
     elif kind == "area" and measure.additive:
         wide = frame.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
         columns = [name for name in wide.columns if name != "time"]
         plot = wide.hvplot.area(
-            x="time", y=columns, stacked=True, color=_palette(frame, colors, columns), alpha=0.8, legend="bottom", **common
+            x="time",
+            y=columns,
+            stacked=True,
+            color=_palette(frame, colors, columns),
+            alpha=0.8,
+            line_width=0,
+            legend="bottom",
+            **common,
         )
     else:
         lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
@@ -203,6 +222,7 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
     figure.background_fill_color = figure.border_fill_color = background
     figure.outline_line_color = line
     figure.toolbar.logo = None
+    figure.toolbar.styles = {"--divider-color": line}
     figure.title.text_color = ink
     figure.title.text_font = _FONT
     for axis in figure.axis:

@@ -94,3 +94,13 @@ def test_a_name_in_a_plot_holds_no_tex_and_nothing_invisible(name: str) -> None:
 @pytest.mark.parametrize("name", ["می\u200cخواهم", "क\u094d\u200dष", "👩\u200d👧"])
 def test_a_name_in_a_plot_keeps_the_joiners_that_its_script_is_written_with(name: str) -> None:
     assert readable(name) == name
+
+
+def test_more_bars_than_are_drawn_are_told_and_each_has_the_height_of_its_name(settings: Settings) -> None:
+    one = Service(settings)
+    one.store.apply([result(campaign=f"campaign {at:02}") for at in range(40)])
+    found = find(one, from_query("by=campaign&kind=bar"))
+    assert found.note == "The 25 largest of 40 are drawn; the table lists them all."
+    assert len(found.frame) == 40
+    (pane,) = draw(found, currency="USD", dark=True)
+    assert pane.height >= 25 * 20
