@@ -19,7 +19,9 @@ function said(setup, live, page, view) {
   } else if (!live.rows) {
     out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`]);
   }
-  if (live.rows && live.age > HISTORICAL) {
+  if (live.rows && feed.state === "reading") {
+    out.push(["info", `Catching up with topic ${feed.topic}: the figures below are not complete yet.`]);
+  } else if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
   } else if (live.rows && live.age > setup.late && feed.state !== "down") {
     out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago, and nothing newer has come. Either no events are sent, or the dataflow is behind or stopped: the Data page shows which.`]);

@@ -136,3 +136,18 @@ def test_an_address_that_nobody_can_mean_is_a_page_all_the_same(site: Site, path
     page = site.open(f"{path}?{'campaign=a&' * 600}range=%ff&metric=__proto__&theme=x&every=-1&tz=mars&by=constructor&reason=%00")
     expect(page.locator("h1")).to_have_count(1)
     assert site.errors == []
+
+
+SAID = """([state, age]) => import('adtally/notices.js').then(({ makeNotices }) => {
+  const place = document.createElement('div');
+  const feed = { state, topic: 'results', brokers: 'kafka:9092', unread: 0 };
+  makeNotices(place, { late: 90, logsTopic: 'logs' })({ rows: 5, age, feed }, { span: { newest_end: 0 } }, { campaigns: [], channels: [] });
+  return place.textContent;
+})"""
+
+
+def test_while_the_topic_is_caught_up_with_nobody_is_blamed_for_old_figures(site: Site) -> None:
+    page = site.open()
+    assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures below are not complete yet."
+    assert "nothing newer has come" in page.evaluate(SAID, ["live", 600])
+    assert page.evaluate(SAID, ["live", 5]) == ""
