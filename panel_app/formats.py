@@ -16,7 +16,7 @@ _ROWS = 20_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SKIPPED = " \ufeff\u200b\u00a0"
 _LATER = re.compile(rf"(?<!\A)([;\t\r\n][{_SKIPPED}]*)(?=[{re.escape(''.join(_FORMULA[:4] + _FORMULA[7:]))}])")
-"""Where a spreadsheet that parts cells at semicolons or tabs (in Germany, in France) begins a cell or a line: it heeds no quote inside of one."""
+"""Where a spreadsheet that parts cells at semicolons or tabs begins one, or a line: it heeds no quote inside of a cell."""
 
 
 class Format(msgspec.Struct, frozen=True):
