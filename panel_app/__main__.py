@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import signal
@@ -18,7 +19,7 @@ from dataflows.errors import AdtallyError
 from dataflows.settings import Settings
 from dataflows.telemetry.server import Pulse, serve
 from panel_app import access
-from panel_app.flags import check, origins, parser, taken
+from panel_app.flags import check, origins, parser, taken, written
 
 if TYPE_CHECKING:
     from bokeh.server.server import Server
@@ -42,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = access.from_environment()
         if flags.open_to_everyone:
             asked = replace(asked, open_to_everyone=True)
-        check(flags, asked)
         settings = Settings.from_environment()
+        check(flags, asked, settings)
     except AdtallyError as error:
         return _say(str(error), 2)
     logs.set_up(settings, "dashboard", secrets=asked.secrets())
@@ -62,12 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from panel_app.warming import warm  # noqa: PLC0415
 
     try:
-        one = service()
+        # Until both ports are had nothing is read, and nothing is said but that one of them is taken.
+        one = service(begin=False)
         telemetry = dashboard(one)
         close = serve(settings, telemetry.served)
     except AdtallyError as error:
         return _say(str(error), 2)
     access.use(asked)
+    one.feed.start()
     server = pn.serve(
         {"/": overview_page, "explore": explore_page, "data": data_page},
         port=flags.port,
@@ -98,10 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.io_loop.add_callback(warm, one)
     ended = _end_when_refused(server, one)
     _beat(telemetry.pulse)
-    host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else flags.address  # noqa: S104 - compared, not bound
-    reads = f"reads {one.settings.results_topic} on {one.settings.brokers}"
-    scheme = "https" if flags.tls_certificate else "http"
-    print(f"adtally dashboard: {scheme}://{host}:{flags.port} ({reads})", flush=True)  # noqa: T201 - this is what the command says
+    print(_greeting(flags, settings), flush=True)  # noqa: T201 - this is what the command says
     server.io_loop.start()
     with contextlib.suppress(RuntimeError):
         server.stop()
@@ -109,6 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if close:
         close()
     return _say(str(ended[0]), 1) if ended else 0
+
+
+def _greeting(flags: argparse.Namespace, settings: Settings) -> str:
+    host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else written(flags.address)  # noqa: S104 - compared, not bound
+    scheme = "https" if flags.tls_certificate else "http"
+    return f"adtally dashboard: {scheme}://{host}:{flags.port} (reads {settings.results_topic} on {settings.brokers})"
 
 
 def _say_no_more_than_news() -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from bokeh.document import Document
+from bokeh.server.session import ServerSession
 from panel.custom import JSComponent
 
 from panel_app.service import Service
@@ -81,8 +82,16 @@ def _sessions(service: Service) -> weakref.WeakSet[Bridge]:
 
 
 def viewers(service: Service) -> int:
-    """Pages of `service` that are open in a browser now."""
-    return sum(1 for bridge in list(_sessions(service)) if bridge.documents())
+    """Pages of `service` that are open in a browser now.
+
+    Bokeh keeps a session for half a minute after its browser has gone, so it is the connections that count.
+    """
+    return sum(any(_connected(document) for document in bridge.documents()) for bridge in list(_sessions(service)))
+
+
+def _connected(document: Document) -> bool:
+    session: ServerSession | None = getattr(document.session_context, "session", None)
+    return session is not None and session.connection_count > 0
 
 
 def _announce(sessions: weakref.WeakSet[Bridge]) -> None:

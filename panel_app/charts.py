@@ -13,6 +13,8 @@ from panel_app.snapshot import Snapshot
 from panel_app.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
+COLORS = 8
+"""So many colours a page has for channels (`--channel-0` and on in its style sheet)."""
 _PALETTE = {name: place for place, name in enumerate(("search", "social", "display", "email", "video"))}
 
 
@@ -127,13 +129,26 @@ def palette(channels: list[str]) -> dict[str, int]:
     return found | {name: _PALETTE[name.lower()] for name in channels if name.lower() in _PALETTE}
 
 
+def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
+    """Of what is drawn together, the place of each among so many `colors`: its own number's, or the next that is free."""
+    found: dict[str, int] = {}
+    free = [*range(colors)]
+    for name, number in sorted(numbers.items(), key=lambda pair: pair[1]):
+        place = min(free, key=lambda one: (one - number) % colors, default=number % colors)
+        found[name] = place
+        if place in free:
+            free.remove(place)
+    return found
+
+
 def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Group) -> Chart:
     """The main chart: at most eight lines, the smaller channels in one. Which are small tells `tables.Group.ranked`."""
     count = len(span.points)
     ranked = channels.numbers[channels.ranked(measure.rank, len(channels))].tolist()
     kept = ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1]
     names = snapshot.channels.names
-    colors = palette(names)
+    numbers = palette(names)
+    colors = apart({names[number]: numbers[names[number]] for number in kept if number in lines}, COLORS)
     series = [
         Series(names[number], colors[names[number]], _values(measure, lines[number][count:], span))
         for number in kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 import panel as pn
@@ -17,6 +16,7 @@ from panel_app.operations import Pipeline, Rejects
 from panel_app.overview import embeddable, request_query
 from panel_app.service import LATE_SECONDS, Live, Service
 from panel_app.talk import common
+from panel_app.view import fields
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -51,8 +51,7 @@ class Shown(msgspec.Struct, frozen=True):
 def shown(service: Service, query: str, number: int = 0) -> bytes:
     """JSON of a `Shown` under the URL's `query`, of which `reason` counts. Looking begins what is only done while somebody looks."""
     service.rejected.start()
-    given = parse_qs(query.removeprefix("?"), max_num_fields=100, errors="replace") if len(query) < 10_000 else {}
-    reason = given.get("reason", [""])[-1]
+    reason = fields(query).get("reason", [""])[-1]
     reason = reason if reason in REASONS else ""
     snapshot, settings = service.snapshot(), service.settings
     stock = Stock(

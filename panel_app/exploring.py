@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from urllib.parse import parse_qs
 
 import msgspec
 import polars as pl
@@ -12,13 +11,15 @@ from panel_app.blocks import floor_to
 from panel_app.measures import ALL, SIZE, sums
 from panel_app.query import span_of
 from panel_app.service import Service
-from panel_app.view import RANGES, View
+from panel_app.view import RANGES, View, fields
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
 GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
 DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "Campaign", "both": "Campaign and channel"}
 KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
 _LINES = 12
+BARS = 25
+"""So many bars are drawn."""
 _POINTS = 240
 _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
@@ -49,7 +50,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def from_query(query: str) -> Ask:
     """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`); what makes no sense is left at its default."""
-    given = parse_qs(query.removeprefix("?"), max_num_fields=200, errors="replace") if query else {}
+    given = fields(query)
 
     def one(name: str, allowed: dict[str, object], default: str) -> str:
         value = given.get(name, [default])[-1]
@@ -88,7 +89,7 @@ def find(service: Service, ask: Ask) -> Found:
             .sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
         )
         if len(totals) > _LINES:
-            note = f"The {_LINES} largest of {len(totals):,} by spend; bars and table hold all of them."
+            note = f"The {_LINES} largest of {len(totals):,} by spend. “{KINDS['table']}” lists them all."
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
     keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
     added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide))
@@ -103,4 +104,6 @@ def find(service: Service, ask: Ask) -> Found:
     frame = (
         frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *dimensions)
     )
+    if ask.kind == "bar" and len(frame) > BARS:
+        note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     return Found(ask, frame, dimensions, note, complete)

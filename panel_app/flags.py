@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Sequence
 
 from dataflows.errors import SettingsError
+from dataflows.settings import Settings
 from panel_app.access import PREFIX, Access, is_loopback
 
 PORT = 8503
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "--allow-origin",
         action="append",
         default=[],
+        type=_host,
         metavar="HOST[:PORT]",
         help="another name under which browsers reach this dashboard; may be given several times",
     )
@@ -56,8 +58,16 @@ def _origin(text: str) -> str:
     raise argparse.ArgumentTypeError(f"{text!r} is no origin; give one like https://wiki.example.com")
 
 
+def _host(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9.*_-]+(:([0-9]{1,5}|\*))?", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no host; give one like dash.example.com or dash.example.com:8443, without https://"
+    )
+
+
 def _port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
+    if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
 
@@ -66,13 +76,18 @@ def origins(address: str, port: int, more: Sequence[str]) -> list[str]:
     """The hosts whose pages may open the websocket: this machine by its names, and those that were named."""
     own = ["localhost", "127.0.0.1", socket.gethostname()]
     if address not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        own.append(address)
+        own += [address] if ":" not in address else []  # Bokeh takes no address of IPv6; --allow-origin names what leads there
     return [*dict.fromkeys(f"{host}:{port}" for host in own), *more]
+
+
+def written(address: str) -> str:
+    """`address` as it stands in a URL: one of IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 def taken(address: str, port: int) -> str:
     """Why `port` can't be listened on, or nothing if it can."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
@@ -83,8 +98,12 @@ def taken(address: str, port: int) -> str:
     return ""
 
 
-def check(flags: argparse.Namespace, access: Access) -> None:
-    """Raise `SettingsError` where the dashboard would be open to others by accident, or can't serve HTTPS."""
+def check(flags: argparse.Namespace, access: Access, settings: Settings) -> None:
+    """Raise `SettingsError` where the dashboard would be open to others by accident, can't serve HTTPS, or has one port for two servers."""
+    if flags.port == settings.metrics_port:
+        raise SettingsError(
+            f"ADTALLY_METRICS_PORT={flags.port} is the dashboard's own port, which answers /metrics too; unset it, or give another."
+        )
     if not (is_loopback(flags.address) or access.wants_login or access.open_to_everyone):
         raise SettingsError(
             f"on --address {flags.address} whoever reaches port {flags.port} could see the dashboard; set {PREFIX}PASSWORD_FILE or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 _ROWS = 20_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SKIPPED = " \ufeff\u200b\u00a0"
+_LATER = re.compile(rf"(?<!\A)([;\t\r\n][{_SKIPPED}]*)(?=[{re.escape(''.join(_FORMULA[:4] + _FORMULA[7:]))}])")
+"""Where a spreadsheet that parts cells at semicolons or tabs begins one, or a line: it heeds no quote inside of a cell."""
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -28,8 +31,10 @@ class Format(msgspec.Struct, frozen=True):
 def safe(text: str) -> str:
     """`text` as a cell that a spreadsheet shows and does not run: one that begins like a formula gets an apostrophe before it.
 
-    This is OWASP's rule against CSV injection; characters before the formula that a spreadsheet skips count too.
+    This is OWASP's rule against CSV injection; characters before the formula that a spreadsheet skips count too, and so does what comes
+    after the separators of other languages' files.
     """
+    text = _LATER.sub(r"\1'", text)
     return f"'{text}" if text.lstrip(_SKIPPED).startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 

@@ -26,6 +26,10 @@ PLACES = 10_000
 """Of so many places the wrong passwords are remembered; the one that was heard of longest ago is forgotten first."""
 
 
+_ANYBODY = "viewer"
+"""The name of who gives none, where one password lets everybody in."""
+
+
 class Attempts:
     """When wrong passwords came, by place: an IPv4 address, or the /64 network of an IPv6 address, for one host has all of that."""
 
@@ -67,21 +71,36 @@ def login_route(*, tls: bool) -> tuple[str, type[BasicLoginHandler]]:
     attempts = Attempts()
 
     class Login(BasicLoginHandler):
+        """Unlike Panel's own it shows no text out of the URL, knows after a wrong password where somebody wanted to go, and lets in
+        who gives no name."""
+
+        @override
+        def get(self) -> None:
+            self.request.arguments.pop("error", None)
+            if self.get_argument("next", ""):
+                super().get()  # which remembers it
+            else:
+                self._form()
+
         @override
         def post(self) -> None:
             wait = attempts.wait(self.request.remote_ip)
-            if not wait:
+            if wait:
+                self.set_status(429)
+                self.set_header("Retry-After", str(round(wait) + 1))
+                self._form(f"Too many wrong passwords came from your address; try again in {int(wait // 60) + 1} min.")
+            elif self._validate(self.get_argument("username", ""), self.get_argument("password", "")):
                 super().post()
-                return
-            self.set_status(429)
-            self.set_header("Retry-After", str(round(wait) + 1))
-            minutes = int(wait // 60) + 1
-            self.write(
-                self._login_template.render(
-                    login_endpoint=self._login_endpoint,
-                    errormessage=f"Too many wrong passwords came from your address; try again in {minutes} min.",
-                )
-            )
+            else:
+                self.set_status(401)
+                self._form("Wrong name or password.")
+
+        def _form(self, message: str = "") -> None:
+            self.write(self._login_template.render(login_endpoint=self._login_endpoint, errormessage=message))
+
+        @override
+        def set_current_user(self, user: str) -> None:
+            super().set_current_user(user or _ANYBODY)
 
         @override
         def _validate(self, username: str, password: str) -> bool:

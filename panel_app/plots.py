@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +12,17 @@ import panel as pn
 import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
-from panel_app.charts import palette
-from panel_app.exploring import Found
+from panel_app.charts import apart, palette
+from panel_app.exploring import BARS, Found
 from panel_app.measures import ALL, Measure
 
 # Importing them registers `.hvplot` on the frames of both libraries.
 _REGISTERED = (hvplot.pandas, hvplot.polars)
-_UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_JOINERS = "\u200c\u200d"
+_SCRIPTS = "\u0590"
+"""From here on are the scripts, and the pictures, that are written with joiners."""
 _COLORS = [
     "#5b54e8",
     "#0d9f98",
@@ -33,9 +37,24 @@ _COLORS = [
     "#d64545",
     "#6b7280",
 ]
+_ON_DARK = [
+    "#827cf5",
+    "#2bb8ae",
+    "#ee9a4d",
+    "#e06db2",
+    "#9aa7bd",
+    "#5aa9f5",
+    "#a7c95c",
+    "#b98af0",
+    "#dd9258",
+    "#5cc98e",
+    "#f07171",
+    "#b4bac6",
+]
+"""The same where the page is dark."""
 _HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
-_BARS = 25
+_BAR = 20
 _LONG, _SHORT = 24, 14
 _FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "multiple": "0,0[.]00"}
 """How figures stand on an axis, by the kind of measure."""
@@ -43,8 +62,23 @@ _FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "mul
 
 def readable(name: str, limit: int = 40) -> str:
     """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
-    plain = _UNSEEN.sub("\ufffd", name[: limit * 4]).replace("$", "\uff04")
-    return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain) or "(blank name)"
+    given = name[: limit * 4]
+    shown = ["\ufffd" if _unseen(given, at) else one for at, one in enumerate(given)]
+    plain = "".join(shown).replace("$", "\uff04")
+    return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain).strip() or "(blank name)"
+
+
+def _unseen(text: str, at: int) -> bool:
+    """Whether the character there can't be seen, or turns those round that can."""
+    one = text[at]
+    if one in _JOINERS and all(map(_joined, (text[at - 1 : at], text[at + 1 : at + 2]))):
+        return False
+    return one in _FILLERS or unicodedata.category(one) in _UNSEEN
+
+
+def _joined(one: str) -> bool:
+    """Whether `one` is a character that a joiner may stand beside."""
+    return one > _SCRIPTS and unicodedata.category(one)[0] in "LMS"
 
 
 def written(measure: Measure, currency: str) -> tuple[str, NumeralTickFormatter]:
@@ -71,10 +105,15 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn
         complete = frame.filter(pl.col("time") < found.complete)
         frame = frame if complete.is_empty() else complete
     shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
-    # A legend of two columns takes room away from the plot.
-    height = _TALL if narrow else _HEIGHT
+    height = _height(found, narrow=narrow)
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")
+
+
+def _height(found: Found, *, narrow: bool) -> int:
+    """Pixels of one plot: a bar has the height of its name, and a legend of two columns takes room away."""
+    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
+    return max(_TALL if narrow else _HEIGHT, bars)
 
 
 def _labelled(found: Found, limit: int) -> pl.DataFrame:
@@ -94,11 +133,11 @@ def _labelled(found: Found, limit: int) -> pl.DataFrame:
     return found.frame.with_columns(pl.Series("name", [taken[pair] for pair in pairs]))
 
 
-def _palette(frame: pl.DataFrame, names: list[str] | None = None) -> list[str]:
-    """A colour for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
+def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = None) -> list[str]:
+    """One of `colors` for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
     wanted = frame["name"].unique(maintain_order=True).to_list() if names is None else names
-    numbers = palette(wanted)
-    return [_COLORS[numbers[name] % len(_COLORS)] for name in wanted]
+    places = apart(palette(wanted), len(colors))
+    return [colors[places[name]] for name in wanted]
 
 
 def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
@@ -107,32 +146,46 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     common: dict[str, Any] = {
         "ylabel": "",
         "xlabel": "",
-        "height": _TALL if narrow else _HEIGHT,
+        "height": _height(found, narrow=narrow),
         "responsive": True,
         "grid": True,
         "yformatter": formatter,
     }
-    kind = found.ask.kind
+    kind, colors = found.ask.kind, _ON_DARK if dark else _COLORS
     if kind == "bar":
         # The figures of lying bars stand on the axis below them.
         common["xformatter"] = common.pop("yformatter")
-        plot = frame.head(_BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
-            x="name", y=measure.id, color=_COLORS[0], flip_yaxis=True, **common
+        plot = frame.head(BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+            x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
         # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
         plot = frame.to_pandas().hvplot.heatmap(
-            x="time", y="name", C=measure.id, cmap="Blues", height=_HEIGHT, responsive=True, xlabel="", ylabel=""
+            x="time",
+            y="name",
+            C=measure.id,
+            cmap="Blues_r" if dark else "Blues",
+            height=_HEIGHT,
+            responsive=True,
+            xlabel="",
+            ylabel="",
         )
     elif kind == "area" and measure.additive:
         wide = frame.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
         columns = [name for name in wide.columns if name != "time"]
         plot = wide.hvplot.area(
-            x="time", y=columns, stacked=True, color=_palette(frame, columns), alpha=0.8, legend="bottom", **common
+            x="time",
+            y=columns,
+            stacked=True,
+            color=_palette(frame, colors, columns),
+            alpha=0.8,
+            line_width=0,
+            legend="bottom",
+            **common,
         )
     else:
         lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
-        plot = lines(x="time", y=measure.id, by="name", color=_palette(frame), line_width=2, legend="bottom", **common)
+        plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
     hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
     return plot.opts(title=label, toolbar="above", hooks=hooks)
 
@@ -169,6 +222,7 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
     figure.background_fill_color = figure.border_fill_color = background
     figure.outline_line_color = line
     figure.toolbar.logo = None
+    figure.toolbar.styles = {"--divider-color": line}
     figure.title.text_color = ink
     figure.title.text_font = _FONT
     for axis in figure.axis:

@@ -169,12 +169,15 @@ _one: Service | None = None
 _making = threading.Lock()
 
 
-def service() -> Service:
-    """The service of this process; the first call reads the environment and starts the feed. Raises `SettingsError`."""
+def service(*, begin: bool = True) -> Service:
+    """The service of this process; the first call reads the environment. Raises `SettingsError`.
+
+    Its feed reads from the first call with `begin` on.
+    """
     global _one  # noqa: PLW0603 - one feed per process, however many pages import this
     with _making:
         if _one is None:
-            made = Service(Settings.from_environment())
-            made.feed.start()
-            _one = made
+            _one = Service(Settings.from_environment())
+        if begin:
+            _one.feed.start()
         return _one

@@ -26,6 +26,7 @@ CHARTS = ("stacked", "share", "lines")
 SORTS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas", "name")
 PAGE_ROWS, ALL_ROWS = 10, 500
 _PICKED = 100
+_FIELDS = 500
 
 
 class View(msgspec.Struct, frozen=True):
@@ -54,9 +55,17 @@ class View(msgspec.Struct, frozen=True):
         return self.sort or self.metric
 
 
+def fields(query: str) -> dict[str, list[str]]:
+    """What the query part of a URL gives, by name; nothing where it gives so much that nobody can mean it."""
+    try:
+        return parse_qs(query.removeprefix("?"), max_num_fields=_FIELDS, errors="replace")
+    except ValueError:
+        return {}
+
+
 def from_query(query: str) -> View:
     """The view that the query part of a URL asks for (`range=1h&campaign=a&campaign=b&…`); what makes no sense is left at its default."""
-    given = parse_qs(query.removeprefix("?"), keep_blank_values=False, max_num_fields=500, errors="replace") if query else {}
+    given = fields(query)
 
     def one(name: str, allowed: object, default: str) -> str:
         value = given.get(name, [default])[-1]

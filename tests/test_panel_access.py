@@ -222,9 +222,18 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
     assert [cookie.has_nonstandard_attr("HttpOnly") for cookie in login] == [True]
     assert [cookie.get_nonstandard_attr("SameSite") for cookie in login] == ["Lax"]
 
+    # A shared link outlives a wrong password, a name is not needed, and no text comes out of the URL.
+    nameless = Browser()
+    assert "/login" in nameless.ask(f"{address}/?range=3h&campaign=a%26b")[1]["url"]
+    assert "call 555" not in nameless.ask(f"{address}/login?error=call+555")[2]
+    assert nameless.ask(f"{address}/login", {"username": "", "password": "wrong"})[0] == 401
+    status, headers, _ = nameless.ask(f"{address}/login", {"username": "", "password": PASSWORD})
+    assert (status, headers["url"]) == (200, f"{address}/?range=3h&campaign=a%26b")
+    assert nameless.ask(f"{address}/api/results")[0] == 200
+
     guesser = Browser()
-    for _ in range(login_module.MOST - 1):  # one wrong password came from this address above
-        assert "Invalid username or password" in guesser.ask(f"{address}/login", {"username": "ada", "password": "guess"})[2]
+    for _ in range(login_module.MOST - 2):  # two wrong passwords came from this address above
+        assert "Wrong name or password." in guesser.ask(f"{address}/login", {"username": "ada", "password": "guess"})[2]
     status, headers, body = guesser.ask(f"{address}/login", {"username": "ada", "password": PASSWORD})
     assert status == 429
     assert 0 < int(headers["retry-after"]) <= login_module.SECONDS + 1

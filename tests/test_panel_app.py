@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -22,12 +23,13 @@ from test_panel_store import BEGIN, result
 from tornado.websocket import WebSocketClosedError
 
 from dataflows.settings import Settings
-from panel_app import assets
+from panel_app import assets, flags
 from panel_app.__main__ import is_news, main
 from panel_app.overview import embeddable, handlers
 from panel_app.service import Service
 from tests.conftest import own_names
 from tests.flows import environment, free_port
+from tests.viewers import Viewer
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,10 +99,22 @@ def test_a_taken_port_is_one_line_that_names_it_and_the_cure() -> None:
     assert "--port" in line
 
 
-@pytest.mark.parametrize("flags", [("--port", "x"), ("--port", "0"), ("--port", "65536"), ("--nonsense",)])
-def test_bad_flags_end_with_2_and_one_line_that_says_why(flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+BAD_FLAGS = [
+    ("--port", "x"),
+    ("--port", "0"),
+    ("--port", "65536"),
+    ("--port", "\u0663"),
+    ("--nonsense",),
+    ("--allow-origin", "https://dash.example.com"),
+    ("--allow-origin", "dash.example.com:https"),
+    ("--embed-in", "wiki.example.com"),
+]
+
+
+@pytest.mark.parametrize("given", BAD_FLAGS)
+def test_bad_flags_end_with_2_and_one_line_that_says_why(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(flags)
+        main(given)
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("adtally-dashboard: error: ")
 
@@ -110,6 +124,21 @@ def test_a_setting_that_cannot_be_used_is_one_line() -> None:
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "ADTALLY_STORE_HOURS" in line
+
+
+def test_an_address_of_ipv6_is_written_in_brackets_and_is_no_origin_of_its_own() -> None:
+    assert flags.written("::1") == "[::1]"
+    assert flags.written("10.0.0.1") == "10.0.0.1"
+    assert "10.0.0.1:8503" in flags.origins("10.0.0.1", 8503, [])
+    assert not [one for one in flags.origins("::1", 8503, []) if one.count(":") > 1]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_taken_port_is_told_on_an_address_of_ipv6_too() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as busy:
+        port = busy.getsockname()[1]
+        assert flags.taken("::1", port).startswith(f"port {port} on ::1 is taken")
+    assert flags.taken("::1", free_port()) == ""
 
 
 @pytest.mark.parametrize(("error", "said"), [(WebSocketClosedError(), False), (OSError(), True), (None, True)])
@@ -151,6 +180,25 @@ def test_panel_serve_offers_both_pages_without_a_flag(settings: Settings, serve:
     address = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}")
     assert "adtally/main.js" in get(f"{address}/app")[1]
     assert "adtally/explore.js" in get(f"{address}/app?page=explore")[1]
+
+
+def test_a_viewer_is_a_page_with_a_connection_and_none_that_was_only_fetched_or_closed(
+    serve: Callable[..., str], settings: Settings
+) -> None:
+    address = serve(settings)
+
+    def viewers(number: int) -> bool:
+        return f'"viewers":{number},' in get(f"{address}/healthz")[1]
+
+    async def come_and_go() -> None:
+        viewer = await Viewer(f"{address}/").open()
+        until(lambda: viewers(1))
+        viewer.close()
+
+    assert get(f"{address}/")[0] == 200
+    assert viewers(0)
+    asyncio.run(come_and_go())
+    until(lambda: viewers(0))
 
 
 def test_viewers_of_one_view_share_one_answer_and_get_no_page_that_they_have(settings: Settings) -> None:

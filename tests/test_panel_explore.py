@@ -79,10 +79,28 @@ def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> N
     asked = from_query("?measure=cpa&measure=roas&measure=evil&by=both&range=6h&grain=5m&kind=area")
     assert asked == Ask(("cpa", "roas"), "both", "6h", "5m", "area")
     assert from_query("?measure=x&by=__class__&range=1y&grain=0&kind=") == Ask()
+    assert from_query("by=both&" * 600) == Ask()
 
 
-@pytest.mark.parametrize("name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["$$\\alert{}$$", "\u202egnp", "a\u0000b", "", " ", "\u3164", "a\u200db", "\u200d\u200d\u200d", "x" * 10_000]
+)
 def test_a_name_in_a_plot_holds_no_tex_and_nothing_invisible(name: str) -> None:
     shown = readable(name)
     assert 0 < len(shown) <= 40
-    assert not set(shown) & set("$\u202e\u0000")
+    assert not set(shown) & set("$\u202e\u0000\u3164\u200d")
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "क\u094d\u200dष", "👩\u200d👧"])
+def test_a_name_in_a_plot_keeps_the_joiners_that_its_script_is_written_with(name: str) -> None:
+    assert readable(name) == name
+
+
+def test_more_bars_than_are_drawn_are_told_and_each_has_the_height_of_its_name(settings: Settings) -> None:
+    one = Service(settings)
+    one.store.apply([result(campaign=f"campaign {at:02}") for at in range(40)])
+    found = find(one, from_query("by=campaign&kind=bar"))
+    assert found.note == "The 25 largest of 40 are drawn; the table lists them all."
+    assert len(found.frame) == 40
+    (pane,) = draw(found, currency="USD", dark=True)
+    assert pane.height >= 25 * 20

@@ -62,7 +62,20 @@ def test_a_name_that_begins_like_a_formula_is_made_harmless(text: str) -> None:
     assert safe(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["", "sale", "a=1", "1-2", "'x"])
+SEMICOLONS = {
+    "sale;=1+1": "sale;'=1+1",
+    "sale; @SUM(A1)": "sale; '@SUM(A1)",
+    "two\r\n+1\t-2": "two\r\n'+1\t'-2",
+    "=1;\uff1d2": "'=1;'\uff1d2",
+}
+
+
+@pytest.mark.parametrize("text", SEMICOLONS)
+def test_no_formula_begins_where_a_file_of_another_language_parts_its_cells(text: str) -> None:
+    assert safe(text) == SEMICOLONS[text]
+
+
+@pytest.mark.parametrize("text", ["", "sale", "a=1", "1-2", "'x", "Sale, -20%", "a; b", "a;b-c"])
 def test_other_names_stay_as_they_are(text: str) -> None:
     assert safe(text) == text
 

@@ -7,6 +7,7 @@ import pytest
 from test_panel_store import BEGIN, result
 
 from dataflows.schema import STATES, State
+from panel_app.charts import COLORS
 from panel_app.query import Page, page
 from panel_app.store import Store
 from panel_app.view import View, from_query
@@ -183,6 +184,19 @@ def test_every_field_of_a_view_is_read_from_the_url() -> None:
     assert from_query(query) == View("6h", ("a&b", "c"), ("<x>",), "cpa", "share", "clicks", False, "sale", True)
 
 
-@pytest.mark.parametrize("query", ["", "?", "?range=99y&metric=__class__&chart=&sort=%00&order=up&rows=-1", "?%ff=%fe&range"])
+@pytest.mark.parametrize(
+    "query", ["", "?", "?range=99y&metric=__class__&chart=&sort=%00&order=up&rows=-1", "?%ff=%fe&range", "range=6h&" * 600]
+)
 def test_nonsense_in_the_url_is_left_at_its_default(query: str) -> None:
     assert from_query(query) == View()
+
+
+def test_no_two_channels_that_are_drawn_together_have_one_colour_and_the_known_ones_keep_theirs() -> None:
+    store = Store()
+    names = ["search", "Search", "video", *(f"other {at:02}" for at in range(20))]
+    store.apply([result(minute=minute, channel=name, clicks=50 - at) for minute in range(30) for at, name in enumerate(names)])
+    for channels in ((), ("other 00", "other 08", "other 16"), ("search", "other 03", "other 11")):
+        series = page(store.snapshot(), View(range="15m", metric="clicks", channels=channels)).chart.series
+        colors = [one.color for one in series if one.name is not None]
+        assert len({color % COLORS for color in colors}) == len(colors)
+        assert {one.name: one.color for one in series}.get("search", 0) == 0

@@ -1,7 +1,7 @@
 // What needs attention, in words: what changed, since when, how much money, and how sure. A click aims the page at it.
 
 import { h, icon, label, named, swap } from "adtally/dom.js";
-import { duration, figure, moment, percent, whole } from "adtally/format.js";
+import { duration, figure, many, moment, percent, whole } from "adtally/format.js";
 import { params } from "adtally/url.js";
 
 const FIRST = 4;
@@ -91,7 +91,7 @@ function item(one, until, pick) {
 
 /** What was looked at, where nothing was found. */
 function checked(report) {
-  const whom = `${whole(report.campaigns)} ${report.campaigns === 1 ? "campaign" : "campaigns"}`;
+  const whom = many(report.campaigns, "campaign");
   return `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history: silence, click floods, spend without conversions, jumps of click rate and cost per conversion.`;
 }
 

@@ -8,6 +8,7 @@ import { channelColor, color } from "adtally/theme.js";
 
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
 const REST = "All others";
+const BEFORE = "Period before";
 const DAY = 86_400;
 
 const nameOf = (series) => (series.name === null ? REST : label(series.name, 40));
@@ -53,7 +54,7 @@ function seriesOf(page, mode, measure) {
   });
   if (dashed(page, mode, measure)) {
     out.push({
-      id: `${mode}-${measure.id}-previous`, name: "Previous total", type: "line", symbol: "none", animation: false, emphasis: { disabled: true }, z: 5,
+      id: `${mode}-${measure.id}-previous`, name: BEFORE, type: "line", symbol: "none", animation: false, emphasis: { disabled: true }, z: 5,
       color: color("ink"), lineStyle: { type: [5, 4], width: 1.4, color: color("ink") }, data: chart.previous.map((value, at) => [chart.t[at] * 1000, value]),
     });
   }
@@ -158,7 +159,7 @@ export function makeChart(place, act) {
     group.hidden = !measure.additive;
     for (const button of modes) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
     keys.replaceChildren(...legend(page, mode, act.pick));
-    if (dashed(page, mode, measure)) keys.append(h("li", {}, h("i", { class: "key dashed" }), "Period before"));
+    if (dashed(page, mode, measure)) keys.append(h("li", {}, h("i", { class: "key dashed" }), BEFORE));
     canvas.hidden = page.empty;
     keys.hidden = page.empty;
     nothing.hidden = !page.empty;

@@ -1,7 +1,7 @@
 // Clearing what the dashboard holds, for everyone who looks at it, and taking that back; the same on every page that offers it.
 
 import { confirm, dismiss, toast } from "adtally/dialog.js";
-import { whole } from "adtally/format.js";
+import { many } from "adtally/format.js";
 import { embedded } from "adtally/url.js";
 
 /**
@@ -31,14 +31,14 @@ export function makeClear(link, page) {
     }
     if (offered) return;
     offered = live.undo_rows;
-    toast("undo", `Cleared ${whole(live.undo_rows)} minute rows.`, { action: "Undo", press: () => send("undo"), seconds: live.undo_seconds });
+    toast("undo", `Cleared ${many(live.undo_rows, "minute row")}.`, { action: "Undo", press: () => send("undo"), seconds: live.undo_seconds });
   }
 
   async function clear() {
     const yes = await confirm({
       title: "Clear the data on screen?",
       text: [
-        `${whole(page.rows())} minute rows held by the dashboard will be dropped, for everyone looking at it.`,
+        `${many(page.rows(), "minute row")} held by the dashboard will be dropped, for everyone looking at it.`,
         "The results topic is not touched; new minutes keep arriving. You can undo it for a minute.",
       ],
       yes: "Clear data",

@@ -35,7 +35,7 @@ function picker(dimension, plural, act) {
     }
     const names = [...chosen.filter((name) => !offer.names.includes(name) && !search.value), ...offer.names];
     const rows = names.map((name) => {
-      const tick = h("input", { type: "checkbox", "data-key": `pick-${name.slice(0, 200)}`, onchange: () => toggle(name, tick.checked) });
+      const tick = h("input", { type: "checkbox", "data-key": `pick-${name}`, onchange: () => toggle(name, tick.checked) });
       tick.checked = chosen.includes(name);
       return h("label", { class: "pick" }, tick, named(name));
     });
@@ -74,7 +74,7 @@ function picker(dimension, plural, act) {
     const chosen = params(dimension);
     button.classList.toggle("on", chosen.length > 0);
     text.replaceChildren(chosen.length === 0 ? `All ${plural}` : chosen.length === 1 ? h("bdi", {}, label(chosen[0], 24)) : `${whole(chosen.length)} ${plural}`);
-    for (const tick of list.querySelectorAll("input")) tick.checked = chosen.some((name) => tick.dataset.key === `pick-${name.slice(0, 200)}`);
+    for (const tick of list.querySelectorAll("input")) tick.checked = chosen.some((name) => tick.dataset.key === `pick-${name}`);
   }
   return { box, update };
 }

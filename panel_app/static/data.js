@@ -2,7 +2,7 @@
 
 import { makeAges } from "adtally/ages.js";
 import { h, icon, swap } from "adtally/dom.js";
-import { bytes, duration, moment, percent, timeZone, whole } from "adtally/format.js";
+import { bytes, duration, many, moment, percent, timeZone, whole } from "adtally/format.js";
 import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
 import { makePipeline } from "adtally/pipeline.js";
 import { makeRejects } from "adtally/rejects.js";
@@ -48,16 +48,16 @@ function drawStock() {
   const { age: old } = shown.live;
   const rejected = shown.rejects;
   const age = old === null ? "" : old < 0 ? "not over yet" : `ended ${duration(old)} ago`;
-  const packed = stock.packed ? `${whole(stock.packed)} of them packed` : `${whole(stock.campaigns)} campaigns, ${whole(stock.channels)} channels`;
+  const packed = stock.packed ? `${whole(stock.packed)} of them packed` : `${many(stock.campaigns, "campaign")}, ${many(stock.channels, "channel")}`;
   const known = rejected.state === "live" || rejected.total > 0;
   swap(
     byId("stock"),
-    tile("Minute rows held", whole(stock.rows), packed, `${whole(stock.campaigns)} campaigns and ${whole(stock.channels)} channels. The last ${stock.store_hours} h are at hand, ${stock.history_days} days packed behind them.`),
+    tile("Minute rows held", whole(stock.rows), packed, `${many(stock.campaigns, "campaign")} and ${many(stock.channels, "channel")}. The last ${stock.store_hours} h are at hand, ${stock.history_days} days packed behind them.`),
     tile("Oldest minute", stock.rows ? moment(stock.oldest) : "–", stock.rows ? moment(stock.oldest, "day") : "nothing is held"),
     tile("Newest minute", stock.rows ? moment(stock.newest_end - setup.window) : "–", stock.rows ? age : "nothing is held"),
     tile("Waiting to be counted", ...lag(), `End of topic ${setup.logsTopic} less the offsets committed by group ${setup.group}`),
     tile("Rejected", known ? whole(rejected.total) : "–", known ? share(rejected.total) : rejected.state === "down" ? "not known" : rejected.state === "waiting" ? "no topic yet" : "reading …"),
-    tile("Memory", bytes(stock.process_bytes), `rows ${bytes(stock.held_bytes)}, ${whole(stock.viewers)} ${stock.viewers === 1 ? "viewer" : "viewers"}`, "Of the dashboard's process"),
+    tile("Memory", bytes(stock.process_bytes), `rows ${bytes(stock.held_bytes)}, ${many(stock.viewers, "viewer")}`, "Of the dashboard's process"),
   );
 }
 
@@ -85,7 +85,7 @@ function drawClearing() {
   const { stock } = shown;
   clearButton.disabled = !stock.rows;
   clearText.textContent = stock.rows
-    ? `Drops the ${whole(stock.rows)} minute rows that the dashboard holds, ${moment(stock.oldest, true)} to ${moment(stock.newest_end, true)}, for everyone looking at it. Topic ${setup.resultsTopic} is not touched, and new minutes keep arriving. It can be undone for a minute.`
+    ? `Drops the ${many(stock.rows, "minute row")} that the dashboard holds, ${moment(stock.oldest, true)} to ${moment(stock.newest_end, true)}, for everyone looking at it. Topic ${setup.resultsTopic} is not touched, and new minutes keep arriving. It can be undone for a minute.`
     : "The dashboard holds no rows; there is nothing to clear.";
 }
 

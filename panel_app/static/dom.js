@@ -46,8 +46,16 @@ export function swap(place, ...children) {
   if (caret !== null && again instanceof HTMLInputElement) again.setSelectionRange(caret, caret);
 }
 
-// Controls, and marks that turn the direction of text or can't be seen: shown as a replacement character.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+// Controls, and marks that turn the direction of text or can't be seen: shown as a replacement character. Kept are those that a script or
+// a picture is written with: joiners between letters of the scripts that have them or between parts of an emoji, selectors of a variant.
+const JOINING = ["Arab", "Syrc", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym", "Sinh"].map((script) => `\\p{scx=${script}}`).join("");
+const MEANT = [
+  `(?<=[${JOINING}])[\\u200c\\u200d](?=[${JOINING}])`,
+  "(?<=\\p{ExtPict}[\\ufe0f\\p{EMod}]?)\\u200d(?=\\p{ExtPict})",
+  "(?<=\\p{Emoji})\\ufe0f",
+  "(?<=\\p{sc=Han})[\\u{e0100}-\\u{e01ef}]",
+].join("|");
+const UNSEEN = new RegExp(`(?!${MEANT})[\\p{DI}\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}\\u2800]`, "gu");
 
 /**
  * A name as people may see it: nothing invisible, nothing that turns the line round, and not 10 kB of it.

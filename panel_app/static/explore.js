@@ -3,7 +3,7 @@
 import { toast } from "adtally/dialog.js";
 import { h, icon, label, swap } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
-import { figure, whole } from "adtally/format.js";
+import { figure, many } from "adtally/format.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, go, params, query } from "adtally/url.js";
@@ -59,7 +59,7 @@ function drawTable() {
   const rest = shown.total - rows.length;
   return swap(
     byId("table"), head, h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
-    rest > 0 && h("p", { class: "hint" }, `${whole(rest)} more rows are in the CSV.`),
+    rest > 0 && h("p", { class: "hint" }, `${many(rest, "more row")} ${rest === 1 ? "is" : "are"} in the CSV.`),
   );
 }
 
@@ -69,6 +69,8 @@ function draw() {
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
   button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");
   byId("note").textContent = shown.note;
+  // Where nothing is drawn, the table says why.
+  byId("plots").hidden = !shown.total || shown.ask.kind === "table";
   drawTable();
 }
 

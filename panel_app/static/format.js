@@ -65,6 +65,11 @@ export function whole(value) {
   return numbers("whole", { maximumFractionDigits: 0 }).format(value);
 }
 
+/** How many of something: "1 row", "2,000 rows"; `more` where the plural is not that with an s. */
+export function many(count, one, more = `${one}s`) {
+  return `${whole(count)} ${count === 1 ? one : more}`;
+}
+
 /** A part of one, as percent: 0.123 is 12 %. */
 export function percent(value, digits = 0) {
   return numbers(`percent-${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);

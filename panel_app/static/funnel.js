@@ -33,7 +33,7 @@ export function makeFunnel(place) {
         h("span", { class: "bar thick", "aria-hidden": "true" }, inner),
       ].filter(Boolean);
     });
-    const refunds = now.refunds ? ` ${figure(now.refunds, "count")} refunds.` : "";
+    const refunds = now.refunds ? ` ${figure(now.refunds, "count")} ${now.refunds === 1 ? "refund" : "refunds"}.` : "";
     return body.replaceChildren(...lines, h("p", { class: "hint" }, `Bar length is on a log scale.${refunds}`));
   };
 }

@@ -1,15 +1,15 @@
 // Campaigns by channels: a table whose cells are tinted by their figure. The figure stands in each, so that no colour has to be read.
 
 import { h, label, named, swap } from "adtally/dom.js";
-import { figure, whole } from "adtally/format.js";
+import { figure, many } from "adtally/format.js";
 
 /** The strongest tint, in percent: text keeps a contrast of 4.5 on it in both themes. */
 const STRONGEST = 58;
 const FAINTEST = 5;
 
-/** Pixels that a name and a figure need; a narrow screen scrolls sideways inside the card. */
-const NAME = 120;
-const CELL = 76;
+/** Pixels that a name and a figure need; where there is not so much room, the table scrolls sideways inside its card. */
+const WIDTHS = { wide: { name: 120, cell: 76 }, narrow: { name: 92, cell: 52 } };
+const NARROW = 640;
 
 /** From a figure to the strength of its tint. Amounts start at nothing, rates at the lowest one there is. */
 function strengths(values, additive) {
@@ -18,6 +18,9 @@ function strengths(values, additive) {
   const bottom = additive ? 0 : Math.min(...known);
   return (value) => (top > bottom ? FAINTEST + (STRONGEST - FAINTEST) * Math.max(0, (value - bottom) / (top - bottom)) : FAINTEST);
 }
+
+/** A figure as short as a cell on a phone: no cents from a hundred on, thousands as K. */
+const brief = (value, kind) => (kind === "money" && Math.abs(value) >= 100 ? figure(Math.round(value), kind, true) : figure(value, kind, kind === "count"));
 
 /**
  * @param {HTMLElement} place
@@ -40,11 +43,12 @@ export function makeHeatmap(place, pick) {
       swap(foot);
       return swap(body, h("p", { class: "none" }, "No campaign has data in this view."));
     }
+    const narrow = innerWidth <= NARROW;
     const strength = strengths(values, measure.additive);
     const cell = (value, row, column) => {
       if (value === null) return h("td", { class: "heat-none" }, "–");
       const [campaign, channel] = [campaigns[row], channels[column]];
-      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign, channel }, figure(value, measure.kind));
+      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign, channel }, narrow ? brief(value, measure.kind) : figure(value, measure.kind));
       inner.style.setProperty("--heat", `${strength(value).toFixed(1)}%`);
       return h("td", { class: "heat" }, inner);
     };
@@ -53,9 +57,10 @@ export function makeHeatmap(place, pick) {
       h("tr", {}, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: name }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
     );
     const table = h("table", { class: "heatmap" }, h("thead", {}, head), h("tbody", {}, ...rows));
-    table.style.minWidth = `${NAME + CELL * channels.length}px`;
+    const { name: first, cell: each } = narrow ? WIDTHS.narrow : WIDTHS.wide;
+    table.style.minWidth = `${first + each * channels.length}px`;
     swap(body, table);
-    const rest = [more[0] && `${whole(more[0])} smaller ${more[0] === 1 ? "campaign" : "campaigns"}`, more[1] && `${whole(more[1])} smaller ${more[1] === 1 ? "channel" : "channels"}`].filter(Boolean).join(" and ");
+    const rest = [more[0] && many(more[0], "smaller campaign"), more[1] && many(more[1], "smaller channel")].filter(Boolean).join(" and ");
     return swap(foot, h("span", {}, `${measure.kind === "money" && !measure.additive ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
   };
 }

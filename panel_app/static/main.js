@@ -7,7 +7,7 @@ import { makeControls } from "adtally/controls.js";
 import { makeCrumbs } from "adtally/crumbs.js";
 import { h } from "adtally/dom.js";
 import { downloadMenu, save } from "adtally/download.js";
-import { figure, moment, timeZone, whole } from "adtally/format.js";
+import { figure, many, moment, timeZone } from "adtally/format.js";
 import { makeFunnel } from "adtally/funnel.js";
 import { makeHeatmap } from "adtally/heatmap.js";
 import { byId, first, makeLive, setup } from "adtally/page.js";
@@ -92,7 +92,7 @@ function draw() {
   attention(shown.attention);
   heatmap(page, measure);
   scatter(page);
-  const held = page.rows ? `${whole(page.rows)} minute rows held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
+  const held = page.rows ? `${many(page.rows, "minute row")} held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
   const full = embedded() && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
   byId("footer").replaceChildren(`${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
   document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;

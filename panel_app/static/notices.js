@@ -1,7 +1,7 @@
 // What a viewer has to know before he believes the figures.
 
 import { h } from "adtally/dom.js";
-import { duration, moment, whole } from "adtally/format.js";
+import { duration, many, moment } from "adtally/format.js";
 
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
@@ -19,13 +19,15 @@ function said(setup, live, page, view) {
   } else if (!live.rows) {
     out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`]);
   }
-  if (live.rows && live.age > HISTORICAL) {
+  if (live.rows && feed.state === "reading") {
+    out.push(["info", `Catching up with topic ${feed.topic}: the figures below are not complete yet.`]);
+  } else if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
   } else if (live.rows && live.age > setup.late && feed.state !== "down") {
     out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago, and nothing newer has come. Either no events are sent, or the dataflow is behind or stopped: the Data page shows which.`]);
   }
   if (feed.unread) {
-    out.push(["warn", `${whole(feed.unread)} ${feed.unread === 1 ? "record" : "records"} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`]);
+    out.push(["warn", `${many(feed.unread, "record")} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`]);
   }
   const filtered = view.campaigns.length || view.channels.length;
   if (live.rows && page.empty) {

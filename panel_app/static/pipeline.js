@@ -8,6 +8,9 @@ const COUNTS = [["read", "Read", true], ["counted", "Counted", false], ["duplica
 /** What the broker's client says, as a sentence; nothing for nothing. */
 const sentence = (text) => (text ? label(text[0].toUpperCase() + text.slice(1), 400) : "");
 
+/** So many messages are on their way at any time; a bar of fewer is no backlog, and does not look like one. */
+const FEW = 1000;
+
 /** Seconds after which it is said how old an answer of the broker is. */
 const STALE = 15;
 
@@ -58,7 +61,7 @@ export function makePipeline(place, setup) {
       const text = sentence(pipeline.problem) || "Asking the broker …";
       return swap(body, h("p", { class: "none" }, text));
     }
-    const most = Math.max(...rows.map((one) => one.lag));
+    const most = Math.max(...rows.map((one) => one.lag), FEW);
     const shown = rows.slice(0, 200);
     const head = h(
       "tr", {}, h("th", { scope: "col", class: "left" }, "Partition"), h("th", { scope: "col", class: "num roomy" }, "Offset"), h("th", { scope: "col", class: "num" }, "Waiting"),

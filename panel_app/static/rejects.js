@@ -1,7 +1,7 @@
 // What could not be counted: how many by reason, and the newest ones as they came. Payloads are whatever somebody sent: text, and no more.
 
 import { h, label, swap } from "adtally/dom.js";
-import { moment, whole } from "adtally/format.js";
+import { many, moment, whole } from "adtally/format.js";
 
 const REASONS = {
   malformed: ["Malformed", "not a valid event"],
@@ -45,7 +45,7 @@ export function makeRejects(place, setup, pick) {
     const rest = one.length - one.payload.length;
     return h(
       "div", {}, one.binary && h("p", { class: "hint" }, "Not UTF-8; as Base64:"),
-      h("pre", { class: "payload", tabindex: "0", dir: "ltr" }, label(one.payload, 2000)), rest > 0 && h("p", { class: "hint" }, `${whole(rest)} more characters are on the topic.`),
+      h("pre", { class: "payload", tabindex: "0", dir: "ltr" }, label(one.payload, 2000)), rest > 0 && h("p", { class: "hint" }, `${many(rest, "more character")} ${rest === 1 ? "is" : "are"} on the topic.`),
     );
   }
 
@@ -80,7 +80,7 @@ export function makeRejects(place, setup, pick) {
     const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
     swap(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));
     const rest = rejects.newest.length - shown.length;
-    const unread = rejects.unread > 0 && h("span", {}, `${whole(rejects.unread)} records of the topic could not be read. The last one: ${label(rejects.problem, 200)}`);
+    const unread = rejects.unread > 0 && h("span", {}, `${many(rejects.unread, "record")} of the topic could not be read. The last one: ${label(rejects.problem, 200)}`);
     const more = (rest > 0 || all) && h("button", { type: "button", class: "link", "data-key": "more", onclick: () => { all = !all; update(rejects, reason); } }, all ? `Show the newest ${FIRST}` : `Show the newest ${whole(rejects.newest.length)}`);
     const hint = rejects.total > 0 && h("span", {}, "“python -m dataflows.rejected” lists all of them, and sends corrected ones in again.");
     swap(foot, more, hint, unread);

@@ -2,7 +2,7 @@
 
 import { h, label } from "adtally/dom.js";
 import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
-import { figure, whole } from "adtally/format.js";
+import { figure, many } from "adtally/format.js";
 import { sides } from "adtally/labels.js";
 import { channelColor, color } from "adtally/theme.js";
 
@@ -15,6 +15,8 @@ const FONT = "12px";
 const MEAN_WIDTH = 24;
 const MEAN_HEIGHT = 18;
 const BESIDE = 12;
+/** Pixels of the name of the upright axis, over the plot. */
+const NAME_HEIGHT = 16;
 
 /** The figures of one point, as nodes. */
 function tooltip(point) {
@@ -26,19 +28,15 @@ function tooltip(point) {
   );
 }
 
-/** The largest of 1, 3, 10, 30, … that is at most `value`. */
-function below(value) {
+/** 1, 2, 5, 10, 20, 50, …: the largest of them that is at most `value`, or the smallest that is at least it. */
+function round(value, up) {
   const ten = 10 ** Math.floor(Math.log10(value));
-  return value >= 3 * ten ? 3 * ten : ten;
+  const steps = [1, 2, 5, 10].map((step) => step * ten);
+  return up ? steps.find((step) => step >= value) : steps.findLast((step) => step <= value);
 }
 
 /** Round bounds around some values, with room for the largest point. */
-function bounds(values) {
-  const low = below(Math.min(...values) / 1.3);
-  const high = below(Math.max(...values) * 1.3);
-  const ten = 10 ** Math.round(Math.log10(high));
-  return [low, high === ten ? 3 * high : (high / 3) * 10];
-}
+const bounds = (values) => [round(Math.min(...values) / 1.3, false), round(Math.max(...values) * 1.3, true)];
 
 function options(page, colors) {
   const { points, by } = page.scatter;
@@ -51,7 +49,7 @@ function options(page, colors) {
   const paint = (point) => (by === "channel" ? channelColor(colors.get(point.name) ?? -1) : color("accent"));
   const total = page.tiles.find((tile) => tile.id === "cpa").value;
   const axis = (name) => ({
-    type: "log", name, nameLocation: "middle", nameGap: 8, nameTextStyle: { color: muted },
+    type: "log", name, nameTextStyle: { color: muted },
     axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { lineStyle: { color: color("line") } },
     axisLabel: { color: muted, hideOverlap: true, formatter: (value) => figure(value, "money", true) },
   });
@@ -61,8 +59,9 @@ function options(page, colors) {
   return {
     ...chartStyle(),
     tooltip: { ...tooltipStyle(), trigger: "item", formatter: (item) => tooltip(item.data.point) },
-    xAxis: { ...axis("Spend"), min: left, max: right },
-    yAxis: { ...axis(""), min: low, max: high },
+    grid: { ...chartStyle().grid, top: 6, outerBoundsContain: "all" },
+    xAxis: { ...axis("Spend"), nameLocation: "middle", nameGap: 22, min: left, max: right },
+    yAxis: { ...axis("Cost per conversion"), nameLocation: "end", nameGap: NAME_HEIGHT - 4, nameTextStyle: { color: muted, align: "left", padding: [0, 0, 0, -34] }, min: low, max: high },
     series: [
       {
         ...shared, id: "converting", markLine: line,
@@ -97,7 +96,7 @@ function nameThem(chart) {
   const found = sides(points, { left, right: right + BESIDE, top: top - 10, bottom }, kept);
   items.forEach((item, at) => {
     const { side = "right", shift = 0 } = found[at] ?? {};
-    item.label = { show: found[at] !== null, position: side, offset: [shift, 0], distance: 4, color: color("ink"), fontSize: FONT, formatter: () => label(item.point.name, 18) };
+    item.label = { show: found[at] !== null, position: side, offset: [shift, 0], distance: 4, color: color("ink"), opacity: 1, textBorderColor: color("card"), textBorderWidth: 3, fontSize: FONT, formatter: () => label(item.point.name, 18) };
   });
   chart.setOption({ series: series.map(({ id, data }) => ({ id, data })) });
 }
@@ -123,8 +122,8 @@ export function makeScatter(place, pick) {
     const without = points.filter((point) => point.cpa === null).length;
     canvas.hidden = !points.length;
     nothing.hidden = points.length > 0;
-    const marked = without ? " ◇ has none." : "";
-    sub.textContent = points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${whole(more)} smaller ones not shown.` : ""}` : "";
+    const marked = without ? " ◇\u00a0has\u00a0none." : "";
+    sub.textContent = points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${many(more, `smaller ${by}`)} not shown.` : ""}` : "";
     if (!points.length) return;
     canvas.setAttribute("aria-label", `Spend against cost per conversion. ${sub.textContent} The tables hold the figures.`);
     draw(() => options(page, colors));

@@ -1,0 +1,153 @@
+"""How the pages look: what fits a phone, what is named, what is counted in words, and what of a name can be seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+from test_browser_blocks import STEADY, filled, points
+from test_browser_data import value
+from test_browser_overview import press_menu, recent
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+CHANNELS = ("search", "social", "display", "email", "video")
+
+
+def with_channels(site: Site) -> None:
+    """Two campaigns of thousands an hour on five channels."""
+    sent = [
+        recent(minute, campaign=name, channel=channel, **STEADY)
+        for minute in range(120)
+        for name in ("one", "two")
+        for channel in CHANNELS
+    ]
+    site.world.send(*sent)
+    site.holds(len(sent))
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_a_picker_opens_within_the_screen_and_moves_nothing(site: Site, width: int) -> None:
+    filled(site, minutes=3)
+    page = site.open(width=width, height=844)
+    for name in ("All channels", "All campaigns"):
+        page.get_by_role("button", name=name).click()
+        page.get_by_role("checkbox").first.wait_for()
+        box = page.get_by_role("dialog").bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert page.evaluate("document.querySelector('main').getBoundingClientRect().x") == 0
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width", [700, 820, 1000, 1440])
+def test_both_pickers_stand_in_one_line(site: Site, width: int) -> None:
+    page = site.open(width=width)
+    tops = [box["y"] for box in (one.bounding_box() for one in page.locator(".drop").all()) if box]
+    assert len(tops) == 2
+    assert tops[0] == tops[1]
+
+
+def test_five_channels_of_the_heatmap_fit_a_phone(site: Site) -> None:
+    with_channels(site)
+    page = site.open("/?range=1h", width=390, height=844)
+    expect(page.locator("#heatmap .heat button").first).to_have_text("$1.8K")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('#heatmap .table-box'))")
+    cells = "[...document.querySelectorAll('#heatmap .heat button')].every((one) => one.scrollWidth <= one.clientWidth)"
+    assert page.evaluate(cells)
+
+
+def option(page: Any, where: str) -> Any:
+    return page.evaluate(f"echarts.getInstanceByDom(document.querySelector('{where} .canvas')).getOption()")
+
+
+def test_the_axes_of_the_scatter_plot_have_names_and_round_bounds(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=1h")
+    points(page)
+    drawn = option(page, "#scatter")
+    (x,), (y,) = drawn["xAxis"], drawn["yAxis"]
+    assert (x["name"], y["name"]) == ("Spend", "Cost per conversion")
+    # Each spent 60 minutes of 60; a conversion cost 3.75, that of the broken one twice as much.
+    assert (x["min"], x["max"], y["min"], y["max"]) == (2000, 5000, 2, 10)
+
+
+def test_the_period_before_has_one_name_in_legend_and_tooltip(site: Site) -> None:
+    filled(site)
+    page = site.open("/?range=30m")
+    expect(page.locator("#chart .legend")).to_contain_text("Period before")
+    points(page)
+    assert "Period before" in [one.get("name") for one in option(page, "#chart")["series"]]
+
+
+def test_one_row_is_one_row(site: Site) -> None:
+    site.world.send(recent(1))
+    site.holds(1)
+    page = site.open("/?every=off")
+    expect(page.locator("#footer")).to_contain_text("1 minute row held,")
+    press_menu(page, "Clear data")
+    expect(page.get_by_role("dialog")).to_contain_text("1 minute row held by the dashboard will be dropped")
+    page.get_by_role("button", name="Clear data", exact=True).last.click()
+    expect(page.locator("#toasts")).to_contain_text("Cleared 1 minute row.")
+    page.get_by_role("button", name="Undo").click()
+    page = site.open("/data?every=off")
+    expect(value(page, "Minute rows held")).to_have_text("1")
+    expect(page.locator("#stock")).to_contain_text("1 campaign, 1 channel")
+
+
+def test_explore_without_figures_says_so_once_and_draws_no_empty_box(site: Site) -> None:
+    page = site.open("/explore")
+    expect(page.locator("#plots")).to_be_hidden()
+    expect(page.locator("#table")).to_contain_text("No results are held for this range.")
+
+
+NAMES = {
+    "plain": "plain",
+    "": "(blank name)",
+    "\u3164": "\ufffd",  # a letter of Hangul that is a blank
+    "\u2800": "\ufffd",  # a pattern of Braille without a dot
+    "soft\u00adhyphen": "soft\ufffdhyphen",
+    "ad\u200dmin": "ad\ufffdmin",
+    "\u200d\u200d\u200d": "\ufffd\ufffd\ufffd",
+    "a\u202eb\u0000c\nd": "a\ufffdb\ufffdc\ufffdd",
+    "tag\U000e0041": "tag\ufffd",
+    # As they are written: Persian, Hindi, a family, a heart, a variant of a character.
+    "می\u200cخواهم": "می\u200cخواهم",
+    "क\u094d\u200dष": "क\u094d\u200dष",
+    "👩\u200d👩🏽\u200d👧": "👩\u200d👩🏽\u200d👧",
+    "❤\ufe0f\u200d🔥": "❤\ufe0f\u200d🔥",
+    "葛\U000e0100": "葛\U000e0100",
+}
+
+
+def test_what_can_not_be_seen_in_a_name_is_shown_and_what_a_script_needs_is_kept(site: Site) -> None:
+    page = site.open()
+    shown = "names => import('adtally/dom.js').then((found) => names.map((name) => found.label(name)))"
+    assert page.evaluate(shown, [*NAMES]) == [*NAMES.values()]
+
+
+@pytest.mark.parametrize("path", ["/", "/explore", "/data"])
+def test_an_address_that_nobody_can_mean_is_a_page_all_the_same(site: Site, path: str) -> None:
+    filled(site, minutes=3)
+    page = site.open(f"{path}?{'campaign=a&' * 600}range=%ff&metric=__proto__&theme=x&every=-1&tz=mars&by=constructor&reason=%00")
+    expect(page.locator("h1")).to_have_count(1)
+    assert site.errors == []
+
+
+SAID = """([state, age]) => import('adtally/notices.js').then(({ makeNotices }) => {
+  const place = document.createElement('div');
+  const feed = { state, topic: 'results', brokers: 'kafka:9092', unread: 0 };
+  makeNotices(place, { late: 90, logsTopic: 'logs' })({ rows: 5, age, feed }, { span: { newest_end: 0 } }, { campaigns: [], channels: [] });
+  return place.textContent;
+})"""
+
+
+def test_while_the_topic_is_caught_up_with_nobody_is_blamed_for_old_figures(site: Site) -> None:
+    page = site.open()
+    assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures below are not complete yet."
+    assert "nothing newer has come" in page.evaluate(SAID, ["live", 600])
+    assert page.evaluate(SAID, ["live", 5]) == ""
