@@ -3,7 +3,7 @@
 
 import { h, label } from "adtally/dom.js";
 import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
-import { duration, figure, moment } from "adtally/format.js";
+import { duration, figure, moment, timeZone } from "adtally/format.js";
 import { channelColor, color } from "adtally/theme.js";
 
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
@@ -98,6 +98,7 @@ function options(page, view, measure, since) {
   const narrow = window.innerWidth < 600;
   return {
     ...chartStyle(),
+    useUTC: timeZone() === "UTC",
     tooltip: { ...tooltipStyle(), trigger: "axis", formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
     xAxis: {
       type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,

@@ -72,14 +72,23 @@ class Site:
         """Wait until the dashboard holds so many rows."""
         until(lambda: f'"rows":{rows},' in get(f"{self.address}/healthz")[1])
 
-    def open(self, path: str = "/", width: int = 1440, height: int = 1000, scheme: str = "light") -> Page:
+    def open(
+        self,
+        path: str = "/",
+        width: int = 1440,
+        height: int = 1000,
+        scheme: str = "light",
+        *,
+        locale: str = "en-US",
+        zone: str = "UTC",
+    ) -> Page:
         """A page in a browser context of its own, drawn, connected, and not waiting for an answer."""
         dark = scheme == "dark"
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
-            locale="en-US",
-            timezone_id="UTC",
+            locale=locale,
+            timezone_id=zone,
         )
         context.set_default_timeout(60_000)
         page = context.new_page()

@@ -151,3 +151,29 @@ def test_while_the_topic_is_caught_up_with_nobody_is_blamed_for_old_figures(site
     assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures below are not complete yet."
     assert "nothing newer has come" in page.evaluate(SAID, ["live", 600])
     assert page.evaluate(SAID, ["live", 5]) == ""
+
+
+def test_the_time_axis_is_parted_in_the_zone_that_its_labels_are_in(site: Site) -> None:
+    filled(site, minutes=30)
+    for zone, utc in (("", False), ("&tz=utc", True)):
+        page = site.open(f"/?range=30m{zone}", zone="Asia/Kolkata")
+        points(page)
+        assert option(page, "#chart")["useUTC"] is utc
+        expect(page.locator("#footer")).to_contain_text("Times in UTC." if utc else "Times in Asia/")
+
+
+@pytest.mark.parametrize(
+    ("locale", "spend", "rate"),
+    [
+        ("de-DE", "21.600\u00a0$", "20,00\u00a0%"),
+        ("fr-FR", "21\u202f600\u00a0$", "20,00\u202f%"),
+        ("en-IN", "$21,600", "20.00%"),
+    ],
+)
+def test_figures_are_written_as_the_browser_s_language_writes_them(site: Site, locale: str, spend: str, rate: str) -> None:
+    filled(site)
+    page = site.open("/?range=1h", locale=locale)
+    assert page.locator('[data-measure="spend"] .tile-value').text_content() == spend
+    assert page.locator('[data-measure="ctr"] .tile-value').text_content() == rate
+    points(page)
+    assert site.errors == []

@@ -238,6 +238,18 @@ HOSTILE = [
     "'; DROP TABLE results; --",
     "&lt;b&gt;&#x3c;script",
     " ",
+    "__proto__",
+    "constructor",
+    "All others",
+    "\u3164",  # a letter of Hangul that is a blank
+    "الحملة الصيفية",
+    "עברית mixed with English (2026)",
+    "👩\u200d👩\u200d👧 🎉",
+    "Z\u0338\u0322\u0354a\u0334l\u0337g\u0308o",
+    "line\u2028separator\u2029paragraph",
+    "\u001b[31mred\u001b[0m",
+    "a&b=c#d?e/../%0A%00",
+    "sale;=1+1",
 ]
 
 
