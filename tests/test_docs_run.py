@@ -84,7 +84,7 @@ class Shop:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=400,
             check=False,
         )
         assert done.returncode == code, f"{command}: {done.stdout[-1000:]}{done.stderr[-1000:]}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dataflows.settings import Settings
-from tests.flows import environment
+from dataflows.topics import Topics
+from tests.flows import ANSWER_SECONDS, environment
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
@@ -20,6 +21,15 @@ COMMANDS = {
     "panel_app.export": ("--out", "-"),
     "generator": ("synthetic", "--count", "5", "--dry-run", "--quiet"),
 }
+
+pytestmark = pytest.mark.usefixtures("made")
+
+
+@pytest.fixture
+def made(settings: Settings) -> None:
+    """The topics are there: a command that finds none of them ends before it writes anything."""
+    topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    Topics(settings).ensure(*topics, timeout=ANSWER_SECONDS)
 
 
 def run(module: str, settings: Settings, where: str) -> subprocess.CompletedProcess[str]:

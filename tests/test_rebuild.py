@@ -12,6 +12,7 @@ from dataflows.kafka import deliver, make_producer
 from dataflows.rebuild import Range, changes, count, latest_end, write
 from dataflows.schema import result_key
 from dataflows.settings import Settings
+from dataflows.topics import Topics
 from tests.flows import ANSWER_SECONDS, counters, last_results, recovery_folder, running, send, wait_for
 from tests.records import micros, payload, stamp
 
@@ -61,6 +62,7 @@ def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_
 def test_results_that_were_lost_come_back(settings: Settings, tmp_path: Path) -> None:
     run_through(settings, tmp_path, LOG)
     empty = replace(settings, results_topic=settings.results_topic + "-new")
+    Topics(empty).ensure(empty.results_topic, timeout=ANSWER_SECONDS)
     found = changes(empty, count(empty, FIRST, late=False))
     assert [(change.before, change.after, change.gains) for change in found] == [(None, 1, True), (None, 1, True)]
 

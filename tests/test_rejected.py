@@ -12,7 +12,8 @@ from dataflows.kafka import deliver
 from dataflows.rejected import Wanted, corrected, lines, plain, rejected, send
 from dataflows.scan import scan
 from dataflows.settings import Settings
-from tests.flows import counted, running, wait_for
+from dataflows.topics import Topics
+from tests.flows import ANSWER_SECONDS, counted, running, wait_for
 from tests.flows import send as put
 from tests.records import payload
 
@@ -84,6 +85,9 @@ def test_a_scan_ends_at_the_end_the_topic_had_when_it_began(settings: Settings) 
 
 
 def test_a_scan_of_nothing_ends_at_once_and_one_without_a_broker_fails(settings: Settings) -> None:
+    with pytest.raises(BrokerError, match="there is no topic"):
+        list(scan(settings, settings.results_topic))
+    Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     assert list(scan(settings, settings.results_topic)) == []
-    with pytest.raises(BrokerError):
+    with pytest.raises(BrokerError, match="no Kafka broker answers"):
         list(scan(replace(settings, brokers="127.0.0.1:1"), "logs", timeout=0.5))

@@ -235,8 +235,8 @@ def test_a_hundred_sessions_leave_no_memory_behind(site: Site) -> None:
 
     before = memory_after(20)  # with what is made once, and with sessions that Bokeh keeps for half a minute
     memory_after(80)
-    # A session that stayed would take more than half a megabyte, for good.
-    until(lambda: site.memory() - before < 20 * 2**20)
+    # Sessions that stayed would take more than half a megabyte each, for good; what the allocator keeps is about ten in all.
+    until(lambda: site.memory() - before < 30 * 2**20)
 
 
 def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None]) -> None:

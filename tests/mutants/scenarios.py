@@ -236,9 +236,9 @@ def returning(trial: Trial) -> list[str]:
 
 
 def unsent(trial: Trial) -> list[str]:
-    """`kill -9` when a snapshot is on disk, or waits, while the producers gather records for a minute before they send them."""
+    """`kill -9` when a snapshot is on disk, or waits, while the producers gather records for minutes before they send them."""
     right = trial.settings
-    trial.set(client={"linger.ms": "60000"})
+    trial.set(client={"linger.ms": "200000"})
     trial.send(events("x", 200, 300))
     trial.start()
     trial.read_all()
