@@ -119,7 +119,7 @@ def batch(filled: Settings) -> Iterator[native.Batch]:
     """Some messages in librdkafka."""
     one = Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 100)
     consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
-    waiting = client.client_library().rd_kafka_queue_length
+    waiting = client.client_library()[0].rd_kafka_queue_length
     waiting.restype, waiting.argtypes = c_size_t, (c_void_p,)
     # However they come: a fetch takes what is there, which need not be a full batch, and may never be one.
     wait_for(lambda: waiting(one._queue) >= 100, "a full batch")  # pyright: ignore[reportPrivateUsage]  # nobody else asks for its length

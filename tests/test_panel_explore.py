@@ -102,5 +102,7 @@ def test_more_bars_than_are_drawn_are_told_and_each_has_the_height_of_its_name(s
     found = find(one, from_query("by=campaign&kind=bar"))
     assert found.note == "The 25 largest of 40 are drawn; the table lists them all."
     assert len(found.frame) == 40
-    (pane,) = draw(found, currency="USD", dark=True)
+    layout = draw(found, currency="USD", dark=True)
+    assert isinstance(layout, pn.Column)
+    (pane,) = layout
     assert pane.height >= 25 * 20
