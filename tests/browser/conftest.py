@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 from test_panel_app import ROOT, get
@@ -62,11 +61,6 @@ class Site:
         if self._process:
             self._process.kill()
             self._process.wait()
-
-    def memory(self) -> int:
-        """Bytes of the process in RAM."""
-        assert self._process
-        return psutil.Process(self._process.pid).memory_info().rss
 
     def holds(self, rows: int) -> None:
         """Wait until the dashboard holds so many rows."""
