@@ -48,8 +48,8 @@ class Status(msgspec.Struct, frozen=True):
     """Why the last of those could not be read, or what the broker says."""
 
 
-class TopicAnewError(Exception):
-    """The log of a partition was made anew since its last record was read; the next session begins it from its start."""
+class LogReplacedError(Exception):
+    """A partition no longer has the log that was read; the next session reads the topic from its beginning."""
 
 
 class Follower(ABC):
@@ -81,11 +81,17 @@ class Follower(ABC):
         """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
         self._next: dict[int, int] = {}
         self._go_on: dict[int, int] = {}
+        self._read: dict[int, int] = {}
+        """The offset behind the last record that was read of each partition, in this session or before."""
         self._lags: dict[int, int] = {}
 
     @abstractmethod
     def take(self, messages: list[Message]) -> None:
-        """Take in records, none of which is an error; `TopicAnewError` ends the session, and `begin` is asked again."""
+        """Take in records, none of which is an error; `LogReplacedError` ends the session, and `begin` is asked again."""
+
+    @abstractmethod
+    def forget(self, partition: int) -> None:
+        """Drop what was read of `partition`: its log was replaced by another one, or emptied."""
 
     def begin(self, consumer: Consumer, partition: int) -> int:
         """The offset at which `partition` is begun."""
@@ -128,8 +134,9 @@ class Follower(ABC):
         while not self._stop.is_set():
             try:
                 self._session()
-            except TopicAnewError:
-                log.info("%s was made anew; it is read from its beginning", self._topic)
+            except LogReplacedError:
+                self._next, self._go_on, self._read = {}, {}, {}
+                log.info("%s was recreated or emptied; it is read from its beginning", self._topic)
             except (KafkaException, BrokerError) as error:
                 self._down(error if isinstance(error, BrokerError) else BrokerError(describe(error)))
                 self._stop.wait(1.0)
@@ -221,10 +228,11 @@ class Follower(ABC):
             self._set("waiting")
             return
         if self._state == "down":
-            # A broker that comes back may have lost its log (the embedded one has): what is held is checked against it anew.
+            # A broker that comes back may have lost its log (the embedded one has): the topic is read again from its beginning.
             self._unassign(consumer)
             self._next, self._go_on = {}, {}
             self._problem = self._problem if self._barred else ""
+        self._check_logs(consumer, set(found.partitions))
         for partition in sorted(set(found.partitions) - self._assigned):
             consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
             self._assigned.add(partition)
@@ -232,6 +240,22 @@ class Follower(ABC):
         if not self._barred:  # who may see the topic, and not read it, learns so from each answer
             self._set("reading" if self._behind else "live")
         self._lags = self._look_back(consumer)
+
+    def _check_logs(self, consumer: Consumer, partitions: set[int]) -> None:
+        """Raise `LogReplacedError` where a log ends before what was read of it, holds nothing any more, or is gone.
+
+        The broker is asked before a partition is assigned, and where what the client has received contradicts what was read: what a
+        new leader sends may end too early for a moment, while the answer to this question never does.
+        """
+        for number, read in self._read.items():
+            place = TopicPartition(self._topic, number)
+            if number in partitions:
+                if number in self._assigned and not _is_replaced(_received_limits(consumer, place), read):
+                    continue
+                if not _is_replaced(consumer.get_watermark_offsets(place, timeout=2.0), read):
+                    continue
+            self.forget(number)
+            raise LogReplacedError
 
     def _look_back(self, consumer: Consumer) -> dict[int, int]:
         """What the client has heard by itself of the ends of partitions, less what was read."""
@@ -270,6 +294,7 @@ class Follower(ABC):
                 self._barred = False
                 records.append(message)
         if records:
+            self._read.update({number: max(end, self._read.get(number, 0)) for number, end in self._next.items()})
             self.take(records)
         if not self._behind and self._state == "reading":
             self._set("live")
@@ -292,6 +317,20 @@ class Follower(ABC):
             log.warning("%s: %s", self._topic, self._problem)
 
 
+def _received_limits(consumer: Consumer, place: TopicPartition) -> tuple[int, int] | None:
+    """The first offset of a partition and the one behind its last, as the client last received them with records; None before that."""
+    try:
+        low, end = consumer.get_watermark_offsets(place, cached=True)
+    except KafkaException:
+        return None
+    return None if end < 0 else (low, end)
+
+
+def _is_replaced(limits: tuple[int, int] | None, read: int) -> bool:
+    """Whether a log with these `limits` (first offset, and the one behind the last) is another one than was read up to `read`."""
+    return limits is not None and (limits[1] < read or limits[0] >= limits[1])
+
+
 class Feed(Follower):
     """Reads `settings.results_topic` into `store`; `clock` gives the wall time in seconds (`reading.read_result`)."""
 
@@ -311,30 +350,35 @@ class Feed(Follower):
         self._places: dict[int, Place] = {}
 
     @override
-    def begin(self, consumer: Consumer, partition: int) -> int:
-        """From the beginning. What was held of a broker that came back is kept, whatever has become of its log."""
-        if self._state == "down":
-            self._places.clear()
-        return super().begin(consumer, partition)
+    def forget(self, partition: int) -> None:
+        """Drop every row: a key may be in any partition, and the higher revisions of the old log would hide the new results."""
+        self._places = {}
+        rows = self._store.forget()
+        log.warning(
+            "partition %d of topic %s was recreated or emptied; %d rows that were read before are dropped",
+            partition,
+            self._topic,
+            rows,
+        )
 
     @override
     def take(self, messages: list[Message]) -> None:
-        """Upsert what can be read, and count what can't; what was cleared stays out.
+        """Upsert what can be read, and count what can't; what was read before is passed over, and what was cleared stays out.
 
-        A record where an older one was read before is one of another log: the topic was deleted and made anew. What was held of the old
-        one is dropped then, or its higher revisions would hide the new results.
+        A record at an offset that was read before, but later in time, is one of another log: the topic was deleted and recreated.
         """
         results: list[WindowResult] = []
         positions: dict[int, Place] = {}
         fence = self._store.fence()
         for message in messages:
             partition, offset, (_, stamp) = message.partition() or 0, message.offset() or 0, message.timestamp()
-            place = self._places.get(partition, START)
-            if offset < place.next and not place.covers(offset, stamp):
-                self._places.clear()
-                log.warning("topic %s was made anew; %d rows of the old one are dropped", self._topic, self._store.forget())
-                raise TopicAnewError
-            positions[partition] = self._places[partition] = place.onward(offset, stamp)
+            place = positions.get(partition) or self._places.get(partition, START)
+            if place.covers(offset, stamp):
+                continue
+            if offset < place.next:
+                self.forget(partition)
+                raise LogReplacedError
+            positions[partition] = place.onward(offset, stamp)
             value = message.value()
             # A tombstone comes from nobody of adtally.
             if value is None or fence.get(partition, START).covers(offset, stamp):
@@ -346,6 +390,7 @@ class Feed(Follower):
                 self.cannot_read(message, reason)
         self.records += len(results)
         self._store.apply(results, positions)
+        self._places = {**self._places, **positions}
         # What stood on the topic before has been there for who knows how long.
         if self._ages is not None and self._state == "live":
             self._measure(self._ages, messages)

@@ -18,7 +18,7 @@ from dataflows.fingerprint import Fingerprint
 from dataflows.rejected import REASONS
 from dataflows.schema import Rejected, decode_rejected, foreign
 from dataflows.settings import Settings
-from panel_app.feed import Follower, TopicAnewError
+from panel_app.feed import Follower, LogReplacedError
 
 log = logging.getLogger("adtally.operations")
 
@@ -119,28 +119,28 @@ class RejectedFeed(Follower):
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
-        """Go on where the last record was read; from the beginning if the log was made anew since, however far it has grown."""
+        """Continue at the last record that was read; from the beginning if the topic was recreated since, however far it has grown."""
         part = self._parts.get(partition)
         if part is None:
             return OFFSET_BEGINNING
         low, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
         if low <= part.last.offset < end:
             return part.last.offset  # read once more, to see whether it is the same
-        if low == part.last.offset + 1:
-            return low  # it was deleted with all before it
-        self._forget(partition)
+        self.forget(partition)
         return OFFSET_BEGINNING
 
-    def _forget(self, partition: int) -> None:
+    @override
+    def forget(self, partition: int) -> None:
+        """Drop what was read of `partition`."""
         with self._lock:
-            del self._parts[partition]
+            self._parts.pop(partition, None)
             for newest in self._newest.values():
                 kept = [one for one in newest if one[0] != partition]
                 newest.clear()
                 newest.extend(kept)
 
     def _known(self, number: int, message: Message) -> bool:
-        """Whether this record was read before; raises `TopicAnewError` if another one was read in its place."""
+        """Whether this record was read before; raises `LogReplacedError` if another one was read in its place."""
         part, record = self._parts.get(number), Fingerprint.of(message)
         if part is None:
             with self._lock:
@@ -148,8 +148,8 @@ class RejectedFeed(Follower):
         elif record == part.last:
             return True
         elif record.offset <= part.last.offset:
-            self._forget(number)
-            raise TopicAnewError
+            self.forget(number)
+            raise LogReplacedError
         else:
             part.last = record
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pytest
-from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 from test_panel_store import result
 
@@ -17,7 +19,7 @@ from dataflows.kafka import make_producer
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from panel_app.feed import Feed, TopicAnewError
+from panel_app.feed import Feed, LogReplacedError
 from panel_app.store import Store
 from tests.conftest import own_names
 from tests.flows import ANSWER_SECONDS, free_port
@@ -61,8 +63,14 @@ class OwnBroker:
         self._process.kill()
         self._process.wait()
 
-    def begin_anew(self) -> None:
-        """Another one in its place, whose log is empty."""
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def restart_empty(self) -> None:
+        """Start another broker on the same port, whose log is empty."""
         self._process = broker_process(self._port)
         self.world.producer = make_producer(self.world.settings, "test")
 
@@ -182,7 +190,7 @@ def test_a_clear_hides_nothing_of_a_log_that_was_made_anew_and_has_grown_beyond_
         world.store.clear()
         world.feed.stop()
         broker.kill()
-        broker.begin_anew()
+        broker.restart_empty()
         world.send(*(result(minute=minute) for minute in range(100, 150)))
         world.feed = Feed(world.settings, world.store, look_seconds=0.3).start()
         until(lambda: world.feed.status.state == "live" and world.rows() == 50)
@@ -247,10 +255,10 @@ def test_rows_of_a_topic_that_was_made_anew_are_dropped_and_hide_nothing_of_the_
     feed.take(old[1:3])  # read once more: the same log
     assert store.snapshot().rows == 5
     new = [record(1, 0, 2000, minute=7), record(0, 0, 2000, minute=0, revision=1, clicks=3)]
-    with pytest.raises(TopicAnewError):
+    with pytest.raises(LogReplacedError):
         feed.take(new)
     assert store.snapshot().rows == 0
-    assert "5 rows of the old one are dropped" in caplog.text
+    assert "5 rows that were read before are dropped" in caplog.text
     feed.take(new)
     assert store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [3, 1]
     assert store.undo() == 0
@@ -264,7 +272,7 @@ def test_what_was_cleared_stays_out_until_the_topic_is_made_anew(settings: Setti
     store.clear()
     feed.take(old)
     assert store.snapshot().rows == 0
-    with pytest.raises(TopicAnewError):
+    with pytest.raises(LogReplacedError):
         feed.take([record(0, 2, 2000, minute=2)])
     feed.take([record(0, at, 2000 + at, minute=at) for at in range(3)])
     assert store.snapshot().rows == 3
@@ -291,12 +299,54 @@ def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_
         world.feed.stop()
 
 
-def test_it_goes_on_by_itself_after_the_broker_was_away_and_lost_its_log() -> None:
+@pytest.mark.parametrize("written", [0, 1, pytest.param(25, marks=pytest.mark.long)])
+def test_rows_leave_the_store_after_the_broker_was_away_and_lost_its_log(written: int) -> None:
     with OwnBroker() as broker:
         world = broker.world
         broker.kill()
         until(lambda: world.feed.status.state == "down")
         assert world.rows() == 10
-        broker.begin_anew()
+        broker.restart_empty()
+        if written:
+            world.send(*(result(minute=100 + minute, revision=1) for minute in range(written)))
+        else:
+            Topics(world.settings).ensure(world.settings.results_topic, timeout=ANSWER_SECONDS)
+        until(lambda: world.rows() == written and world.feed.status.state == "live")
+        assert world.store.undo() == 0
+
+
+def test_rows_stay_after_a_broker_that_was_away_comes_back_with_its_log() -> None:
+    with OwnBroker() as broker:
+        world = broker.world
+        broker.pause()
+        until(lambda: world.feed.status.state == "down")
+        broker.resume()
         world.send(result(minute=10))
         until(lambda: world.rows() == 11 and world.feed.status.state == "live")
+        assert world.feed.status.records == 11
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("change", ["recreate", "empty"])
+def test_rows_of_a_topic_that_holds_nothing_any_more_leave_the_store_before_the_next_record(real_kafka: str, change: str) -> None:
+    world = World(replace(own_names(real_kafka), partitions=1))
+    topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
+    name = world.settings.results_topic
+    topics.ensure(name, timeout=ANSWER_SECONDS)
+    try:
+        world.send(*(result(minute=minute, revision=900) for minute in range(10)))
+        world.feed.start()
+        until(lambda: world.rows() == 10)
+        if change == "recreate":
+            admin.delete_topics([name])[name].result(30)
+            until(lambda: not topics.partitions(name, ANSWER_SECONDS))
+            topics.ensure(name, timeout=ANSWER_SECONDS)
+        else:
+            deletable = ConfigEntry("cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource("topic", name, incremental_configs=[deletable])
+            admin.incremental_alter_configs([resource])[resource].result(30)
+            everything = TopicPartition(name, 0, 10)
+            admin.delete_records([everything])[everything].result(30)
+        until(lambda: world.rows() == 0 and world.feed.status.state == "live")
+    finally:
+        world.feed.stop()
