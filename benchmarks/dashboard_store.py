@@ -1,26 +1,34 @@
-"""What a refresh of the dashboard costs the server: ``python benchmarks/dashboard_store.py [--rounds 60]``.
+"""What a refresh of the dashboard costs the server: ``python -m benchmarks.dashboard_store [--rounds 60]``.
 
 Fills a store as the feed does and asks for views, each time after records have come. Mostly they are those of the open minute, as
 with one refresh after another; where a minute was over, what lies before it is added up anew. The figures are milliseconds of CPU time
 in one process, least and median: those of a busy machine are comparable so, while times on the wall are not.
+
+With ``--spread`` only this: what it costs to hold and to export the same number of rows, of one day and spread over 29 days, in order of
+time, in none, in bursts, and one row an hour.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
 from dataflows.schema import WindowResult, rfc3339
 from dataflows.settings import Settings
+from panel_app.export import held_for_export
 from panel_app.memory import resident_bytes
+from panel_app.results import Question, table
 from panel_app.service import Service
 from panel_app.view import RANGES
 
 REFRESHES = 6
 """So many refreshes come in a minute."""
+
+BATCH = 500
 
 BEGIN = 1_790_000_100 // 86_400 * 86_400
 
@@ -86,12 +94,45 @@ def measure(title: str, campaigns: int, channels: int, minutes: int, rounds: int
         print(f"{name:24}{''.join(cells)}")
 
 
+def spread(count: int = 5568) -> None:
+    """Print what it costs to hold `count` rows, as the dashboard does and as an export does, by how they lie in time."""
+    day, month = 1440, 29 * 1440
+    shapes: dict[str, list[int]] = {
+        "one day, in order": [at * day // (count // 2) for at in range(count // 2)],
+        "29 days, in order": [at * month // (count // 2) for at in range(count // 2)],
+        "29 days, bursts": [burst * day + at for burst in range(29) for at in range(count // 58)],
+        "30 days, one an hour": [60 * at for at in range(720)],
+    }
+    rows = {name: [one for at in minutes for one in minute(at, 2, 1)] for name, minutes in shapes.items()}
+    rows["29 days, shuffled"] = random.Random(1).sample(rows["29 days, in order"], count)
+    rows["29 days, 15 times the rows"] = [one for at in range(month) for one in minute(at, 2, 1)]
+    first: dict[str, float] = {}
+    # What a process does for the first time is not counted.
+    for name, results in [("", rows["one day, in order"]), *rows.items()]:
+        cells: list[str] = []
+        for kind, make in (("dashboard", lambda: Service(Settings()).store), ("export", held_for_export)):
+            store = make()
+            begun = time.process_time()
+            for at in range(0, len(results), BATCH):
+                store.apply(results[at : at + BATCH])
+            found = table(store.snapshot(), Question(), window=60, currency="USD")
+            took = (time.process_time() - begun) / len(found.frame) * 1e6
+            if name:
+                cells.append(f"{kind} {took:7.1f} ({took / first.setdefault(kind, took):4.1f} x)")
+        if name:
+            print(f"{name:28}{len(results):8,} rows, CPU-microseconds a row: {', '.join(cells)}")
+
+
 def main() -> None:
     """Measure and print a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--days", type=int, default=0, help="also a store of so many days (a minute of filling each)")
+    parser.add_argument("--spread", action="store_true", help="only what rows cost by how they lie in time")
     options = parser.parse_args()
+    if options.spread:
+        spread()
+        return
     measure("24 h × 50 campaigns × 5 channels", 50, 5, 1440, options.rounds)
     measure("2 h × 5,000 campaigns", 5000, 1, 120, options.rounds)
     if options.days:

@@ -7,8 +7,9 @@ what has changed since the last one, not what is held.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -86,6 +87,18 @@ def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
     return rows if last - first == len(rows) else rows.slice(int(first), int(last - first))
 
 
+def split(rows: pl.DataFrame, seconds: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The stretches of `seconds` that `rows`, in order of time, lie in: the start of each and its rows.
+
+    Where there are several they are copies: a slice would hold the memory of all the others.
+    """
+    starts = rows["t"].to_numpy() // seconds * seconds
+    edges = np.flatnonzero(np.diff(starts, prepend=starts[:1] - 1)).tolist()
+    for first, last in itertools.pairwise([*edges, len(rows)]):
+        part = rows if last - first == len(rows) else rows[np.arange(first, last)]
+        yield int(starts[first]), part
+
+
 def largest_sum(rows: pl.DataFrame) -> int:
     """The largest absolute value of any sum in `rows`, to tell whether adding up could overflow."""
     bounds = rows.select(pl.max_horizontal(pl.col(SUMS).max()), pl.min_horizontal(pl.col(SUMS).min()).alias("low"))
@@ -105,16 +118,17 @@ class Block:
     """The rows of one block and what is derived from them."""
 
     length = BLOCK_SECONDS
+    """Seconds of event time that it covers; `start` is a multiple of it."""
     _GRAINS = (BLOCK_SECONDS, _FINE, 60)
 
-    def __init__(self, rows: pl.DataFrame, before: Block | None = None, same: int = 0) -> None:
+    def __init__(self, rows: pl.DataFrame, before: Self | None = None, same: int = 0) -> None:
         """`rows`: at least one, in order of time. They are those of the block `before` in all windows that start before `same`.
 
         What was made of those is taken over: a new minute costs a minute, not a block.
         """
         self.rows = rows
         self.first, self.last = int(rows["t"][0]), int(rows["t"][-1])
-        self.start = block_of(self.first)
+        self.start = self.first - self.first % self.length
         self._made: dict[tuple[int, str], pl.DataFrame] = {}
         self._taken: dict[tuple[int, str], tuple[pl.DataFrame, int]] = {}
         self._changes = [(self.start, serial())] if before is None else before._changes_until(same)
@@ -124,12 +138,12 @@ class Block:
                 edge = min(until, same) // key[0] * key[0]
                 self._taken[key] = clipped(frame, self.start, edge), edge
 
-    def upserted(self, frames: list[pl.DataFrame]) -> Block:
+    def upserted(self, frames: list[pl.DataFrame]) -> Self:
         """The block with `frames` (`SCHEMA`, oldest first) merged into it."""
         same = min(int(frame["t"].min()) for frame in frames)  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
         kept = clipped(self.rows, self.start, same)
         rows = pl.concat([kept, merge([self.rows.slice(len(kept)), *frames])])
-        return Block(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
+        return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
 
     def _changes_until(self, same: int) -> list[tuple[int, int]]:
         return [*(change for change in self._changes if change[0] < same), (same, serial())]
@@ -194,9 +208,9 @@ class Block:
         """The numbers of the names that stand in its rows."""
         return self.rows[dimension].unique()
 
-    def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Block:
+    def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Self:
         """The same with other numbers for its names: `campaigns` and `channels` have the new one at the place of the old."""
-        return Block(renumber(self.rows, campaigns, channels))
+        return type(self)(renumber(self.rows, campaigns, channels))
 
     @property
     def bytes(self) -> int:

@@ -26,7 +26,8 @@ from panel_app.reading import UnreadableError, read_result
 from panel_app.results import INTERVALS, Question, question, table
 from panel_app.store import Store, parse_start
 
-_FOREVER = 24 * 366 * 10_000
+_FOREVER = 366 * 10_000
+"""Days: every window that can be named lies within."""
 _BATCH = 5_000
 
 
@@ -96,12 +97,17 @@ def _by_ending(out: str) -> str:
     return next((name for name, one in FORMATS.items() if ending in (name, one.ending)), "csv")
 
 
+def held_for_export() -> Store:
+    """An empty store for rows of any time that are asked for only once: by the day, and not packed."""
+    return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize)
+
+
 def write(settings: Settings, asked: Question, form: str, out: BinaryIO) -> str:
     """Write what the topic holds of `asked` to `out` in `form`, a key of `FORMATS`; what there is to say of it.
 
     Raises `BrokerError`.
     """
-    store = Store(hours=_FOREVER)
+    store = held_for_export()
     unread = 0
     batch: list[WindowResult] = []
     for one in _records(settings):

@@ -1,7 +1,8 @@
-"""What is older than the minutes in memory: hours of which the sums are at hand and the minutes are packed.
+"""What is older than the minutes in memory, by the day: hours of which the sums are at hand and the minutes are packed.
 
 The minutes are kept, so that a late correction changes its hour exactly, and a question at any grain can be answered; packed (Parquet,
-zstd) a row takes about 10 bytes, and an hour takes milliseconds to unpack. Nothing here changes once made.
+zstd) a row takes about 10 bytes, and an hour takes milliseconds to pack or to unpack, however few rows it has. So a day of few rows
+is not packed: its cost follows its rows. Nothing here changes once made.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from functools import cached_property, lru_cache
 import polars as pl
 
 from panel_app.blocks import (
+    BLOCK_SECONDS,
     SAFE_SUM,
+    Block,
     clipped,
     columns,
     fitting,
     inner_edges,
     largest_sum,
+    merge,
     renumber,
     rollup,
     serial,
+    split,
     window_states,
 )
 
@@ -110,6 +115,13 @@ def _rollup(hour: Hour, grain: int) -> pl.DataFrame:
     return rollup(hour.rows, grain, wide=hour.wide)
 
 
+class SparseDay(Block):
+    """The rows of one day (UTC) that has too few of them to be packed."""
+
+    length = DAY
+    _GRAINS = (DAY, HOUR, BLOCK_SECONDS, 300, 60)
+
+
 class Day:
     """The hours of one day (UTC) that are held, by their start; at least one."""
 
@@ -126,6 +138,24 @@ class Day:
 
     def __len__(self) -> int:
         return self._count
+
+    def upserted(self, rows: pl.DataFrame) -> Day:
+        """The day with `rows` of it, as `blocks.merge` gives them, merged into it."""
+        hours = dict(self.hours)
+        for at, part in split(rows, HOUR):
+            held = hours.get(at)
+            hours[at] = Hour(merge([held.rows, part]) if held else part)
+        return Day(hours)
+
+    def since(self, oldest: int) -> Day | None:
+        """What is left without the hours before `oldest`, a full hour; None if it is nothing."""
+        left = {at: hour for at, hour in self.hours.items() if at >= oldest}
+        return Day(left) if left else None
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The minutes, unpacked for this once."""
+        return pl.concat(hour.rows for hour in self.hours.values())
 
     @cached_property
     def states(self) -> pl.DataFrame:
@@ -166,3 +196,24 @@ class Day:
         """About how much memory it takes."""
         rollups = sum(frame.estimated_size() for frame in list(self._rollups.values()))
         return int(rollups + sum(hour.bytes for hour in self.hours.values()))
+
+
+def day_with(held: Day | SparseDay | None, rows: pl.DataFrame, packed_from: int) -> Day | SparseDay:
+    """The day `held`, None for one of which nothing is held, with `rows` (as `Day.upserted`) merged into it.
+
+    One that comes to have `packed_from` rows or more is packed, and stays so.
+    """
+    if isinstance(held, Day):
+        return held.upserted(rows)
+    sparse = held.upserted([rows]) if held else SparseDay(rows)
+    if len(sparse) < packed_from:
+        return sparse
+    return Day({at: Hour(part) for at, part in split(sparse.rows, HOUR)})
+
+
+def day_since(held: Day | SparseDay, oldest: int) -> Day | SparseDay | None:
+    """What is left of a day without what lies before `oldest`, a full hour; None if it is nothing."""
+    if isinstance(held, Day):
+        return held.since(oldest)
+    left = clipped(held.rows, oldest, held.start + DAY)
+    return SparseDay(left) if len(left) else None

@@ -6,14 +6,14 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 import polars as pl
 
 from panel_app.blocks import SCHEMA, Block, clipped, columns
 from panel_app.names import Names
-from panel_app.packed import Day
+from panel_app.packed import Day, SparseDay
 
 _KEPT = 64
 _MOVED = 600
@@ -55,11 +55,15 @@ class Memory:
                 self._kept.popitem(last=False)
 
 
+def _at_hand(part: Day | SparseDay | Block) -> TypeGuard[Block]:
+    return isinstance(part, Block) and not isinstance(part, SparseDay)
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """What the store held at one moment; nothing in it changes. Times are seconds since 1970."""
 
     version: int
-    parts: tuple[Day | Block, ...]
+    parts: tuple[Day | SparseDay | Block, ...]
     """By time; none overlaps another."""
     campaigns: Names
     channels: Names
@@ -87,12 +91,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     @property
     def blocks(self) -> dict[int, Block]:
         """The minutes at hand by the start of their block, without what is packed."""
-        return {part.start: part for part in self.parts if isinstance(part, Block)}
+        return {part.start: part for part in self.parts if _at_hand(part)}
 
     @property
     def minutes_from(self) -> int:
         """Start of the oldest window at hand."""
-        return next((part.first for part in self.parts if isinstance(part, Block)), 0)
+        return next((part.first for part in self.parts if _at_hand(part)), 0)
 
     @property
     def bytes(self) -> int:

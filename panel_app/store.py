@@ -1,8 +1,8 @@
 """The store: upserts of window results in memory, and consistent snapshots of them.
 
 One thread writes (the feed), any number reads. Rows are kept per block of event time (`blocks`), bounded by `settings.store_hours`
-back from the newest window; what is older is packed by the hour (`packed`), up to `settings.history_days`. Memory: about 110 bytes a
-row, and 10 for one that is packed.
+back from the newest window; what is older is kept by the day, up to `settings.history_days`, and packed by the hour where it has many
+rows (`packed`). Memory: about 110 bytes a row, and 10 for one that is packed.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ import msgspec
 import polars as pl
 
 from dataflows.schema import STATES, WindowResult, to_micros
-from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, Block, block_of, merge
+from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, Block, block_of, clipped, merge, split
 from panel_app.measures import SUMS
 from panel_app.names import Names, compacted
-from panel_app.packed import DAY, HOUR, Day, Hour
+from panel_app.packed import DAY, HOUR, Day, SparseDay, day_since, day_with
 from panel_app.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""
 
-_PENDING_LIMIT = 20_000
+PACKED_FROM = 5_000
+"""Rows from which on a day is packed: below, its rows as they are take less than its hours would to pack and to unpack."""
+
+_PENDING = 20_000
 _SPARE_NAMES = 1000
+_NO_END = 2**62
 _INT64 = 2**63 - 1
 _STATE = {state: number for number, state in enumerate(STATES)}
 
@@ -64,7 +68,7 @@ class Held(msgspec.Struct, frozen=True):
     """What was dropped by a clear, for its undo: blocks and days by their start, and the fence that stood before."""
 
     blocks: dict[int, Block]
-    days: dict[int, Day]
+    days: dict[int, Day | SparseDay]
     fence: dict[int, Place]
 
 
@@ -81,18 +85,27 @@ class Store:
     """The one store of a process.
 
     `hours` of minutes are at hand and `days` packed behind them, both back from the newest window; `clock` gives seconds that only
-    grow, and measures the time left for an undo.
+    grow, and measures the time left for an undo. A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
     """
 
-    def __init__(self, hours: float = 24.0, days: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hours: float = 24.0,
+        days: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        packed_from: int = PACKED_FROM,
+    ) -> None:
+        self._packed_from = packed_from
         self._span = int(hours * HOUR)
         self._history = int(days * DAY)
         self._clock = clock
         self._lock = threading.RLock()
         self._blocks: dict[int, Block] = {}
-        self._days: dict[int, Day] = {}
-        self._pending: dict[int, list[pl.DataFrame]] = {}
+        self._days: dict[int, Day | SparseDay] = {}
+        self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
+        self._rows = self._packed = 0
+        """Held, and those of them that are packed, when rows were merged last."""
         self._campaigns, self._channels = Names(), Names()
         self._newest: int | None = None
         self._version = 0
@@ -119,14 +132,18 @@ class Store:
             frame = self._frame(records)
             newest = int(frame["t"].max())  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
             self._newest = newest if self._newest is None else max(self._newest, newest)
-            oldest = self._edges()[1]
-            for at, part in frame.group_by(pl.col("t") - pl.col("t") % BLOCK_SECONDS):
-                if (start := int(at[0])) >= oldest:  # pyright: ignore[reportArgumentType]  # the key is one Int64
-                    self._pending.setdefault(start, []).append(part)
-                    self._pending_rows += len(part)
-            if self._evict() or self._pending_rows > _PENDING_LIMIT:
+            self._pending.append(frame)
+            self._pending_rows += len(frame)
+            if self._pending_rows > self._pending_limit():
                 self._settle()
             self._version += 1
+
+    def _pending_limit(self) -> int:
+        """Rows that may wait to be merged: more where more are held, for each merge makes every stretch again that has new rows.
+
+        Not where hours are packed, for that is done to save memory.
+        """
+        return _PENDING if self._packed else max(_PENDING, self._rows // 4)
 
     def _edges(self) -> tuple[int, int]:
         """From when on minutes are at hand, and from when on anything is held."""
@@ -135,40 +152,16 @@ class Store:
             return block_of(back), block_of(back)
         return back - back % HOUR, min(back, (self._newest or 0) - self._history) // HOUR * HOUR
 
-    def _evict(self) -> bool:
-        """Pack what has become old, drop what is too old; whether anything was."""
-        recent, oldest = self._edges()
-        gone = [at for at in self._blocks if at < recent]
-        for at in gone:
-            block = self._blocks.pop(at)
-            if at >= oldest:
-                self._pending.setdefault(at, []).insert(0, block.rows)
-                self._pending_rows += len(block)
-        lost = [at for at in self._pending if at < oldest]
-        for at in lost:
-            self._pending_rows -= sum(map(len, self._pending.pop(at)))
-        past = [day for day in self._days.values() if day.first < oldest]
-        for day in past:
-            del self._days[day.start]
-            if left := {at: hour for at, hour in day.hours.items() if at >= oldest}:
-                self._days[day.start] = Day(left)
-        if gone or lost or past:
-            self._compact()
-        return bool(gone)
-
     def _compact(self) -> None:
         """Forget the names that no row has any more, once they are most of the names."""
         if self._undo is not None and self._clock() <= self._undo[0].until:
             return
         parts = [*self._days.values(), *self._blocks.values()]
-        pending = [frame for frames in self._pending.values() for frame in frames]
 
         def used(dimension: str) -> pl.Series:
-            return (
-                pl.concat([part.numbers(dimension) for part in parts] + [frame[dimension] for frame in pending]).unique().sort()
-            )
+            return pl.concat([part.numbers(dimension) for part in parts]).unique().sort()
 
-        if not parts and not pending:
+        if not parts:
             self._campaigns, self._channels = Names(), Names()
             return
         if max(len(self._campaigns.names), len(self._channels.names)) <= _SPARE_NAMES:
@@ -176,7 +169,6 @@ class Store:
         campaigns, channels = used("campaign"), used("channel")
         if len(campaigns) * 2 > len(self._campaigns.names) and len(channels) * 2 > len(self._channels.names):
             return
-        self._settle()
         self._campaigns, new_campaigns = compacted(self._campaigns, campaigns)
         self._channels, new_channels = compacted(self._channels, channels)
         self._blocks = {at: block.renumbered(new_campaigns, new_channels) for at, block in self._blocks.items()}
@@ -195,43 +187,42 @@ class Store:
         return pl.DataFrame(data)
 
     def _settle(self) -> None:
-        recent, _ = self._edges()
-        old: dict[int, list[pl.DataFrame]] = {}
-        for at, frames in self._pending.items():
-            if at < recent:
-                old.setdefault(at - at % HOUR, []).extend(frames)
-            else:
+        """Merge what is pending, pack what has become old, drop what is too old."""
+        recent, oldest = self._edges()
+        gone = [at for at in sorted(self._blocks) if at < recent]
+        frames = [self._blocks.pop(at).rows for at in gone] + self._pending
+        past = [day for day in self._days.values() if day.first < oldest]
+        for day in past:
+            del self._days[day.start]
+            if left := day_since(day, oldest):
+                self._days[day.start] = left
+        self._pending, self._pending_rows = [], 0
+        dropped = False
+        if frames:
+            # All at once: a call into polars costs more than the rows of a block that has few.
+            rows = merge(frames)
+            for at, part in split(clipped(rows, oldest, recent), DAY):
+                self._days[at] = day_with(self._days.get(at), part, self._packed_from)
+            for at, part in split(clipped(rows, recent, _NO_END), BLOCK_SECONDS):
                 held = self._blocks.get(at)
-                self._blocks[at] = held.upserted(frames) if held else Block(merge(frames))
-        self._pending.clear()
-        self._pending_rows = 0
-        self._pack({at: Hour(self._merged(at, frames)) for at, frames in old.items()})
-
-    def _merged(self, at: int, frames: list[pl.DataFrame]) -> pl.DataFrame:
-        day = self._days.get(at - at % DAY)
-        held = day.hours.get(at) if day else None
-        return merge([held.rows, *frames] if held else frames)
-
-    def _pack(self, hours: dict[int, Hour]) -> None:
-        by_day: dict[int, dict[int, Hour]] = {}
-        for at, hour in hours.items():
-            by_day.setdefault(at - at % DAY, {})[at] = hour
-        for at, changed in by_day.items():
-            held = self._days.get(at)
-            self._days[at] = Day({**(held.hours if held else {}), **changed})
+                self._blocks[at] = held.upserted([part]) if held else Block(part)
+            dropped = int(rows["t"][0]) < oldest
+        self._packed = sum(len(day) for day in self._days.values() if isinstance(day, Day))
+        self._rows = sum(map(len, (*self._days.values(), *self._blocks.values())))
+        if gone or past or dropped:
+            self._compact()
 
     def _take(self) -> Snapshot:
         self._settle()
         parts = (*(self._days[at] for at in sorted(self._days)), *(self._blocks[at] for at in sorted(self._blocks)))
-        packed = sum(map(len, self._days.values()))
-        rows = packed + sum(map(len, self._blocks.values()))
+        rows = self._rows
         return Snapshot(
             version=self._version,
             parts=parts,
             campaigns=self._campaigns,
             channels=self._channels,
             rows=rows,
-            packed=packed,
+            packed=self._packed,
             oldest=parts[0].first if parts else 0,
             newest=parts[-1].last if parts else 0,
             wide=max((part.largest for part in parts), default=0) * max(rows, 1) > SAFE_SUM,
@@ -275,15 +266,9 @@ class Store:
             newest = max([part.last for part in (*held.blocks.values(), *held.days.values())], default=self._newest or 0)
             self._newest = max(self._newest or newest, newest)
             # What was dropped goes under what has come since: both are upserts, and the order of those does not matter.
-            since = {at: [block.rows] for at, block in self._blocks.items()}
-            days, self._days, self._blocks = self._days, held.days, held.blocks
-            for at, frames in self._pending.items():
-                since.setdefault(at, []).extend(frames)
-            self._pending = since
-            self._settle()
-            self._pack({at: Hour(self._merged(at, [hour.rows])) for day in days.values() for at, hour in day.hours.items()})
-            if self._evict():
-                self._settle()
+            since = [part.rows for part in (*self._days.values(), *self._blocks.values())]
+            self._days, self._blocks = dict(held.days), dict(held.blocks)
+            self._pending = since + self._pending
             self._changed()
             return cleared.rows
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 from test_panel_store import BEGIN, Clock, result
 
 from dataflows.schema import STATES, WindowResult
-from panel_app.blocks import floor_to, joint_state
+from panel_app.blocks import Block, floor_to, joint_state
 from panel_app.measures import SUMS, sums
-from panel_app.store import UNDO_SECONDS, Store, parse_start
+from panel_app.packed import Day, SparseDay
+from panel_app.store import PACKED_FROM, UNDO_SECONDS, Store, parse_start
 
 HOURS, DAYS = 2, 2
 KEY = ["t", "campaign", "channel"]
@@ -90,11 +93,11 @@ steps = st.lists(st.one_of(upserts, st.sampled_from(["clear", "undo", "look"])),
 
 
 @examples(max_examples=60)
-@given(steps, minutes, minutes, st.sampled_from([60, 300, 900, 3600, 10_800, 86_400]))
+@given(steps, minutes, minutes, st.sampled_from([60, 300, 900, 3600, 10_800, 86_400]), st.sampled_from([0, 8, PACKED_FROM]))
 def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_undos(
-    steps: list[object], first: int, second: int, grain: int
+    steps: list[object], first: int, second: int, grain: int, packed_from: int
 ) -> None:
-    store, plain = Store(hours=HOURS, days=DAYS), Plain()
+    store, plain = Store(hours=HOURS, days=DAYS, packed_from=packed_from), Plain()
     for step in steps:
         if isinstance(step, list):
             if step:
@@ -115,15 +118,16 @@ def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_
     assert shown(store, start, end, grain, cuts=((start + end) // 120 * 60,)) == plain.sums(start, end, grain)
 
 
-def long_ago(hours: float = 2, days: float = 30) -> Store:
+def long_ago(hours: float = 2, days: float = 30, packed_from: int = 0) -> Store:
     """A store in which the first minute is a day old, and packed."""
-    store = Store(hours=hours, days=days)
+    store = Store(hours=hours, days=days, packed_from=packed_from)
     store.apply([result(minute=minute, clicks=2) for minute in range(0, 1440, 10)])
     return store
 
 
-def test_a_corrected_minute_changes_its_hour_and_its_day() -> None:
-    store = long_ago()
+@pytest.mark.parametrize("packed_from", [0, PACKED_FROM])
+def test_a_corrected_minute_changes_its_hour_and_its_day(packed_from: int) -> None:
+    store = long_ago(packed_from=packed_from)
     before = store.snapshot()
     store.apply([result(minute=0, revision=13, clicks=9, state="corrected")])
     assert before.between(BEGIN, BEGIN + 3600, 3600)["clicks"].sum() == 12
@@ -145,6 +149,32 @@ def test_what_is_packed_takes_a_tenth_of_the_memory() -> None:
     assert snapshot.packed == 100 * 120
     packed = [part for part in snapshot.parts if part.length > 3600]
     assert sum(part.bytes for part in packed) < 25 * snapshot.packed
+
+
+def test_a_day_of_few_rows_is_not_packed_until_it_has_many() -> None:
+    store = Store(hours=1, days=30)
+    days = [minute for day in range(3) for minute in range(1440 * day, 1440 * day + 600, 2)]
+    store.apply([result(minute=minute) for minute in [*days, 1440 * 4]])
+    assert store.snapshot().packed == 0
+    assert [type(part) for part in store.snapshot().parts] == [SparseDay] * 3 + [Block]
+    store.apply([result(minute=minute, campaign=f"c{at}") for minute in range(1440, 2000) for at in range(10)])
+    assert [type(part) for part in store.snapshot().parts] == [SparseDay, Day, SparseDay, Block]
+    assert store.snapshot().packed == 300 + 5600
+    assert store.snapshot().between(0, 2**40, 86_400)["clicks"].sum() == 3 * 300 + 1 + 5600
+
+
+def test_rows_that_come_in_no_order_of_time_are_held_as_those_that_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panel_app.store._PENDING", 50)
+    rows = [result(minute=minute, campaign=f"c{minute % 3}", clicks=minute) for minute in range(0, 5 * 1440, 7)]
+    mixed = random.Random(3).sample(rows, len(rows))
+    held: list[list[tuple[object, ...]]] = []
+    for arriving in (rows, mixed):
+        store = Store(hours=2, days=30, packed_from=100)
+        for at in range(0, len(arriving), 40):
+            store.apply(arriving[at : at + 40])
+        held.append(shown(store, 0, 2**40, 60))
+    assert held[0] == held[1]
+    assert len(held[0]) == len(rows)
 
 
 def test_hours_beyond_the_history_are_forgotten() -> None:
@@ -194,7 +224,7 @@ def test_names_are_kept_while_an_undo_may_bring_their_rows_back() -> None:
 
 @pytest.mark.parametrize("grain", [60, 3600, 86_400])
 def test_values_beyond_64_bits_neither_crash_nor_wrap_when_they_are_packed(grain: int) -> None:
-    store = Store(hours=1, days=30)
+    store = Store(hours=1, days=30, packed_from=0)
     store.apply([result(minute=minute, spend_micros=2**80) for minute in range(300)])
     store.apply([result(minute=300)])
     rows = store.snapshot().between(0, 2**40, grain)
