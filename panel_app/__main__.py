@@ -34,6 +34,10 @@ With Python's own 5 ms each of a visit's forty requests lost so much, and more t
 """
 
 
+HEADERS = 2**16
+"""Room for the headers of a request, beside its URL; cookies are among them."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; the exit code: 0, 1 if the port is taken, 2 for flags or settings that can't be used."""
     flags = parser().parse_args(argv)
@@ -57,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from panel_app.headers import with_headers  # noqa: PLC0415
     from panel_app.login import login_route  # noqa: PLC0415
     from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
+    from panel_app.parameters import LONGEST  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
     from panel_app.telemetry import dashboard  # noqa: PLC0415
@@ -78,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
         extra_patterns=[*ROUTES, *([login_route(tls=bool(flags.tls_certificate))] if asked.by_password else [])],
+        http_server_kwargs={"max_header_size": LONGEST + HEADERS},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
         login_template=str(Path(__file__).parent / "static" / "login.html") if asked.by_password else None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from urllib.parse import parse_qs
+from collections.abc import Iterator
 
 from tornado.iostream import StreamClosedError
 
 from dataflows.errors import InputError
 from dataflows.schema import rfc3339
+from panel_app import parameters
 from panel_app.formats import FORMATS
 from panel_app.results import Question, Table, file_name, question, table
 from panel_app.service import service
@@ -23,23 +23,17 @@ _at_once = asyncio.Semaphore(2)
 
 
 def asked_for(query: str) -> tuple[Question, str, int]:
-    """Question, format and limit in the query part of a URL; raises `InputError`, which repeats nothing of it."""
-    try:
-        given = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=250, errors="strict")
-    except ValueError:
-        raise InputError("the query can't be read: give name=value, UTF-8 and percent-encoded, at most 250 of them.") from None
-    if not set(given) <= set(PARAMETERS):
-        raise InputError(f"there is a parameter that is not known here; known are {', '.join(PARAMETERS)}.")
-    form = (given.get("format") or ["json"])[-1]
+    """Question, format and limit in the query part of a URL; raises `InputError`, which repeats no value of it."""
+    given = parameters.parsed(query, strict=True)
+    if why := parameters.unknown(given, PARAMETERS):
+        raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
+    form = parameters.once(given, "format", "json")
     if form not in FORMATS:
         raise InputError(f"`format` must be one of {', '.join(FORMATS)}.")
-    return question(given), form, _limit(given.get("limit", []))
+    return question(given), form, _limit(parameters.once(given, "limit", str(LIMIT)))
 
 
-def _limit(texts: Sequence[str]) -> int:
-    if not texts:
-        return LIMIT
-    text = texts[-1]
+def _limit(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and 0 < int(text) <= LIMIT):
         raise InputError(f"`limit` must be a whole number from 1 to {LIMIT}.")
     return int(text)

@@ -46,6 +46,7 @@ from panel_app.findings import Finding, beginning, distinct, never, told
 from panel_app.history import CONVERSIONS, SPEND, History, Keeper, Past
 from panel_app.names import Names
 from panel_app.snapshot import Snapshot
+from panel_app.view import Scope
 
 FALSE_ALARMS = 1.0
 """Findings a day that steady traffic may give by chance, over all campaigns together."""
@@ -72,6 +73,18 @@ class Report(msgspec.Struct, frozen=True):
 
 
 NOTHING = Report(0, [], 0, 0, 0.0)
+
+
+def within(report: Report, scope: Scope) -> Report:
+    """What of `report` is about the campaigns of `scope` alone.
+
+    Findings are about all channels together, so nothing is left under a filter on channels.
+    """
+    if scope.channels or not scope.campaigns:
+        return msgspec.structs.replace(NOTHING, until=report.until)
+    wanted = frozenset(scope.campaigns)
+    own = [one for one in report.findings if one.campaign in wanted]
+    return msgspec.structs.replace(report, findings=own, total=len(own), campaigns=min(report.campaigns, len(wanted)))
 
 
 _Key = tuple[int, str]

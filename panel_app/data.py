@@ -13,10 +13,10 @@ from panel_app import assets
 from panel_app.bridge import Bridge, Handler, viewers
 from panel_app.memory import resident_bytes
 from panel_app.operations import Pipeline, Rejects
-from panel_app.overview import embeddable, request_query
+from panel_app.overview import confines, embeddable, embedded, request_query
+from panel_app.parameters import Parameters
 from panel_app.service import LATE_SECONDS, Live, Service
 from panel_app.talk import common
-from panel_app.view import fields
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -46,13 +46,15 @@ class Shown(msgspec.Struct, frozen=True):
     rejects: Rejects
     reason: str
     """The only reason of which rejected events are listed; empty for all."""
+    notes: tuple[str, ...]
+    """What of the URL is not applied, in a line each."""
 
 
 def shown(service: Service, query: str, number: int = 0) -> bytes:
     """JSON of a `Shown` under the URL's `query`, of which `reason` counts. Looking begins what is only done while somebody looks."""
     service.rejected.start()
-    reason = fields(query).get("reason", [""])[-1]
-    reason = reason if reason in REASONS else ""
+    given = Parameters(query)
+    reason = given.one("reason", REASONS)
     snapshot, settings = service.snapshot(), service.settings
     stock = Stock(
         rows=snapshot.rows,
@@ -69,16 +71,21 @@ def shown(service: Service, query: str, number: int = 0) -> bytes:
         ages=service.ages.recent(),
     )
     live = service.live(snapshot)
-    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), service.rejected.rejects(reason), reason))
+    rejects = service.rejected.rejects(reason)
+    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), rejects, reason, given.ended()))
 
 
-def data(service: Service, back: str, explore: str, api: str) -> pn.Template:
+def data(service: Service, back: str, explore: str, api: str) -> pn.Template | pn.pane.Str:
     """A page for one visitor; `back`, `explore` and `api` are where its links lead, the last one empty where there is no such address."""
+    if confines().filtered:
+        return pn.pane.Str(
+            "adtally: this page is about all campaigns and channels, so its filter is not applied and nothing is shown."
+        )
 
     def stock(number: int, asked: dict[str, Any]) -> str:
         return shown(service, str(asked.get("query", "")), number).decode()
 
-    talk: dict[str, Handler] = {"stock": stock, **common(service)}
+    talk: dict[str, Handler] = {"stock": stock, **common(service, read_only=embedded())}
     settings = service.settings
     setup = {
         "currency": settings.currency,

@@ -46,14 +46,17 @@ def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
     ).decode()
 
 
-def sheet(service: Service, what: str, query: str) -> tuple[str, Table]:
-    """The data behind the part `what` of the overview (a key of `SHEETS`) under the URL's `query`, and a name for its file."""
-    view = views.from_query(query)
+def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EVERYTHING) -> tuple[str, Table]:
+    """The data behind the part `what` of the overview (a key of `SHEETS`), and a name for its file.
+
+    It is what the page shows under the URL's `query`, within `scope`.
+    """
+    view = scope.within(views.from_query(query))
     snapshot = service.snapshot()
     window = service.settings.window_seconds
     span = span_of(snapshot, view, window)
     points, by = SHEETS[what]
-    asked = Question(span.start, span.end, view.campaigns, view.channels, span.bucket if points else 0, by)
+    asked = Question(span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by)
     found = table(snapshot, asked, window=window, currency=service.settings.currency)
     if what == "campaigns":
         found = msgspec.structs.replace(found, frame=_as_shown(found.frame, view))
@@ -69,8 +72,8 @@ def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
     return frame.sort(by, "campaign_id", descending=[view.descending, False], nulls_last=True)
 
 
-def reply(service: Service, number: int, asked: Mapping[str, Any]) -> str:
-    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format`, `query`."""
+def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:
+    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format`, `query`, within `scope`."""
     what = str(asked.get("what"))
-    name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")))
+    name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
     return packed(number, name, found.frame, str(asked.get("format")))

@@ -15,7 +15,7 @@ from panel_app.bridge import Bridge, Handler
 from panel_app.downloads import packed
 from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
 from panel_app.measures import ALL
-from panel_app.overview import embeddable, request_query
+from panel_app.overview import confines, embeddable, request_query
 from panel_app.service import Service
 
 _TABLE_ROWS = 200
@@ -31,23 +31,30 @@ class Shown(msgspec.Struct, frozen=True):
     rows: list[tuple[Any, ...]]
     total: int
     note: str
+    notes: tuple[str, ...]
+    """What of the URL is not applied, in a line each."""
 
 
-def _shown(number: int, found: exploring.Found) -> str:
+def _shown(number: int, found: exploring.Found, notes: tuple[str, ...]) -> str:
     kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
     labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
     rows = found.frame.head(_TABLE_ROWS).rows()
-    return msgspec.json.encode(Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note)).decode()
+    return msgspec.json.encode(Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes)).decode()
 
 
 def explorer(service: Service, back: str) -> pn.Template:
     """A page for one visitor; `back` is the address of the overview."""
-    first = exploring.find(service, exploring.from_query(request_query()))
+    scope = confines()
+
+    def find(query: str) -> tuple[exploring.Found, tuple[str, ...]]:
+        ask, notes = exploring.asked(query)
+        return exploring.find(service, scope.within(ask)), notes
+
     # The browser asks for the plots as soon as it is connected, and knows by then whether it is dark: they are drawn once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
 
     def show(number: int, data: dict[str, Any]) -> str:
-        found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
+        found, notes = find(str(data.get("query", "")))
         pane.objects = [
             plots.draw(
                 found,
@@ -56,23 +63,24 @@ def explorer(service: Service, back: str) -> pn.Template:
                 narrow=data.get("narrow") is True,
             )
         ]
-        return _shown(number, found)
+        return _shown(number, found, notes)
 
     def download(number: int, data: dict[str, Any]) -> str:
-        found = exploring.find(service, exploring.from_query(str(data.get("query", ""))))
+        found, _notes = find(str(data.get("query", "")))
         return packed(number, f"adtally-explore-{found.ask.span}", found.frame, str(data.get("format")))
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
         "currency": service.settings.currency,
         "back": back,
+        "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [{"id": one.id, "label": one.label, "short": one.short} for one in ALL.values()],
         "dimensions": DIMENSIONS,
         "grains": list(GRAINS),
         "spans": list(SPANS),
         "kinds": KINDS,
     }
-    known = embeddable(_shown(0, first).encode())
+    known = embeddable(_shown(0, *find(request_query())).encode())
     template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
     template.add_panel("bridge", Bridge(service, talk))
     template.add_panel("plots", pane)

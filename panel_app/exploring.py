@@ -9,9 +9,11 @@ import polars as pl
 
 from panel_app.blocks import floor_to
 from panel_app.measures import ALL, SIZE, sums
+from panel_app.parameters import Parameters
 from panel_app.query import span_of
 from panel_app.service import Service
-from panel_app.view import RANGES, View, fields
+from panel_app.source import only
+from panel_app.view import RANGES, Filtered, View
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
 GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
@@ -25,7 +27,7 @@ _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(Filtered, frozen=True):
     """What is asked for; every field stands in the URL."""
 
     measures: tuple[str, ...] = ("spend",)
@@ -48,22 +50,27 @@ class Found(msgspec.Struct, frozen=True):
     complete: dt.datetime
 
 
-def from_query(query: str) -> Ask:
-    """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`); what makes no sense is left at its default."""
-    given = fields(query)
+def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
+    """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`), and what of it is not applied, in a line each.
 
-    def one(name: str, allowed: dict[str, object], default: str) -> str:
-        value = given.get(name, [default])[-1]
-        return value if value in allowed else default
-
-    measures = tuple(dict.fromkeys(name for name in given.get("measure", []) if name in ALL))[:_MEASURES]
-    return Ask(
-        measures=measures or ("spend",),
-        by=one("by", {**DIMENSIONS}, "channel"),
-        span=one("range", {**SPANS}, "1h"),
-        grain=one("grain", {**GRAINS}, "auto"),
-        kind=one("kind", {**KINDS}, "line"),
+    What makes no sense is left at its default.
+    """
+    given = Parameters(query)
+    ask = Ask(
+        campaigns=given.names("campaign"),
+        channels=given.names("channel"),
+        measures=given.several("measure", ALL, _MEASURES) or ("spend",),
+        by=given.one("by", DIMENSIONS, "channel"),
+        span=given.one("range", SPANS, "1h"),
+        grain=given.one("grain", GRAINS, "auto"),
+        kind=given.one("kind", KINDS, "line"),
     )
+    return ask, given.ended()
+
+
+def from_query(query: str) -> Ask:
+    """The question in the query part of a URL."""
+    return asked(query)[0]
 
 
 def find(service: Service, ask: Ask) -> Found:
@@ -79,7 +86,7 @@ def find(service: Service, ask: Ask) -> Found:
     settled = span_of(snapshot, View(range="15m"), window).settled
     complete = dt.datetime.fromtimestamp(settled // grain * grain, dt.UTC).replace(tzinfo=None)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
-    rows = snapshot.between(start, end, grain)
+    rows = only(snapshot, snapshot.between(start, end, grain), ask)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")
     if dimensions and drawn_by_name:

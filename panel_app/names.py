@@ -37,7 +37,7 @@ class Names:
             self._series = pl.Series("name", self.names, dtype=pl.String)
         return self._series
 
-    def known(self, names: tuple[str, ...]) -> list[int]:
+    def known(self, names: Iterable[str]) -> list[int]:
         """The numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 

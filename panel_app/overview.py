@@ -13,7 +13,7 @@ from panel_app.bridge import Bridge, Handler
 from panel_app.measures import MEASURES, TILES
 from panel_app.service import LATE_SECONDS, Service
 from panel_app.talk import common
-from panel_app.view import RANGES
+from panel_app.view import EVERYTHING, RANGES, Scope, from_query
 
 TITLE = "adtally"
 
@@ -21,8 +21,8 @@ TITLE = "adtally"
 def request_query() -> str:
     """The query part of the URL under which this page was asked for."""
     arguments = pn.state.session_args or {}
-    pairs = [(name, value.decode("utf-8", "replace")) for name, values in arguments.items() for value in values]
-    return urlencode(pairs)
+    # Bytes that are not UTF-8 stay what they are: whether they can be a name is for the reader of the query to say.
+    return urlencode([(name.encode("latin-1", "replace"), value) for name, values in arguments.items() for value in values])
 
 
 def embedded() -> bool:
@@ -30,25 +30,36 @@ def embedded() -> bool:
     return (pn.state.session_args or {}).get("embed", [b""])[-1] == b"1"
 
 
+def confines() -> Scope:
+    """What this page is confined to: as an embed, the filter it was asked for with."""
+    view = from_query(request_query())
+    return Scope(campaigns=view.campaigns, channels=view.channels) if embedded() else EVERYTHING
+
+
 def embeddable(data: bytes) -> str:
     """JSON that can stand in a script element: no name in it can end that element."""
     return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def handlers(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
-    """What the overview may ask: view, names (of a picker), and what is `common` to pages."""
+def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:
+    """What the overview may ask: view, names (of a picker), and what is `common` to pages.
+
+    Where it is confined to a `scope` nothing beyond it is answered; a picker offers all names, so that there is none then.
+    """
 
     def view(number: int, data: dict[str, Any]) -> str:
-        return service.answer(str(data.get("query", "")), number=number, have=str(data.get("have", ""))).decode()
+        return service.answer(str(data.get("query", "")), number=number, have=str(data.get("have", "")), scope=scope).decode()
 
     def names(number: int, data: dict[str, Any]) -> str:
         return pickers.reply(service, number, str(data.get("dimension", "")), str(data.get("search", "")))
 
-    return {"view": view, "names": names, **common(service, read_only=read_only)}
+    talk: dict[str, Handler] = {"view": view, **common(service, read_only=read_only, scope=scope)}
+    return talk if scope.filtered else {**talk, "names": names}
 
 
 def overview(service: Service, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
     """A page for one visitor; `explore` and `data` are where its links to the other pages lead."""
+    scope = confines()
     setup = {
         "currency": service.settings.currency,
         "window": service.settings.window_seconds,
@@ -59,12 +70,13 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
         "resultsTopic": service.settings.results_topic,
         "explore": explore,
         "data": data,
+        "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [
             {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
             for one in (MEASURES[name] for name in TILES)
         ],
     }
-    first = embeddable(service.answer(request_query()))
+    first = embeddable(service.answer(request_query(), scope=scope))
     template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(setup)), first=first)
-    template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded())))
+    template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded(), scope=scope)))
     return template

@@ -15,6 +15,7 @@ import polars as pl
 
 from dataflows.errors import InputError
 from dataflows.schema import STATES, rfc3339, to_micros
+from panel_app import parameters
 from panel_app.blocks import floor_to, joint_state
 from panel_app.measures import COUNTS, MICROS, MONEY, sums
 from panel_app.names import Names
@@ -25,7 +26,6 @@ INTERVALS: dict[str, int] = {"minute": 60, "hour": 3600, "day": 86_400, "total":
 
 DIMENSIONS = ("campaign", "channel")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
-_NAMES = 100
 _NO_END = 2**40
 
 
@@ -37,8 +37,8 @@ class Question(msgspec.Struct, frozen=True):
 
     start: int | None = None
     end: int | None = None
-    campaigns: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
+    campaigns: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
     seconds: int = 60
     by: tuple[str, ...] = DIMENSIONS
 
@@ -60,7 +60,7 @@ def question(given: Mapping[str, Sequence[str]]) -> Question:
     start, end = _moment(given, "from"), _moment(given, "to")
     if start is not None and end is not None and start >= end:
         raise InputError("`to` must be later than `from`: windows from `from` on and before `to` are given.")
-    interval = _one(given, "interval") or "minute"
+    interval = parameters.once(given, "interval") or "minute"
     if interval not in INTERVALS:
         raise InputError(f"`interval` must be one of {', '.join(INTERVALS)}.")
     by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name)) or DIMENSIONS
@@ -68,27 +68,14 @@ def question(given: Mapping[str, Sequence[str]]) -> Question:
         by = ()
     if not set(by) <= set(DIMENSIONS):
         raise InputError("`by` must be campaign, channel, campaign,channel or none.")
-    return Question(start, end, _names(given, "campaign"), _names(given, "channel"), INTERVALS[interval], by)
-
-
-def _one(given: Mapping[str, Sequence[str]], name: str) -> str:
-    values = given.get(name, ())
-    if len(values) > 1:
-        raise InputError(f"`{name}` may be given only once.")
-    return values[0] if values else ""
-
-
-def _names(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(filter(None, given.get(name, ()))))
-    if len(found) > _NAMES:
-        raise InputError(f"`{name}` may be given at most {_NAMES} times; leave it out for all of them.")
-    return found
+    campaigns, channels = (frozenset(parameters.names(given, dimension)) for dimension in DIMENSIONS)
+    return Question(start, end, campaigns, channels, INTERVALS[interval], by)
 
 
 def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
-    text = _one(given, name)
-    if not text:
+    if not given.get(name):
         return None
+    text = parameters.once(given, name)
     # In the query of a URL a plus stands for a space: who did not escape that of his zone still means it.
     text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if len(text) > 16 else text
     try:

@@ -18,7 +18,7 @@ from dataflows.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from dataflows.telemetry.families import BUCKETS
 from panel_app import view as views
-from panel_app.attention import NOTHING, Attention, Report
+from panel_app.attention import NOTHING, Attention, Report, within
 from panel_app.feed import Feed, Status
 from panel_app.operations import RejectedFeed, Watch
 from panel_app.query import page, span_of
@@ -52,6 +52,8 @@ class Answer(msgspec.Struct, frozen=True):
     token: str
     live: Live
     view: views.View
+    notes: tuple[str, ...]
+    """What of the URL is not applied, in a line each."""
     page: msgspec.Raw | None
     attention: msgspec.Raw | None
     """What needs attention, in the whole of the data; empty where `page` is."""
@@ -97,15 +99,18 @@ class Service:
         """
         return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
 
-    def answer(self, query: str, *, number: int = 0, have: str = "") -> bytes:
-        """JSON of an `Answer` for the view in the URL's `query`; `have` is the token of what the browser shows already."""
-        view = views.from_query(query)
+    def answer(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> bytes:
+        """JSON of an `Answer` for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows already."""
+        asked = views.asked(query)
+        view = scope.within(asked.view)
         snapshot = self.snapshot()
-        live, noticed = self.live(snapshot), self._noticed(snapshot)
+        live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
         token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
-            return _encode(Answer(number, token, live, view, None, None))
-        return _encode(Answer(number, token, live, view, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed)))
+            return _encode(Answer(number, token, live, view, asked.notes, None, None))
+        return _encode(
+            Answer(number, token, live, view, asked.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed))
+        )
 
     def attention(self, snapshot: Snapshot) -> Report:
         """What needs attention in the complete minutes of `snapshot`.
@@ -116,8 +121,10 @@ class Service:
             return NOTHING
         return self._attention.report(snapshot, span_of(snapshot, _ANY, self.settings.window_seconds).settled)
 
-    def _noticed(self, snapshot: Snapshot) -> bytes:
+    def _noticed(self, snapshot: Snapshot, scope: views.Scope) -> bytes:
         report = self.attention(snapshot)
+        if scope.filtered:
+            return _encode(within(report, scope))
         known, text = self._report
         if report is not known:
             text = _encode(report)

@@ -18,7 +18,7 @@ from panel_app.charts import Span
 from panel_app.measures import Keyed, Keys, Sums, added, matrix, sums
 from panel_app.names import pair
 from panel_app.snapshot import Snapshot
-from panel_app.view import View
+from panel_app.view import Filtered, View
 
 T = TypeVar("T")
 _DAY = 86_400
@@ -35,6 +35,17 @@ def timed(numbers: Keys, t: Keys) -> Keys:
 def untimed(keys: Keys) -> tuple[Keys, Keys]:
     """The names' numbers and the times that `timed` was made of."""
     return keys // _TIMES, keys % _TIMES + _EARLIEST
+
+
+def only(snapshot: Snapshot, rows: pl.DataFrame, wanted: Filtered) -> pl.DataFrame:
+    """Those of `rows` of `snapshot` whose campaign and channel are wanted."""
+    for dimension, known, names in (
+        ("campaign", snapshot.campaigns, wanted.campaigns),
+        ("channel", snapshot.channels, wanted.channels),
+    ):
+        if names:
+            rows = rows.filter(pl.col(dimension).is_in(known.known(names)))
+    return rows
 
 
 class Part:
@@ -138,11 +149,7 @@ class Source:
         """The rows of this part of time that the view wants, split by `by` at least; at a grain of 60 as they are held."""
         snapshot, view = self._snapshot, self._view
         rows = snapshot.between(start, end, grain, by="both" if view.filtered else by)
-        if view.campaigns:
-            rows = rows.filter(pl.col("campaign").is_in(snapshot.campaigns.known(view.campaigns)))
-        if view.channels:
-            rows = rows.filter(pl.col("channel").is_in(snapshot.channels.known(view.channels)))
-        return rows
+        return only(snapshot, rows, view)
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
         return rows.group_by(*keys).agg(sums(wide=self._snapshot.wide))

@@ -7,13 +7,17 @@ from typing import Any
 from panel_app import downloads
 from panel_app.bridge import Handler
 from panel_app.service import Service
+from panel_app.view import EVERYTHING, Scope
 
 
-def common(service: Service, *, read_only: bool = False) -> dict[str, Handler]:
-    """Save the data behind a part of the page; and unless it is `read_only` clear what is held for all viewers, and take that back."""
+def common(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:
+    """Save the data behind a part of the page, within `scope`.
+
+    Unless it is `read_only` also clear what is held, for all viewers, and take that back.
+    """
 
     def download(number: int, data: dict[str, Any]) -> str:
-        return downloads.reply(service, number, data)
+        return downloads.reply(service, number, data, scope)
 
     def clear(number: int, _data: dict[str, Any]) -> str:
         return f'{{"id":{number},"rows":{service.clear()}}}'

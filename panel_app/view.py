@@ -1,12 +1,13 @@
-"""A view: which part of the data one page shows. Every field of it stands in the URL, and only here is the URL read."""
+"""A view: which part of the data one page shows. Every field of it stands in the URL, which `parameters` reads."""
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
+from typing import TypeVar
 
 import msgspec
 
 from panel_app.measures import TILES
+from panel_app.parameters import Parameters
 
 RANGES: dict[str, tuple[int, int]] = {
     "15m": (900, 60),
@@ -25,17 +26,29 @@ FITTING = ("1h", "30m", "15m")
 CHARTS = ("stacked", "share", "lines")
 SORTS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas", "name")
 PAGE_ROWS, ALL_ROWS = 10, 500
-_PICKED = 100
-_FIELDS = 500
+_SEARCH = 200
 
 
-class View(msgspec.Struct, frozen=True):
+F = TypeVar("F", bound="Filtered")
+
+
+class Filtered(msgspec.Struct, frozen=True):
+    """Names of the campaigns and channels that are wanted; empty for all."""
+
+    campaigns: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether only some campaigns or channels are wanted."""
+        return bool(self.campaigns or self.channels)
+
+
+class View(Filtered, frozen=True):
     """What is asked for; hashable, so that the answer can be kept for the next viewer who asks the same."""
 
     range: str = ""
     """Empty for the longest of `FITTING` that can be compared with the period before it."""
-    campaigns: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
     metric: str = "spend"
     chart: str = "stacked"
     sort: str = ""
@@ -45,40 +58,61 @@ class View(msgspec.Struct, frozen=True):
     all_rows: bool = False
 
     @property
-    def filtered(self) -> bool:
-        """Whether only some campaigns or channels are wanted."""
-        return bool(self.campaigns or self.channels)
-
-    @property
     def sorted_by(self) -> str:
         """The column that the campaigns table is sorted by."""
         return self.sort or self.metric
 
 
-def fields(query: str) -> dict[str, list[str]]:
-    """What the query part of a URL gives, by name; nothing where it gives so much that nobody can mean it."""
-    try:
-        return parse_qs(query.removeprefix("?"), max_num_fields=_FIELDS, errors="replace")
-    except ValueError:
-        return {}
+NOTHING = ("",)
+"""A filter that nothing matches: no event may have an empty name."""
+
+
+class Scope(Filtered, frozen=True):
+    """What an embed is confined to: the filter it was opened with."""
+
+    def within(self, asked: F) -> F:
+        """What is `asked`, with its filters narrowed to what lies in here."""
+        if not self.filtered:
+            return asked
+        campaigns, channels = _narrowed(asked.campaigns, self.campaigns), _narrowed(asked.channels, self.channels)
+        return msgspec.structs.replace(asked, campaigns=campaigns, channels=channels)
+
+
+EVERYTHING = Scope()
+"""No confines: what a page sees that is not embedded, or embedded without a filter."""
+
+
+def _narrowed(asked: tuple[str, ...], confines: tuple[str, ...]) -> tuple[str, ...]:
+    if not (asked and confines):
+        return asked or confines
+    inside = frozenset(confines)
+    return tuple(name for name in asked if name in inside) or NOTHING
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The view that a URL asks for, and what of the URL is not applied, in a line each."""
+
+    view: View
+    notes: tuple[str, ...]
+
+
+def asked(query: str) -> Asked:
+    """What the query part of a URL asks for (`range=1h&campaign=a&campaign=b&…`); what makes no sense is left at its default."""
+    given = Parameters(query)
+    view = View(
+        range=given.one("range", RANGES),
+        campaigns=given.names("campaign"),
+        channels=given.names("channel"),
+        metric=given.one("metric", TILES, "spend"),
+        chart=given.one("chart", CHARTS, "stacked"),
+        sort=given.one("sort", SORTS),
+        descending=given.one("order", ("asc", "desc"), "desc") == "desc",
+        search=given.text("q", _SEARCH),
+        all_rows=given.one("rows", ("10", "all"), "10") == "all",
+    )
+    return Asked(view, given.ended())
 
 
 def from_query(query: str) -> View:
-    """The view that the query part of a URL asks for (`range=1h&campaign=a&campaign=b&…`); what makes no sense is left at its default."""
-    given = fields(query)
-
-    def one(name: str, allowed: object, default: str) -> str:
-        value = given.get(name, [default])[-1]
-        return value if value in allowed else default  # pyright: ignore[reportOperatorIssue]  # a tuple or a dict of text
-
-    return View(
-        range=one("range", RANGES, ""),
-        campaigns=tuple(dict.fromkeys(given.get("campaign", [])))[:_PICKED],
-        channels=tuple(dict.fromkeys(given.get("channel", [])))[:_PICKED],
-        metric=one("metric", TILES, "spend"),
-        chart=one("chart", CHARTS, "stacked"),
-        sort=one("sort", SORTS, ""),
-        descending=one("order", ("asc", "desc"), "desc") == "desc",
-        search=given.get("q", [""])[-1][:200],
-        all_rows=one("rows", ("10", "all"), "10") == "all",
-    )
+    """The view that the query part of a URL asks for."""
+    return asked(query).view

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -109,11 +110,19 @@ QUESTIONS = [
     "interval=%00",
     "by=",
     "unknown=1",
+    "campaing=a",
     "campaign=%ff",
+    "campaign=",
+    "channel=&channel=search",
+    "campaign=a&campaign",
+    "from=",
+    "to=",
+    "format=json&format=csv",
+    "limit=1&limit=2",
     "from",
     "&&",
     "to=2026-01-01T00:00:00",
-    "&".join(["campaign=a"] * 300),
+    "campaign=" + "a" * 2**20,
 ]
 
 
@@ -125,7 +134,7 @@ def test_a_bad_question_is_one_line_that_repeats_nothing(query: str) -> None:
     assert "yesterday" not in str(caught.value)
 
 
-@pytest.mark.parametrize("query", ["", "interval=", "by=", "from=", "campaign="])
+@pytest.mark.parametrize("query", ["", "interval=", "by="])
 def test_what_is_left_empty_is_at_its_default(query: str) -> None:
     asked, form, _ = asked_for(query)
     assert (asked.start, asked.seconds, asked.by, form) == (None, 60, ("campaign", "channel"), "json")
@@ -177,6 +186,8 @@ CANNOT = [
     (("--out", "{folder}/no/such/file.csv"), 1, "can't be written"),
     (("--out", "{folder}/x.csv", "--from", "tomorrow"), 2, "RFC 3339"),
     (("--out", "{folder}/x.csv", "--interval", "week"), 2, "interval"),
+    (("--out", "{folder}/x.csv", "--campaign", ""), 2, "campaign is given without a name"),
+    (("--out", "{folder}/x.csv", "--channel", os.fsdecode(b"\xff")), 2, "not UTF-8"),
 ]
 
 

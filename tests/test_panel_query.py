@@ -181,7 +181,17 @@ def test_a_page_is_json() -> None:
 
 def test_every_field_of_a_view_is_read_from_the_url() -> None:
     query = "?range=6h&campaign=a%26b&campaign=c&channel=%3Cx%3E&metric=cpa&chart=share&sort=clicks&order=asc&q=sale&rows=all&theme=dark"
-    assert from_query(query) == View("6h", ("a&b", "c"), ("<x>",), "cpa", "share", "clicks", False, "sale", True)
+    assert from_query(query) == View(
+        campaigns=("a&b", "c"),
+        channels=("<x>",),
+        range="6h",
+        metric="cpa",
+        chart="share",
+        sort="clicks",
+        descending=False,
+        search="sale",
+        all_rows=True,
+    )
 
 
 @pytest.mark.parametrize(

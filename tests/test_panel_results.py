@@ -158,7 +158,10 @@ BAD = [
     {"from": ["2026-01-02T00:00:00Z"], "to": ["2026-01-02T00:00:00Z"]},
     {"interval": ["week"]},
     {"by": ["user"]},
-    {"campaign": [f"c{number}" for number in range(101)]},
+    {"from": [""]},
+    {"campaign": [""]},
+    {"channel": ["search", ""]},
+    {"campaign": ["\udcff"]},
 ]
 
 

@@ -104,7 +104,7 @@ export function wrongSince(report) {
 
 /**
  * @param {HTMLElement} place
- * @param {{pick: (one: object) => void, everything: () => void}} act
+ * @param {{pick: (one: object) => void, everything: (() => void) | null}} act `everything` is null where nothing beyond the filters may be shown
  */
 export function makeAttention(place, act) {
   const count = h("span", { class: "count", hidden: true });
@@ -118,7 +118,7 @@ export function makeAttention(place, act) {
     last = report;
     const chosen = params("campaign");
     const own = chosen.length ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign)) : report.findings;
-    const elsewhere = report.total - own.length;
+    const elsewhere = act.everything ? report.total - own.length : 0;
     count.hidden = !own.length;
     count.textContent = whole(chosen.length ? own.length : report.total);
     if (!report.campaigns) {

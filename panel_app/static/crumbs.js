@@ -1,35 +1,43 @@
-// Where one is when the page shows only a part, and the way back.
+// Where one is when the page shows only a part, and the way back. In an embed with a filter the way back ends at that filter.
 
 import { h, icon, label, swap } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
-import { changed, inside, params } from "adtally/url.js";
+import { changed, filters, inside } from "adtally/url.js";
 
 const ALL = { campaign: "", channel: "", q: "" };
 
-function part(dimension, plural) {
-  const chosen = params(dimension);
-  if (!chosen.length) return null;
-  return { dimension, names: chosen, text: chosen.length === 1 ? h("bdi", {}, label(chosen[0], 60)) : `${whole(chosen.length)} ${plural}` };
-}
+const said = (names, plural) => (names.length === 1 ? h("bdi", {}, label(names[0], 60)) : `${whole(names.length)} ${plural}`);
+const same = (names, others) => names.length === others.length && names.every((name) => others.includes(name));
 
 /**
  * @param {HTMLElement} place
  * @param {(changes: object) => void} show
+ * @param {{campaign: string[], channel: string[]} | null} [confines] the filter that an embed is confined to
  */
-export function makeCrumbs(place, show) {
+export function makeCrumbs(place, show, confines = null) {
+  const top = confines ? { ...confines, q: "" } : ALL;
   const link = (text, changes) =>
-    h("a", { href: changed(changes), "data-key": `crumb-${Object.keys(changes).join()}`, onclick: (event) => { event.preventDefault(); show(changes); } }, text);
+    h("a", { href: changed(changes), "data-key": `crumb-${Object.keys(changes).join()}`, onclick: (event) => { event.preventDefault(); show(changes); } }, ...text);
+
+  /** What the first crumb is called: everything, or the filter of the embed. */
+  function first() {
+    if (!confines) return ["All campaigns"];
+    const parts = [confines.campaign.length && said(confines.campaign, "campaigns"), confines.channel.length && said(confines.channel, "channels")].filter(Boolean);
+    return parts.flatMap((part, at) => (at ? [", ", part] : [part]));
+  }
 
   return function update() {
-    const parts = [part("campaign", "campaigns"), part("channel", "channels")].filter(Boolean);
-    place.hidden = !parts.length;
-    if (!parts.length) return place.replaceChildren();
-    // Back is the step before, where there is one on this page; who came by a link goes up to everything.
-    const back = h("button", { type: "button", class: "button plain back", "data-key": "back", onclick: () => (inside() ? history.back() : show(ALL)) }, icon("back", 16), "Back");
-    const steps = parts.map((one, at) => {
-      const last = at === parts.length - 1;
-      return h("li", {}, last ? h("span", { "aria-current": "page" }, one.text) : link(one.text, { channel: "", q: "" }));
-    });
-    return swap(place, back, h("ol", {}, h("li", {}, link("All campaigns", ALL)), ...steps));
+    const chosen = filters();
+    const base = confines ?? { campaign: [], channel: [] };
+    const parts = [["campaign", "campaigns"], ["channel", "channels"]]
+      .filter(([dimension]) => chosen[dimension].length && !same(chosen[dimension], base[dimension]))
+      .map(([dimension, plural]) => said(chosen[dimension], plural));
+    place.hidden = !parts.length && !confines;
+    if (place.hidden) return place.replaceChildren();
+    // Back is the step before, where there is one on this page; who came by a link goes up to the first crumb.
+    const back = parts.length > 0 && h("button", { type: "button", class: "button plain back", "data-key": "back", onclick: () => (inside() ? history.back() : show(top)) }, icon("back", 16), "Back");
+    const here = (text) => h("span", { "aria-current": "page" }, ...text);
+    const steps = parts.map((text, at) => h("li", {}, at === parts.length - 1 ? here([text]) : link([text], { channel: top.channel, q: "" })));
+    return swap(place, back, h("ol", {}, h("li", {}, parts.length ? link(first(), top) : here(first())), ...steps));
   };
 }

@@ -91,7 +91,7 @@ function drawClearing() {
 
 /** Draw what the last answer says. */
 function draw() {
-  live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] });
+  live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] }, shown.notes);
   drawStock();
   ages(shown.stock.ages);
   pipeline(shown.pipeline, shown.live);

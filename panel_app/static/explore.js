@@ -1,9 +1,11 @@
 // The Explore page: its form is the URL, the plots come from the server, and the table is drawn here.
 
+import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
 import { h, icon, label, swap } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
 import { figure, many } from "adtally/format.js";
+import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, go, params, query } from "adtally/url.js";
@@ -63,8 +65,16 @@ function drawTable() {
   );
 }
 
+const notices = makeLines(byId("notices"));
+const crumbs = makeCrumbs(byId("crumbs"), (changes) => {
+  go(changes);
+  refresh();
+}, setup.confines);
+
 function draw() {
   applyTheme();
+  notices(shown.notes.map((text) => ["warn", text]));
+  crumbs();
   const button = byId("theme");
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
   button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");

@@ -48,13 +48,13 @@ export function makeHeatmap(place, pick) {
     const cell = (value, row, column) => {
       if (value === null) return h("td", { class: "heat-none" }, "–");
       const [campaign, channel] = [campaigns[row], channels[column]];
-      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign, channel }, narrow ? brief(value, measure.kind) : figure(value, measure.kind));
+      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign: [campaign], channel: [channel] }, narrow ? brief(value, measure.kind) : figure(value, measure.kind));
       inner.style.setProperty("--heat", `${strength(value).toFixed(1)}%`);
       return h("td", { class: "heat" }, inner);
     };
-    const head = h("tr", {}, h("th", { scope: "col", class: "left" }, "Campaign"), ...channels.map((name) => h("th", { scope: "col" }, button(`channel-${name}`, label(name, 200), { channel: name }, named(name, { title: null })))));
+    const head = h("tr", {}, h("th", { scope: "col", class: "left" }, "Campaign"), ...channels.map((name) => h("th", { scope: "col" }, button(`channel-${name}`, label(name, 200), { channel: [name] }, named(name, { title: null })))));
     const rows = campaigns.map((name, row) =>
-      h("tr", {}, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: name }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
+      h("tr", {}, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: [name] }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
     );
     const table = h("table", { class: "heatmap" }, h("thead", {}, head), h("tbody", {}, ...rows));
     const { name: first, cell: each } = narrow ? WIDTHS.narrow : WIDTHS.wide;

@@ -43,16 +43,16 @@ const controls = makeControls(byId("controls"), setup.ranges, {
 const tiles = makeTiles(byId("tiles"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
-  pick: (name) => show({ channel: name }),
+  pick: (name) => show({ channel: [name] }),
 });
-const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes));
+const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
 const attention = makeAttention(byId("attention"), {
-  pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: one.campaign, q: "" }) }),
-  everything: () => show({ campaign: "", channel: "", q: "" }),
+  pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }) }),
+  everything: setup.confines ? null : () => show({ campaign: "", channel: "", q: "" }),
 });
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => show({ ...changes, q: "" }));
 const scatter = makeScatter(byId("scatter"), (changes) => show({ ...changes, q: "" }));
-const channels = makeChannels(byId("channels"), (name) => show({ channel: name }));
+const channels = makeChannels(byId("channels"), (name) => show({ channel: [name] }));
 let searching = 0;
 const campaigns = makeCampaigns(byId("campaigns"), {
   sort: (id) => {
@@ -65,7 +65,7 @@ const campaigns = makeCampaigns(byId("campaigns"), {
     searching = setTimeout(() => show({ q: text }, false), SEARCH_WAIT);
   },
   all: (all) => show({ rows: all ? "all" : "" }, false),
-  pick: (name) => show({ campaign: name, q: "" }),
+  pick: (name) => show({ campaign: [name], q: "" }),
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
@@ -83,7 +83,7 @@ function draw() {
   const measure = measures.get(view.metric);
   controls(page.span.range);
   crumbs();
-  notices(shown.live, page, view);
+  notices(shown.live, page, view, shown.notes);
   tiles(page, view);
   chart(page, view, measure, wrongSince(shown.attention));
   channels(page, view, measure);
@@ -93,7 +93,7 @@ function draw() {
   heatmap(page, measure);
   scatter(page);
   const held = page.rows ? `${many(page.rows, "minute row")} held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
-  const full = embedded() && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
+  const full = embedded() && !setup.confines && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
   byId("footer").replaceChildren(`${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
   document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
   document.documentElement.dataset.version = String(shown.live.version);

@@ -6,8 +6,8 @@ import { duration, many, moment } from "adtally/format.js";
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
 
-function said(setup, live, page, view) {
-  const out = [];
+function said(setup, live, page, view, notes = []) {
+  const out = notes.map((text) => ["warn", text]);
   const { feed } = live;
   if (feed.state === "down") {
     const held = live.rows ? `The figures below are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
@@ -36,14 +36,19 @@ function said(setup, live, page, view) {
   return out;
 }
 
-/** @param {HTMLElement} place @param {object} setup */
-export function makeNotices(place, setup) {
+/** Lines at the top of a page, each a tone and a text. @param {HTMLElement} place */
+export function makeLines(place) {
   let before = "";
-  return function update(live, page, view) {
-    const lines = said(setup, live, page, view);
+  return function update(lines) {
     const now = JSON.stringify(lines);
     if (now === before) return;
     before = now;
     place.replaceChildren(...lines.map(([tone, text]) => h("p", { class: "notice", "data-tone": tone }, text)));
   };
+}
+
+/** @param {HTMLElement} place @param {object} setup */
+export function makeNotices(place, setup) {
+  const lines = makeLines(place);
+  return (live, page, view, notes) => lines(said(setup, live, page, view, notes));
 }

@@ -112,7 +112,7 @@ export function makeScatter(place, pick) {
   place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "Spend against cost per conversion"), sub)), canvas, nothing);
   let by = "campaign";
   const draw = makeCanvas(canvas, "The chart could not be loaded; the table holds its figures.", (chart) => {
-    chart.on("click", (item) => item.data?.point && pick({ [by]: item.data.point.name }));
+    chart.on("click", (item) => item.data?.point && pick({ [by]: [item.data.point.name] }));
   }, (chart) => chart.getOption()?.series && nameThem(chart));
 
   return function update(page) {

@@ -5,14 +5,22 @@ export function query() {
   return location.search.slice(1);
 }
 
-/** One parameter, or `fallback`. @param {string} name */
-export function param(name, fallback = "") {
-  return new URLSearchParams(location.search).get(name) ?? fallback;
-}
-
 /** All values of a parameter. @param {string} name */
 export function params(name) {
   return new URLSearchParams(location.search).getAll(name);
+}
+
+/** One parameter, the last where there are several, as the server reads it; or `fallback`. @param {string} name */
+export function param(name, fallback = "") {
+  return params(name).at(-1) ?? fallback;
+}
+
+/**
+ * The names that are filtered to, as the URL has them. What is applied the server says in its answer.
+ * @returns {{campaign: string[], channel: string[]}}
+ */
+export function filters() {
+  return { campaign: [...new Set(params("campaign"))], channel: [...new Set(params("channel"))] };
 }
 
 /**
@@ -20,12 +28,15 @@ export function params(name) {
  * @param {Record<string, string | string[]>} changes
  */
 export function changed(changes) {
-  const next = new URLSearchParams(location.search);
+  // What is not changed stays as it was written: reading and writing a name that is not UTF-8 would make another one of it.
+  const kept = query().split("&").filter((pair) => pair && ![...new URLSearchParams(pair).keys()].some((name) => Object.hasOwn(changes, name)));
+  const added = new URLSearchParams();
   for (const [name, value] of Object.entries(changes)) {
-    next.delete(name);
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== "") next.append(name, one);
+    // An empty name in a list is a name; an empty value alone takes the parameter out.
+    if (Array.isArray(value)) for (const one of value) added.append(name, one);
+    else if (value !== "") added.append(name, value);
   }
-  const text = next.toString();
+  const text = [...kept, ...(added.size ? [added.toString()] : [])].join("&");
   return `${location.pathname}${text ? `?${text}` : ""}`;
 }
 

@@ -1,0 +1,166 @@
+"""The parameters of a URL's query, read the same way for every page, the API and the export.
+
+A page applies a parameter whole, or says in a note that it does not; the API and the export refuse it. In a query a plus stands for a
+space, as in every HTML form.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from urllib.parse import parse_qs
+
+from dataflows.errors import InputError
+
+LONGEST = 2**20
+"""Characters of a query that is read: 10,000 names have room in it."""
+
+FILTERS = ("campaign", "channel")
+TASTE: dict[str, tuple[str, ...]] = {
+    "theme": ("light", "dark"),
+    "tz": ("utc", "local"),
+    "every": ("5", "10", "30", "60", "off"),
+    "paused": ("0", "1"),
+    "embed": ("0", "1"),
+}
+"""What a viewer chooses about any page, and its values."""
+
+_ADDRESS = "page"
+"""Which page is meant, under `panel serve`."""
+
+_OTHERS = re.compile(r"bokeh-.*|utm_\w+|\w*clid|code|state")
+"""Parameters that Bokeh, a login or a link in a mail adds: nobody asks for figures with them."""
+
+_SHOWN = re.compile(r"[\w.\[\]-]{1,40}", re.ASCII)
+_NO_NAME = ""
+"""A value that can't be a name is read as the empty name, which no event may have: it matches what has that name, and so nothing."""
+
+
+def parsed(query: str, *, strict: bool = False) -> dict[str, list[str]]:
+    """Values by name, in their order; a byte that is not UTF-8 becomes a lone surrogate, which no name holds.
+
+    Raises `InputError` where the query is longer than `LONGEST`, or, with `strict`, holds something other than ``name=value``.
+    """
+    query = query.removeprefix("?")
+    if len(query) > LONGEST:
+        raise InputError(f"the query is longer than {LONGEST:,} characters.")
+    try:
+        return parse_qs(query, keep_blank_values=True, strict_parsing=strict and bool(query), errors="surrogateescape")
+    except ValueError:
+        raise InputError("the query can't be read: give name=value, joined by &.") from None
+
+
+def once(given: Mapping[str, Sequence[str]], name: str, default: str = "") -> str:
+    """The value of a parameter, or `default`; raises `InputError` where it is given more than once."""
+    values = given.get(name, ())
+    if len(values) > 1:
+        raise InputError(f"`{name}` may be given only once.")
+    return values[0] if values else default
+
+
+def names(given: Mapping[str, Sequence[str]], dimension: str) -> tuple[str, ...]:
+    """The names that the filter on `dimension` lets pass, each once; empty for all.
+
+    Raises `InputError` where one of them is empty or not UTF-8: no event can have such a name.
+    """
+    found = tuple(dict.fromkeys(given.get(dimension, ())))
+    if why := _not_a_name(dimension, found):
+        raise InputError(f"{why}; leave `{dimension}` out for all of them.")
+    return found
+
+
+def unknown(given: Iterable[str], known: Collection[str]) -> str:
+    """A line that names the parameters that are not `known`, and what was probably meant; empty where all are."""
+    others = [name for name in given if name not in known]
+    if not others:
+        return ""
+    shown = [
+        f"`{name}`" if _SHOWN.fullmatch(name) else "one with other characters than letters and digits" for name in others[:5]
+    ]
+    meant = difflib.get_close_matches(others[0].lower(), known, n=1)
+    more = f"; was `{meant[0]}` meant?" if len(others) == 1 and meant else "."
+    plural = "s" if len(others) > 1 else ""
+    rest = f" and {len(others) - 5:,} more" if len(others) > 5 else ""
+    return f"unknown parameter{plural} {', '.join(dict.fromkeys(shown))}{rest}{more}"
+
+
+def _not_a_name(dimension: str, values: Sequence[str]) -> str:
+    if "" in values:
+        return f"`{dimension}` is given without a name"
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError:
+        return f"`{dimension}` is given a name that is not UTF-8"
+    return ""
+
+
+class Parameters:
+    """The query of a page's URL. `notes` says in a line each what of it is not applied; what was read is never repeated there."""
+
+    def __init__(self, query: str) -> None:
+        self.notes: list[str] = []
+        self._read: set[str] = set()
+        self._too_long = False
+        try:
+            self._given = parsed(query)
+        except InputError as error:
+            self._given, self._too_long = {}, True
+            self.notes.append(f"The URL is not applied: {error} No figures are shown, because its filters are not known.")
+
+    def one(self, name: str, allowed: Collection[str], default: str = "") -> str:
+        """The value of a parameter that takes one of `allowed`, or `default`; the last one where there are several."""
+        self._read.add(name)
+        values = self._given.get(name, [])
+        if not values:
+            return default
+        if len(values) > 1:
+            self.notes.append(f"`{name}` is given {len(values):,} times; all but the last are not applied.")
+        if values[-1] in allowed:
+            return values[-1]
+        self.notes.append(f"`{name}` is not applied: it takes {', '.join(allowed)}.")
+        return default
+
+    def several(self, name: str, allowed: Collection[str], most: int) -> tuple[str, ...]:
+        """The first `most` values of a parameter that takes several of `allowed`."""
+        self._read.add(name)
+        given = tuple(dict.fromkeys(self._given.get(name, [])))
+        known = tuple(value for value in given if value in allowed)
+        if known != given:
+            self.notes.append(f"A value of `{name}` is not applied: it takes {', '.join(allowed)}.")
+        if len(known) > most:
+            self.notes.append(f"`{name}` is given {len(known)} values; those after the first {most} are not applied.")
+        return known[:most]
+
+    def text(self, name: str, most: int) -> str:
+        """The text of a parameter, at most `most` characters."""
+        self._read.add(name)
+        text = self._given.get(name, [""])[-1].encode(errors="replace").decode()
+        if len(text) > most:
+            self.notes.append(f"`{name}` is longer than {most} characters; the rest is not applied.")
+        return text[:most]
+
+    def names(self, dimension: str) -> tuple[str, ...]:
+        """The names that the filter on `dimension` lets pass, each once; empty for all.
+
+        A value that can't be a name matches nothing, and a note says so.
+        """
+        self._read.add(dimension)
+        if self._too_long:
+            return (_NO_NAME,)
+        values = self._given.get(dimension, ())
+        if not (why := _not_a_name(dimension, values)):
+            return tuple(dict.fromkeys(values))
+        self.notes.append(f"{why[:1].upper()}{why[1:]}, which nothing can match; take it out of the URL to see all {dimension}s.")
+        return tuple(dict.fromkeys(_NO_NAME if _not_a_name(dimension, [value]) else value for value in values))
+
+    def ended(self) -> tuple[str, ...]:
+        """The notes, with those of what nobody has read: filters that this page does not apply, and unknown names."""
+        for name, allowed in TASTE.items():
+            self.one(name, allowed)
+        self._read.add(_ADDRESS)
+        left = [name for name in self._given if name not in self._read and not _OTHERS.fullmatch(name)]
+        self.notes += [f"`{name}` is not applied: this page shows all {name}s." for name in FILTERS if name in left]
+        if line := unknown((name for name in left if name not in FILTERS), self._read):
+            self.notes.append(f"Not applied: {line}")
+        return tuple(self.notes)
