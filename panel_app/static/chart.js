@@ -2,7 +2,7 @@
 // corrected minutes carry a mark on the axis.
 
 import { h, label } from "adtally/dom.js";
-import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
+import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { duration, figure, moment, timeZone } from "adtally/format.js";
 import { channelColor, color } from "adtally/theme.js";
 
@@ -11,7 +11,7 @@ const REST = "All others";
 const BEFORE = "Period before";
 const DAY = 86_400;
 
-const nameOf = (series) => (series.name === null ? REST : label(series.name, 40));
+const nameOf = (series) => (series.name === null ? REST : drawable(label(series.name, 40)));
 
 /** Each point's part of the whole, so that every point adds up to one. */
 function shares(series) {

@@ -15,6 +15,13 @@ function echarts() {
   return loading;
 }
 
+/**
+ * A text as ECharts can take it. It looks names and texts up in plain objects, where those that every object has a property of (`__proto__`,
+ * `constructor`) find what is no entry: these get a joiner that can't be seen.
+ * @param {string} text
+ */
+export const drawable = (text) => (text in Object.prototype ? `${text}\u2060` : text);
+
 /** What every chart has in common. */
 export function chartStyle() {
   return {

@@ -5,11 +5,11 @@ import { duration } from "adtally/format.js";
 import { carried, embedded, param } from "adtally/url.js";
 
 const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
+const SECONDS = new Map(EVERY.map(([id]) => [id, id === "off" ? 0 : Number(id)]));
 
 /** Seconds between two refreshes; 0 where they are off. */
 export function interval() {
-  const asked = param("every", "10");
-  return asked === "off" ? 0 : ({ 5: 5, 10: 10, 30: 30, 60: 60 })[asked] ?? 10;
+  return SECONDS.get(param("every")) ?? 10;
 }
 
 export const paused = () => param("paused") === "1";

@@ -3,15 +3,15 @@
 import { h, label, swap } from "adtally/dom.js";
 import { many, moment, whole } from "adtally/format.js";
 
-const REASONS = {
-  malformed: ["Malformed", "not a valid event"],
-  late: ["Late", "came too late to be counted"],
-  too_far_ahead: ["Too far ahead", "dated in the future"],
-  oversize: ["Oversize", "larger than 64 KiB"],
-};
+const REASONS = new Map([
+  ["malformed", ["Malformed", "not a valid event"]],
+  ["late", ["Late", "came too late to be counted"]],
+  ["too_far_ahead", ["Too far ahead", "dated in the future"]],
+  ["oversize", ["Oversize", "larger than 64 KiB"]],
+]);
 const FIRST = 10;
 
-const name = (reason) => (REASONS[reason] ?? [label(reason, 40)])[0];
+const name = (reason) => (REASONS.get(reason) ?? [label(reason, 40)])[0];
 
 /**
  * @param {HTMLElement} place
@@ -29,7 +29,7 @@ export function makeRejects(place, setup, pick) {
   let before = "";
 
   function bar(reason, rejects, chosen) {
-    const [text, why] = REASONS[reason] ?? [label(reason, 40), ""];
+    const [text, why] = REASONS.get(reason) ?? [label(reason, 40), ""];
     const count = rejects.counts[reason];
     const inner = h("span", { class: "bar-in" });
     inner.style.width = `${rejects.total ? (100 * count) / rejects.total : 0}%`;

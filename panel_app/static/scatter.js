@@ -1,7 +1,7 @@
 // Spend against cost per conversion: who is large and dear, and who is a bargain. Both axes are logarithmic.
 
 import { h, label } from "adtally/dom.js";
-import { chartStyle, makeCanvas, tooltipStyle } from "adtally/echarts.js";
+import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { figure, many } from "adtally/format.js";
 import { sides } from "adtally/labels.js";
 import { channelColor, color } from "adtally/theme.js";
@@ -87,7 +87,7 @@ function nameThem(chart) {
   const points = items.map((item, at) => {
     const [x, y] = pixel(item.value);
     // What gets no name all the same stands in the way of others.
-    return { x, y, radius: item.symbolSize / 2, width: at < NAMED ? pen.measureText(label(item.point.name, 18)).width : Infinity };
+    return { x, y, radius: item.symbolSize / 2, width: at < NAMED ? pen.measureText(drawable(label(item.point.name, 18))).width : Infinity };
   });
   // Nor does a name stand across the line of all, or over its own.
   const mean = series[0].markLine?.data?.[0]?.yAxis;
@@ -96,7 +96,7 @@ function nameThem(chart) {
   const found = sides(points, { left, right: right + BESIDE, top: top - 10, bottom }, kept);
   items.forEach((item, at) => {
     const { side = "right", shift = 0 } = found[at] ?? {};
-    item.label = { show: found[at] !== null, position: side, offset: [shift, 0], distance: 4, color: color("ink"), opacity: 1, textBorderColor: color("card"), textBorderWidth: 3, fontSize: FONT, formatter: () => label(item.point.name, 18) };
+    item.label = { show: found[at] !== null, position: side, offset: [shift, 0], distance: 4, color: color("ink"), opacity: 1, textBorderColor: color("card"), textBorderWidth: 3, fontSize: FONT, formatter: () => drawable(label(item.point.name, 18)) };
   });
   chart.setOption({ series: series.map(({ id, data }) => ({ id, data })) });
 }

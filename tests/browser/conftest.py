@@ -19,6 +19,14 @@ from tests.flows import environment, free_port
 
 ARTEFACTS = Path(os.environ.get("ADTALLY_ARTEFACTS") or ROOT / "artefacts")
 
+ADDED = """(() => {
+  const own = Object.getOwnPropertyDescriptors(Object.prototype);
+  const added = Object.keys(Object.prototype);
+  const lost = ["toString", "hasOwnProperty", "__proto__"].filter((name) => !(own[name].writable || own[name].set));
+  return [...added, ...lost, ...(Object.getPrototypeOf({}) === Object.prototype ? [] : ["the prototype itself"])];
+})()"""
+"""What was added to the prototype of all objects, and what of it can't be written in an object any more."""
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -111,9 +119,12 @@ def site(browser: Browser, settings: Settings) -> Iterator[Site]:
     made = Site(browser, settings)
     made.start()
     yield made
+    # Under a name such as `__proto__` a library writes on what every object of the page has.
+    left = [page.evaluate(ADDED) for context in browser.contexts for page in context.pages if page.url.startswith(made.address)]
     made.stop()
     for context in list(browser.contexts):
         context.close()
+    assert not any(left)
 
 
 @pytest.fixture
