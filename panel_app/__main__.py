@@ -34,8 +34,14 @@ With Python's own 5 ms each of a visit's forty requests lost so much, and more t
 """
 
 
-HEADERS = 2**16
-"""Room for the headers of a request, beside its URL; cookies are among them."""
+REQUEST_BYTES = 2**21 + 2**16
+"""Size of a request's first line and headers that is read: the longest URL that Chromium sends, and what Tornado allows without it.
+
+Beyond that Tornado hangs up without a word.
+"""
+
+PARAMETERS = 100_000
+"""Parameters of a request that Tornado takes; a query of `parameters.LONGEST` has room for fewer filters."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from panel_app.headers import with_headers  # noqa: PLC0415
     from panel_app.login import login_route  # noqa: PLC0415
     from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
-    from panel_app.parameters import LONGEST  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
     from panel_app.telemetry import dashboard  # noqa: PLC0415
@@ -76,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(str(error), 2)
     access.use(asked)
     one.feed.start()
+    _take_many_parameters()
     server = pn.serve(
         {"/": overview_page, "explore": explore_page, "data": data_page},
         port=flags.port,
@@ -83,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
         extra_patterns=[*ROUTES, *([login_route(tls=bool(flags.tls_certificate))] if asked.by_password else [])],
-        http_server_kwargs={"max_header_size": LONGEST + HEADERS},
+        http_server_kwargs={"max_header_size": REQUEST_BYTES},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
         login_template=str(Path(__file__).parent / "static" / "login.html") if asked.by_password else None,
@@ -121,6 +127,13 @@ def _greeting(flags: argparse.Namespace, settings: Settings) -> str:
     host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else written(flags.address)  # noqa: S104 - compared, not bound
     scheme = "https" if flags.tls_certificate else "http"
     return f"adtally dashboard: {scheme}://{host}:{flags.port} (reads {settings.results_topic} on {settings.brokers})"
+
+
+def _take_many_parameters() -> None:
+    """Have Tornado take `PARAMETERS` in a URL: it refuses more than 1,000 with an empty answer."""
+    from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config  # noqa: PLC0415 - as Panel in `main`
+
+    set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=PARAMETERS)))
 
 
 def _say_no_more_than_news() -> None:

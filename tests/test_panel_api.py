@@ -82,6 +82,14 @@ def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> 
     _, _, body = ask(address, f"/api/results?format=arrow&campaign={urllib.parse.quote(HOSTILE[0])}&limit=2")
     assert pl.read_ipc_stream(io.BytesIO(body))["clicks"].to_list() == [1, 2]
 
+    many = "&".join(f"campaign=c{at}" for at in range(10_000))
+    assert json.loads(ask(address, f"/api/results?{many}&campaign=sale")[2])["count"] == 5
+    page = ask(address, f"/?{many}&campaign=sale&rows=all")[2].decode()
+    first = json.loads(re.findall(r'id="first">(.*?)</script>', page)[0])
+    assert ([row["name"] for row in first["page"]["campaigns"]["rows"]], first["notes"]) == (["sale"], [])
+    status, _, body = ask(address, f"/api/results?campaign={'a' * 2**20}")
+    assert (status, b"longer than" in body) == (400, True)
+
     status, headers, body = ask(address, "/api/results?limit=2", "HEAD")
     assert (status, body, headers["x-adtally-rows"], headers["x-adtally-complete"]) == (200, b"", "2", "false")
 
