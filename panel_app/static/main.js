@@ -35,10 +35,12 @@ const live = makeLive({
 });
 const { link, notices, show } = live;
 
+/** What "everything" is: an embed with a filter ends there. */
+const EVERYTHING = { campaign: "", channel: "", ...setup.confines, q: "" };
 const controls = makeControls(byId("controls"), setup.ranges, {
   filter: (changes) => show(changes),
   names: (dimension, search) => link.ask("names", { dimension, search }),
-  everything: () => show({ campaign: "", channel: "", q: "" }),
+  everything: () => show(EVERYTHING),
 });
 const tiles = makeTiles(byId("tiles"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
 const chart = makeChart(byId("chart"), {
@@ -48,7 +50,7 @@ const chart = makeChart(byId("chart"), {
 const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
 const attention = makeAttention(byId("attention"), {
   pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }) }),
-  everything: setup.confines ? null : () => show({ campaign: "", channel: "", q: "" }),
+  everything: setup.confines ? null : () => show(EVERYTHING),
 });
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => show({ ...changes, q: "" }));
 const scatter = makeScatter(byId("scatter"), (changes) => show({ ...changes, q: "" }));
@@ -102,7 +104,9 @@ function draw() {
 const brand = document.querySelector(".brand");
 brand.addEventListener("click", (event) => {
   event.preventDefault();
-  show({ range: "", campaign: "", channel: "", metric: "", chart: "", sort: "", order: "", q: "", rows: "" });
+  show({ ...EVERYTHING, range: "", metric: "", chart: "", sort: "", order: "", rows: "" });
 });
-brand.href = changed({ campaign: "", channel: "", q: "" });
+brand.href = changed(EVERYTHING);
+// What needs attention is worked out over all channels together.
+byId("attention").hidden = Boolean(setup.confines?.channel.length);
 live.start();

@@ -9,7 +9,7 @@ import { connect } from "adtally/link.js";
 import { makeLoop } from "adtally/loop.js";
 import { makeNotices } from "adtally/notices.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { carried, go } from "adtally/url.js";
+import { carried, embedded, go } from "adtally/url.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -35,8 +35,13 @@ export function loadLink() {
   runLate(byId("late")).catch(() => toast("failed", "The live connection could not be loaded; reload the page to try again."));
 }
 
-/** Where the overview is, with what of this URL is the viewer's taste. */
+/** Where the overview is, with what of this URL is the viewer's taste; an embed leads nowhere. */
 export function leadBack() {
+  if (embedded()) {
+    byId("back").remove();
+    document.querySelector(".brand").removeAttribute("href");
+    return;
+  }
   byId("back").href = carried(setup.back);
   document.querySelector(".brand").href = carried(setup.back);
 }
