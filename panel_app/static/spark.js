@@ -1,4 +1,5 @@
-// A sparkline: the shape of a series in one small SVG.
+// A sparkline: the shape of a series in one small SVG. Where nothing is known between two points a fainter line leads over it, and a point
+// that has no neighbour is a dot: a rate that is known now and then is seen, too.
 
 import { svg } from "adtally/dom.js";
 
@@ -13,27 +14,25 @@ export function spark(values, { width = 160, height = 34, area = false } = {}) {
   const bottom = Math.min(...known);
   const x = (at) => ((at / Math.max(values.length - 1, 1)) * width).toFixed(1);
   const y = (value) => (top === bottom ? height / 2 : 2 + (1 - (value - bottom) / (top - bottom)) * (height - 4)).toFixed(1);
-  let line = "";
-  let pen = "M";
-  let first = -1;
-  let last = -1;
-  values.forEach((value, at) => {
-    if (value === null) {
-      pen = "M";
-      return;
-    }
-    if (first < 0) first = at;
-    last = at;
-    line += `${pen}${x(at)} ${y(value)}`;
-    pen = "L";
+  const at = values.flatMap((value, place) => (value === null ? [] : [place]));
+  const point = (place) => `${x(place)} ${y(values[place])}`;
+  const [line, bridges, dots] = [[], [], []];
+  at.forEach((place, index) => {
+    const [before, after] = [at[index - 1], at[index + 1]];
+    line.push(`${before === place - 1 ? "L" : "M"}${point(place)}`);
+    if (before !== undefined && before < place - 1) bridges.push(`M${point(before)}L${point(place)}`);
+    // A line of one point would be nothing at all.
+    if (before !== place - 1 && after !== place + 1) dots.push(`M${point(place)}h0`);
   });
+  const [first, last] = [at[0], at.at(-1)];
   const box = { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" };
-  if (known.length < 2) return svg("svg", box);
-  const gapless = last - first + 1 === known.length;
+  if (!at.length) return svg("svg", box);
   return svg(
     "svg",
     box,
-    area && gapless && svg("path", { class: "spark-area", d: `${line}L${x(last)} ${height}L${x(first)} ${height}Z` }),
-    svg("path", { class: "spark-line", d: line }),
+    area && at.length > 1 && !bridges.length && svg("path", { class: "spark-area", d: `${line.join("")}L${x(last)} ${height}L${x(first)} ${height}Z` }),
+    svg("path", { class: "spark-bridge", d: bridges.join("") }),
+    svg("path", { class: "spark-line", d: line.join("") }),
+    svg("path", { class: "spark-dot", d: dots.join("") }),
   );
 }
