@@ -92,7 +92,10 @@ _Key = tuple[int, str]
 
 
 class Attention:
-    """Looks through a store once per complete minute; `window` is the length of a result's window in seconds."""
+    """Looks through a store once per complete minute; `window` is the length of a result's window in seconds.
+
+    Windows that are open are no evidence, wherever they lie: neither their events nor their minutes count.
+    """
 
     def __init__(self, window: int = 60) -> None:
         self._step = max(60, window)
@@ -180,7 +183,7 @@ class _Look:
     def _candidates(self, held: Mapping[_Key, int], need: float) -> list[_Key]:
         """What could reach the evidence `need`, clearest first, after what is held from before."""
         size = len(self._sums)
-        wanted: dict[_Key, float] = dict.fromkeys(held, math.inf)
+        wanted: dict[_Key, float] = dict.fromkeys((key for key in held if key[0] < size - 1), math.inf)
         for check in CHECKS:
             best = proofs(check, self._shown, size)
             for at in np.flatnonzero(best >= need):
@@ -220,13 +223,13 @@ def _grouped(keys: Iterable[_Key]) -> dict[int, list[str]]:
     return found
 
 
-def _mark(snapshot: Snapshot, until: int) -> tuple[int, int]:
+def _mark(snapshot: Snapshot, until: int) -> tuple[int, int, int]:
     """What changes with any row before `until` of the newest block, which is made anew for each row of an open minute as well."""
     if snapshot.empty:
-        return 0, 0
+        return 0, 0, 0
     rows = snapshot.blocks[block_of(snapshot.newest)].rows
     complete = int(rows["t"].search_sorted(until))
-    return complete, int(rows["revision"][:complete].sum())
+    return complete, int(rows["revision"][:complete].sum()), int(rows["state"][:complete].sum())
 
 
 def _same(one: Block, other: Block) -> bool:

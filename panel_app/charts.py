@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from panel_app.measures import SUMS, Keys, Measure, Sums
+from panel_app.measures import SUMS, Keys, Measure, Sums, compared
 from panel_app.snapshot import Snapshot
 from panel_app.tables import Group, Numbers, short
 
@@ -25,7 +26,7 @@ class Span(msgspec.Struct, frozen=True):
     end: int
     """End of the range's last point."""
     settled: int
-    """Windows from here on are open."""
+    """All windows from here on are open; earlier ones can be, too (`apart`)."""
     newest_end: int
     bucket: int
     length: int
@@ -33,24 +34,43 @@ class Span(msgspec.Struct, frozen=True):
     """Which of `view.RANGES` it is."""
     oldest: int
     """Start of the oldest window that is held; before it nothing is known."""
+    known: int
+    """End of that window: the stream may have begun in the middle of it, so only from here on a minute is held whole."""
+    apart: tuple[tuple[int, int], ...]
+    """Stretches (start, end) before `settled` that stay out of the comparison, with the same ones of the previous period: one of the
+    two is still open, or not held whole."""
+    counting: int
+    """Seconds of the range whose windows are open."""
+    compared: int
+    """Seconds of it that are compared with the same ones of the previous period; 0 where that period is not held whole."""
+    held: int
+    """Seconds of the previous period that are held."""
 
     @property
     def points(self) -> range:
         """The start of each bucket."""
         return range(self.start, self.end, self.bucket)
 
+    @property
+    def unheld(self) -> npt.NDArray[np.bool_]:
+        """Of which points nothing is held."""
+        starts = np.array(self.points)
+        return (starts + self.bucket <= self.oldest) | (starts >= self.newest_end)
+
 
 class Tile(msgspec.Struct, frozen=True):
-    """A figure and what it `was` up to the same point of the previous period; `change` is one to the other, 0.1 is +10 %.
+    """A figure of the range, and what it `was` in the previous period: in the same minutes, as they were counted.
 
-    Counted are the complete minutes of both; the open ones stand in `value`, and in `was` in the same proportion. None where there
-    is nothing to divide by, or nothing to compare with.
+    Where minutes are left out of the comparison, `compared` is the figure of the others, else None. `change` is `measures.compared` of
+    the two (0.1 is +10 %), `difference` stands in its place where a percentage has no meaning. None where nothing is known.
     """
 
     id: str
     value: float | None
     was: float | None
     change: float | None
+    difference: float | None
+    compared: float | None
     spark: Numbers
 
 
@@ -64,13 +84,22 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """The main chart: points at `t` (seconds), `open` and `fixed` by point, channels, and the previous period's total."""
+    """The main chart: points at `t` (seconds), channels, and the previous period's total, empty where it is not compared with.
+
+    By point: `open` holds a window that is still counted, or is not over; `partial` is not held from its beginning; `fixed` holds a
+    window that was corrected.
+    """
 
     t: list[int]
     open: list[bool]
+    partial: list[bool]
     fixed: list[bool]
     series: list[Series]
     previous: Numbers
+
+    def incomplete(self, span: Span) -> npt.NDArray[np.bool_]:
+        """Of which points something is missing, so that they would look like a dive; `span` is that of the chart."""
+        return np.array(self.open) | np.array(self.partial) | span.unheld
 
 
 Lines = Mapping[int, Sums]
@@ -92,33 +121,53 @@ def _together(parts: Iterable[Sums], span: Span) -> Sums:
 
 
 def tiles(
-    measures: Iterable[Measure], lines: Lines, span: Span, *, now: Sums | None, complete: Sums | None, before: Sums | None
+    measures: Sequence[Measure],
+    lines: Lines,
+    span: Span,
+    shown: Chart,
+    *,
+    now: Sums | None,
+    complete: Sums | None,
+    before: Sums | None,
 ) -> list[Tile]:
-    """The tiles of `measures`: `now` is the whole range, `complete` its complete minutes, `before` the same ones of the previous period."""
+    """The tiles of `measures`: `now` is the whole range, `complete` its minutes that are compared, `before` those of the previous period.
+
+    A sparkline has the points of the chart `shown` that are complete: another would hang down from it.
+    """
     count = len(span.points)
-    points = _together(lines.values(), span)[count:]
-    # Complete points only, for an open minute would hang down from the end of a sparkline.
     full = sum(at + span.bucket <= span.settled for at in span.points)
-    found: list[Tile] = []
-    for measure in measures:
-        value, settled, earlier = (_one(measure, part) for part in (now, complete, before))
-        change = None if settled is None or not earlier else settled / earlier - 1
-        was = earlier if not value or change is None or change == -1 else value / (1 + change)
-        spark = [] if complete is None else _values(measure, points[:full], span)
-        found.append(Tile(measure.id, value, was, change, spark))
-    return found
+    points = _together(lines.values(), span)[count : count + full]
+    unknown = shown.incomplete(span)[:full]
+    value, settled, was = (np.array([_one(measure, part) for measure in measures]) for part in (now, complete, before))
+    change, difference = compared(settled, was)
+    left_out = before is not None and span.compared < span.newest_end - span.start
+    figures = zip(measures, value.tolist(), was.tolist(), change.tolist(), difference.tolist(), settled.tolist(), strict=True)
+    return [
+        Tile(
+            measure.id,
+            _known(figure),
+            _known(earlier),
+            _known(part),
+            _known(apart),
+            _known(counted) if left_out else None,
+            [] if now is None else _values(measure, points, unknown=unknown),
+        )
+        for measure, figure, earlier, part, apart, counted in figures
+    ]
 
 
-def _one(measure: Measure, total: Sums | None) -> float | None:
-    value = math.nan if total is None else float(measure.of(total))
+def _one(measure: Measure, total: Sums | None) -> float:
+    return math.nan if total is None else float(measure.of(total))
+
+
+def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _values(measure: Measure, points: Sums, span: Span, shift: int = 0) -> Numbers:
-    """The measure at each point; 0 where nothing happened, None where nothing is known or nothing is to divide by."""
+def _values(measure: Measure, points: Sums, *, unknown: npt.NDArray[np.bool_]) -> Numbers:
+    """The measure at each point; 0 where nothing happened, None where it is `unknown` or nothing is to divide by."""
     found = measure.of(points)
-    start = np.arange(len(points)) * span.bucket + span.start - shift
-    found[(start + span.bucket <= span.oldest) | (start >= span.newest_end)] = np.nan
+    found[unknown] = np.nan
     return short(found)
 
 
@@ -149,32 +198,33 @@ def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channe
     names = snapshot.channels.names
     numbers = palette(names)
     colors = apart({names[number]: numbers[names[number]] for number in kept if number in lines}, COLORS)
+    starts, nothing = np.array(span.points), span.unheld
     series = [
-        Series(names[number], colors[names[number]], _values(measure, lines[number][count:], span))
+        Series(names[number], colors[names[number]], _values(measure, lines[number][count:], unknown=nothing))
         for number in kept
         if number in lines
     ]
     series.sort(key=lambda one: one.color)
     if small := [lines[number] for number in ranked[len(kept) :] if number in lines]:
-        series.append(Series(None, -1, _values(measure, _together(small, span)[count:], span)))
-    past = _together(lines.values(), span)[:count]
-    open_, fixed = _marks(snapshot, span)
+        series.append(Series(None, -1, _values(measure, _together(small, span)[count:], unknown=nothing)))
+    open_, fixed = (_holding(snapshot, kind, span.start, span) for kind in ("open", "fixed"))
+    before = span.start - span.length
+    earlier = starts - span.length
+    unknown = (earlier < span.known) | _holding(snapshot, "open", before, span)
+    past = _values(measure, _together(lines.values(), span)[:count], unknown=unknown) if span.compared else []
     return Chart(
-        t=list(span.points),
-        open=open_,
-        fixed=fixed,
+        t=starts.tolist(),
+        open=(open_ | (starts < span.newest_end) & (starts + span.bucket > span.newest_end)).tolist(),
+        partial=(~nothing & (starts < span.known)).tolist(),
+        fixed=fixed.tolist(),
         series=series,
-        previous=_values(measure, past, span, span.length) if past.any() else [],
+        previous=past,
     )
 
 
-def _marks(snapshot: Snapshot, span: Span) -> tuple[list[bool], list[bool]]:
-    """Which points hold open windows, and which corrected ones."""
-    states = snapshot.states(span.start, span.end)
-    places = (states["t"].to_numpy() - span.start) // span.bucket
-    found: list[list[bool]] = []
-    for kind in ("open", "fixed"):
-        marked = np.zeros(len(span.points), bool)
-        marked[places[states[kind].to_numpy()]] = True
-        found.append(marked.tolist())
-    return found[0], found[1]
+def _holding(snapshot: Snapshot, kind: str, start: int, span: Span) -> npt.NDArray[np.bool_]:
+    """Which points hold windows that are `open` or `fixed`, from the one that begins at `start`."""
+    states = snapshot.states(start, start + span.end - span.start)
+    marked = np.zeros(len(span.points), bool)
+    marked[(states["t"].filter(states[kind]).to_numpy() - start) // span.bucket] = True
+    return marked

@@ -90,7 +90,8 @@ class Window(msgspec.Struct, frozen=True):
 def windows(history: History, start: int, step: int) -> dict[int, Window]:
     """The windows that can be compared, by length in seconds; `start` is where the history begins, `step` the length of a minute here.
 
-    Those of more than three quarters of an hour begin with a block: they cost no more than its totals.
+    Those of more than three quarters of an hour begin with a block: they cost no more than its totals. Open windows are in neither the
+    sums nor the minutes.
     """
     found: dict[int, Window] = {}
     end = history.upto(history.until)
@@ -99,16 +100,19 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
         begin = history.until - span
         begin = begin if span <= _BY_MINUTE else block_of(begin)
         base = max(block_of(begin - BASELINE), start)
-        if begin - max(base, history.oldest) < LEAST_BASELINE or span < 3 * step:
+        from_ = max(base, min(history.oldest, begin))
+        closed = (history.until - begin) // step - int(history.open_windows(begin, history.until))
+        if begin - from_ - step * int(history.open_windows(from_, begin)) < LEAST_BASELINE or closed < 3:
             continue
+        seen = np.clip(first, base, begin)
         upto = history.upto(begin)
         found[span] = Window(
             begin=begin,
             base=base,
             now=end - upto,
             before=upto - history.upto(base),
-            minutes=np.full(len(end), (history.until - begin) / 60),
-            minutes0=np.maximum(begin - np.maximum(first, base), 0) / 60,
+            minutes=np.full(len(end), closed * step / 60),
+            minutes0=(begin - seen - step * history.open_windows(seen, begin)) / 60,
         )
     return found
 

@@ -53,14 +53,15 @@ def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats
     seen = int(np.argmax(lines.any(axis=1))) if lines.any() else len(lines)
     if seen == len(lines):
         return best.window.before[campaign], float(best.window.minutes0[campaign])
-    return lines[seen:].sum(axis=0), (len(lines) - seen) * past.step / 60
+    minutes = past.minutes[max(past.line(since - BASELINE), 0) : past.line(since)]
+    return lines[seen:].sum(axis=0), float(minutes[seen:].sum())
 
 
 def told(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
     """The finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
     before, minutes0 = _before(best, campaign, past, since)
-    lines = past.series[past.line(since) :]
-    sums, minutes = lines.sum(axis=0), len(lines) * past.step / 60
+    at = past.line(since)
+    sums, minutes = past.series[at:].sum(axis=0), float(past.minutes[at:].sum())
     count = float(check.counted(sums))
     over = float(check.exposed(sums, np.array(minutes)))
     usual, spent = best.usual, float(sums[SPEND])

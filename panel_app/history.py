@@ -52,14 +52,11 @@ class Past(msgspec.Struct, frozen=True):
     """The minutes of one campaign: `series` has a line for each `step` seconds from `start` to `until`, columns `FIELDS`."""
 
     series: Floats
+    minutes: Floats
+    """How many minutes each line covers: none where its window is open, whose sums are not in `series`."""
     start: int
     step: int
     until: int
-
-    @property
-    def minutes(self) -> Floats:
-        """How many minutes each line covers."""
-        return np.full(len(self.series), self.step / 60)
 
     def line(self, moment: int) -> int:
         """The place of the line that holds `moment`."""
@@ -76,9 +73,10 @@ class _Part:
     def __init__(self, at: int, block: Block, until: int, before: _Part | None = None) -> None:
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
-        self._block, self._at = block, at
+        self.rows, self._at = _closed(block), at
+        """The rows of the block but for open windows: those are no measure."""
         known = before if before is not None and before.is_still(block, self.until) else None
-        rows = clipped(block.rows, known.until if known else at, self.until)
+        rows = clipped(self.rows, known.until if known else at, self.until)
         campaign, time = rows["campaign"].to_numpy(), rows["t"].to_numpy()
         self.campaigns = max(_size(campaign), known.campaigns if known else 0)
         columns = fields(rows)
@@ -125,13 +123,14 @@ class _Part:
     def upto(self, minute: int) -> Floats:
         """Sums of the first `minute` minutes of the block; there may be fewer campaigns than in the whole of it."""
         if self._upto is None:
-            self._upto = self._added_up([np.zeros((1, len(FIELDS)))], self._block.rows, self._at)
+            self._upto = self._added_up([np.zeros((1, len(FIELDS)))], self.rows, self._at)
         return self._upto[min(minute, len(self._upto) - 1)]
 
-    @property
-    def rows(self) -> pl.DataFrame:
-        """The rows of the block."""
-        return self._block.rows
+
+def _closed(block: Block) -> pl.DataFrame:
+    """The rows of `block` that are not of an open window."""
+    open_ = block.states["t"].filter(block.states["open"]).to_numpy()
+    return block.rows.filter(~np.isin(block.rows["t"].to_numpy(), open_)) if len(open_) else block.rows
 
 
 def _grown(sums: Floats, campaigns: int) -> Floats:
@@ -149,6 +148,7 @@ class History:
     def __init__(self, snapshot: Snapshot, parts: dict[int, _Part], until: int) -> None:
         self.until = until
         self.oldest = snapshot.minutes_from
+        self._open = snapshot.open_windows(self.oldest, until)
         self.campaigns = max((part.campaigns for part in parts.values()), default=0)
         self._parts = parts
         self._cumulated: dict[int, Floats] = {}
@@ -189,6 +189,10 @@ class History:
         minute = (moment - at) // 60
         return self._plus(before, self._parts[at].upto(minute)) if minute else before
 
+    def open_windows(self, start: npt.ArrayLike, end: int) -> npt.NDArray[np.int64]:
+        """How many windows are open from each of `start` to `end`, both seconds; `start` is at most `end`."""
+        return np.searchsorted(self._open, end) - np.searchsorted(self._open, start)
+
     def rows(self, campaigns: list[int]) -> pl.DataFrame:
         """The rows of some campaigns: `t`, `campaign`, `channel` and the sums."""
         wanted = pl.col("campaign").is_in(campaigns) & (pl.col("t") < self.until)
@@ -199,7 +203,14 @@ class History:
         size = max((self.until - start) // step, 0)
         rows = rows.filter((pl.col("t") >= start) & (pl.col("t") < start + size * step))
         series = added((rows["t"].to_numpy() - start) // step, fields(rows), size)
-        return Past(series, start, step, start + size * step)
+        return Past(series, self._minutes(start, step, size), start, step, start + size * step)
+
+    def _minutes(self, start: int, step: int, size: int) -> Floats:
+        """The minutes of `size` windows of `step` seconds from `start` on, 0 where one is open."""
+        found = np.full(size, step / 60)
+        places = (self._open - start) // step
+        found[places[(places >= 0) & (places < size)]] = 0.0
+        return found
 
     def whole(self, start: int, step: int) -> Past:
         """The same of all campaigns together."""
@@ -210,7 +221,7 @@ class History:
                 place = (at + 60 * minute - start) // step
                 if 0 <= place < size:
                     found[place] += sums
-        return Past(found, start, step, start + size * step)
+        return Past(found, self._minutes(start, step, size), start, step, start + size * step)
 
 
 class Keeper:

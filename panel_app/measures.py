@@ -23,6 +23,9 @@ SIZE = "spend_micros"
 
 MICROS = 1e6
 
+MOST = 10.0
+"""A change beyond this (10 is +1,000 %) says how small the base is, not how much more there is: the difference is shown instead."""
+
 Sums = npt.NDArray[Any]
 """Sums by column, the last axis being `SUMS`: integers, or floats where they could overflow."""
 
@@ -37,7 +40,8 @@ Floats = npt.NDArray[np.float64]
 _NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
-Kind = Literal["money", "count", "percent", "multiple"]
+Kind = Literal["money", "price", "count", "percent", "multiple"]
+"""How figures are written: a total of money, an average of it, …"""
 Good = Literal["up", "down", "neither"]
 
 
@@ -93,8 +97,8 @@ MEASURES: dict[str, Measure] = {
         Measure("spend", "Spend", "", "money", "neither", ("spend_micros",), "", 1 / MICROS),
         Measure("clicks", "Clicks", "", "count", "up", ("clicks",)),
         Measure("conversions", "Conversions", "", "count", "up", ("conversions",)),
-        Measure("cpc", "Cost per click", "CPC", "money", "down", ("spend_micros",), "clicks", 1 / MICROS),
-        Measure("cpa", "Cost per conversion", "CPA", "money", "down", ("spend_micros",), "conversions", 1 / MICROS),
+        Measure("cpc", "Cost per click", "CPC", "price", "down", ("spend_micros",), "clicks", 1 / MICROS),
+        Measure("cpa", "Cost per conversion", "CPA", "price", "down", ("spend_micros",), "conversions", 1 / MICROS),
         Measure("ctr", "Click rate", "CTR", "percent", "up", ("clicks",), "impressions"),
         Measure("roas", "Return on spend", "ROAS", "multiple", "up", ("revenue_micros", "refund_micros"), "spend_micros"),
     )
@@ -112,12 +116,26 @@ EXTRA: dict[str, Measure] = {
         Measure("refunds", "Refunds", "", "count", "down", ("refunds",)),
         Measure("revenue", "Revenue", "", "money", "up", ("revenue_micros",), "", 1 / MICROS),
         Measure("cvr", "Conversion rate", "CVR", "percent", "up", ("conversions",), "clicks"),
-        Measure("cpm", "Cost per 1,000 impressions", "CPM", "money", "down", ("spend_micros",), "impressions", 1000 / MICROS),
+        Measure("cpm", "Cost per 1,000 impressions", "CPM", "price", "down", ("spend_micros",), "impressions", 1000 / MICROS),
     )
 }
 """What the Explore page and the downloads offer besides the tiles."""
 
 ALL: dict[str, Measure] = {**MEASURES, **EXTRA}
+
+
+def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:
+    """Change and difference of each figure `now` and what it `was`; NaN marks what is not shown.
+
+    The change is (now - was) / |was|, so that its sign is that of the difference whatever the sign of the base is. Where a percentage
+    has no meaning - the base is 0 or has the other sign, or the change is beyond `MOST` - the difference is given in its place. Where a
+    figure is unknown neither is.
+    """
+    difference = now - was
+    size = np.abs(was)
+    change = np.divide(difference, size, out=np.full(np.shape(difference), np.nan), where=size > 0)
+    change[(now * np.sign(was) < 0) | (np.abs(change) > MOST)] = np.nan
+    return change, np.where(np.isnan(change), difference, np.nan)
 
 
 def matrix(rows: pl.DataFrame, *, wide: bool) -> Sums:

@@ -1,24 +1,36 @@
 """From a snapshot and a view to the figures of one page. Pure functions on polars frames; they know no Panel and no Kafka.
 
 The range ends with the newest window that is held, not with the clock on the wall, so that a page of replayed data is never empty.
-Windows at its end that are still provisional are `open`: they count in the figures and stay out of every comparison.
+Windows that are still provisional are `open`, wherever they lie: they count in the figures and stay out of every comparison. So does the
+first window that is held, for the stream may have begun in the middle of it. The same minutes stay out of both periods.
 """
 
 from __future__ import annotations
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from panel_app import charts, matrix, tables
 from panel_app.charts import Chart, Span, Tile
 from panel_app.matrix import Heatmap, Scatter
-from panel_app.measures import COUNTS, MEASURES, SUMS, TILES, Sums
+from panel_app.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
 from panel_app.snapshot import Snapshot
 from panel_app.source import Source, untimed
 from panel_app.tables import Numbers
 from panel_app.view import FITTING, RANGES, View
 
-_OPEN_LIMIT = 5
+_NOTHING = np.zeros(len(SUMS), np.int64)
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
+_STEPS = ("clicks", "conversions", "purchases")
+"""Steps of the funnel after the impressions: `COUNTS` has them in their order."""
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A change, or the difference that is shown in its place (`measures.compared`)."""
+
+    change: float | None
+    difference: float | None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -37,8 +49,8 @@ class Page(msgspec.Struct, frozen=True):
     heatmap: Heatmap
     scatter: Scatter
     funnel: dict[str, float]
-    funnel_before: dict[str, float]
-    """Over the same minutes one period earlier; empty where that period is not held."""
+    funnel_changes: dict[str, Moved]
+    """How the part of the step before that came to this one changed, over the minutes that are compared; empty where none are."""
 
 
 def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
@@ -51,13 +63,17 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
     newest_end = snapshot.newest + window
     end = -(-newest_end // bucket) * bucket
     length = -(-length // bucket) * bucket
-    settled = newest_end
-    states = snapshot.states(newest_end - _OPEN_LIMIT * window, newest_end)
-    open_ = set(states["t"].filter(states["open"]).to_list())
-    while settled - window in open_:
-        settled -= window
+    start, before = end - length, end - 2 * length
+    open_ = snapshot.open_windows(before, newest_end)
+    tail = open_[::-1] == newest_end - window * np.arange(1, len(open_) + 1)
+    settled = newest_end - window * (len(tail) if tail.all() else int(np.argmin(tail)))
+    # The stream may have begun in the middle of the first window that is held.
+    known = snapshot.oldest + window
+    apart = np.union1d(open_, np.append(open_, snapshot.oldest) + length)
+    apart = apart[(apart >= start) & (apart < settled)]
+    compared = max(settled - start, 0) - window * len(apart) if snapshot.oldest <= before and not snapshot.empty else 0
     return Span(
-        start=end - length,
+        start=start,
         end=end,
         settled=settled,
         newest_end=newest_end,
@@ -65,7 +81,20 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
         length=length,
         range=name,
         oldest=snapshot.oldest,
+        known=known,
+        apart=_stretches(apart, window),
+        counting=window * int(np.count_nonzero(open_ >= start)),
+        compared=compared,
+        held=0 if snapshot.empty else max(start - max(snapshot.oldest, before), 0),
     )
+
+
+def _stretches(windows: npt.NDArray[np.int64], window: int) -> tuple[tuple[int, int], ...]:
+    """The stretches (start, end) of time that `windows` cover, which are in order of time."""
+    if not len(windows):
+        return ()
+    parts = np.split(windows, np.flatnonzero(np.diff(windows) > window) + 1)
+    return tuple((int(part[0]), int(part[-1]) + window) for part in parts)
 
 
 def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Page:
@@ -77,20 +106,22 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     span = span_of(snapshot, view, window)
     source = Source(snapshot, view, span)
     measure = MEASURES[view.metric]
-    settled, opened, earlier = parts = source.settled(), source.opened(), source.before()
+    settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
     given = [part.total for part in (settled, opened) if part.total is not None]
     now = sum(given[1:], start=given[0]) if given else None
-    # A previous period of which only a part is held compares with nothing.
-    whole = snapshot.oldest <= span.start - span.length and not snapshot.empty
-    before = earlier.total if whole else None
+    # A previous period of which only a part is held compares with nothing; one in which nothing happened does.
+    whole = span.compared > 0
+    before = None if not whole else _NOTHING if earlier.total is None else earlier.total
+    complete = None if now is None else _NOTHING if settled.total is None else settled.total
     all_campaigns = tables.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
     all_channels = tables.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
     keys, rows = source.cells()
     lines = charts.lines(*untimed(keys), rows, span)
+    shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
     def trends(numbers: list[int]) -> list[Numbers]:
         keys, rows = source.trends(numbers)
-        return tables.trends(numbers, *untimed(keys), rows, measure=measure, span=span)
+        return tables.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
 
     return Page(
         version=snapshot.version,
@@ -99,16 +130,27 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         newest=snapshot.newest,
         span=span,
         empty=now is None,
-        tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, now=now, complete=settled.total, before=before),
-        chart=charts.chart(snapshot, measure, span, lines, all_channels),
+        tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, shown, now=now, complete=complete, before=before),
+        chart=shown,
         campaigns=tables.campaigns(all_campaigns, view, trends, limit),
         channels=tables.channels(all_channels, view),
         heatmap=matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels),
         scatter=matrix.scatter(all_campaigns, all_channels),
         funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
-        funnel_before={} if before is None else _funnel(before),
+        funnel_changes={} if complete is None or before is None else _funnel_changes(complete, before),
     )
 
 
 def _funnel(total: Sums) -> dict[str, float]:
     return dict(zip(COUNTS, map(float, total[_FUNNEL]), strict=True))
+
+
+def _funnel_changes(now: Sums, was: Sums) -> dict[str, Moved]:
+    """How the steps of the funnel changed: each as a part of the one before it."""
+
+    def parts(total: Sums) -> Floats:
+        sums = total[_FUNNEL].astype(np.float64)[: len(_STEPS) + 1]
+        return np.divide(sums[1:], sums[:-1], out=np.full(len(_STEPS), np.nan), where=sums[:-1] != 0)
+
+    changes, differences = map(tables.short, compared(parts(now), parts(was)))
+    return {step: Moved(change, apart) for step, change, apart in zip(_STEPS, changes, differences, strict=True)}

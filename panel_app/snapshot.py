@@ -9,6 +9,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeGuard, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from panel_app.blocks import SCHEMA, Block, clipped, columns
@@ -116,9 +118,13 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def states(self, start: int, end: int) -> pl.DataFrame:
         """Windows with `start <= t < end` that are `open` (a cell is provisional) or `fixed` (a cell was corrected), by time."""
-        parts = [clipped(part.states, start, end) for part in self.parts[self._touched(start, end)]]
-        parts = [part for part in parts if len(part)]
+        parts = [clipped(part.states, start, end) for part in self.parts[self._touched(start, end)] if len(part.states)]
         return pl.concat(parts) if parts else pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
+
+    def open_windows(self, start: int, end: int) -> npt.NDArray[np.int64]:
+        """The windows with `start <= t < end` that have a provisional cell, by time."""
+        states = self.states(start, end)
+        return states["t"].filter(states["open"]).to_numpy()
 
     def remembered(
         self, key: Hashable, start: int, end: int, make: Callable[[], T], move: Callable[[int, int, T], T] | None = None

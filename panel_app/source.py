@@ -22,6 +22,10 @@ from panel_app.view import Filtered, View
 
 T = TypeVar("T")
 _DAY = 86_400
+_FEW = 1800
+"""Up to so many seconds are added up from their minutes, which costs less than to make sums of their blocks that change at once."""
+_STRETCHES = 8
+"""More parts of time are read as one, and the minutes between them dropped."""
 _TIMES = 2**40
 _EARLIEST = -(2**38)
 """Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
@@ -69,17 +73,49 @@ class Source:
         self._snapshot, self._view, self._span = snapshot, view, span
         self._closed = max(span.settled, span.start)
 
-    def settled(self) -> Part:
-        """The complete minutes of the range."""
-        return self._part("settled", self._span.start, self._closed)
+    def compared(self) -> Part:
+        """The minutes of the range that are compared with the previous period."""
+        return self._compared("settled", 0)
 
     def before(self) -> Part:
         """The same minutes of the previous period."""
-        return self._part("before", self._span.start - self._span.length, self._closed - self._span.length)
+        return self._compared("before", self._span.length)
 
-    def opened(self) -> Part:
-        """The open minutes of the range; they are few."""
-        return self._remembered("open", self._closed, self._span.end, lambda start, end: Part(*self._pairs(start, end)))
+    def left_out(self) -> Part:
+        """The other minutes of the range: the open ones at its end, and those that lie `apart`."""
+        tail = self._tail(
+            "open", lambda start, end: Part(*self._summed(start, end)), lambda start, end: Part(*self._pairs(start, end))
+        )
+        return Part(*_joined(tail.pairs, self._apart(0).pairs)) if self._span.apart else tail
+
+    def _compared(self, name: str, shift: int) -> Part:
+        """What lies before the open minutes at the end, without what lies `apart`, `shift` seconds earlier."""
+        start, end, apart = self._span.start - shift, self._closed - shift, self._span.apart
+        if not apart:
+            return self._part(name, start, end)
+        if not self._snapshot.wide:
+            keys, rows = self._apart(shift).pairs
+            return Part(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
+        # Floats can't be taken away again: what is kept is added up in their place.
+        edges = [start, *(edge - shift for stretch in apart for edge in stretch), end]
+        kept = list(zip(edges[::2], edges[1::2], strict=True))
+        return self._remembered((name, apart), start, end, lambda *_: self._over(kept))
+
+    def _apart(self, shift: int) -> Part:
+        """What lies `apart`, `shift` seconds earlier."""
+        stretches = [(start - shift, end - shift) for start, end in self._span.apart]
+        return self._remembered(
+            ("apart", shift, self._span.apart), stretches[0][0], stretches[-1][1], lambda *_: self._over(stretches)
+        )
+
+    def _over(self, stretches: list[tuple[int, int]]) -> Part:
+        """The sums of several stretches of time."""
+        if len(stretches) <= _STRETCHES:
+            return Part(*_joined(*(self._summed(start, end) for start, end in stretches)))
+        rows = self._rows(stretches[0][0], stretches[-1][1])
+        edges = np.array(stretches).ravel()
+        # Between the start and the end of a stretch the number of edges up to a moment is odd.
+        return Part(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
 
     def cells(self) -> Keyed:
         """Sums by channel and point of time (`timed`), from the beginning of the previous period to the end of the range."""
@@ -93,10 +129,10 @@ class Source:
             return self._points(self._rows(start, end), "channel")
 
         closed = self._moving(("cells", bucket), span.start - span.length, make, few)
-        return _together(closed, self._remembered("open cells", self._closed, span.end, few))
+        return _together(closed, self._tail("open cells", make, few))
 
     def trends(self, numbers: list[int]) -> Keyed:
-        """Sums of some campaigns by point of time (`timed`), over the complete minutes of the range."""
+        """Sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
         span, bucket = self._span, self._span.bucket
         wanted = pl.col("campaign").is_in(numbers)
 
@@ -114,8 +150,7 @@ class Source:
 
     def _part(self, name: str, start: int, end: int) -> Part:
         def make(start: int, end: int) -> Part:
-            # Only the parts of time matter, and not its points: whole days will do.
-            return Part(*self._paired(self._added(self._rows(start, end, _DAY), "campaign", "channel")))
+            return Part(*self._summed(start, end))
 
         def move(begun: int, ended: int, held: Part) -> Part:
             gone, rows = self._pairs(begun, start)
@@ -132,6 +167,10 @@ class Source:
             return keys[there], rows[there]
 
         return self._remembered(key, start, self._closed, make, move)
+
+    def _tail(self, key: Hashable, make: Callable[[int, int], T], few: Callable[[int, int], T]) -> T:
+        """What `few` gives of the open minutes at the end of the range, or `make` where a slow partition keeps many of them open."""
+        return self._remembered(key, self._closed, self._span.end, make if self._span.end - self._closed > _FEW else few)
 
     def _remembered(
         self,
@@ -153,6 +192,10 @@ class Source:
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
         return rows.group_by(*keys).agg(sums(wide=self._snapshot.wide))
+
+    def _summed(self, start: int, end: int) -> Keyed:
+        """As `_pairs`, of a longer part of time: only its ends matter, and not its points, so that sums of whole days will do."""
+        return self._paired(self._added(self._rows(start, end, _DAY), "campaign", "channel"))
 
     def _pairs(self, start: int, end: int) -> Keyed:
         return self._paired(self._rows(start, end))

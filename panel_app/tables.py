@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums
+from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums, compared
 from panel_app.names import Names
 from panel_app.view import ALL_ROWS, PAGE_ROWS, View
 
@@ -27,12 +27,16 @@ Numbers = list[float | None]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One campaign or channel: `figures` by measure, `share` of the largest in the chosen one, `change` of it (0.1 is +10 %)."""
+    """One campaign or channel: `figures` by measure, `share` of the largest in the chosen one, and how that one changed.
+
+    That is a `change` (0.1 is +10 %), a `difference` where a percentage has no meaning, or neither (`measures.compared`).
+    """
 
     name: str
     figures: Numbers
     share: float
     change: float | None
+    difference: float | None
     trend: Numbers
 
 
@@ -48,14 +52,15 @@ class Table(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct, frozen=True):
     """The campaigns or the channels of a range; every array has a place for each.
 
-    `figures` by measure, over the range, NaN where there is none; `change` compares the complete minutes with the same ones of the
-    previous period, in the chosen measure.
+    `figures` by measure, over the range, NaN where there is none; `change` and `difference` compare the complete minutes with the same
+    ones of the previous period, in the chosen measure (`measures.compared`).
     """
 
     numbers: Keys
     names: list[str]
     figures: dict[str, Floats]
     change: Floats
+    difference: Floats
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,7 +69,8 @@ class Group(msgspec.Struct, frozen=True):
         """Those whose name is `wanted`."""
         at = [place for place, name in enumerate(self.names) if wanted(name)]
         figures = {name: values[at] for name, values in self.figures.items()}
-        return Group(self.numbers[at], [self.names[place] for place in at], figures, self.change[at])
+        names = [self.names[place] for place in at]
+        return Group(self.numbers[at], names, figures, self.change[at], self.difference[at])
 
     def ranked(self, by: str, limit: int, *, descending: bool = True) -> list[int]:
         """The places of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
@@ -87,9 +93,9 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bo
     numbers = np.union1d(parts[0][0], parts[1][0])
     settled, opened, before = (placed(keys, rows, numbers)[1] for keys, rows in parts)
     total = settled + opened
-    now, was = measure.of(settled), measure.of(before)
-    change = np.divide(now, was, out=np.full(len(numbers), np.nan), where=(was != 0) & whole) - 1
-    return Group(numbers, names.column(numbers.tolist()), {one.id: one.of(total) for one in MEASURES.values()}, change)
+    change, difference = compared(measure.of(settled), measure.of(before) if whole else np.full(len(numbers), np.nan))
+    figures = {one.id: one.of(total) for one in MEASURES.values()}
+    return Group(numbers, names.column(numbers.tolist()), figures, change, difference)
 
 
 def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_], Sums]:
@@ -136,18 +142,20 @@ def _rows(group: Group, shown: list[int], metric: str, trends: list[Numbers]) ->
     largest = float(np.nanmax(group.figures[metric], initial=0.0))
     sizes = np.maximum(np.nan_to_num(group.figures[metric][shown]), 0.0)
     shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
-    rows = zip(shown, figures, shares, short(group.change[shown]), trends, strict=True)
-    return [Row(group.names[at], short(row), share, change, trend) for at, row, share, change, trend in rows]
+    changes, differences = short(group.change[shown]), short(group.difference[shown])
+    rows = zip(shown, figures, shares, changes, differences, trends, strict=True)
+    return [Row(group.names[at], short(row), *more) for at, row, *more in rows]
 
 
-def trends(numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure: Measure, span: Span) -> list[Numbers]:
+def trends(
+    numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure: Measure, span: Span, unknown: npt.NDArray[np.bool_]
+) -> list[Numbers]:
     """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
 
-    Each of `rows` has a campaign's number and the time of a point.
+    Each of `rows` has a campaign's number and the time of a point; `unknown` says of each point of the range whether it is incomplete.
     """
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
     points = max((span.settled - span.start) // step, 0)
-    known = max((span.oldest - span.start) // step, 0)
     found = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
     order = np.argsort(numbers)
     lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
@@ -155,5 +163,5 @@ def trends(numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure:
     inside = places < points
     np.add.at(found, (lines[inside], places[inside]), rows[inside])
     values = measure.of(found)
-    values[:, :known] = np.nan
+    values[:, np.logical_or.reduceat(unknown, np.arange(0, len(unknown), step // span.bucket))[:points]] = np.nan
     return [short(one) for one in values]

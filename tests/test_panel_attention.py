@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 from test_panel_store import BEGIN, result
 
@@ -165,6 +166,51 @@ def test_nothing_is_worked_out_anew_until_a_minute_is_complete_or_an_old_one_cor
         store.apply([result(minute=minute, campaign="c1", clicks=5, revision=99, state="corrected")])
         assert looked(store, attention=attention) is not before
     assert looked(store, MINUTES + 1, attention) is not first
+
+
+def reopened(store: Store, minutes: Iterable[int], part: float) -> Store:
+    """Open these minutes again, with that `part` of what was counted in them: a partition is behind."""
+    rows = store.snapshot().between(0, 2**40, 60).with_columns((pl.col("t") - BEGIN) // 60)
+    names = store.snapshot().campaigns.names
+    sums = ("impressions", "clicks", "conversions", "spend_micros", "revenue_micros")
+    store.apply(
+        [
+            result(
+                row["t"],
+                names[row["campaign"]],
+                state="provisional",
+                revision=13,
+                **{name: round(row[name] * part) for name in sums},
+            )
+            for row in rows.filter(pl.col("t").is_in([*minutes])).iter_rows(named=True)
+        ]
+    )
+    return store
+
+
+@pytest.mark.parametrize("minutes", [range(150, 190), range(180, 198), range(100, 200, 3)], ids=["older", "newer", "every third"])
+def test_minutes_that_are_open_are_no_evidence_wherever_they_lie(minutes: range) -> None:
+    assert looked(reopened(traffic(), minutes, 0.3)).findings == []
+    assert looked(reopened(traffic(), minutes, 0.0)).findings == []
+
+
+def test_what_changed_before_and_after_open_minutes_is_found_all_the_same() -> None:
+    for store in (traffic(scaled(everything=0.0)), traffic(scaled(spend_micros=3.0))):
+        clean = the_one(looked(store))
+        one = the_one(looked(reopened(store, range(150, 160), 0.2)))
+        assert (one.kind, one.campaign) == (clean.kind, clean.campaign)
+        assert one.usual == pytest.approx(clean.usual, rel=0.1)
+        assert one.money == pytest.approx(clean.money, rel=0.1)
+        assert abs(one.since - clean.since) <= 180
+
+
+def test_a_minute_that_becomes_final_is_looked_at_without_another_event() -> None:
+    store, attention = reopened(traffic(), [MINUTES - 3], 1.0), Attention()
+    first = looked(store, attention=attention)
+    rows = store.snapshot().between(0, 2**40, 60)
+    store.apply([result(MINUTES - 3, name, revision=13) for name in NAMES])
+    assert len(rows) == len(store.snapshot().between(0, 2**40, 60))
+    assert looked(store, attention=attention) is not first
 
 
 def test_a_finding_keeps_its_beginning_while_it_lasts_and_goes_when_it_is_over() -> None:

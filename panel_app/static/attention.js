@@ -1,7 +1,7 @@
 // What needs attention, in words: what changed, since when, how much money, and how sure. A click aims the page at it.
 
 import { h, icon, label, named, swap } from "adtally/dom.js";
-import { duration, figure, many, moment, percent, whole } from "adtally/format.js";
+import { duration, figure, many, moment, percent, smallest, whole } from "adtally/format.js";
 import { params } from "adtally/url.js";
 
 const FIRST = 4;
@@ -19,7 +19,7 @@ function times(one) {
 }
 
 const each = (value) => figure(value < 10 ? value : Math.round(value), "count", true);
-const amount = (value) => figure(value, "money");
+const amount = (value) => figure(value, "price");
 
 /** What to look at first. */
 const NEXT = {
@@ -54,9 +54,9 @@ function words(one) {
 
 /** The money it is about; nothing where it is less than can be paid. */
 function money(one) {
-  if (one.money < 0.01) return "";
+  if (one.money < smallest()) return "";
   const said = { missed: "of revenue missed", extra: "more than usual spent", spent: "spent", saved: "saved" }[one.money_kind];
-  return `${amount(one.money)} ${said} `;
+  return `${figure(one.money, "money")} ${said} `;
 }
 
 /** How sure: how often steady traffic would look like this. */

@@ -29,16 +29,19 @@ function seriesOf(page, mode, measure) {
   const drawn = mode === "share" ? shares(chart.series) : chart.series;
   const kind = mode === "share" ? "percent" : measure.kind;
   const stack = mode !== "lines";
-  const open = (at) => chart.t[at] + span.bucket > span.settled;
+  const open = (at) => chart.open[at] || chart.partial[at];
   const out = [];
   drawn.forEach((one, index) => {
     const paint = channelColor(one.color);
     const id = `${mode}-${measure.id}-${index}`;
     const shared = { name: nameOf(one), color: paint, emphasis: { disabled: true }, animation: false };
-    const points = one.values.map((value, at) => [chart.t[at] * 1000, open(at) ? null : value]);
+    const settled = one.values.map((value, at) => (open(at) ? null : value));
+    // A line or an area of one point would be nothing at all: it is a dot.
+    const alone = (at) => settled[at] !== null && (settled[at - 1] ?? null) === null && (settled[at + 1] ?? null) === null;
+    const points = settled.map((value, at) => ({ value: [chart.t[at] * 1000, value], symbolSize: alone(at) ? 5 : stack ? 0 : 3 }));
     out.push({
-      ...shared, id, type: "line", symbol: "circle", symbolSize: 4, showSymbol: points.filter((point) => point[1] !== null).length < 3 || !stack,
-      ...(stack ? { stack: "now", areaStyle: { color: paint, opacity: 0.78 }, lineStyle: { width: 1, color: paint } } : { lineStyle: { width: 2, color: paint }, symbolSize: 3 }),
+      ...shared, id, type: "line", symbol: "circle", showSymbol: true,
+      ...(stack ? { stack: "now", areaStyle: { color: paint, opacity: 0.78 }, lineStyle: { width: 1, color: paint } } : { lineStyle: { width: 2, color: paint } }),
       data: points,
     });
     const partial = one.values.map((value, at) => [chart.t[at] * 1000, open(at) ? value : null]).filter((point) => point[1] !== null);
@@ -54,7 +57,7 @@ function seriesOf(page, mode, measure) {
   });
   if (dashed(page, mode, measure)) {
     out.push({
-      id: `${mode}-${measure.id}-previous`, name: BEFORE, type: "line", symbol: "none", animation: false, emphasis: { disabled: true }, z: 5,
+      id: `${mode}-${measure.id}-previous`, name: BEFORE, type: "line", symbol: "circle", symbolSize: 4, showSymbol: chart.previous.filter((value) => value !== null).length === 1, connectNulls: true, animation: false, emphasis: { disabled: true }, z: 5,
       color: color("ink"), lineStyle: { type: [5, 4], width: 1.4, color: color("ink") }, data: chart.previous.map((value, at) => [chart.t[at] * 1000, value]),
     });
   }
@@ -77,8 +80,7 @@ function tooltip(items, page, kind) {
       dot.style.background = item.color;
       return h("div", { class: "tip-line" }, dot, h("bdi", {}, item.seriesName), h("b", {}, figure(item.value[1], kind)));
     });
-  const open = at >= 0 && chart.t[at] + span.bucket > span.settled;
-  const state = open ? "Still counting" : chart.fixed[at] ? "Final, corrected since" : chart.open[at] ? "Not final in every campaign" : "Final";
+  const state = chart.open[at] ? "Still counting" : chart.partial[at] ? "Not held from its beginning" : chart.fixed[at] ? "Final, corrected since" : "Final";
   const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
   return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)), ...lines.reverse());
 }
@@ -104,7 +106,7 @@ function options(page, view, measure, since) {
       type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
       axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
     },
-    yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? extent.min : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
+    yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? null : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
     series: out,
   };
 }
@@ -131,7 +133,9 @@ function legend(page, mode, pick) {
     if (one.name === null) return key(REST, dot);
     return h("li", {}, h("button", { type: "button", "data-key": `legend-${one.name.slice(0, 200)}`, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40))));
   });
-  if (page.span.settled < page.span.newest_end) items.push(key("Still counting", h("i", { class: mode === "lines" ? "key hollow" : "key hatched" })));
+  const mark = () => h("i", { class: mode === "lines" ? "key hollow" : "key hatched" });
+  if (page.chart.open.some(Boolean)) items.push(key("Still counting", mark()));
+  else if (page.chart.partial.some(Boolean)) items.push(key("Partly held", mark()));
   if (page.chart.fixed.some(Boolean)) items.push(key("Corrected", h("i", { class: "key triangle" })));
   return items;
 }

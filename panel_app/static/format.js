@@ -2,6 +2,8 @@
 
 const locale = navigator.languages?.[0];
 const DASH = "–";
+/** More digits after the point than this have no meaning: sums are in millionths. */
+const DEEPEST = 12;
 const formats = new Map();
 let currency = "USD";
 
@@ -23,6 +25,18 @@ function numbers(key, options) {
   return found;
 }
 
+/** Digits after the point of an amount in the currency: 2 of dollars, none of yen. */
+const minorDigits = () => numbers("money", { style: "currency", currency, currencyDisplay: "narrowSymbol" }).resolvedOptions().maximumFractionDigits;
+
+/** The smallest amount that can be paid: 0.01 of dollars, 1 of yen. */
+export const smallest = () => 10 ** -minorDigits();
+
+/** Digits after the point: as many as usual, or more where a small figure would have fewer than three digits that matter. */
+function digits(value, usual) {
+  return value ? Math.min(Math.max(usual, 2 - Math.floor(Math.log10(Math.abs(value)))), DEEPEST) : usual;
+}
+
+/** A total in the currency's own digits; one that is smaller than what can be paid in two that matter. */
 function money(value, compact) {
   const size = Math.abs(value);
   const base = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
@@ -32,9 +46,18 @@ function money(value, compact) {
     return numbers("money-short", short).format(value);
   }
   if (size >= 1000) return numbers("money-0", { ...base, maximumFractionDigits: 0 }).format(value);
-  if (compact && Number.isInteger(value)) return numbers("money-0", { ...base, maximumFractionDigits: 0 }).format(value);
-  if (size > 0 && size < 0.01) return numbers("money-fine", { ...base, maximumSignificantDigits: 2 }).format(value);
+  if (compact) return price(value, true);
+  if (size > 0 && size < smallest()) return numbers("money-fine", { ...base, maximumSignificantDigits: 2 }).format(value);
   return numbers("money", base).format(value);
+}
+
+/** An average of money: it has digits beyond those that can be paid where it is small. A click may cost 0.45 yen. */
+function price(value, compact) {
+  if (Math.abs(value) >= 1000) return money(value, compact);
+  const usual = minorDigits();
+  const most = digits(value, usual);
+  const least = !compact ? most : Number.isInteger(value) ? 0 : usual;
+  return numbers(`price-${least}-${most}`, { style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
 }
 
 function count(value, compact) {
@@ -49,15 +72,28 @@ function count(value, compact) {
 /**
  * A figure of one kind; a dash where there is none.
  * @param {number | null | undefined} value
- * @param {"money" | "count" | "percent" | "multiple"} kind
+ * @param {"money" | "price" | "count" | "percent" | "multiple"} kind a total of money, an average of it, …
  * @param {boolean} [compact] for the axis of a chart
  */
 export function figure(value, kind, compact = false) {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
   if (kind === "money") return money(value, compact);
-  if (kind === "percent") return numbers(`percent-figure-${compact}`, { style: "percent", minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2 }).format(value);
-  if (kind === "multiple") return `${numbers(`times-${compact}`, { minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2 }).format(value)}×`;
+  if (kind === "price") return price(value, compact);
+  if (kind === "percent") return part(value, compact, { style: "percent" }, 100);
+  if (kind === "multiple") return `${part(value, compact)}×`;
   return count(value, compact);
+}
+
+/** A ratio with two digits after the point, and more where it is small; `scale` is what it is multiplied by to be written. */
+function part(value, compact, style = {}, scale = 1) {
+  const most = digits(value * scale, 2);
+  const least = compact ? 0 : most;
+  return numbers(`part-${scale}-${least}-${most}`, { ...style, minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
+}
+
+/** How far two figures of one kind are apart, without its sign: 1.50 $, 3, 0.25 pp (percentage points). */
+export function gap(value, kind) {
+  return kind === "percent" ? `${part(Math.abs(value) * 100, false)} pp` : figure(Math.abs(value), kind);
 }
 
 /** The whole number, for titles and tables of few digits. */
@@ -75,10 +111,9 @@ export function percent(value, digits = 0) {
   return numbers(`percent-${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);
 }
 
-/** A relative change: two digits are enough to judge it. */
+/** A relative change, without its sign: two digits are enough to judge it. */
 export function change(value) {
   const size = Math.abs(value);
-  if (size >= 10) return `${count(size + Math.sign(value), true)}×`;
   return percent(size, size < 0.0995 ? 1 : 0);
 }
 

@@ -1,7 +1,7 @@
 // From impression to conversion: how many are left after each step.
 
 import { h } from "adtally/dom.js";
-import { figure, percent } from "adtally/format.js";
+import { figure } from "adtally/format.js";
 import { changeMark, verdict } from "adtally/tiles.js";
 
 const STEPS = [
@@ -19,16 +19,15 @@ export function makeFunnel(place) {
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "From impression to conversion")), body);
   return function update(page) {
     const now = page.funnel;
-    const before = page.funnel_before;
     if (!now.impressions && !now.clicks && !now.conversions) return body.replaceChildren(h("p", { class: "none" }, "Nothing was counted in this view."));
     const most = Math.log10(1 + Math.max(now.impressions, now.clicks, now.conversions));
     const lines = STEPS.flatMap((step, at) => {
       const inner = h("span", { class: `bar-in step-${at}` });
       inner.style.width = `${(Math.log10(1 + Math.max(now[step.id], 0)) / most) * 100}%`;
       const rate = step.of ? part(now, step) : null;
-      const was = step.of ? part(before, step) : null;
+      const moved = page.funnel_changes[step.id];
       return [
-        step.of && h("p", { class: "funnel-rate" }, h("span", { "aria-hidden": "true" }, "↓ "), h("b", {}, rate === null ? "–" : percent(rate, 2)), ` ${step.words} `, Boolean(was) && rate !== null && changeMark(verdict(rate / was - 1, "up"))),
+        step.of && h("p", { class: "funnel-rate" }, h("span", { "aria-hidden": "true" }, "↓ "), h("b", {}, figure(rate, "percent")), ` ${step.words} `, rate !== null && moved && changeMark(verdict(moved, { good: "up", kind: "percent" }))),
         h("p", { class: "funnel-step" }, h("span", {}, step.name), h("b", {}, figure(now[step.id], "count"))),
         h("span", { class: "bar thick", "aria-hidden": "true" }, inner),
       ].filter(Boolean);

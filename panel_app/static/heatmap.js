@@ -20,7 +20,7 @@ function strengths(values, additive) {
 }
 
 /** A figure as short as a cell on a phone: no cents from a hundred on, thousands as K. */
-const brief = (value, kind) => (kind === "money" && Math.abs(value) >= 100 ? figure(Math.round(value), kind, true) : figure(value, kind, kind === "count"));
+const brief = (value, kind) => ((kind === "money" || kind === "price") && Math.abs(value) >= 100 ? figure(Math.round(value), kind, true) : figure(value, kind, kind === "count"));
 
 /**
  * @param {HTMLElement} place
@@ -61,6 +61,6 @@ export function makeHeatmap(place, pick) {
     table.style.minWidth = `${first + each * channels.length}px`;
     swap(body, table);
     const rest = [more[0] && many(more[0], "smaller campaign"), more[1] && many(more[1], "smaller channel")].filter(Boolean).join(" and ");
-    return swap(foot, h("span", {}, `${measure.kind === "money" && !measure.additive ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
+    return swap(foot, h("span", {}, `${measure.kind === "price" ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
   };
 }

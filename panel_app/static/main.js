@@ -42,7 +42,7 @@ const controls = makeControls(byId("controls"), setup.ranges, {
   names: (dimension, search) => link.ask("names", { dimension, search }),
   everything: () => show(EVERYTHING),
 });
-const tiles = makeTiles(byId("tiles"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
+const tiles = makeTiles(byId("tiles"), byId("comparison"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
   pick: (name) => show({ channel: [name] }),

@@ -24,7 +24,7 @@ function tooltip(point) {
   return h(
     "div", { class: "tip" }, h("div", { class: "tip-head" }, h("bdi", {}, label(point.name, 40))),
     line("Spend", figure(point.spend, "money")), line("Conversions", figure(point.conversions, "count")),
-    line("Cost per conversion", point.cpa === null ? "no conversion" : figure(point.cpa, "money")),
+    line("Cost per conversion", point.cpa === null ? "no conversion" : figure(point.cpa, "price")),
   );
 }
 
@@ -48,10 +48,10 @@ function options(page, colors) {
   const muted = color("muted");
   const paint = (point) => (by === "channel" ? channelColor(colors.get(point.name) ?? -1) : color("accent"));
   const total = page.tiles.find((tile) => tile.id === "cpa").value;
-  const axis = (name) => ({
+  const axis = (name, kind) => ({
     type: "log", name, nameTextStyle: { color: muted },
     axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { lineStyle: { color: color("line") } },
-    axisLabel: { color: muted, hideOverlap: true, formatter: (value) => figure(value, "money", true) },
+    axisLabel: { color: muted, hideOverlap: true, formatter: (value) => figure(value, kind, true) },
   });
   const largest = points.length > FEW ? LARGEST / 2 : LARGEST;
   const shared = { type: "scatter", animation: false, label: { show: false }, emphasis: { scale: false } };
@@ -60,8 +60,8 @@ function options(page, colors) {
     ...chartStyle(),
     tooltip: { ...tooltipStyle(), trigger: "item", formatter: (item) => tooltip(item.data.point) },
     grid: { ...chartStyle().grid, top: 6, outerBoundsContain: "all" },
-    xAxis: { ...axis("Spend"), nameLocation: "middle", nameGap: 22, min: left, max: right },
-    yAxis: { ...axis("Cost per conversion"), nameLocation: "end", nameGap: NAME_HEIGHT - 4, nameTextStyle: { color: muted, align: "left", padding: [0, 0, 0, -34] }, min: low, max: high },
+    xAxis: { ...axis("Spend", "money"), nameLocation: "middle", nameGap: 22, min: left, max: right },
+    yAxis: { ...axis("Cost per conversion", "price"), nameLocation: "end", nameGap: NAME_HEIGHT - 4, nameTextStyle: { color: muted, align: "left", padding: [0, 0, 0, -34] }, min: low, max: high },
     series: [
       {
         ...shared, id: "converting", markLine: line,

@@ -11,8 +11,8 @@ const COLUMNS = [
   { id: "spend", head: "Spend", kind: "money" },
   { id: "clicks", head: "Clicks", kind: "count", wide: true },
   { id: "conversions", head: "Conv.", kind: "count" },
-  { id: "cpc", head: "CPC", kind: "money", wide: true },
-  { id: "cpa", head: "Cost/conv.", kind: "money" },
+  { id: "cpc", head: "CPC", kind: "price", wide: true },
+  { id: "cpa", head: "Cost/conv.", kind: "price" },
   { id: "ctr", head: "CTR", kind: "percent", wide: true },
   { id: "roas", head: "Return", kind: "multiple", wide: true },
 ];
@@ -33,8 +33,6 @@ function bar(row, color) {
   if (color) inner.style.background = color;
   return h("span", { class: "bar", "aria-hidden": "true" }, inner);
 }
-
-const moved = (row, measure) => verdict(row.change, measure.good);
 
 /**
  * @param {HTMLElement} place
@@ -85,7 +83,7 @@ export function makeCampaigns(place, act) {
           bar(row),
         ),
         ...cells(row, table, by, COLUMNS),
-        h("td", { class: "num roomy" }, changeMark(moved(row, measure))),
+        h("td", { class: "num roomy" }, changeMark(verdict(row, measure))),
         h("td", { class: "trend roomy" }, spark(row.trend, { width: 80, height: 24 })),
       ),
     );
@@ -132,7 +130,7 @@ export function makeChannels(place, pick) {
           bar(row, channelColor(colors.get(row.name) ?? -1)),
         ),
         ...cells(row, table, view.metric, columns),
-        h("td", { class: "num" }, changeMark(moved(row, measure))),
+        h("td", { class: "num" }, changeMark(verdict(row, measure))),
       ),
     );
     const line = h(

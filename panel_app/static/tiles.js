@@ -1,22 +1,25 @@
 // The tiles: the headline figures, which are also one radio group that says what the rest of the page is about.
 
 import { h } from "adtally/dom.js";
-import { change, figure, percent } from "adtally/format.js";
+import { change, duration, figure, gap, percent } from "adtally/format.js";
 import { spark } from "adtally/spark.js";
 
 /**
- * Word, arrow and tone of a change.
- * @param {number | null} part 0.1 is up by a tenth; null where there is nothing to compare with
- * @param {"up" | "down" | "neither"} good the direction that is welcome
+ * Word, arrow and tone of a change; null where there is nothing to compare with. The tone follows the direction of the difference.
+ * @param {{change: number | null, difference: number | null}} moved 0.1 is up by a tenth; the difference where a percentage has no meaning
+ * @param {{good: "up" | "down" | "neither", kind: string}} measure the direction that is welcome, and how its figures are written
  */
-export function verdict(part, good) {
-  if (part === null || !Number.isFinite(part)) return null;
-  const steady = Math.abs(part) < 0.0005;
-  const rising = part > 0;
+export function verdict(moved, { good, kind }) {
+  const relative = moved.change !== null;
+  const by = relative ? moved.change : moved.difference;
+  if (by === null) return null;
+  const steady = relative ? Math.abs(by) < 0.0005 : by === 0;
+  const rising = by > 0;
   const tone = steady || good === "neither" ? "flat" : rising === (good === "up") ? "good" : "bad";
   const arrow = steady ? "→" : rising ? "▲" : "▼";
-  const words = steady ? "steady" : `${rising ? "up" : "down"} ${change(part)}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
-  return { arrow, tone, words, text: steady ? percent(0) : change(part) };
+  const text = relative ? (steady ? percent(0) : change(by)) : gap(by, kind);
+  const words = steady ? "steady" : `${rising ? "up" : "down"} ${text}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
+  return { arrow, tone, words, text };
 }
 
 /** The mark of a change, which says it in words to those who can't see colour or arrow. */
@@ -30,12 +33,32 @@ export function changeMark(found) {
   );
 }
 
+/** What is compared with what, in words. */
+export function comparison({ empty, span }) {
+  if (empty) return "";
+  const left = span.newest_end - span.start - span.compared;
+  if (span.compared && !left) return "Changes are against the period before.";
+  if (span.compared) return `Changes are against the period before, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
+  if (!span.held) return "There is no earlier data to compare with.";
+  if (span.held < span.length) return `Not compared yet: of the ${duration(span.length)} before, only ${duration(span.held)} are held.`;
+  return "Not compared yet: no minute is complete in both periods.";
+}
+
+/** What a tile says of the period before: nothing, what it was then, or two figures where the one above is not the one compared. */
+function before(tile, measure, span) {
+  if (tile.was === null) return { text: span.compared ? "was –" : span.held ? "not compared" : "no earlier data", title: "" };
+  const [now, was] = [tile.compared ?? tile.value, tile.was].map((value) => figure(value, measure.kind));
+  const title = `${now} in the minutes that are compared, ${was} in the same minutes of the period before. Those that are still being counted are left out.`;
+  return tile.compared === null || now === figure(tile.value, measure.kind) ? { text: `was ${was}`, title: tile.compared === null ? "" : title } : { text: `${now}, was ${was}`, title };
+}
+
 /**
  * @param {HTMLElement} place
+ * @param {HTMLElement} note where it says what is compared with what
  * @param {object[]} measures
  * @param {(id: string) => void} choose
  */
-export function makeTiles(place, measures, choose) {
+export function makeTiles(place, note, measures, choose) {
   const tiles = measures.map((measure) => {
     const value = h("span", { class: "tile-value" }, "–");
     const foot = h("span", { class: "tile-foot" });
@@ -72,16 +95,11 @@ export function makeTiles(place, measures, choose) {
       button.tabIndex = chosen ? 0 : -1;
       value.textContent = figure(tile.value, measure.kind);
       value.title = tile.value === null ? "" : String(tile.value);
-      const found = verdict(tile.change, measure.good);
-      if (tile.was !== null) {
-        foot.replaceChildren(changeMark(found), h("span", { class: "was" }, `was ${figure(measure.kind === "count" ? Math.round(tile.was) : tile.was, measure.kind)}`));
-        foot.title = "Was: the period before, up to the same point. Only complete minutes are compared.";
-      } else {
-        const earlier = page.tiles.some((one) => one.was !== null);
-        foot.replaceChildren(h("span", { class: "was" }, earlier ? "was –" : "no earlier data"));
-        foot.title = "";
-      }
+      const { text, title } = before(tile, measure, page.span);
+      foot.replaceChildren(tile.was === null ? "" : changeMark(verdict(tile, measure)), h("span", { class: "was" }, text));
+      foot.title = title;
       line.replaceChildren(spark(tile.spark, { area: true }));
     }
+    note.textContent = comparison(page);
   };
 }
