@@ -7,6 +7,7 @@ Kafka's own tools show the lag, and this command the rest: read = counted + dupl
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from dataflows.kafka import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.refusal import forbidden
 from dataflows.settings import Settings
 from dataflows.topics import Topics
+from dataflows.waiting import Span, Waiting, Waits
+
+log = logging.getLogger("adtally.counters")
 
 COLUMNS = Counters.__struct_fields__
 
@@ -29,44 +33,105 @@ class Shown(Counters):
     """The counters that the flow shows beside its offset.
 
     `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
-    Both in microseconds since 1970.
+    `at` is when the flow committed this, by its own clock, and `pause` the time since the commit before. All in microseconds, the times
+    since 1970.
     """
 
     clock: int | None = None
     kept: int | None = None
+    at: int | None = None
+    pause: int | None = None
 
 
 class Progress(msgspec.Struct):
-    """One partition of the logs: the committed offset (None before the first commit), the end of the log, and the counters."""
+    """One partition of the logs: the committed offset (None before the first commit), begin and end of the log, and the counters."""
 
     partition: int
     offset: int | None
     end: int
     shown: Shown
+    begin: int = 0
+    skips: bool = False
+    """A dataflow that has committed nothing yet begins at the end (`ADTALLY_START=latest`)."""
+    waits: Waits | None = None
+    """What waits in `span`; None where it was not looked for."""
+
+    @property
+    def span(self) -> Span:
+        """Where what waits lies."""
+        if self.offset is None:
+            return Span(self.end if self.skips else self.begin, self.end)
+        return Span(self.begin if self.is_recreated else min(max(self.offset, self.begin), self.end), self.end)
 
     @property
     def lag(self) -> int:
-        """Messages that were not read yet, as of the last commit."""
-        return self.end - (self.offset or 0)
+        """Messages that wait, as of the last commit; where `waits` is None or not exact, at most that many."""
+        return self.span.end - self.span.first if self.waits is None else self.waits.messages
+
+    @property
+    def lost(self) -> int:
+        """Offsets from the committed one on that are no longer on the broker."""
+        return 0 if self.offset is None or self.is_recreated else max(0, self.begin - self.offset)
+
+    @property
+    def is_recreated(self) -> bool:
+        """Whether the log ends before the committed offset, so that it is another log than the one that was read."""
+        return self.offset is not None and self.offset > self.end
+
+    def notes(self, settings: Settings) -> list[str]:
+        """What has to be known of the partition beside its numbers: a line for each, without the partition's name."""
+        found: list[str] = []
+        if self.is_recreated:
+            found.append(
+                f"the log ends at offset {self.end:,}, before the {self.offset:,} that was read: topic {settings.logs_topic} was "
+                "recreated or has lost data. All of the log counts as waiting"
+            )
+        if self.lost:
+            found.append(
+                f"the offsets {self.offset:,} to {self.begin - 1:,} are no longer on the broker (retention, or records deleted): "
+                "what was not read of them is lost and not part of the lag"
+            )
+        if self.waits and self.waits.behind:
+            found.append(
+                f"{self.waits.behind:,} messages wait behind a transaction that a producer has left open; Kafka releases them when it ends"
+            )
+        if self.waits and not self.waits.is_exact:
+            found.append(
+                "the lag is an upper bound: offsets count that may be markers of transactions, aborted or compacted messages"
+            )
+        return found
 
 
-def progress(settings: Settings, timeout: float = 5.0, *, right: str = "Describe") -> list[Progress]:
+def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | None = None) -> list[Progress]:
     """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds.
 
-    `right`: what the caller needs on the logs, for whom it is the first to ask.
+    `waiting` remembers what was counted, for a caller that asks repeatedly.
+    """
+    found = positions(settings, timeout)
+    waits = (waiting or Waiting(settings, "counters")).count({row.partition: row.span for row in found})
+    for row in found:
+        row.waits = waits[row.partition]
+    return found
+
+
+def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describe") -> list[Progress]:
+    """`progress` without a look at the messages that wait: its lag counts offsets.
+
+    `right`: what the caller needs on the logs, where this is its first question about them.
     """
     topic = settings.logs_topic
     count = Topics(settings, rights={topic: right}).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
-    consumer = make_consumer(settings, "counters")
+    # The end of a log is the same for every reader: where an open transaction begins, one that is read_committed would take it to end.
+    consumer = make_consumer(settings, "counters", **{"isolation.level": "read_uncommitted"})
     places = [TopicPartition(topic, number) for number in range(count)]
     deadline = time.monotonic() + timeout
     try:
         while True:
             try:
                 committed = consumer.committed(places, timeout=timeout)
-                ends = [consumer.get_watermark_offsets(place, timeout=timeout)[1] for place in places]
+                limits = [consumer.get_watermark_offsets(place, timeout=timeout) for place in places]
                 break
             except KafkaException as error:
                 # Why the group's offsets are not told stands among the messages.
@@ -78,15 +143,13 @@ def progress(settings: Settings, timeout: float = 5.0, *, right: str = "Describe
                 time.sleep(0.1)
     finally:
         consumer.close()
-    return [
-        Progress(
-            place.partition,
-            place.offset if place.offset >= 0 else None,
-            end,
-            shown(place.metadata),
-        )
-        for place, end in zip(committed, ends, strict=True)
-    ]
+    skips = settings.start == "latest" and all(place.offset < 0 for place in committed)
+    return [_row(place, begin, end, skips=skips) for place, (begin, end) in zip(committed, limits, strict=True)]
+
+
+def _row(place: TopicPartition, begin: int, end: int, *, skips: bool) -> Progress:
+    offset = place.offset if place.offset >= 0 else None
+    return Progress(place.partition, offset, end, shown(place.metadata), begin, skips)
 
 
 _decode = msgspec.json.Decoder(Shown).decode
@@ -123,6 +186,9 @@ def main() -> int:
         settings = Settings.from_environment()
         logs.set_up(settings, "counters")
         rows = progress(settings)
+        for row in rows:
+            for note in row.notes(settings):
+                log.warning("partition %d: %s", row.partition, note)
         logs.tell(table(rows))
     except AdtallyError as error:
         logs.say("adtally", str(error))

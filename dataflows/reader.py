@@ -25,6 +25,7 @@ from dataflows.rules import SECOND
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import Place
+from dataflows.waiting import Span
 from dataflows.windows import SourceClock
 
 log = logging.getLogger("adtally.reader")
@@ -69,6 +70,10 @@ class Surroundings(Protocol):
         """The highest clock of all source partitions, as far as it is known here (microseconds)."""
         ...
 
+    def behind(self, partition: int, span: Span) -> int:
+        """Messages in `span` of `partition`, which lies behind an open transaction."""
+        ...
+
 
 class Haul(msgspec.Struct):
     """What one poll brought: the clock after it, what was counted, what was rejected, and whether there is more at once.
@@ -111,6 +116,8 @@ class Reader:
         self._settings = settings
         self._surroundings = surroundings
         self._monotonic = monotonic
+        self._now = now
+        self._shown_at: int | None = None
         self._topic = settings.logs_topic
         self._start = start
         self._state = state
@@ -139,7 +146,12 @@ class Reader:
     def _lag(self) -> int | None:
         if self._fetcher is None or self._offset is None:
             return None
-        return heard_lag(self._fetcher.consumer, TopicPartition(self._topic, self.partition, self._offset))
+        place = TopicPartition(self._topic, self.partition, self._offset)
+        lag = heard_lag(self._fetcher.consumer, place)
+        if not lag or not self._caught_up:
+            return lag
+        # The reader has met its end, and the log goes on: what follows is held back by a transaction that is open.
+        return self._surroundings.behind(self.partition, Span(self._offset, self._offset + lag))
 
     @property
     def is_open(self) -> bool:
@@ -191,7 +203,9 @@ class Reader:
             return
         # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
         kept, self._kept = self._kept, self._intake.reached
-        shown = {"clock": self._kept, "kept": kept, **msgspec.structs.asdict(self._intake.counters)}
+        before, self._shown_at = self._shown_at, round(self._now() * SECOND)
+        pause = None if before is None else self._shown_at - before
+        shown = {"clock": self._kept, "kept": kept, "at": self._shown_at, "pause": pause, **msgspec.structs.asdict(self.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
             self._fetcher.consumer.commit(offsets=[place], asynchronous=True)
@@ -290,11 +304,13 @@ class Reader:
 
     def _heed(self, faults: Sequence[Fault], count: int) -> None:
         """`count`: messages of the same fetch."""
-        for error, _, place in faults:
+        for error, end, place in faults:
             if error.code() == KafkaError._PARTITION_EOF:
                 self._caught_up = place == count  # else the log has gone on meanwhile
                 if self._refill_until is not None:
                     self._end_refill()  # the log ends in markers of transactions: no message of it is missing
+                # No message lies between the last one and the end: markers, aborted ones and compacted ones do not wait.
+                self._offset, self._at = max(self._offset or 0, end), max(self._at, end)
             elif error.code() in _GONE:
                 # Opened again, it is held against the offsets that the broker has now: lost, or only the ids to be read again.
                 self.close()

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from dataflows import logs
 from dataflows.cells import Cell, to_result
-from dataflows.counters import progress
+from dataflows.counters import positions
 from dataflows.engines import make_intake
 from dataflows.errors import AdtallyError, InputError
 from dataflows.intake import Intake, IntakeState
@@ -82,7 +82,7 @@ class Change(msgspec.Struct, frozen=True):
 def latest_end(settings: Settings) -> int:
     """Up to this time (microseconds) no window can be changed by the flow any more; raises `InputError` if the flow does not tell."""
     rules = Rules.of(settings)
-    clocks = {row.partition: row.shown.kept for row in progress(settings, right="Read")}
+    clocks = {row.partition: row.shown.kept for row in positions(settings, right="Read")}
     unknown = [str(partition) for partition, clock in clocks.items() if clock is None]
     if unknown:
         raise InputError(

@@ -17,6 +17,7 @@ from dataflows.errors import AdtallyError, BrokerError
 from dataflows.kafka import make_consumer
 from dataflows.settings import Settings
 from dataflows.topics import Topics
+from dataflows.waiting import Span, Waiting
 
 log = logging.getLogger("adtally.topology")
 
@@ -25,6 +26,36 @@ ASK_SECONDS = 2.0
 
 CLOCKS_EVERY = 5
 """Every so many times it is asked how far the partitions of other processes are."""
+
+
+class Behind:
+    """What waits behind open transactions, in the partitions of this process: asked for by its readers, counted by a thread.
+
+    A span whose reader has gone on by the thread's next look is not looked at: that was no transaction, but an event on its way.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._waiting = Waiting(settings, "behind")
+        self._asked: dict[int, Span] = {}
+        self._before: dict[int, Span] = {}
+        self._counts: dict[int, tuple[Span, int]] = {}
+
+    def messages(self, partition: int, span: Span) -> int:
+        """Messages in `span`; what was not counted yet counts as messages."""
+        self._asked[partition] = span
+        counted, messages = self._counts.get(partition, (Span(span.first, span.first), 0))
+        return messages + max(0, span.end - counted.end) if counted.first == span.first else span.end - span.first
+
+    def look(self) -> None:
+        """Count what was asked for since the last look and before it."""
+        asked, self._asked = self._asked, {}
+        lasting = {
+            number: span for number, span in asked.items() if number in self._before and self._before[number].first == span.first
+        }
+        self._before = asked
+        if lasting or self._counts:
+            waits = self._waiting.count(lasting, ASK_SECONDS)
+            self._counts = {number: (lasting[number], waits[number].messages) for number in lasting}
 
 
 class Topology:
@@ -38,6 +69,7 @@ class Topology:
         self._missing = False
         self._answered = float("-inf")
         self._clocks: dict[int, int] = {}
+        self._behind = Behind(settings)
         self._error: AdtallyError | None = None
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -77,6 +109,10 @@ class Topology:
         """The least clock of the partitions that are known here, in microseconds since 1970; None before any was heard."""
         return min(self._clocks.values(), default=None)
 
+    def behind(self, partition: int, span: Span) -> int:
+        """Messages in `span` of `partition`, which lies behind an open transaction, as far as they were counted by now."""
+        return self._behind.messages(partition, span)
+
     def report(self, partition: int, clock: int | None) -> None:
         """Take note of the clock of a partition that is read in this process."""
         if clock is not None:
@@ -104,6 +140,7 @@ class Topology:
                 self._answered = time.monotonic()
                 if rounds % CLOCKS_EVERY == CLOCKS_EVERY - 1:
                     self._hear_others(consumer)
+                self._behind.look()
             except BrokerError as error:
                 log.debug("%s", error)
             rounds += 1

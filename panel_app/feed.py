@@ -288,7 +288,7 @@ class Follower(ABC):
         for message in messages:
             error = message.error()
             if error is not None:
-                self._mishap(error, message.partition())
+                self._mishap(error, message.partition(), message.offset())
             elif (partition := message.partition()) is not None and (offset := message.offset()) is not None:
                 self._next[partition] = offset + 1
                 self._barred = False
@@ -299,12 +299,14 @@ class Follower(ABC):
         if not self._behind and self._state == "reading":
             self._set("live")
 
-    def _mishap(self, error: KafkaError, partition: int | None) -> None:
+    def _mishap(self, error: KafkaError, partition: int | None, offset: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             self._barred = False
             if partition is not None:
                 self._behind.discard(partition)
+                # Markers and aborted records at the end of the topic are not behind: nobody ever reads them.
+                self._next[partition] = max(self._next.get(partition, 0), offset or 0)
         elif code in PASSING:
             self._look_now = True
         elif code in NO_GROUP:

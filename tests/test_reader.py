@@ -13,6 +13,7 @@ from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import consumer_config
 from dataflows.reader import Haul, Reader, ReaderState
 from dataflows.settings import Settings
+from dataflows.waiting import Span
 from tests.flows import counters, send, stumbling, wait_for
 from tests.panes import cells_of
 from tests.records import micros, payload
@@ -30,6 +31,10 @@ class Around:
 
     def newest(self) -> int | None:
         return self.clock
+
+    def behind(self, partition: int, span: Span) -> int:
+        del partition
+        return span.end - span.first
 
 
 class Time:
