@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from panel_app.measures import SUMS, sums
+from panel_app.measures import SUMS, Floats, Wide, sizes, sums, wide_of
 
 BLOCK_SECONDS = 900
 KEY = ("t", "campaign", "channel")
@@ -29,12 +29,14 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "revision": pl.Int64,
     "state": pl.UInt8,
 }
-"""Columns of `Block.rows`: window start in seconds since 1970, name numbers, sums, revision, state."""
+"""Columns of `Block.rows`: window start in seconds since 1970, name numbers, sums, revision, state.
+
+A sum is a `measures.WIDE` in a frame of which one of the values is beyond 64 bits.
+"""
 
 SPLITS: dict[str, tuple[str, ...]] = {"both": ("campaign", "channel"), "campaign": ("campaign",), "channel": ("channel",)}
 """What a row of sums can be split by."""
 
-SAFE_SUM = 2**62
 _FINE = 300
 _STATES = "states"
 _CHUNKS = 8
@@ -56,9 +58,14 @@ def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
     The rows come in order of time.
     """
-    together = pl.concat(frames) if len(frames) > 1 else frames[0]
+    together = stacked(frames) if len(frames) > 1 else frames[0]
     ordered = together.sort("revision", "state", maintain_order=True)
     return ordered.unique(subset=KEY, keep="last", maintain_order=True).sort("t", maintain_order=True)
+
+
+def stacked(frames: Iterable[pl.DataFrame], *, same: bool = False) -> pl.DataFrame:
+    """`frames`, one under another; a sum is a `measures.WIDE` where it is one in any of them. `same`: their types are known to agree."""
+    return pl.concat(frames, how="vertical" if same else "vertical_relaxed", rechunk=False)
 
 
 def inner_edges(start: int, length: int, edges: Iterable[int]) -> list[int]:
@@ -76,7 +83,7 @@ def columns(by: str) -> list[str]:
     return ["t", *SPLITS[by], *SUMS, "state"]
 
 
-def rollup(rows: pl.DataFrame, grain: int, *, wide: bool, by: str = "both") -> pl.DataFrame:
+def rollup(rows: pl.DataFrame, grain: int, *, wide: Wide, by: str = "both") -> pl.DataFrame:
     """`rows` added up to `grain` seconds and split by `by`, in `columns(by)` and in order of time; their state is the `joint_state`."""
     return rows.lazy().group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state()).sort("t").collect()
 
@@ -97,13 +104,6 @@ def split(rows: pl.DataFrame, seconds: int) -> Iterator[tuple[int, pl.DataFrame]
     for first, last in itertools.pairwise([*edges, len(rows)]):
         part = rows if last - first == len(rows) else rows[np.arange(first, last)]
         yield int(starts[first]), part
-
-
-def largest_sum(rows: pl.DataFrame) -> int:
-    """The largest absolute value of any sum in `rows`, to tell whether adding up could overflow."""
-    bounds = rows.select(pl.max_horizontal(pl.col(SUMS).max()), pl.min_horizontal(pl.col(SUMS).min()).alias("low"))
-    high, low = bounds.row(0)
-    return max(int(high or 0), -int(low or 0))
 
 
 def window_states(rows: pl.DataFrame) -> pl.DataFrame:
@@ -142,7 +142,7 @@ class Block:
         """The block with `frames` (`SCHEMA`, oldest first) merged into it."""
         same = min(int(frame["t"].min()) for frame in frames)  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
         kept = clipped(self.rows, self.start, same)
-        rows = pl.concat([kept, merge([self.rows.slice(len(kept)), *frames])])
+        rows = stacked([kept, merge([self.rows.slice(len(kept)), *frames])])
         return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
 
     def _changes_until(self, same: int) -> list[tuple[int, int]]:
@@ -156,9 +156,9 @@ class Block:
         return max((number for start, number in self._changes if start < until), default=0)
 
     @cached_property
-    def largest(self) -> int:
-        """`largest_sum` of its rows."""
-        return largest_sum(self.rows)
+    def sizes(self) -> Floats:
+        """`measures.sizes` of its rows."""
+        return sizes(self.rows)
 
     @property
     def states(self) -> pl.DataFrame:
@@ -189,8 +189,7 @@ class Block:
 
     def at(self, grain: int, by: str) -> pl.DataFrame:
         """The rows added up to `grain` seconds, which must divide the block."""
-        wide = self.largest * len(self.rows) > SAFE_SUM
-        return self._get((grain, by), lambda rows: rollup(rows, grain, wide=wide, by=by))
+        return self._get((grain, by), lambda rows: rollup(rows, grain, wide=wide_of(self.sizes), by=by))
 
     def _get(self, key: tuple[int, str], make: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         found = self._made.get(key)
@@ -200,7 +199,7 @@ class Block:
                 found = make(self.rows)
             else:
                 frame, since = held
-                found = pl.concat([frame, make(clipped(self.rows, since, self.start + self.length))], how="vertical_relaxed")
+                found = stacked([frame, make(clipped(self.rows, since, self.start + self.length))])
             self._made[key] = found
         return found
 

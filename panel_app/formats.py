@@ -44,7 +44,9 @@ def _slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
-    return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    # JSON and CSV know numbers of any size; as a decimal one would be a text in JSON.
+    large = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
+    return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.col(large).cast(pl.Int128))
 
 
 def _harmless(frame: pl.DataFrame) -> pl.DataFrame:

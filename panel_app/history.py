@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped
+from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped, stacked
 from panel_app.measures import COUNTS, MICROS, MONEY
 from panel_app.snapshot import Snapshot
 
@@ -196,7 +196,7 @@ class History:
     def rows(self, campaigns: list[int]) -> pl.DataFrame:
         """The rows of some campaigns: `t`, `campaign`, `channel` and the sums."""
         wanted = pl.col("campaign").is_in(campaigns) & (pl.col("t") < self.until)
-        return pl.concat([part.rows for part in self._parts.values()], rechunk=False).filter(wanted)
+        return stacked(part.rows for part in self._parts.values()).filter(wanted)
 
     def past(self, rows: pl.DataFrame, start: int, step: int) -> Past:
         """`rows` added up by `step` seconds from `start` to the end."""

@@ -26,6 +26,15 @@ MICROS = 1e6
 MOST = 10.0
 """A change beyond this (10 is +1,000 %) says how small the base is, not how much more there is: the difference is shown instead."""
 
+Wide = frozenset[str]
+"""Those of `SUMS` whose rows could add up to more than 64 bits hold."""
+
+WIDE = pl.Decimal(38, 0)
+"""What such a column is added up as: exact, and known to Parquet, Arrow and CSV."""
+
+SAFE_SUM = 2.0**62
+"""Rows whose absolute values add up to less than that can't add up to more than 64 bits, nor can the difference of two columns."""
+
 Sums = npt.NDArray[Any]
 """Sums by column, the last axis being `SUMS`: integers, or floats where they could overflow."""
 
@@ -138,10 +147,19 @@ def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:
     return change, np.where(np.isnan(change), difference, np.nan)
 
 
-def matrix(rows: pl.DataFrame, *, wide: bool) -> Sums:
-    """The columns `SUMS` of `rows`, one line for each; as Float64 where `wide` says that their sums could overflow 64 bits."""
-    found = rows[_NAMES].to_numpy()
-    return found.astype(np.float64) if wide else found
+def matrix(rows: pl.DataFrame, *, wide: Wide) -> Sums:
+    """The columns `SUMS` of `rows`, one line for each; as floats where any of them is `wide`: numpy has no integers beyond 64 bits."""
+    return rows.select(pl.col(_NAMES).cast(pl.Float64)).to_numpy() if wide else rows[_NAMES].to_numpy()
+
+
+def sizes(rows: pl.DataFrame) -> Floats:
+    """The absolute values of each of `SUMS` in `rows`, added up: no sum of some of the rows is larger."""
+    return rows.select(pl.col(_NAMES).cast(pl.Float64).abs().sum()).to_numpy()[0]
+
+
+def wide_of(sizes: Floats) -> Wide:
+    """The columns that are wide, by the `sizes` of all rows."""
+    return frozenset(name for name, size in zip(SUMS, sizes.tolist(), strict=True) if size >= SAFE_SUM)
 
 
 def added(keys: Keys, rows: Sums) -> Keyed:
@@ -152,9 +170,12 @@ def added(keys: Keys, rows: Sums) -> Keyed:
     return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
 
 
-def sums(*, wide: bool) -> list[pl.Expr]:
-    """Aggregations of every column that adds up.
+def sums(*, wide: Wide) -> list[pl.Expr]:
+    """Aggregations of every column that adds up, exact to the micro: integers of 64 bits, and of type `WIDE` those of `wide`."""
+    return [pl.col(name).cast(WIDE).sum() if name in wide else pl.col(name).sum() for name in SUMS]
 
-    Integers, exact to the micro; as Float64 where `wide` says that the values could overflow 64 bits.
-    """
-    return [pl.col(name).cast(pl.Float64).sum() if wide else pl.col(name).sum() for name in SUMS]
+
+def narrowed(rows: pl.DataFrame, wide: Wide) -> pl.DataFrame:
+    """`rows` with each of the `wide` columns whose values all fit as integers of 64 bits."""
+    fitting = [name for name in SUMS if name in wide and rows[name].is_between(-(2**63), 2**63 - 1).all()]
+    return rows.with_columns(pl.col(fitting).cast(pl.Int64))

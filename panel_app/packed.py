@@ -15,20 +15,20 @@ import polars as pl
 
 from panel_app.blocks import (
     BLOCK_SECONDS,
-    SAFE_SUM,
     Block,
     clipped,
     columns,
     fitting,
     inner_edges,
-    largest_sum,
     merge,
     renumber,
     rollup,
     serial,
     split,
+    stacked,
     window_states,
 )
+from panel_app.measures import Wide, sizes, wide_of
 
 HOUR, DAY = 3600, 86_400
 _KEPT_ROLLUPS = 96
@@ -45,8 +45,8 @@ class Hour:
         self.first, self.last = int(rows["t"][0]), int(rows["t"][-1])
         self.start = self.first - self.first % HOUR
         self._count = len(rows)
-        self.largest = largest_sum(rows)
-        self._wide = self.largest * self._count > SAFE_SUM
+        self.sizes = sizes(rows)
+        self._wide = wide_of(self.sizes)
         self._sums = rollup(rows, HOUR, wide=self._wide)
         self.states = window_states(rows)
         self._serial = serial()
@@ -89,8 +89,8 @@ class Hour:
         return [(rows if whole else clipped(rows, start, end))[columns(by)]]
 
     @property
-    def wide(self) -> bool:
-        """Whether adding up its rows could overflow."""
+    def wide(self) -> Wide:
+        """The columns that its rows could overflow."""
         return self._wide
 
     def numbers(self, dimension: str) -> pl.Series:
@@ -132,7 +132,7 @@ class Day:
         ordered = list(self.hours.values())
         self.first, self.last = ordered[0].first, ordered[-1].last
         self.start = self.first - self.first % DAY
-        self.largest = max(hour.largest for hour in ordered)
+        self.sizes = sum((hour.sizes for hour in ordered[1:]), start=ordered[0].sizes)
         self._count = sum(map(len, ordered))
         self._rollups: dict[tuple[int, str], pl.DataFrame] = {}
 
@@ -155,7 +155,7 @@ class Day:
     @property
     def rows(self) -> pl.DataFrame:
         """The minutes, unpacked for this once."""
-        return pl.concat(hour.rows for hour in self.hours.values())
+        return stacked(hour.rows for hour in self.hours.values())
 
     @cached_property
     def states(self) -> pl.DataFrame:
@@ -169,9 +169,8 @@ class Day:
     def _at(self, grain: int, by: str) -> pl.DataFrame:
         found = self._rollups.get((grain, by))
         if found is None:
-            hours = pl.concat((hour.sums for hour in self.hours.values()), how="vertical_relaxed")
-            wide = self.largest * self._count > SAFE_SUM
-            found = self._rollups[grain, by] = rollup(hours, grain, wide=wide, by=by)
+            hours = stacked(hour.sums for hour in self.hours.values())
+            found = self._rollups[grain, by] = rollup(hours, grain, wide=wide_of(self.sizes), by=by)
         return found
 
     def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:

@@ -26,7 +26,7 @@ def reply(service: Service, number: int, dimension: str, search: str) -> str:
     snapshot = service.snapshot()
     known = snapshot.campaigns if dimension == "campaign" else snapshot.channels
     rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=dimension)
-    ranked = rows.group_by(dimension).agg(sums(wide=True)).sort(pl.col(SIZE), dimension, descending=[True, False])
+    ranked = rows.group_by(dimension).agg(sums(wide=snapshot.wide)).sort(pl.col(SIZE), dimension, descending=[True, False])
     names = known.column(ranked[dimension])
     wanted = [name for name in names if search.lower() in name.lower()] if search else names
     return msgspec.json.encode(Offer(number, wanted[:_OFFERED], len(wanted))).decode()

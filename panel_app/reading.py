@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import msgspec
 
 from dataflows.schema import RecordHeaders, WindowResult, decode_result, foreign
+from panel_app.measures import SUMS
 from panel_app.store import parse_start
 
 _HOUR = 3600
+_BITS = 96
+"""A thousand million sums of this size add up to less than the 38 digits that `measures.WIDE` has."""
+
+_LARGEST = 2**_BITS
+_sums = attrgetter(*SUMS)
 
 
 class UnreadableError(ValueError):
@@ -30,6 +38,11 @@ def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders 
         raise UnreadableError(str(reason)) from None
     if result.currency != currency:
         raise UnreadableError(f"it counts in {result.currency[:8]!r}, this dashboard in {currency} (ADTALLY_CURRENCY)")
+    if max(sums := _sums(result)) >= _LARGEST or min(sums) <= -_LARGEST:
+        name = next(name for name, value in zip(SUMS, sums, strict=True) if abs(value) >= _LARGEST)
+        raise UnreadableError(f"its {name} is beyond {_BITS} bits, which is more than can be added up")
+    if not 0 <= result.revision < 2**63:
+        raise UnreadableError("its revision is not a whole number from 0 to 2^63 - 1")
     if start > now + _HOUR:
         raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
     return result

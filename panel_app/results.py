@@ -17,7 +17,7 @@ from dataflows.errors import InputError
 from dataflows.schema import STATES, rfc3339, to_micros
 from panel_app import parameters
 from panel_app.blocks import floor_to, joint_state
-from panel_app.measures import COUNTS, MICROS, MONEY, sums
+from panel_app.measures import COUNTS, MICROS, MONEY, narrowed, sums
 from panel_app.names import Names
 from panel_app.snapshot import Snapshot
 
@@ -125,6 +125,7 @@ def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) ->
         pl.lit(currency).alias("currency"),
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )
+    frame = narrowed(frame, snapshot.wide)
     names = {seconds: name for name, seconds in INTERVALS.items()}
     return Table(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
 
@@ -145,7 +146,7 @@ def _ratios() -> list[pl.Expr]:
         ratio("cpc", spend, clicks * MICROS),
         ratio("cpm", 1000 * spend, column("impressions") * MICROS),
         ratio("cpa", spend, column("conversions") * MICROS),
-        ratio("roas", column("revenue_micros") - column("refund_micros"), spend),
+        ratio("roas", pl.col("revenue_micros") - pl.col("refund_micros"), spend),
     ]
 
 

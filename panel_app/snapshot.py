@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.blocks import SCHEMA, Block, clipped, columns
+from panel_app.blocks import SCHEMA, Block, clipped, columns, stacked
+from panel_app.measures import Wide
 from panel_app.names import Names
 from panel_app.packed import Day, SparseDay
 
@@ -74,8 +75,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Those of `rows` that are packed (`packed`)."""
     oldest: int
     newest: int
-    wide: bool
-    """The values are so large that their sum could overflow 64 bits: add them up as Float64."""
+    wide: Wide
+    """The columns whose sum could be beyond 64 bits."""
     memory: Memory = msgspec.field(default_factory=Memory)
     """What earlier snapshots of the same store have worked out."""
     _starts: list[int] = []
@@ -114,7 +115,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         frames = [frame for part in self.parts[self._touched(start, end)] for frame in part.within(start, end, grain, cuts, by)]
         if not frames:
             return pl.DataFrame(schema={name: SCHEMA[name] for name in columns(by)})
-        return pl.concat(frames, how="vertical_relaxed" if self.wide else "vertical", rechunk=False)
+        return stacked(frames, same=not self.wide)
 
     def states(self, start: int, end: int) -> pl.DataFrame:
         """Windows with `start <= t < end` that are `open` (a cell is provisional) or `fixed` (a cell was corrected), by time."""

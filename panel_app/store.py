@@ -11,14 +11,16 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from dataflows.schema import STATES, WindowResult, to_micros
-from panel_app.blocks import BLOCK_SECONDS, SAFE_SUM, Block, block_of, clipped, merge, split
-from panel_app.measures import SUMS
+from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
+from panel_app.measures import SUMS, WIDE, wide_of
 from panel_app.names import Names, compacted
 from panel_app.packed import DAY, HOUR, Day, SparseDay, day_since, day_with
 from panel_app.snapshot import Memory, Snapshot
@@ -32,7 +34,6 @@ PACKED_FROM = 5_000
 _PENDING = 20_000
 _SPARE_NAMES = 1000
 _NO_END = 2**62
-_INT64 = 2**63 - 1
 _STATE = {state: number for number, state in enumerate(STATES)}
 
 
@@ -118,7 +119,7 @@ class Store:
         self._listeners: list[Callable[[], None]] = []
 
     def apply(self, results: Iterable[WindowResult], positions: Mapping[int, Place] | None = None) -> None:
-        """Upsert `results`, whose window starts `parse_start` takes; `positions` are how far each partition has been read with them.
+        """Upsert `results`, as `reading.read_result` gives them; `positions` are how far each partition has been read with them.
 
         The order of arrival does not matter: per key the highest revision wins, at equal revision the later state.
         """
@@ -181,8 +182,9 @@ class Store:
             "campaign": pl.Series("campaign", [campaign(r.campaign_id) for r in records], pl.UInt32),
             "channel": pl.Series("channel", [channel(r.channel) for r in records], pl.UInt32),
         }
-        for name in (*SUMS, "revision"):
+        for name in SUMS:
             data[name] = _integers(name, [getattr(r, name) for r in records])
+        data["revision"] = pl.Series("revision", [r.revision for r in records], pl.Int64)
         data["state"] = pl.Series("state", [_STATE[r.state] for r in records], pl.UInt8)
         return pl.DataFrame(data)
 
@@ -225,7 +227,7 @@ class Store:
             packed=self._packed,
             oldest=parts[0].first if parts else 0,
             newest=parts[-1].last if parts else 0,
-            wide=max((part.largest for part in parts), default=0) * max(rows, 1) > SAFE_SUM,
+            wide=wide_of(np.sum([part.sizes for part in parts], axis=0)) if parts else frozenset(),
             memory=self._memory,
         )
 
@@ -310,5 +312,4 @@ def _integers(name: str, values: list[int]) -> pl.Series:
     try:
         return pl.Series(name, values, pl.Int64)
     except (OverflowError, TypeError, pl.exceptions.PolarsError):
-        # JSON knows no bound; a value beyond 64 bits is shown as the largest one that there is, and crashes nothing.
-        return pl.Series(name, [min(max(value, -_INT64), _INT64) for value in values], pl.Int64)
+        return pl.Series(name, list(map(Decimal, values)), WIDE)

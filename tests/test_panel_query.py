@@ -305,9 +305,9 @@ def test_sums_beyond_64_bits_come_out_as_large_numbers(state: State) -> None:
     store = Store()
     store.apply([result(campaign=f"c{at % 4}", channel=f"h{at}", spend_micros=2**80, state=state) for at in range(8)])
     shown = page(store.snapshot(), View())
-    assert tile(shown, "spend") == pytest.approx(8 * 2**63 / 1e6)
-    assert [row.figures[0] for row in shown.campaigns.rows] == [pytest.approx(2 * 2**63 / 1e6, rel=1e-5)] * 4
-    assert sum(value or 0 for line in shown.chart.series for value in line.values) == pytest.approx(8 * 2**63 / 1e6, rel=1e-5)
+    assert tile(shown, "spend") == pytest.approx(8 * 2**80 / 1e6)
+    assert [row.figures[0] for row in shown.campaigns.rows] == [pytest.approx(2 * 2**80 / 1e6, rel=1e-5)] * 4
+    assert sum(value or 0 for line in shown.chart.series for value in line.values) == pytest.approx(8 * 2**80 / 1e6, rel=1e-5)
 
 
 def test_windows_of_another_length_make_points_of_that_length() -> None:

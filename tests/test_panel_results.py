@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import random
 from typing import Any
 
+import polars as pl
 import pytest
 from test_panel_store import BEGIN, result
 
@@ -179,6 +182,46 @@ def test_the_name_of_a_file_holds_nothing_that_a_name_could_bring_in() -> None:
     store.apply([result(campaign='x"\r\nSet-Cookie: a')])
     found = table(store.snapshot(), question({"campaign": ['x"\r\nSet-Cookie: a']}), window=60, currency="USD")
     assert set(file_name(found, "csv")) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.TZ")
+
+
+WIDE_SUMS = {
+    "spend_micros": [2**62 + 1, 2**62 + 2, 2**62 + 3],
+    "revenue_micros": [2**80 + 1, -(2**80), 5],
+    "clicks": [2**40, 1, 0],
+}
+"""By minute: the total of the first is beyond 64 bits, that of the second is not, and its parts are."""
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+@pytest.mark.parametrize(("interval", "decimals"), [("total", {"spend_micros"}), ("minute", {"revenue_micros"})])
+def test_a_sum_is_an_integer_while_it_fits_64_bits_and_a_decimal_beyond_column_by_column(
+    form: str, interval: str, decimals: set[str]
+) -> None:
+    held = Store()
+    minutes: list[dict[str, Any]] = [{name: values[at] for name, values in WIDE_SUMS.items()} for at in range(3)]
+    held.apply([result(minute=at, **sums) for at, sums in enumerate(minutes)])
+    found = table(held.snapshot(), question({"interval": [interval]}), window=60, currency="USD").frame
+    wanted = {name: [sum(values)] if interval == "total" else values for name, values in WIDE_SUMS.items()}
+    assert {name for name in SUMMED if found.schema[name] == pl.Decimal(38, 0)} == decimals
+    assert all(found.schema[name] == pl.Int64 for name in SUMMED if name not in decimals)
+    raw = b"".join(FORMATS[form].write(found, {}))
+    if form == "json":
+        read = [{name: row[name] for name in wanted} for row in json.loads(raw)["rows"]]
+    elif form == "csv":
+        read = [{name: int(row[name]) for name in wanted} for row in csv.DictReader(io.StringIO(raw.decode(), newline=""))]
+    else:
+        frame = pl.read_parquet(raw) if form == "parquet" else pl.read_ipc_stream(raw)
+        assert {name: frame.schema[name] for name in SUMMED} == {name: found.schema[name] for name in SUMMED}
+        read = [{name: int(row[name]) for name in wanted} for row in frame.rows(named=True)]
+    assert read == [{name: values[at] for name, values in wanted.items()} for at in range(len(read))]
+    assert len(read) == len(wanted["clicks"])
+
+
+def test_large_values_in_many_rows_stay_integers_while_their_sum_fits() -> None:
+    micros = [60_000_000_000_001 if at == 7 else 3_000_001_000_003 for at in range(2000)]
+    (total,) = rows([result(minute=at, spend_micros=value) for at, value in enumerate(micros)], Question(seconds=0, by=()))
+    assert total["spend_micros"] == sum(micros)
+    assert isinstance(total["spend_micros"], int)
 
 
 def test_nothing_held_is_a_table_without_rows() -> None:

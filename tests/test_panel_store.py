@@ -205,14 +205,26 @@ def test_listeners_hear_of_a_clear_and_of_its_undo() -> None:
     assert heard == ["changed", "changed"]
 
 
-def test_values_beyond_64_bits_neither_crash_nor_wrap() -> None:
+def test_values_beyond_64_bits_are_held_exactly_and_only_their_columns_are_decimals() -> None:
     store = Store()
-    store.apply([result(campaign=f"c{at}", spend_micros=2**80, revenue_micros=-(2**80)) for at in range(3)])
+    store.apply([result(campaign=f"c{at}", spend_micros=2**80 + at, revenue_micros=-(2**80)) for at in range(3)])
+    store.apply([result(campaign="c3", spend_micros=5)])
     snapshot = store.snapshot()
-    assert snapshot.wide
+    assert snapshot.wide == {"spend_micros", "revenue_micros"}
     rows = snapshot.between(0, 2**40, 60)
-    assert float(rows["spend_micros"].cast(pl.Float64).sum()) > 2**64
-    assert rows["spend_micros"].min() == 2**63 - 1
+    assert sum(map(int, rows["spend_micros"])) == 3 * 2**80 + 3 + 5
+    assert sum(map(int, rows["revenue_micros"])) == -3 * 2**80
+    assert rows.schema["clicks"] == rows.schema["refund_micros"] == pl.Int64
+    store.apply([result(campaign=f"c{at}", revision=13) for at in range(3)])
+    assert not store.snapshot().wide
+
+
+def test_a_column_is_wide_by_what_it_adds_up_to_and_not_by_its_largest_value() -> None:
+    store = Store()
+    store.apply([result(minute=at, spend_micros=2**60 if at == 7 else 10**9) for at in range(300)])
+    assert not store.snapshot().wide
+    store.apply([result(minute=at, spend_micros=2**60) for at in range(8)])
+    assert store.snapshot().wide == {"spend_micros"}
 
 
 @pytest.mark.parametrize("text", ["2026-11-23T08:00:00", "yesterday", ""])
