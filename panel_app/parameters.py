@@ -19,7 +19,7 @@ LONGEST = 2**20
 FILTERS = ("campaign", "channel")
 TASTE: dict[str, tuple[str, ...]] = {
     "theme": ("light", "dark"),
-    "tz": ("utc", "local"),
+    "tz": ("utc", "UTC", "local"),
     "every": ("5", "10", "30", "60", "off"),
     "paused": ("0", "1"),
     "embed": ("0", "1"),

@@ -3,7 +3,8 @@
 
 import { h, label } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
-import { duration, figure, moment, timeZone } from "adtally/format.js";
+import { duration, figure, moment } from "adtally/format.js";
+import { timeZone } from "adtally/locale.js";
 import { channelColor, color } from "adtally/theme.js";
 
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];

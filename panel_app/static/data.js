@@ -2,7 +2,8 @@
 
 import { makeAges } from "adtally/ages.js";
 import { h, icon, swap } from "adtally/dom.js";
-import { bytes, duration, many, moment, percent, timeZone, whole } from "adtally/format.js";
+import { bytes, duration, many, moment, percent, whole } from "adtally/format.js";
+import { timeZone } from "adtally/locale.js";
 import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
 import { makePipeline } from "adtally/pipeline.js";
 import { makeRejects } from "adtally/rejects.js";

@@ -5,8 +5,9 @@
   // Nothing can be added to it from here on. Freezing it would keep objects from having a `toString` of their own.
   Object.preventExtensions(Object.prototype);
 
-  const asked = new URLSearchParams(location.search).get("theme");
+  const last = (name) => new URLSearchParams(location.search).getAll(name).at(-1);
+  const asked = last("theme");
   const dark = asked === "dark" || (asked !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
-  if (new URLSearchParams(location.search).get("embed") === "1") document.documentElement.dataset.embed = "";
+  if (last("embed") === "1") document.documentElement.dataset.embed = "";
   document.documentElement.dataset.theme = dark ? "dark" : "light";
 }

@@ -1,6 +1,7 @@
 // Numbers, money and times as the viewer's locale writes them, in the deployment's currency and the chosen time zone.
 
-const locale = navigator.languages?.[0];
+import { locale, timeZone } from "adtally/locale.js";
+
 const DASH = "–";
 /** More digits after the point than this have no meaning: sums are in millionths. */
 const DEEPEST = 12;
@@ -11,12 +12,6 @@ let currency = "USD";
 export function setCurrency(code) {
   currency = code;
   formats.clear();
-}
-
-/** The time zone in use: the browser's, or UTC where the URL says `tz=utc`. */
-export function timeZone() {
-  const utc = new URLSearchParams(location.search).get("tz") === "utc";
-  return utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 function numbers(key, options) {

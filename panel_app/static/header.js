@@ -2,6 +2,7 @@
 
 import { h, icon } from "adtally/dom.js";
 import { duration } from "adtally/format.js";
+import { zoneAsked } from "adtally/locale.js";
 import { carried, embedded, param } from "adtally/url.js";
 
 const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
@@ -105,7 +106,7 @@ export function makeHeader(place, act) {
     const chosen = param("every", "10");
     for (const [link, href] of links) link.href = carried(href);
     for (const one of every) one.setAttribute("aria-pressed", String(one.dataset.every === chosen));
-    for (const one of zones) one.setAttribute("aria-pressed", String(one.dataset.tz === param("tz")));
+    for (const one of zones) one.setAttribute("aria-pressed", String(one.dataset.tz === zoneAsked()));
   }
   return { tick, update };
 }

@@ -83,8 +83,9 @@ class Site:
         *,
         locale: str = "en-US",
         zone: str = "UTC",
+        before: str = "",
     ) -> Page:
-        """A page in a browser context of its own, drawn, connected, and not waiting for an answer."""
+        """A page in a browser context of its own, drawn, connected, and not waiting for an answer; `before` runs ahead of its scripts."""
         dark = scheme == "dark"
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -93,6 +94,8 @@ class Site:
             timezone_id=zone,
         )
         context.set_default_timeout(60_000)
+        if before:
+            context.add_init_script(before)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._note)

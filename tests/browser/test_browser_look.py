@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,6 +136,47 @@ def test_an_address_that_nobody_can_mean_is_a_page_all_the_same(site: Site, path
     filled(site, minutes=3)
     page = site.open(f"{path}?{'campaign=a&' * 600}range=%ff&metric=__proto__&theme=x&every=-1&tz=mars&by=constructor&reason=%00")
     expect(page.locator("h1")).to_have_count(1)
+    assert site.errors == []
+
+
+LANGUAGES = "Object.defineProperty(navigator, 'languages', {{ get: () => {} }});"
+ZONE = """const own = Intl.DateTimeFormat.prototype.resolvedOptions;
+Intl.DateTimeFormat.prototype.resolvedOptions = function () {{ return {{ ...own.call(this), timeZone: {} }}; }};"""
+
+
+def test_a_locale_or_zone_that_intl_refuses_leaves_every_figure_where_it_is(site: Site) -> None:
+    filled(site, minutes=3)
+    odd = ["['en-US@posix']", "['C', 'x']", "[]", "undefined"]
+    for languages, zone in zip(odd, ["'Foo/Bar'", "'Etc/Unknown'", "':/etc/localtime'", "undefined"], strict=True):
+        page = site.open("/?tz=Mars/Olympus", before=LANGUAGES.format(languages) + ZONE.format(zone))
+        expect(page.locator("[data-measure=spend] .tile-value")).to_have_text(re.compile(r"\d"))
+        expect(page.locator("#footer")).to_contain_text("Times in UTC")
+        expect(page.locator("#notices")).to_contain_text("`tz` is not applied")
+    assert site.errors == []
+
+
+def test_a_filter_in_the_url_is_applied_or_named_and_an_embed_stays_within_it(site: Site) -> None:
+    filled(site, minutes=3)
+    page = site.open("/?campaign=&campaing=two&range=9y")
+    expect(page.locator("[data-measure=clicks] .tile-value")).to_have_text("–")
+    for words in ("without a name", "unknown parameter `campaing`", "`range` is not applied"):
+        expect(page.locator("#notices")).to_contain_text(words)
+    page.get_by_role("button", name="Show everything").click()
+    expect(page.locator("[data-measure=clicks] .tile-value")).to_have_text(re.compile(r"\d"))
+
+    page = site.open("/?embed=1&campaign=one&campaign=two&channel=search")
+    page.locator("#campaigns tbody button").first.click()
+    expect(page.locator("#crumbs li")).to_have_count(2)
+    page.locator("#crumbs a").click()
+    expect(page.locator("#crumbs li")).to_have_text(["2 campaigns, search"])
+    links = page.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)")
+    assert all("campaign=one" in link or "#main" in link for link in links), links
+    held = "[...document.querySelectorAll('#campaigns tbody th')].map((cell) => cell.textContent.trim())"
+    assert set(page.evaluate(held)) == {"one", "two"}
+    page.evaluate("history.pushState({}, '', '?embed=1&every=5')")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    page.wait_for_selector("main:not(.asking)")
+    assert set(page.evaluate(held)) == {"one", "two"}
     assert site.errors == []
 
 
