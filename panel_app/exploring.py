@@ -10,10 +10,10 @@ import polars as pl
 from panel_app.blocks import floor_to
 from panel_app.measures import ALL, SIZE, sums
 from panel_app.parameters import Parameters
-from panel_app.query import span_of
 from panel_app.service import Service
+from panel_app.snapshot import Snapshot
 from panel_app.source import only
-from panel_app.view import RANGES, Filtered, View
+from panel_app.view import RANGES, Filtered
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
 GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
@@ -40,14 +40,14 @@ class Ask(Filtered, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """`frame` has `time` (UTC, absent for totals), the dimensions, and a column for each measure.
 
-    Points at or after `complete` (UTC) are still being counted.
+    Points at the times `incomplete` (UTC) are still being counted, or are not held from their beginning.
     """
 
     ask: Ask
     frame: pl.DataFrame
     dimensions: tuple[str, ...]
     note: str
-    complete: dt.datetime
+    incomplete: list[dt.datetime]
 
 
 def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
@@ -73,6 +73,17 @@ def from_query(query: str) -> Ask:
     return asked(query)[0]
 
 
+def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt.datetime]:
+    """The points of `grain` seconds from `start` to `end` that hold an open window, are not over, or begin before what is held.
+
+    Nor is the first window that is held a measure: the stream may have begun in the middle of it.
+    """
+    found = {int(at) // grain * grain for at in snapshot.open_windows(start, end)} | {snapshot.oldest // grain * grain}
+    if end % grain:
+        found.add(end // grain * grain)
+    return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(found)]
+
+
 def find(service: Service, ask: Ask) -> Found:
     """The figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them."""
     snapshot = service.snapshot()
@@ -83,8 +94,7 @@ def find(service: Service, ask: Ask) -> Found:
     # Each divides the next, and what is packed has the sums of its hours and days at hand.
     grain = max(grain, next((step for step in _STEPS if (end - start) / step <= _POINTS), _STEPS[-1]))
     start -= start % grain
-    settled = span_of(snapshot, View(range="15m"), window).settled
-    complete = dt.datetime.fromtimestamp(settled // grain * grain, dt.UTC).replace(tzinfo=None)
+    incomplete = _incomplete(snapshot, start, end, grain)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
     rows = only(snapshot, snapshot.between(start, end, grain), ask)
     note = ""
@@ -113,4 +123,4 @@ def find(service: Service, ask: Ask) -> Found:
     )
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
-    return Found(ask, frame, dimensions, note, complete)
+    return Found(ask, frame, dimensions, note, incomplete)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -56,8 +57,9 @@ _HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _BAR = 20
 _LONG, _SHORT = 24, 14
-_FORMATS = {"money": "0,0[.]00", "count": "0,0[.]0", "percent": "0,0[.]0%", "multiple": "0,0[.]00"}
-"""How figures stand on an axis, by the kind of measure."""
+_DIGITS = {"money": 2, "price": 2, "count": 1, "percent": 1, "multiple": 2}
+"""Digits after the point on an axis, by the kind of measure; there are more where all figures are small."""
+_DEEPEST = 12
 
 
 def readable(name: str, limit: int = 40) -> str:
@@ -81,16 +83,20 @@ def _joined(one: str) -> bool:
     return one > _SCRIPTS and unicodedata.category(one)[0] in "LMS"
 
 
-def written(measure: Measure, currency: str) -> tuple[str, NumeralTickFormatter]:
-    """What stands over a plot of `measure`, and how its figures are written: money with its currency, dollars with their sign as well.
+def written(measure: Measure, currency: str, largest: float) -> tuple[str, NumeralTickFormatter]:
+    """What stands over a plot of `measure`, and how its figures, of which the `largest` has this size, are written.
 
-    The formatter of the browser knows no other currency's sign without that language's commas.
+    Money has its currency, dollars their sign as well: the formatter of the browser knows no other currency's sign without that
+    language's commas.
     """
     label = f"{measure.label} ({measure.short})" if measure.short else measure.label
-    if measure.kind != "money":
-        return label, NumeralTickFormatter(format=_FORMATS[measure.kind])
-    sign = "$" if currency == "USD" else ""
-    return f"{label}, {currency}", NumeralTickFormatter(format=sign + _FORMATS["money"])
+    percent = measure.kind == "percent"
+    shown = largest * 100 if percent else largest
+    more = 2 - math.floor(math.log10(shown)) if 0 < shown < math.inf else 0
+    form = "0,0[.]" + "0" * min(max(_DIGITS[measure.kind], more), _DEEPEST) + "%" * percent
+    if measure.kind not in ("money", "price"):
+        return label, NumeralTickFormatter(format=form)
+    return f"{label}, {currency}", NumeralTickFormatter(format=("$" if currency == "USD" else "") + form)
 
 
 def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn.viewable.Viewable:
@@ -101,8 +107,8 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn
         return pn.Spacer(height=1)
     frame = _labelled(found, _SHORT if narrow else _LONG)
     if "time" in frame.columns:
-        # A minute that has only begun would look like a dive; the table holds it.
-        complete = frame.filter(pl.col("time") < found.complete)
+        # A minute that has only begun would look like a dive, as would one that is not held whole; the table holds both.
+        complete = frame.filter(~pl.col("time").is_in(found.incomplete))
         frame = frame if complete.is_empty() else complete
     shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
     height = _height(found, narrow=narrow)
@@ -141,7 +147,7 @@ def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = N
 
 
 def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
-    label, formatter = written(measure, currency)
+    label, formatter = written(measure, currency, float(frame[measure.id].abs().max() or 0))
     # What is measured stands in the title.
     common: dict[str, Any] = {
         "ylabel": "",
@@ -184,7 +190,9 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             **common,
         )
     else:
-        lines = frame.hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+        # A rate that is unknown now and then has a line all the same: over what is unknown it goes straight on.
+        known = frame.drop_nulls(measure.id)
+        lines = (frame if known.is_empty() else known).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
     hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
     return plot.opts(title=label, toolbar="above", hooks=hooks)

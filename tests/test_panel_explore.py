@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import holoviews as hv
 import panel as pn
 import pytest
@@ -66,9 +68,36 @@ def test_axes_say_what_their_figures_are(service: Service, kind: str) -> None:
     assert [figure.title.text for figure in figures] == ["Spend, USD", "Click rate (CTR)", "Clicks"]
 
 
-def test_money_of_other_currencies_is_named_and_has_no_sign_of_dollars() -> None:
-    label, formatter = plots.written(ALL["cpa"], "EUR")
-    assert (label, formatter.format) == ("Cost per conversion (CPA), EUR", "0,0[.]00")
+WRITTEN = {
+    ("cpa", "EUR", 12.5): ("Cost per conversion (CPA), EUR", "0,0[.]00"),
+    ("cpa", "USD", 12.5): ("Cost per conversion (CPA), USD", "$0,0[.]00"),
+    ("cpc", "JPY", 0.045): ("Cost per click (CPC), JPY", "0,0[.]0000"),
+    ("ctr", "EUR", 0.21): ("Click rate (CTR)", "0,0[.]0%"),
+    ("ctr", "EUR", 0.0004): ("Click rate (CTR)", "0,0[.]0000%"),
+    ("roas", "EUR", 0.0): ("Return on spend (ROAS)", "0,0[.]00"),
+}
+
+
+@pytest.mark.parametrize(("given", "wanted"), WRITTEN.items(), ids=lambda one: f"{one[0]} {one[1]}")
+def test_money_is_named_only_dollars_have_their_sign_and_small_figures_keep_digits_that_matter(
+    given: tuple[str, str, float], wanted: tuple[str, str]
+) -> None:
+    measure, currency, largest = given
+    label, formatter = plots.written(ALL[measure], currency, largest)
+    assert (label, formatter.format) == wanted
+
+
+def test_points_that_are_open_or_not_held_whole_are_not_drawn(settings: Settings) -> None:
+
+    def minutes(grain: str, newest: int) -> list[float]:
+        service = Service(settings)
+        service.store.apply([result(at, state="provisional" if at in (12, 29) else "final") for at in range(2, newest + 1)])
+        found = find(service, from_query(f"range=1h&grain={grain}&by=none")).incomplete
+        return [(at.replace(tzinfo=dt.UTC).timestamp() - BEGIN) / 60 for at in found]
+
+    assert minutes("1m", 29) == [2, 12, 29]
+    assert minutes("5m", 29) == [0, 10, 25]
+    assert minutes("5m", 31) == [0, 10, 25, 30]
 
 
 def test_an_empty_store_draws_a_line_of_text(settings: Settings) -> None:
