@@ -17,7 +17,8 @@ from generator.cells import Mix
 from generator.clock import Clock, SystemClock
 from generator.delivery import KafkaSink, Sink, StreamSink
 from generator.faults import Faults, Injector
-from generator.formats.base import Complaints, Context, files
+from generator.formats.base import Context
+from generator.formats.inputs import gather
 from generator.formats.registry import FORMATS
 from generator.messages import Batch, Source
 from generator.options import parser
@@ -59,22 +60,35 @@ def _run(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     sending = Sending()
     if not options.dry_run:
         serve(settings, sending.served())
-    complaints = Complaints(reporter.say)
+    replay: Replay | None = None
     if options.command == "synthetic":
         source: Source = _synthetic(options, settings, clock)
         sink = _sink(options, settings, reporter, stop, sending)
     else:
         # What is wrong with the files is said before the broker is asked for, and both before a long reading.
-        replay = source = _replay(options, settings, clock)
+        replay = source = _replay(options, settings, clock, stop)
         sink = _sink(options, settings, reporter, stop, sending)
-        replay.read(complaints, lambda: stop.asked)
+        _read(replay, reporter, stop)
     reporter.note(
         f"{source.title()}, to {'standard output' if options.dry_run else f'{settings.logs_topic} at {settings.brokers}'}"
     )
     counts = Sender(sink, clock, stop, reporter, sending).run(_unpaced(source) if options.dry_run else source)
     why = f" ({sink.reason})" if sink.failed and sink.reason else ""
-    reporter.say(summary(counts | {"bad rows": complaints.count}) + why)
+    if replay is not None:
+        for note in replay.notes():
+            reporter.say(note)
+        counts |= {"bad rows": replay.complaints.count}
+    reporter.say(summary(counts) + why)
     return 0 if counts["acknowledged"] == counts["sent"] else 1
+
+
+def _read(replay: Replay, reporter: Reporter, stop: Stop) -> None:
+    """Read the files, and say what is wrong in them."""
+    replay.read(lambda: stop.asked)
+    for line in replay.complaints.lines():
+        reporter.say(line)
+    for note in replay.notes():
+        reporter.note(note)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -119,20 +133,21 @@ def _synthetic(options: argparse.Namespace, settings: Settings, clock: Clock) ->
     return Synthetic(plan, Injector(faults, plan.seed, plan.rate, settings))
 
 
-def _replay(options: argparse.Namespace, settings: Settings, clock: Clock) -> Replay:
+def _replay(options: argparse.Namespace, settings: Settings, clock: Clock, stop: Stop) -> Replay:
     form = FORMATS[options.format]
-    paths = files(options.files, form.suffixes)
-    for path in paths:
-        form.check(path)
+    files = gather(options.files, form.suffixes, lambda: stop.asked)
     context = Context(
         zone=options.timezone,
         currency=settings.currency,
         keep_bad=options.keep_bad,
         retime=f"-{clock.now() // 1_000_000:x}" if options.shift_to_now else "",
+        dates=options.dates,
+        decimal=options.decimal,
+        encoding=options.encoding,
     )
     # A dry run waits for nothing.
     pace = Pace(math.inf if options.dry_run else options.speed, options.shift_to_now, settings.window_seconds * 1_000_000)
-    return Replay(paths, form, context, pace, clock)
+    return Replay(files, form, context, pace, clock)
 
 
 class _Unpaced:

@@ -11,7 +11,9 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from dataflows.schema import to_micros
+from generator.formats.numbers import MARKS
 from generator.formats.registry import FORMATS
+from generator.formats.times import ORDERS
 from generator.report import PROGRAM
 
 EXAMPLES = f"""examples:
@@ -80,6 +82,15 @@ def zone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # unknown, no name at all, a folder of the database
         raise argparse.ArgumentTypeError(f"{text!r} is not a time zone, such as Europe/London") from None
+
+
+def encoding(text: str) -> str:
+    """An encoding of text by its name; raises `argparse.ArgumentTypeError`."""
+    try:
+        "a".encode(text).decode(text)
+    except (LookupError, UnicodeError, ValueError):  # unknown, none of text, or none that takes an a
+        raise argparse.ArgumentTypeError(f"{text!r} is not an encoding of text, such as utf-8 or cp1252") from None
+    return text
 
 
 def speed(text: str) -> float:
@@ -208,7 +219,12 @@ def _synthetic(command: argparse.ArgumentParser) -> None:
 
 def _replay(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("files", nargs="+", metavar="FILE", help="files, also .gz, or folders of them; several are merged by time")
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="files, also compressed (gzip, zip, ...), pipes, - for standard input, or folders; several are merged by time",
+    )
     add("--format", required=True, choices=sorted(FORMATS), help="what the files are")
     add(
         "--speed",
@@ -228,6 +244,23 @@ def _replay(command: argparse.ArgumentParser) -> None:
         type=zone,
         metavar="NAME",
         help="zone of times that have none (default: Europe/London for online-retail; elsewhere such rows are bad)",
+    )
+    add(
+        "--dates",
+        choices=ORDERS,
+        help="what dates such as 1/12/2010 mean, where the files leave it open; with iso, such rows are bad (default for online-retail, as "
+        "it is published: month-first; elsewhere such files are refused)",
+    )
+    add(
+        "--decimal",
+        choices=MARKS,
+        help="what separates the decimals of numbers, where a file leaves it open, as with 1,234 (default: such files are refused)",
+    )
+    add(
+        "--encoding",
+        type=encoding,
+        metavar="NAME",
+        help="encoding of the files, such as cp1252 (default: UTF-8, or UTF-16 and UTF-32 where the file shows it)",
     )
     add("--keep-bad", action="store_true", help="jsonl: send lines that are no events as well (to see them rejected)")
     _common(command)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
+from dataflows.errors import InputError
+from dataflows.rules import FIRST, LAST
+from dataflows.schema import to_micros
 from generator.clock import Clock
 from generator.formats.base import Complaints, Context, Format
+from generator.formats.columns import Column
+from generator.formats.inputs import Input
 from generator.messages import Batch, Message, Stamps
 from generator.ordering import Ordered, Row
 
@@ -43,10 +47,11 @@ class Pace(msgspec.Struct, frozen=True):
 class Replay:
     """A `Source` of the events of files. `read` first: it says what is wrong with them before anything is sent."""
 
-    def __init__(self, paths: Sequence[Path], form: Format, context: Context, pace: Pace, clock: Clock) -> None:
+    def __init__(self, files: Sequence[Input], form: Format, context: Context, pace: Pace, clock: Clock) -> None:
+        """Look at the head of each file; raises `InputError` for one that can't be of the format."""
         self.total: int | None = None
-        self._paths = paths
-        self._format = form
+        self.complaints = Complaints()
+        self._readings = [form.read(file, context) for file in files]
         self._context = context
         self._pace = pace
         self._clock = clock
@@ -55,17 +60,48 @@ class Replay:
     def title(self) -> str:
         """How much is replayed, and how fast."""
         speed = "as fast as possible" if math.isinf(self._pace.speed) else f"at speed {self._pace.speed:g}"
-        return f"{self._rows.count:,} events of {len(self._paths)} file{'s' * (len(self._paths) != 1)}, {speed}"
+        return f"{self._rows.count:,} events of {len(self._readings)} file{'s' * (len(self._readings) != 1)}, {speed}"
 
-    def read(self, complaints: Complaints, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Read and sort all files; raises `InputError` for one that can't be read to its end."""
-        for path in self._paths:
-            for row in self._format.rows(path, self._context, complaints):
-                self._rows.add(row)
-                if stopped():
-                    return
-        complaints.close()
+    def read(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Read and sort all files; raises `InputError` for one that can't be read to its end, or in one way only.
+
+        `complaints` are the bad rows then.
+        """
+        while True:
+            self._rows, self.complaints = Ordered(), Complaints()
+            for reading in self._readings:
+                for row in reading.rows(self.complaints):
+                    self._rows.add(row)
+                    if stopped():
+                        return
+            if not self._settle():
+                break
+        self._check_span()
         self.total = self._rows.count
+
+    def _settle(self) -> bool:
+        """Let the columns decide how they are read, by all that was seen; whether any is read in another way than it was."""
+        changed = False
+        for columns in zip(*(reading.columns for reading in self._readings), strict=True):
+            for column in columns:
+                changed |= column.settle(columns)
+        return changed
+
+    def notes(self) -> list[str]:
+        """How columns are read that could be read in another way, and why."""
+        columns: list[Column] = [column for reading in self._readings for column in reading.columns]
+        return list(dict.fromkeys(note for column in columns if (note := column.note())))
+
+    def _check_span(self) -> None:
+        first, last = self._rows.first, self._rows.last
+        if first is None or last is None:
+            return
+        moved = self._pace.moved_by(first, last, self._clock.now())
+        if first + moved < to_micros(FIRST) or last + moved > to_micros(LAST):
+            years = (last - first) // (365 * 86_400_000_000)
+            raise InputError(
+                f"--shift-to-now: the events span {years:,} years, which moves some out of the years 1 to 9999; leave those out."
+            )
 
     def batches(self) -> Iterator[Batch]:
         """Up to 2,000 messages each; `due` is empty where all go at once. Once only."""

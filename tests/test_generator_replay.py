@@ -8,65 +8,21 @@ import math
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 import polars as pl
 import pytest
 
 from dataflows.errors import InputError
-from dataflows.schema import Event, event_decoder, to_micros
-from generator.clock import SystemClock
-from generator.formats.base import Complaints, Context, files
-from generator.formats.registry import FORMATS
+from dataflows.schema import to_micros
+from generator.formats.inputs import gather
 from generator.ordering import BEFORE_ALL, Ordered, Row
-from generator.replay import Pace, Replay
+from generator.replay import Pace
+from tests.replays import BANDIT, HEADER, RETAIL, line, replay, retail
 
-DATA = Path(__file__).parent / "data"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-BANDIT, RETAIL = DATA / "open-bandit.csv", DATA / "online-retail.csv"
-DECODE = event_decoder("USD").decode
-HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 shared = pytest.mark.shared
-
-
-class Result(msgspec.Struct):
-    events: list[Event]
-    payloads: list[bytes]
-    bad: Counter[str]
-    said: list[str]
-    due: list[int]
-
-    def ids(self) -> list[str]:
-        return [event.event_id for event in self.events]
-
-
-def replay(form: str, *paths: Path, pace: Pace | None = None, **context: Any) -> Result:
-    said: list[str] = []
-    complaints = Complaints(said.append)
-    source = Replay(paths, FORMATS[form], Context(**context), pace or Pace(), SystemClock())
-    source.read(complaints)
-    batches = list(source.batches())
-    messages = [message for batch in batches for message in batch.messages]
-    payloads = [value.encode() if isinstance(value, str) else value for _, value in messages]
-    events = [] if context.get("keep_bad") else [DECODE(payload) for payload in payloads]
-    assert [key for key, _ in messages] == [event.event_id for event in events] or context.get("keep_bad")
-    assert source.total == len(messages)
-    return Result(events, payloads, complaints.reasons, said, [due for batch in batches for due in batch.due])
-
-
-def retail(tmp_path: Path, *rows: str, name: str = "invoices.csv", **context: Any) -> Result:
-    path = tmp_path / name
-    path.write_text("\n".join([HEADER, *rows]) + "\n")
-    return replay("online-retail", path, **context)
-
-
-def line(
-    invoice: str = "536365", quantity: str = "6", date: str = "2010-12-01 08:26:00", price: str = "2.55", country: str = "France"
-) -> str:
-    return f"{invoice},85123A,LANTERN,{quantity},{date},{price},17850.0,{country}"
 
 
 def test_each_line_of_an_invoice_is_a_purchase_and_of_a_cancellation_a_refund() -> None:
@@ -328,19 +284,20 @@ def test_a_leading_bad_line_that_is_kept_does_not_set_the_pace(tmp_path: Path) -
 
 
 def test_a_folder_stands_for_its_files_of_the_format_and_no_file_counts_twice(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.csv.gz", "notes.txt"):
+    for name in ("b.csv", "a.CSV.GZ", "notes.txt"):
         (tmp_path / name).touch()
-    assert [path.name for path in files([str(tmp_path)], (".csv", ".csv.gz"))] == ["a.csv.gz", "b.csv"]
-    with pytest.raises(InputError, match="named twice"):
-        files([str(tmp_path), str(tmp_path / "b.csv")], (".csv",))
-    with pytest.raises(InputError, match=r"no file in this folder ends in \.jsonl"):
-        files([str(tmp_path)], (".jsonl",))
+    assert [file.short for file in gather([str(tmp_path)], (".csv", ".csv.gz"))] == ["a.CSV.GZ", "b.csv"]
+    for other in (tmp_path / "b.csv", tmp_path / ".." / tmp_path.name / "b.csv"):
+        with pytest.raises(InputError, match="named twice"):
+            gather([str(tmp_path), str(other)], (".csv",))
+    with pytest.raises(InputError, match=r"no file in this folder ends in \.jsonl or \.ndjson"):
+        gather([str(tmp_path)], (".jsonl", ".ndjson"))
 
 
 def test_a_gzip_file_that_breaks_off_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "half.csv.gz"
     path.write_bytes(gzip.compress(RETAIL.read_bytes())[:-40])
-    with pytest.raises(InputError, match=r"half\.csv\.gz: can't be read on"):
+    with pytest.raises(InputError, match=r"half\.csv\.gz: its gzip data is cut off"):
         replay("online-retail", path)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,6 +14,11 @@ from dataflows.intake import Intake, IntakeState
 from dataflows.rules import Rules
 from dataflows.schema import rfc3339
 from dataflows.settings import Settings
+from generator.clock import SystemClock
+from generator.formats.base import Context
+from generator.formats.inputs import Input
+from generator.formats.own import JsonLines
+from generator.replay import Pace, Replay
 from tests.intakes import both
 from tests.oracle.judge import Message, judge, windows
 from tests.oracle.sums import SUMS
@@ -186,3 +193,35 @@ def test_what_a_later_pair_replaces_may_be_any_value_but_must_be_json_and_unicod
     given: list[bytes | None] = [_text([(0, extra), (9, '"note":1'), (9, '"cost_micros":5')], 60)]
     for _, refused, _ in (*(by_the_engine(given, kind) for kind in both()), by_the_oracle(given)):
         assert refused == ({0: reason} if reason else {})
+
+
+def by_replay(values: list[bytes], retime: str = "") -> tuple[int, int]:
+    """How many lines of a file of `values` are events, and how many are bad rows."""
+    with tempfile.NamedTemporaryFile() as file:
+        # A first line of good text, so that the file is UTF-8 whatever follows.
+        Path(file.name).write_bytes(b"\n".join([payload(note="x" * 600), *values]))
+        replay = Replay([Input(file.name)], JsonLines(), Context(retime=retime), Pace(), SystemClock())
+        replay.read()
+        sent = sum(len(batch.messages) for batch in replay.batches())
+    return sent - 1, replay.complaints.count
+
+
+def assert_replay_agrees(given: list[bytes | None]) -> None:
+    values = [value for value in given if value and value.strip(b" \t\r") and b"\n" not in value]
+    intake = both()[0](Rules.of(Settings()), "logs", 0, IntakeState(), now=lambda: 0.0)
+    intake.take([FakeRecord(value, offset) for offset, value in enumerate([payload(), *values])])
+    refused = sum(verdict.reason in ("malformed", "oversize") for verdict in intake.fetch()[1])
+    expected = len(values) - refused, refused
+    assert by_replay(values) == expected
+    assert by_replay(values, retime="-5f") == expected
+
+
+@settings(max_examples=100)
+@given(st.lists(_payloads, min_size=1, max_size=5))
+def test_replay_sends_what_the_flow_accepts_and_counts_what_it_rejects(given: list[bytes | None]) -> None:
+    assert_replay_agrees(given)
+
+
+def test_replay_and_the_flow_agree_on_every_odd_value_of_every_field() -> None:
+    for place in (0, 9):
+        assert_replay_agrees([_text([(place, f"{key}:{value}")], 60) for key in KEYS for value in RAW])

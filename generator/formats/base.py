@@ -1,22 +1,30 @@
-"""What every format shares: opening files, complaining about rows, identities."""
+"""What every format shares: the parts of a format, complaining about rows, identities."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from dataflows.errors import InputError
 from generator.ordering import Row
 
+if TYPE_CHECKING:
+    from generator.formats.columns import Column
+    from generator.formats.inputs import Input
+
 SHOWN = 10
-"""So many bad rows are shown one by one; all are counted."""
+"""How many bad rows are shown one by one; all are counted."""
+
+_REASONS = 1_000
+"""How many different reasons are counted each on its own."""
+
+CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+"""How names of CSV files end, for folders."""
 
 Line = tuple[int, int]
 """First and last line of a row in its file, from 1."""
@@ -32,104 +40,92 @@ class RowError(Exception):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a format has to know. `zone` is for times without one; `retime` says that times will be moved, and ids with them."""
+    """What a format has to know.
+
+    `zone` is for times without one; `retime` says that times will be moved, and ids with them; `dates`, `decimal` and `encoding` are
+    what the user says about the files, None where the files themselves decide.
+    """
 
     zone: ZoneInfo | None = None
     currency: str = "USD"
     keep_bad: bool = False
     retime: str = ""
+    dates: Literal["day-first", "month-first", "iso"] | None = None
+    decimal: Literal["point", "comma"] | None = None
+    encoding: str | None = None
+
+
+class Reading(Protocol):
+    """One file as a format reads it."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Columns that are read in one way, which is sure only at the end of all files; the same ones for each file of a format."""
+        ...
+
+    def rows(self, complaints: Complaints) -> Iterator[Row]:
+        """The events of the file; what is none goes to `complaints`. May be called again, after the columns have settled."""
+        ...
 
 
 class Format(Protocol):
-    """A file format: its `suffixes` (for folders), a check of a file's head, and its rows."""
+    """A file format: its `suffixes` (for folders), and how a file is read."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """How names of such files end."""
+        """How names of such files end, in small letters."""
         ...
 
-    def check(self, path: Path) -> None:
-        """Raise `InputError` where the file can't be one of this format."""
-        ...
-
-    def rows(self, path: Path, context: Context, complaints: Complaints) -> Iterator[Row]:
-        """The events of a file; what is none goes to `complaints`."""
+    def read(self, file: Input, context: Context) -> Reading:
+        """Look at the head of `file`; raises `InputError` where it can't be one of this format."""
         ...
 
 
 class Complaints:
-    """Counts bad rows by reason and shows the first few."""
+    """Counts bad rows by reason and keeps the first few, to be shown."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
+        self._shown: list[str] = []
 
     @property
     def count(self) -> int:
         """Bad rows so far."""
         return self.reasons.total()
 
-    def add(self, path: Path, lines: Line, error: RowError) -> None:
-        """Count one bad row of `path`, and show it if it is among the first."""
-        self.reasons[error.reason] += 1
-        if self.count <= SHOWN:
+    def add(self, file: str, lines: Line, error: RowError) -> None:
+        """Count one bad row of `file`, and keep it if it is among the first."""
+        known = error.reason in self.reasons or len(self.reasons) < _REASONS
+        self.reasons[error.reason if known else "other reasons"] += 1
+        if len(self._shown) < SHOWN:
             where = f"{lines[0]}" if lines[0] == lines[1] else f"{lines[0]}-{lines[1]}"
             value = "" if error.value is None else f": {_short(error.value)}"
-            self._say(f"bad row, {path}:{where}: {error.reason}{value}")
+            self._shown.append(f"bad row, {file}:{where}: {error.reason}{value}")
 
-    def close(self) -> None:
-        """Say how many there were in all, if not all were shown."""
-        if self.count > SHOWN:
-            kinds = "; ".join(f"{number:,} × {reason}" for reason, number in self.reasons.most_common(8))
-            self._say(f"{self.count:,} bad rows in all: {kinds}")
+    def lines(self) -> list[str]:
+        """The first bad rows, and how many there were in all, if not all are shown."""
+        if self.count <= SHOWN:
+            return self._shown
+        kinds = "; ".join(f"{number:,} × {reason}" for reason, number in self.reasons.most_common(8))
+        return [*self._shown, f"{self.count:,} bad rows in all: {kinds}"]
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value[:80] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def opened(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked if its name ends in ``.gz``; raises `InputError` naming the file."""
-    try:
-        if path.suffix == ".gz":
-            return cast(BinaryIO, gzip.open(path, "rb"))
-        return path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}.") from None
-
-
-def files(names: Iterable[str], suffixes: Sequence[str]) -> list[Path]:
-    """The files that `names` stand for, a folder for those in it that have one of `suffixes` (by name).
-
-    Raises `InputError` for what does not exist, an empty folder, or a file that is named twice: its rows would count twice.
-    """
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if entry.name.endswith(tuple(suffixes)) and entry.is_file())
-            if not inside:
-                raise InputError(f"{path}: no file in this folder ends in {' or '.join(suffixes)}.")
-            found += inside
-        elif not path.exists():
-            raise InputError(f"{path}: there is no such file.")
-        else:
-            found.append(path)
-    seen: set[Path] = set()
-    for path in found:
-        if path.resolve() in seen:
-            raise InputError(f"{path}: named twice; each file is replayed once.")
-        seen.add(path.resolve())
-    return found
-
-
 def identity(prefix: str, *parts: str) -> str:
-    """A short text that stands for `parts`: the same ones give the same, whatever the file, its folder and its other columns."""
-    content = "\x1f".join(parts).encode("utf-8", "surrogateescape")
+    """A short text that identifies `parts`: the same ones give the same, whatever the file, its folder and its other columns."""
+    joined = "\x1f".join(parts)
+    try:
+        content = joined.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a half of a pair in UTF-16, which stands for no byte
+        content = joined.encode("utf-8", "surrogatepass")
     return f"{prefix}-{hashlib.blake2b(content, digest_size=10).hexdigest()}"
 
 
+@lru_cache(20_000)
 def name(text: str, what: str) -> str:
     """`text` as a JSON string; raises `RowError` where it is no name (1 to 256 characters, UTF-8)."""
     if not text or len(text) > 256:

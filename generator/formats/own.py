@@ -1,18 +1,34 @@
-"""Our own events, one JSON object a line: passed on byte for byte, once the contract has accepted them."""
+"""Our own events, one JSON object a line: passed on byte for byte, once the contract's own decoding has accepted them."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import codecs
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
-from dataflows.errors import InputError
-from dataflows.schema import event_decoder, to_micros
-from generator.formats.base import Complaints, Context, RowError, opened
+from dataflows.decoding import ChunkDecoder
+from dataflows.reject import NotAnEvent
+from dataflows.rules import FIRST, LAST
+from dataflows.schema import Event, to_micros
+from generator.formats.base import Complaints, Context, RowError
+from generator.formats.columns import Column
+from generator.formats.encodings import as_text, encoding_of
+from generator.formats.inputs import Input
+from generator.formats.tables import unreadable
 from generator.ordering import BEFORE_ALL, Row
+
+CHUNK = 200
+"""How many lines are decoded at a time; all of them may be as long as a line may be."""
+
+LONGEST = 1 << 20
+"""Of a longer line (bytes) only the beginning is kept: no broker takes it with its usual settings, so it is not sent even as a bad one."""
+
+_BLANKS = b" \t\r\n"
+
+_LEAST, _GREATEST = to_micros(FIRST), to_micros(LAST)
 
 
 class JsonLines:
@@ -20,43 +36,101 @@ class JsonLines:
 
     suffixes = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
-    def check(self, path: Path) -> None:
-        """Raise `InputError` where the file can't be opened."""
-        opened(path).close()
+    def read(self, file: Input, context: Context) -> _Events:
+        """Raise `InputError` where the file can't be opened, or begins with what can't be decompressed."""
+        return _Events(file, context)
 
-    def rows(self, path: Path, context: Context, complaints: Complaints) -> Iterator[Row]:
+
+class _Events:
+    """One file of events."""
+
+    columns: Sequence[Column] = ()
+
+    def __init__(self, file: Input, context: Context) -> None:
+        self._file = file
+        self._context = context
+        self._decode = ChunkDecoder(context.currency)
+        file.open().close()
+
+    def rows(self, complaints: Complaints) -> Iterator[Row]:
         """A row for each line that is an event; with `keep_bad` also for each that is none, right behind the line before it."""
-        decode = event_decoder(context.currency).decode
-        last = BEFORE_ALL
-        for number, line in _lines(path):
+        last, retime = BEFORE_ALL, self._context.retime
+        for numbers, lines in self._chunks():
+            for number, line, event in zip(numbers, lines, self._events(lines), strict=True):
+                if isinstance(event, Event):
+                    time = to_micros(event.timestamp)
+                    if _LEAST <= time <= _GREATEST:
+                        last = time
+                        yield _moved(line, event, time, retime) if retime else Row(time, event.event_id, line, None)
+                        continue
+                    detail = f"no window can be named for the time {event.timestamp.isoformat()}"
+                else:
+                    detail = event.detail
+                complaints.add(self._file.name, (number, number), RowError(f"no event ({detail})", line[:80]))
+                if self._context.keep_bad and len(line) <= LONGEST:
+                    yield Row(last, f"{self._file.short}-{number}", line, None)
+
+    def _events(self, lines: list[bytes]) -> Sequence[Event | NotAnEvent]:
+        """For each of `lines` its event, or why the dataflow would reject it as malformed or oversize."""
+        events, refused = self._decode(lines)
+        if not refused:
+            return events
+        verdicts: list[Event | NotAnEvent] = [*events]
+        for place, verdict in refused:  # in ascending order, so that each is inserted where it was
+            verdicts.insert(place, verdict)
+        return verdicts
+
+    def _chunks(self) -> Iterator[tuple[Sequence[int], list[bytes]]]:
+        """Lines and their numbers, some at a time, without byte-order mark and line end; blank ones are left out."""
+        number = 1
+        with self._file.open() as content:
             try:
-                event = decode(line)
-                last = to_micros(event.timestamp)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                complaints.add(path, (number, number), RowError(f"no event ({error})", line[:80]))
-                if context.keep_bad:
-                    yield Row(last, f"{path.name}-{number}", line, None)
-                continue
-            yield _moved(line, last, context.retime) if context.retime else Row(last, event.event_id, line, None)
+                lines = _split(_as_utf8(content, self._context.encoding))
+                while chunk := [line.strip(_BLANKS) for line in islice(lines, CHUNK)]:
+                    if number == 1:
+                        chunk[0] = chunk[0].removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
+                    numbers: Sequence[int] = range(number, number + len(chunk))
+                    number += len(chunk)
+                    if not all(chunk):
+                        numbers = [each for each, line in zip(numbers, chunk, strict=True) if line]
+                        chunk = [line for line in chunk if line]
+                    if chunk:
+                        yield numbers, chunk
+            except (OSError, UnicodeError) as error:
+                raise unreadable(self._file.name, number - 1, error) from None
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers, without byte-order mark and line end; blank ones are left out."""
-    with opened(path) as file:
-        number = 0
-        try:
-            for number, line in enumerate(file, 1):
-                content = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-                if content:
-                    yield number, content
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: can't be read on after line {number}: {error}.") from None
+def _as_utf8(content: io.BufferedReader, encoding: str | None) -> io.BufferedIOBase | _Encoded:
+    """The bytes of a file as they are, or in UTF-8 where they are text in another encoding."""
+    chosen = encoding or encoding_of(content.peek(512)[:512])
+    return content if codecs.lookup(chosen).name.startswith("utf-8") else _Encoded(as_text(content, chosen))
 
 
-def _moved(line: bytes, time: int, suffix: str) -> Row:
+class _Encoded:
+    """Text as its UTF-8 bytes, line by line."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+
+    def readline(self, size: int) -> bytes:
+        """Up to `size` characters of the next line."""
+        return self._text.readline(size).encode("utf-8", "surrogatepass")
+
+
+def _split(content: io.BufferedIOBase | _Encoded) -> Iterator[bytes]:
+    """Lines with their ends; of one that is too long only the beginning."""
+    readline = content.readline
+    while line := readline(LONGEST + 1):
+        yield line
+        while len(line) > LONGEST and not line.endswith(b"\n"):
+            line = readline(LONGEST + 1)
+
+
+def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:
     """The line with all of its fields, ready for another time; a moved event is another event, so its id gets `suffix`."""
-    event = msgspec.json.decode(line, type=dict[str, Any])
-    identity = f"{event.pop('event_id')[: 256 - len(suffix)]}{suffix}"
-    event.pop("timestamp")
-    rest = msgspec.json.encode({"event_id": identity, **event}).decode()
+    # As they came: a number that no machine can hold is no fault in a value that nothing asks for.
+    fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"
+    del fields["event_id"], fields["timestamp"]
+    rest = msgspec.json.encode({"event_id": identity, **fields}).decode()
     return Row(time, identity, f'{rest[:-1]},"timestamp":"'.encode(), '"}')

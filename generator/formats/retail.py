@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from decimal import Context as Arithmetic
-from functools import lru_cache
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dataflows.schema import to_micros
-from generator.formats.base import Complaints, Context, RowError, identity, name
-from generator.formats.tables import header, records
+from generator.formats.base import CSV_SUFFIXES, Complaints, Context, Line, RowError, identity, name
+from generator.formats.inputs import Input
+from generator.formats.numbers import NumberColumns
+from generator.formats.tables import Table
+from generator.formats.times import TimeColumn
 from generator.ordering import Row
 
 COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
@@ -30,52 +29,56 @@ _MICRO = Decimal(1_000_000)
 class OnlineRetail:
     """The format ``online-retail``."""
 
-    suffixes = (".csv", ".csv.gz")
+    suffixes = CSV_SUFFIXES
 
-    def check(self, path: Path) -> None:
+    def read(self, file: Input, context: Context) -> _Invoices:
         """Raise `InputError` where a column is missing."""
-        header(path, COLUMNS)
-
-    def rows(self, path: Path, context: Context, complaints: Complaints) -> Iterator[Row]:
-        """A purchase or a refund for each line of an invoice."""
-        zone = context.zone or ZoneInfo(LONDON)
-        for lines, values in records(path, COLUMNS, complaints):
-            try:
-                yield _event(values, zone)
-            except RowError as error:
-                complaints.add(path, lines, error)
+        return _Invoices(file, context)
 
 
-def _event(values: list[str], zone: ZoneInfo) -> Row:
-    invoice, _, quantity_text, date, price_text, customer, country = values
-    cancelled = invoice[:1] in ("C", "c")
-    if invoice[:1] in ("A", "a") and invoice[1:].isdecimal():
-        raise RowError("an adjustment (invoice A…) is no sale", invoice)
-    quantity, price = _number(quantity_text, "Quantity"), _number(price_text, "UnitPrice")
-    if price < 0:
-        raise RowError("negative UnitPrice", price_text)
-    if cancelled and quantity >= 0:
-        raise RowError("a cancellation whose Quantity is not negative", f"{invoice}, {quantity_text}")
-    if not cancelled and quantity <= 0:
-        raise RowError(
-            "Quantity is not positive and the invoice is no cancellation: a stock adjustment", f"{invoice}, {quantity_text}"
+class _Invoices:
+    """One file of invoices."""
+
+    def __init__(self, file: Input, context: Context) -> None:
+        self._file = file
+        self._table = Table(file, COLUMNS, context.encoding)
+        # UCI publishes the data set with the month first.
+        self._time = TimeColumn(
+            "InvoiceDate", file.name, context.zone or ZoneInfo(LONDON), context.dates, published="month-first"
         )
-    kind = "refund" if cancelled else "purchase"
-    user = f',"user_id":{name(_integer(customer), "CustomerID")}' if customer else ""
-    money = f',"order_id":{name(invoice, "InvoiceNo")},"revenue_micros":{_micros(quantity, price)}}}'
-    tail = f'","campaign_id":{name(country, "Country")},"channel":"{CHANNEL}"{user}{money}'
-    return Row(_time(date, zone), identity("retail", *values), f'","event_type":"{kind}","timestamp":"', tail)
+        self._numbers = NumberColumns(file.name, context.decimal)
+        self.columns = (self._time, self._numbers)
 
+    def rows(self, complaints: Complaints) -> Iterator[Row]:
+        """A purchase or a refund for each line of an invoice."""
+        for lines, values in self._table.records(complaints):
+            try:
+                yield self._event(values, lines)
+            except RowError as error:
+                complaints.add(self._file.name, lines, error)
 
-def _number(text: str, what: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise RowError(f"{what} is no number", text) from None
-    # Decimal also takes 1_000, infinity and numbers of a size that would only exhaust memory.
-    if "_" in text or not number.is_finite() or abs(number.adjusted()) > 30:
-        raise RowError(f"{what} is no number", text)
-    return number
+    def _event(self, values: list[str], lines: Line) -> Row:
+        invoice, _, quantity_text, date, price_text, customer, country = values
+        # First what decides how the columns are read: a row that is bad for another reason shows it too.
+        time = self._time.micros(date, lines)
+        quantity = self._numbers.number("Quantity", quantity_text, lines)
+        price = self._numbers.number("UnitPrice", price_text, lines)
+        cancelled = invoice[:1] in ("C", "c")
+        if invoice[:1] in ("A", "a") and invoice[1:].isdecimal():
+            raise RowError("an adjustment (invoice A…) is no sale", invoice)
+        if price < 0:
+            raise RowError("negative UnitPrice", price_text)
+        if cancelled and quantity >= 0:
+            raise RowError("a cancellation whose Quantity is not negative", f"{invoice}, {quantity_text}")
+        if not cancelled and quantity <= 0:
+            raise RowError(
+                "Quantity is not positive and the invoice is no cancellation: a stock adjustment", f"{invoice}, {quantity_text}"
+            )
+        kind = "refund" if cancelled else "purchase"
+        user = f',"user_id":{name(_integer(customer), "CustomerID")}' if customer else ""
+        money = f',"order_id":{name(invoice, "InvoiceNo")},"revenue_micros":{_micros(quantity, price)}}}'
+        tail = f'","campaign_id":{name(country, "Country")},"channel":"{CHANNEL}"{user}{money}'
+        return Row(time, identity("retail", *values), f'","event_type":"{kind}","timestamp":"', tail)
 
 
 def _micros(quantity: Decimal, price: Decimal) -> int:
@@ -90,16 +93,3 @@ def _micros(quantity: Decimal, price: Decimal) -> int:
 def _integer(text: str) -> str:
     """``17850.0`` as ``17850``: the files went through a tool that made numbers with gaps floats."""
     return text[:-2] if text.endswith(".0") else text
-
-
-@lru_cache(100_000)
-def _time(text: str, zone: ZoneInfo) -> int:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = dt.datetime.strptime(text, "%m/%d/%Y %H:%M")  # as UCI publishes it
-        except ValueError:
-            raise RowError("InvoiceDate is no time", text) from None
-    # fold=0: an hour that comes twice is its first, one that does not exist is counted with the offset before the change.
-    return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=zone))

@@ -1,89 +1,198 @@
-"""CSV as its publishers write it: byte-order marks, CRLF, quotes, columns in any order, columns too many."""
+"""CSV as people have it: any usual encoding and separator, byte-order marks, blank lines first, quotes, columns in any order."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
+import itertools
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from operator import itemgetter
+from typing import NamedTuple
 
 from dataflows.errors import InputError
-from generator.formats.base import Complaints, Line, RowError, opened
+from generator.formats.base import Complaints, Line, RowError
+from generator.formats.encodings import as_text
+from generator.formats.inputs import Input, words
+
+LONGEST = 1 << 20
+"""A line of more characters than this makes its row bad."""
+
+_HEAD_LINES = 100
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<rest>.*)', re.IGNORECASE | re.DOTALL)
 
 
-def header(path: Path, required: Sequence[str]) -> list[str]:
-    """The names of the columns; raises `InputError` naming the file and those of `required` that it lacks."""
-    names, rows = _open(path, required)
-    rows.close()
-    return names
+class _Head(NamedTuple):
+    """The first lines of a file: how many lines the header ends at, its names, and what separates them."""
+
+    lines: int
+    names: list[str]
+    separator: str
 
 
-def records(path: Path, required: Sequence[str], complaints: Complaints) -> Iterator[tuple[Line, list[str]]]:
-    """Lines and values (in the order of `required`, without outer blanks) of each row of the file; blank lines are no rows.
+class Table:
+    """A CSV file of which the header is known. Raises `InputError` for one that lacks a column, or has it twice."""
 
-    A row with more or fewer fields than the header is bad. A byte that is not UTF-8 stays as a surrogate. Raises `InputError`.
-    """
-    names, rows = _open(path, required)
-    places = [names.index(column) for column in required]
-    width = len(names)
-    for line, values in rows:
-        if isinstance(values, csv.Error):
-            complaints.add(path, line, RowError(f"no CSV ({values})"))
-        elif len(values) == width:
-            yield line, [values[place].strip() for place in places]
-        elif values:
-            complaints.add(path, line, RowError("another number of fields than the header", f"{len(values)} for {width}"))
+    def __init__(self, file: Input, required: Sequence[str], encoding: str | None = None) -> None:
+        self._file = file
+        self._encoding = encoding
+        self._number = 0
+        with self._text() as text:
+            try:
+                self._head = _head(text, required, file.name)
+            except (OSError, UnicodeError) as error:
+                raise self._broken(error) from None
+        self._places = _places(self._head, required, file.name)
+
+    def records(self, complaints: Complaints) -> Iterator[tuple[Line, list[str]]]:
+        """Lines and values (in the order of the required columns, without outer blanks) of each row; blank lines are no rows.
+
+        A row with more or fewer fields than the header is bad. A byte that is not of the encoding stays as a surrogate.
+        """
+        width, pick, name = len(self._head.names), itemgetter(*self._places), self._file.name
+        for line, values in self._rows():
+            if isinstance(values, csv.Error):
+                complaints.add(name, line, RowError(f"no CSV ({values})"))
+            elif len(values) == width:
+                yield line, [value.strip() for value in pick(values)]
+            elif values:
+                complaints.add(name, line, RowError("another number of fields than the header", f"{len(values)} for {width}"))
+
+    def _rows(self) -> Iterator[tuple[Line, list[str] | csv.Error]]:
+        with self._text() as text:
+            lines = _Lines(text)
+            last = skipped = self._head.lines
+            try:
+                for _ in itertools.islice(lines, skipped):
+                    pass
+                reader = csv.reader(lines, delimiter=self._head.separator)
+                while True:
+                    row: list[str] | csv.Error
+                    try:
+                        row = next(reader)
+                    except StopIteration:
+                        return
+                    except csv.Error as error:
+                        row = error
+                    if lines.too_long:
+                        lines.too_long = False
+                        row = csv.Error(f"a line of more than {LONGEST:,} characters")
+                    first, last = last + 1, skipped + reader.line_num
+                    yield (first, last), row
+            except (OSError, UnicodeError) as error:
+                raise self._broken(error, last) from None
+
+    def _text(self) -> io.TextIOWrapper:
+        file = self._file.open()
+        try:
+            return as_text(file, self._encoding)
+        except OSError as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: OSError | UnicodeError, line: int = 0) -> InputError:
+        return unreadable(self._file.name, line, error)
 
 
-class _Rows:
-    """Rows of a CSV file with their lines; one that can't be read comes as the error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # surrogateescape: text in another encoding (a £ in a description) must not make a row unreadable.
-        self._text = io.TextIOWrapper(opened(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
-        self._reader = csv.reader(self._text)
-
-    def __iter__(self) -> Iterator[tuple[Line, list[str] | csv.Error]]:
-        with self._text:
-            while True:
-                first = self._reader.line_num + 1
-                row: list[str] | csv.Error
-                try:
-                    row = next(self._reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    row = error
-                except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-                    raise InputError(f"{self._path}: can't be read on after line {first - 1}: {error}.") from None
-                yield (first, self._reader.line_num), row
-
-    def close(self) -> None:
-        self._text.close()
+def unreadable(name: str, line: int, error: OSError | UnicodeError) -> InputError:
+    """The error for a file that can't be read beyond `line`."""
+    where = f" after line {line}" if line else ""
+    if isinstance(error, UnicodeDecodeError):
+        return InputError(f"{name}: can't be read{where}: it is not {error.encoding.upper()} text to its end ({error.reason}).")
+    return InputError(f"{name}: can't be read{where}: {words(error)}.")
 
 
-class _Open:
-    def __init__(self, path: Path) -> None:
-        self._rows = _Rows(path)
-        self._iterator = iter(self._rows)
+class _Lines:
+    """The lines of a text with their ends; of one that is too long only the beginning, and `too_long` is set."""
 
-    def __iter__(self) -> Iterator[tuple[Line, list[str] | csv.Error]]:
-        return self._iterator
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.too_long = False
+        self._text = text
 
-    def close(self) -> None:
-        self._rows.close()
+    def __iter__(self) -> Iterator[str]:
+        readline = self._text.readline
+        while line := readline(LONGEST):
+            if len(line) == LONGEST and line[-1] not in "\r\n":
+                self.too_long = True
+                while (rest := readline(LONGEST)) and rest[-1] not in "\r\n":
+                    pass
+                line = "\n"
+            yield line
 
 
-def _open(path: Path, required: Sequence[str]) -> tuple[list[str], _Open]:
-    rows = _Open(path)
-    first = next(iter(rows), None)
-    if first is None or isinstance(first[1], csv.Error):
-        raise InputError(f"{path}: the file is empty; its first line must name the columns {', '.join(required)}.")
-    names = [column.strip() for column in first[1]]
-    missing = [column for column in required if column not in names]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)} in its first line; this format needs {', '.join(required)}.")
-    return names, rows
+def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
+    """Find the header behind blank lines and a line ``sep=;``, with the separator that makes the most of the required columns."""
+    lines, separators, said, skipped = _first_lines(text), list(_SEPARATORS), "", 0
+    for line in lines:
+        match = None if said else _SEPARATOR_LINE.match(line)
+        if match:
+            said = line.strip("\r\n")
+            separators = [_separator(match["rest"], said, name)]
+        elif line.strip(' \r\n\t,;|"\0'):
+            break
+        skipped += 1
+    if skipped == len(lines):
+        blank = " but for blank lines" * bool(lines)
+        raise InputError(f"{name}: the file is empty{blank}; its first line must name the columns {', '.join(required)}.")
+    heads = [head for separator in separators if (head := _headed(lines[skipped:], separator, skipped))]
+    if not heads:
+        raise InputError(f"{name}: its line {skipped + 1} is no CSV, and must name the columns {', '.join(required)}.")
+    best = min(heads, key=lambda head: len(_missing(head.names, required)))
+    if missing := _missing(best.names, required):
+        by = f" (read as {said} says)" if said else f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 else ""
+        raise InputError(
+            f"{name}: no column {', '.join(missing)} in its first line{' that is not blank' * (skipped > 0)}{by}; "
+            f"this format needs {', '.join(required)}."
+        )
+    return best
+
+
+def _first_lines(text: io.TextIOWrapper) -> list[str]:
+    lines: list[str] = []
+    size = 0
+    while len(lines) < _HEAD_LINES and size < LONGEST and (line := text.readline(LONGEST)):
+        lines.append(line)
+        size += len(line)
+    return lines
+
+
+def _separator(rest: str, line: str, name: str) -> str:
+    """The separator that a line ``sep=;`` names, also in quotes or with separators behind it, as programs leave it."""
+    separator, rest = ("\t", rest[2:]) if rest.startswith("\\t") else (rest[:1], rest[1:])
+    if not separator or separator.isalnum() or separator in "\"' \r\n" or rest.strip('";,|\t\r\n '):
+        raise InputError(
+            f"{name}: its first line, {line[:40]}, must name one character that separates the columns, such as sep=;"
+        )
+    return separator
+
+
+def _headed(lines: list[str], separator: str, skipped: int) -> _Head | None:
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        names = next(reader)
+    except (csv.Error, StopIteration):
+        return None
+    return _Head(skipped + reader.line_num, names, separator)
+
+
+def _plain(column: str) -> str:
+    """A column's name by what people keep of it: neither case nor blanks, underscores and the like matter."""
+    return re.sub(r"[\W_]+", "", column).casefold()
+
+
+def _missing(names: list[str], required: Sequence[str]) -> list[str]:
+    known = {_plain(column) for column in names}
+    return [column for column in required if _plain(column) not in known]
+
+
+def _places(head: _Head, required: Sequence[str], name: str) -> list[int]:
+    places: list[int] = []
+    for column in required:
+        found = [place for place, each in enumerate(head.names) if _plain(each) == _plain(column)]
+        if len(found) > 1:
+            where = " and ".join(str(place + 1) for place in found)
+            raise InputError(
+                f"{name}: the column {column} is given twice, as columns {where}; leave one of them, or rename the other."
+            )
+        places += found
+    return places

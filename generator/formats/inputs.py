@@ -1,0 +1,140 @@
+"""What is named on the command line as things that can be read from their beginning more than once: files, pipes, standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from dataflows.errors import InputError
+from generator.formats.packed import unpacked
+
+STANDARD_INPUT = "-"
+_BLOCK = 1 << 20
+_LOOK_SECONDS = 0.2
+
+
+class Input:
+    """One file. A pipe is copied to a temporary file at the first look, for it can be read only once.
+
+    `stopped` is asked while a pipe has nothing to give: once it is true, waiting ends with `KeyboardInterrupt`.
+    """
+
+    def __init__(self, name: str, stopped: Callable[[], bool] = lambda: False) -> None:
+        self.name = "standard input" if name == STANDARD_INPUT else name
+        self.short = "stdin" if name == STANDARD_INPUT else Path(name).name
+        self._given = name
+        self._stopped = stopped
+        self._copy: IO[bytes] | None = None
+
+    def open(self) -> io.BufferedReader:
+        """The content from its beginning, decompressed, for one reader at a time; raises `InputError` naming the file."""
+        try:
+            return unpacked(io.BufferedReader(self._raw(), _BLOCK // 8), self.name)
+        except OSError as error:
+            raise InputError(f"{self.name}: {words(error)}.") from None
+
+    def identity(self) -> tuple[int, int]:
+        """Equal for two names of one file; raises `InputError` where there is none."""
+        try:
+            found = os.fstat(0) if self._given == STANDARD_INPUT else Path(self._given).stat()
+        except FileNotFoundError:
+            raise InputError(f"{self.name}: there is no such file.") from None
+        except OSError as error:
+            raise InputError(f"{self.name}: {words(error)}.") from None
+        return found.st_dev, found.st_ino
+
+    def _raw(self) -> io.FileIO:
+        if self._copy is None:
+            descriptor = self._descriptor()
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and self._given != STANDARD_INPUT:
+                return io.FileIO(descriptor)
+            self._copy = self._copied(descriptor)
+        self._copy.seek(0)
+        return io.FileIO(os.dup(self._copy.fileno()))
+
+    def _descriptor(self) -> int:
+        if self._given != STANDARD_INPUT:
+            # Not blocking: a named pipe that nothing is written to must not keep Ctrl-C from working.
+            return os.open(self._given, os.O_RDONLY | os.O_NONBLOCK)
+        # Where it is closed, Python has none, and another file may have got its number.
+        if sys.__stdin__ is None:
+            raise InputError("standard input: it is closed.")
+        return os.dup(0)
+
+    def _copied(self, descriptor: int) -> IO[bytes]:
+        copy = tempfile.TemporaryFile(prefix="adtally-replay-")  # noqa: SIM115 - it lives as long as this object
+        look = select.poll()
+        look.register(descriptor, select.POLLIN)
+        try:
+            # Of a named pipe, an end before anything was written to it is none: its writer is yet to come.
+            if Path(self._given).is_fifo() and os.path.lexists(os.path.realpath(self._given)):
+                self._wait(look)
+            while True:
+                try:
+                    content = os.read(descriptor, _BLOCK)
+                except BlockingIOError:
+                    self._wait(look)
+                    continue
+                if not content:
+                    return copy
+                self._keep(copy, content)
+                self._wait(look) if os.get_blocking(descriptor) else None
+        finally:
+            os.close(descriptor)
+
+    def _wait(self, look: select.poll) -> None:
+        while not look.poll(_LOOK_SECONDS * 1000):
+            if self._stopped():
+                raise KeyboardInterrupt
+
+    def _keep(self, copy: IO[bytes], content: bytes) -> None:
+        if self._stopped():
+            raise KeyboardInterrupt
+        try:
+            copy.write(content)
+            copy.flush()
+        except OSError as error:
+            raise InputError(
+                f"the temporary folder {tempfile.gettempdir()} can't hold {self.name}: {words(error)}; set TMPDIR to another."
+            ) from None
+
+
+def words(error: BaseException) -> str:
+    """What went wrong, without the name of the file, to be the end of a line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return (text[:1].lower() + text[1:] if text[1:2].islower() else text).rstrip(".")
+
+
+def gather(names: Iterable[str], suffixes: Sequence[str], stopped: Callable[[], bool] = lambda: False) -> list[Input]:
+    """The inputs that `names` stand for, a folder for those files in it that have one of `suffixes` (by name); ``-`` is standard input.
+
+    Raises `InputError` for what does not exist, an empty folder, or a file that is named twice: its rows would count twice.
+    """
+    found = [Input(each, stopped) for name in names for each in _expanded(name, tuple(suffixes))]
+    seen: set[tuple[int, int]] = set()
+    for each in found:
+        identity = each.identity()
+        if identity in seen:
+            raise InputError(f"{each.name}: named twice; each file is replayed once.")
+        seen.add(identity)
+    return found
+
+
+def _expanded(name: str, suffixes: tuple[str, ...]) -> list[str]:
+    path = Path(name)
+    try:
+        if name == STANDARD_INPUT or not path.is_dir():
+            return [name]
+        inside = sorted(entry for entry in path.iterdir() if entry.name.lower().endswith(suffixes) and entry.is_file())
+    except OSError as error:
+        raise InputError(f"{name}: {words(error)}.") from None
+    if not inside:
+        raise InputError(f"{name}: no file in this folder ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}.")
+    return [str(entry) for entry in inside]
