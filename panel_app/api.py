@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from tornado.iostream import StreamClosedError
 
 from dataflows.errors import InputError
-from dataflows.schema import rfc3339
 from panel_app import parameters
 from panel_app.formats import FORMATS
 from panel_app.results import Question, Table, file_name, question, table
@@ -17,7 +16,6 @@ from panel_app.web import Guarded
 
 PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "limit")
 LIMIT = 5_000_000
-_LAST = 253_402_300_799
 _at_once = asyncio.Semaphore(2)
 """Answers that are worked out at the same time; more would keep those who look at the dashboard waiting."""
 
@@ -76,8 +74,7 @@ class Results(Guarded):
         about = {
             "currency": found.currency,
             "interval": found.interval,
-            "from": _told(found.start, known=asked.start is not None or not snapshot.empty),
-            "to": _told(found.end, known=asked.end is not None or not snapshot.empty),
+            **dict(zip(("from", "to"), found.span, strict=True)),
             "feed": status.state,
             "count": len(frame),
             "complete": len(frame) == len(found.frame),
@@ -90,7 +87,3 @@ class Results(Guarded):
                     await self.flush()
         except StreamClosedError:
             return  # whoever asked has gone
-
-
-def _told(seconds: int, *, known: bool) -> str | None:
-    return rfc3339(min(seconds, _LAST)) if known else None

@@ -109,7 +109,7 @@ def find(service: Service, ask: Ask) -> Found:
             note = f"The {_LINES} largest of {len(totals):,} by spend. “{KINDS['table']}” lists them all."
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
     keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
-    added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide))
+    added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide)).head(len(rows))
     named = [
         pl.Series(name, known.column(added[name]), dtype=pl.String)
         for name, known in (("campaign", snapshot.campaigns), ("channel", snapshot.channels))

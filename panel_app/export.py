@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.scan import scan
-from dataflows.schema import WindowResult, rfc3339
+from dataflows.schema import WindowResult
 from dataflows.settings import Settings
 from panel_app.formats import FORMATS
 from panel_app.reading import UnreadableError, read_result
@@ -120,7 +120,7 @@ def write(settings: Settings, asked: Question, form: str, out: BinaryIO) -> str:
             batch = []
     store.apply(batch)
     found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
-    span = {"from": rfc3339(found.start), "to": rfc3339(min(found.end, 253_402_300_799))} if len(found.frame) else {}
+    span = dict(zip(("from", "to"), found.span, strict=True))
     about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
     for piece in FORMATS[form].write(found.frame, about):
         out.write(piece)

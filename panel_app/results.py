@@ -27,6 +27,8 @@ INTERVALS: dict[str, int] = {"minute": 60, "hour": 3600, "day": 86_400, "total":
 DIMENSIONS = ("campaign", "channel")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
 _NO_END = 2**40
+_LAST = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -88,26 +90,35 @@ def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The answer: `frame` in the columns of docs/api.md, and the span (seconds since 1970) that its rows lie in."""
+    """The answer: `frame` in the columns of docs/api.md, and the span (seconds since 1970) that its rows lie in.
+
+    An end of the span is None where nothing tells it: it is not asked for, and nothing is held. Where nothing counts there are no rows,
+    not even one for the total.
+    """
 
     frame: pl.DataFrame
     interval: str
     currency: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
+
+    @property
+    def span(self) -> tuple[str | None, str | None]:
+        """`start` and `end` as RFC 3339 times."""
+        first, last = (None if end is None else rfc3339(min(end, _LAST)) for end in (self.start, self.end))
+        return first, last
 
 
 def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) -> Table:
     """What `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds."""
-    newest_end = snapshot.newest + window
-    start = snapshot.oldest if asked.start is None else asked.start
-    end = newest_end if asked.end is None else asked.end
+    start, end = _span(snapshot, asked, window)
     step = max(asked.seconds, window) if asked.seconds else 0
-    rows = snapshot.between(start, min(end, _NO_END), step or 86_400)
+    rows = snapshot.between(start or 0, min(end or 0, _NO_END), step or 86_400)
     for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
         if wanted:
             rows = rows.filter(pl.col(dimension).is_in(_known(snapshot, dimension).known(wanted)))
-    time = floor_to(step) if step else pl.lit(start).cast(pl.Int64).alias("t")
+    # Not a constant alone: that is a group of its own where there are no rows.
+    time = floor_to(step) if step else (pl.col("t") * 0 + (start or 0)).alias("t")
     by = [name for name in DIMENSIONS if name in asked.by]
     found = rows.group_by(time, *by).agg(*sums(wide=snapshot.wide), joint_state())
     last = (pl.col("t") + step) if step else pl.lit(end).cast(pl.Int64)
@@ -128,6 +139,17 @@ def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) ->
     frame = narrowed(frame, snapshot.wide)
     names = {seconds: name for name, seconds in INTERVALS.items()}
     return Table(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
+
+
+def _span(snapshot: Snapshot, asked: Question, window: int) -> tuple[int | None, int | None]:
+    """Where the answer lies: what is asked for, else what is held."""
+    start, end = asked.start, asked.end
+    if not snapshot.empty:
+        # Neither end passes the one that is asked for: there is nothing between them then.
+        if start is None:
+            start = snapshot.oldest if end is None else min(snapshot.oldest, end)
+        end = max(snapshot.newest + window, start) if end is None else end
+    return start, end
 
 
 def _ratios() -> list[pl.Expr]:
@@ -170,5 +192,5 @@ def _time(seconds: pl.Expr) -> pl.Expr:
 
 def file_name(found: Table, ending: str) -> str:
     """A name for the file of `found` that holds nothing but letters, digits, dots and dashes."""
-    span = f"{rfc3339(found.start)}-{rfc3339(min(found.end, 253_402_300_799))}".replace(":", "")
-    return f"adtally-{found.interval}-{span}.{ending}"
+    parts = ["adtally", found.interval, *(end.replace(":", "") for end in found.span if end)]
+    return f"{'-'.join(parts)}.{ending}"

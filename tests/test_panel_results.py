@@ -9,6 +9,7 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from test_panel_store import BEGIN, result
@@ -224,6 +225,47 @@ def test_large_values_in_many_rows_stay_integers_while_their_sum_fits() -> None:
     assert isinstance(total["spend_micros"], int)
 
 
-def test_nothing_held_is_a_table_without_rows() -> None:
-    assert rows([], Question()) == []
-    assert rows([], Question(seconds=0)) == []
+BEFORE, AFTER = BEGIN - 86_400, BEGIN + 86_400
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+@pytest.mark.parametrize("by", [("campaign", "channel"), ("channel",), ()])
+@pytest.mark.parametrize("seconds", INTERVALS.values())
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [
+        (0, Question()),
+        (0, Question(start=BEFORE, end=AFTER)),
+        (3, Question(campaigns=frozenset({"unknown"}))),
+        (3, Question(campaigns=frozenset({"sale"}), channels=frozenset({"unknown"}))),
+        (3, Question(start=AFTER)),
+        (3, Question(end=BEFORE)),
+        (3, Question(start=BEGIN + 60, end=BEGIN + 61, campaigns=frozenset({"unknown"}))),
+    ],
+)
+def test_the_total_of_nothing_is_a_table_without_rows(
+    form: str, by: tuple[str, ...], seconds: int, held: int, asked: Question
+) -> None:
+    store = Store()
+    store.apply([result(minute=at) for at in range(held)])
+    asked = msgspec.structs.replace(asked, seconds=seconds, by=by)
+    found = table(store.snapshot(), asked, window=60, currency="USD")
+    raw = b"".join(FORMATS[form].write(found.frame, {}))
+    columns = found.frame.columns
+    if form == "json":
+        assert json.loads(raw)["rows"] == []
+    elif form == "csv":
+        assert raw.decode().split("\r\n") == [",".join(columns), ""]
+    else:
+        read = pl.read_parquet(raw) if form == "parquet" else pl.read_ipc_stream(raw)
+        assert (read.columns, len(read)) == (columns, 0)
+    first, last = found.span
+    assert (first is None) == (asked.start is None and not held)
+    assert (last is None) == (asked.end is None and not held)
+    assert first is None or last is None or first <= last
+    assert "1970" not in file_name(found, "csv")
+
+
+def test_a_total_of_some_is_one_row_over_the_span_that_is_asked_for() -> None:
+    (total,) = rows([result(minute=at) for at in range(3)], Question(start=BEFORE, seconds=0, by=()))
+    assert (total["window_start"], total["window_end"], total["clicks"]) == (rfc3339(BEFORE), rfc3339(BEGIN + 180), 3)
