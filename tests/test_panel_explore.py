@@ -101,7 +101,10 @@ def test_points_that_are_open_or_not_held_whole_are_not_drawn(settings: Settings
 
 
 def test_an_empty_store_draws_a_line_of_text(settings: Settings) -> None:
-    assert isinstance(draw(find(Service(settings), Ask()), currency="USD", dark=False), pn.pane.Str)
+    for asked in (Ask(), Ask(by="none", kind="bar"), Ask(by="none", kind="table", span="all")):
+        found = find(Service(settings), asked)
+        assert found.frame.is_empty()
+        assert isinstance(draw(found, currency="USD", dark=False), pn.pane.Str)
 
 
 def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> None:
