@@ -1,7 +1,8 @@
 // How old an event is when the dashboard holds the minute that counts it.
 
-import { h, swap } from "adtally/dom.js";
+import { h } from "adtally/dom.js";
 import { duration, many, seconds } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 
 /** @param {HTMLElement} place */
 export function makeAges(place) {
@@ -16,5 +17,5 @@ export function makeAges(place) {
     return `Age of an event when the dashboard holds the minute that counts it, over ${many(measured, "result")} of the last ${duration(span)}: in each batch of the dataflow the one that waited longest, the newest event time of its partition standing for the event’s own. A page shows it at its next refresh.${left}`;
   }
 
-  return (ages) => swap(body, h("dl", { class: "ages" }, one("Half are here within", ages.p50), one("99 of 100 within", ages.p99)), h("p", { class: "hint" }, words(ages)));
+  return (ages) => patch(body, h("dl", { class: "ages" }, one("Half are here within", ages.p50), one("99 of 100 within", ages.p99)), h("p", { class: "hint" }, words(ages)));
 }

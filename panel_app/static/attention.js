@@ -1,7 +1,8 @@
 // What needs attention, in words: what changed, since when, how much money, and how sure. A click aims the page at it.
 
-import { h, icon, label, named, swap } from "adtally/dom.js";
+import { h, icon, label, named } from "adtally/dom.js";
 import { duration, figure, many, moment, percent, smallest, whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { params } from "adtally/url.js";
 
 const FIRST = 4;
@@ -73,11 +74,12 @@ function item(one, until, pick) {
   const tone = toneOf(one.kind);
   const [sign, spoken] = SIGN[tone];
   const who = one.campaign === null ? h("span", {}, "All campaigns") : named(one.campaign, { title: null });
+  const key = `finding-${one.kind}-${(one.campaign ?? "").slice(0, 200)}`;
   return h(
-    "li", {},
+    "li", { "data-key": key },
     h(
       "button",
-      { type: "button", class: "finding", "data-key": `finding-${one.kind}-${(one.campaign ?? "").slice(0, 200)}`, "data-kind": one.kind, title: one.campaign === null ? null : `Show only ${label(one.campaign, 200)}`, onclick: () => pick(one) },
+      { type: "button", class: "finding", "data-key": key, "data-kind": one.kind, title: one.campaign === null ? null : `Show only ${label(one.campaign, 200)}`, onclick: () => pick(one) },
       h("span", { class: "sign", "data-tone": tone }, icon(sign, 16), h("span", { class: "hidden" }, `${spoken}: `)),
       h(
         "span", { class: "finding-text" },
@@ -120,20 +122,20 @@ export function makeAttention(place, act) {
     const own = chosen.length ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign)) : report.findings;
     const elsewhere = act.everything ? report.total - own.length : 0;
     count.hidden = !own.length;
-    count.textContent = whole(chosen.length ? own.length : report.total);
+    patch(count, whole(chosen.length ? own.length : report.total));
     if (!report.campaigns) {
-      swap(body, h("p", { class: "none" }, report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive."));
+      patch(body, h("p", { class: "none" }, report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive."));
     } else if (!own.length) {
       const here = chosen.length && elsewhere ? "Nothing needs attention here" : "Nothing needs attention";
-      swap(body, h("p", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("span", {}, h("b", {}, here), h("span", { class: "hint" }, checked(report)))));
+      patch(body, h("p", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("span", {}, h("b", {}, here), h("span", { class: "hint" }, checked(report)))));
     } else {
       const shown = all ? own : own.slice(0, FIRST);
-      swap(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));
+      patch(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));
     }
     const toggle = own.length > FIRST && h("button", { type: "button", class: "link", "data-key": "findings", onclick: () => { all = !all; update(last); } }, all ? `Show the first ${FIRST}` : `Show all ${whole(own.length)}`);
     const rest = !chosen.length && report.total > report.findings.length && all && h("span", {}, `${whole(report.total - report.findings.length)} more of less weight`);
     const others = chosen.length > 0 && elsewhere > 0 && h("button", { type: "button", class: "link", "data-key": "elsewhere", onclick: act.everything }, `${whole(elsewhere)} in other campaigns`);
-    swap(foot, toggle, rest, others);
+    patch(foot, toggle, rest, others);
   }
   return update;
 }

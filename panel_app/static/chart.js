@@ -5,6 +5,7 @@ import { h, label } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { duration, figure, moment } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
+import { patch } from "adtally/patch.js";
 import { channelColor, color } from "adtally/theme.js";
 
 const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
@@ -126,18 +127,20 @@ function words(page, mode, measure) {
   return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
 }
 
-function legend(page, mode, pick) {
-  const key = (text, dot, more = {}) => h("li", {}, dot, h("bdi", {}, text), more.extra);
+function legend(page, mode, measure, pick) {
+  const key = (text, dot) => h("li", { "data-key": text }, dot, h("bdi", {}, text));
   const items = page.chart.series.map((one) => {
     const dot = h("i", { class: "key" });
     dot.style.background = channelColor(one.color);
     if (one.name === null) return key(REST, dot);
-    return h("li", {}, h("button", { type: "button", "data-key": `legend-${one.name.slice(0, 200)}`, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40))));
+    const own = `legend-${one.name.slice(0, 200)}`;
+    return h("li", { "data-key": own }, h("button", { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40))));
   });
   const mark = () => h("i", { class: mode === "lines" ? "key hollow" : "key hatched" });
   if (page.chart.open.some(Boolean)) items.push(key("Still counting", mark()));
   else if (page.chart.partial.some(Boolean)) items.push(key("Partly held", mark()));
   if (page.chart.fixed.some(Boolean)) items.push(key("Corrected", h("i", { class: "key triangle" })));
+  if (dashed(page, mode, measure)) items.push(key(BEFORE, h("i", { class: "key dashed" })));
   return items;
 }
 
@@ -160,16 +163,15 @@ export function makeChart(place, act) {
 
   return function update(page, view, measure, since = null) {
     const mode = modeOf(view, measure);
-    title.textContent = `${measure.label} by channel`;
-    sub.textContent = words(page, mode, measure);
+    patch(title, `${measure.label} by channel`);
+    patch(sub, words(page, mode, measure));
     group.hidden = !measure.additive;
     for (const button of modes) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
-    keys.replaceChildren(...legend(page, mode, act.pick));
-    if (dashed(page, mode, measure)) keys.append(h("li", {}, h("i", { class: "key dashed" }), BEFORE));
+    patch(keys, ...legend(page, mode, measure, act.pick));
     canvas.hidden = page.empty;
     keys.hidden = page.empty;
     nothing.hidden = !page.empty;
-    nothing.textContent = page.rows ? "Nothing to draw in this view." : "The chart begins with the first minute of data.";
+    patch(nothing, page.rows ? "Nothing to draw in this view." : "The chart begins with the first minute of data.");
     if (page.empty) return;
     canvas.setAttribute("aria-label", `${title.textContent}. ${sub.textContent} The tables below hold the figures.`);
     draw(() => options(page, view, measure, since));

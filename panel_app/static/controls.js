@@ -1,7 +1,8 @@
 // Range and filters. Every one writes the URL, and the page follows from there.
 
-import { h, icon, label, named, swap } from "adtally/dom.js";
+import { h, icon, label, named } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { param, params } from "adtally/url.js";
 
 const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
@@ -31,16 +32,16 @@ function picker(dimension, plural, act) {
     try {
       offer = await act.names(dimension, search.value);
     } catch {
-      return swap(list, h("p", { class: "none" }, "No connection at the moment."));
+      return patch(list, h("p", { class: "none" }, "No connection at the moment."));
     }
     const names = [...chosen.filter((name) => !offer.names.includes(name) && !search.value), ...offer.names];
     const rows = names.map((name) => {
-      const tick = h("input", { type: "checkbox", "data-key": `pick-${name}`, onchange: () => toggle(name, tick.checked) });
+      const tick = h("input", { type: "checkbox", "data-key": `pick-${name}`, onchange: (event) => toggle(name, event.currentTarget.checked) });
       tick.checked = chosen.includes(name);
       return h("label", { class: "pick" }, tick, named(name));
     });
     const more = offer.total > offer.names.length && h("p", { class: "hint" }, `${whole(offer.total - offer.names.length)} more; search to find them.`);
-    return swap(list, ...(rows.length ? rows : [h("p", { class: "none" }, search.value ? "Nothing matches." : "Nothing yet.")]), more);
+    return patch(list, ...(rows.length ? rows : [h("p", { class: "none" }, search.value ? "Nothing matches." : "Nothing yet.")]), more);
   }
 
   function toggle(name, on) {
@@ -73,7 +74,7 @@ function picker(dimension, plural, act) {
   function update() {
     const chosen = params(dimension);
     button.classList.toggle("on", chosen.length > 0);
-    text.replaceChildren(chosen.length === 0 ? `All ${plural}` : chosen.length === 1 ? h("bdi", {}, label(chosen[0], 24)) : `${whole(chosen.length)} ${plural}`);
+    patch(text, chosen.length === 0 ? `All ${plural}` : chosen.length === 1 ? h("bdi", {}, label(chosen[0], 24)) : `${whole(chosen.length)} ${plural}`);
     for (const tick of list.querySelectorAll("input")) tick.checked = chosen.some((name) => tick.dataset.key === `pick-${name}`);
   }
   return { box, update };

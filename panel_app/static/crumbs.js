@@ -1,7 +1,8 @@
 // Where one is when the page shows only a part, and the way back. In an embed with a filter the way back ends at that filter.
 
-import { h, icon, label, swap } from "adtally/dom.js";
+import { h, icon, label } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { changed, filters, inside } from "adtally/url.js";
 
 const ALL = { campaign: "", channel: "", q: "" };
@@ -38,6 +39,6 @@ export function makeCrumbs(place, show, confines = null) {
     const back = parts.length > 0 && h("button", { type: "button", class: "button plain back", "data-key": "back", onclick: () => (inside() ? history.back() : show(top)) }, icon("back", 16), "Back");
     const here = (text) => h("span", { "aria-current": "page" }, ...text);
     const steps = parts.map((text, at) => h("li", {}, at === parts.length - 1 ? here([text]) : link([text], { channel: top.channel, q: "" })));
-    return swap(place, back, h("ol", {}, h("li", {}, parts.length ? link(first(), top) : here(first())), ...steps));
+    return patch(place, back, h("ol", {}, h("li", {}, parts.length ? link(first(), top) : here(first())), ...steps));
   };
 }

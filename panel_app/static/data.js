@@ -1,10 +1,11 @@
 // The Data page: what is held, how old events are when they get here, how far the dataflow is, what it rejected, files, and clearing. It lives as the overview does.
 
 import { makeAges } from "adtally/ages.js";
-import { h, icon, swap } from "adtally/dom.js";
+import { h, icon } from "adtally/dom.js";
 import { bytes, duration, many, moment, percent, whole } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
 import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
+import { patch } from "adtally/patch.js";
 import { makePipeline } from "adtally/pipeline.js";
 import { makeRejects } from "adtally/rejects.js";
 import { query } from "adtally/url.js";
@@ -51,7 +52,7 @@ function drawStock() {
   const age = old === null ? "" : old < 0 ? "not over yet" : `ended ${duration(old)} ago`;
   const packed = stock.packed ? `${whole(stock.packed)} of them packed` : `${many(stock.campaigns, "campaign")}, ${many(stock.channels, "channel")}`;
   const known = rejected.state === "live" || rejected.total > 0;
-  swap(
+  patch(
     byId("stock"),
     tile("Minute rows held", whole(stock.rows), packed, `${many(stock.campaigns, "campaign")} and ${many(stock.channels, "channel")}. The last ${stock.store_hours} h are at hand, ${stock.history_days} days packed behind them.`),
     tile("Oldest minute", stock.rows ? moment(stock.oldest) : "–", stock.rows ? moment(stock.oldest, "day") : "nothing is held"),
@@ -85,9 +86,9 @@ byId("clearing").replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "C
 function drawClearing() {
   const { stock } = shown;
   clearButton.disabled = !stock.rows;
-  clearText.textContent = stock.rows
+  patch(clearText, stock.rows
     ? `Drops the ${many(stock.rows, "minute row")} that the dashboard holds, ${moment(stock.oldest, true)} to ${moment(stock.newest_end, true)}, for everyone looking at it. Topic ${setup.resultsTopic} is not touched, and new minutes keep arriving. It can be undone for a minute.`
-    : "The dashboard holds no rows; there is nothing to clear.";
+    : "The dashboard holds no rows; there is nothing to clear.");
 }
 
 /** Draw what the last answer says. */
@@ -99,7 +100,7 @@ function draw() {
   rejects(shown.rejects, shown.reason);
   drawClearing();
   leadBack();
-  byId("footer").textContent = `Times in ${timeZone()}. Broker ${setup.brokers}.`;
+  patch(byId("footer"), `Times in ${timeZone()}. Broker ${setup.brokers}.`);
 }
 
 drawFiles();

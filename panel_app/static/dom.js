@@ -18,32 +18,32 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** By element and type of event: what it does, which is another function after each refresh. @type {WeakMap<Element, Map<string, (event: Event) => void>>} */
+const acts = new WeakMap();
+
+function listen(element, type, act) {
+  let own = acts.get(element);
+  if (!own) acts.set(element, (own = new Map()));
+  if (!own.has(type)) element.addEventListener(type, (event) => own.get(type)?.(event));
+  own.set(type, act);
+}
+
+/** Have `element` do what `other`, which `h` or `svg` has made, does. @param {Element} element @param {Element} other */
+export function takeListeners(element, other) {
+  const own = acts.get(element);
+  for (const type of own?.keys() ?? []) own.set(type, null);
+  for (const [type, act] of acts.get(other) ?? []) listen(element, type, act);
+}
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) listen(element, name.slice(2), value);
     else if (name === "text") element.textContent = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return element;
-}
-
-/**
- * Replace what `place` holds. Focus stays on the element with the same `data-key`, so a refresh never throws the keyboard out.
- * @param {Element} place
- * @param {...(Node | string | null | false)} children
- */
-export function swap(place, ...children) {
-  const active = document.activeElement;
-  const key = place.contains(active) ? active?.getAttribute("data-key") : null;
-  const caret = key && active instanceof HTMLInputElement ? active.selectionStart : null;
-  place.replaceChildren(...children.filter(Boolean));
-  if (!key) return;
-  const again = [...place.querySelectorAll("[data-key]")].find((one) => one.getAttribute("data-key") === key);
-  if (!(again instanceof HTMLElement)) return;
-  again.focus({ preventScroll: true });
-  if (caret !== null && again instanceof HTMLInputElement) again.setSelectionRange(caret, caret);
 }
 
 // Controls, and marks that turn the direction of text or can't be seen: shown as a replacement character. Kept are those that a script or

@@ -58,7 +58,8 @@ export function makeCanvas(place, sorry, ready = () => {}, finish = () => {}) {
       }).observe(place);
       ready(drawn);
     }
-    drawn.setOption(wanted(), { notMerge: true });
+    // Series that are not among the wanted ones go; the rest is brought up to date, with the tooltip of a pointer that rests on it.
+    drawn.setOption(wanted(), { replaceMerge: ["series"] });
     finish(drawn);
   }
 

@@ -2,11 +2,12 @@
 
 import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
-import { h, icon, label, swap } from "adtally/dom.js";
+import { h, icon, label } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
 import { figure, many } from "adtally/format.js";
 import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
+import { patch } from "adtally/patch.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, go, params, query } from "adtally/url.js";
 
@@ -55,11 +56,11 @@ function cell(value, kind, column) {
 
 function drawTable() {
   const head = h("div", { class: "card-head" }, h("h2", {}, "What is shown"), downloadButtons("what is shown", (format) => save(link, { format, query: query() })));
-  if (!shown.total) return swap(byId("table"), head, h("p", { class: "none" }, "No results are held for this range."));
+  if (!shown.total) return patch(byId("table"), head, h("p", { class: "none" }, "No results are held for this range."));
   const columns = h("tr", {}, ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)));
   const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at], shown.columns[at]))));
   const rest = shown.total - rows.length;
-  return swap(
+  return patch(
     byId("table"), head, h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
     rest > 0 && h("p", { class: "hint" }, `${many(rest, "more row")} ${rest === 1 ? "is" : "are"} in the CSV.`),
   );
@@ -78,7 +79,7 @@ function draw() {
   const button = byId("theme");
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
   button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");
-  byId("note").textContent = shown.note;
+  patch(byId("note"), shown.note);
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
   drawTable();

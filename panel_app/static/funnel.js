@@ -2,6 +2,7 @@
 
 import { h } from "adtally/dom.js";
 import { figure } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { changeMark, verdict } from "adtally/tiles.js";
 
 const STEPS = [
@@ -19,7 +20,7 @@ export function makeFunnel(place) {
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "From impression to conversion")), body);
   return function update(page) {
     const now = page.funnel;
-    if (!now.impressions && !now.clicks && !now.conversions) return body.replaceChildren(h("p", { class: "none" }, "Nothing was counted in this view."));
+    if (!now.impressions && !now.clicks && !now.conversions) return patch(body, h("p", { class: "none" }, "Nothing was counted in this view."));
     const most = Math.log10(1 + Math.max(now.impressions, now.clicks, now.conversions));
     const lines = STEPS.flatMap((step, at) => {
       const inner = h("span", { class: `bar-in step-${at}` });
@@ -33,6 +34,6 @@ export function makeFunnel(place) {
       ].filter(Boolean);
     });
     const refunds = now.refunds ? ` ${figure(now.refunds, "count")} ${now.refunds === 1 ? "refund" : "refunds"}.` : "";
-    return body.replaceChildren(...lines, h("p", { class: "hint" }, `Bar length is on a log scale.${refunds}`));
+    return patch(body, ...lines, h("p", { class: "hint" }, `Bar length is on a log scale.${refunds}`));
   };
 }

@@ -3,6 +3,7 @@
 import { h, icon } from "adtally/dom.js";
 import { duration } from "adtally/format.js";
 import { zoneAsked } from "adtally/locale.js";
+import { patch } from "adtally/patch.js";
 import { carried, embedded, param } from "adtally/url.js";
 
 const EVERY = [["5", "5 s"], ["10", "10 s"], ["30", "30 s"], ["60", "1 min"], ["off", "Off"]];
@@ -89,18 +90,18 @@ export function makeHeader(place, act) {
       word.textContent = text;
       spoken.textContent = text;
     }
-    detail.textContent = more;
-    brief.textContent = less;
+    patch(detail, more);
+    patch(brief, less);
     pill.title = more ? `${text}, ${more}` : text;
   }
 
   function update() {
     const stopped = paused();
-    pause.replaceChildren(icon(stopped ? "play" : "pause"));
+    patch(pause, icon(stopped ? "play" : "pause"));
     pause.setAttribute("aria-label", stopped ? "Resume" : "Pause");
     pause.title = stopped ? "Resume" : "Pause";
     const dark = document.documentElement.dataset.theme === "dark";
-    theme.replaceChildren(icon(dark ? "sun" : "moon"));
+    patch(theme, icon(dark ? "sun" : "moon"));
     theme.setAttribute("aria-label", dark ? "Light theme" : "Dark theme");
     theme.title = dark ? "Light theme" : "Dark theme";
     const chosen = param("every", "10");

@@ -1,7 +1,8 @@
 // Campaigns by channels: a table whose cells are tinted by their figure. The figure stands in each, so that no colour has to be read.
 
-import { h, label, named, swap } from "adtally/dom.js";
+import { h, label, named } from "adtally/dom.js";
 import { figure, many } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 
 /** The strongest tint, in percent: text keeps a contrast of 4.5 on it in both themes. */
 const STRONGEST = 58;
@@ -37,30 +38,30 @@ export function makeHeatmap(place, pick) {
 
   return function update(page, measure) {
     const { campaigns, channels, values, more } = page.heatmap;
-    title.textContent = `${measure.label} by campaign and channel`;
+    patch(title, `${measure.label} by campaign and channel`);
     body.setAttribute("aria-label", title.textContent);
     if (!campaigns.length) {
-      swap(foot);
-      return swap(body, h("p", { class: "none" }, "No campaign has data in this view."));
+      patch(foot);
+      return patch(body, h("p", { class: "none" }, "No campaign has data in this view."));
     }
     const narrow = innerWidth <= NARROW;
     const strength = strengths(values, measure.additive);
     const cell = (value, row, column) => {
       if (value === null) return h("td", { class: "heat-none" }, "–");
       const [campaign, channel] = [campaigns[row], channels[column]];
-      const inner = button(`${row}-${column}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign: [campaign], channel: [channel] }, narrow ? brief(value, measure.kind) : figure(value, measure.kind));
+      const inner = button(`${campaign.slice(0, 90)} ${channel.slice(0, 90)}`, `${label(campaign, 100)}, ${label(channel, 100)}`, { campaign: [campaign], channel: [channel] }, narrow ? brief(value, measure.kind) : figure(value, measure.kind));
       inner.style.setProperty("--heat", `${strength(value).toFixed(1)}%`);
       return h("td", { class: "heat" }, inner);
     };
     const head = h("tr", {}, h("th", { scope: "col", class: "left" }, "Campaign"), ...channels.map((name) => h("th", { scope: "col" }, button(`channel-${name}`, label(name, 200), { channel: [name] }, named(name, { title: null })))));
     const rows = campaigns.map((name, row) =>
-      h("tr", {}, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: [name] }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
+      h("tr", { "data-key": name.slice(0, 200) }, h("th", { scope: "row", class: "heat-name" }, button(`campaign-${name}`, label(name, 200), { campaign: [name] }, named(name, { title: null }))), ...values[row].map((value, column) => cell(value, row, column))),
     );
     const table = h("table", { class: "heatmap" }, h("thead", {}, head), h("tbody", {}, ...rows));
     const { name: first, cell: each } = narrow ? WIDTHS.narrow : WIDTHS.wide;
     table.style.minWidth = `${first + each * channels.length}px`;
-    swap(body, table);
+    patch(body, table);
     const rest = [more[0] && many(more[0], "smaller campaign"), more[1] && many(more[1], "smaller channel")].filter(Boolean).join(" and ");
-    return swap(foot, h("span", {}, `${measure.kind === "price" ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
+    return patch(foot, h("span", {}, `${measure.kind === "price" ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
   };
 }

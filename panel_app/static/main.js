@@ -1,6 +1,7 @@
 // The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is looked at.
 
 import { makeAttention, wrongSince } from "adtally/attention.js";
+import { patch } from "adtally/patch.js";
 import { makeCampaigns, makeChannels } from "adtally/table.js";
 import { makeChart } from "adtally/chart.js";
 import { makeControls } from "adtally/controls.js";
@@ -97,7 +98,7 @@ function draw() {
   scatter(page);
   const held = page.rows ? `${many(page.rows, "minute row")} held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
   const full = embedded() && !setup.confines && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
-  byId("footer").replaceChildren(`${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
+  patch(byId("footer"), `${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
   document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
   document.documentElement.dataset.version = String(shown.live.version);
 }

@@ -2,6 +2,7 @@
 
 import { h } from "adtally/dom.js";
 import { duration, many, moment } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
@@ -43,7 +44,7 @@ export function makeLines(place) {
     const now = JSON.stringify(lines);
     if (now === before) return;
     before = now;
-    place.replaceChildren(...lines.map(([tone, text]) => h("p", { class: "notice", "data-tone": tone }, text)));
+    patch(place, ...lines.map(([tone, text]) => h("p", { class: "notice", "data-tone": tone }, text)));
   };
 }
 

@@ -1,7 +1,8 @@
 // How far the dataflow is: each partition of the logs with its lag, and what became of the messages that were read.
 
-import { h, label, swap } from "adtally/dom.js";
+import { h, label } from "adtally/dom.js";
 import { duration, moment, whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 
 const COUNTS = [["read", "Read", true], ["counted", "Counted", false], ["duplicate", "Duplicate", true], ["late", "Late", false], ["malformed", "Malformed", false]];
 
@@ -28,7 +29,7 @@ export function makePipeline(place, setup) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-in" }));
     bar.firstChild.style.width = `${most ? (100 * one.lag) / most : 0}%`;
     return h(
-      "tr", {},
+      "tr", { "data-key": one.partition },
       h("th", { scope: "row", class: "left" }, whole(one.partition)),
       h("td", { class: "num roomy" }, one.offset === null ? "–" : whole(one.offset)),
       h("td", { class: "num lag" }, whole(one.lag), bar),
@@ -55,11 +56,11 @@ export function makePipeline(place, setup) {
   return function update(pipeline, live) {
     const rows = pipeline.partitions;
     const begun = rows.some((one) => one.offset !== null);
-    note.textContent = `What the dataflow (consumer group ${setup.group}) has made of the messages on topic ${setup.logsTopic}.`;
-    foot.textContent = "";
+    patch(note, `What the dataflow (consumer group ${setup.group}) has made of the messages on topic ${setup.logsTopic}.`);
     if (!rows.length) {
+      patch(foot);
       const text = sentence(pipeline.problem) || "Asking the broker …";
-      return swap(body, h("p", { class: "none" }, text));
+      return patch(body, h("p", { class: "none" }, text));
     }
     const most = Math.max(...rows.map((one) => one.lag), FEW);
     const shown = rows.slice(0, 200);
@@ -67,10 +68,9 @@ export function makePipeline(place, setup) {
       "tr", {}, h("th", { scope: "col", class: "left" }, "Partition"), h("th", { scope: "col", class: "num roomy" }, "Offset"), h("th", { scope: "col", class: "num" }, "Waiting"),
       ...COUNTS.map(([, text, roomy]) => h("th", { scope: "col", class: `num${roomy ? " roomy" : ""}` }, text)), h("th", { scope: "col", class: "num roomy" }, "Event time"),
     );
-    swap(body, h("table", {}, h("thead", {}, head), h("tbody", {}, ...shown.map((one) => row(one, most)), sums(rows))));
+    patch(body, h("table", {}, h("thead", {}, head), h("tbody", {}, ...shown.map((one) => row(one, most)), sums(rows))));
     const state = sentence(pipeline.problem);
     const never = "The dataflow has not committed anything yet: it was never started with this group, or has not taken its first snapshot.";
-    foot.textContent = [state, begun ? words(pipeline, rows, live.now) : never].filter(Boolean).join(" ");
-    return undefined;
+    return patch(foot, [state, begun ? words(pipeline, rows, live.now) : never].filter(Boolean).join(" "));
   };
 }

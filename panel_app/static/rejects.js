@@ -1,7 +1,8 @@
 // What could not be counted: how many by reason, and the newest ones as they came. Payloads are whatever somebody sent: text, and no more.
 
-import { h, label, swap } from "adtally/dom.js";
+import { h, label } from "adtally/dom.js";
 import { many, moment, whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 
 const REASONS = new Map([
   ["malformed", ["Malformed", "not a valid event"]],
@@ -54,13 +55,12 @@ export function makeRejects(place, setup, pick) {
     const at = Date.parse(one.rejected_at) / 1000;
     const when = Number.isFinite(at) ? moment(at, true) : label(one.rejected_at, 40);
     const box = h(
-      "details", { class: "reject" },
+      "details", { class: "reject", ontoggle: (event) => (event.currentTarget.open ? open.add(key) : open.delete(key)) },
       h("summary", { "data-key": `reject-${key.slice(0, 200)}` }, h("span", { class: "tag", "data-reason": one.reason }, name(one.reason)), h("span", { class: "reject-detail" }, h("bdi", {}, label(one.detail, 300))), h("span", { class: "hint" }, when)),
       h("p", { class: "hint" }, "Topic ", h("bdi", {}, label(one.topic, 100)), `, partition ${one.partition}, offset ${one.offset}`), payload(one),
     );
     box.open = open.has(key);
-    box.addEventListener("toggle", () => (box.open ? open.add(key) : open.delete(key)));
-    return h("li", {}, box);
+    return h("li", { "data-key": key.slice(0, 200) }, box);
   }
 
   function none(rejects, reason) {
@@ -75,14 +75,14 @@ export function makeRejects(place, setup, pick) {
     if (now === before) return;
     before = now;
     const reading = rejects.state === "reading" ? " Still reading; there may be more." : rejects.state === "down" && rejects.total ? " As it was read before the broker went away." : "";
-    note.textContent = `They were not counted, and are kept on topic ${rejects.topic} as they came.${reading}`;
-    swap(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
+    patch(note, `They were not counted, and are kept on topic ${rejects.topic} as they came.${reading}`);
+    patch(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
     const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
-    swap(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));
+    patch(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));
     const rest = rejects.newest.length - shown.length;
     const unread = rejects.unread > 0 && h("span", {}, `${many(rejects.unread, "record")} of the topic could not be read. The last one: ${label(rejects.problem, 200)}`);
     const more = (rest > 0 || all) && h("button", { type: "button", class: "link", "data-key": "more", onclick: () => { all = !all; update(rejects, reason); } }, all ? `Show the newest ${FIRST}` : `Show the newest ${whole(rejects.newest.length)}`);
     const hint = rejects.total > 0 && h("span", {}, "“python -m dataflows.rejected” lists all of them, and sends corrected ones in again.");
-    swap(foot, more, hint, unread);
+    patch(foot, more, hint, unread);
   };
 }

@@ -4,6 +4,7 @@ import { h, label } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { figure, many } from "adtally/format.js";
 import { sides } from "adtally/labels.js";
+import { patch } from "adtally/patch.js";
 import { channelColor, color } from "adtally/theme.js";
 
 const FEW = 20;
@@ -55,7 +56,7 @@ function options(page, colors) {
   });
   const largest = points.length > FEW ? LARGEST / 2 : LARGEST;
   const shared = { type: "scatter", animation: false, label: { show: false }, emphasis: { scale: false } };
-  const line = total > low && total < high ? { silent: true, symbol: "none", lineStyle: { color: muted, type: [5, 4] }, label: { formatter: "all", color: muted, position: "insideStartTop" }, data: [{ yAxis: total }] } : undefined;
+  const line = total > low && total < high ? { silent: true, symbol: "none", lineStyle: { color: muted, type: [5, 4] }, label: { formatter: "all", color: muted, position: "insideStartTop" }, data: [{ yAxis: total }] } : { data: [] };
   return {
     ...chartStyle(),
     tooltip: { ...tooltipStyle(), trigger: "item", formatter: (item) => tooltip(item.data.point) },
@@ -123,7 +124,7 @@ export function makeScatter(place, pick) {
     canvas.hidden = !points.length;
     nothing.hidden = points.length > 0;
     const marked = without ? " ◇\u00a0has\u00a0none." : "";
-    sub.textContent = points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${many(more, `smaller ${by}`)} not shown.` : ""}` : "";
+    patch(sub, points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${many(more, `smaller ${by}`)} not shown.` : ""}` : "");
     if (!points.length) return;
     canvas.setAttribute("aria-label", `Spend against cost per conversion. ${sub.textContent} The tables hold the figures.`);
     draw(() => options(page, colors));

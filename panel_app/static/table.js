@@ -1,8 +1,9 @@
 // The campaigns table and the channel table.
 
-import { h, label, named, swap } from "adtally/dom.js";
+import { h, label, named } from "adtally/dom.js";
 import { downloadButtons } from "adtally/download.js";
 import { figure, whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { spark } from "adtally/spark.js";
 import { channelColor } from "adtally/theme.js";
 import { changeMark, verdict } from "adtally/tiles.js";
@@ -71,7 +72,7 @@ export function makeCampaigns(place, act) {
     const by = view.sort || view.metric;
     const rows = table.rows.map((row, at) =>
       h(
-        "tr", {},
+        "tr", { "data-key": row.name.slice(0, 200) },
         h("td", { class: "rank" }, whole(at + 1)),
         h(
           "th", { scope: "row", class: "name" },
@@ -89,20 +90,20 @@ export function makeCampaigns(place, act) {
     );
     if (!rows.length) {
       const why = view.search ? "No campaign matches the search." : "No campaign has data in this view.";
-      swap(body, h("p", { class: "none" }, why));
+      patch(body, h("p", { class: "none" }, why));
     } else {
       const heads = [{ id: "name", head: "Campaign" }, ...COLUMNS].map((column) => head(column, view));
       const line = h(
         "tr", {}, h("th", { class: "rank" }, h("span", { class: "hidden" }, "Rank")), ...heads,
         h("th", { class: "num roomy", scope: "col" }, "Change"), h("th", { class: "trend roomy", scope: "col" }, "Trend"),
       );
-      swap(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
+      patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
     }
     const rest = table.matched - rows.length;
     const more = view.all_rows
       ? [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(false) }, "Show the top 10"), rest > 0 && h("span", {}, `The first ${whole(rows.length)} of ${whole(table.matched)}; search finds the others.`)]
       : rest > 0 && [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(true) }, `Show all ${whole(table.matched)}`)];
-    swap(foot, ...(more || []));
+    patch(foot, ...(more || []));
   };
 }
 
@@ -117,13 +118,13 @@ export function makeChannels(place, pick) {
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Channels")), body);
   return function update(page, view, measure) {
     const table = page.channels;
-    if (!table.rows.length) return swap(body, h("p", { class: "none" }, "No channel has data in this view."));
+    if (!table.rows.length) return patch(body, h("p", { class: "none" }, "No channel has data in this view."));
     const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
     const extra = COLUMNS.find((column) => column.id === view.metric && !CHANNEL_COLUMNS.includes(column));
     const columns = extra ? [{ ...extra, wide: false }, ...CHANNEL_COLUMNS.filter((one) => one.id !== "conversions")] : CHANNEL_COLUMNS;
     const rows = table.rows.map((row) =>
       h(
-        "tr", {},
+        "tr", { "data-key": row.name.slice(0, 200) },
         h(
           "th", { scope: "row", class: "name" },
           h("button", { type: "button", "data-key": `channel-${row.name.slice(0, 200)}`, title: `Show only ${label(row.name, 200)}`, onclick: () => pick(row.name) }, named(row.name, { title: null })),
@@ -137,6 +138,6 @@ export function makeChannels(place, pick) {
       "tr", {}, h("th", { scope: "col", class: "left" }, "Channel"),
       ...columns.map((column) => h("th", { scope: "col", class: "num" }, column.head)), h("th", { scope: "col", class: "num" }, "Change"),
     );
-    return swap(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
+    return patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
   };
 }

@@ -2,6 +2,7 @@
 
 import { h } from "adtally/dom.js";
 import { change, duration, figure, gap, percent } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
 import { spark } from "adtally/spark.js";
 
 /**
@@ -93,13 +94,13 @@ export function makeTiles(place, note, measures, choose) {
       const chosen = measure.id === view.metric;
       button.setAttribute("aria-checked", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
-      value.textContent = figure(tile.value, measure.kind);
+      patch(value, figure(tile.value, measure.kind));
       value.title = tile.value === null ? "" : String(tile.value);
       const { text, title } = before(tile, measure, page.span);
-      foot.replaceChildren(tile.was === null ? "" : changeMark(verdict(tile, measure)), h("span", { class: "was" }, text));
+      patch(foot, tile.was === null ? "" : changeMark(verdict(tile, measure)), h("span", { class: "was" }, text));
       foot.title = title;
-      line.replaceChildren(spark(tile.spark, { area: true }));
+      patch(line, spark(tile.spark, { area: true }));
     }
-    note.textContent = comparison(page);
+    patch(note, comparison(page));
   };
 }
