@@ -6,7 +6,7 @@ import { query } from "adtally/url.js";
 /**
  * @param {object} page
  * @param {() => Promise<any>} page.ask the question for what the URL shows now
- * @param {(answer: any) => void} page.take what becomes of its answer
+ * @param {(answer: any, current: boolean) => void} page.take what becomes of its answer; `current` is whether the URL is still the one asked for
  * @param {(now: {lost: boolean, since: number, left: number | null}) => void} page.tick called each second
  * @param {() => boolean} page.lost whether the connection is lost
  */
@@ -42,7 +42,7 @@ export function makeLoop(page) {
     try {
       const answer = await page.ask();
       heard = performance.now();
-      page.take(answer);
+      page.take(answer, asked === query());
     } catch {
       // The pill says so, and the link is looked after by itself.
     } finally {

@@ -39,6 +39,14 @@ const { link, notices, show } = live;
 
 /** What "everything" is: an embed with a filter ends there. */
 const EVERYTHING = { campaign: "", channel: "", ...setup.confines, q: "" };
+/** Aim the whole page at a part of the data, and lead there: what it is about stands at its top, wherever the press was. */
+function aim(changes) {
+  show(changes);
+  const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  window.scrollTo({ top: 0, behavior: quiet ? "instant" : "smooth" });
+  byId("crumbs").querySelector("[data-key=back]")?.focus({ preventScroll: true });
+}
+
 const controls = makeControls(byId("controls"), setup.ranges, {
   filter: (changes) => show(changes),
   names: (dimension, search) => link.ask("names", { dimension, search }),
@@ -47,16 +55,16 @@ const controls = makeControls(byId("controls"), setup.ranges, {
 const tiles = makeTiles(byId("tiles"), byId("comparison"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
-  pick: (name) => show({ channel: [name] }),
+  pick: (name) => aim({ channel: [name] }),
 });
 const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
 const attention = makeAttention(byId("attention"), {
-  pick: (one) => show({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }) }),
+  pick: (one) => aim({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }) }),
   everything: setup.confines ? null : () => show(EVERYTHING),
 });
-const heatmap = makeHeatmap(byId("heatmap"), (changes) => show({ ...changes, q: "" }));
-const scatter = makeScatter(byId("scatter"), (changes) => show({ ...changes, q: "" }));
-const channels = makeChannels(byId("channels"), (name) => show({ channel: [name] }));
+const heatmap = makeHeatmap(byId("heatmap"), (changes) => aim({ ...changes, q: "" }));
+const scatter = makeScatter(byId("scatter"), (changes) => aim({ ...changes, q: "" }));
+const channels = makeChannels(byId("channels"), (name) => aim({ channel: [name] }));
 let searching = 0;
 const campaigns = makeCampaigns(byId("campaigns"), {
   sort: (id) => {
@@ -69,7 +77,7 @@ const campaigns = makeCampaigns(byId("campaigns"), {
     searching = setTimeout(() => show({ q: text }, false), SEARCH_WAIT);
   },
   all: (all) => show({ rows: all ? "all" : "" }, false),
-  pick: (name) => show({ campaign: [name], q: "" }),
+  pick: (name) => aim({ campaign: [name], q: "" }),
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));

@@ -80,11 +80,12 @@ export function makeLive(page) {
   });
   const loop = makeLoop({
     ask: () => page.ask(link.ask),
-    take: (answer) => {
+    take: (answer, current) => {
       live = answer.live;
       page.take(answer);
       clearing.offerUndo(live);
       draw();
+      if (current) comeBack();
     },
     tick: (now) => header.tick(live, { ...now, late: setup.late }),
     lost: () => link.lost(),
@@ -107,6 +108,18 @@ export function makeLive(page) {
     loop.refresh();
   }
 
+  /** Where the step in the browser's history that was gone back to had been left, until the page shows it. */
+  let left = null;
+
+  /** Once the page shows what it did then: scroll to where it was, and focus what was pressed. */
+  function comeBack() {
+    if (left === null) return;
+    const { top, key } = left;
+    left = null;
+    window.scrollTo({ top, behavior: "instant" });
+    if (key) [...document.querySelectorAll("[data-key]")].find((one) => one.getAttribute("data-key") === key)?.focus({ preventScroll: true });
+  }
+
   /** Change the URL and follow it; a `step` is one of the browser's history. @param {object} changes @param {boolean} [step] */
   function show(changes, step = true) {
     go(changes, step);
@@ -114,7 +127,10 @@ export function makeLive(page) {
   }
 
   function start() {
-    window.addEventListener("popstate", follow);
+    window.addEventListener("popstate", (event) => {
+      left = typeof event.state?.top === "number" ? event.state : null;
+      follow();
+    });
     onSystemTheme(() => applyTheme() && draw());
     clearing.offerUndo(live);
     draw();

@@ -48,7 +48,12 @@ export function changed(changes) {
 export function go(changes, step = true) {
   const address = changed(changes);
   if (address === location.pathname + location.search) return;
-  if (step) history.pushState({ steps: (history.state?.steps ?? 0) + 1 }, "", address);
+  if (step) {
+    // Where one was on the page, and on what, so that the way back leads there.
+    const key = document.activeElement?.getAttribute("data-key") ?? "";
+    history.replaceState({ ...history.state, top: window.scrollY, key }, "");
+    history.pushState({ steps: (history.state?.steps ?? 0) + 1 }, "", address);
+  }
   else history.replaceState(history.state, "", address);
 }
 
