@@ -21,7 +21,7 @@ def encoding_of(head: bytes) -> str:
             return encoding
     # ASCII in UTF-16 has a zero in every other byte, and text has no zero otherwise.
     even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 5 < len(head) or min(even, odd) * 10 > max(even, odd):
+    if max(even, odd) * 5 <= len(head) or min(even, odd) * 10 > max(even, odd):
         return "utf-8"
     return "utf-16-be" if even > odd else "utf-16-le"
 

@@ -43,7 +43,7 @@ class Input:
     def identity(self) -> tuple[int, int]:
         """Equal for two names of one file; raises `InputError` where there is none."""
         try:
-            found = os.fstat(0) if self._given == STANDARD_INPUT else Path(self._given).stat()
+            found = os.fstat(self._standard()) if self._given == STANDARD_INPUT else Path(self._given).stat()
         except FileNotFoundError:
             raise InputError(f"{self.name}: there is no such file.") from None
         except OSError as error:
@@ -63,10 +63,13 @@ class Input:
         if self._given != STANDARD_INPUT:
             # Not blocking: a named pipe that nothing is written to must not keep Ctrl-C from working.
             return os.open(self._given, os.O_RDONLY | os.O_NONBLOCK)
+        return os.dup(self._standard())
+
+    def _standard(self) -> int:
         # Where it is closed, Python has none, and another file may have got its number.
         if sys.__stdin__ is None:
-            raise InputError("standard input: it is closed.")
-        return os.dup(0)
+            raise InputError(f"{self.name}: it is closed.")
+        return 0
 
     def _copied(self, descriptor: int) -> IO[bytes]:
         copy = tempfile.TemporaryFile(prefix="adtally-replay-")  # noqa: SIM115 - it lives as long as this object
@@ -76,7 +79,10 @@ class Input:
             # Of a named pipe, an end before anything was written to it is none: its writer is yet to come.
             if Path(self._given).is_fifo() and os.path.lexists(os.path.realpath(self._given)):
                 self._wait(look)
+            blocks = os.get_blocking(descriptor)
             while True:
+                if blocks:
+                    self._wait(look)
                 try:
                     content = os.read(descriptor, _BLOCK)
                 except BlockingIOError:
@@ -85,7 +91,6 @@ class Input:
                 if not content:
                     return copy
                 self._keep(copy, content)
-                self._wait(look) if os.get_blocking(descriptor) else None
         finally:
             os.close(descriptor)
 

@@ -86,7 +86,7 @@ class _Events:
         with self._file.open() as content:
             try:
                 lines = _split(_as_utf8(content, self._context.encoding))
-                while chunk := [line.strip(_BLANKS) for line in islice(lines, CHUNK)]:
+                while chunk := [line.strip(_BLANKS) if len(line) <= LONGEST else line for line in islice(lines, CHUNK)]:
                     if number == 1:
                         chunk[0] = chunk[0].removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
                     numbers: Sequence[int] = range(number, number + len(chunk))

@@ -98,7 +98,8 @@ def unreadable(name: str, line: int, error: OSError | UnicodeError) -> InputErro
     """The error for a file that can't be read beyond `line`."""
     where = f" after line {line}" if line else ""
     if isinstance(error, UnicodeDecodeError):
-        return InputError(f"{name}: can't be read{where}: it is not {error.encoding.upper()} text to its end ({error.reason}).")
+        encoding = error.encoding.upper().removesuffix("-LE").removesuffix("-BE")
+        return InputError(f"{name}: can't be read{where}: it is not {encoding} text to its end ({error.reason}).")
     return InputError(f"{name}: can't be read{where}: {words(error)}.")
 
 
