@@ -18,7 +18,7 @@ export function verdict(moved, { good, kind }) {
   const rising = by > 0;
   const tone = steady || good === "neither" ? "flat" : rising === (good === "up") ? "good" : "bad";
   const arrow = steady ? "→" : rising ? "▲" : "▼";
-  const text = relative ? (steady ? percent(0) : change(by)) : gap(by, kind);
+  const text = steady ? percent(0) : relative ? change(by) : gap(by, kind);
   const words = steady ? "steady" : `${rising ? "up" : "down"} ${text}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
   return { arrow, tone, words, text };
 }

@@ -131,6 +131,78 @@ def test_what_can_not_be_seen_in_a_name_is_shown_and_what_a_script_needs_is_kept
     assert page.evaluate(shown, [*NAMES]) == [*NAMES.values()]
 
 
+FIGURES = {  # currency, kind, for an axis, value
+    ("JPY", "price", False, 0.45): "¥0.450",
+    ("JPY", "price", False, 0.0123): "¥0.0123",
+    ("JPY", "price", False, 12.3): "¥12.3",
+    ("JPY", "price", False, 450.4): "¥450",
+    ("JPY", "price", True, 0.2): "¥0.2",
+    ("JPY", "price", True, 150): "¥150",
+    ("JPY", "money", False, 450.4): "¥450",
+    ("JPY", "money", False, 0.45): "¥0.45",
+    ("JPY", "money", True, 0.5): "¥0.5",
+    ("JPY", "money", False, 0): "¥0",
+    ("KRW", "price", False, -1.5): "-₩1.50",
+    ("KWD", "price", False, 0.0123): "KWD 0.0123",
+    ("KWD", "money", False, 1.5): "KWD 1.500",
+    ("USD", "price", False, 0.98): "$0.980",
+    ("USD", "price", False, 4.48): "$4.48",
+    ("USD", "price", False, 0.00004): "$0.0000400",
+    ("USD", "price", False, 12_345.6): "$12,346",
+    ("USD", "price", True, 0.5): "$0.50",
+    ("USD", "price", True, 5): "$5",
+    ("USD", "money", False, 0.98): "$0.98",
+    ("USD", "money", False, 0.0045): "$0.0045",
+    ("USD", "percent", False, 0.2136): "21.36%",
+    ("USD", "percent", False, 0.00012): "0.0120%",
+    ("USD", "percent", True, 0.0005): "0.05%",
+    ("USD", "multiple", False, 0.0045): "0.00450×",
+    ("USD", "multiple", False, 5.18): "5.18×",
+    ("USD", "multiple", True, 2): "2×",
+    ("USD", "count", False, 1234): "1,234",
+}
+SPARKS: dict[tuple[float | None, ...], tuple[int, int, int]] = {  # points: stretches of line, bridges over gaps, dots
+    (): (0, 0, 0),
+    (None, None): (0, 0, 0),
+    (None, 5, None): (1, 0, 1),
+    (1, None, 2, None, None, 3): (3, 2, 3),
+    (1, 2, None, 3): (2, 1, 1),
+    (None, 1, 2, 3): (1, 0, 0),
+    (0, 0): (1, 0, 0),
+}
+VERDICTS = {  # change, difference, good direction, kind
+    (0.1, None, "up", "count"): ("good", "up 10%, better"),
+    (-0.1, None, "up", "count"): ("bad", "down 10%, worse"),
+    (-0.1, None, "down", "price"): ("good", "down 10%, better"),
+    (10, None, "neither", "money"): ("flat", "up 1,000%"),
+    (None, 1.5, "up", "multiple"): ("good", "up 1.50×, better"),
+    (None, -1.5, "up", "multiple"): ("bad", "down 1.50×, worse"),
+    (None, 0.0123, "up", "percent"): ("good", "up 1.23 pp, better"),
+    (None, 5, "down", "price"): ("bad", "up $5.00, worse"),
+    (None, 0, "up", "count"): ("flat", "steady"),
+    (0.0001, None, "up", "count"): ("flat", "steady"),
+}
+
+
+def test_what_is_small_or_known_only_now_and_then_is_seen(site: Site) -> None:
+    page = site.open()
+    written = """given => import('adtally/format.js').then((found) => given.map(([currency, kind, compact, value]) => {
+        found.setCurrency(currency);
+        return found.figure(value, kind, compact);
+    }))"""
+    assert dict(zip(FIGURES, page.evaluate(written, [*FIGURES]), strict=True)) == FIGURES
+    drawn = """given => import('adtally/spark.js').then(({ spark }) => given.map((values) => {
+        const starts = (name) => spark(values).querySelector(`.spark-${name}`)?.getAttribute("d").split("M").length ?? 1;
+        return ["line", "bridge", "dot"].map((name) => starts(name) - 1);
+    }))"""
+    assert [tuple(one) for one in page.evaluate(drawn, [*SPARKS])] == [*SPARKS.values()]
+    said = """given => import('adtally/tiles.js').then(({ verdict }) => given.map(([change, difference, good, kind]) => {
+        const { tone, words } = verdict({ change, difference }, { good, kind });
+        return [tone, words];
+    }))"""
+    assert page.evaluate(said, [*VERDICTS]) == [list(one) for one in VERDICTS.values()]
+
+
 @pytest.mark.parametrize("path", ["/", "/explore", "/data"])
 def test_an_address_that_nobody_can_mean_is_a_page_all_the_same(site: Site, path: str) -> None:
     filled(site, minutes=3)
