@@ -170,7 +170,7 @@ class Source:
 
     def _tail(self, key: Hashable, make: Callable[[int, int], T], few: Callable[[int, int], T]) -> T:
         """What `few` gives of the open minutes at the end of the range, or `make` where a slow partition keeps many of them open."""
-        return self._remembered(key, self._closed, self._span.end, make if self._span.end - self._closed > _FEW else few)
+        return self._remembered(key, self._closed, self._span.end, make if self._span.newest_end - self._closed > _FEW else few)
 
     def _remembered(
         self,
