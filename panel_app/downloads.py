@@ -14,6 +14,7 @@ from panel_app.formats import FORMATS
 from panel_app.query import span_of
 from panel_app.results import Question, Table, table
 from panel_app.service import Service
+from panel_app.spelling import folded, matches
 
 SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
     "chart": (True, ("channel",)),
@@ -65,11 +66,13 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
 
 def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
     """The campaigns that match the search, in the order of the table."""
-    name = pl.col("campaign_id").str.to_lowercase()
+    names = frame["campaign_id"].to_list()
     if view.search:
-        frame = frame.filter(name.str.contains(view.search.lower(), literal=True))
-    by = name if view.sorted_by == "name" else pl.col(view.sorted_by)
-    return frame.sort(by, "campaign_id", descending=[view.descending, False], nulls_last=True)
+        frame = frame.filter(pl.Series([matches(name, view.search) for name in names], dtype=pl.Boolean))
+    if view.sorted_by == "name":
+        order = pl.Series([folded(name) for name in frame["campaign_id"].to_list()], dtype=pl.String)
+        return frame.sort(order, "campaign_id", descending=view.descending)
+    return frame.sort(view.sorted_by, "campaign_id", descending=[view.descending, False], nulls_last=True)
 
 
 def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:

@@ -17,6 +17,7 @@ from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
 from panel_app.measures import ALL
 from panel_app.overview import confines, embeddable, request_query
 from panel_app.service import Service
+from panel_app.spelling import Mark
 
 _TABLE_ROWS = 200
 
@@ -33,13 +34,15 @@ class Shown(msgspec.Struct, frozen=True):
     note: str
     notes: tuple[str, ...]
     """What of the URL is not applied, in a line each."""
+    marks: dict[str, Mark]
 
 
 def _shown(number: int, found: exploring.Found, notes: tuple[str, ...]) -> str:
     kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
     labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
     rows = found.frame.head(_TABLE_ROWS).rows()
-    return msgspec.json.encode(Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes)).decode()
+    shown = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks)
+    return msgspec.json.encode(shown).decode()
 
 
 def explorer(service: Service, back: str) -> pn.Template:

@@ -13,6 +13,7 @@ from panel_app.parameters import Parameters
 from panel_app.service import Service
 from panel_app.snapshot import Snapshot
 from panel_app.source import only
+from panel_app.spelling import Mark
 from panel_app.view import RANGES, Filtered
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
@@ -48,6 +49,8 @@ class Found(msgspec.Struct, frozen=True):
     dimensions: tuple[str, ...]
     note: str
     incomplete: list[dt.datetime]
+    marks: dict[str, Mark]
+    """What tells names that look like another one from it, by name."""
 
 
 def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
@@ -110,11 +113,9 @@ def find(service: Service, ask: Ask) -> Found:
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
     keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
     added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide)).head(len(rows))
-    named = [
-        pl.Series(name, known.column(added[name]), dtype=pl.String)
-        for name, known in (("campaign", snapshot.campaigns), ("channel", snapshot.channels))
-        if name in dimensions
-    ]
+    known = {"campaign": snapshot.campaigns, "channel": snapshot.channels}
+    named = [pl.Series(name, known[name].column(added[name]), dtype=pl.String) for name in dimensions]
+    marks = {name: mark for one in named for name, mark in known[one.name].marks(one.unique()).items()}
     time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
     order = [] if ask.kind == "bar" else ["time"]
     frame = added.with_columns(named).select(*time, *dimensions, *(ALL[name].expr() for name in ask.measures))
@@ -123,4 +124,4 @@ def find(service: Service, ask: Ask) -> Found:
     )
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
-    return Found(ask, frame, dimensions, note, incomplete)
+    return Found(ask, frame, dimensions, note, incomplete, marks)

@@ -9,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from panel_app.spelling import Mark, mark, skeleton
+
+_LIKE = 5
+"""Names that look like one with which it is compared."""
+
 Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
 
@@ -22,6 +27,8 @@ class Names:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._series = pl.Series("name", [], dtype=pl.String)
+        self._alike: dict[str, dict[str, None]] = {}
+        self._looked = 0
 
     def number(self, name: str) -> int:
         """The number of `name`, a new one if it has none."""
@@ -40,6 +47,19 @@ class Names:
     def known(self, names: Iterable[str]) -> list[int]:
         """The numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
+
+    def marks(self, shown: Iterable[str]) -> dict[str, Mark]:
+        """How those of the `shown` names that look like another of all names differ from it, by name."""
+        begun, ended = self._looked, len(self.names)
+        # Two threads at once add the same names, so that neither misses one.
+        for name in self.names[begun:ended]:
+            self._alike.setdefault(skeleton(name), {})[name] = None
+        self._looked = ended
+        found: dict[str, Mark] = {}
+        for name in shown:
+            if others := [one for one in [*self._alike.get(skeleton(name), ())][: _LIKE + 1] if one != name]:
+                found[name] = mark(name, tuple(others[:_LIKE]))
+        return found
 
     def column(self, numbers: Iterable[int]) -> list[str]:
         """The names of `numbers`."""

@@ -7,6 +7,7 @@ import polars as pl
 
 from panel_app.measures import SIZE, sums
 from panel_app.service import Service
+from panel_app.spelling import Mark, matches
 
 _OFFERED = 100
 
@@ -17,10 +18,12 @@ class Offer(msgspec.Struct, frozen=True):
     id: int
     names: list[str]
     total: int
+    marks: dict[str, Mark]
+    """What tells names that look like another one from it, by name."""
 
 
 def reply(service: Service, number: int, dimension: str, search: str) -> str:
-    """JSON of the `Offer` for `dimension` (campaign or channel): names that contain `search`, case aside."""
+    """JSON of the `Offer` for `dimension` (campaign or channel): names in which a search finds `search`."""
     if dimension not in ("campaign", "channel"):
         dimension = "campaign"
     snapshot = service.snapshot()
@@ -28,5 +31,6 @@ def reply(service: Service, number: int, dimension: str, search: str) -> str:
     rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=dimension)
     ranked = rows.group_by(dimension).agg(sums(wide=snapshot.wide)).sort(pl.col(SIZE), dimension, descending=[True, False])
     names = known.column(ranked[dimension])
-    wanted = [name for name in names if search.lower() in name.lower()] if search else names
-    return msgspec.json.encode(Offer(number, wanted[:_OFFERED], len(wanted))).decode()
+    wanted = [name for name in names if matches(name, search)] if search else names
+    offered = wanted[:_OFFERED]
+    return msgspec.json.encode(Offer(number, offered, len(wanted), known.marks(offered))).decode()

@@ -17,6 +17,7 @@ from panel_app.matrix import Heatmap, Scatter
 from panel_app.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
 from panel_app.snapshot import Snapshot
 from panel_app.source import Source, untimed
+from panel_app.spelling import Mark
 from panel_app.tables import Numbers
 from panel_app.view import FITTING, RANGES, View
 
@@ -49,6 +50,8 @@ class Page(msgspec.Struct, frozen=True):
     heatmap: Heatmap
     scatter: Scatter
     funnel: dict[str, float]
+    marks: dict[str, Mark]
+    """What tells the names of tables and heatmap that look like another one from it, by name."""
     funnel_changes: dict[str, Moved]
     """How the part of the step before that came to this one changed, over the minutes that are compared; empty where none are."""
 
@@ -123,6 +126,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         keys, rows = source.trends(numbers)
         return tables.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
 
+    campaigns, channels = tables.campaigns(all_campaigns, view, trends, limit), tables.channels(all_channels, view)
+    heatmap = matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels)
     return Page(
         version=snapshot.version,
         rows=snapshot.rows,
@@ -132,10 +137,14 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
         empty=now is None,
         tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, shown, now=now, complete=complete, before=before),
         chart=shown,
-        campaigns=tables.campaigns(all_campaigns, view, trends, limit),
-        channels=tables.channels(all_channels, view),
-        heatmap=matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels),
+        campaigns=campaigns,
+        channels=channels,
+        heatmap=heatmap,
         scatter=matrix.scatter(all_campaigns, all_channels),
+        marks={
+            **snapshot.campaigns.marks([*(row.name for row in campaigns.rows), *heatmap.campaigns]),
+            **snapshot.channels.marks([*(row.name for row in channels.rows), *heatmap.channels]),
+        },
         funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
         funnel_changes={} if complete is None or before is None else _funnel_changes(complete, before),
     )

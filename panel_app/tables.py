@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums, compared
 from panel_app.names import Names
+from panel_app.spelling import folded, matches
 from panel_app.view import ALL_ROWS, PAGE_ROWS, View
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Group(msgspec.Struct, frozen=True):
         """The places of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
         names = self.names
         if by == "name":
-            return sorted(range(len(names)), key=lambda at: (names[at].lower(), names[at]), reverse=descending)[:limit]
+            return sorted(range(len(names)), key=lambda at: (folded(names[at]), names[at]), reverse=descending)[:limit]
         values = self.figures[by]
         keys = np.where(np.isnan(values), np.inf, -values if descending else values)
         # Names are compared only of those that can be among the first.
@@ -125,8 +126,7 @@ def campaigns(group: Group, view: View, trends: Callable[[list[int]], list[Numbe
     """
     total = len(group)
     if view.search:
-        wanted = view.search.lower()
-        group = group.only(lambda name: wanted in name.lower())
+        group = group.only(lambda name: matches(name, view.search))
     shown = group.ranked(view.sorted_by, limit or (ALL_ROWS if view.all_rows else PAGE_ROWS), descending=view.descending)
     return Table(FIGURES, _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total)
 

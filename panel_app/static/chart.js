@@ -1,7 +1,7 @@
 // The main chart, on the copy of ECharts that Panel ships. Minutes that are still being counted are hatched bars, never part of a line;
 // corrected minutes carry a mark on the axis.
 
-import { h, label } from "adtally/dom.js";
+import { h, label, markOf } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { duration, figure, moment } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
@@ -134,7 +134,7 @@ function legend(page, mode, measure, pick) {
     dot.style.background = channelColor(one.color);
     if (one.name === null) return key(REST, dot);
     const own = `legend-${one.name.slice(0, 200)}`;
-    return h("li", { "data-key": own }, h("button", { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40))));
+    return h("li", { "data-key": own }, h("button", { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40)), markOf(one.name)));
   });
   const mark = () => h("i", { class: mode === "lines" ? "key hollow" : "key hatched" });
   if (page.chart.open.some(Boolean)) items.push(key("Still counting", mark()));

@@ -1,6 +1,6 @@
 // Range and filters. Every one writes the URL, and the page follows from there.
 
-import { h, icon, label, named } from "adtally/dom.js";
+import { h, icon, label, named, remember } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
 import { param, params } from "adtally/url.js";
@@ -34,6 +34,7 @@ function picker(dimension, plural, act) {
     } catch {
       return patch(list, h("p", { class: "none" }, "No connection at the moment."));
     }
+    remember(offer.marks);
     const names = [...chosen.filter((name) => !offer.names.includes(name) && !search.value), ...offer.names];
     const rows = names.map((name) => {
       const tick = h("input", { type: "checkbox", "data-key": `pick-${name}`, onchange: (event) => toggle(name, event.currentTarget.checked) });

@@ -1,13 +1,13 @@
 // Where one is when the page shows only a part, and the way back. In an embed with a filter the way back ends at that filter.
 
-import { h, icon, label } from "adtally/dom.js";
+import { h, icon, label, markOf } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
 import { changed, filters, inside } from "adtally/url.js";
 
 const ALL = { campaign: "", channel: "", q: "" };
 
-const said = (names, plural) => (names.length === 1 ? h("bdi", {}, label(names[0], 60)) : `${whole(names.length)} ${plural}`);
+const said = (names, plural) => (names.length === 1 ? h("span", {}, h("bdi", {}, label(names[0], 60)), markOf(names[0])) : `${whole(names.length)} ${plural}`);
 const same = (names, others) => names.length === others.length && names.every((name) => others.includes(name));
 
 /**

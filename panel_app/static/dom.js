@@ -68,9 +68,25 @@ export function label(name, limit = 120) {
   return shown.trim() === "" ? "(blank name)" : shown;
 }
 
-/** A name in an element that keeps its direction to itself. @returns {HTMLElement} */
+/** What tells names that look like another one from it, as the server said. */
+const marks = new Map();
+
+/** Keep what the server said of names that look alike. @param {Record<string, {short: string, long: string}>} found */
+export function remember(found) {
+  for (const [name, mark] of Object.entries(found)) marks.set(name, mark);
+}
+
+/** The mark of a name that looks like another one: what differs in a word, and in its tooltip by the number of the characters; or null. */
+export function markOf(name) {
+  const mark = marks.get(name);
+  return mark ? h("span", { class: "alike", title: mark.long }, h("span", { "aria-hidden": "true" }, "≈"), mark.short && ` ${mark.short}`, h("span", { class: "hidden" }, ` (${mark.long})`)) : null;
+}
+
+/** A name in an element that keeps its direction to itself, with its mark where another one looks like it. @returns {HTMLElement} */
 export function named(name, attributes = {}) {
-  return h("bdi", { title: label(name, 300), ...attributes }, label(name));
+  const text = h("bdi", { title: label(name, 300), ...attributes }, label(name));
+  const mark = markOf(name);
+  return mark ? h("span", { class: "named" }, text, " ", mark) : text;
 }
 
 const ICONS = {

@@ -2,7 +2,7 @@
 
 import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
-import { h, icon, label } from "adtally/dom.js";
+import { h, icon, named, remember } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
 import { figure, many } from "adtally/format.js";
 import { makeLines } from "adtally/notices.js";
@@ -50,7 +50,7 @@ const time = (text) => `${text.slice(0, 10)} ${text.slice(11, 16)}`;
 
 function cell(value, kind, column) {
   if (column === "Time") return h("td", {}, time(String(value)));
-  if (kind === "text") return h("td", { class: "cut" }, h("bdi", {}, label(String(value), 80)));
+  if (kind === "text") return h("td", { class: "cut" }, named(String(value)));
   return h("td", { class: "num" }, figure(value, kind));
 }
 
@@ -74,6 +74,7 @@ const crumbs = makeCrumbs(byId("crumbs"), (changes) => {
 
 function draw() {
   applyTheme();
+  remember(shown.marks);
   notices(shown.notes.map((text) => ["warn", text]));
   crumbs();
   const button = byId("theme");

@@ -6,7 +6,7 @@ import { makeCampaigns, makeChannels } from "adtally/table.js";
 import { makeChart } from "adtally/chart.js";
 import { makeControls } from "adtally/controls.js";
 import { makeCrumbs } from "adtally/crumbs.js";
-import { h } from "adtally/dom.js";
+import { h, remember } from "adtally/dom.js";
 import { downloadMenu, save } from "adtally/download.js";
 import { figure, many, moment } from "adtally/format.js";
 import { makeFunnel } from "adtally/funnel.js";
@@ -93,6 +93,7 @@ if (!embedded()) {
 function draw() {
   const { page, view } = shown;
   const measure = measures.get(view.metric);
+  remember(page.marks);
   controls(page.span.range);
   crumbs();
   notices(shown.live, page, view, shown.notes);

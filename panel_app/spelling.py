@@ -1,0 +1,122 @@
+"""How names are written: what a search takes for the same, and which names look alike though they are not the same.
+
+Names are compared exactly everywhere else: a filter, a key of a result and a colour know nothing of this.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import takewhile
+
+import msgspec
+
+_KEPT = 2**16
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1-\u05c7\u064b-\u065f\u0670]"
+)
+"""Marks on letters that people leave out when they type: those of Latin, Greek and Cyrillic letters, and the vowels of Hebrew and Arabic.
+
+Marks without which a letter is another one stay: those of Kana, Devanagari or Thai.
+"""
+
+_PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th"})
+"""Letters that Unicode does not take apart, as they are typed on a keyboard without them."""
+
+_ALIKE = str.maketrans(
+    "авекмнорстухіјѕԁһԛԝѵӏ" + "αβεζηικμνορτυχ",
+    "abekmhopctyxijsdhqwvl" + "abezhikmnoptyx",
+)
+"""Cyrillic and Greek letters, as small ones, that look like Latin ones, small or large."""
+
+_LONGEST = 3
+
+
+def _unseen(character: str) -> bool:
+    """Whether a character takes no room: zero-width ones, marks of direction, selectors of a variant, controls."""
+    return unicodedata.category(character) in ("Cf", "Cc") or "\ufe00" <= character <= "\ufe0f"
+
+
+def _seen(text: str) -> str:
+    return text if text.isascii() and text.isprintable() else "".join(one for one in text if one.isspace() or not _unseen(one))
+
+
+@lru_cache(_KEPT)
+def folded(text: str) -> str:
+    """`text` as a search compares it: without case, accents, invisible characters, and forms for compatibility such as full width."""
+    if text.isascii() and text.isprintable():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", _seen(text)).casefold())
+    plain = unicodedata.normalize("NFKC", _ACCENTS.sub("", apart)).translate(_PLAIN)
+    return re.sub(r"\s", " ", plain)
+
+
+def matches(name: str, wanted: str) -> bool:
+    """Whether a search for `wanted` finds `name`."""
+    sought = folded(wanted)
+    return sought in folded(name) if sought else wanted in name
+
+
+@lru_cache(_KEPT)
+def skeleton(name: str) -> str:
+    """What is left of `name` when all is taken away that the eye may not see; names that look alike have the same one."""
+    if name.isascii() and name.isprintable():
+        return " ".join(name.lower().split())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", _seen(name)).casefold())
+    return " ".join(unicodedata.normalize("NFKC", apart.translate(_ALIKE)).split())
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What tells a name from another that looks like it: `short` for all to see, and `long` with the characters by name."""
+
+    short: str
+    long: str
+
+
+@lru_cache(_KEPT)
+def mark(name: str, others: tuple[str, ...]) -> Mark:
+    """How `name` differs from the one of `others`, which have its skeleton, that is most like it."""
+    own, theirs = min((_parts(name, one) for one in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
+    other = next(one for one in others if _parts(name, one) == (own, theirs))
+    said = f"{_spelled(own)} where the other has {_spelled(theirs)}"
+    if name.lower() == other.lower():
+        return Mark("", f"Another name differs from this one in upper and lower case only: {said}.")
+    return Mark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {said}.")
+
+
+def _shared(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _parts(name: str, other: str) -> tuple[str, str]:
+    """What lies between the beginning and the end that both have."""
+    begin = _shared(name, other)
+    name, other = name[begin:], other[begin:]
+    end = _shared(reversed(name), reversed(other))
+    return name[: len(name) - end], other[: len(other) - end]
+
+
+def _spelled(text: str) -> str:
+    """The characters of `text` by number and name, the first few of them."""
+    if not text:
+        return "nothing"
+    rest = f" and {len(text) - _LONGEST} more" if len(text) > _LONGEST else ""
+    return ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".rstrip() for one in text[:_LONGEST]) + rest
+
+
+def _short(name: str, other: str, own: str, others: str) -> str:
+    if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other):
+        return "composed" if unicodedata.is_normalized("NFC", name) else "decomposed"
+    if not own:
+        return ""
+    if own.isspace() and not others:
+        return "space"
+    if all(_unseen(one) for one in own):
+        return "invisible"
+    scripts = [unicodedata.name(text[:1], "").partition(" ")[0].capitalize() for text in (own, others)]
+    if own.isalpha() and others.isalpha() and scripts[0] != scripts[1]:
+        return scripts[0]
+    return next((f"U+{ord(one):04X}" for one in own if not one.isascii()), "")
