@@ -3,7 +3,7 @@
 import { h, icon, label, named, remember } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { param, params } from "adtally/url.js";
+import { filters, param } from "adtally/url.js";
 
 const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
 const WAIT = 150;
@@ -27,7 +27,7 @@ function picker(dimension, plural, act) {
   }
 
   async function load() {
-    const chosen = params(dimension);
+    const chosen = filters()[dimension];
     let offer;
     try {
       offer = await act.names(dimension, search.value);
@@ -46,7 +46,7 @@ function picker(dimension, plural, act) {
   }
 
   function toggle(name, on) {
-    const rest = params(dimension).filter((one) => one !== name);
+    const rest = filters()[dimension].filter((one) => one !== name);
     act.filter({ [dimension]: on ? [...rest, name] : rest });
   }
 
@@ -73,7 +73,7 @@ function picker(dimension, plural, act) {
   });
 
   function update() {
-    const chosen = params(dimension);
+    const chosen = filters()[dimension];
     button.classList.toggle("on", chosen.length > 0);
     patch(text, chosen.length === 0 ? `All ${plural}` : chosen.length === 1 ? h("bdi", {}, label(chosen[0], 24)) : `${whole(chosen.length)} ${plural}`);
     for (const tick of list.querySelectorAll("input")) tick.checked = chosen.some((name) => tick.dataset.key === `pick-${name}`);
@@ -96,6 +96,6 @@ export function makeControls(place, ranges, act) {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === range));
     channels.update();
     campaigns.update();
-    everything.hidden = !(params("channel").length || params("campaign").length || param("q"));
+    everything.hidden = !(filters().channel.length || filters().campaign.length || param("q"));
   };
 }
