@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError, SettingsError
+from dataflows.rules import LAST
+from dataflows.schema import to_micros
 from dataflows.settings import Settings
 from dataflows.telemetry.server import serve
 from dataflows.topics import Topics
@@ -118,6 +120,8 @@ def _synthetic(options: argparse.Namespace, settings: Settings, clock: Clock) ->
     start = now - int(options.backfill * 1_000_000) if given is None else given
     # --duration counts from now, for what lies before is backfill; where nothing waits for now, from the start.
     live_from = start if options.dry_run and given is not None else now
+    if options.count is not None and start + options.count / options.rate * 1_000_000 > to_micros(LAST):
+        raise InputError("--count at this --rate runs beyond the year 9999: one of them must be another.")
     plan = Plan(
         seed=secrets.randbits(48) if options.seed is None else int(options.seed),
         start=start,

@@ -71,8 +71,10 @@ def moment(text: str) -> int:
         parsed = dt.datetime.fromisoformat(text)
     except ValueError:
         parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time with a zone, such as 2026-01-01T12:00:00Z")
+    if parsed is None or parsed.tzinfo is None or not 1970 <= parsed.year <= 2999:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time with a zone, such as 2026-01-01T12:00:00Z, of the years 1970 to 2999"
+        )
     return to_micros(parsed)
 
 
@@ -104,7 +106,8 @@ def _whole(text: str) -> int:
 
 def _channels(text: str) -> str:
     names = [part.strip() for part in text.split(",")]
-    if not all(0 < len(part) <= 256 for part in names) or (text.isdecimal() and not 1 <= int(text) <= 1000):
+    unwritable = any("\ud800" <= character <= "\udfff" for character in text)  # bytes that are not UTF-8
+    if unwritable or not all(0 < len(part) <= 256 for part in names) or (text.isdecimal() and not 1 <= int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 to 1000 nor names separated by commas")
     return text
 

@@ -63,9 +63,8 @@ class Replay:
         return f"{self._rows.count:,} events of {len(self._readings)} file{'s' * (len(self._readings) != 1)}, {speed}"
 
     def read(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Read and sort all files; raises `InputError` for one that can't be read to its end, or in one way only.
-
-        `complaints` are the bad rows then.
+        """Read and sort all files; raises `InputError` for one that can't be read to its end, or in one way only,
+        and `KeyboardInterrupt` once `stopped` says so. `complaints` are the bad rows then.
         """
         while True:
             self._rows, self.complaints = Ordered(), Complaints()
@@ -73,7 +72,7 @@ class Replay:
                 for row in reading.rows(self.complaints):
                     self._rows.add(row)
                     if stopped():
-                        return
+                        raise KeyboardInterrupt
             if not self._settle():
                 break
         self._check_span()
@@ -98,7 +97,7 @@ class Replay:
             return
         moved = self._pace.moved_by(first, last, self._clock.now())
         if first + moved < to_micros(FIRST) or last + moved > to_micros(LAST):
-            years = (last - first) // (365 * 86_400_000_000)
+            years = (last - first) // 31_556_952_000_000
             raise InputError(
                 f"--shift-to-now: the events span {years:,} years, which moves some out of the years 1 to 9999; leave those out."
             )

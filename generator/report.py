@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from tqdm import tqdm
@@ -21,14 +23,17 @@ class Reporter:
     """Writes to `stream`; draws a bar there if it is a terminal."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        self._stream = sys.stderr if stream is None else stream
+        # Where standard error is closed (2>&-), Python has none, and what is meant for it must not end up among the events of a dry run.
+        self._stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
         self._quiet = quiet
         self._bar: tqdm[NoReturn] | None = None
         self._next_line = time.monotonic() + SPARSE_SECONDS
 
     def say(self, text: str, level: Level = "info") -> None:
         """One line for a person, or for whoever reads JSON lines."""
-        with contextlib.nullcontext() if self._bar is None else tqdm.external_write_mode(file=self._stream):
+        shown = contextlib.nullcontext() if self._bar is None else tqdm.external_write_mode(file=self._stream)
+        # A full disk under the log must not keep events from being sent.
+        with contextlib.suppress(OSError), shown:
             say(PROGRAM, text, level=level, stream=self._stream)
 
     def note(self, text: str) -> None:

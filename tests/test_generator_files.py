@@ -24,8 +24,10 @@ from hypothesis import strategies as st
 
 from dataflows.errors import InputError
 from generator import cli
+from generator.formats.base import Complaints, Context
 from generator.formats.encodings import encoding_of
 from generator.formats.inputs import Input, gather
+from generator.formats.own import JsonLines
 from tests.replays import BANDIT, HEADER, RETAIL, line, replay
 
 ROOT = Path(__file__).parents[1]
@@ -206,6 +208,27 @@ def test_a_closed_standard_input_and_an_empty_pipe_are_one_line() -> None:
     assert "the file is empty" in said
 
 
+@pytest.mark.parametrize("shut", ["2>&-", "2>/dev/full"])
+def test_what_can_not_be_said_neither_ends_a_dry_run_nor_stands_among_its_events(shut: str) -> None:
+    assert run("online-retail", str(RETAIL), shut)[:2] == (0, PAYLOADS)
+
+
+def test_a_replay_that_is_interrupted_while_it_reads_ends_at_once(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"x\n" * 100_000)
+    file = Input(str(tmp_path / "bad"), stopped=lambda: complaints.count > 10_000)
+    complaints = Complaints()
+    with pytest.raises(KeyboardInterrupt):
+        list(JsonLines().read(file, Context()).rows(complaints))
+
+
+def test_a_file_whose_name_is_not_utf_8_has_keys_that_are(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    path.write_bytes(b"{")
+    assert [row.identity for row in JsonLines().read(Input(str(path)), Context(keep_bad=True)).rows(Complaints())] == [
+        "�.jsonl-1"
+    ]
+
+
 def test_a_named_pipe_is_waited_for_and_waiting_ends_on_request(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -274,6 +297,6 @@ def test_the_summary_says_how_a_column_was_read(capsys: pytest.CaptureFixture[st
     assert cli.main(["replay", "--dry-run", "--quiet", "--format", "online-retail", str(path)]) == 0
     assert capsys.readouterr().err.splitlines()[1:] == [
         f"adtally-generate: InvoiceDate is read day-first, as line 2 of {path} (13/12/2010 08:26) decides",
-        f"adtally-generate: numbers are read with decimal commas, as line 2 of {path} (2,55) shows",
+        f"adtally-generate: numbers are read with decimal commas, as in line 2 of {path} (2,55)",
         "adtally-generate: sent 1, acknowledged 1, failed 0, bad rows 1",
     ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dataflows.errors import InputError
 from generator.formats.base import RowError
 from generator.formats.times import TimeColumn
+from generator.replay import Pace
 from tests.replays import HEADER, Result, line, replay, retail
 
 
@@ -185,6 +186,13 @@ def test_any_text_is_a_time_that_the_contract_takes_or_a_bad_row(text: str) -> N
     assert dt.datetime(1, 1, 2) <= dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros) <= dt.datetime(9999, 12, 30)
 
 
+def test_times_that_lie_too_far_apart_to_be_moved_together_are_refused(tmp_path: Path) -> None:
+    rows = line(date="0002-01-01"), line(date="9999-01-01")
+    assert len(retail(tmp_path, *rows).events) == 2
+    with pytest.raises(InputError, match="the events span 9,996 years, which moves some out of the years 1 to 9999"):
+        retail(tmp_path, *rows, pace=Pace(shift=True), retime="-5f")
+
+
 def prices(tmp_path: Path, *texts: str, **context: str) -> Result:
     return retail(tmp_path, *[line(quantity="1", price=f'"{text}"') for text in texts], **context)
 
@@ -214,7 +222,7 @@ def test_decimal_commas_and_thousands_are_read_by_what_decides_in_the_file(
 def test_a_quantity_is_read_as_the_prices_of_its_file_are(tmp_path: Path) -> None:
     found = retail(tmp_path, line(quantity="1.000", price='"2,55"'))
     assert [event.revenue_micros for event in found.events] == [2_550_000_000]
-    assert "decimal commas, as line 2 of " in found.notes[0]
+    assert "decimal commas, as in line 2 of " in found.notes[0]
 
 
 @pytest.mark.parametrize("texts", [["1,234"], ["2,55", "27.50", "1.234"], ["2,55", "27.50", "1,234"]])

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
+from typing_extensions import Buffer, override
+
 from dataflows.errors import InputError
 from generator.formats.packed import unpacked
 
@@ -20,15 +22,30 @@ _BLOCK = 1 << 20
 _LOOK_SECONDS = 0.2
 
 
+class _File(io.FileIO):
+    """A file whose reading ends with `KeyboardInterrupt` once `stopped` says so."""
+
+    def __init__(self, descriptor: int, stopped: Callable[[], bool]) -> None:
+        super().__init__(descriptor)
+        self._stopped = stopped
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        if self._stopped():
+            raise KeyboardInterrupt
+        return super().readinto(buffer)
+
+
 class Input:
     """One file. A pipe is copied to a temporary file at the first look, for it can be read only once.
 
-    `stopped` is asked while a pipe has nothing to give: once it is true, waiting ends with `KeyboardInterrupt`.
+    `stopped` is asked while it is read and while a pipe has nothing to give: once it is true, that ends with `KeyboardInterrupt`.
     """
 
     def __init__(self, name: str, stopped: Callable[[], bool] = lambda: False) -> None:
         self.name = "standard input" if name == STANDARD_INPUT else name
-        self.short = "stdin" if name == STANDARD_INPUT else Path(name).name
+        # As a Kafka key holds it: a name that is not UTF-8 is still text.
+        self.short = "stdin" if name == STANDARD_INPUT else os.fsencode(Path(name).name).decode(errors="replace")
         self._given = name
         self._stopped = stopped
         self._copy: IO[bytes] | None = None
@@ -53,11 +70,15 @@ class Input:
     def _raw(self) -> io.FileIO:
         if self._copy is None:
             descriptor = self._descriptor()
-            if stat.S_ISREG(os.fstat(descriptor).st_mode) and self._given != STANDARD_INPUT:
-                return io.FileIO(descriptor)
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor) and os.read(descriptor, 1)):
+                os.close(descriptor)
+                raise InputError(f"{self.name}: it is a device, which may never end; give a file or a pipe.")
+            if stat.S_ISREG(mode) and self._given != STANDARD_INPUT:
+                return _File(descriptor, self._stopped)
             self._copy = self._copied(descriptor)
         self._copy.seek(0)
-        return io.FileIO(os.dup(self._copy.fileno()))
+        return _File(os.dup(self._copy.fileno()), self._stopped)
 
     def _descriptor(self) -> int:
         if self._given != STANDARD_INPUT:
@@ -135,6 +156,8 @@ def gather(names: Iterable[str], suffixes: Sequence[str], stopped: Callable[[], 
 def _expanded(name: str, suffixes: tuple[str, ...]) -> list[str]:
     path = Path(name)
     try:
+        if not name:
+            raise InputError("a file has an empty name; give its path, or - for standard input.")
         if name == STANDARD_INPUT or not path.is_dir():
             return [name]
         inside = sorted(entry for entry in path.iterdir() if entry.name.lower().endswith(suffixes) and entry.is_file())

@@ -96,8 +96,8 @@ class NumberColumns:
         if self._choice == "comma":
             return "numbers are read with decimal commas, as --decimal says"
         if self._choice is None and "comma" in self.sure:
-            points = f" and decimal points, as {self.sure['point']}" if "point" in self.sure else ""
-            return f"numbers are read with decimal commas, as {self.sure['comma']}{points} shows"
+            points = f", and with decimal points in {self.sure['point']}" if "point" in self.sure else ""
+            return f"numbers are read with decimal commas, as in {self.sure['comma']}{points}"
         return ""
 
 
