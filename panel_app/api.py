@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from tornado.iostream import StreamClosedError
 
 from dataflows.errors import InputError
 from panel_app import parameters
-from panel_app.formats import FORMATS
+from panel_app.formats import FORMATS, Format, csv_format
 from panel_app.results import Question, Table, file_name, question, table
 from panel_app.service import service
 from panel_app.web import Guarded
 
-PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "limit")
+PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000
 _at_once = asyncio.Semaphore(2)
 """Answers that are worked out at the same time; more would keep those who look at the dashboard waiting."""
 
 
-def asked_for(query: str) -> tuple[Question, str, int]:
+def asked_for(query: str) -> tuple[Question, Format, int]:
     """Question, format and limit in the query part of a URL; raises `InputError`, which repeats no value of it."""
     given = parameters.parsed(query, strict=True)
     if why := parameters.unknown(given, PARAMETERS):
         raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
-    form = parameters.once(given, "format", "json")
-    if form not in FORMATS:
+    return question(given), _format(given), _limit(parameters.once(given, "limit", str(LIMIT)))
+
+
+def _format(given: Mapping[str, Sequence[str]]) -> Format:
+    """CSV where the form of CSV is asked for and no `format`, else JSON is the default."""
+    of_csv = not given.keys().isdisjoint(("bom", "separator", "decimal_comma"))
+    name = parameters.once(given, "format", "csv" if of_csv else "json")
+    if name not in FORMATS:
         raise InputError(f"`format` must be one of {', '.join(FORMATS)}.")
-    return question(given), form, _limit(parameters.once(given, "limit", str(LIMIT)))
+    if not of_csv:
+        return FORMATS[name]
+    if name != "csv":
+        raise InputError("`bom`, `separator` and `decimal_comma` are for `format=csv`.")
+    return csv_format(
+        parameters.once(given, "separator", ","), bom=_switch(given, "bom"), decimal_comma=_switch(given, "decimal_comma")
+    )
+
+
+def _switch(given: Mapping[str, Sequence[str]], name: str) -> bool:
+    text = parameters.once(given, name, "0")
+    if text not in ("0", "1"):
+        raise InputError(f"`{name}` must be 1 or 0.")
+    return text == "1"
 
 
 def _limit(text: str) -> int:
@@ -52,7 +71,7 @@ class Results(Guarded):
 
     head = get
 
-    async def _answer(self, asked: Question, form: str, limit: int) -> None:
+    async def _answer(self, asked: Question, form: Format, limit: int) -> None:
         one = service()
         snapshot, status = one.store.snapshot(max_age=1.0), one.feed.status
         settings = one.settings
@@ -62,13 +81,12 @@ class Results(Guarded):
             None, lambda: table(snapshot, asked, window=settings.window_seconds, currency=settings.currency)
         )
         frame = found.frame.head(limit)
-        chosen = FORMATS[form]
-        self.set_header("Content-Type", chosen.media)
+        self.set_header("Content-Type", form.media)
         self.set_header("X-Adtally-Feed", status.state)
         self.set_header("X-Adtally-Rows", str(len(frame)))
         self.set_header("X-Adtally-Complete", str(len(frame) == len(found.frame)).lower())
-        if form != "json":
-            self.set_header("Content-Disposition", f'attachment; filename="{file_name(found, chosen.ending)}"')
+        if form is not FORMATS["json"]:
+            self.set_header("Content-Disposition", f'attachment; filename="{file_name(found, form.ending)}"')
         if self.request.method == "HEAD":
             return
         about = {
@@ -79,7 +97,7 @@ class Results(Guarded):
             "count": len(frame),
             "complete": len(frame) == len(found.frame),
         }
-        pieces: Iterator[bytes] = chosen.write(frame, about)
+        pieces: Iterator[bytes] = form.write(frame, about)
         try:
             while (piece := await loop.run_in_executor(None, next, pieces, None)) is not None:
                 if piece:

@@ -1,4 +1,4 @@
-"""Files for a browser to save: the data behind each part of the overview, exact, as CSV or Parquet."""
+"""Files for a browser to save: the data behind each part of the overview, exact, as CSV, Parquet and more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from panel_app import view as views
-from panel_app.formats import FORMATS
+from panel_app.formats import FORMATS, Format, csv_format
 from panel_app.query import span_of
 from panel_app.results import Question, Table, table
 from panel_app.service import Service
@@ -27,6 +27,14 @@ SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
 """What can be saved: whether it has a row for each point of the chart, and what else its rows are split by."""
 
 
+FILES: dict[str, Format] = {
+    **FORMATS,
+    "csv": csv_format(bom=True),
+    "semicolons": csv_format(";", bom=True, decimal_comma=True),
+}
+"""How it can be saved; CSV as spreadsheets open it, where commas separate cells and where they are decimal."""
+
+
 class Download(msgspec.Struct, frozen=True):
     """A file for the browser to save; `data` is Base64."""
 
@@ -37,11 +45,9 @@ class Download(msgspec.Struct, frozen=True):
 
 
 def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
-    """JSON of the `Download` of `frame` in `form`, a key of `FORMATS` (or else CSV); `name` is that of the file without its ending."""
-    chosen = FORMATS.get(form, FORMATS["csv"])
-    # Without the mark a spreadsheet takes UTF-8 for the code page of its country.
-    mark = b"\xef\xbb\xbf" if chosen is FORMATS["csv"] else b""
-    body = mark + b"".join(chosen.write(frame, {}))
+    """JSON of the `Download` of `frame` in `form`, a key of `FILES` (or else CSV); `name` is that of the file without its ending."""
+    chosen = FILES.get(form, FILES["csv"])
+    body = b"".join(chosen.write(frame, {}))
     return msgspec.json.encode(
         Download(number, f"{name}.{chosen.ending}", chosen.media, base64.b64encode(body).decode())
     ).decode()
@@ -76,7 +82,7 @@ def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
 
 
 def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:
-    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format`, `query`, within `scope`."""
+    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
     what = str(asked.get("what"))
     name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
     return packed(number, name, found.frame, str(asked.get("format")))

@@ -21,7 +21,8 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.scan import scan
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
-from panel_app.formats import FORMATS
+from panel_app.file_names import format_of
+from panel_app.formats import FORMATS, Format, csv_format
 from panel_app.reading import UnreadableError, read_result
 from panel_app.results import INTERVALS, Question, question, table
 from panel_app.store import Store, parse_start
@@ -48,8 +49,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--by", default="campaign,channel", metavar="LIST", help="what splits a row: campaign,channel, one of them, or none"
     )
-    made.add_argument("--format", choices=list(FORMATS), help="default: what FILE ends in, else csv")
+    made.add_argument("--format", choices=list(FORMATS), help="default: what FILE ends in, csv if it has no ending")
     made.add_argument("--out", required=True, metavar="FILE", help="the file; - writes to the terminal or a pipe")
+    made.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for spreadsheets")
+    made.add_argument("--separator", metavar="CHAR", help="what separates the cells of CSV: , ; | or \\t (default ,)")
+    made.add_argument("--decimal-comma", action="store_true", help="write CSV with decimal commas; needs another separator")
     made.add_argument("--force", action="store_true", help="replace FILE if it exists")
     return made
 
@@ -68,11 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             {"from": _given(given.start), "to": _given(given.end), "campaign": given.campaign, "channel": given.channel}
             | {"interval": [given.interval], "by": [given.by]}
         )
+        form = _format(given)
     except AdtallyError as error:
         return _say(str(error).replace("`", ""), 2)
     try:
         with target(given.out, force=given.force) as out:
-            said = write(settings, asked, given.format or _by_ending(given.out), out)
+            said = write(settings, asked, form, out)
     except AdtallyError as error:
         return _say(str(error), 1)
     except BrokenPipeError:
@@ -92,9 +97,11 @@ def _given(text: str | None) -> list[str]:
     return [] if text is None else [text]
 
 
-def _by_ending(out: str) -> str:
-    ending = Path(out).suffix.removeprefix(".")
-    return next((name for name, one in FORMATS.items() if ending in (name, one.ending)), "csv")
+def _format(given: argparse.Namespace) -> Format:
+    csv = None
+    if given.bom or given.decimal_comma or given.separator is not None:
+        csv = csv_format("," if given.separator is None else given.separator, bom=given.bom, decimal_comma=given.decimal_comma)
+    return format_of(given.out, given.format, csv)
 
 
 def held_for_export() -> Store:
@@ -102,8 +109,8 @@ def held_for_export() -> Store:
     return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize)
 
 
-def write(settings: Settings, asked: Question, form: str, out: BinaryIO) -> str:
-    """Write what the topic holds of `asked` to `out` in `form`, a key of `FORMATS`; what there is to say of it.
+def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> str:
+    """Write what the topic holds of `asked` to `out` in `form`; what there is to say of it.
 
     Raises `BrokerError`.
     """
@@ -122,7 +129,7 @@ def write(settings: Settings, asked: Question, form: str, out: BinaryIO) -> str:
     found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
     span = dict(zip(("from", "to"), found.span, strict=True))
     about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
-    for piece in FORMATS[form].write(found.frame, about):
+    for piece in form.write(found.frame, about):
         out.write(piece)
     out.flush()
     skipped = (

@@ -1,9 +1,12 @@
-"""Tables as bytes: CSV in which no name can act as a formula, JSON, Arrow and Parquet; in pieces, so that a long one is never whole."""
+"""Tables as bytes: CSV in which no name can act as a formula, JSON, JSON lines, Arrow and Parquet; in pieces, so that a long one is
+never whole.
+"""
 
 from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,29 +15,42 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataflows.errors import InputError
+
 _ROWS = 20_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SKIPPED = " \ufeff\u200b\u00a0"
-_LATER = re.compile(rf"(?<!\A)([;\t\r\n][{_SKIPPED}]*)(?=[{re.escape(''.join(_FORMULA[:4] + _FORMULA[7:]))}])")
-"""Where a spreadsheet that parts cells at semicolons or tabs begins one, or a line: it heeds no quote inside of a cell."""
+SEPARATORS = (",", ";", "|", "\t")
+BOM = b"\xef\xbb\xbf"
+"""What tells a spreadsheet that a file is UTF-8; without it, it takes the code page of its country."""
+
+
+def _after(separators: str) -> re.Pattern[str]:
+    """Where a spreadsheet that parts cells at `separators` begins one, or a line: it heeds no quote inside of a cell."""
+    return re.compile(rf"(?<!\A)([{separators}\t\r\n][{_SKIPPED}]*)(?=[{re.escape(''.join(_FORMULA[:4] + _FORMULA[7:]))}])")
+
+
+_LATER, _LATER_ANYWHERE = _after(";"), _after(",;|")
+"""In a file whose cells are parted by commas a name with a comma is quoted; in any other file it is not."""
 
 
 class Format(msgspec.Struct, frozen=True):
-    """How a table is written: the ending of its file, its media type, and who writes it."""
+    """How a table is written: the ending of its file, its media type, who writes it, and `others` that its file may end in."""
 
     ending: str
     media: str
     write: Callable[[pl.DataFrame, Mapping[str, object]], Iterator[bytes]]
     """Of a frame, and of what JSON says about it beside its rows, to pieces of bytes."""
+    others: tuple[str, ...] = ()
 
 
-def safe(text: str) -> str:
+def safe(text: str, separator: str = ",") -> str:
     """`text` as a cell that a spreadsheet shows and does not run: one that begins like a formula gets an apostrophe before it.
 
     This is OWASP's rule against CSV injection; characters before the formula that a spreadsheet skips count too, and so does what comes
-    after the separators of other languages' files.
+    after the separators of other languages' files. `separator` is the one of this file.
     """
-    text = _LATER.sub(r"\1'", text)
+    text = (_LATER if separator == "," else _LATER_ANYWHERE).sub(r"\1'", text)
     return f"'{text}" if text.lstrip(_SKIPPED).startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
@@ -49,20 +65,49 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.col(large).cast(pl.Int128))
 
 
-def _harmless(frame: pl.DataFrame) -> pl.DataFrame:
+def _harmless(frame: pl.DataFrame, separator: str) -> pl.DataFrame:
     # A name stands in many rows; each is looked at once.
     columns: list[pl.Series] = []
     for column in frame.select(pl.col(pl.String)).iter_columns():
         names = column.drop_nulls().unique().to_list()
-        columns.append(column.replace({name: safe(name) for name in names if safe(name) != name}))
+        columns.append(column.replace({name: text for name in names if (text := safe(name, separator)) != name}))
     return frame.with_columns(columns)
 
 
-def _csv(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
-    for at, part in enumerate(_slices(frame)):
-        out = io.BytesIO()
-        _harmless(_plain(part)).write_csv(out, include_header=at == 0, line_terminator="\r\n")
-        yield out.getvalue()
+def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool = False) -> Format:
+    """CSV with one of `SEPARATORS`, after a byte order mark (`bom`), with decimal commas: as spreadsheets of some languages want it.
+
+    Raises `InputError` for another separator, and for commas that both separate and are decimal.
+    """
+    separator = "\t" if separator == r"\t" else separator
+    if separator not in SEPARATORS:
+        raise InputError("`separator` must be one of , ; | or a tab.")
+    if decimal_comma and separator == ",":
+        raise InputError("decimal commas need another `separator`, such as ;")
+
+    def write(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
+        if bom:
+            yield BOM
+        for at, part in enumerate(_slices(frame)):
+            out = io.BytesIO()
+            _harmless(_plain(part), separator).write_csv(
+                out, include_header=at == 0, line_terminator="\r\n", separator=separator, decimal_comma=decimal_comma
+            )
+            yield out.getvalue()
+
+    return Format("csv", "text/csv; charset=utf-8", write, ("tsv",))
+
+
+def gzipped(form: Format) -> Format:
+    """`form`, packed with gzip."""
+
+    def write(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
+        packer = zlib.compressobj(wbits=31)
+        for piece in form.write(frame, about):
+            yield packer.compress(piece)
+        yield packer.flush()
+
+    return Format(f"{form.ending}.gz", "application/gzip", write)
 
 
 def _json(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
@@ -74,6 +119,15 @@ def _json(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
             yield rows if first else b",\n" + rows
             first = False
     yield b"]}\n"
+
+
+def _jsonl(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
+    for part in _slices(frame):
+        yield _plain(part).write_ndjson().encode()
+
+
+def _feather(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
+    return _by_pyarrow(frame, pa.ipc.new_file)
 
 
 def _arrow(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
@@ -117,7 +171,12 @@ class _Pieces(io.BytesIO):
 
 FORMATS: dict[str, Format] = {
     "json": Format("json", "application/json", _json),
-    "csv": Format("csv", "text/csv; charset=utf-8", _csv),
+    "jsonl": Format("jsonl", "application/x-ndjson", _jsonl, ("ndjson",)),
+    "csv": csv_format(),
     "arrow": Format("arrows", "application/vnd.apache.arrow.stream", _arrow),
+    "feather": Format("feather", "application/vnd.apache.arrow.file", _feather, ("arrow",)),
     "parquet": Format("parquet", "application/vnd.apache.parquet", _parquet),
 }
+
+TEXTS = ("json", "jsonl", "csv")
+"""Those that are larger than they need be, so that they may be `gzipped`."""

@@ -16,6 +16,7 @@ from dataflows.settings import Settings
 from dataflows.topics import Topics
 from panel_app import export
 from panel_app.feed import Feed, Follower
+from panel_app.formats import FORMATS
 from panel_app.operations import RejectedFeed
 from panel_app.results import question
 from panel_app.store import Store
@@ -59,7 +60,7 @@ def test_the_command_for_rejected_events_refuses_those_of_a_later_version(mixed:
 
 
 def test_an_export_leaves_results_of_a_later_version_out_and_says_so(mixed: Settings) -> None:
-    said = export.write(mixed, question({}), "json", io.BytesIO())
+    said = export.write(mixed, question({}), FORMATS["json"], io.BytesIO())
     assert said.startswith("2 rows written. 1 records of")
 
 

@@ -126,6 +126,15 @@ QUESTIONS = [
     "from=",
     "to=",
     "format=json&format=csv",
+    "format=csv&separator=",
+    "format=csv&separator=%3B%3B",
+    "format=csv&separator=a",
+    "format=csv&bom=yes",
+    "format=csv&bom=",
+    "format=csv&decimal_comma=1",
+    "format=json&bom=1",
+    "format=parquet&separator=;",
+    "separator=;&separator=,",
     "limit=1&limit=2",
     "from",
     "&&",
@@ -145,7 +154,15 @@ def test_a_bad_question_is_one_line_that_repeats_nothing(query: str) -> None:
 @pytest.mark.parametrize("query", ["", "interval=", "by="])
 def test_what_is_left_empty_is_at_its_default(query: str) -> None:
     asked, form, _ = asked_for(query)
-    assert (asked.start, asked.seconds, asked.by, form) == (None, 60, ("campaign", "channel"), "json")
+    assert (asked.start, asked.seconds, asked.by, form) == (None, 60, ("campaign", "channel"), FORMATS["json"])
+
+
+@pytest.mark.parametrize(
+    "query", ["format=csv&bom=1&separator=;", "bom=1&separator=%3B", "bom=1&separator=%3b&format=csv&limit=2"]
+)
+def test_csv_for_spreadsheets_is_asked_for_in_the_query(query: str) -> None:
+    _, form, _ = asked_for(query)
+    assert b"".join(form.write(pl.DataFrame({"a": [1.5], "b": ["x;y"]}), {})) == b'\xef\xbb\xbfa;b\r\n1.5;"x;y"\r\n'
 
 
 def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
@@ -184,8 +201,8 @@ def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: P
     assert export(settings, "--out", str(out), "--force", "--interval", "total", "--by", "none").returncode == 0
     assert pl.read_parquet(out)["clicks"].to_list() == [1 * 20 + 8]
 
-    text = export(settings, "--interval", "hour", "--out", "-").stdout
-    assert text.splitlines()[0].startswith("window_start,window_end,campaign_id")
+    text = export(settings, "--interval", "hour", "--bom", "--separator", ";", "--out", "-").stdout
+    assert text.splitlines()[0].startswith("\ufeffwindow_start;window_end;campaign_id")
     assert "'=HYPERLINK" in text
 
 
@@ -194,6 +211,8 @@ CANNOT = [
     (("--out", "{folder}/no/such/file.csv"), 1, "can't be written"),
     (("--out", "{folder}/x.csv", "--from", "tomorrow"), 2, "RFC 3339"),
     (("--out", "{folder}/x.csv", "--interval", "week"), 2, "interval"),
+    (("--out", "{folder}/x.xlsx", "--force"), 2, "--bom"),
+    (("--out", "{folder}/x.csv", "--separator", ";;"), 2, "separator must be one of"),
     (("--out", "{folder}/x.csv", "--campaign", ""), 2, "campaign is given without a name"),
     (("--out", "{folder}/x.csv", "--channel", os.fsdecode(b"\xff")), 2, "not UTF-8"),
 ]

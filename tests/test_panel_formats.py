@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gzip
 import io
 import json
 
 import polars as pl
 import pytest
 
-from panel_app.formats import FORMATS, safe
+from dataflows.errors import InputError
+from panel_app.file_names import format_of
+from panel_app.formats import FORMATS, csv_format, gzipped, safe
+from tests.tables import columns_of, rows_of
 
 NAMES = [
     '=HYPERLINK("http://evil.example","x")',
@@ -80,6 +84,90 @@ def test_other_names_stay_as_they_are(text: str) -> None:
     assert safe(text) == text
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|", "\t", r"\t"])
+@pytest.mark.parametrize("bom", [True, False])
+def test_csv_is_separated_as_asked_and_holds_no_cell_that_begins_like_a_formula_for_any_reader(separator: str, bom: bool) -> None:
+    table = pl.DataFrame({"name": [*NAMES, "a,=1", "b;+1", "c|-1", "d\t@1", 'e"', "plain"], "spend": [0.5] * (len(NAMES) + 6)})
+    raw = b"".join(csv_format(separator, bom=bom).write(table, {}))
+    assert raw.startswith(b"\xef\xbb\xbf") == bom
+    separator = separator.replace(r"\t", "\t")
+    read = rows_of("csv", raw, separator)
+    assert [row["name"] for row in read] == [safe(name, separator) for name in table["name"]]
+    assert {row["spend"] for row in read} == {"0.5"}
+    if separator == ",":
+        return  # a spreadsheet that parts cells at semicolons is tested above
+    raw = b"".join(csv_format(separator).write(table.filter(~pl.col("name").str.contains(r"[\r\n]|^\t")), {}))
+    for other in ",;|\t":
+        for line in raw.decode().split("\r\n"):
+            assert not [cell for cell in line.split(other) if cell.lstrip(" \ufeff").startswith(("=", "+", "-", "@"))]
+
+
+def test_decimal_commas_stand_in_figures_and_not_in_whole_numbers_times_or_names() -> None:
+    raw = b"".join(csv_format(";", decimal_comma=True).write(frame(4).with_columns(pl.lit("1.5").alias("name")), {}))
+    row = rows_of("csv", raw, ";")[3]
+    assert row == {"at": "2026-01-01T00:03:00Z", "name": "1.5", "spend": "-0,625", "clicks": "3", "cpc": "0,75"}
+
+
+@pytest.mark.parametrize(
+    "separator", ["", ";;", "a", "1", ".", "-", '"', "'", " ", "\n", "\r", "\0", "é", "；", "\\", "tab", "\ud800"]
+)
+def test_a_separator_that_would_be_read_as_something_else_is_refused(separator: str) -> None:
+    with pytest.raises(InputError, match=r"^`separator` must be one of"):
+        csv_format(separator)
+    with pytest.raises(InputError, match="decimal commas need another"):
+        csv_format(",", decimal_comma=True)
+
+
+NAMED = {
+    "results": "csv", "-": "csv", ".csv": "csv", "results.": "csv", "a.b/results": "csv", "/dev/stdout": "csv", "x.csv": "csv",
+    "X.CSV": "csv",
+    "x.tsv": "csv", "x.json": "json", "x.jsonl": "jsonl", "x.NDJSON": "jsonl", "x.parquet": "parquet", "x.Parquet": "parquet",
+    "x.arrows": "arrow", "x.arrow": "feather", "x.feather": "feather", "2026.11.23.csv": "csv",
+    "x.csv.gz": "csv.gz", "x.CSV.GZ": "csv.gz", "x.jsonl.gz": "jsonl.gz", "x.ndjson.gz": "jsonl.gz", "x.json.gz": "json.gz",
+    "x.tsv.gz": "csv.gz",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_file_is_written_as_its_name_says(path: str) -> None:
+    name, _, packed = NAMED[path].partition(".")
+    found = format_of(path, None, None)
+    raw = b"".join(found.write(frame(3), {}))
+    assert raw.startswith(b"\x1f\x8b") == bool(packed)
+    read = rows_of(name, gzip.decompress(raw) if packed else raw, "\t" if "tsv" in path else ",")
+    assert [int(row["clicks"]) for row in read] == [0, 1, 2]
+
+
+REFUSED = [
+    ("x.xlsx", None, ".csv and --bom"), ("x.XLS", None, ".csv and --bom"), ("x.xlsx", "csv", ".csv and --bom"), ("x.txt", None, ".txt"),
+    ("x.csv.zip", None, ".zip"), ("x.csv.zst", None, ".zst"), ("x.csv ", None, "use .csv"), ("x.v2", None, ".v2"), ("x.pq", None, ".pq"),
+    ("x.gz", None, ".csv.gz"), ("x.txt.gz", None, ".txt"), ("x.parquet.gz", None, "packed twice"), ("x.feather.gz", None, "packed twice"),
+    ("x.gz", "parquet", "packed twice"), ("x.csv", "parquet", "contradict"), ("x.json", "jsonl", "contradict"),
+    ("x.parquet", "arrow", "contradict"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "form", "words"), REFUSED)
+def test_an_ending_that_is_not_known_or_says_something_else_is_refused(path: str, form: str | None, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        format_of(path, form, None)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("x.txt", "csv"), ("x.dat", "jsonl"), ("x", "parquet"), ("x.gz", "csv"), ("x.arrow", "arrow")]
+)
+def test_a_format_that_is_named_may_have_any_ending_that_belongs_to_no_other(path: str, form: str) -> None:
+    assert format_of(path, form, None).ending.startswith(FORMATS[form].ending)
+
+
+@pytest.mark.parametrize(("path", "form"), [("x.parquet", None), ("x.jsonl", None), ("x", "json"), ("x.tsv", None)])
+def test_what_is_asked_of_csv_is_refused_of_another_format(path: str, form: str | None) -> None:
+    with pytest.raises(InputError, match="for CSV"):
+        format_of(path, form, csv_format(";", bom=True))
+
+
 def test_json_holds_names_as_they_are_and_what_is_told_beside_them() -> None:
     text = b"".join(FORMATS["json"].write(frame(), {"currency": "USD"}))
     told = json.loads(text)
@@ -98,11 +186,8 @@ def test_arrow_and_parquet_give_the_frame_back() -> None:
 def test_each_format_tells_the_same_of_no_row_one_and_many_pieces(form: str, rows: int) -> None:
     table = frame(rows)
     raw = whole(form, table)
-    if form == "json":
-        assert [row["clicks"] for row in json.loads(raw)["rows"]] == table["clicks"].to_list()
-    elif form == "csv":
-        assert [int(row["clicks"]) for row in csv.DictReader(io.StringIO(raw.decode(), newline=""))] == table["clicks"].to_list()
-    else:
-        read = pl.read_parquet if form == "parquet" else pl.read_ipc_stream
-        assert read(raw).equals(table)
+    assert [int(row["clicks"]) for row in rows_of(form, raw)] == table["clicks"].to_list()
+    assert columns_of(form, raw) in (table.columns, [])
+    assert b"".join(gzipped(FORMATS[form]).write(table, {}))[:2] == b"\x1f\x8b"
+    assert gzip.decompress(b"".join(gzipped(FORMATS[form]).write(table, {}))) == raw
     assert rows < 50_000 or len(list(FORMATS[form].write(table, {}))) > 2

@@ -66,8 +66,8 @@ function drawStock() {
 const FILES = [["minute", "Every minute"], ["hour", "By the hour"], ["day", "By the day (UTC)"]];
 
 function drawFiles() {
-  const file = (interval, format, ...text) => h("a", { class: "button", href: `${setup.api}?interval=${interval}&format=${format}`, download: "", "aria-label": `Download ${interval}s as ${format === "csv" ? "CSV" : "Parquet"}` }, ...text);
-  const rows = FILES.map(([id, text]) => h("div", { class: "file-row" }, h("span", {}, text), h("span", { class: "button-pair" }, file(id, "csv", icon("download", 16), "CSV"), file(id, "parquet", "Parquet"))));
+  const file = (interval, format, words, ...text) => h("a", { class: "button", href: `${setup.api}?interval=${interval}&format=${format}`, download: "", "aria-label": `Download ${interval}s ${words}`, title: `Download ${interval}s ${words}` }, ...text);
+  const rows = FILES.map(([id, text]) => h("div", { class: "file-row" }, h("span", {}, text), h("span", { class: "button-pair" }, file(id, "csv&bom=1", "as CSV", icon("download", 16), "CSV"), file(id, "csv&bom=1&separator=%3B&decimal_comma=1", "with semicolons and decimal commas", "CSV ;"), file(id, "parquet", "as Parquet", "Parquet"))));
   // No line ends at the hyphens of a flag.
   const script = (text) => h("code", { class: "command" }, ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]));
   byId("files").replaceChildren(

@@ -1,4 +1,4 @@
-// Files with the data behind what is shown: a pair of buttons, CSV and Parquet, and the saving of what comes back.
+// Files with the data behind what is shown: buttons for CSV and Parquet, and the saving of what comes back.
 
 import { toast } from "adtally/dialog.js";
 import { h, icon } from "adtally/dom.js";
@@ -20,16 +20,24 @@ export async function save(link, wanted) {
   }
 }
 
+/** What a file can be saved as (`downloads.FILES`): its name on a button, in a menu, and how a button is read out. */
+const FORMATS = [
+  ["csv", "CSV", "CSV", "as CSV"],
+  ["semicolons", "CSV ;", "CSV with semicolons", "with semicolons and decimal commas"],
+  ["parquet", "Parquet", "Parquet", "as Parquet"],
+];
+
 /**
- * The two buttons of a card.
+ * The buttons of a card.
  * @param {string} of what is saved, for the buttons' names: "campaigns"
  * @param {(format: string) => void} press
  * @returns {HTMLElement}
  */
 export function downloadButtons(of, press) {
-  const button = (format, text, ...inner) =>
-    h("button", { type: "button", class: "button", "data-key": `save-${of}-${format}`, "aria-label": `Download ${of} as ${text}`, title: `Download ${of} as ${text}`, onclick: () => press(format) }, ...inner);
-  return h("div", { class: "button-pair", role: "group", "aria-label": `Download ${of}` }, button("csv", "CSV", icon("download", 16), "CSV"), button("parquet", "Parquet", "Parquet"));
+  const button = (format, words, ...inner) =>
+    h("button", { type: "button", class: "button", "data-key": `save-${of}-${format}`, "aria-label": `Download ${of} ${words}`, title: `Download ${of} ${words}`, onclick: () => press(format) }, ...inner);
+  const buttons = FORMATS.map(([id, short, , words], at) => button(id, words, ...(at ? [] : [icon("download", 16)]), short));
+  return h("div", { class: "button-pair", role: "group", "aria-label": `Download ${of}` }, ...buttons);
 }
 
 /**
@@ -39,9 +47,9 @@ export function downloadButtons(of, press) {
  * @returns {HTMLElement}
  */
 export function downloadMenu(of, press) {
-  const pick = (format, text) => h("button", { type: "button", class: "menu-item", "aria-label": `Download ${of} as ${text}`, onclick: () => { box.open = false; press(format); } }, text);
+  const pick = ([format, , text, words]) => h("button", { type: "button", class: "menu-item", "aria-label": `Download ${of} ${words}`, title: `Download ${of} ${words}`, onclick: () => { box.open = false; press(format); } }, text);
   const summary = h("summary", { class: "tool small", "aria-label": `Download ${of}`, title: `Download ${of}` }, icon("download", 17));
-  const box = h("details", { class: "save" }, summary, h("div", { class: "menu" }, pick("csv", "CSV"), pick("parquet", "Parquet")));
+  const box = h("details", { class: "save" }, summary, h("div", { class: "menu" }, ...FORMATS.map(pick)));
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !box.open) return;
     box.open = false;

@@ -174,6 +174,10 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
     rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
     assert {row["campaign_id"] for row in rows} == {"'=1+1", "'@SUM(A1)", "plain"}
     assert {row["spend"] for row in rows} == {"3703.703673"}
+    name, text = saved(page, page.get_by_role("button", name="Download campaigns with semicolons").click)
+    assert name == "adtally-campaigns-15m.csv"
+    assert text.startswith(b"\xef\xbb\xbfwindow_start;window_end;campaign_id")
+    assert {row["spend"] for row in csv.DictReader(io.StringIO(text.decode("utf-8-sig")), delimiter=";")} == {"3703,703673"}
     name, raw = saved(page, page.get_by_role("button", name="Download campaigns as Parquet").click)
     assert name == "adtally-campaigns-15m.parquet"
     assert set(pl.read_parquet(raw)["campaign_id"]) == set(names)
@@ -181,6 +185,8 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
     name, raw = saved(page, page.get_by_role("link", name="Download hours as Parquet").click)
     assert pl.read_parquet(raw)["spend_micros"].sum() == 9 * 1_234_567_891
     assert name.startswith("adtally-hour-")
+    name, text = saved(page, page.get_by_role("link", name="Download days with semicolons").click)
+    assert text.startswith(b"\xef\xbb\xbfwindow_start;window_end;campaign_id")
     page = site.open("/explore?by=campaign&kind=table")
     name, text = saved(page, page.get_by_role("button", name="as CSV").click)
     assert name == "adtally-explore-1h.csv"

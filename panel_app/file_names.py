@@ -1,0 +1,51 @@
+"""What the name of a file says of the format that it is written in; one that is not known is refused, and not taken for another."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from dataflows.errors import InputError
+from panel_app.formats import FORMATS, TEXTS, Format, csv_format, gzipped
+
+ENDINGS: dict[str, str] = {ending: name for name, one in FORMATS.items() for ending in (one.ending, *one.others)}
+"""The key of `FORMATS` by the ending of a file, in small letters."""
+
+_OTHER_FILES = ("xlsx", "xls", "xlsm", "ods", "numbers", "zip", "zst", "bz2", "xz", "7z", "tar", "tgz")
+"""What these hold is never one of `FORMATS`, whatever is asked for."""
+
+_USE = "use .csv, .tsv, .json, .jsonl or one of these with .gz, .parquet, .feather or .arrows"
+
+
+def format_of(path: str, name: str | None, csv: Format | None) -> Format:
+    """The format of the file at `path`: by its ending, else `name` (a key of `FORMATS`), else CSV.
+
+    `csv` is the CSV that is asked for by its separator and the like, None if nothing is. Raises `InputError` where the ending is not
+    known, or says something else than `name` or `csv`.
+    """
+    rest, ending = _parted(path.lower()) if path != "-" else ("", "")
+    packed = ending == "gz"
+    if packed:
+        ending = _parted(rest)[1]
+        if not ending and name is None:
+            raise InputError(f"{path} does not say what is packed in it; use .csv.gz, .json.gz or .jsonl.gz.")
+    known = ENDINGS.get(ending)
+    if ending and known is None and (name is None or ending in _OTHER_FILES):
+        sheet = (
+            " For a spreadsheet take .csv and --bom, with --separator ';' where commas are decimal." if "xls" in ending else ""
+        )
+        raise InputError(f".{ending} is not an ending that is written here; {_USE}.{sheet}")
+    if name is not None and known is not None and name != known and (name, ending) != ("arrow", "arrow"):
+        raise InputError(f"--format {name} and a file that ends in .{ending} contradict each other.")
+    form = name or known or "csv"
+    if packed and form not in TEXTS:
+        raise InputError(f"{path} would be packed twice; leave .gz out.")
+    if csv is not None and (form != "csv" or ending == "tsv"):
+        raise InputError("--bom, --separator and --decimal-comma are for CSV.")
+    chosen = csv_format("\t") if ending == "tsv" else csv or FORMATS[form]
+    return gzipped(chosen) if packed else chosen
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """A name without its ending, and the ending without its dot; one that begins with its only dot has none."""
+    path = PurePath(name)
+    return path.stem, path.suffix.removeprefix(".")
