@@ -16,7 +16,7 @@ import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows import logs
-from dataflows.errors import AdtallyError, BrokerError
+from dataflows.errors import AdtallyError, BrokerError, TopicMissingError
 from dataflows.intake import Counters
 from dataflows.kafka import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.refusal import forbidden
@@ -122,7 +122,7 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
     topic = settings.logs_topic
     count = Topics(settings, rights={topic: right}).partitions(topic, timeout)
     if not count:
-        raise BrokerError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
+        raise TopicMissingError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
     # The end of a log is the same for every reader: where an open transaction begins, one that is read_committed would take it to end.
     consumer = make_consumer(settings, "counters", **{"isolation.level": "read_uncommitted"})
     places = [TopicPartition(topic, number) for number in range(count)]

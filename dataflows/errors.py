@@ -6,6 +6,7 @@
     ├── SettingsError            an environment variable or a flag has a value that can't be used
     ├── BrokerError              the broker can't be reached, or refuses what is asked of it
     │   ├── RefusedError         the broker does not let this client in, or this client can't talk to it; waiting does not help
+    │   ├── TopicMissingError    there is no such topic on the broker
     │   └── OffsetGoneError      the log no longer holds the events at which a run must resume
     ├── DeliveryError            the broker did not take a record; going on would lose it
     ├── RecoveryError            the recovery folder is missing, in use, or not ours
@@ -30,6 +31,10 @@ class BrokerError(AdtallyError):
 
 class RefusedError(BrokerError):
     """The broker does not let this client in, or this client can't be set up or does not trust the broker: waiting does not help."""
+
+
+class TopicMissingError(BrokerError):
+    """There is no such topic on the broker."""
 
 
 class OffsetGoneError(BrokerError):

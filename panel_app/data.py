@@ -11,6 +11,7 @@ from dataflows.rejected import REASONS
 from dataflows.telemetry.ages import Recent
 from panel_app import assets
 from panel_app.bridge import Bridge, Handler, viewers
+from panel_app.diagnosis import Part
 from panel_app.memory import resident_bytes
 from panel_app.operations import Pipeline, Rejects
 from panel_app.overview import confines, embeddable, embedded, request_query
@@ -44,6 +45,8 @@ class Shown(msgspec.Struct, frozen=True):
     stock: Stock
     pipeline: Pipeline
     rejects: Rejects
+    parts: list[Part]
+    """The state of each part of the way from an event to this page."""
     reason: str
     """The only reason of which rejected events are listed; empty for all."""
     notes: tuple[str, ...]
@@ -71,8 +74,8 @@ def shown(service: Service, query: str, number: int = 0) -> bytes:
         ages=service.ages.recent(),
     )
     live = service.live(snapshot)
-    rejects = service.rejected.rejects(reason)
-    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), rejects, reason, given.ended()))
+    rejects, parts = service.rejected.rejects(reason), service.parts(snapshot)
+    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), rejects, parts, reason, given.ended()))
 
 
 def data(service: Service, back: str, explore: str, api: str) -> pn.Template | pn.pane.Str:

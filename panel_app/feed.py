@@ -46,6 +46,10 @@ class Status(msgspec.Struct, frozen=True):
     """Records that are no result of this deployment."""
     problem: str = ""
     """Why the last of those could not be read, or what the broker says."""
+    since: float | None = None
+    """When it came into this state (seconds since 1970)."""
+    behind: int = 0
+    """Records that are still to be read, as of the last look at the topic."""
 
 
 class LogReplacedError(Exception):
@@ -69,6 +73,7 @@ class Follower(ABC):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._state: FeedState = "starting"
+        self._since: float | None = None
         self._problem = ""
         self._behind: set[int] = set()
         self._assigned: set[int] = set()
@@ -80,6 +85,8 @@ class Follower(ABC):
         self.refused: RefusedError | None = None
         """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
         self._next: dict[int, int] = {}
+        self._ended: dict[int, int] = {}
+        """Where an end was met: markers of transactions and aborted records before it are not read by any consumer."""
         self._go_on: dict[int, int] = {}
         self._read: dict[int, int] = {}
         """The offset behind the last record that was read of each partition, in this session or before."""
@@ -128,7 +135,16 @@ class Follower(ABC):
     @property
     def status(self) -> Status:
         """What the feed does at this moment."""
-        return Status(self._state, self.settings.brokers, self._topic, self.records, self.unread, self._problem)
+        return Status(
+            self._state,
+            self.settings.brokers,
+            self._topic,
+            self.records,
+            self.unread,
+            self._problem,
+            self._since,
+            sum(self.lags().values()),
+        )
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -153,6 +169,7 @@ class Follower(ABC):
     def _set(self, state: FeedState, problem: str = "") -> None:
         if state != self._state:
             self._say(state, problem)
+            self._since = time.time()
         if problem:
             self._problem = problem  # before the state: whoever sees that it is down can tell why
         self._state = state
@@ -182,7 +199,7 @@ class Follower(ABC):
         consumer = make_consumer(
             self.settings, self._role, **{key: value for key, value in own.items() if key not in self.settings.client}
         )
-        self._assigned, self._behind = set(), set()
+        self._assigned, self._behind, self._ended = set(), set(), {}
         try:
             looked = 0.0
             while not self._stop.is_set():
@@ -260,8 +277,9 @@ class Follower(ABC):
     def _look_back(self, consumer: Consumer) -> dict[int, int]:
         """What the client has heard by itself of the ends of partitions, less what was read."""
         found = {
-            partition: heard_lag(consumer, TopicPartition(self._topic, partition, self._next[partition]))
-            for partition in self._assigned & set(self._next)
+            partition: heard_lag(consumer, TopicPartition(self._topic, partition, max(read, self._ended.get(partition, 0))))
+            for partition, read in self._next.items()
+            if partition in self._assigned
         }
         return {partition: lag for partition, lag in found.items() if lag is not None}
 
@@ -270,7 +288,7 @@ class Follower(ABC):
 
     def _unassign(self, consumer: Consumer) -> None:
         consumer.unassign()
-        self._assigned, self._behind = set(), set()
+        self._assigned, self._behind, self._ended = set(), set(), {}
 
     def _pass_over(self, damaged: Mapping[int, Fault]) -> None:
         """Leave batches behind that can't be read; they count as unread."""
@@ -305,8 +323,7 @@ class Follower(ABC):
             self._barred = False
             if partition is not None:
                 self._behind.discard(partition)
-                # Markers and aborted records at the end of the topic are not behind: nobody ever reads them.
-                self._next[partition] = max(self._next.get(partition, 0), offset or 0)
+                self._ended[partition] = offset or 0
         elif code in PASSING:
             self._look_now = True
         elif code in NO_GROUP:

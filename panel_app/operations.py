@@ -13,11 +13,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from typing_extensions import override
 
 from dataflows.counters import COLUMNS, Progress, progress
-from dataflows.errors import AdtallyError
+from dataflows.errors import AdtallyError, TopicMissingError
 from dataflows.fingerprint import Fingerprint
 from dataflows.rejected import REASONS
 from dataflows.schema import Rejected, decode_rejected, foreign
 from dataflows.settings import Settings
+from dataflows.waiting import Waiting
 from panel_app.feed import Follower, LogReplacedError
 
 log = logging.getLogger("adtally.operations")
@@ -40,6 +41,17 @@ class Partition(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     adds_up: bool
     clock: float | None
+    at: float | None = None
+    """When the dataflow committed this, by its own clock; `pause` is the time since the commit before, in seconds."""
+    pause: float | None = None
+    still: float | None = None
+    """Since when, as far as was seen here, messages wait and the offset does not move (seconds since 1970)."""
+    behind: int = 0
+    """Messages that wait behind an open transaction."""
+    lost: int = 0
+    is_recreated: bool = False
+    notes: list[str] = []
+    """What has to be known of it beside its numbers (`dataflows.counters.Progress.notes`)."""
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -49,6 +61,8 @@ class Pipeline(msgspec.Struct, frozen=True):
     asked: float | None = None
     problem: str = ""
     """Why there is no newer answer."""
+    is_missing: bool = False
+    """There is no topic of the logs."""
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -203,6 +217,7 @@ class Watch:
         self._stop = threading.Event()
         self._asked = 0.0
         self._last = Pipeline()
+        self._waiting = Waiting(settings, "progress")
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -234,16 +249,41 @@ class Watch:
 
     def _ask(self) -> Pipeline:
         try:
-            rows = progress(self._settings, timeout=4.0)
+            rows = progress(self._settings, timeout=4.0, waiting=self._waiting)
+        except TopicMissingError as error:
+            return Pipeline(asked=self._clock(), problem=str(error), is_missing=True)
         except AdtallyError as error:
             return msgspec.structs.replace(self._last, problem=str(error))
         except Exception:  # the page must go on; what is odd stands in the log
             log.exception("the progress of the dataflow could not be read")
             return msgspec.structs.replace(self._last, problem="the progress of the dataflow could not be read; see the log.")
-        return Pipeline([_partition(row) for row in rows], self._clock())
+        now = self._clock()
+        before = {row.partition: row for row in self._last.partitions}
+        return Pipeline([_partition(self._settings, row, before.get(row.partition), now) for row in rows], now)
 
 
-def _partition(row: Progress) -> Partition:
-    counts = {name: getattr(row.shown, name) for name in COLUMNS}
-    clock = None if row.shown.clock is None else row.shown.clock / 1e6
-    return Partition(row.partition, row.offset, row.end, max(row.lag, 0), counts, row.shown.adds_up(), clock)
+def _partition(settings: Settings, row: Progress, before: Partition | None, now: float) -> Partition:
+    """`row` as a page shows it; `before` is what it was when it was asked for the last time."""
+    still = None
+    if row.lag:
+        still = before.still or now if before is not None and before.offset == row.offset else now
+    return Partition(
+        partition=row.partition,
+        offset=row.offset,
+        end=row.end,
+        lag=row.lag,
+        counts={name: getattr(row.shown, name) for name in COLUMNS},
+        adds_up=row.shown.adds_up(),
+        clock=_seconds(row.shown.clock),
+        at=_seconds(row.shown.at),
+        pause=_seconds(row.shown.pause),
+        still=still,
+        behind=row.waits.behind if row.waits else 0,
+        lost=row.lost,
+        is_recreated=row.is_recreated,
+        notes=row.notes(settings),
+    )
+
+
+def _seconds(micros: int | None) -> float | None:
+    return None if micros is None else micros / 1e6

@@ -19,6 +19,7 @@ from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from dataflows.telemetry.families import BUCKETS
 from panel_app import view as views
 from panel_app.attention import NOTHING, Attention, Report, within
+from panel_app.diagnosis import Part, Seen, diagnose, trouble
 from panel_app.feed import Feed, Status
 from panel_app.operations import RejectedFeed, Watch
 from panel_app.query import page, span_of
@@ -27,6 +28,9 @@ from panel_app.store import Store
 
 REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 __all__ = ["LATE_SECONDS", "Service", "service"]
+HISTORICAL_SECONDS = 86_400
+"""Data this old was replayed: that nothing newer comes is not a failure."""
+
 _KEPT_ANSWERS = 256
 _ANY = views.View(range="15m")
 _encode = msgspec.json.Encoder().encode
@@ -43,6 +47,8 @@ class Live(msgspec.Struct, frozen=True):
     undo_rows: int
     undo_seconds: float
     cleared: bool
+    trouble: Part | None = None
+    """The part to look at where no new figures come; None where they come, or where none is known."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -149,7 +155,17 @@ class Service:
         rows, left = self.store.undoable()
         now = self._clock()
         age = None if snapshot.empty else now - snapshot.newest - self.settings.window_seconds
-        return Live(self.feed.status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared)
+        status = self.feed.status
+        # Only then: what tells asks the broker for as long as it is asked itself.
+        lacks = status.state in ("down", "waiting") or age is None or LATE_SECONDS < age < HISTORICAL_SECONDS
+        found = trouble(self.parts(snapshot)) if lacks else None
+        return Live(status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared, found)
+
+    def parts(self, snapshot: Snapshot) -> list[Part]:
+        """The state of each part of the way from an event to the page that shows `snapshot`; asking begins to watch the dataflow."""
+        newest_end = None if snapshot.empty else float(snapshot.newest + self.settings.window_seconds)
+        seen = Seen(self._clock(), newest_end, self.feed.status, self.rejected.status, self.watch.pipeline())
+        return diagnose(self.settings, seen)
 
     def clear(self) -> int:
         """Drop what is held, for all viewers; the number of rows."""

@@ -3,6 +3,7 @@
 import { makeAges } from "adtally/ages.js";
 import { h, icon } from "adtally/dom.js";
 import { bytes, duration, many, moment, percent, whole } from "adtally/format.js";
+import { makeHealth } from "adtally/health.js";
 import { timeZone } from "adtally/locale.js";
 import { byId, first, leadBack, makeLive, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
@@ -24,6 +25,7 @@ const live = makeLive({
   pages: [["Overview", setup.back], ["Explore the data", setup.explore]],
 });
 const ages = makeAges(byId("ages"));
+const health = makeHealth(byId("health"));
 const pipeline = makePipeline(byId("pipeline"), setup);
 const rejects = makeRejects(byId("rejects"), setup, (reason) => live.show({ reason }));
 
@@ -57,7 +59,7 @@ function drawStock() {
     tile("Minute rows held", whole(stock.rows), packed, `${many(stock.campaigns, "campaign")} and ${many(stock.channels, "channel")}. The last ${stock.store_hours} h are at hand, ${stock.history_days} days packed behind them.`),
     tile("Oldest minute", stock.rows ? moment(stock.oldest) : "–", stock.rows ? moment(stock.oldest, "day") : "nothing is held"),
     tile("Newest minute", stock.rows ? moment(stock.newest_end - setup.window) : "–", stock.rows ? age : "nothing is held"),
-    tile("Waiting to be counted", ...lag(), `End of topic ${setup.logsTopic} less the offsets committed by group ${setup.group}`),
+    tile("Waiting to be counted", ...lag(), `Messages on topic ${setup.logsTopic} that the dataflow (consumer group ${setup.group}) has not counted yet`),
     tile("Rejected", known ? whole(rejected.total) : "–", known ? share(rejected.total) : rejected.state === "down" ? "not known" : rejected.state === "waiting" ? "no topic yet" : "reading …"),
     tile("Memory", bytes(stock.process_bytes), `rows ${bytes(stock.held_bytes)}, ${many(stock.viewers, "viewer")}`, "Of the dashboard's process"),
   );
@@ -96,6 +98,7 @@ function draw() {
   live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] }, shown.notes);
   drawStock();
   ages(shown.stock.ages);
+  health(shown.parts, shown.live.now);
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);
   drawClearing();

@@ -2,10 +2,20 @@
 
 import { h } from "adtally/dom.js";
 import { duration, many, moment } from "adtally/format.js";
+import { told } from "adtally/health.js";
 import { patch } from "adtally/patch.js";
+import { carried, embedded } from "adtally/url.js";
 
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
+
+/** The part to look at, and where the Data page says what to do about it. */
+function culprit(setup, live) {
+  const part = live.trouble;
+  const words = part ? ` ${part.name}: ${told(part, live.now)}` : " Either no events are sent, or a part does not work.";
+  if (embedded()) return [words];
+  return [words, part?.cure ? "What to do" : "See which", setup.data ? `${carried(setup.data)}#health` : "#health"];
+}
 
 function said(setup, live, page, view, notes = []) {
   const out = notes.map((text) => ["warn", text]);
@@ -25,7 +35,7 @@ function said(setup, live, page, view, notes = []) {
   } else if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
   } else if (live.rows && live.age > setup.late && feed.state !== "down") {
-    out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago, and nothing newer has come. Either no events are sent, or the dataflow is behind or stopped: the Data page shows which.`]);
+    out.push(["warn", `The newest minute ended at ${moment(page.span.newest_end)}, ${duration(live.age)} ago, and nothing newer has come.`, ...culprit(setup, live)]);
   }
   if (feed.unread) {
     out.push(["warn", `${many(feed.unread, "record")} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`]);
@@ -37,14 +47,14 @@ function said(setup, live, page, view, notes = []) {
   return out;
 }
 
-/** Lines at the top of a page, each a tone and a text. @param {HTMLElement} place */
+/** Lines at the top of a page, each a tone and a text, and maybe more text, and the text and address of a link. @param {HTMLElement} place */
 export function makeLines(place) {
   let before = "";
   return function update(lines) {
     const now = JSON.stringify(lines);
     if (now === before) return;
     before = now;
-    patch(place, ...lines.map(([tone, text]) => h("p", { class: "notice", "data-tone": tone }, text)));
+    patch(place, ...lines.map(([tone, text, more, link, href]) => h("p", { class: "notice", "data-tone": tone }, text, more, link && " ", link && h("a", { class: "link", href }, link))));
   };
 }
 

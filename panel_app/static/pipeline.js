@@ -12,6 +12,9 @@ const sentence = (text) => (text ? label(text[0].toUpperCase() + text.slice(1), 
 /** So many messages are on their way at any time; a bar of fewer is no backlog, and does not look like one. */
 const FEW = 1000;
 
+/** Remarks that are shown: many partitions have the same one. */
+const MOST_REMARKS = 8;
+
 /** Seconds after which it is said how old an answer of the broker is. */
 const STALE = 15;
 
@@ -23,7 +26,8 @@ export function makePipeline(place, setup) {
   const note = h("p", { class: "hint" }, "");
   const body = h("div", { class: "table-box" });
   const foot = h("p", { class: "hint gap" }, "");
-  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far counting is"), note)), body, foot);
+  const remarks = h("ul", { class: "remarks" });
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far counting is"), note)), body, remarks, foot);
 
   function row(one, most) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-in" }));
@@ -57,6 +61,7 @@ export function makePipeline(place, setup) {
     const rows = pipeline.partitions;
     const begun = rows.some((one) => one.offset !== null);
     patch(note, `What the dataflow (consumer group ${setup.group}) has made of the messages on topic ${setup.logsTopic}.`);
+    patch(remarks, ...rows.flatMap((one) => one.notes.map((text) => h("li", {}, label(`Partition ${one.partition}: ${text}.`, 600)))).slice(0, MOST_REMARKS));
     if (!rows.length) {
       patch(foot);
       const text = sentence(pipeline.problem) || "Asking the broker …";

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import re
 import time
 from collections.abc import Callable
@@ -92,6 +93,38 @@ def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(sit
     assert "reason=late" in page.url
     page.locator(".reject summary").click()
     expect(page.locator(".payload")).to_have_text("late one")
+    assert site.errors == []
+
+
+def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_do(
+    site: Site, keep: Callable[[Page, str], None]
+) -> None:
+    site.world.send(recent(5))
+    site.holds(1)
+    stopped = round((time.time() - 300) * SECOND * SECOND)
+    commit(site, 9, 5, Shown(read=5, counted=5, clock=stopped, at=stopped, pause=5_000_000))
+    page = site.open("/")
+    notice = page.locator("#notices")
+    expect(notice).to_contain_text(
+        re.compile(r"Dataflow: It has stopped, .* 4 messages wait to be counted \(since .* 5 min ago\)")
+    )
+    notice.get_by_role("link", name="What to do").click()
+    part = page.locator('#health [data-part="dataflow"]')
+    expect(part).to_have_attribute("data-tone", "bad")
+    expect(part).to_contain_text("Start it again on its recovery folder")
+    expect(part).to_be_in_viewport()
+    expect(page.locator("#health [data-part]")).to_have_count(6)
+    expect(page.locator('#health [data-tone="bad"]')).to_have_count(1)
+    keep(page, "data-stopped")
+    # One that runs, and then another one that has lost events.
+    commit(site, 0, 9, Shown(read=9, counted=9, clock=stopped, at=round(time.time() * SECOND * SECOND)))
+    expect(part).to_have_attribute("data-tone", "good")
+    expect(page.locator('#health [data-part="events"]')).to_contain_text("No events have come (since")
+    commit(site, 0, 99, Shown(read=99, counted=99))
+    expect(part).to_contain_text("Partition 0 ends before the offset that was read")
+    expect(page.locator(".remarks")).to_contain_text("All of the log counts as waiting")
+    first = json.loads(site.open("/data").locator("#first").text_content() or "")
+    assert [(row["partition"], row["lag"]) for row in first["pipeline"]["partitions"]][:2] == [(0, 9), (1, 0)]
     assert site.errors == []
 
 

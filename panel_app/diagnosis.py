@@ -1,0 +1,251 @@
+"""Which part of the way from an event to this page does not work, since when, and what to do: one state for each part, in that order.
+
+It judges what others have found out, and asks no broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from dataflows.settings import Settings
+from dataflows.telemetry.ages import LATE_SECONDS
+from panel_app.feed import Status
+from panel_app.operations import Partition, Pipeline
+
+SILENT_SECONDS = 30.0
+"""A dataflow commits its progress with each snapshot, usually every 5 s. One that has not for so long has stopped, or is cut off."""
+
+STUCK_SECONDS = 30.0
+"""Messages that wait for so long while the offset before them does not move are not on their way."""
+
+FEW = 1000
+"""So many messages are on their way at any time."""
+
+_NAMED = 5
+"""Partitions that a sentence names."""
+
+Tone = Literal["good", "wait", "warn", "bad"]
+"""It works; it is not known yet, or waits for something else; it needs a look; it does not work."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part, and how it is."""
+
+    id: str
+    name: str
+    tone: Tone
+    state: str
+    """A sentence without its full stop."""
+    since: float | None = None
+    """Seconds since 1970; None where it is not known, or where the part works."""
+    cure: str = ""
+    """What to do, in sentences."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the dashboard knows: its own two readers, the dataflow's progress, and what it holds; times in seconds since 1970."""
+
+    now: float
+    newest_end: float | None
+    feed: Status
+    rejects: Status
+    pipeline: Pipeline
+
+
+def diagnose(settings: Settings, seen: Seen) -> list[Part]:
+    """Each part's state, in the order in which an event passes them."""
+    flow = _dataflow(settings, seen)
+    return [
+        _broker(settings, seen),
+        _events(settings, seen, flow),
+        flow,
+        _results(seen, flow),
+        _rejected(seen, flow),
+        _dashboard(seen),
+    ]
+
+
+def trouble(parts: Sequence[Part]) -> Part | None:
+    """The part to look at first: what does not work comes before what is slow, and a cause before what follows from it."""
+    found = [one for one in parts if one.tone in _WORST]
+    return min(found, key=lambda one: (_WORST.index(one.tone), _CAUSES.index(one.id)), default=None)
+
+
+_WORST = ("bad", "warn")
+_CAUSES = ("broker", "dataflow", "results", "dashboard", "events", "rejected")
+
+_BROKER_CURE = (
+    "Start the broker again, or see what keeps this machine from reaching it. Everything resumes by itself once it answers."
+)
+_SEND = "See whether what sends them runs, and where it sends to: “make demo” and “python -m generator” send synthetic ones."
+_START = "python -m bytewax.run dataflows.marketing -r FOLDER -s 5 -b 0"
+_RESTART = f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes where it was."
+_COUNT_AGAIN = (
+    "Start it with an empty recovery folder and another ADTALLY_RESULTS_TOPIC (docs/operations.md, “Counting again from logs”)."
+)
+_TRANSACTION = (
+    "Kafka releases them when it ends, by its transaction.timeout.ms at the latest; kafka-transactions.sh can abort it."
+)
+_UNKNOWN = "Not known while Kafka does not answer"
+_ASKING = "Being asked"
+
+
+def _broker(settings: Settings, seen: Seen) -> Part:
+    part = partial(Part, "broker", "Kafka")
+    if seen.feed.state == "down":
+        return part("bad", _sentence(seen.feed.problem) or "It does not answer", seen.feed.since, _BROKER_CURE)
+    return part("wait", _ASKING) if seen.feed.state == "starting" else part("good", f"It answers at {settings.brokers}")
+
+
+def _events(settings: Settings, seen: Seen, flow: Part) -> Part:
+    part = partial(Part, "events", "Events")
+    rows, topic = seen.pipeline.partitions, settings.logs_topic
+    if seen.feed.state == "down":
+        return part("wait", _UNKNOWN)
+    if seen.pipeline.is_missing:
+        cure = "Send events to it, or start the dataflow, which creates it; or set ADTALLY_LOGS_TOPIC to the topic that is meant."
+        return part("bad", f"There is no topic {topic}", None, cure)
+    if not rows:
+        return part("wait", _sentence(seen.pipeline.problem) or _ASKING)
+    if waiting := sum(row.lag for row in rows):
+        return part("good", f"{_many(waiting, 'message')} on topic {topic} to be counted")
+    if not any(row.end for row in rows):
+        return part("warn", f"Topic {topic} is empty: no event was ever sent to it", None, _SEND)
+    newest = _newest(rows)
+    if newest is not None and seen.now - newest > LATE_SECONDS:
+        return part("warn" if flow.tone == "good" else "wait", "No events have come", newest, _SEND)
+    return part("good", "Everything that was sent has been read")
+
+
+def _dataflow(settings: Settings, seen: Seen) -> Part:
+    part = partial(Part, "dataflow", "Dataflow")
+    rows, group, topic = seen.pipeline.partitions, settings.group, settings.logs_topic
+    if seen.feed.state == "down":
+        return part("wait", _UNKNOWN)
+    if not rows:
+        return part(
+            "wait", "It has not been started yet" if seen.pipeline.is_missing else _sentence(seen.pipeline.problem) or _ASKING
+        )
+    if recreated := [row for row in rows if row.is_recreated]:
+        end = f"{_sentence(_named(recreated))} {'end' if len(recreated) > 1 else 'ends'} before the offset that was read"
+        return part("bad", f"{end}: topic {topic} was recreated or has lost data", None, _COUNT_AGAIN)
+    if lost := [row for row in rows if row.lost]:
+        state = f"Messages of {_named(lost)} were deleted from topic {topic} before they were read, and it does not skip them by itself"
+        return part("bad", state, None, _COUNT_AGAIN)
+    waiting = sum(row.lag for row in rows)
+    waits = f"{_wait(waiting)} to be counted" if waiting else "nothing waits to be counted"
+    if all(row.offset is None for row in rows):
+        cure = f"Start it with a recovery folder: {_START}. If it runs, its ADTALLY_GROUP must be {group} too."
+        return part(
+            "bad" if waiting else "wait", f"It has never committed progress as consumer group {group}; {waits}", None, cure
+        )
+    last = max((row.at for row in rows if row.at is not None), default=None)
+    pause = max((row.pause for row in rows if row.pause is not None), default=0.0)
+    if last is not None and seen.now - last > max(SILENT_SECONDS, 3 * pause):
+        return part("bad", f"It has stopped, or is cut off from Kafka: {waits}", last, _RESTART)
+    return _running(seen, waits)
+
+
+def _running(seen: Seen, waits: str) -> Part:
+    part = partial(Part, "dataflow", "Dataflow")
+    rows = seen.pipeline.partitions
+    stuck = [row for row in rows if row.still is not None and seen.now - row.still > STUCK_SECONDS]
+    since = min((row.still for row in stuck if row.still is not None), default=None)
+    if held := [row for row in stuck if row.behind]:
+        state = f"{_wait(sum(row.behind for row in held))} in {_named(held)} behind a transaction that a producer has left open"
+        return part("warn", state, since, _TRANSACTION)
+    if stuck:
+        cure = "See whether the broker that leads it answers, and what the dataflow's log says of it."
+        return part("warn", f"It reads nothing of {_named(stuck)}, where {_wait(sum(row.lag for row in stuck))}", since, cure)
+    if far := [row for row in rows if row.lag > FEW]:
+        cure = "Nothing becomes late by waiting. If it does not become less, add processes (docs/operations.md, “Rescaling”)."
+        return part("warn", f"It is behind in {_named(far)}: {waits}", None, cure)
+    return part("good", f"It runs; {waits}")
+
+
+def _results(seen: Seen, flow: Part) -> Part:
+    part = partial(Part, "results", "Results")
+    feed = seen.feed
+    if feed.state in ("down", "starting"):
+        return part("wait", _UNKNOWN if feed.state == "down" else _ASKING)
+    if feed.state == "waiting":
+        cure = "The dataflow creates it when it starts; it and the dashboard must have the same ADTALLY_RESULTS_TOPIC."
+        return part("bad", f"There is no topic {feed.topic}", feed.since, cure)
+    newest, held = _newest(seen.pipeline.partitions), seen.newest_end
+    if flow.tone == "good" and feed.state == "live" and newest is not None and held is not None and newest - held > LATE_SECONDS:
+        cure = (
+            f"See that the dataflow writes to {feed.topic} too (ADTALLY_RESULTS_TOPIC), and that the broker takes what it writes."
+        )
+        return part("warn", f"The dataflow reads newer events, but no newer result has come on topic {feed.topic}", held, cure)
+    if feed.unread:
+        return part(
+            "warn",
+            f"{_many(feed.unread, 'record')} on topic {feed.topic} could not be read",
+            None,
+            f"The last one: {feed.problem}",
+        )
+    return part("good", f"Topic {feed.topic} is there")
+
+
+def _rejected(seen: Seen, flow: Part) -> Part:
+    part = partial(Part, "rejected", "Rejected")
+    rejects = seen.rejects
+    if rejects.state in ("down", "starting"):
+        return part("wait", _UNKNOWN if rejects.state == "down" else _ASKING)
+    if rejects.state == "waiting":
+        state = f"There is no topic {rejects.topic}"
+        if flow.tone not in ("good", "warn"):
+            return part("wait", f"{state} yet: the dataflow creates it when it starts")
+        return part(
+            "bad", state, rejects.since, "Create it (python -m deploy.topics): the dataflow needs it for what it rejects."
+        )
+    if rejects.unread:
+        return part(
+            "warn",
+            f"{_many(rejects.unread, 'record')} on topic {rejects.topic} could not be read",
+            None,
+            f"The last one: {rejects.problem}",
+        )
+    return part("good", f"Topic {rejects.topic} is there")
+
+
+def _dashboard(seen: Seen) -> Part:
+    part = partial(Part, "dashboard", "Dashboard")
+    feed = seen.feed
+    if feed.state == "reading":
+        return part("wait", f"It reads topic {feed.topic}; its figures are not complete yet", feed.since)
+    if feed.state != "live":
+        return part("wait", "It waits for what comes before it")
+    if feed.behind > FEW:
+        cure = (
+            "It catches up by itself. If it does not, its machine is short of CPU (docs/operations.md, “AdtallyDashboardStale”)."
+        )
+        return part("warn", f"It is {_many(feed.behind, 'record')} behind on topic {feed.topic}", None, cure)
+    return part("good", f"It has read topic {feed.topic} to the end")
+
+
+def _newest(rows: Sequence[Partition]) -> float | None:
+    """The highest event time that the dataflow has read."""
+    return max((row.clock for row in rows if row.clock is not None), default=None)
+
+
+def _named(rows: Sequence[Partition]) -> str:
+    numbers = ", ".join(str(row.partition) for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return f"partition{'s' if len(rows) > 1 else ''} {numbers}{more}"
+
+
+def _many(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
+def _wait(messages: int) -> str:
+    return f"{_many(messages, 'message')} {'waits' if messages == 1 else 'wait'}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".")
