@@ -265,5 +265,5 @@ def _replay(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="encoding of the files, such as cp1252 (default: UTF-8, or UTF-16 and UTF-32 where the file shows it)",
     )
-    add("--keep-bad", action="store_true", help="jsonl: send lines that are no events as well (to see them rejected)")
+    add("--keep-bad", action="store_true", help="jsonl: send lines that are not events as well (to see them rejected)")
     _common(command)

@@ -178,7 +178,7 @@ def test_a_line_without_an_end_is_one_bad_row_and_takes_no_memory(tmp_path: Path
         file.seek(20_000_000, os.SEEK_CUR)
         file.write(b"\n" + good + b"\n")
     found = replay("online-retail", path)
-    assert (len(found.events), found.bad) == (2, {"no CSV (a line of more than 1,048,576 characters)": 1})
+    assert (len(found.events), found.bad) == (2, {"not CSV (a line of more than 1,048,576 characters)": 1})
     path.write_bytes(PAYLOADS[0] + b"\n" + b" " * 5_000_000 + b"x\n" + PAYLOADS[1])
     for keep_bad in (False, True):
         found = replay("jsonl", path, keep_bad=keep_bad)
@@ -209,7 +209,7 @@ def test_a_closed_standard_input_and_an_empty_pipe_are_one_line() -> None:
 
 
 @pytest.mark.parametrize("shut", ["2>&-", "2>/dev/full"])
-def test_what_can_not_be_said_neither_ends_a_dry_run_nor_stands_among_its_events(shut: str) -> None:
+def test_what_can_not_be_said_neither_ends_a_dry_run_nor_mixes_with_its_events(shut: str) -> None:
     assert run("online-retail", str(RETAIL), shut)[:2] == (0, PAYLOADS)
 
 

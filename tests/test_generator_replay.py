@@ -62,13 +62,13 @@ def test_money_is_quantity_times_price_to_the_last_micro(tmp_path: Path, quantit
         (line("C536379", quantity="1"), "Quantity is not negative"),
         (line("A563186", quantity="1", price="-11062.06"), "adjustment (invoice A…)"),
         (line(price="-1"), "negative UnitPrice"),
-        (line(quantity="six"), "Quantity is no number"),
-        (line(price="1_000"), "UnitPrice is no number"),
-        (line(price="NaN"), "UnitPrice is no number"),
-        (line(price="1e999999"), "UnitPrice is no number"),
+        (line(quantity="six"), "Quantity is not a number"),
+        (line(price="1_000"), "UnitPrice is not a number"),
+        (line(price="NaN"), "UnitPrice is not a number"),
+        (line(price="1e999999"), "UnitPrice is not a number"),
         (line(quantity="1e12", price="1e12"), "beyond 64 bits"),
-        (line(date="yesterday"), "InvoiceDate is no time"),
-        (line(date=""), "InvoiceDate is no time"),
+        (line(date="yesterday"), "InvoiceDate is not a time"),
+        (line(date=""), "InvoiceDate is not a time"),
         (line(country=""), "Country must have"),
         (line(country="x" * 257), "Country must have"),
         (line(invoice=""), "InvoiceNo must have"),
@@ -87,7 +87,7 @@ def test_a_row_that_is_no_event_is_counted_shown_with_its_line_and_passed_over(t
 def test_of_many_bad_rows_the_first_ten_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     found = retail(tmp_path, *[line(quantity="x")] * 500, *[line(quantity="-1")] * 20)
     assert len(found.said) == 11
-    assert "520 bad rows in all: 500 × Quantity is no number; 20 × " in found.said[-1]
+    assert "520 bad rows in all: 500 × Quantity is not a number; 20 × " in found.said[-1]
 
 
 def test_lines_that_are_alike_are_events_of_their_own_with_ids_of_their_own() -> None:
@@ -146,7 +146,7 @@ def test_text_that_is_not_utf_8_matters_only_where_it_is_used(tmp_path: Path) ->
         ("2011-03-27 01:30:00", None, "2011-03-27T01:30:00.000000Z"),
     ],
 )
-def test_times_without_a_zone_are_those_of_london_unless_told_otherwise(
+def test_times_without_a_zone_are_those_of_london_unless_another_is_given(
     tmp_path: Path, date: str, zone: ZoneInfo | None, utc: str
 ) -> None:
     (payload,) = retail(tmp_path, line(date=date), zone=zone).payloads
@@ -174,7 +174,7 @@ def test_a_row_of_open_bandit_is_an_impression_and_a_click_at_the_same_time_wher
     [
         ("2019-11-24 00:00:00+00:00,1,1,2", "click must be 0 or 1"),
         ("2019-11-24 00:00:00,1,1,0", "no zone"),
-        ("never,1,1,0", "timestamp is no time"),
+        ("never,1,1,0", "timestamp is not a time"),
         ("2019-11-24 00:00:00+00:00,,1,0", "must not be empty"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_line_that_is_no_event_is_counted_and_sent_only_with_keep_bad(tmp_path
     found = replay("jsonl", path)
     assert found.payloads == good
     assert found.bad.total() == 3
-    assert "events.jsonl:1: no event (" in found.said[0]
+    assert "events.jsonl:1: not an event (" in found.said[0]
     kept = replay("jsonl", path, keep_bad=True)
     assert kept.payloads == [bad[0], good[0], *bad[1:], good[1]]
     assert kept.bad.total() == 3
@@ -283,7 +283,7 @@ def test_a_leading_bad_line_that_is_kept_does_not_set_the_pace(tmp_path: Path) -
     assert ordered.first is None
 
 
-def test_a_folder_stands_for_its_files_of_the_format_and_no_file_counts_twice(tmp_path: Path) -> None:
+def test_a_folder_means_its_files_of_the_format_and_no_file_counts_twice(tmp_path: Path) -> None:
     for name in ("b.csv", "a.CSV.GZ", "notes.txt"):
         (tmp_path / name).touch()
     assert [file.short for file in gather([str(tmp_path)], (".csv", ".csv.gz"))] == ["a.CSV.GZ", "b.csv"]

@@ -67,19 +67,19 @@ def test_a_time_is_read_as_what_it_is(tmp_path: Path, date: str, utc: str) -> No
         ("12/1/10 8:26", "a year of two digits"),
         ("10-12-01", "a year of two digits"),
         ("201012010826", "12 digits"),
-        ("99999999999999999999", "is no time"),
-        ("9" * 5000, "is no time"),
-        ("1.29119196E+12", "is no time"),
-        ("-1291191960", "is no time"),
-        ("2010-02-30 08:26", "is no time"),
-        ("30/02/2010 08:26", "is no time"),
-        ("31/31/2010 08:26", "is no time"),
-        ("12/1/2010 13:26 PM", "is no time"),
-        ("12/1/2010 24:00", "is no time"),
-        ("12/1/2010 8:26 CET", "is no time"),
-        ("12/1/2010 8:26 +24:00", "is no time"),
-        ("12/1.2010 8:26", "is no time"),
-        ("99991231", "is no time"),
+        ("99999999999999999999", "is not a time"),
+        ("9" * 5000, "is not a time"),
+        ("1.29119196E+12", "is not a time"),
+        ("-1291191960", "is not a time"),
+        ("2010-02-30 08:26", "is not a time"),
+        ("30/02/2010 08:26", "is not a time"),
+        ("31/31/2010 08:26", "is not a time"),
+        ("12/1/2010 13:26 PM", "is not a time"),
+        ("12/1/2010 24:00", "is not a time"),
+        ("12/1/2010 8:26 CET", "is not a time"),
+        ("12/1/2010 8:26 +24:00", "is not a time"),
+        ("12/1.2010 8:26", "is not a time"),
+        ("99991231", "is not a time"),
         ("9999-12-31 23:59", "lies before"),
         ("0001-01-01 00:00", "lies before"),
         ("0001-01-01T00:00:00+23:59", "lies before"),
@@ -238,4 +238,4 @@ def test_a_number_that_may_be_a_thousand_times_as_much_needs_a_choice(tmp_path: 
 )
 def test_what_is_not_a_number_is_a_bad_row(tmp_path: Path, text: str) -> None:
     found = prices(tmp_path, text)
-    assert found.bad == {"UnitPrice is no number": 1}
+    assert found.bad == {"UnitPrice is not a number": 1}

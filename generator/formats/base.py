@@ -31,7 +31,7 @@ Line = tuple[int, int]
 
 
 class RowError(Exception):
-    """A row that is no event: `reason`, the same words for all of its kind, and the `value` that shows it."""
+    """A row that is not an event: `reason`, the same words for all of its kind, and the `value` that shows it."""
 
     def __init__(self, reason: str, value: object = None) -> None:
         super().__init__(reason)
@@ -64,7 +64,7 @@ class Reading(Protocol):
         ...
 
     def rows(self, complaints: Complaints) -> Iterator[Row]:
-        """The events of the file; what is none goes to `complaints`. May be called again, after the columns have settled."""
+        """The events of the file; every other row goes to `complaints`. May be called again, after the columns have settled."""
         ...
 
 
@@ -120,14 +120,14 @@ def identity(prefix: str, *parts: str) -> str:
     joined = "\x1f".join(parts)
     try:
         content = joined.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a half of a pair in UTF-16, which stands for no byte
+    except UnicodeEncodeError:  # one half of a surrogate pair in UTF-16
         content = joined.encode("utf-8", "surrogatepass")
     return f"{prefix}-{hashlib.blake2b(content, digest_size=10).hexdigest()}"
 
 
 @lru_cache(20_000)
 def name(text: str, what: str) -> str:
-    """`text` as a JSON string; raises `RowError` where it is no name (1 to 256 characters, UTF-8)."""
+    """`text` as a JSON string; raises `RowError` where it is not a name (1 to 256 characters, UTF-8)."""
     if not text or len(text) > 256:
         raise RowError(f"{what} must have 1 to 256 characters", text)
     try:

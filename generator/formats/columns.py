@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from generator.formats.base import Line
 
 CACHED = 20_000
-"""So many different texts of a column are remembered with what they mean."""
+"""How many different texts of a column are cached with their values."""
 
 
 class Sight(NamedTuple):

@@ -1,4 +1,4 @@
-"""How the bytes of a file are text: UTF-8, UTF-16 or UTF-32 by what stands at their beginning, or the encoding that was asked for."""
+"""How the bytes of a file are text: UTF-8, UTF-16 or UTF-32 by their first bytes, or the encoding that was asked for."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Input:
         look = select.poll()
         look.register(descriptor, select.POLLIN)
         try:
-            # Of a named pipe, an end before anything was written to it is none: its writer is yet to come.
+            # A named pipe that has had no writer yet looks like one at its end; wait for the writer.
             if Path(self._given).is_fifo() and os.path.lexists(os.path.realpath(self._given)):
                 self._wait(look)
             blocks = os.get_blocking(descriptor)

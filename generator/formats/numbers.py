@@ -38,7 +38,7 @@ class NumberColumns:
         self._known: dict[str, Decimal] = {}
 
     def number(self, name: str, text: str, line: Line) -> Decimal:
-        """The number in `text`, of the column `name`; raises `RowError` where it is none."""
+        """The number in `text`, of the column `name`; raises `RowError` where it is not a number."""
         known = self._known.get(text)
         if known is None:
             known = self._read(name, text, line)
@@ -50,13 +50,13 @@ class NumberColumns:
     def _read(self, name: str, text: str, line: Line) -> Decimal:
         readings = _readings(text)
         if not readings:
-            raise RowError(f"{name} is no number", text)
+            raise RowError(f"{name} is not a number", text)
         if len(readings) == 1:
             if None not in readings:
                 self.sure.setdefault(next(iter(readings)) or "point", Sight(self.file, line, text))
             number = next(iter(readings.values()))
             if self._choice is not None and None not in readings and self._choice not in readings:
-                raise RowError(f"{name} is no number with a decimal {self._choice}", text)
+                raise RowError(f"{name} is not a number with a decimal {self._choice}", text)
             return number
         self.either.setdefault("," if "," in text else ".", Sight(self.file, line, text))
         # Where nothing is decided yet, any will do: the file is read again, or refused.

@@ -66,7 +66,7 @@ class _Events:
                     detail = f"no window can be named for the time {event.timestamp.isoformat()}"
                 else:
                     detail = event.detail
-                complaints.add(self._file.name, (number, number), RowError(f"no event ({detail})", line[:80]))
+                complaints.add(self._file.name, (number, number), RowError(f"not an event ({detail})", line[:80]))
                 if self._context.keep_bad and len(line) <= LONGEST:
                     yield Row(last, f"{self._file.short}-{number}", line, None)
 
@@ -128,7 +128,7 @@ def _split(content: io.BufferedIOBase | _Encoded) -> Iterator[bytes]:
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:
     """The line with all of its fields, ready for another time; a moved event is another event, so its id gets `suffix`."""
-    # As they came: a number that no machine can hold is no fault in a value that nothing asks for.
+    # As they came: a number beyond any machine's range is not an error in a field that is not read.
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"
     del fields["event_id"], fields["timestamp"]

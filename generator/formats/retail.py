@@ -1,6 +1,6 @@
 """UCI Online Retail: invoices of a shop, each line an item that was bought, or given back where the invoice begins with C.
 
-``campaign_id`` is the country, ``channel`` is ``online``; `docs/generator.md` has the rule for everything that is odd in these files.
+``campaign_id`` is the country, ``channel`` is ``online``; `docs/generator.md` has the rule for every oddity of these files.
 """
 
 from __future__ import annotations
@@ -65,14 +65,15 @@ class _Invoices:
         price = self._numbers.number("UnitPrice", price_text, lines)
         cancelled = invoice[:1] in ("C", "c")
         if invoice[:1] in ("A", "a") and invoice[1:].isdecimal():
-            raise RowError("an adjustment (invoice A…) is no sale", invoice)
+            raise RowError("an adjustment (invoice A…) is not a sale", invoice)
         if price < 0:
             raise RowError("negative UnitPrice", price_text)
         if cancelled and quantity >= 0:
             raise RowError("a cancellation whose Quantity is not negative", f"{invoice}, {quantity_text}")
         if not cancelled and quantity <= 0:
             raise RowError(
-                "Quantity is not positive and the invoice is no cancellation: a stock adjustment", f"{invoice}, {quantity_text}"
+                "Quantity is not positive and the invoice is not a cancellation: a stock adjustment",
+                f"{invoice}, {quantity_text}",
             )
         kind = "refund" if cancelled else "purchase"
         user = f',"user_id":{name(_integer(customer), "CustomerID")}' if customer else ""
@@ -82,7 +83,7 @@ class _Invoices:
 
 
 def _micros(quantity: Decimal, price: Decimal) -> int:
-    """Quantity × price in micros, exact; where that is no whole number, the nearest (a half goes to the even one)."""
+    """Quantity × price in micros, exact; where that is not a whole number, the nearest (a half goes to the even one)."""
     product = _EXACT.multiply(_EXACT.multiply(abs(quantity), price), _MICRO)
     micros = int(product.to_integral_value(ROUND_HALF_EVEN, _EXACT))
     if micros > 2**63 - 1:

@@ -46,14 +46,14 @@ class Table:
         self._places = _places(self._head, required, file.name)
 
     def records(self, complaints: Complaints) -> Iterator[tuple[Line, list[str]]]:
-        """Lines and values (in the order of the required columns, without outer blanks) of each row; blank lines are no rows.
+        """Lines and values (in the order of the required columns, without outer blanks) of each row; blank lines are not rows.
 
         A row with more or fewer fields than the header is bad. A byte that is not of the encoding stays as a surrogate.
         """
         width, pick, name = len(self._head.names), itemgetter(*self._places), self._file.name
         for line, values in self._rows():
             if isinstance(values, csv.Error):
-                complaints.add(name, line, RowError(f"no CSV ({values})"))
+                complaints.add(name, line, RowError(f"not CSV ({values})"))
             elif len(values) == width:
                 yield line, [value.strip() for value in pick(values)]
             elif values:
@@ -137,7 +137,7 @@ def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
         raise InputError(f"{name}: the file is empty{blank}; its first line must name the columns {', '.join(required)}.")
     heads = [head for separator in separators if (head := _headed(lines[skipped:], separator, skipped))]
     if not heads:
-        raise InputError(f"{name}: its line {skipped + 1} is no CSV, and must name the columns {', '.join(required)}.")
+        raise InputError(f"{name}: its line {skipped + 1} is not CSV, and must name the columns {', '.join(required)}.")
     best = min(heads, key=lambda head: len(_missing(head.names, required)))
     if missing := _missing(best.names, required):
         by = f" (read as {said} says)" if said else f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 else ""

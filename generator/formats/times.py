@@ -102,7 +102,7 @@ class TimeColumn:
         return RowError(f"{self.name} is not a time by --dates {self._choice}", text)
 
     def _no_time(self, text: str) -> RowError:
-        return RowError(f"{self.name} is no time", text)
+        return RowError(f"{self.name} is not a time", text)
 
     def _saw(self, kind: Kind, clock: str, text: str, line: Line) -> None:
         if kind not in self.kinds:
