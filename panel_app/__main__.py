@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from panel_app.compression import Compressed  # noqa: PLC0415
     from panel_app.headers import with_headers  # noqa: PLC0415
-    from panel_app.login import login_route  # noqa: PLC0415
+    from panel_app.login import login_routes  # noqa: PLC0415
     from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
     from panel_app.service import service  # noqa: PLC0415
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         address=flags.address,
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
-        extra_patterns=[*ROUTES, *([login_route(tls=bool(flags.tls_certificate))] if asked.by_password else [])],
+        extra_patterns=[*ROUTES, *login_routes(asked, tls=bool(flags.tls_certificate))],
         http_server_kwargs={"max_header_size": REQUEST_BYTES},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire

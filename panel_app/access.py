@@ -5,12 +5,14 @@ Settings are environment variables, `TABLE`; a secret may stand in a file: ``ADT
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import json
 import os
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +99,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         domain = "@" + user.rpartition("@")[2].lower() if "@" in user else ""
         return any(one == user or (one.startswith("@") and one.lower() == domain) for one in self.oauth_allow)
 
+
+LOGOUT = "./logout"
+"""Where a login is ended, from any page; Panel has its own there."""
 
 _ANY = "*"
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|(SERVICE_)?PORT(_\w+)?")
@@ -219,7 +224,10 @@ def refusal(cookies: Mapping[str, Any], remote: str | None, *, panels_login: boo
     """
     access = _access or from_environment()
     if access.wants_login:
-        return "" if access.allows(user(cookies)) else "you are logged in, but not among those who may see this dashboard."
+        who = user(cookies)
+        if not who:
+            return "you are logged out; log in again."
+        return "" if access.allows(who) else "you are logged in, but not among those who may see this dashboard."
     if access.open_to_everyone or panels_login or is_loopback(remote or ""):
         return ""
     return (
@@ -228,13 +236,48 @@ def refusal(cookies: Mapping[str, Any], remote: str | None, *, panels_login: boo
     )
 
 
+def in_force() -> bool:
+    """Whether visitors log in, by these settings or by Panel's own flags, so that there is something to log out of."""
+    from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
+
+    return (_access or from_environment()).wants_login or bool(config.basic_auth or config.oauth_provider)
+
+
+def cookie(cookies: Mapping[str, Any]) -> str:
+    """The signed cookie of a login; empty without one."""
+    found = cookies.get("user")
+    return str(getattr(found, "value", found) or "")
+
+
+def end(signed: str) -> None:
+    """From now on this login, by its signed cookie, is not valid, on whatever machine a copy of it is."""
+    if not user({"user": signed}):
+        return  # nobody's login: such cookies could be sent without end
+    _ended[_digest(signed)] = None
+    while len(_ended) > _MOST_ENDED:
+        _ended.popitem(last=False)
+
+
+def has_ended(signed: str) -> bool:
+    """Whether this login was ended by logging out."""
+    return bool(signed) and _digest(signed) in _ended
+
+
+def _digest(signed: str) -> bytes:
+    return hashlib.sha256(signed.encode(errors="replace")).digest()
+
+
+_MOST_ENDED = 100_000
+_ended: OrderedDict[bytes, None] = OrderedDict()
+"""Logins that were ended, as digests: of one process, as the cookies of a random secret are."""
+
+
 def user(cookies: Mapping[str, Any]) -> str | None:
     """Who has logged in, by the signed cookie; Panel's own `state.user` believes an unsigned one that says guest."""
     from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
 
-    found = cookies.get("user")
-    signed = getattr(found, "value", found)
-    if not config.cookie_secret or not signed:
+    signed = cookie(cookies)
+    if not config.cookie_secret or not signed or has_ended(signed):
         return None
     decoded = decode_signed_value(config.cookie_secret, "user", signed, max_age_days=config.oauth_expiry)
     return decoded.decode() if decoded else None

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+import panel as pn
 from bokeh.document import Document
 from bokeh.server.session import ServerSession
 from panel.custom import JSComponent
 
+from panel_app import access
 from panel_app.service import Service
 
 log = logging.getLogger("adtally.dashboard")
@@ -35,7 +37,7 @@ class Bridge(JSComponent):
     """Answers the messages of one session.
 
     A message is an object with `kind`, which picks the handler, and `id`, which comes back in the reply. A reply is JSON text: a
-    string passes Bokeh's serializer untouched, however large.
+    string passes Bokeh's serializer untouched, however large. Whoever has logged out, in this tab or another, is answered that and no more.
     """
 
     _esm: ClassVar[str] = _ESM  # pyright: ignore[reportIncompatibleVariableOverride]  # Panel's own annotation is broader
@@ -44,6 +46,7 @@ class Bridge(JSComponent):
         super().__init__(**params)
         self._handlers = handlers
         self._refreshes = service.refreshes
+        self._login = access.cookie(pn.state.cookies)
         _sessions(service).add(self)
 
     def _handle_msg(self, data: Any) -> None:
@@ -51,6 +54,9 @@ class Bridge(JSComponent):
             return
         number = data.get("id")
         number = number if isinstance(number, int) else 0
+        if access.has_ended(self._login):
+            self._send_msg('{"ended":true}')
+            return
         handler = self._handlers.get(str(data.get("kind")))
         try:
             with self._refreshes.time():

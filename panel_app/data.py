@@ -9,7 +9,7 @@ import panel as pn
 
 from dataflows.rejected import REASONS
 from dataflows.telemetry.ages import Recent
-from panel_app import assets
+from panel_app import access, assets
 from panel_app.bridge import Bridge, Handler, viewers
 from panel_app.diagnosis import Part
 from panel_app.memory import resident_bytes
@@ -92,6 +92,7 @@ def data(service: Service, back: str, explore: str, api: str) -> pn.Template | p
     settings = service.settings
     setup = {
         "currency": settings.currency,
+        "logout": access.LOGOUT if access.in_force() else "",
         "late": LATE_SECONDS,
         "back": back,
         "explore": explore,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from panel_app import assets, exploring, plots
+from panel_app import access, assets, exploring, plots
 from panel_app.bridge import Bridge, Handler
 from panel_app.downloads import packed
 from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
@@ -75,6 +75,7 @@ def explorer(service: Service, back: str) -> pn.Template:
     talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
         "currency": service.settings.currency,
+        "logout": access.LOGOUT if access.in_force() else "",
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [{"id": one.id, "label": one.label, "short": one.short} for one in ALL.values()],

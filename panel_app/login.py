@@ -10,10 +10,16 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from panel.auth import BasicLoginHandler
+import jinja2
+from panel.auth import CODE_COOKIE_NAME, STATE_COOKIE_NAME, BasicLoginHandler
+from panel.config import config
+from tornado.web import RequestHandler
 from typing_extensions import override
+
+from panel_app import access
 
 log = logging.getLogger("adtally.login")
 
@@ -25,6 +31,19 @@ SECONDS = 600.0
 PLACES = 10_000
 """Of so many places the wrong passwords are remembered; the one that was heard of longest ago is forgotten first."""
 
+
+_COOKIES = (
+    "user",
+    "id_token",
+    "access_token",
+    "refresh_token",
+    "oauth_expiry",
+    "is_guest",
+    "next_url",
+    STATE_COOKIE_NAME,
+    CODE_COOKIE_NAME,
+)
+"""What a login of Panel's leaves in a browser."""
 
 _ANYBODY = "viewer"
 """The name of who gives none, where one password lets everybody in."""
@@ -66,13 +85,49 @@ def _place(address: str | None) -> str:
     return str(found)
 
 
-def login_route(*, tls: bool) -> tuple[str, type[BasicLoginHandler]]:
-    """The route that stands before Panel's own; `tls`: the cookies go over HTTPS alone."""
+class _Form:
+    """Panel's login template with what it is not given by Panel."""
+
+    def __init__(self, template: Any, **more: Any) -> None:
+        self._template, self._more = template, more
+
+    def render(self, **given: Any) -> str:
+        """The page."""
+        return self._template.render(**given, **self._more)
+
+
+def logout_route(*, provider: str = "") -> tuple[str, type[RequestHandler]]:
+    """The route that ends a login, before Panel's own; `provider` is the name of where people log in, empty with a password."""
+    text = (Path(__file__).parent / "static" / "login.html").read_text(encoding="utf-8")
+    page = jinja2.Environment(autoescape=True).from_string(text).render(out=True, provider=provider)
+
+    class Logout(RequestHandler):
+        """Ends the login everywhere: a copy of its cookie is not valid any more, and pages that are open get no more figures."""
+
+        def get(self) -> None:
+            access.end(access.cookie(self.request.cookies))
+            for name in _COOKIES:
+                self.clear_cookie(name, path=config.cookie_path)
+            self.set_header("Cache-Control", "no-store")
+            self.write(page)
+
+    return r"/logout", Logout
+
+
+def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]]:
+    """The route that stands before Panel's own.
+
+    `tls`: the cookies go over HTTPS alone; `named`: people have names, and not one password for all.
+    """
     attempts = Attempts()
 
     class Login(BasicLoginHandler):
         """Unlike Panel's own it shows no text out of the URL, knows after a wrong password where somebody wanted to go, and lets in
         who gives no name."""
+
+        @override
+        def initialize(self) -> None:
+            self._login_template = _Form(self._login_template, named=named)
 
         @override
         def get(self) -> None:
@@ -93,7 +148,7 @@ def login_route(*, tls: bool) -> tuple[str, type[BasicLoginHandler]]:
                 super().post()
             else:
                 self.set_status(401)
-                self._form("Wrong name or password.")
+                self._form("Wrong name or password." if named else "Wrong password.")
 
         def _form(self, message: str = "") -> None:
             self.write(self._login_template.render(login_endpoint=self._login_endpoint, errormessage=message))
@@ -114,3 +169,11 @@ def login_route(*, tls: bool) -> tuple[str, type[BasicLoginHandler]]:
             super().set_cookie(*args, **{"samesite": "Lax", "secure": tls, **kwargs})
 
     return r"/login", Login
+
+
+def login_routes(asked: access.Access, *, tls: bool) -> list[tuple[str, type[RequestHandler]]]:
+    """The routes for what is `asked` of visitors; none where nothing is."""
+    if not asked.wants_login:
+        return []
+    login = [login_route(tls=tls, named=bool(asked.users))] if asked.by_password else []
+    return [*login, logout_route(provider=asked.oauth_provider)]

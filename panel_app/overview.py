@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 import panel as pn
 
-from panel_app import assets, pickers
+from panel_app import access, assets, pickers
 from panel_app.bridge import Bridge, Handler
 from panel_app.measures import MEASURES, TILES
 from panel_app.service import LATE_SECONDS, Service
@@ -62,6 +62,7 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
     scope = confines()
     setup = {
         "currency": service.settings.currency,
+        "logout": access.LOGOUT if access.in_force() else "",
         "window": service.settings.window_seconds,
         "late": LATE_SECONDS,
         "ranges": list(RANGES),

@@ -19,12 +19,15 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import jinja2
 import psutil
 import pytest
 from msgspec.structs import replace
+from panel.config import config
 from test_panel_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
 from test_panel_feed import World, until
 from test_panel_store import result
+from tornado.web import create_signed_value
 from typing_extensions import override
 
 from dataflows.errors import SettingsError
@@ -32,7 +35,9 @@ from dataflows.settings import Settings
 from panel_app import access
 from panel_app import login as login_module
 from panel_app.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
+from panel_app.bridge import Bridge
 from panel_app.headers import digests, policy
+from panel_app.service import Service
 from tests.certificates import Authority
 from tests.flows import environment, free_port
 
@@ -62,6 +67,37 @@ def test_without_variables_nothing_is_asked_and_only_this_machine_is_let_in() ->
 def test_who_says_to_be_a_guest_is_not_believed() -> None:
     access.use(Access(password=PASSWORD))
     assert refusal({"is_guest": "1", "user": "ada"}, "127.0.0.1")
+
+
+def test_a_login_that_was_ended_is_answered_no_figures_on_a_connection_that_is_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "cookie_secret", SECRET)
+    access.use(Access(password=PASSWORD))
+    signed = create_signed_value(SECRET, "user", "ada").decode()
+    bridge = Bridge(Service(settings), {"view": lambda number, _data: f'{{"id":{number}}}'})
+    monkeypatch.setattr(bridge, "_login", signed)
+    sent: list[str] = []
+    monkeypatch.setattr(bridge, "_send_msg", sent.append)
+    assert refusal({"user": signed}, "127.0.0.1") == ""
+    bridge._handle_msg({"kind": "view", "id": 1})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
+    access.end(signed)
+    access.end("nobody's cookie")
+    bridge._handle_msg({"kind": "view", "id": 2})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
+    assert sent == ['{"id":1}', '{"ended":true}']
+    assert "logged out" in refusal({"user": signed}, "127.0.0.1")
+    assert not access.has_ended("nobody's cookie")
+    assert refusal({"user": create_signed_value(SECRET, "user", "bob").decode()}, "127.0.0.1") == ""
+
+
+def test_the_login_asks_for_a_name_only_where_people_have_one() -> None:
+    page = jinja2.Environment(autoescape=True).from_string((ROOT / "panel_app" / "static" / "login.html").read_text())
+    for named in (True, False):
+        text = page.render(login_endpoint="/login", named=named)
+        assert ("<label>Name" in text) is named
+        assert text.count('name="username"') == text.count('name="password"') == 1
+        assert ("hidden>" in text) is not named
+    assert "<input" not in page.render(out=True, provider="google")
 
 
 @pytest.mark.parametrize(
@@ -233,13 +269,27 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
 
     guesser = Browser()
     for _ in range(login_module.MOST - 2):  # two wrong passwords came from this address above
-        assert "Wrong name or password." in guesser.ask(f"{address}/login", {"username": "ada", "password": "guess"})[2]
+        assert "Wrong password." in guesser.ask(f"{address}/login", {"username": "ada", "password": "guess"})[2]
     status, headers, body = guesser.ask(f"{address}/login", {"username": "ada", "password": PASSWORD})
     assert status == 429
     assert 0 < int(headers["retry-after"]) <= login_module.SECONDS + 1
     assert "Too many wrong passwords came from your address" in body
     assert guesser.ask(f"{address}/api/results")[0] == 401
     assert ada.ask(f"{address}/api/results")[0] == 200
+
+    # One password for all: nobody is asked for a name. Logging out ends the login, and with it every copy of its cookie.
+    assert not re.search(r"<label>Name", body)
+    copy = Browser()
+    for cookie in ada.jar:
+        copy.jar.set_cookie(cookie)
+    assert '"logout":"./logout"' in ada.ask(f"{address}/data")[2]
+    assert "You are logged out." in ada.ask(f"{address}/logout")[2]
+    assert not [cookie.name for cookie in ada.jar]
+    assert ada.ask(f"{address}/api/results")[0] == 401
+    assert "/login" in ada.ask(f"{address}/")[1]["url"]
+    assert copy.ask(f"{address}/api/results")[0] == 403
+    assert "4321" not in copy.ask(f"{address}/")[2]
+    assert nameless.ask(f"{address}/api/results")[0] == 200
 
 
 def own_address() -> str:
@@ -355,6 +405,8 @@ def test_behind_a_login_elsewhere_only_those_who_may_see_anything(
     ada = Browser()
     assert '"value":4321' in ada.ask(f"{address}/")[2]
     assert ada.ask(f"{address}/api/results")[0] == 200
+    assert "Your session at generic goes on" in ada.ask(f"{address}/logout")[2]
+    assert ada.ask(f"{address}/api/results")[0] == 401
     who[0] = "eve@evil.example"
     eve = Browser()
     _, _, body = eve.ask(f"{address}/")

@@ -9,7 +9,7 @@ import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { changed, go, params, query } from "adtally/url.js";
+import { changed, embedded, go, params, query } from "adtally/url.js";
 
 const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
@@ -134,6 +134,7 @@ byId("theme").addEventListener("click", () => {
 onSystemTheme(() => applyTheme() && refresh());
 
 leadBack();
+if (setup.logout && !embedded()) byId("theme").before(h("a", { class: "link", id: "logout", href: setup.logout }, "Log out"));
 if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
 drawForm();
 draw();

@@ -38,8 +38,8 @@ export function freshness(live, now) {
 
 /**
  * @param {HTMLElement} place
- * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, pages: [string, string][]}} act `pages` are names and
- *   addresses of the other pages
+ * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, pages: [string, string][], logout: string}} act `pages` are names and
+ *   addresses of the other pages, `logout` is where a login is ended, empty without one
  */
 export function makeHeader(place, act) {
   const word = h("b", {}, "Loading");
@@ -78,6 +78,7 @@ export function makeHeader(place, act) {
     h("div", { class: "menu-group" }, h("span", {}, "Refresh every"), h("div", { class: "segments small", role: "group", "aria-label": "Refresh every" }, ...every)),
     h("div", { class: "menu-group" }, h("span", {}, "Times in"), h("div", { class: "segments small", role: "group", "aria-label": "Time zone" }, ...zones)),
     h("button", { type: "button", class: "menu-item danger", id: "clear", onclick: () => { toggle(false); act.clear(); } }, "Clear data …"),
+    act.logout ? h("a", { class: "menu-item", id: "logout", href: act.logout }, "Log out") : "",
   );
   if (embedded()) place.replaceChildren(spoken, pill);
   else place.replaceChildren(spoken, pill, button("refresh", "Refresh now", act.refresh, icon("refresh")), pause, box, theme);

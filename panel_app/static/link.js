@@ -24,6 +24,8 @@ export function connect(on) {
   function receive(text) {
     const message = JSON.parse(text);
     if (message.changed) return on.changed();
+    // Logged out, in another tab: the server leads to the login.
+    if (message.ended) return location.reload();
     const waiting = open.get(message.id);
     open.delete(message.id);
     if (!waiting) return undefined;

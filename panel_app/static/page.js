@@ -77,6 +77,7 @@ export function makeLive(page) {
     clear: () => clearing.clear(),
     set: (changes) => show(changes, false),
     pages: page.pages,
+    logout: setup.logout,
   });
   const loop = makeLoop({
     ask: () => page.ask(link.ask),
