@@ -101,8 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         24.0
     )
     history_days: Annotated[
-        float, Meta(ge=0, le=3660, description="event time that the dashboard holds packed behind that, in days; 0 for none")
-    ] = 30.0
+        float,
+        Meta(
+            ge=0,
+            le=3660,
+            description="event time that the dashboard holds, in days, packed beyond those hours; 61 compare the longest range, 0 for none",
+        ),
+    ] = 61.0
     metrics_port: Annotated[
         int,
         Meta(
