@@ -13,6 +13,7 @@ from typing_extensions import override
 from dataflows.chunk import Record
 from dataflows.damage import Fault
 from dataflows.native.queue import Queue
+from dataflows.rest import Bell
 
 FAREWELL_SECONDS = 5.0
 """Usually it takes milliseconds."""
@@ -29,10 +30,14 @@ class Fetched(NamedTuple):
 class Fetcher(ABC):
     """The messages of one partition, from the offset on at which it was begun; it has its consumer to itself, and closes it."""
 
-    def __init__(self, consumer: Consumer, most: int) -> None:
+    rings = False
+    """Whether `bell` is rung when there is something to fetch."""
+
+    def __init__(self, consumer: Consumer, most: int, bell: Bell | None = None) -> None:
         """`most`: messages in a fetch."""
         self.consumer = consumer
         self._most = most
+        self._bell = bell
 
     def begin(self, topic: str, partition: int, offset: int) -> None:
         """Have the partition fetched from `offset` on; once."""
@@ -87,7 +92,8 @@ class NativeFetcher(PlainFetcher):
     @override
     def begin(self, topic: str, partition: int, offset: int) -> None:
         # Before it is assigned, so that no message of it gets into the consumer's own queue.
-        self._queue = Queue(self.consumer, topic, partition, self._most)
+        self._queue = Queue(self.consumer, topic, partition, self._most, self._bell)
+        self.rings = self._bell is not None
         super().begin(topic, partition, offset)
 
     @override
@@ -111,6 +117,6 @@ class NativeFetcher(PlainFetcher):
         return super().abandon()
 
 
-def make_fetcher(consumer: Consumer, most: int, *, native: bool) -> Fetcher:
-    """The faster one where it is wanted; `dataflows.engines.fetches_natively` tells whether it can be had."""
-    return (NativeFetcher if native else PlainFetcher)(consumer, most)
+def make_fetcher(consumer: Consumer, most: int, *, native: bool, bell: Bell | None = None) -> Fetcher:
+    """The faster one where it is wanted; `dataflows.engines.fetches_natively` tells whether it can be had. It alone rings a `bell`."""
+    return (NativeFetcher if native else PlainFetcher)(consumer, most, bell)

@@ -7,6 +7,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from dataflows import operators, runtime
+from dataflows.rest import Workers
 from dataflows.settings import Settings
 from dataflows.sink import TopicSink
 from dataflows.source import LogsSource
@@ -16,15 +17,16 @@ from dataflows.telemetry.flow import Observed
 def build(settings: Settings, observed: Observed) -> Dataflow:
     """The flow of a deployment; in `observed` it writes down what it does, for metrics and probes."""
     flow = Dataflow("marketing")
+    workers = Workers()
 
     # One item a poll of one Kafka partition: its messages decoded, judged, rid of duplicates and folded, as they stand in the log.
-    polls = op.input("logs", flow, LogsSource(settings, observed))  # Poll
+    polls = op.input("logs", flow, LogsSource(settings, observed, workers))  # Poll
 
     # To every shard of campaigns and channels its share, and with it how far that partition's event time has come.
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
     # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
-    results = op.stateful_batch("windows", partials, operators.panes(settings, observed))  # (shard, Given)
+    results = op.stateful_batch("windows", partials, operators.panes(settings, observed, workers))  # (shard, Given)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
     records = op.map_value("encode_results", results, operators.result_records)  # (shard, Records)

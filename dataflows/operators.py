@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from dataflows.cells import Given
 from dataflows.records import Records
+from dataflows.rest import Rest, Workers
 from dataflows.runtime import one_line_errors
 from dataflows.saved import Saved, load, save
 from dataflows.schema import encode, rejected_key, result_key
@@ -28,16 +29,19 @@ def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:
 class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
-    def __init__(self, settings: Settings, panes: Panes) -> None:
+    def __init__(self, settings: Settings, panes: Panes, rest: Rest) -> None:
         self._settings = settings
         self._panes = panes
+        self._rest = rest
 
     @override
     def on_batch(self, values: list[Partial]) -> tuple[Iterable[Given], bool]:
+        self._rest.stir()
         return _one(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
 
     @override
     def on_notify(self) -> tuple[Iterable[Given], bool]:
+        self._rest.stir()
         return _one(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
 
     @override
@@ -48,6 +52,7 @@ class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
     @override
     def notify_at(self) -> dt.datetime | None:
         due = self._panes.wake_at()
+        self._rest.expect(id(self), due)
         # Not before 1970: a window of old data is long over.
         return None if due is None else dt.datetime.fromtimestamp(max(due, 0.0), dt.UTC)
 
@@ -60,14 +65,14 @@ def _one(given: Given | None) -> list[Given]:
     return [] if given is None else [given]
 
 
-def panes(settings: Settings, observed: Observed) -> Callable[[Saved | None], ShardLogic]:
+def panes(settings: Settings, observed: Observed, workers: Workers) -> Callable[[Saved | None], ShardLogic]:
     """Builds the panes of a shard, from its snapshot if there is one."""
 
     def build(saved: Saved | None) -> ShardLogic:
         with one_line_errors():
             made = Panes(settings, load(saved, PanesState, settings))
         observed.shards.append(made.figures)
-        return ShardLogic(settings, made)
+        return ShardLogic(settings, made, workers.rest())
 
     return build
 

@@ -21,6 +21,7 @@ from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
 from dataflows.refusal import is_forbidden, unreadable
+from dataflows.rest import Bell
 from dataflows.rules import SECOND
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
@@ -100,12 +101,14 @@ class Reader:
         *,
         start: str,
         after: int | None = None,
+        bell: Bell | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
-        `monotonic` and `now`: seconds. Raises `RecoveryError` if `state` is that of another topic.
+        `bell`: rung when there is something to poll (`rings`). `monotonic` and `now`: seconds. Raises `RecoveryError` if `state` is
+        that of another topic.
         """
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
@@ -120,6 +123,7 @@ class Reader:
         self._shown_at: int | None = None
         self._topic = settings.logs_topic
         self._start = start
+        self._bell = bell
         self._state = state
         self._intake = make_intake(settings, partition, state.intake if state else IntakeState(clock=after), now)
         self._offset = state.offset if state else None
@@ -157,6 +161,11 @@ class Reader:
     def is_open(self) -> bool:
         """Whether the broker has told where to begin."""
         return self._fetcher is not None
+
+    @property
+    def rings(self) -> bool:
+        """Whether the bell is rung when there is something to poll; where it is not, only a poll shows it."""
+        return self._fetcher is not None and self._fetcher.rings
 
     def poll(self) -> Haul | None:
         """Read what is there, up to `POLL` messages; None where nothing changed. Raises `OffsetGoneError` and `BrokerError`."""
@@ -243,7 +252,7 @@ class Reader:
         return self._begin(consumer)
 
     def _begin(self, consumer: Consumer) -> Fetcher:
-        self._fetcher = make_fetcher(consumer, CHUNK, native=fetches_natively(self._settings.native))
+        self._fetcher = make_fetcher(consumer, CHUNK, native=fetches_natively(self._settings.native), bell=self._bell)
         self._fetcher.begin(self._topic, self.partition, self._at)
         return self._fetcher
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
+from collections import defaultdict
 from typing import Any
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from typing_extensions import override
 
-from dataflows.reader import Reader, ReaderState
+from dataflows.reader import Haul, Reader, ReaderState
+from dataflows.rest import PAUSE_SECONDS, Rest, Workers
+from dataflows.rules import Rules
 from dataflows.runtime import begun, one_line_errors, stopping
 from dataflows.saved import Saved, load, save
 from dataflows.schema import Rejected
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import LOOK_SECONDS, Observed
 from dataflows.topology import Topology
-from dataflows.windows import Partial, split
+from dataflows.windows import Partial, Steps, split
 
 log = logging.getLogger("adtally.source")
 
@@ -26,8 +29,8 @@ SLOTS = 32
 """Bytewax fixes a source's parts when it starts, while a topic can get partitions at any time. So the parts are slots: slot s reads the
 partitions s, s + SLOTS, …, whenever they appear. Bytewax deals the slots out to the workers in turn, and so the partitions."""
 
-PAUSE = dt.timedelta(milliseconds=10)
-"""After a poll that found the end of the log; a fetch that is under way at the broker needs no asking."""
+PAUSE = dt.timedelta(seconds=PAUSE_SECONDS)
+"""After a poll that found the end of the log, where the worker can't sleep (`dataflows.rest`)."""
 
 WAIT = dt.timedelta(milliseconds=500)
 """While a slot has no partition, or its broker does not answer."""
@@ -58,12 +61,25 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
     """The partitions of the topic that fall to one part of the source."""
 
     def __init__(
-        self, settings: Settings, topology: Topology, number: int, state: SlotState | None, observed: Observed | None = None
+        self,
+        settings: Settings,
+        topology: Topology,
+        number: int,
+        state: SlotState | None,
+        *,
+        observed: Observed | None = None,
+        rest: Rest | None = None,
     ) -> None:
+        """`rest`: that of the worker to which the slot falls."""
         self._settings = settings
         self._observed = observed or Observed(settings.window_seconds)
         self._look_at = 0.0
         self._observed.slots.add(number)
+        self._rest = rest or Rest()
+        self._rest.join(number, SLOTS)
+        self._poll_at: dict[int, float] = {}
+        out_of_order = Rules.of(settings).out_of_order
+        self._steps = defaultdict[int, Steps](lambda: Steps(out_of_order))
         self._topology = topology
         self._number = number
         self._readers: dict[int, Reader] = {}
@@ -74,7 +90,8 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     @override
     def next_batch(self) -> list[Poll]:
-        begun.set()
+        if not begun.is_set():
+            begun.set()
         self._observed.pulse.beat()
         if stopping.is_set():
             raise StopIteration
@@ -83,24 +100,47 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     def _poll(self) -> list[Poll]:
         self._topology.start()
+        slept = any(reader.rings for reader in self._readers.values()) and self._rest.turn(self._number)
         partitions = self._topology.partitions()
         self._add_readers(partitions)
         polls: list[Poll] = []
         more = False
         for reader in self._readers.values():
+            if not self._is_due(reader):
+                continue
             haul = reader.poll()
             if haul is not None:
+                self._rest.stir_all()
                 self._topology.report(reader.partition, haul.clock.time)
-                partials = split(reader.partition, partitions, haul.clock, haul.windows, behind=haul.more, packed=haul.packed)
-                polls.append(Poll(partials, haul.rejected))
+                polls.append(Poll(self._split(reader.partition, partitions, haul), haul.rejected))
                 more = more or haul.more
-        if not more:
-            opened = any(reader.is_open for reader in self._readers.values())
-            self._awake = dt.datetime.now(dt.UTC) + (PAUSE if opened else WAIT if partitions else SOON)
-        else:
-            self._awake = None
+        # Bytewax reckons from when it began to ask the slots: after a sleep, any time that is named would come as much later.
+        self._awake = None if more or slept else self._next_turn(partitions)
         self._look()
         return polls
+
+    def _split(self, partition: int, partitions: int, haul: Haul) -> list[tuple[str, Partial]]:
+        to_all = self._steps[partition].passes(partitions, haul.clock) or haul.more
+        return split(partition, partitions, haul.clock, haul.windows, behind=haul.more, packed=haul.packed, to_all=to_all)
+
+    def _is_due(self, reader: Reader) -> bool:
+        """Whether to poll `reader`: the bell was rung for it, or it is time for what rings no bell, such as that it has become idle."""
+        moment = self._observed.monotonic()
+        rung = self._rest.answer(reader.partition)
+        if reader.rings and not rung and moment < self._poll_at.get(reader.partition, 0.0):
+            return False
+        self._poll_at[reader.partition] = moment + LOOK_SECONDS
+        return True
+
+    def _next_turn(self, partitions: int) -> dt.datetime | None:
+        """When to ask the slot again after a poll that found the end of the log; None for at once, where the worker can sleep."""
+        if not any(reader.is_open for reader in self._readers.values()):
+            pause = WAIT if partitions else SOON
+        elif all(reader.rings for reader in self._readers.values()) and self._rest.spare() > 0:
+            return None
+        else:
+            pause = PAUSE
+        return dt.datetime.now(dt.UTC) + pause
 
     def _look(self) -> None:
         """Write down how far the partitions are, if it is time to."""
@@ -126,10 +166,11 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
     def _reader(self, partition: int) -> Reader:
         settings, state = self._settings, self._states.get(partition)
         if partition < self._known:
-            return Reader(settings, partition, state, self._topology, start=settings.start)
+            return Reader(settings, partition, state, self._topology, start=settings.start, bell=self._rest.bell)
         # It appeared later, so all of it is to be read, wherever the others began. But its shards may have let windows go that the other
         # partitions have left behind: it begins with their clock, and what is late for all of them is late here too.
-        return Reader(settings, partition, state, self._topology, start="earliest", after=self._topology.oldest())
+        after = self._topology.oldest()
+        return Reader(settings, partition, state, self._topology, start="earliest", after=after, bell=self._rest.bell)
 
     def _has_settled(self, partition: int) -> bool:
         now = time.monotonic()
@@ -141,6 +182,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     @override
     def snapshot(self) -> Saved:
+        self._rest.note_snapshot(self._number)
         for partition, reader in self._readers.items():
             state = reader.snapshot()
             if state is not None:
@@ -166,8 +208,9 @@ def _in_words(reader: Reader) -> str:
 class LogsSource(FixedPartitionedSource[Poll, Saved]):
     """The topic of ad events, as `Poll` items."""
 
-    def __init__(self, settings: Settings, observed: Observed) -> None:
+    def __init__(self, settings: Settings, observed: Observed, workers: Workers) -> None:
         self._settings = settings
+        self._workers = workers
         self._topology = Topology(settings, stopping.is_set)
         self._observed = observed
         observed.stopping = stopping.is_set
@@ -182,4 +225,4 @@ class LogsSource(FixedPartitionedSource[Poll, Saved]):
     def build_part(self, step_id: str, for_part: str, resume_state: Saved | None) -> Slot:
         with one_line_errors():
             state = load(resume_state, SlotState, self._settings)
-        return Slot(self._settings, self._topology, int(for_part), state, self._observed)
+        return Slot(self._settings, self._topology, int(for_part), state, observed=self._observed, rest=self._workers.rest())

@@ -55,8 +55,9 @@ def split(
     *,
     behind: bool = False,
     packed: Iterable[tuple[int, int, bytes]] = (),
+    to_all: bool = True,
 ) -> list[tuple[str, Partial]]:
-    """One `Partial` for each shard, also where it holds no cell: the clock must reach all of them. Keyed by the shard's name.
+    """One `Partial` for each shard, keyed by the shard's name; `to_all`: also where it holds no cell, for the clock must reach all of them.
 
     `windows`: cells by window; `packed`: further ones by shard and window, as `dataflows.share` has them.
     """
@@ -66,7 +67,28 @@ def split(
             partials[shard_of(*key)].cells.setdefault(window, {})[key] = metrics
     for shard, window, share in packed:
         partials[shard].packed[window] = share
-    return [(str(shard), partial) for shard, partial in enumerate(partials)]
+    return [(str(shard), partial) for shard, partial in enumerate(partials) if to_all or partial.cells or partial.packed]
+
+
+class Steps:
+    """Of one partition: when its clock must reach every shard, and when only those that its poll has cells for.
+
+    Windows end at whole seconds. Until the clock less the out-of-orderness bound has passed the next one, it ends no window, and the shards
+    decide alike with the clock that they have.
+    """
+
+    def __init__(self, out_of_order: int) -> None:
+        """`out_of_order`: microseconds."""
+        self._out_of_order = out_of_order
+        self._last: tuple[int, int | None, bool] | None = None
+
+    def passes(self, partitions: int, clock: SourceClock) -> bool:
+        """Whether `clock` is further than the last one for which this was so, the partition's silence begins or ends, or one was added."""
+        second = None if clock.time is None else (clock.time - self._out_of_order) // SECOND
+        step = partitions, second, clock.idle
+        passed = step != self._last
+        self._last = step
+        return passed
 
 
 class PanesState(msgspec.Struct):

@@ -21,6 +21,7 @@ from dataflows.intake import Counters
 from dataflows.kafka import consumer_config, make_consumer
 from dataflows.native import client
 from dataflows.native.queue import Queue, why_no_queue
+from dataflows.rest import Bell
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
 from tests.records import payload
@@ -241,6 +242,29 @@ def test_an_error_of_the_topic_is_told_and_ends_no_process(
         cluster.fail(code)
     wait_for(lambda: heard(told), "the error")
     one.close()
+
+
+@pytest.mark.native
+def test_a_bell_is_rung_for_the_partition_when_a_message_comes_and_no_more_once_it_is_closed(settings: Settings) -> None:
+    bell = Bell()
+    send(settings, [payload("a", 1)], partition=3)
+    one = make_fetcher(make_consumer(settings, "test"), 10, native=True, bell=bell)
+    assert not one.rings
+    one.begin(settings.logs_topic, 3, 0)
+    assert one.rings
+
+    def rung() -> list[int]:
+        bell.wait(1)
+        return list(bell.rung())
+
+    for number in range(2):
+        assert wait_for(rung, "the bell") == [3]
+        wait_for(lambda: one.fetch().records, "the message")
+        send(settings, [payload(f"b{number}", 1)], partition=3)
+    one.close()
+    bell.rung()
+    send(settings, [payload("c", 1)], partition=3)
+    assert rung() == []
 
 
 @pytest.mark.native

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from dataflows.operators import panes, result_records
+from dataflows.rest import Workers
 from dataflows.schema import decode_result
 from dataflows.settings import Settings
 from dataflows.telemetry.flow import Observed
@@ -19,7 +20,7 @@ from tests.test_windows import counts
 @pytest.mark.parametrize("native", KINDS)
 def test_of_a_batch_one_result_is_measured_and_all_of_them_are_sent_as_they_are(native: Literal["on", "off"]) -> None:
     observed = Observed(60)
-    logic = panes(Settings(native=native), observed)(None)
+    logic = panes(Settings(native=native), observed, Workers())(None)
     cells = {micros(0): {(name, "x"): counts(1) for name in "abc"}}
     updates, done = logic.on_batch([Partial(0, 1, SourceClock(micros(10), False), cells)])
     assert done is False

@@ -6,10 +6,12 @@ from typing_extensions import override
 
 from dataflows import source
 from dataflows.intake import IntakeState
-from dataflows.reader import ReaderState
+from dataflows.reader import Reader, ReaderState
+from dataflows.rest import Rest
 from dataflows.saved import load
 from dataflows.settings import Settings
 from dataflows.source import SLOTS, Slot, SlotState
+from dataflows.telemetry.flow import LOOK_SECONDS, Observed
 from dataflows.topology import Topology
 from tests.flows import send, wait_for
 from tests.panes import cells_of
@@ -113,6 +115,27 @@ def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also
     send(latest, [payload("a", 1)], partition=1)
     one = slot(latest, FakeTopology(2), 1, SlotState(1, {}))
     assert rejected_and_counted(one) == (0, 1)
+    one.close()
+
+
+@pytest.mark.native
+def test_a_reader_whose_bell_is_silent_is_polled_only_where_time_may_have_changed_something(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    rest = Rest()
+    send(settings, [payload("a", 1)], partition=1)
+    one = Slot(settings, FakeTopology(2), 1, None, observed=Observed(60, monotonic=lambda: now), rest=rest)
+    assert rejected_and_counted(one) == (0, 1)
+    polls: list[float] = []
+    monkeypatch.setattr(Reader, "poll", lambda _self: polls.append(now))
+    for _ in range(40):
+        now += 0.025
+        one.next_batch()
+    assert len(polls) <= 1 / LOOK_SECONDS + 2, "the end of the log rings too"
+    polls.clear()
+    rest.bell.ring(1)
+    wait_for(lambda: one.next_batch() or polls, "a poll after the bell")
     one.close()
 
 

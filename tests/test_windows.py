@@ -12,7 +12,7 @@ from dataflows.errors import RecoveryError
 from dataflows.metrics import Cells, Metrics
 from dataflows.schema import STATES, WindowResult
 from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Figures, Partial, SourceClock, shard_of, split
+from dataflows.windows import SHARDS, Figures, Partial, SourceClock, Steps, shard_of, split
 from tests.intakes import KINDS
 from tests.panes import NewPanes, Played, kinds
 from tests.records import T0, micros
@@ -260,6 +260,21 @@ def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:
     assert all((part.partition, part.partitions, part.clock.time) == (3, 4, 7) for _, part in parts)
     assert sum(len(part.cells.get(0, {})) for _, part in parts) == 100
     assert all(str(shard_of(*key)) == shard for shard, part in parts for key in part.cells.get(0, {}))
+
+
+def test_a_shard_without_cells_gets_the_clock_only_where_that_can_end_a_window() -> None:
+    cells: Cells = {("autumn", "search"): counts(1)}
+    (only,) = split(3, 4, SourceClock(7, False), {0: cells}, to_all=False)
+    assert only[0] == str(shard_of("autumn", "search"))
+    assert len(split(3, 4, SourceClock(7, False), {0: cells}, to_all=True)) == SHARDS
+    steps = Steps(out_of_order=300_000)
+    passed = [
+        steps.passes(2, SourceClock(time, False)) for time in (None, 100, 299_999, 300_000, 1_299_999, 1_300_000, 1_300_000)
+    ]
+    assert passed == [True, True, False, True, False, True, False]
+    assert steps.passes(2, SourceClock(1_300_000, True)), "it has become silent"
+    assert steps.passes(2, SourceClock(1_300_000, False))
+    assert steps.passes(3, SourceClock(1_300_000, False)), "a partition was added"
 
 
 def test_the_shard_of_a_name_is_the_same_in_every_run() -> None:

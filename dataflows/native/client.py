@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_char_p, c_int32, c_void_p
+from ctypes import c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -44,6 +44,7 @@ def client_library() -> tuple[Any, str]:
         "rd_kafka_queue_get_partition": (c_void_p, c_void_p, c_char_p, c_int32),
         "rd_kafka_queue_forward": (None, c_void_p, c_void_p),
         "rd_kafka_queue_destroy": (None, c_void_p),
+        "rd_kafka_queue_io_event_enable": (None, c_void_p, c_int, c_char_p, c_size_t),
         "rd_kafka_topic_new": (c_void_p, c_void_p, c_char_p, c_void_p),
         "rd_kafka_topic_destroy": (None, c_void_p),
     }

@@ -17,6 +17,7 @@ from dataflows.damage import Fault
 from dataflows.native.batch import Batch
 from dataflows.native.client import client_library, functions_of, handle_of, why_no_client
 from dataflows.native.library import library
+from dataflows.rest import Bell
 
 _CALLED_BY_C = (
     "queue_poll",
@@ -46,8 +47,11 @@ def why_no_queue() -> str | None:
 class Queue:
     """The queue of the one partition of a consumer, taken away from it before it is assigned. Close it before the consumer."""
 
-    def __init__(self, consumer: Consumer, topic: str, partition: int, most: int) -> None:
-        """`most` messages at a time. Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`."""
+    def __init__(self, consumer: Consumer, topic: str, partition: int, most: int, bell: Bell | None = None) -> None:
+        """`most` messages at a time; `bell` is rung for `partition` when the empty queue gets one.
+
+        Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`.
+        """
         if reason := why_no_queue():
             raise RuntimeError(reason)
         found: Any = library()[0]
@@ -58,6 +62,10 @@ class Queue:
         if not self._queue:
             raise RuntimeError(f"librdkafka has no queue for partition {partition} of {topic}")
         client.rd_kafka_queue_forward(self._queue, None)
+        self._bell = bell
+        if bell is not None:
+            text = bell.encode(partition)
+            client.rd_kafka_queue_io_event_enable(self._queue, bell.descriptor, text, len(text))
         self._fetch = found.fetch_new(functions_of(client, _CALLED_BY_C), self._queue, most)
         if not self._fetch:
             client.rd_kafka_queue_destroy(self._queue)
@@ -91,6 +99,8 @@ class Queue:
         """Let go of the queue: librdkafka waits, when its consumer is closed, for whatever is still held."""
         if self._fetch is not None:
             self._library.fetch_free(self._fetch)
+            # The queue may outlive this object inside librdkafka, and the number of the pipe then be another file's.
+            self._client.rd_kafka_queue_io_event_enable(self._queue, -1, None, 0)
             self._client.rd_kafka_queue_destroy(self._queue)
             self._fetch = self._consumer = None
 
