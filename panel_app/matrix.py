@@ -37,7 +37,10 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Scatter(msgspec.Struct, frozen=True):
-    """The points with the largest spend; of campaigns, or of the channels of a single one. `more` were left out unseen."""
+    """The points with the largest spend; of campaigns, or of the channels of a single one.
+
+    `more` are left out: the smaller ones, and those that spent nothing or got money back, which have no place on a logarithmic axis.
+    """
 
     by: str
     points: list[Point]
@@ -73,4 +76,4 @@ def scatter(campaigns: Group, channels: Group) -> Scatter:
     spend, conversions = (group.figures[name][shown].tolist() for name in ("spend", "conversions"))
     rows = zip(shown, spend, short(group.figures["cpa"][shown]), conversions, strict=True)
     points = [Point(group.names[at], money, cpa, count) for at, money, cpa, count in rows if money > 0]
-    return Scatter("channel" if single else "campaign", points, max(len(group) - _POINTS, 0))
+    return Scatter("channel" if single else "campaign", points, len(group) - len(points))

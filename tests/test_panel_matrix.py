@@ -70,3 +70,10 @@ def test_the_points_of_a_single_campaign_are_its_channels() -> None:
 def test_the_points_stay_two_hundred_however_many_campaigns_there_are() -> None:
     found = shown(View(range="30m"), campaigns=230).scatter
     assert (len(found.points), found.more) == (200, 30)
+
+
+def test_what_spent_nothing_or_got_money_back_is_counted_among_those_without_a_point() -> None:
+    store = Store()
+    store.apply([result(campaign=name, spend_micros=micros) for name, micros in (("a", 5), ("b", 0), ("c", -5))])
+    found = page(store.snapshot(), View()).scatter
+    assert ([point.name for point in found.points], found.more) == (["a"], 2)

@@ -82,7 +82,7 @@ function tooltip(items, page, kind) {
       dot.style.background = item.color;
       return h("div", { class: "tip-line" }, dot, h("bdi", {}, item.seriesName), h("b", {}, figure(item.value[1], kind)));
     });
-  const state = chart.open[at] ? "Still counting" : chart.partial[at] ? "Not held from its beginning" : chart.fixed[at] ? "Final, corrected since" : "Final";
+  const state = chart.open[at] ? "Still counting" : chart.partial[at] ? "May not be held whole" : chart.fixed[at] ? "Final, corrected since" : "Final";
   const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
   return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)), ...lines.reverse());
 }
@@ -138,7 +138,7 @@ function legend(page, mode, measure, pick) {
   });
   const mark = () => h("i", { class: mode === "lines" ? "key hollow" : "key hatched" });
   if (page.chart.open.some(Boolean)) items.push(key("Still counting", mark()));
-  else if (page.chart.partial.some(Boolean)) items.push(key("Partly held", mark()));
+  else if (page.chart.partial.some(Boolean)) items.push(key("May be partial", mark()));
   if (page.chart.fixed.some(Boolean)) items.push(key("Corrected", h("i", { class: "key triangle" })));
   if (dashed(page, mode, measure)) items.push(key(BEFORE, h("i", { class: "key dashed" })));
   return items;
