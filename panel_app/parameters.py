@@ -110,16 +110,19 @@ class Parameters:
 
     def one(self, name: str, allowed: Collection[str], default: str = "") -> str:
         """The value of a parameter that takes one of `allowed`, or `default`; the last one where there are several."""
-        self._read.add(name)
-        values = self._given.get(name, [])
-        if not values:
-            return default
-        if len(values) > 1:
-            self.notes.append(f"`{name}` is given {len(values):,} times; all but the last are not applied.")
-        if values[-1] in allowed:
-            return values[-1]
+        value = self._last(name)
+        if value is None or value in allowed:
+            return default if value is None else value
         self.notes.append(f"`{name}` is not applied: it takes {', '.join(allowed)}.")
         return default
+
+    def _last(self, name: str) -> str | None:
+        """The last value of a parameter that takes one; None where it is not given."""
+        self._read.add(name)
+        values = self._given.get(name, [])
+        if len(set(values)) > 1:
+            self.notes.append(f"`{name}` is given {len(values):,} times; all but the last are not applied.")
+        return values[-1] if values else None
 
     def several(self, name: str, allowed: Collection[str], most: int) -> tuple[str, ...]:
         """The first `most` values of a parameter that takes several of `allowed`."""
@@ -134,8 +137,7 @@ class Parameters:
 
     def text(self, name: str, most: int) -> str:
         """The text of a parameter, at most `most` characters."""
-        self._read.add(name)
-        text = self._given.get(name, [""])[-1].encode(errors="replace").decode()
+        text = (self._last(name) or "").encode(errors="replace").decode()
         if len(text) > most:
             self.notes.append(f"`{name}` is longer than {most} characters; the rest is not applied.")
         return text[:most]
