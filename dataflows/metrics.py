@@ -101,5 +101,6 @@ def ratios(sums: Metrics) -> Ratios:
         spend / (clicks * MICROS) if clicks else None,
         1000 * spend / (impressions * MICROS) if impressions else None,
         spend / (conversions * MICROS) if conversions else None,
-        (sums.revenue_micros - sums.refund_micros) / spend if spend else None,
+        # Nothing over a negative spend is -0.0, and zero has no sign.
+        (sums.revenue_micros - sums.refund_micros) / spend or 0.0 if spend else None,
     )

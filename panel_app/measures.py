@@ -23,6 +23,9 @@ SIZE = "spend_micros"
 
 MICROS = 1e6
 
+UNSIGNED = 0.0
+"""Added to a quotient, it makes 0 of the -0 that nothing over a negative sum is: zero has no sign."""
+
 MOST = 10.0
 """A change beyond this (10 is +1,000 %) says how small the base is, not how much more there is: the difference is shown instead."""
 
@@ -81,23 +84,25 @@ class Measure(msgspec.Struct, frozen=True):
 
         `prefix` stands before the names of the columns that hold the sums.
         """
-        top = pl.col(prefix + self.num[0]).cast(pl.Float64)
+        top = pl.col(prefix + self.num[0])
         for less in self.num[1:]:
-            top = top - pl.col(prefix + less).cast(pl.Float64)
+            top = top - pl.col(prefix + less)
+        top = top.cast(pl.Float64)
         if not self.den:
             return (top * self.scale).alias(self.id)
         below = pl.col(prefix + self.den).cast(pl.Float64)
-        return pl.when(below != 0).then(top * self.scale / below).otherwise(None).alias(self.id)
+        return quotient(top * self.scale, below).alias(self.id)
 
     def of(self, rows: Sums) -> Floats:
         """The measure of each row of sums, as `expr` gives it; NaN where nothing is to divide by."""
-        top = rows[..., _COLUMN[self.num[0]]].astype(np.float64)
+        top = rows[..., _COLUMN[self.num[0]]]
         for less in self.num[1:]:
-            top = top - rows[..., _COLUMN[less]].astype(np.float64)
+            top = top - rows[..., _COLUMN[less]]
+        top = top.astype(np.float64) * self.scale
         if not self.den:
-            return top * self.scale
+            return top
         below = rows[..., _COLUMN[self.den]].astype(np.float64)
-        return np.divide(top * self.scale, below, out=np.full(below.shape, np.nan), where=below != 0)
+        return np.divide(top, below, out=np.full(below.shape, np.nan), where=below != 0) + UNSIGNED
 
 
 MEASURES: dict[str, Measure] = {
@@ -145,6 +150,14 @@ def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:
     change = np.divide(difference, size, out=np.full(np.shape(difference), np.nan), where=size > 0)
     change[(now * np.sign(was) < 0) | (np.abs(change) > MOST)] = np.nan
     return change, np.where(np.isnan(change), difference, np.nan)
+
+
+def quotient(top: pl.Expr, below: pl.Expr) -> pl.Expr:
+    """`top` by `below`, both floats; null where there is nothing to divide by, and 0 where there is nothing to divide.
+
+    Nothing over a negative sum would be -0, and polars drops the `+ 0.0` (`UNSIGNED`) that numpy keeps.
+    """
+    return pl.when(below == 0).then(None).when(top == 0).then(0.0).otherwise(top / below)
 
 
 def matrix(rows: pl.DataFrame, *, wide: Wide) -> Sums:

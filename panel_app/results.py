@@ -17,7 +17,7 @@ from dataflows.errors import InputError
 from dataflows.schema import STATES, rfc3339, to_micros
 from panel_app import parameters
 from panel_app.blocks import floor_to, joint_state
-from panel_app.measures import COUNTS, MICROS, MONEY, narrowed, sums
+from panel_app.measures import COUNTS, MICROS, MONEY, narrowed, quotient, sums
 from panel_app.names import Names
 from panel_app.snapshot import Snapshot
 
@@ -156,7 +156,7 @@ def _ratios() -> list[pl.Expr]:
     """The ratios of the contract, worked out as `dataflows.metrics.ratios` does, so that each is the same to the last digit."""
 
     def ratio(name: str, top: pl.Expr, below: pl.Expr) -> pl.Expr:
-        return pl.when(below != 0).then(top.cast(pl.Float64) / below.cast(pl.Float64)).otherwise(None).alias(name)
+        return quotient(top.cast(pl.Float64), below.cast(pl.Float64)).alias(name)
 
     def column(name: str) -> pl.Expr:
         return pl.col(name).cast(pl.Float64)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from panel_app.measures import MEASURES, SUMS, Floats, Keyed, Keys, Measure, Sums, compared
+from panel_app.measures import MEASURES, SUMS, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
 from panel_app.names import Names
 from panel_app.spelling import folded, matches
 from panel_app.view import ALL_ROWS, PAGE_ROWS, View
@@ -115,7 +115,7 @@ def short(values: Floats) -> Numbers:
     digits = 5 - np.floor(np.log10(size, out=np.zeros(len(values)), where=known & (size > _TINY)))
     # Powers of ten up to 10^22 are exact, and so is the shortest way to write what comes out.
     up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
-    found = np.rint(values * up / down) * down / up
+    found = np.rint(values * up / down) * down / up + UNSIGNED
     return [value if is_known else None for value, is_known in zip(found.tolist(), known.tolist(), strict=True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -74,6 +75,22 @@ def test_both_kinds_give_out_the_same_at_the_same_time_and_keep_the_same(played:
 def test_they_are_the_same_with_many_cells_and_windows() -> None:
     for one, other in zip(played("off"), played("on"), strict=True):
         assert one == other
+
+
+@pytest.mark.parametrize("choice", ["off", "on"])
+@pytest.mark.parametrize("spend", [-5, -(2**62), -(2**90)])
+@pytest.mark.parametrize("revenue", [0, 7, -7, 2**80])
+def test_no_ratio_is_a_negative_zero(choice: str, spend: int, revenue: int) -> None:
+    kind = Kind(choice, 0.0)
+    sums = Metrics(
+        impressions=3, clicks=2, conversions=1, spend_micros=spend, revenue_micros=revenue, refund_micros=revenue, events=6
+    )
+    kind.cells.merge(WINDOWS[0], {("refunded", "a"): sums, ("free", "b"): Metrics(3, 2, 1, events=6)}, micros(0), closed=False)
+    kind.cells.settle(micros(0), NOW, behind=False)
+    found, _ = kind.told()
+    assert len(found) == 2
+    assert [one.roas for one in found if one.campaign_id == "refunded"] == [0.0]
+    assert not re.search(rb"-0\.0[,}]", msgspec.json.encode(found))
 
 
 def test_a_snapshot_is_the_same_text_of_either_kind() -> None:

@@ -117,6 +117,7 @@ def test_some_of_the_events_may_be_others_when_a_replay_reads_the_partitions_in_
         ({"results": results(cell(2), key='["c","search"]')}, "record: .* the key is not"),
         ({"results": results(cell(2, ctr=None))}, "record: .* ctr None instead of 0.0"),
         ({"results": results(cell(2, roas=0.0))}, "record: .* roas 0.0 instead of None"),
+        ({"results": results(cell(2, ctr=-0.0))}, "record: .* ctr is a negative zero"),
         ({"results": results(cell(2, revision=3))}, "record: .* revision 3 of 2 events"),
         ({"results": results(cell(2, window_end=stamp(120)))}, "record: .* is no window of 60 s"),
         ({"results": results(cell(2, currency="EUR"))}, "record: .* currency EUR"),

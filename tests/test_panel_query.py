@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from test_panel_store import BEGIN, result
 
 from dataflows.schema import STATES, State, WindowResult
 from panel_app.charts import COLORS, Tile
+from panel_app.measures import TILES
 from panel_app.query import Page, page
 from panel_app.store import Store
+from panel_app.tables import short
 from panel_app.view import View, from_query
 
 
@@ -316,6 +321,17 @@ def test_windows_of_another_length_make_points_of_that_length() -> None:
     shown = page(store.snapshot(), View(range="3h"), window=3600)
     assert tile(shown, "clicks") == 3
     assert shown.span.bucket == 3600
+
+
+@pytest.mark.parametrize("large", [1, 2**60])
+def test_no_figure_of_a_page_is_a_negative_zero(large: int) -> None:
+    store = Store()
+    rows = [{"spend_micros": -5 * large, "conversions": 1}, {"spend_micros": 0, "conversions": 1}, {"spend_micros": large}]
+    store.apply([result(minute=at, campaign=f"c{at % 3}", channel=f"h{at % 2}", **rows[at % 3]) for at in range(240)])
+    for metric, name in itertools.product(TILES, ("15m", "1h")):
+        text = msgspec.json.encode(page(store.snapshot(), View(metric=metric, range=name))).decode()
+        assert not re.search(r"-0(\.0+)?(e[+-]?\d+)?[,\]}]", text)
+    assert str(short(np.array([-0.0, -1e-300, -1e-17, 0.0]))) == str([0.0] * 4)
 
 
 def test_a_page_is_json() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -216,6 +217,22 @@ def test_large_values_in_many_rows_stay_integers_while_their_sum_fits() -> None:
     (total,) = rows([result(minute=at, spend_micros=value) for at, value in enumerate(micros)], Question(seconds=0, by=()))
     assert total["spend_micros"] == sum(micros)
     assert isinstance(total["spend_micros"], int)
+
+
+@pytest.mark.parametrize("seconds", INTERVALS.values())
+@pytest.mark.parametrize("spend", [-5_000_000, -(2**64)])
+def test_no_figure_is_a_negative_zero(seconds: int, spend: int) -> None:
+    store = Store()
+    same = {"revenue_micros": 7, "refund_micros": 7, "clicks": 0, "conversions": 3}
+    store.apply([result(minute=at, spend_micros=spend, **same) for at in range(3)])
+    store.apply([result(campaign="free", spend_micros=0, revenue_micros=-7, refund_micros=-7)])
+    for by in (("campaign",), ()):
+        found = table(store.snapshot(), Question(seconds=seconds, by=by), window=60, currency="USD").frame
+        assert 0.0 in found["roas"].to_list()
+        for form in ("json", "jsonl", "csv"):
+            assert not re.search(
+                rb"-0(\.0+)?\b(?!\.)", b"".join(FORMATS[form].write(found.drop("window_start", "window_end"), {}))
+            )
 
 
 BEFORE, AFTER = BEGIN - 86_400, BEGIN + 86_400

@@ -30,7 +30,9 @@ static bool is_whole(Money number)
 static char *put_ratio(char *to, const char *name, Money over, Money under)
 {
     to = put(to, name);
-    return under ? put_double(to, (double)over / (double)under) : put(to, "null");
+    if (!under)
+        return put(to, "null");
+    return put_double(to, over ? (double)over / (double)under : 0.0); /* 0 over a negative number is -0.0: zero has no sign */
 }
 
 static const Money MICROS = 1000000;

@@ -16,8 +16,18 @@ export function setCurrency(code) {
 
 function numbers(key, options) {
   let found = formats.get(key);
-  if (!found) formats.set(key, (found = new Intl.NumberFormat(locale, options)));
+  if (!found) formats.set(key, (found = unsigned(new Intl.NumberFormat(locale, options))));
   return found;
+}
+
+/** `made`, but what it rounds to zero has no sign: -0.001 in two digits is 0.00. */
+function unsigned(made) {
+  const [zero, negative] = [made.format(0), made.format(-0)];
+  const format = (value) => {
+    const text = made.format(value);
+    return text === negative ? zero : text;
+  };
+  return { format, resolvedOptions: () => made.resolvedOptions() };
 }
 
 /** Digits after the point of an amount in the currency: 2 of dollars, none of yen. */

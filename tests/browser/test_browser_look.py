@@ -160,6 +160,14 @@ FIGURES = {  # currency, kind, for an axis, value
     ("USD", "multiple", False, 5.18): "5.18×",
     ("USD", "multiple", True, 2): "2×",
     ("USD", "count", False, 1234): "1,234",
+    ("USD", "count", False, -0.04): "0",
+    ("USD", "count", False, -0.0): "0",
+    ("USD", "money", False, -0.0): "$0.00",
+    ("USD", "money", True, -0.0): "$0",
+    ("USD", "price", False, -0.0): "$0.00",
+    ("USD", "percent", False, -0.0): "0.00%",
+    ("USD", "multiple", True, -0.0): "0×",
+    ("USD", "multiple", False, -0.5): "-0.500×",
 }
 SPARKS: dict[tuple[float | None, ...], tuple[int, int, int]] = {  # points: stretches of line, bridges over gaps, dots
     (): (0, 0, 0),

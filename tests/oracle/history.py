@@ -111,6 +111,8 @@ def _wrong(key: bytes | None, value: dict[str, Any], terms: Terms) -> str:
     for name, of in RATIOS.items():
         numerator, denominator = of(value)
         expected = numerator / denominator if denominator else None
+        if value[name] == 0 and math.copysign(1, value[name]) < 0:
+            return f"{name} is a negative zero"
         if not _same(value[name], expected):
             return f"{name} {value[name]} instead of {expected}"
     return ""
