@@ -18,7 +18,7 @@ from panel_app.exploring import asked as explored
 from panel_app.exploring import find
 from panel_app.overview import handlers
 from panel_app.parameters import LONGEST, parsed
-from panel_app.results import Question
+from panel_app.results import Question, table
 from panel_app.service import Service
 from panel_app.view import NOTHING, Scope, View, asked
 
