@@ -223,7 +223,7 @@ def test_large_values_in_many_rows_stay_integers_while_their_sum_fits() -> None:
 @pytest.mark.parametrize("spend", [-5_000_000, -(2**64)])
 def test_no_figure_is_a_negative_zero(seconds: int, spend: int) -> None:
     store = Store()
-    same = {"revenue_micros": 7, "refund_micros": 7, "clicks": 0, "conversions": 3}
+    same: dict[str, Any] = {"revenue_micros": 7, "refund_micros": 7, "clicks": 0, "conversions": 3}
     store.apply([result(minute=at, spend_micros=spend, **same) for at in range(3)])
     store.apply([result(campaign="free", spend_micros=0, revenue_micros=-7, refund_micros=-7)])
     for by in (("campaign",), ()):
