@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows import logs
 from dataflows.errors import AdtallyError, BrokerError, TopicMissingError
+from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters
 from dataflows.kafka import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.refusal import forbidden
@@ -33,12 +34,13 @@ class Shown(Counters):
     """The counters that the flow shows beside its offset.
 
     `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
-    `at` is when the flow committed this, by its own clock, and `pause` the time since the commit before. All in microseconds, the times
-    since 1970.
+    `last` is the last message that was read, by which a topic that was recreated is recognised. `at` is when the flow committed this, by
+    its own clock, and `pause` the time since the commit before. All in microseconds, the times since 1970.
     """
 
     clock: int | None = None
     kept: int | None = None
+    last: Fingerprint | None = None
     at: int | None = None
     pause: int | None = None
 
@@ -53,6 +55,8 @@ class Progress(msgspec.Struct):
     begin: int = 0
     skips: bool = False
     """A dataflow that has committed nothing yet begins at the end (`ADTALLY_START=latest`)."""
+    is_other: bool = False
+    """The log holds another message than the flow has read in its place."""
     waits: Waits | None = None
     """What waits in `span`; None where it was not looked for."""
 
@@ -75,16 +79,18 @@ class Progress(msgspec.Struct):
 
     @property
     def is_recreated(self) -> bool:
-        """Whether the log ends before the committed offset, so that it is another log than the one that was read."""
-        return self.offset is not None and self.offset > self.end
+        """Whether it is another log than the one that was read: it ends before the committed offset, or holds another message there."""
+        return self.is_other or (self.offset is not None and self.offset > self.end)
 
     def notes(self, settings: Settings) -> list[str]:
         """What has to be known of the partition beside its numbers: a line for each, without the partition's name."""
         found: list[str] = []
         if self.is_recreated:
+            ends = f"the log ends at offset {self.end:,}, before the {self.offset or 0:,} that was read"
+            other = "the log holds another message than the last one that was read, in its place"
             found.append(
-                f"the log ends at offset {self.end:,}, before the {self.offset:,} that was read: topic {settings.logs_topic} was "
-                "recreated or has lost data. All of the log counts as waiting"
+                f"{other if self.is_other else ends}: topic {settings.logs_topic} was recreated or has lost data. "
+                "All of the log counts as waiting"
             )
         if self.lost:
             found.append(
@@ -108,7 +114,13 @@ def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | Non
     `waiting` remembers what was counted, for a caller that asks repeatedly.
     """
     found = positions(settings, timeout)
-    waits = (waiting or Waiting(settings, "counters")).count({row.partition: row.span for row in found})
+    waiting = waiting or Waiting(settings, "counters")
+    # Where nothing waits there is nothing to be wrong about.
+    last = {row.partition: one for row in found if row.lag and (one := row.shown.last) and row.begin <= one.offset < row.end}
+    other = waiting.recreated(last)
+    for row in found:
+        row.is_other = row.partition in other
+    waits = waiting.count({row.partition: row.span for row in found})
     for row in found:
         row.waits = waits[row.partition]
     return found

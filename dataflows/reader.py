@@ -214,7 +214,8 @@ class Reader:
         kept, self._kept = self._kept, self._intake.reached
         before, self._shown_at = self._shown_at, round(self._now() * SECOND)
         pause = None if before is None else self._shown_at - before
-        shown = {"clock": self._kept, "kept": kept, "at": self._shown_at, "pause": pause, **msgspec.structs.asdict(self.counters)}
+        times = {"clock": self._kept, "kept": kept, "at": self._shown_at, "pause": pause}
+        shown = {**times, "last": self._last, **msgspec.structs.asdict(self.counters)}
         place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
         try:
             self._fetcher.consumer.commit(offsets=[place], asynchronous=True)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from dataflows.fingerprint import Fingerprint
 from dataflows.kafka import NO_GROUP, PASSING, make_consumer
 from dataflows.settings import Settings
 
@@ -116,6 +117,35 @@ class Waiting:
         }
         self._read("read_uncommitted", begun, within, deadline)
         return {number: self._waits(number, span, number in within, number in begun) for number, span in spans.items()}
+
+    def recreated(self, last: Mapping[int, Fingerprint], seconds: float = LOOK_SECONDS) -> set[int]:
+        """The partitions that hold another message than `last`, by partition, in its place: the topic was recreated since it was read.
+
+        A message that is gone, or does not come within about `seconds`, says nothing.
+        """
+        if not last:
+            return set()
+        own = {"fetch.wait.max.ms": 10, "fetch.message.max.bytes": 1024, "queued.min.messages": 1}
+        consumer = make_consumer(self._settings, self._role, **own)
+        deadline = self._monotonic() + seconds
+        left, found = set(last), set[int]()
+        try:
+            consumer.assign([TopicPartition(self._settings.logs_topic, number, one.offset) for number, one in last.items()])
+            while left and (patience := deadline - self._monotonic()) > 0:
+                for message in consumer.consume(len(left), min(0.1, patience)):
+                    number = message.partition()
+                    if number not in left:
+                        continue
+                    left.discard(number)
+                    if (
+                        message.error() is None
+                        and message.offset() == last[number].offset
+                        and Fingerprint.of(message) != last[number]
+                    ):
+                        found.add(number)
+        finally:
+            consumer.close()
+        return found
 
     def _waits(self, number: int, span: Span, looked: bool, is_open: bool) -> Waits:
         if not looked:

@@ -128,11 +128,11 @@ def _dataflow(settings: Settings, seen: Seen) -> Part:
         return part("wait", _UNKNOWN)
     if not rows:
         return part(
-            "wait", "It has not been started yet" if seen.pipeline.is_missing else _sentence(seen.pipeline.problem) or _ASKING
+            "wait", f"It waits for topic {topic}" if seen.pipeline.is_missing else _sentence(seen.pipeline.problem) or _ASKING
         )
     if recreated := [row for row in rows if row.is_recreated]:
-        end = f"{_sentence(_named(recreated))} {'end' if len(recreated) > 1 else 'ends'} before the offset that was read"
-        return part("bad", f"{end}: topic {topic} was recreated or has lost data", None, _COUNT_AGAIN)
+        state = f"The log of {_named(recreated)} is another one than was read: topic {topic} was recreated or has lost data"
+        return part("bad", state, None, _COUNT_AGAIN)
     if lost := [row for row in rows if row.lost]:
         state = f"Messages of {_named(lost)} were deleted from topic {topic} before they were read, and it does not skip them by itself"
         return part("bad", state, None, _COUNT_AGAIN)

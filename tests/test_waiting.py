@@ -9,10 +9,11 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
-from test_reader import Around, reader
+from test_reader import Around, read, reader
 
 from dataflows.counters import Progress, Shown, progress
 from dataflows.kafka import make_consumer
+from dataflows.schema import encode
 from dataflows.settings import Settings
 from dataflows.topology import Behind
 from dataflows.waiting import Counted, Span, Waiting, Waits
@@ -93,6 +94,26 @@ def test_what_waits_is_counted_on_from_where_it_was_counted_before(settings: Set
     send(settings, [payload("new", 1)], partition=0)
     wait_for(lambda: waiting.count({0: Span(25, 31)}) == {0: Waits(6)}, "the new message to be counted")
     assert waiting.count({0: Span(31, 31)}) == {0: Waits(0)}
+
+
+def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_last_message(settings: Settings) -> None:
+    send(settings, [payload(f"e{number}", number) for number in range(30)], partition=0)
+    one = reader(settings)
+    read(one, 30)
+    send(settings, [payload("more", 1)], partition=0)
+    wait_for(lambda: (one.show_progress(), progress(settings, ANSWER_SECONDS)[0].offset == 30)[1], "the commit")
+    row = progress(settings, ANSWER_SECONDS)[0]
+    assert (row.is_recreated, row.lag) == (False, 1)
+    one.close()
+    # What was committed for it is now beside the offset of another log.
+    again = replace(settings, logs_topic=f"{settings.logs_topic}-again")
+    send(again, [payload(f"new{number}", number) for number in range(40)], partition=0)
+    consumer = make_consumer(again, "test")
+    consumer.commit(offsets=[TopicPartition(again.logs_topic, 0, 30, metadata=encode(row.shown).decode())], asynchronous=False)
+    consumer.close()
+    row = progress(again, ANSWER_SECONDS)[0]
+    assert (row.is_recreated, row.lag) == (True, 40)
+    assert "holds another message than the last one that was read" in row.notes(settings)[0]
 
 
 def test_an_event_on_its_way_is_not_taken_for_one_behind_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
