@@ -13,36 +13,10 @@ import panel as pn
 from panel_app import access, assets, exploring, plots
 from panel_app.bridge import Bridge, Handler
 from panel_app.downloads import packed
-from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, Ask
+from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
 from panel_app.measures import ALL
 from panel_app.overview import confines, embeddable, request_query
 from panel_app.service import Service
-from panel_app.spelling import Mark
-
-_TABLE_ROWS = 200
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """What the page shows under its plots; `rows` are the first of `total`."""
-
-    id: int
-    ask: Ask
-    columns: list[str]
-    kinds: list[str]
-    rows: list[tuple[Any, ...]]
-    total: int
-    note: str
-    notes: tuple[str, ...]
-    """What of the URL is not applied, in a line each."""
-    marks: dict[str, Mark]
-
-
-def _shown(number: int, found: exploring.Found, notes: tuple[str, ...]) -> str:
-    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
-    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
-    rows = found.frame.head(_TABLE_ROWS).rows()
-    shown = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks)
-    return msgspec.json.encode(shown).decode()
 
 
 def explorer(service: Service, back: str) -> pn.Template:
@@ -66,7 +40,7 @@ def explorer(service: Service, back: str) -> pn.Template:
                 narrow=data.get("narrow") is True,
             )
         ]
-        return _shown(number, found, notes)
+        return exploring.shown(number, found, notes)
 
     def download(number: int, data: dict[str, Any]) -> str:
         found, _notes = find(str(data.get("query", "")))
@@ -84,7 +58,7 @@ def explorer(service: Service, back: str) -> pn.Template:
         "spans": list(SPANS),
         "kinds": KINDS,
     }
-    known = embeddable(_shown(0, *find(request_query())).encode())
+    known = embeddable(exploring.shown(0, *find(request_query())).encode())
     template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
     template.add_panel("bridge", Bridge(service, talk))
     template.add_panel("plots", pane)

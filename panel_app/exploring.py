@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -26,6 +27,7 @@ BARS = 25
 _POINTS = 240
 _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
+_TABLE_ROWS = 200
 
 
 class Ask(Filtered, frozen=True):
@@ -125,3 +127,27 @@ def find(service: Service, ask: Ask) -> Found:
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     return Found(ask, frame, dimensions, note, incomplete, marks)
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What the page shows under its plots; `rows` are the first of `total`."""
+
+    id: int
+    ask: Ask
+    columns: list[str]
+    kinds: list[str]
+    rows: list[tuple[Any, ...]]
+    total: int
+    note: str
+    notes: tuple[str, ...]
+    """What of the URL is not applied, in a line each."""
+    marks: dict[str, Mark]
+
+
+def shown(number: int, found: Found, notes: tuple[str, ...]) -> str:
+    """JSON of what the page shows of `found`; `notes`: what of its URL is not applied."""
+    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
+    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
+    rows = found.frame.head(_TABLE_ROWS).rows()
+    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks)
+    return msgspec.json.encode(answer).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 import panel as pn
@@ -32,8 +32,15 @@ def embedded() -> bool:
 
 def confines() -> Scope:
     """What this page is confined to: as an embed, the filter it was asked for with."""
-    view = from_query(request_query())
-    return Scope(campaigns=view.campaigns, channels=view.channels) if embedded() else EVERYTHING
+    return confines_of(request_query())
+
+
+def confines_of(query: str) -> Scope:
+    """What a page under the URL's `query` is confined to."""
+    if parse_qs(query).get("embed", [""])[-1] != "1":
+        return EVERYTHING
+    view = from_query(query)
+    return Scope(campaigns=view.campaigns, channels=view.channels)
 
 
 def embeddable(data: bytes) -> str:

@@ -106,17 +106,19 @@ class Service:
         return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
 
     def answer(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> bytes:
-        """JSON of an `Answer` for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows already."""
+        """JSON of what is `answered`."""
+        return _encode(self.answered(query, number=number, have=have, scope=scope))
+
+    def answered(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> Answer:
+        """The answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows already."""
         asked = views.asked(query)
         view = scope.within(asked.view)
         snapshot = self.snapshot()
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
         token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
-            return _encode(Answer(number, token, live, view, asked.notes, None, None))
-        return _encode(
-            Answer(number, token, live, view, asked.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed))
-        )
+            return Answer(number, token, live, view, asked.notes, None, None)
+        return Answer(number, token, live, view, asked.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed))
 
     def attention(self, snapshot: Snapshot) -> Report:
         """What needs attention in the complete minutes of `snapshot`.

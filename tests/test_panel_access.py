@@ -245,7 +245,8 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
         _, headers, body = stranger.ask(f"{address}{page}")
         assert "/login" in headers["url"]
         assert "4321" not in body
-    assert stranger.ask(f"{address}/api/results")[0] == 401
+    questions = ("results", "view", "names", "stock", "table", "sheet")
+    assert {stranger.ask(f"{address}/api/{question}")[0] for question in questions} == {401}
     assert "4321" not in stranger.ask(f"{address}/login", {"username": "ada", "password": "wrong"})[2]
     assert stranger.ask(f"{address}/api/results")[0] == 401
 
@@ -312,6 +313,7 @@ def test_panel_serve_without_a_login_answers_its_own_machine_and_shows_others_no
     there = here.replace("localhost", own_address())
     assert get(f"{there}/app")[0] == 200
     assert "4321" not in get(f"{there}/app")[1]
+    assert get(f"{there}/api/view")[0] == 403
     status, body = get(f"{there}/api/results")
     assert (status, "answers to its own machine only" in body) == (403, True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import http.client
 import io
 import json
@@ -33,11 +35,11 @@ from tests.flows import environment
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
 
 
-def ask(address: str, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers (names in small letters) and body."""
     place = urllib.parse.urlsplit(address)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)
-    connection.request(method, path)
+    connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
@@ -104,6 +106,49 @@ def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> 
     assert b"script" not in body
     status, headers, body = ask(address, "/api/results", "POST")
     assert (status, headers["content-type"]) == (405, "application/json")
+
+
+@pytest.mark.xdist_group("the api")
+def test_what_a_page_asks_is_answered_at_plain_addresses_too(address: str) -> None:
+    status, headers, body = ask(address, "/api/view?campaign=sale&rows=all&nonsense=1")
+    told = json.loads(body)
+    assert (status, headers["content-type"], headers["cache-control"]) == (200, "application/json", "private, no-cache")
+    page = ask(address, "/?campaign=sale&rows=all&nonsense=1")[2].decode()
+    first = json.loads(re.findall(r'id="first">(.*?)</script>', page)[0])
+    assert {name: told[name] for name in ("page", "view", "notes", "attention", "token")} == {
+        name: first[name] for name in ("page", "view", "notes", "attention", "token")
+    }
+    assert told["notes"]
+
+    # The same figures have the same tag, however much time has passed; another view has another one.
+    tag = headers["etag"]
+    status, headers, body = ask(address, "/api/view?campaign=sale&rows=all&nonsense=1", **{"If-None-Match": tag})
+    assert (status, headers["etag"], body) == (304, tag, b"")
+    assert ask(address, "/api/view?campaign=sale&rows=all", **{"If-None-Match": tag})[0] == 200
+    status, headers, body = ask(address, "/api/view?rows=all", **{"Accept-Encoding": "gzip"})
+    assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "Accept-Encoding")
+    assert len(json.loads(gzip.decompress(body))["page"]["campaigns"]["rows"]) == 4
+
+    assert json.loads(ask(address, "/api/names?dimension=campaign&search=SAL")[2])["names"] == ["sale"]
+    assert json.loads(ask(address, "/api/stock?reason=late")[2])["stock"]["rows"] == 20
+    assert json.loads(ask(address, "/api/table?by=campaign&kind=bar&campaign=sale")[2])["total"] == 1
+    sheet = json.loads(ask(address, "/api/sheet?what=campaigns&format=csv&campaign=sale")[2])
+    rows = base64.b64decode(sheet["data"]).decode("utf-8-sig").splitlines()
+    assert (len(rows), "sale" in rows[1]) == (2, True)
+
+    status, _, body = ask(address, f"/api/names?search={'a' * 2**20}")
+    assert (status, b"longer than" in body) == (400, True)
+    assert [ask(address, path, "POST")[0] for path in ("/api/view", "/api/names", "/api/clear")] == [405, 405, 404]
+    assert ask(address, "/api/view", "HEAD")[2] == b""
+
+
+@pytest.mark.xdist_group("the api")
+def test_an_embed_is_confined_at_plain_addresses_as_on_its_connection(address: str) -> None:
+    told = json.loads(ask(address, "/api/view?embed=1&campaign=sale&rows=all")[2])
+    assert [row["name"] for row in told["page"]["campaigns"]["rows"]] == ["sale"]
+    assert {one["campaign"] for one in told["attention"]["findings"]} <= {"sale"}
+    assert json.loads(ask(address, "/api/table?embed=1&campaign=sale&by=campaign&kind=bar")[2])["total"] == 1
+    assert ask(address, "/api/names?embed=1&campaign=sale&dimension=campaign")[0] == 400
 
 
 QUESTIONS = [

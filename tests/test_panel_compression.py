@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -34,6 +35,13 @@ class Data(RequestHandler):
         self.finish({"rows": PAGE})
 
 
+class Pieces(RequestHandler):
+    async def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.write(PAGE)
+        await self.flush()
+
+
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Get], Awaitable[None]]], None]:
     """Run a conversation with a server of the files in `tmp_path`, whose answers pass through `Compressed`."""
@@ -43,7 +51,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable
     async def talk(conversation: Callable[[Get], Awaitable[None]]) -> None:
         port = free_port()
         served = (r"/static/(.*)", StaticFileHandler, {"path": str(tmp_path)})
-        server = Application([served, ("/page", Page), ("/data", Data)], transforms=[Compressed]).listen(port, "127.0.0.1")
+        server = Application([served, ("/page", Page), ("/data", Data), ("/pieces", Pieces)], transforms=[Compressed]).listen(
+            port, "127.0.0.1"
+        )
 
         async def get(path: str, *, takes: str = "gzip, br", method: str = "GET", **headers: str) -> HTTPResponse:
             given = {"Accept-Encoding": takes, **headers}
@@ -75,7 +85,9 @@ def test_a_page_is_compressed_for_who_takes_it(asked: Callable[..., None]) -> No
             assert plain.body.decode() == PAGE
             assert "Content-Encoding" not in plain.headers
             assert plain.headers["Vary"] == "Accept-Encoding"
-        assert "Content-Encoding" not in (await get("/data")).headers
+        assert json.loads(gzip.decompress((await get("/data")).body)) == {"rows": PAGE}
+        # What leaves in pieces is not kept until its end.
+        assert (await get("/pieces")).body.decode() == PAGE
 
     asked(conversation)
 

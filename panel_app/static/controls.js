@@ -7,6 +7,8 @@ import { filters, param } from "adtally/url.js";
 
 const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
 const WAIT = 150;
+/** Milliseconds after which a list that did not come is asked for again. */
+const AGAIN = 2000;
 
 /** A button that opens a list of names to tick, with search. */
 function picker(dimension, plural, act) {
@@ -28,13 +30,18 @@ function picker(dimension, plural, act) {
 
   async function load() {
     const chosen = filters()[dimension];
+    const asked = search.value;
     let offer;
     try {
-      offer = await act.names(dimension, search.value);
+      offer = await act.names(dimension, asked);
     } catch {
-      return patch(list, h("p", { class: "none" }, "No connection at the moment."));
+      patch(list, h("p", { class: "none" }, "No answer from the dashboard; asking again …"));
+      if (!panel.hidden) timer = setTimeout(load, AGAIN);
+      return undefined;
     }
     remember(offer.marks);
+    // What was asked meanwhile is answered by itself.
+    if (asked !== search.value) return undefined;
     const names = [...chosen.filter((name) => !offer.names.includes(name) && !search.value), ...offer.names];
     const rows = names.map((name) => {
       const tick = h("input", { type: "checkbox", "data-key": `pick-${name}`, onchange: (event) => toggle(name, event.currentTarget.checked) });
@@ -61,6 +68,7 @@ function picker(dimension, plural, act) {
   function close(back = true) {
     if (panel.hidden) return;
     panel.hidden = true;
+    clearTimeout(timer);
     button.setAttribute("aria-expanded", "false");
     if (back) button.focus();
   }

@@ -99,7 +99,7 @@ async function refresh() {
   try {
     shown = await link.ask("explore", { query: asked, dark: dark(), narrow: innerWidth <= NARROW });
     draw();
-    document.documentElement.dataset.linked = "";
+    if (link.attached()) document.documentElement.dataset.linked = "";
   } catch {
     // The toast says so.
   }

@@ -1,36 +1,54 @@
-// The connection to the server: questions and answers over the session's websocket, and getting it back when it is lost.
+// The connection to the server: questions and answers over the session's websocket, or by plain addresses until it is there; and getting it
+// back when it is lost.
 
 const TIMEOUT = 8000;
 const RETRY = 2000;
 const ATTACH = 20_000;
 
+/** What can be asked by a plain address as well, and by which; the others wait for the connection. */
+const ADDRESSES = new Map([
+  ["view", ({ query }) => `view?${query}`],
+  ["stock", ({ query }) => `stock?${query}`],
+  ["explore", ({ query }) => `table?${query}`],
+  ["names", ({ dimension, search }) => `names?${new URLSearchParams({ dimension, search })}`],
+  ["download", ({ what, format, query }) => what && `sheet?${query}&${new URLSearchParams({ what, format })}`],
+]);
+
 /**
  * @typedef {object} Link
  * @property {(kind: string, more?: object) => Promise<any>} ask
- * @property {() => boolean} lost
+ * @property {() => boolean} lost whether nothing answers at the moment
+ * @property {() => boolean} attached whether the session's websocket is there
  */
 
 /**
+ * Until the websocket is there, or where it never comes, questions go to plain addresses: a page has its figures before it.
  * @param {{changed: () => void, ready: () => void, lost: () => void, refused: () => void}} on what to do when the data changed at a
- *   stroke, the connection is there, it is lost, or it never came
+ *   stroke or the server answers again, the websocket is there, nothing answers, or the websocket never came
  * @returns {Link}
  */
 export function connect(on) {
   const open = new Map();
+  const waiting = new Set();
   let model = null;
   let number = 0;
   let lost = false;
+  /** Whether the last question to a plain address got no answer. */
+  let away = false;
+  let again = 0;
+  /** Whether there are plain addresses: `panel serve` has them with `--plugins panel_app.routes`. */
+  let served = true;
 
   function receive(text) {
     const message = JSON.parse(text);
     if (message.changed) return on.changed();
     // Logged out, in another tab: the server leads to the login.
     if (message.ended) return location.reload();
-    const waiting = open.get(message.id);
+    const question = open.get(message.id);
     open.delete(message.id);
-    if (!waiting) return undefined;
-    clearTimeout(waiting.timer);
-    return message.error ? waiting.reject(new Error("the server could not answer")) : waiting.resolve(message);
+    if (!question) return undefined;
+    clearTimeout(question.timer);
+    return message.error ? question.reject(new Error("the server could not answer")) : question.resolve(message);
   }
 
   function attach() {
@@ -39,15 +57,18 @@ export function connect(on) {
     model.on("msg:custom", receive);
     const found = model.model?.document ?? window.Bokeh?.documents?.[0];
     found?.on_event("connection_lost", lose);
+    away = false;
+    for (const go of waiting) go();
+    waiting.clear();
     on.ready();
   }
 
   function lose() {
     if (lost) return;
     lost = true;
-    for (const waiting of open.values()) {
-      clearTimeout(waiting.timer);
-      waiting.reject(new Error("the connection is lost"));
+    for (const question of open.values()) {
+      clearTimeout(question.timer);
+      question.reject(new Error("the connection is lost"));
     }
     open.clear();
     on.lost();
@@ -66,8 +87,7 @@ export function connect(on) {
     return undefined;
   }
 
-  function ask(kind, more = {}) {
-    if (lost || !model) return Promise.reject(new Error("there is no connection"));
+  function send(kind, more) {
     const id = (number += 1);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -80,13 +100,68 @@ export function connect(on) {
     });
   }
 
+  /** Ask a plain address; null where there is none. */
+  async function get(address) {
+    let answer;
+    try {
+      answer = await fetch(`./api/${address}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+    } catch (error) {
+      miss();
+      throw error;
+    }
+    if (answer.status === 404) {
+      served = false;
+      return null;
+    }
+    // The login has ended: the page leads to its form.
+    if (answer.status === 401 || answer.status === 403) location.reload();
+    if (answer.status >= 500) miss();
+    if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+    away = false;
+    return answer.json();
+  }
+
+  function miss() {
+    if (model) return;
+    away = true;
+    on.lost();
+    again ||= setTimeout(() => {
+      again = 0;
+      if (!model && !lost) on.changed();
+    }, RETRY);
+  }
+
+  /** Send a question once the websocket is there. */
+  function later(kind, more) {
+    return new Promise((resolve, reject) => {
+      const go = () => {
+        clearTimeout(timer);
+        resolve(send(kind, more));
+      };
+      const timer = setTimeout(() => {
+        waiting.delete(go);
+        reject(new Error("there is no connection"));
+      }, ATTACH);
+      waiting.add(go);
+    });
+  }
+
+  async function ask(kind, more = {}) {
+    if (model && !lost) return send(kind, more);
+    const address = served && ADDRESSES.get(kind)?.(more);
+    const answer = address ? await get(address) : null;
+    if (answer) return answer;
+    if (lost) throw new Error("there is no connection");
+    return model ? send(kind, more) : later(kind, more);
+  }
+
   document.addEventListener("adtally:model", attach);
   attach();
-  // A server that answers pages but no websocket: loading anew now and then is what is left, and the figures come with the page.
+  // A server that answers pages but no websocket: what there are no plain addresses for comes with the page, loaded anew now and then.
   setTimeout(() => {
     if (model || lost) return;
     on.refused();
-    lose();
+    if (!served) lose();
   }, ATTACH);
-  return { ask, lost: () => lost };
+  return { ask, lost: () => lost || away, attached: () => model !== null };
 }

@@ -26,7 +26,7 @@ setCurrency(setup.currency);
  * @param {{changed: () => void, ready: () => void, lost: () => void}} on as for `connect`
  */
 export function linked(on) {
-  const refused = () => toast("refused", `There is no live connection. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 });
+  const refused = () => toast("refused", `There is no live connection: figures come by asking for them now and then. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 });
   return connect({ ...on, refused });
 }
 

@@ -84,8 +84,12 @@ class Site:
         locale: str = "en-US",
         zone: str = "UTC",
         before: str = "",
+        without: str = "",
     ) -> Page:
-        """A page in a browser context of its own, drawn, connected, and not waiting for an answer; `before` runs ahead of its scripts."""
+        """A page in a browser context of its own, drawn, connected, and not waiting for an answer; `before` runs ahead of its scripts.
+
+        Requests for addresses like `without` (a glob) fail; the page is then only drawn.
+        """
         dark = scheme == "dark"
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -101,6 +105,11 @@ class Site:
         page.on("console", self._note)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", self._refuse)
+        if without:
+            page.route(without, lambda route: route.abort())
+            page.goto(self.address + path)
+            page.wait_for_selector("main:not([aria-busy])")
+            return page
         page.goto(self.address + path)
         # With the connection comes a first question, whose answer may be that of a moment later.
         page.wait_for_selector("html[data-linked] main:not(.asking)", state="attached")

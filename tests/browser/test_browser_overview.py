@@ -319,7 +319,7 @@ def test_hostile_names_execute_nothing_and_break_no_layout(site: Site, path: str
     assert page.locator("main script, main img[src=x], main svg[onload]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 820
     if path.startswith("/?"):
-        page.wait_for_function("document.querySelectorAll('#chart canvas, #scatter canvas').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('#chart canvas, #scatter canvas').length === 2")
         expect(page.locator("#campaigns tbody tr")).to_have_count(len(HOSTILE))
         page.locator("#campaigns tbody tr button").first.click()
         page.mouse.move(300, 700)

@@ -1,0 +1,109 @@
+"""The questions of a page as plain addresses: `/api/view`, `/api/names`, `/api/stock`, `/api/table` and `/api/sheet`.
+
+A page has its figures seconds before Bokeh's scripts and connection, and some networks let no WebSocket through at all: until there is a
+connection its controls ask here. The answers are those of the connection (`overview.handlers`), and an embed is confined as there.
+Nothing can be changed by these addresses.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from zlib import crc32
+
+import msgspec
+from typing_extensions import override
+
+from dataflows.errors import InputError
+from panel_app import data, downloads, exploring, parameters, pickers
+from panel_app.overview import confines_of
+from panel_app.service import Service, service
+from panel_app.web import Guarded
+
+
+class Question(Guarded):
+    """A question that is asked by GET; its answer is JSON."""
+
+    async def get(self) -> None:
+        """The answer, 304 where `If-None-Match` names it, or 400 and one line for a query that can't be read."""
+        one = service()
+        self.set_header("Cache-Control", "private, no-cache")
+        try:
+            with one.refreshes.time():
+                answer = self.reply(one, self.request.query)
+        except InputError as error:
+            self.fail(400, str(error))
+            return
+        self.finish(answer)
+
+    head = get
+
+    @abstractmethod
+    def reply(self, one: Service, query: str) -> bytes | str:
+        """JSON of the answer to the `query` part of the URL; raises `InputError` where it can't be read."""
+
+
+class View(Question):
+    """`/api/view`: what the overview shows under the same query."""
+
+    _tag = ""
+
+    @override
+    def reply(self, one: Service, query: str) -> bytes:
+        answer = one.answered(query, scope=confines_of(query))
+        live = answer.live
+        # All but what passes with the time alone.
+        state = msgspec.json.encode((live.feed, live.cleared, live.undo_rows, answer.notes))
+        self._tag = f'W/"{answer.token}-{crc32(state):x}"'
+        return msgspec.json.encode(answer)
+
+    @override
+    def compute_etag(self) -> str | None:
+        return self._tag
+
+
+class Names(Question):
+    """`/api/names`: what a picker offers for `dimension` under `search`."""
+
+    @override
+    def reply(self, one: Service, query: str) -> str:
+        if confines_of(query).filtered:
+            raise InputError("an embed with a filter offers no names.")
+        given = {name: values[-1] for name, values in parameters.parsed(query).items()}
+        return pickers.reply(one, 0, given.get("dimension", ""), given.get("search", "").encode(errors="replace").decode())
+
+
+class Stock(Question):
+    """`/api/stock`: what the Data page shows under the same query."""
+
+    @override
+    def reply(self, one: Service, query: str) -> bytes:
+        return data.shown(one, query)
+
+
+class ExploreTable(Question):
+    """`/api/table`: the table of the Explore page under the same query; its plots come by the connection alone."""
+
+    @override
+    def reply(self, one: Service, query: str) -> str:
+        ask, notes = exploring.asked(query)
+        return exploring.shown(0, exploring.find(one, confines_of(query).within(ask)), notes)
+
+
+class Sheet(Question):
+    """`/api/sheet`: the file of a card of the overview, by `what` and `format` (`downloads.reply`), under the page's query."""
+
+    @override
+    def reply(self, one: Service, query: str) -> str:
+        given = {name: values[-1] for name, values in parameters.parsed(query).items()}
+        asked = {"what": given.get("what"), "format": given.get("format"), "query": query}
+        return downloads.reply(one, 0, asked, confines_of(query))
+
+
+QUESTIONS = [
+    (r"/api/view", View),
+    (r"/api/names", Names),
+    (r"/api/stock", Stock),
+    (r"/api/table", ExploreTable),
+    (r"/api/sheet", Sheet),
+]
+"""As tornado takes them."""
