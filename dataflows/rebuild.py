@@ -17,6 +17,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 from confluent_kafka import Message
@@ -39,16 +40,19 @@ from dataflows.schema import (
     Rejected,
     WindowResult,
     decode_result,
+    decode_result_key,
     encode,
     result_key,
     rfc3339,
     to_micros,
 )
 from dataflows.settings import Settings
+from dataflows.tombstones import Tombstones, read_settled
 
 CHUNK = 300
 Place = tuple[int, tuple[str, str]]
 Sums = dict[Place, Metrics]
+ResultKey = tuple[str, str, str]
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -173,24 +177,31 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
 
     Raises `InputError` where they follow a later version of the contract: it would be overwritten by this one.
     """
-    shown: dict[bytes, int] = {}
-    for message in scan(settings, settings.results_topic):
-        refuse_foreign(settings.results_topic, message)
-        value = message.value()
-        if value is None:  # deleted by somebody, and by its key
-            shown.pop(message.key() or b"", None)
-            continue
-        with contextlib.suppress(*DECODE_ERRORS):  # what is no result shows nothing
-            result = decode_result(value)
-            key = result_key(result.window_start, result.campaign_id, result.channel)
-            shown[key] = max(result.revision, shown.get(key, 0))
+    shown = read_settled(partial(_shown, settings))
     rules = Rules.of(settings)
     found: list[Change] = []
     for (window, key), metrics in sorted(sums.items(), key=lambda item: item[0]):
-        before = shown.get(result_key(rfc3339(window // SECOND), *key))
+        before = shown.get((rfc3339(window // SECOND), *key))
         if before != metrics.events:
             found.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
     return found
+
+
+def _shown(settings: Settings, tombstones: Tombstones[ResultKey]) -> dict[ResultKey, int]:
+    """The highest revision of each result that no tombstone has deleted."""
+    shown: dict[ResultKey, int] = {}
+    for message in scan(settings, settings.results_topic):
+        refuse_foreign(settings.results_topic, message)
+        position, value = tombstones.position(message), message.value()
+        with contextlib.suppress(*DECODE_ERRORS):  # what is no result shows nothing
+            if value is None:
+                tombstones.add(decode_result_key(message.key() or b""), position)
+                continue
+            result = decode_result(value)
+            key = (result.window_start, result.campaign_id, result.channel)
+            if not tombstones.has_deleted(key, position):
+                shown[key] = max(result.revision, shown.get(key, 0))
+    return shown
 
 
 def write(settings: Settings, results: Iterable[WindowResult]) -> int:

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -21,13 +22,17 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import deliver
 from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
-from dataflows.schema import Reason, Rejected, decode_rejected, encode
+from dataflows.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
 from dataflows.settings import Settings
+from dataflows.tombstones import Tombstones, read_settled
 from dataflows.topics import Topics
 
 log = logging.getLogger("adtally.rejected")
 
 REASONS: tuple[str, ...] = get_args(Reason)
+
+RejectedKey = tuple[str, int, int]
+"""Topic, partition and offset of the message that was rejected."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -47,26 +52,35 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
-    """What is wanted of the topic, oldest first: the last record of each place.
+    """What is wanted of the topic, oldest first: the last record of each place, unless a tombstone has deleted it.
 
     Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
     """
-    found: dict[tuple[str, int, int], Rejected] = {}
+    found, none_of_ours = read_settled(partial(_read, settings))
+    if none_of_ours:
+        log.warning("%d records of %s are no rejected events and were left out", none_of_ours, settings.rejected_topic)
+    return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
+
+
+def _read(settings: Settings, tombstones: Tombstones[RejectedKey]) -> tuple[dict[RejectedKey, Rejected], int]:
+    """The last record of each place that `tombstones` leave, and the number of those that can't be read."""
+    found: dict[RejectedKey, Rejected] = {}
     none_of_ours = 0
     for message in scan(settings, settings.rejected_topic):
-        value = message.value()
-        if value is None:
-            continue
+        position, value = tombstones.position(message), message.value()
         refuse_foreign(settings.rejected_topic, message)
         try:
+            if value is None:
+                tombstones.add(decode_rejected_key(message.key() or b""), position)
+                continue
             one = decode_rejected(value)
         except DECODE_ERRORS:
             none_of_ours += 1
             continue
-        found[one.topic, one.partition, one.offset] = one
-    if none_of_ours:
-        log.warning("%d records of %s are no rejected events and were left out", none_of_ours, settings.rejected_topic)
-    return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
+        place = (one.topic, one.partition, one.offset)
+        if not tombstones.has_deleted(place, position):
+            found[place] = one
+    return found, none_of_ours
 
 
 def lines(found: Sequence[Rejected], limit: int) -> Iterator[str]:

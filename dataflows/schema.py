@@ -141,6 +141,9 @@ encode = msgspec.json.Encoder().encode
 decode_result_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 """The start of the window, the campaign and the channel."""
 
+decode_rejected_key = msgspec.json.Decoder(tuple[str, int, int]).decode
+"""The topic, the partition and the offset."""
+
 decode_result = msgspec.json.Decoder(WindowResult).decode
 decode_rejected = msgspec.json.Decoder(Rejected).decode
 

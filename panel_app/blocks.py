@@ -68,6 +68,11 @@ def stacked(frames: Iterable[pl.DataFrame], *, same: bool = False) -> pl.DataFra
     return pl.concat(frames, how="vertical" if same else "vertical_relaxed", rechunk=False)
 
 
+def without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
+    """The `rows` whose key (`KEY`) is not in `gone`, in order of time."""
+    return rows.join(gone, on=KEY, how="anti").sort("t", maintain_order=True)
+
+
 def inner_edges(start: int, length: int, edges: Iterable[int]) -> list[int]:
     """Those of `edges` that lie inside the `length` seconds from `start` on, and not at their ends."""
     return [edge for edge in edges if start < edge < start + length]
@@ -144,6 +149,11 @@ class Block:
         kept = clipped(self.rows, self.start, same)
         rows = stacked([kept, merge([self.rows.slice(len(kept)), *frames])])
         return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
+
+    def without(self, gone: pl.DataFrame) -> Self | None:
+        """The block without the rows whose key (`KEY`) is in `gone`, in order of time and not empty; None if no row is left."""
+        rows = without(self.rows, gone)
+        return type(self)(rows, self, int(gone["t"][0])) if len(rows) else None
 
     def _changes_until(self, same: int) -> list[tuple[int, int]]:
         return [*(change for change in self._changes if change[0] < same), (same, serial())]

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,11 +22,13 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.scan import scan
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
+from dataflows.tombstones import Tombstones, read_settled
+from panel_app.deletion import Cell
 from panel_app.file_names import format_of
 from panel_app.formats import FORMATS, Format, csv_format
-from panel_app.reading import UnreadableError, read_result
+from panel_app.reading import UnreadableError, cell_of, read_key, read_result
 from panel_app.results import INTERVALS, Question, question, table
-from panel_app.store import Store, parse_start
+from panel_app.store import Store
 
 _FOREVER = 366 * 10_000
 """Days: every window that can be named lies within."""
@@ -114,18 +117,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
 
     Raises `BrokerError`.
     """
-    store = held_for_export()
-    unread = 0
-    batch: list[WindowResult] = []
-    for one in _records(settings):
-        if one is None:
-            unread += 1
-        elif asked.takes(parse_start(one.window_start), one.campaign_id, one.channel):
-            batch.append(one)
-        if len(batch) >= _BATCH:
-            store.apply(batch)
-            batch = []
-    store.apply(batch)
+    store, unread = read_settled(partial(_read, settings, asked))
     found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
     span = dict(zip(("from", "to"), found.span, strict=True))
     about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
@@ -140,19 +132,40 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
     return f"{len(found.frame):,} rows written.{skipped}"
 
 
-def _records(settings: Settings) -> Iterator[WindowResult | None]:
-    """Each record of the topic, None for one that can't be read."""
+def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> tuple[Store, int]:
+    """What `asked` takes of the topic and `tombstones` leave, and the number of records that can't be read."""
+    store = held_for_export()
+    unread = 0
+    batch: list[WindowResult] = []
+    for one in _records(settings, tombstones):
+        if one is None:
+            unread += 1
+        elif asked.takes(*cell_of(one)):
+            batch.append(one)
+        if len(batch) >= _BATCH:
+            store.apply(batch)
+            batch = []
+    store.apply(batch)
+    return store, unread
+
+
+def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | None]:
+    """Each record of the topic that `tombstones` leave, None for one that can't be read; tombstones are added as they come."""
     with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
         for message in scan(settings, settings.results_topic):
             seen.update()
-            value = message.value()
-            if value is None:
-                continue
+            position, value = tombstones.position(message), message.value()
             try:
+                if value is None:
+                    tombstones.add(read_key(message.key()), position)
+                    continue
                 now = max(time.time(), message.timestamp()[1] / 1000)
-                yield read_result(value, settings.currency, now, message.headers())
+                result = read_result(value, settings.currency, now, message.headers())
             except UnreadableError:
                 yield None
+                continue
+            if not len(tombstones) or not tombstones.has_deleted(cell_of(result), position):
+                yield result
 
 
 @contextmanager

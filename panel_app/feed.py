@@ -24,7 +24,9 @@ from dataflows.refusal import Complaints, forbidden, is_forbidden
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME, Ages
-from panel_app.reading import UnreadableError, read_result
+from dataflows.tombstones import Position, Tombstones
+from panel_app.deletion import Cell
+from panel_app.reading import UnreadableError, cell_of, read_key, read_result
 from panel_app.store import START, Place, Store
 
 log = logging.getLogger("adtally.feed")
@@ -33,6 +35,7 @@ FeedState = Literal["starting", "waiting", "reading", "live", "down"]
 
 _BATCH = 5_000
 _DIGITS = 18
+_TOMBSTONES = 100_000
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -99,6 +102,10 @@ class Follower(ABC):
     @abstractmethod
     def forget(self, partition: int) -> None:
         """Drop what was read of `partition`: its log was replaced by another one, or emptied."""
+
+    def wants_second_reading(self) -> bool:
+        """Whether the topic, of which everything has been read, is to be read from its beginning again; asked again and again."""
+        return False
 
     def begin(self, consumer: Consumer, partition: int) -> int:
         """The offset at which `partition` is begun."""
@@ -213,6 +220,9 @@ class Follower(ABC):
                 if damaged:
                     self._pass_over(damaged)
                     return  # the next session goes on with a new consumer, where this one ends
+                if self._assigned and not self._behind and self.wants_second_reading():
+                    self._next, self._go_on = {}, {}
+                    return
         finally:
             consumer.close()
 
@@ -367,11 +377,30 @@ class Feed(Follower):
         self._clock = clock
         self._ages = ages
         self._places: dict[int, Place] = {}
+        self._tombstones: Tombstones[Cell] = Tombstones()
+        self._overtaken: set[Cell] = set()
+        self._sought: set[Cell] = set()
+
+    @override
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """From the beginning: a log that was replaced is recognized there, and what was read before is passed over."""
+        self._tombstones.restart(partition)
+        return super().begin(consumer, partition)
+
+    @override
+    def wants_second_reading(self) -> bool:
+        """Whether a tombstone of one partition deleted a row that may have hidden a later one of another partition."""
+        self._sought, self._overtaken = self._overtaken, set()
+        if not self._sought:
+            self._tombstones.keep_newest(_TOMBSTONES)
+        return bool(self._sought)
 
     @override
     def forget(self, partition: int) -> None:
         """Drop every row: a key may be in any partition, and the higher revisions of the old log would hide the new results."""
-        self._places = {}
+        self._places, self._tombstones = {}, Tombstones()
+        self._overtaken, self._sought = set(), set()
+        self.records = self.unread = 0
         rows = self._store.forget()
         log.warning(
             "partition %d of topic %s was recreated or emptied; %d rows that were read before are dropped",
@@ -382,37 +411,63 @@ class Feed(Follower):
 
     @override
     def take(self, messages: list[Message]) -> None:
-        """Upsert what can be read, and count what can't; what was read before is passed over, and what was cleared stays out.
+        """Upsert what can be read, delete what has a tombstone, and count what can't be read; what was cleared stays out.
 
-        A record at an offset that was read before, but later in time, is one of another log: the topic was deleted and recreated.
+        What was read before is passed over, unless it is sought (`wants_second_reading`). A record at an offset that was read before, but
+        later in time, is one of another log: the topic was deleted and recreated.
         """
-        results: list[WindowResult] = []
+        results: list[tuple[Position, WindowResult]] = []
+        deleted: list[tuple[Cell, Position]] = []
         positions: dict[int, Place] = {}
         fence = self._store.fence()
         for message in messages:
-            partition, offset, (_, stamp) = message.partition() or 0, message.offset() or 0, message.timestamp()
+            position, stamp = self._tombstones.position(message), message.timestamp()[1]
+            partition, offset = position.partition, position.offset
             place = positions.get(partition) or self._places.get(partition, START)
-            if place.covers(offset, stamp):
+            known = place.covers(offset, stamp)
+            if known and not self._sought:
                 continue
-            if offset < place.next:
+            if offset < place.next and not known:
                 self.forget(partition)
                 raise LogReplacedError
             positions[partition] = place.onward(offset, stamp)
             value = message.value()
-            # A tombstone comes from nobody of adtally.
-            if value is None or fence.get(partition, START).covers(offset, stamp):
+            if fence.get(partition, START).covers(offset, stamp) or (known and value is None):
                 continue
             try:
-                now = max(self._clock(), stamp / 1000)
-                results.append(read_result(value, self.settings.currency, now, message.headers()))
+                if value is None:
+                    deleted.append((read_key(message.key()), position))
+                    continue
+                result = read_result(value, self.settings.currency, max(self._clock(), stamp / 1000), message.headers())
             except UnreadableError as reason:
-                self.cannot_read(message, reason)
-        self.records += len(results)
-        self._store.apply(results, positions)
+                if not known:
+                    self.cannot_read(message, reason)
+                continue
+            self.records += not known
+            if not known or cell_of(result) in self._sought:
+                results.append((position, result))
+        self._delete(deleted)
+        self._store.apply(self._left(results), positions)
         self._places = {**self._places, **positions}
         # What stood on the topic before has been there for who knows how long.
         if self._ages is not None and self._state == "live":
             self._measure(self._ages, messages)
+
+    def _delete(self, deleted: list[tuple[Cell, Position]]) -> None:
+        """Take in tombstones."""
+        for cell, position in deleted:
+            self._tombstones.add(cell, position)
+        overtaken = {cell for cell, position in deleted if self._tombstones.is_overtaken(position)}
+        if overtaken and self._store.delete(overtaken):
+            self._overtaken |= overtaken
+        if len(deleted) > len(overtaken):
+            self._store.delete({cell for cell, _ in deleted} - overtaken)
+
+    def _left(self, results: list[tuple[Position, WindowResult]]) -> list[WindowResult]:
+        """Those of `results` that no tombstone deletes."""
+        if not len(self._tombstones):
+            return [result for _, result in results]
+        return [result for position, result in results if not self._tombstones.has_deleted(cell_of(result), position)]
 
     def _measure(self, ages: Ages, messages: list[Message]) -> None:
         now = self._clock()

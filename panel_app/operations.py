@@ -15,9 +15,10 @@ from typing_extensions import override
 from dataflows.counters import COLUMNS, Progress, progress
 from dataflows.errors import AdtallyError, TopicMissingError
 from dataflows.fingerprint import Fingerprint
-from dataflows.rejected import REASONS
-from dataflows.schema import Rejected, decode_rejected, foreign
+from dataflows.rejected import REASONS, RejectedKey
+from dataflows.schema import Rejected, decode_rejected, decode_rejected_key, foreign
 from dataflows.settings import Settings
+from dataflows.tombstones import Position, Tombstones
 from dataflows.waiting import Waiting
 from panel_app.feed import Follower, LogReplacedError
 
@@ -100,6 +101,8 @@ class _Part:
         self.last = last
         self.counts: Counter[str] = Counter()
         self.seen: dict[tuple[str, int], int] = {}
+        self.restored: set[RejectedKey] = set()
+        """What was written again after its tombstone."""
 
 
 def shown(one: Rejected) -> Reject:
@@ -130,6 +133,23 @@ class RejectedFeed(Follower):
         self._parts: dict[int, _Part] = {}
         self._newest: dict[str, deque[tuple[int, Reject]]] = {reason: deque(maxlen=_NEWEST) for reason in REASONS}
         self._lock = threading.Lock()
+        self._tombstones: Tombstones[RejectedKey] = Tombstones()
+        self._known_tombstones = 0
+        self._kept: Rejects | None = None
+
+    @override
+    def wants_second_reading(self) -> bool:
+        """Whether tombstones were found: without what they delete the events are counted again, and the old answer holds until then."""
+        if self._tombstones.found == self._known_tombstones:
+            self._kept = None
+            return False
+        self._kept = self.rejects(limit=_NEWEST * len(REASONS))
+        self._known_tombstones = self._tombstones.found
+        self._tombstones.restart()
+        for partition in list(self._parts):
+            self._drop(partition)
+        self.records = self.unread = 0
+        return True
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
@@ -145,7 +165,11 @@ class RejectedFeed(Follower):
 
     @override
     def forget(self, partition: int) -> None:
-        """Drop what was read of `partition`."""
+        """Drop what was read of `partition`, and the tombstones: they say nothing of another log."""
+        self._tombstones, self._known_tombstones, self._kept = Tombstones(), 0, None
+        self._drop(partition)
+
+    def _drop(self, partition: int) -> None:
         with self._lock:
             self._parts.pop(partition, None)
             for newest in self._newest.values():
@@ -176,10 +200,11 @@ class RejectedFeed(Follower):
             if self._known(number, message):
                 continue
             part = self._parts[number]
-            value = message.value()
-            if value is None:
-                continue
+            position, value = self._tombstones.position(message), message.value()
             try:
+                if value is None:
+                    self._delete(decode_rejected_key(message.key() or b""), position)
+                    continue
                 if why := foreign(message.headers()):
                     raise ValueError(why)
                 one = decode_rejected(value)
@@ -187,18 +212,39 @@ class RejectedFeed(Follower):
                 self.cannot_read(message, reason)
                 continue
             self.records += 1
-            place = (one.topic[:_SHOWN_NAME], one.partition)
-            if one.offset <= part.seen.get(place, -1):
+            key = (one.topic, one.partition, one.offset)
+            if self._tombstones.has_deleted(key, position):
                 continue
+            place = (one.topic[:_SHOWN_NAME], one.partition)
+            # What is written again after its tombstone is lower than what was seen, and counts once.
+            if one.offset <= part.seen.get(place, -1) and (key not in self._tombstones or key in part.restored):
+                continue
+            if key in self._tombstones:
+                part.restored.add(key)
             with self._lock:
                 if place not in part.seen and len(part.seen) >= _PLACES:
                     part.seen.clear()  # nobody has so many partitions; junk must not fill the memory
-                part.seen[place] = one.offset
+                part.seen[place] = max(one.offset, part.seen.get(place, -1))
                 part.counts[one.reason] += 1
                 self._newest[one.reason].append((number, shown(one)))
 
+    def _delete(self, key: RejectedKey, position: Position) -> None:
+        """Take an event off the list at once; the counts follow (`wants_second_reading`)."""
+        if not self._tombstones.add(key, position):
+            return
+        with self._lock:
+            for newest in self._newest.values():
+                kept = [
+                    one for one in newest if (one[1].topic, one[1].partition, one[1].offset) != (key[0][:_SHOWN_NAME], *key[1:])
+                ]
+                newest.clear()
+                newest.extend(kept)
+
     def rejects(self, reason: str = "", limit: int = _NEWEST) -> Rejects:
         """The newest `limit` of `reason`, or of all of them, newest first."""
+        if kept := self._kept:
+            newest = [one for one in kept.newest if reason in ("", one.reason)]
+            return msgspec.structs.replace(kept, newest=newest[:limit])
         with self._lock:
             counts = {name: sum(part.counts[name] for part in self._parts.values()) for name in REASONS}
             held = [one for name, newest in self._newest.items() if reason in ("", name) for _, one in newest]

@@ -27,6 +27,7 @@ from panel_app.blocks import (
     split,
     stacked,
     window_states,
+    without,
 )
 from panel_app.measures import Wide, sizes, wide_of
 
@@ -156,6 +157,15 @@ class Day:
     def rows(self) -> pl.DataFrame:
         """The minutes, unpacked for this once."""
         return stacked(hour.rows for hour in self.hours.values())
+
+    def without(self, gone: pl.DataFrame) -> Day | None:
+        """As `Block.without`."""
+        hours = dict(self.hours)
+        for at, part in split(gone, HOUR):
+            hour = hours.pop(at, None)
+            if hour is not None and len(rows := without(hour.rows, part)):
+                hours[at] = hour if len(rows) == len(hour) else Hour(rows)
+        return Day(hours) if hours else None
 
     @cached_property
     def states(self) -> pl.DataFrame:

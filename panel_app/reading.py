@@ -6,7 +6,8 @@ from operator import attrgetter
 
 import msgspec
 
-from dataflows.schema import RecordHeaders, WindowResult, decode_result, foreign
+from dataflows.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
+from panel_app.deletion import Cell
 from panel_app.measures import SUMS
 from panel_app.store import parse_start
 
@@ -20,6 +21,20 @@ _sums = attrgetter(*SUMS)
 
 class UnreadableError(ValueError):
     """The record is no result of this deployment; the message says why."""
+
+
+def read_key(key: bytes | str | None) -> Cell:
+    """The cell that a tombstone of topic `results` deletes; raises `UnreadableError` for a key that names none."""
+    try:
+        start, campaign, channel = decode_result_key(key or b"")
+        return parse_start(start), campaign, channel
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
+        raise UnreadableError(f"a record without a value, whose key names no result: {reason}") from None
+
+
+def cell_of(result: WindowResult) -> Cell:
+    """What `result` is kept under."""
+    return parse_start(result.window_start), result.campaign_id, result.channel
 
 
 def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders = None) -> WindowResult:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ import polars as pl
 
 from dataflows.schema import STATES, WindowResult, to_micros
 from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
+from panel_app.deletion import Cell, delete, keys
 from panel_app.measures import SUMS, WIDE, wide_of
 from panel_app.names import Names, compacted
 from panel_app.packed import DAY, HOUR, Day, SparseDay, day_since, day_with
@@ -66,11 +67,12 @@ START = Place()
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What was dropped by a clear, for its undo: blocks and days by their start, and the fence that stood before."""
+    """What was dropped by a clear, for its undo: blocks and days by their start, the fence before it, and the newest window."""
 
     blocks: dict[int, Block]
     days: dict[int, Day | SparseDay]
     fence: dict[int, Place]
+    newest: int | None
 
 
 @lru_cache(maxsize=100_000)
@@ -138,6 +140,26 @@ class Store:
             if self._pending_rows > self._pending_limit():
                 self._settle()
             self._version += 1
+
+    def delete(self, cells: Collection[Cell]) -> int:
+        """Take the rows of `cells` out, also out of what an undo would bring back; the number of rows that were held.
+
+        What is applied under these cells later counts again, whatever its revision is.
+        """
+        with self._lock:
+            self._settle()
+            gone = keys(cells, self._campaigns, self._channels)
+            if self._undo is not None:
+                cleared, held = self._undo
+                left = cleared.rows - delete(held.blocks, held.days, gone)
+                self._undo = (msgspec.structs.replace(cleared, rows=left), held)
+            deleted = delete(self._blocks, self._days, gone)
+            if deleted:
+                # It goes back only where nothing is left: minutes at hand must not begin before the end of what is kept by the day.
+                self._newest = self._newest if self._blocks or self._days else None
+                self._compact()
+                self._version += 1
+            return deleted
 
     def _pending_limit(self) -> int:
         """Rows that may wait to be merged: more where more are held, for each merge makes every stretch again that has new rows.
@@ -251,7 +273,7 @@ class Store:
         with self._lock:
             dropped = self.snapshot()  # it settles what is pending
             fence = {**self._fence, **self._positions}
-            held = Held(self._blocks, self._days, self._fence)
+            held = Held(self._blocks, self._days, self._fence, self._newest)
             self._undo = (Cleared(dropped.rows, self._clock() + UNDO_SECONDS), held)
             self._fence = fence
             self._blocks, self._days, self._newest = {}, {}, None
@@ -265,8 +287,7 @@ class Store:
                 return 0
             cleared, held = self._undo
             self._undo, self._fence = None, held.fence
-            newest = max([part.last for part in (*held.blocks.values(), *held.days.values())], default=self._newest or 0)
-            self._newest = max(self._newest or newest, newest)
+            self._newest = max((newest for newest in (self._newest, held.newest) if newest is not None), default=None)
             # What was dropped goes under what has come since: both are upserts, and the order of those does not matter.
             since = [part.rows for part in (*self._days.values(), *self._blocks.values())]
             self._days, self._blocks = dict(held.days), dict(held.blocks)

@@ -27,7 +27,7 @@ class Plain:
     def __init__(self) -> None:
         self.rows: dict[tuple[int, str, str], WindowResult] = {}
         self.dropped: dict[tuple[int, str, str], WindowResult] | None = None
-        self.newest = 0
+        self.newest = self.dropped_newest = 0
 
     def apply(self, results: list[WindowResult]) -> None:
         self.newest = max([self.newest, *(parse_start(one.window_start) for one in results)])
@@ -43,14 +43,22 @@ class Plain:
                 self.rows[key] = one
         self.rows = {key: one for key, one in self.rows.items() if key[0] >= oldest}
 
+    def delete(self, cells: list[tuple[int, str, str]]) -> None:
+        if any(cell in self.rows for cell in cells):
+            self.newest = self.newest if self.rows.keys() - set(cells) else 0
+        for rows in (self.rows, self.dropped or {}):
+            for cell in cells:
+                rows.pop(cell, None)
+
     def clear(self) -> None:
-        self.dropped, self.rows, self.newest = self.rows, {}, 0
+        self.dropped, self.dropped_newest = self.rows, self.newest
+        self.rows, self.newest = {}, 0
 
     def undo(self) -> None:
         if self.dropped is None:
             return
         since, self.rows, self.dropped = self.rows, self.dropped, None
-        self.newest = max([self.newest, *(key[0] for key in self.rows)])
+        self.newest = max(self.newest, self.dropped_newest)
         self._take(list(since.values()))
 
     def sums(self, start: int, end: int, grain: int) -> list[tuple[object, ...]]:
@@ -89,12 +97,13 @@ upserts = st.lists(
     ),
     max_size=40,
 ).map(lambda made: [one for one in made if one.clicks or one.spend_micros])
-steps = st.lists(st.one_of(upserts, st.sampled_from(["clear", "undo", "look"])), min_size=1, max_size=12)
+deletions = st.builds(tuple, upserts)
+steps = st.lists(st.one_of(upserts, deletions, st.sampled_from(["clear", "undo", "look"])), min_size=1, max_size=12)
 
 
 @examples(max_examples=60)
 @given(steps, minutes, minutes, st.sampled_from([60, 300, 900, 3600, 10_800, 86_400]), st.sampled_from([0, 8, PACKED_FROM]))
-def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_undos(
+def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_deletions_clears_and_undos(
     steps: list[object], first: int, second: int, grain: int, packed_from: int
 ) -> None:
     store, plain = Store(hours=HOURS, days=DAYS, packed_from=packed_from), Plain()
@@ -104,6 +113,10 @@ def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_clears_and_
                 # The last of equal rank wins in both: one at a time, so that both see the same order.
                 store.apply(step)
                 plain.apply(step)
+        elif isinstance(step, tuple):
+            cells = [(parse_start(one.window_start), one.campaign_id, one.channel) for one in step]
+            store.delete(cells)
+            plain.delete(cells)
         elif step == "clear":
             store.clear()
             plain.clear()

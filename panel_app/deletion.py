@@ -1,0 +1,45 @@
+"""Rows that a tombstone deletes, taken out of blocks of minutes and of packed days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from panel_app.blocks import BLOCK_SECONDS, Block, split
+from panel_app.names import Names
+from panel_app.packed import DAY, Day, SparseDay
+
+Cell = tuple[int, str, str]
+"""What a result is kept under: window start (seconds since 1970), campaign, channel."""
+
+
+def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFrame:
+    """The `cells` as rows of `blocks.KEY`; those whose names have no number are in no row and are left out.
+
+    They come in order of time.
+    """
+    known = [
+        (start, *campaign, *channel)
+        for start, campaign_id, channel_id in cells
+        if (campaign := campaigns.known((campaign_id,))) and (channel := channels.known((channel_id,)))
+    ]
+    return pl.DataFrame(known, schema={"t": pl.Int64, "campaign": pl.UInt32, "channel": pl.UInt32}, orient="row").sort("t")
+
+
+def delete(blocks: dict[int, Block], days: dict[int, Day | SparseDay], gone: pl.DataFrame) -> int:
+    """Take the rows under `gone` (`keys`) out of `blocks` and `days`, each by its start; the number of rows that were held."""
+    before = _rows(blocks, days)
+    for at, part in split(gone, BLOCK_SECONDS):
+        block = blocks.pop(at, None)
+        if block is not None and (left := block.without(part)) is not None:
+            blocks[at] = left
+    for at, part in split(gone, DAY):
+        day = days.pop(at, None)
+        if day is not None and (rest := day.without(part)) is not None:
+            days[at] = rest
+    return before - _rows(blocks, days)
+
+
+def _rows(blocks: dict[int, Block], days: dict[int, Day | SparseDay]) -> int:
+    return sum(map(len, blocks.values())) + sum(map(len, days.values()))
