@@ -13,7 +13,7 @@ import msgspec
 
 from dataflows.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS
-from panel_app.feed import Status
+from panel_app.follower import Status
 from panel_app.operations import Partition, Pipeline
 
 SILENT_SECONDS = 30.0

@@ -20,7 +20,7 @@ from dataflows.schema import Rejected, decode_rejected, decode_rejected_key, for
 from dataflows.settings import Settings
 from dataflows.tombstones import Position, Tombstones
 from dataflows.waiting import Waiting
-from panel_app.feed import Follower, LogReplacedError
+from panel_app.follower import Follower, LogReplacedError
 
 log = logging.getLogger("adtally.operations")
 

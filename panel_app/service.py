@@ -20,7 +20,8 @@ from dataflows.telemetry.families import BUCKETS
 from panel_app import view as views
 from panel_app.attention import NOTHING, Attention, Report, within
 from panel_app.diagnosis import Part, Seen, diagnose, trouble
-from panel_app.feed import Feed, Status
+from panel_app.feed import Feed
+from panel_app.follower import Status
 from panel_app.operations import RejectedFeed, Watch
 from panel_app.query import page, span_of
 from panel_app.snapshot import Snapshot

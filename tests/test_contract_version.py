@@ -15,7 +15,8 @@ from dataflows.schema import HEADERS, VERSION, VERSION_HEADER, Rejected, encode,
 from dataflows.settings import Settings
 from dataflows.topics import Topics
 from panel_app import export
-from panel_app.feed import Feed, Follower
+from panel_app.feed import Feed
+from panel_app.follower import Follower
 from panel_app.formats import FORMATS
 from panel_app.operations import RejectedFeed
 from panel_app.results import question

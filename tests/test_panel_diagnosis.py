@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dataflows.settings import Settings
 from panel_app.diagnosis import Seen, diagnose, trouble
-from panel_app.feed import Status
+from panel_app.follower import Status
 from panel_app.operations import Partition, Pipeline
 
 NOW = 1_790_000_000.0

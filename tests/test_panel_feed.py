@@ -19,7 +19,8 @@ from dataflows.kafka import make_producer
 from dataflows.schema import WindowResult, encode, result_key
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from panel_app.feed import Feed, LogReplacedError
+from panel_app.feed import Feed
+from panel_app.follower import LogReplacedError
 from panel_app.store import Store
 from tests.conftest import own_names
 from tests.flows import ANSWER_SECONDS, free_port

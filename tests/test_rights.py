@@ -19,7 +19,8 @@ from dataflows.counters import progress
 from dataflows.errors import BrokerError
 from dataflows.settings import Settings
 from dataflows.topics import Topics
-from panel_app.feed import Feed, Follower
+from panel_app.feed import Feed
+from panel_app.follower import Follower
 from panel_app.operations import RejectedFeed
 from panel_app.store import Store
 from tests.conftest import own_names

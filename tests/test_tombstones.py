@@ -21,6 +21,7 @@ from dataflows.tombstones import Position, Tombstones
 from dataflows.topics import Topics
 from panel_app import export
 from panel_app.feed import Feed
+from panel_app.formats import FORMATS
 from panel_app.operations import RejectedFeed
 from panel_app.results import question
 from panel_app.store import Store
@@ -54,13 +55,13 @@ def tombstone(partition: int, offset: int, time: int, **given: Any) -> Any:
     return Keyed((partition, offset, time), key_of(result(**given)), None)
 
 
-def load(feed: Feed, partitions: list[list[Any]]) -> None:
-    """Have `feed` take the records of each partition, one partition after the other, and again as long as it wants to."""
-    feed.take([record for records in partitions for record in records])
+def finish(feed: Feed, records: list[Any]) -> None:
+    """Have `feed` take the records of a topic, of which it has taken all, again as long as it wants to."""
+    consumer: Any = None
     while feed.wants_second_reading():
-        for number in range(4):
-            feed._tombstones.restart(number)
-        feed.take([record for records in partitions for record in records])
+        for number in range(2):
+            feed.begin(consumer, number)
+        feed.take(records)
 
 
 def test_a_tombstone_deletes_what_is_before_it_and_a_lower_revision_after_it_counts_again(settings: Settings) -> None:
@@ -90,17 +91,18 @@ def test_partitions_may_be_read_in_any_order(settings: Settings, order: tuple[in
         records = [record for number in order for record in logs[number]]
         for at in range(0, len(records), size):
             feed.take(records[at : at + size])
-        load(feed, [logs[number] for number in order])
+        finish(feed, records)
         expected = [(0, 7), (0, 8), (1, 1), *([] if last is None else [(0, last)])]
         assert sorted(held(store)) == sorted(expected)
 
 
-def test_a_tombstone_in_packed_hours_and_days_leaves_the_rest_as_it_was(settings: Settings) -> None:
-    store = Store(hours=1, days=3)
+@pytest.mark.parametrize("packed_from", [8, 10_000])
+def test_a_tombstone_in_packed_hours_and_days_leaves_the_rest_as_it_was(settings: Settings, packed_from: int) -> None:
+    store = Store(hours=1, days=3, packed_from=packed_from)
     feed = Feed(settings, store)
     minutes = [*range(0, 3000, 7), 3001]
     feed.take([upsert(0, at, at, minute=minute, clicks=minute + 1) for at, minute in enumerate(minutes)])
-    assert store.snapshot().packed
+    assert bool(store.snapshot().packed) is (packed_from == 8)
     chosen = random.Random(1).sample(minutes, 200)
     feed.take([tombstone(0, 1000 + at, 1000 + at, minute=minute) for at, minute in enumerate(chosen)])
     left = [minute for minute in minutes if minute not in chosen]
@@ -177,7 +179,7 @@ def test_export_rebuild_and_a_restarted_dashboard_agree_on_what_is_left(settings
         (key_of(again), encode(again), 0),
     )
     out = io.BytesIO()
-    export.write(settings, question({"interval": ["total"], "by": ["campaign"]}), "json", out)
+    export.write(settings, question({"interval": ["total"], "by": ["campaign"]}), FORMATS["json"], out)
     assert b'"gone"' not in out.getvalue()
     assert [out.getvalue().count(b'"%s"' % name) for name in (b"sale", b"back", b"stays")] == [0, 1, 1]
     store = Store()

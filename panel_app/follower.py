@@ -1,0 +1,352 @@
+"""The follower: one thread that reads a topic from its beginning, waits for what is not there, and mends itself.
+
+The topic may not exist yet, the broker may be away or come back with an empty log, partitions may be added: the thread waits, says so
+in `Follower.status`, and continues by itself. A record that can't be read is counted and never fatal. What becomes of the records is
+not known here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal, Self
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from dataflows.damage import Fault, Passage, sound
+from dataflows.errors import BrokerError, RefusedError
+from dataflows.kafka import AWAY, NO_GROUP, PASSING, describe, heard_lag, make_consumer
+from dataflows.refusal import Complaints, forbidden, is_forbidden
+from dataflows.settings import Settings
+
+log = logging.getLogger("adtally.feed")
+
+FeedState = Literal["starting", "waiting", "reading", "live", "down"]
+
+_BATCH = 5_000
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the feed does: `waiting` for the topic, `reading` what is on it, `live` at its end, or the broker is `down`."""
+
+    state: FeedState
+    brokers: str
+    topic: str
+    records: int = 0
+    unread: int = 0
+    """Records that are no result of this deployment."""
+    problem: str = ""
+    """Why the last of those could not be read, or what the broker says."""
+    since: float | None = None
+    """When it came into this state (seconds since 1970)."""
+    behind: int = 0
+    """Records that are still to be read, as of the last look at the topic."""
+
+
+class LogReplacedError(Exception):
+    """A partition no longer has the log that was read; the next session reads the topic from its beginning."""
+
+
+class Follower(ABC):
+    """Reads a topic from its beginning on a thread of its own, between `start` and `stop`, and mends itself.
+
+    What becomes of the records is its heir's matter: `take` gets them, and `begin` may say that the first ones are not wanted.
+    """
+
+    def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float, *, aloud: bool = True) -> None:
+        """`role` shows in the broker's logs; every `look_seconds` it looks for new partitions; `aloud`: says what it waits for."""
+        self._aloud = aloud
+        self.settings = settings
+        self.records = self.unread = 0
+        self._topic = topic
+        self._role = role
+        self.look_seconds = look_seconds
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._state: FeedState = "starting"
+        self._since: float | None = None
+        self._problem = ""
+        self._behind: set[int] = set()
+        self._assigned: set[int] = set()
+        self._look_now = False
+        self._passage = Passage(settings, topic)
+        self._complaints = Complaints(settings)
+        self._let_in = False
+        self._barred = False
+        self.refused: RefusedError | None = None
+        """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
+        self._next: dict[int, int] = {}
+        self._ended: dict[int, int] = {}
+        """Where an end was met: markers of transactions and aborted records before it are not read by any consumer."""
+        self._go_on: dict[int, int] = {}
+        self._read: dict[int, int] = {}
+        """The offset behind the last record that was read of each partition, in this session or before."""
+        self._lags: dict[int, int] = {}
+
+    @abstractmethod
+    def take(self, messages: list[Message]) -> None:
+        """Take in records, none of which is an error; `LogReplacedError` ends the session, and `begin` is asked again."""
+
+    @abstractmethod
+    def forget(self, partition: int) -> None:
+        """Drop what was read of `partition`: its log was replaced by another one, or emptied."""
+
+    def wants_second_reading(self) -> bool:
+        """Whether the topic, of which everything has been read, is to be read from its beginning again; asked again and again."""
+        return False
+
+    def begin(self, consumer: Consumer, partition: int) -> int:
+        """The offset at which `partition` is begun."""
+        del consumer, partition
+        return OFFSET_BEGINNING
+
+    def cannot_read(self, message: Message, reason: Exception) -> None:
+        """Count a record that can't be read."""
+        self._problem = f"partition {message.partition()}, offset {message.offset()}: {reason}"
+        self.unread += 1
+
+    def start(self) -> Self:
+        """Start reading, if it has not been started yet."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"adtally-{self._role}", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop reading and wait for the thread's end."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(10)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; it only ends when it is stopped."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def lags(self) -> dict[int, int]:
+        """Records that are still to be read of each partition, as of the last look at the topic."""
+        return dict(self._lags)
+
+    @property
+    def status(self) -> Status:
+        """What the feed does at this moment."""
+        return Status(
+            self._state,
+            self.settings.brokers,
+            self._topic,
+            self.records,
+            self.unread,
+            self._problem,
+            self._since,
+            sum(self.lags().values()),
+        )
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._session()
+            except LogReplacedError:
+                self._next, self._go_on, self._read = {}, {}, {}
+                log.info("%s was recreated or emptied; it is read from its beginning", self._topic)
+            except (KafkaException, BrokerError) as error:
+                self._down(error if isinstance(error, BrokerError) else BrokerError(describe(error)))
+                self._stop.wait(1.0)
+            except Exception:  # the page must go on saying that its feed is broken, and the next try may work
+                log.exception("the feed stumbled; it starts again")
+                self._set("down", "the feed stumbled; see the log")
+                self._stop.wait(1.0)
+
+    def _down(self, error: BrokerError) -> None:
+        if isinstance(error, RefusedError) and not self._let_in:
+            self.refused = error
+        self._set("down", str(error))
+
+    def _set(self, state: FeedState, problem: str = "") -> None:
+        if state != self._state:
+            self._say(state, problem)
+            self._since = time.time()
+        if problem:
+            self._problem = problem  # before the state: whoever sees that it is down can tell why
+        self._state = state
+
+    def _say(self, state: FeedState, problem: str) -> None:
+        """One line for what is waited for, and one when it is there."""
+        before, topic, brokers = self._state, self._topic, self.settings.brokers
+        # A refusal is the last word of the dashboard's command, and of no others.
+        level = logging.WARNING if self._aloud and not self.refused else logging.DEBUG
+        if state == "down":
+            log.log(level, "waiting: %s", problem)
+        elif state == "waiting":
+            log.log(level, "waiting for topic %s on %s; the dataflow makes it", topic, brokers)
+        elif before in ("down", "waiting"):
+            log.log(level, "topic %s on %s is there", topic, brokers)
+        else:
+            log.info("%s: %s", topic, state)
+
+    def _session(self) -> None:
+        own = {
+            # Everything that the topic holds is wanted; where its start has been compacted away, what is left.
+            "auto.offset.reset": "earliest",
+            "error_cb": self._on_error,
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.message.max.bytes": 1_048_576,
+        }
+        consumer = make_consumer(
+            self.settings, self._role, **{key: value for key, value in own.items() if key not in self.settings.client}
+        )
+        self._assigned, self._behind, self._ended = set(), set(), {}
+        try:
+            looked = 0.0
+            while not self._stop.is_set():
+                pause = self.look_seconds if self._state in ("live", "reading") else min(1.0, self.look_seconds)
+                if self._look_now or time.monotonic() - looked >= pause:
+                    self._look_now = False
+                    self._look(consumer)
+                    looked = time.monotonic()
+                messages, damaged = sound(consumer.consume(_BATCH, timeout=0.2))
+                self._hear(messages)
+                if damaged:
+                    self._pass_over(damaged)
+                    return  # the next session goes on with a new consumer, where this one ends
+                if self._assigned and not self._behind and self.wants_second_reading():
+                    self._next, self._go_on = {}, {}
+                    return
+        finally:
+            consumer.close()
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._complaints.heed(error)
+        if error.code() in AWAY:
+            self._look_now = True
+
+    def _look(self, consumer: Consumer) -> None:
+        """Ask the broker for the topic: is it there, has it new partitions, was the broker away?"""
+        topic = self._topic
+        try:
+            found = consumer.list_topics(topic, timeout=2.0).topics[topic]
+        except KafkaException as error:
+            if error.args[0].code() not in AWAY:
+                self._set("down", describe(error))
+                return
+            if not self._assigned:
+                consumer.poll(0)  # tells what its connections met, and no message
+            self._down(self._complaints.unreachable())
+            return
+        self._complaints.clear()
+        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            self._down(forbidden(self.settings, "Read", f"topic {topic}"))
+            return
+        self._let_in = True
+        if found.error is not None or not found.partitions:
+            if self._assigned:
+                self._unassign(consumer)
+            self._set("waiting")
+            return
+        if self._state == "down":
+            # A broker that comes back may have lost its log (the embedded one has): the topic is read again from its beginning.
+            self._unassign(consumer)
+            self._next, self._go_on = {}, {}
+            self._problem = self._problem if self._barred else ""
+        self._check_logs(consumer, set(found.partitions))
+        for partition in sorted(set(found.partitions) - self._assigned):
+            consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
+            self._assigned.add(partition)
+            self._behind.add(partition)
+        if not self._barred:  # who may see the topic, and not read it, learns so from each answer
+            self._set("reading" if self._behind else "live")
+        self._lags = self._look_back(consumer)
+
+    def _check_logs(self, consumer: Consumer, partitions: set[int]) -> None:
+        """Raise `LogReplacedError` where a log ends before what was read of it, holds nothing any more, or is gone.
+
+        The broker is asked before a partition is assigned, and where what the client has received contradicts what was read: what a
+        new leader sends may end too early for a moment, while the answer to this question never does.
+        """
+        for number, read in self._read.items():
+            place = TopicPartition(self._topic, number)
+            if number in partitions:
+                if number in self._assigned and not _is_replaced(_received_limits(consumer, place), read):
+                    continue
+                if not _is_replaced(consumer.get_watermark_offsets(place, timeout=2.0), read):
+                    continue
+            self.forget(number)
+            raise LogReplacedError
+
+    def _look_back(self, consumer: Consumer) -> dict[int, int]:
+        """What the client has heard by itself of the ends of partitions, less what was read."""
+        found = {
+            partition: heard_lag(consumer, TopicPartition(self._topic, partition, max(read, self._ended.get(partition, 0))))
+            for partition, read in self._next.items()
+            if partition in self._assigned
+        }
+        return {partition: lag for partition, lag in found.items() if lag is not None}
+
+    def _begin(self, consumer: Consumer, partition: int) -> int:
+        return self._go_on.pop(partition) if partition in self._go_on else self.begin(consumer, partition)
+
+    def _unassign(self, consumer: Consumer) -> None:
+        consumer.unassign()
+        self._assigned, self._behind, self._ended = set(), set(), {}
+
+    def _pass_over(self, damaged: Mapping[int, Fault]) -> None:
+        """Leave batches behind that can't be read; they count as unread."""
+        for partition, met in damaged.items():
+            at = self._next.setdefault(partition, met.offset)
+            damage = self._passage.lead(partition, met, at)
+            if damage:
+                self._next[partition] = damage.end
+                self._problem = f"partition {partition}, offsets {damage.first} to {damage.end - 1}: {damage.words}"
+                self.unread += damage.end - damage.first
+        self._go_on = dict(self._next)
+
+    def _hear(self, messages: list[Message]) -> None:
+        records: list[Message] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._mishap(error, message.partition(), message.offset())
+            elif (partition := message.partition()) is not None and (offset := message.offset()) is not None:
+                self._next[partition] = offset + 1
+                self._read[partition] = max(offset + 1, self._read.get(partition, 0))
+                self._barred = False
+                records.append(message)
+        if records:
+            self.take(records)
+        if not self._behind and self._state == "reading":
+            self._set("live")
+
+    def _mishap(self, error: KafkaError, partition: int | None, offset: int | None) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            self._barred = False
+            if partition is not None:
+                self._behind.discard(partition)
+                self._ended[partition] = offset or 0
+        elif code in PASSING:
+            self._look_now = True
+        elif code in NO_GROUP:
+            pass  # it reads without one
+        elif is_forbidden(error):
+            self._barred = True
+            self._set("down", str(forbidden(self.settings, "Read", f"topic {self._topic}")))
+        else:
+            self._problem = describe(error)
+            log.warning("%s: %s", self._topic, self._problem)
+
+
+def _received_limits(consumer: Consumer, place: TopicPartition) -> tuple[int, int] | None:
+    """The first offset of a partition and the one behind its last, as the client last received them with records; None before that."""
+    try:
+        low, end = consumer.get_watermark_offsets(place, cached=True)
+    except KafkaException:
+        return None
+    return None if end < 0 else (low, end)
+
+
+def _is_replaced(limits: tuple[int, int] | None, read: int) -> bool:
+    """Whether a log with these `limits` (first offset, and the one behind the last) is another one than was read up to `read`."""
+    return limits is not None and (limits[1] < read or limits[0] >= limits[1])
