@@ -20,6 +20,7 @@ import msgspec
 from dataflows import logs
 from dataflows.errors import AdtallyError, InputError
 from dataflows.kafka import deliver
+from dataflows.payload_lines import read_lines, to_line
 from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
@@ -101,19 +102,14 @@ def plain(text: str) -> str:
 
 
 def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
-    """The events of a file of JSON lines as (event_id, payload); raises `InputError` for the first line that is none."""
+    """The events of a file of JSON lines (`read_lines`) as (event_id, payload); raises `InputError` for the first other line."""
     decode = CarefulDecoder(currency)
     found: list[tuple[str, bytes]] = []
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.") from None
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            try:
-                found.append((decode(line).event_id, line))
-            except NotAnEvent as verdict:
-                raise InputError(f"{path} line {number} is no event yet: {verdict.detail}. Nothing was sent.") from None
+    for number, line in read_lines(path):
+        try:
+            found.append((decode(line).event_id, line))
+        except NotAnEvent as verdict:
+            raise InputError(f"{path} line {number} is not an event yet: {verdict.detail}. Nothing was sent.") from None
     return found
 
 
@@ -148,10 +144,15 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--json", action="store_true", help="print the records as JSON lines, all of them")
     made.add_argument(
-        "--payloads", action="store_true", help="print the payloads alone, a line each, to be corrected and sent again"
+        "--payloads",
+        action="store_true",
+        help="print the payloads alone, one a line whatever is in it, to be corrected and sent again",
     )
     made.add_argument(
-        "--send", type=Path, metavar="FILE", help="send the events in FILE (JSON lines) in again, after checking all of them"
+        "--send",
+        type=Path,
+        metavar="FILE",
+        help="send the events in FILE (JSON lines; - is standard input) again, all or none",
     )
     return made
 
@@ -179,7 +180,9 @@ def _run(given: argparse.Namespace, settings: Settings) -> Iterator[str]:
     if given.json:
         yield from (encode(one).decode() for one in found)
     elif given.payloads:
-        yield from (one.payload.replace("\n", " ") for one in found if one.payload is not None)
+        yield from map(to_line, found)
+        if empty := sum(not (one.payload or one.payload_base64) for one in found):
+            log.warning("%d of these events have no payload: their lines are empty, and --send skips them", empty)
     else:
         yield from lines(found, given.limit)
 

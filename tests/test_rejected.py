@@ -60,7 +60,7 @@ def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings
 def test_a_file_with_one_line_that_is_still_no_event_sends_nothing_and_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "corrected.jsonl"
     file.write_bytes(payload("a", 0) + b"\n" + payload("b", 1, channel="") + b"\n")
-    with pytest.raises(InputError, match=r"corrected\.jsonl line 2 is no event yet: .*channel.* Nothing was sent"):
+    with pytest.raises(InputError, match=r"corrected\.jsonl line 2 is not an event yet: .*channel.* Nothing was sent"):
         corrected(file, "USD")
 
 

@@ -1,0 +1,98 @@
+"""Payloads as lines of text, to be corrected in an editor, and such lines as payloads again.
+
+A payload may hold line ends, invisible characters or bytes that are not text. Its line holds none of them: it is JSON of the same
+value wherever the payload was JSON, and otherwise shows what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataflows.errors import InputError
+from dataflows.schema import Rejected
+
+_BOM = "\ufeff"
+_BLANK = "\t\r\n"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+def to_line(one: Rejected) -> str:
+    r"""The payload of `one` in one line, empty where it has none.
+
+    In strings a character that is not printable becomes its JSON escape; between them a line end becomes a space. A byte that is not UTF-8
+    is written as ``\xff``, which JSON does not know, so that it is not overlooked.
+    """
+    if one.payload is not None:
+        text = (_utf16(one.payload.encode()) if "\0" in one.payload[:2] else None) or one.payload
+    elif one.payload_base64 is not None:
+        content = base64.b64decode(one.payload_base64)
+        text = _utf16(content) or content.decode(errors="backslashreplace")
+    else:
+        return ""
+    return "".join(_visible(text.removeprefix(_BOM)))
+
+
+def _visible(text: str) -> Iterator[str]:
+    quoted = escaped = False
+    for character in text:
+        if character.isprintable():
+            yield character
+        elif not quoted and character in _BLANK:
+            yield " "
+        else:
+            code = character.encode("utf-16-be", "surrogatepass").hex()
+            yield "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
+        if quoted:
+            quoted = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        else:
+            quoted, escaped = character == '"', False
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, as UTF-8 with their numbers; ``-`` is standard input.
+
+    A byte order mark, CRLF, UTF-16 and gzip are read. Raises `InputError` for what can't be.
+    """
+    name = "standard input" if str(path) == "-" else str(path)
+    if name == "standard input" and sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
+        raise InputError("standard input can't be read: it is closed.")
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name} can't be read: {getattr(error, 'strerror', None) or f'damaged gzip, {error}'}.") from None
+    if content.startswith(b"PK\x03\x04"):
+        raise InputError(f"{name} is a zip archive; unpack it, and send the file that is in it.")
+    if content.startswith(_UTF_32):
+        raise InputError(f"{name} is UTF-32; save it as UTF-8.")
+    text = _utf16(content)
+    if text is None and b"\0" in content[:4]:
+        raise InputError(f"{name} is neither UTF-8 nor UTF-16; save it as UTF-8.")
+    for number, line in enumerate((content if text is None else text.encode()).splitlines(), 1):
+        if stripped := line.removeprefix(codecs.BOM_UTF8).strip():
+            yield number, stripped
+
+
+def _utf16(content: bytes) -> str | None:
+    """`content` as text if it is UTF-16, with a byte order mark or beginning with an ASCII character; None if it is not."""
+    if content.startswith(_UTF_16):
+        form = "utf-16"
+    elif content[1:2] == b"\0" != content[:1]:
+        form = "utf-16-le"
+    elif content[:1] == b"\0" != content[1:2]:
+        form = "utf-16-be"
+    else:
+        return None
+    try:
+        return content.decode(form)
+    except UnicodeDecodeError:
+        return None
