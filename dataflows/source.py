@@ -77,6 +77,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
         self._observed.slots.add(number)
         self._rest = rest or Rest()
         self._rest.join(number, SLOTS)
+        self._complete = 0
         self._poll_at: dict[int, float] = {}
         out_of_order = Rules.of(settings).out_of_order
         self._steps = defaultdict[int, Steps](lambda: Steps(out_of_order))
@@ -151,6 +152,8 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
                 self._observed.place(reader.partition, reader.place())
 
     def _add_readers(self, partitions: int) -> None:
+        if partitions == self._complete:
+            return
         if not self._known:
             self._known = partitions
         for partition in range(self._number, partitions, SLOTS):
@@ -160,6 +163,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
                 log.info("reading partition %d of %s", partition, self._settings.logs_topic)
         if all(partition in self._readers for partition in range(self._number, partitions, SLOTS)):
             self._known = max(self._known, partitions)
+            self._complete = partitions
         if partitions:
             self._observed.assigned.add(self._number)
 

@@ -78,6 +78,8 @@ class Topology:
 
     def start(self) -> None:
         """Begin to ask; later calls, from whatever thread, do nothing."""
+        if self._started:
+            return
         with self._lock:
             if not self._started:
                 self._started = True

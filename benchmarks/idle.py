@@ -1,0 +1,163 @@
+"""What adtally costs while little or nothing happens: ``python -m benchmarks.idle``.
+
+CPU time by process of the demo at its 20 events/s, and of a flow on a real Apache Kafka to which nothing is sent: with one worker, with
+two, and with two processes. CPU time, not wall time: it can be measured on a machine that has other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks.figures import table
+from benchmarks.session import say, session
+from benchmarks.session import write as write_result
+from dataflows.errors import AdtallyError
+from deploy import ports
+from deploy.supervisor import python
+from deploy.watchdog import end
+
+ROOT = Path(__file__).parents[1]
+HEAD = ("what runs", "process", "% of a processor", "switches/s")
+ROLES = {
+    "deploy.demo": "demo",
+    "deploy.watchdog": "watchdog",
+    "deploy.broker": "broker",
+    "generator": "generator",
+    "dataflows.marketing": "dataflow",
+    "panel_app": "dashboard",
+}
+"""What names a process, in its command line."""
+
+
+def role(command: Sequence[str]) -> str:
+    """What a process is in adtally, from its command line; the name of its program where it is something else."""
+    return next((name for word, name in ROLES.items() if word in command), Path(command[0]).name if command else "ended")
+
+
+def sample(roots: Sequence[int]) -> dict[str, tuple[float, int]]:
+    """CPU-seconds and voluntary context switches up to now by role, of the processes `roots` and those below them."""
+    found: dict[str, tuple[float, int]] = {}
+    for root in map(psutil.Process, roots):
+        for process in (root, *root.children(recursive=True)):
+            times, name = process.cpu_times(), role(process.cmdline())
+            seconds, switches = found.get(name, (0.0, 0))
+            found[name] = seconds + times.user + times.system, switches + process.num_ctx_switches().voluntary
+    return found
+
+
+def shares(
+    before: dict[str, tuple[float, int]], after: dict[str, tuple[float, int]], seconds: float
+) -> list[tuple[str, float, float]]:
+    """By role, per cent of a processor and switches a second between two samples that lie `seconds` apart; the sum last."""
+    rows: list[tuple[str, float, float]] = []
+    for name, (cpu, switches) in after.items():
+        begun, counted = before.get(name, (0.0, 0))
+        rows.append((name, 100 * (cpu - begun) / seconds, (switches - counted) / seconds))
+    rows.sort(key=lambda row: -row[1])
+    return [*rows, ("all", sum(row[1] for row in rows), sum(row[2] for row in rows))]
+
+
+@contextmanager
+def running(commands: Sequence[Sequence[str]], settings: dict[str, str]) -> Generator[list[int]]:
+    """Processes with these commands for the time of the block, in process groups of their own; their ids."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("ADTALLY_")}
+    started: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryFile() as output:
+        try:
+            for command in commands:
+                started.append(  # noqa: PERF401 - one that fails must not keep the others from being ended
+                    subprocess.Popen(
+                        command, cwd=ROOT, env=plain | settings, stdout=output, stderr=output, start_new_session=True
+                    )  # noqa: S603 - our own commands
+                )
+            yield [process.pid for process in started]
+            if any(process.poll() is not None for process in started):
+                output.seek(0)
+                raise AdtallyError(f"a process ended by itself: {output.read().decode(errors='replace').strip()[-500:]}")
+        finally:
+            end([process.pid for process in started], grace=20)
+            for process in started:
+                process.wait()
+
+
+def measure(
+    commands: Sequence[Sequence[str]], settings: dict[str, str], warm: float, seconds: float
+) -> list[tuple[str, float, float]]:
+    """The shares of processes with these commands over `seconds`, after `warm` seconds."""
+    with running(commands, settings) as roots:
+        time.sleep(warm)
+        before, begun = sample(roots), time.monotonic()
+        time.sleep(seconds)
+        return shares(before, sample(roots), time.monotonic() - begun)
+
+
+def flow(folder: Path, name: str, *arguments: str) -> list[str]:
+    """The command of a flow with a recovery folder under `folder`."""
+    recovery = folder / name
+    recovery.mkdir()
+    subprocess.run(python("-m", "bytewax.recovery", str(recovery), "1"), check=True, cwd=ROOT)  # noqa: S603 - our own command
+    return python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0", *arguments)
+
+
+def flows(brokers: str, folder: Path) -> dict[str, tuple[list[list[str]], dict[str, str]]]:
+    """The commands and settings of each idle flow, by its name."""
+    one, two = flow(folder, "one"), flow(folder, "two", "-w", "2")
+    first = ports.free()
+    addresses = ";".join(f"{ports.HOST}:{port}" for port in (first, ports.free()))
+    pair = [[*flow(folder, f"pair{number}"), "-i", str(number), "-a", addresses] for number in (0, 1)]
+    made = {"idle flow": [one], "idle flow, -w 2": [two], "idle flow, two processes": pair}
+    return {
+        name: (
+            commands,
+            {
+                "ADTALLY_BROKERS": brokers,
+                **{f"ADTALLY_{topic}_TOPIC": f"idle{number}-{topic.lower()}" for topic in ("LOGS", "RESULTS", "REJECTED")},
+            },
+        )
+        for number, (name, commands) in enumerate(made.items())
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print the table; 1 with one line for what kept it from running."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.idle", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long each is measured (default 30)")
+    parser.add_argument("--warm", type=float, default=60.0, help="how long each runs before that (default 60)")
+    parser.add_argument("--demo-only", action="store_true", help="leave out the flows on a real Kafka, which needs Java")
+    options = parser.parse_args(arguments)
+    rows: list[list[str]] = []
+
+    def add(name: str, commands: list[list[str]], settings: dict[str, str]) -> None:
+        say(f"{name}: {options.warm + options.seconds:g} s")
+        rows.extend(
+            [name, process, f"{share:.1f}", f"{switches:,.0f}"]
+            for process, share, switches in measure(commands, settings, options.warm, options.seconds)
+        )
+
+    try:
+        add("demo", [python("-m", "deploy.demo")], {"PORT": str(ports.free())})
+        if not options.demo_only:
+            with session() as here, tempfile.TemporaryDirectory(prefix="adtally-idle-", ignore_cleanup_errors=True) as folder:
+                for name, (commands, settings) in flows(here.brokers, Path(folder)).items():
+                    add(name, commands, settings)
+    except AdtallyError as error:
+        print(f"idle: {error}", file=sys.stderr)
+        return 1
+    shown = table(HEAD, rows)
+    print(shown)
+    say(f"written: {write_result('idle.md', shown + chr(10))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
