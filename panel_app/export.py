@@ -117,7 +117,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
 
     Raises `BrokerError`.
     """
-    store, unread = read_settled(partial(_read, settings, asked))
+    store, unread, reason = read_settled(partial(_read, settings, asked))
     found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
     span = dict(zip(("from", "to"), found.span, strict=True))
     about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
@@ -125,32 +125,32 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
         out.write(piece)
     out.flush()
     skipped = (
-        f" {unread:,} records of {settings.results_topic} are no results in {settings.currency} and were left out."
+        f" {unread:,} records of {settings.results_topic} are no results in {settings.currency} and were left out (the last: {reason})."
         if unread
         else ""
     )
     return f"{len(found.frame):,} rows written.{skipped}"
 
 
-def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> tuple[Store, int]:
-    """What `asked` takes of the topic and `tombstones` leave, and the number of records that can't be read."""
+def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
+    """What `asked` takes of the topic and `tombstones` leave, the number of records that can't be read, and why the last of them can't."""
     store = held_for_export()
-    unread = 0
+    unread, reason = 0, ""
     batch: list[WindowResult] = []
     for one in _records(settings, tombstones):
-        if one is None:
-            unread += 1
+        if isinstance(one, UnreadableError):
+            unread, reason = unread + 1, str(one)
         elif asked.takes(*cell_of(one)):
             batch.append(one)
         if len(batch) >= _BATCH:
             store.apply(batch)
             batch = []
     store.apply(batch)
-    return store, unread
+    return store, unread, reason
 
 
-def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | None]:
-    """Each record of the topic that `tombstones` leave, None for one that can't be read; tombstones are added as they come."""
+def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | UnreadableError]:
+    """Each record of the topic that `tombstones` leave, or why one can't be read; tombstones are added as they come."""
     with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
         for message in scan(settings, settings.results_topic):
             seen.update()
@@ -161,8 +161,8 @@ def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[Windo
                     continue
                 now = max(time.time(), message.timestamp()[1] / 1000)
                 result = read_result(value, settings.currency, now, message.headers())
-            except UnreadableError:
-                yield None
+            except UnreadableError as error:
+                yield error
                 continue
             if not len(tombstones) or not tombstones.has_deleted(cell_of(result), position):
                 yield result
