@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Page, expect
 from test_browser_overview import HOSTILE, exact, recent
+from test_panel_feed import until
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ STEADY: dict[str, Any] = {
     "spend_micros": 30_000_000,
     "revenue_micros": 90_000_000,
 }
+
+
+def scrolled(page: Page) -> int:
+    return page.evaluate("scrollY")
 
 
 def filled(site: Site, names: tuple[str, ...] = NAMES, minutes: int = 90, broken: str = "broken") -> None:
@@ -278,3 +283,32 @@ def test_few_and_many_campaigns_fit_every_screen(site: Site, keep: Callable[[Pag
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             keep(page, f"overview-{number}-campaigns-{width}-{scheme}")
             page.context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_drill_down_leads_to_the_top_and_back_to_where_it_was_pressed(site: Site, width: int) -> None:
+    sent = [recent(minute, campaign=f"c{at}", clicks=at) for minute in range(3, 6) for at in range(1, 41)]
+    site.world.send(*sent)
+    site.holds(len(sent))
+    page = site.open("/?rows=all&every=off", width=width, height=800)
+    row = page.locator("#campaigns tbody tr").nth(30).locator("button")
+    row.scroll_into_view_if_needed()
+    name, before = row.inner_text(), scrolled(page)
+    assert before > 800
+    row.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#crumbs [aria-current]")).to_have_text(name)
+    until(lambda: scrolled(page) == 0)
+    expect(page.locator("#crumbs")).to_be_in_viewport()
+    expect(page.locator('[data-measure="spend"]')).to_be_in_viewport()
+    expect(page.locator("#crumbs .back")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#campaigns tbody tr")).to_have_count(40)
+    until(lambda: abs(scrolled(page) - before) < 60)
+    expect(page.locator("#campaigns").get_by_role("button", name=name, exact=True)).to_be_focused()
+    # The browser's own button leads back as well.
+    page.locator("#channels tbody button").first.click()
+    until(lambda: scrolled(page) == 0)
+    page.go_back()
+    expect(page.locator("#campaigns tbody tr")).to_have_count(40)
+    until(lambda: scrolled(page) > 0)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from playwright.sync_api import Page, expect
-from test_panel_feed import until
 from test_panel_store import result
 
 from dataflows.schema import WindowResult, rfc3339
@@ -44,10 +43,6 @@ def tile(page: Page, measure: str) -> str:
 def exact(page: Page, measure: str) -> float:
     """The figure behind a tile, before it was rounded for people."""
     return float(page.locator(f'[data-measure="{measure}"] .tile-value').get_attribute("title") or "nan")
-
-
-def scrolled(page: Page) -> int:
-    return page.evaluate("scrollY")
 
 
 def press_menu(page: Page, text: str) -> None:
@@ -176,35 +171,6 @@ def test_what_is_pressed_stands_in_the_url_and_the_back_button_takes_it_back(sit
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Show everything").click()
     expect(page.locator('[data-measure="clicks"] .tile-value')).to_have_text("6")
-
-
-@pytest.mark.parametrize("width", [390, 1440])
-def test_a_drill_down_leads_to_the_top_and_back_to_where_it_was_pressed(site: Site, width: int) -> None:
-    sent = [recent(minute, campaign=f"c{at}", clicks=at) for minute in range(3, 6) for at in range(1, 41)]
-    site.world.send(*sent)
-    site.holds(len(sent))
-    page = site.open("/?rows=all&every=off", width=width, height=800)
-    row = page.locator("#campaigns tbody tr").nth(30).locator("button")
-    row.scroll_into_view_if_needed()
-    name, before = row.inner_text(), scrolled(page)
-    assert before > 800
-    row.focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("#crumbs [aria-current]")).to_have_text(name)
-    until(lambda: scrolled(page) == 0)
-    expect(page.locator("#crumbs")).to_be_in_viewport()
-    expect(page.locator('[data-measure="spend"]')).to_be_in_viewport()
-    expect(page.locator("#crumbs .back")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.locator("#campaigns tbody tr")).to_have_count(40)
-    until(lambda: abs(scrolled(page) - before) < 60)
-    expect(page.locator("#campaigns").get_by_role("button", name=name, exact=True)).to_be_focused()
-    # The browser's own button leads back as well.
-    page.locator("#channels tbody button").first.click()
-    until(lambda: scrolled(page) == 0)
-    page.go_back()
-    expect(page.locator("#campaigns tbody tr")).to_have_count(40)
-    until(lambda: scrolled(page) > 0)
 
 
 def test_the_chosen_tile_moves_with_the_arrow_keys_and_aims_the_page(site: Site) -> None:
