@@ -13,7 +13,7 @@ from itertools import takewhile
 
 import msgspec
 
-_KEPT = 2**16
+_KEPT = 2**14
 _ACCENTS = re.compile(
     "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1-\u05c7\u064b-\u065f\u0670]"
 )

@@ -129,6 +129,17 @@ def test_what_can_not_be_seen_in_a_name_is_shown_and_what_a_script_needs_is_kept
     page = site.open()
     shown = "names => import('adtally/dom.js').then((found) => names.map((name) => found.label(name)))"
     assert page.evaluate(shown, [*NAMES]) == [*NAMES.values()]
+    marked = """([name, mark]) => import('adtally/dom.js').then(({ named, remember }) => {
+      const before = named(name).textContent;
+      remember({ [name]: mark });
+      const after = named(name);
+      return [before, after.textContent, after.querySelector('.alike').title];
+    })"""
+    assert page.evaluate(marked, ["__proto__", {"short": "Cyrillic", "long": "U+0430"}]) == [
+        "__proto__",
+        "__proto__ ≈ Cyrillic (U+0430)",
+        "U+0430",
+    ]
 
 
 FIGURES = {  # currency, kind, for an axis, value
