@@ -50,6 +50,11 @@ def times(found: Result) -> list[str]:
         ("1291191960000000", "2010-12-01 08:26:00"),
         ("1291191960000000999", "2010-12-01 08:26:00"),
         ("999999999", "2001-09-09 01:46:39"),
+        ("999999999999", "2001-09-09 01:46:39"),
+        ("1291191960.99999999999999999999999999999999", "2010-12-01 08:26:00"),
+        ("1291191960,5", "2010-12-01 08:26:00"),
+        ("12/1/2010\u00a08:26\u202fPM", "2010-12-01 20:26:00"),
+        ("2010-12-01t08:26:00z", "2010-12-01 08:26:00"),
     ],
 )
 def test_a_time_is_read_as_what_it_is(tmp_path: Path, date: str, utc: str) -> None:
@@ -66,7 +71,13 @@ def test_a_time_is_read_as_what_it_is(tmp_path: Path, date: str, utc: str) -> No
         ("0", "as Excel counts them"),
         ("12/1/10 8:26", "a year of two digits"),
         ("10-12-01", "a year of two digits"),
-        ("201012010826", "12 digits"),
+        ("40513,35", "as Excel counts them"),
+        ("201012010826", "may be a date or an epoch time"),
+        ("2010120108", "may be a date or an epoch time"),
+        ("01122010082600", "is not a time"),
+        ("0112201008", "is not a time"),
+        ("13122010", "is not a time"),
+        ("1291191960,000,000", "is not a time"),
         ("99999999999999999999", "is not a time"),
         ("9" * 5000, "is not a time"),
         ("1.29119196E+12", "is not a time"),
@@ -88,7 +99,7 @@ def test_a_time_is_read_as_what_it_is(tmp_path: Path, date: str, utc: str) -> No
     ],
 )
 def test_what_is_not_a_time_is_a_bad_row_in_words(tmp_path: Path, date: str, words: str) -> None:
-    found = retail(tmp_path, line(date=date))
+    found = retail(tmp_path, line(date=f'"{date}"'))
     assert not found.events
     assert words in found.said[0]
 

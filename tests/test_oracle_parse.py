@@ -20,6 +20,7 @@ from generator.formats.inputs import Input
 from generator.formats.own import JsonLines
 from generator.replay import Pace, Replay
 from tests.intakes import both
+from tests.native_comparison import the_log
 from tests.oracle.judge import Message, judge, windows
 from tests.oracle.sums import SUMS
 from tests.records import FAR, FakeRecord, event, payload
@@ -223,5 +224,6 @@ def test_replay_sends_what_the_flow_accepts_and_counts_what_it_rejects(given: li
 
 
 def test_replay_and_the_flow_agree_on_every_odd_value_of_every_field() -> None:
+    assert_replay_agrees([record.value() for record in the_log()])
     for place in (0, 9):
         assert_replay_agrees([_text([(place, f"{key}:{value}")], 60) for key in KEYS for value in RAW])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -31,13 +30,14 @@ _UNITS: tuple[tuple[int, Kind, int], ...] = (
 
 _TEXT = re.compile(
     r"(?:(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})|(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<last>\d{4}))"
-    r"(?:(?:[T ]|, ?) *(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?:(?:[Tt ]|, ?) *(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?(?: ?(?P<zone>Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?",
     re.ASCII,
 )
 _SHORT_YEAR = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{2}(?!\d).*", re.ASCII | re.DOTALL)
-_NUMBER = re.compile(r"\d+(\.\d*)?", re.ASCII)
-_COMPACT = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
+_NUMBER = re.compile(r"(?P<whole>\d+)(?:[.,](?P<fraction>\d*))?", re.ASCII)
+_COMPACT = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_SPACES = str.maketrans("\u00a0\u202f", "  ")
 _BOUNDS = to_micros(FIRST), to_micros(LAST)
 
 
@@ -75,7 +75,7 @@ class TimeColumn:
         return known
 
     def _read(self, text: str, line: Line) -> int:
-        if text[4:5] == "-" and text[10:11] in ("", " ", "T") and text[-1:] not in "mM.":
+        if text[4:5] == "-" and text[10:11] in ("", " ", "T", "t") and text[-1:] not in "mM.":
             try:
                 moment = dt.datetime.fromisoformat(text)
             except ValueError:
@@ -83,10 +83,10 @@ class TimeColumn:
             else:
                 self._saw(ISO, "24-hour clock" if len(text) > 10 else "", text, line)
                 return self._in_zone(moment, text)
-        if match := _TEXT.fullmatch(text):
+        if match := _TEXT.fullmatch(text.translate(_SPACES)):
             return self._in_zone(self._matched(match, text, line), text)
-        if _NUMBER.fullmatch(text):
-            return self._numeral(text, line)
+        if match := _NUMBER.fullmatch(text):
+            return self._numeral(match["whole"], match["fraction"] or "", text, line)
         if _SHORT_YEAR.fullmatch(text):
             raise RowError(f"{self.name} has a year of two digits", text)
         if text[8:9] == "T" and text[:8].isdecimal():
@@ -147,26 +147,25 @@ class TimeColumn:
         # Where nothing is decided yet, any will do: the files are read again, or refused.
         return date or day_first or month_first or dt.date.min
 
-    def _numeral(self, text: str, line: Line) -> int:
-        whole = text.partition(".")[0]
-        if len(text) in _COMPACT and 1900 <= int(text[:4]) <= 2100:
-            try:
-                moment = dt.datetime.strptime(text, _COMPACT[len(text)])
-            except ValueError:
-                raise self._no_time(text) from None
+    def _numeral(self, whole: str, fraction: str, text: str, line: Line) -> int:
+        """The moment of a number: a date without marks, or an epoch time in the unit that its size shows."""
+        moment = _compact(whole) if whole == text else None
+        if moment is not None and len(whole) in (8, 14):
             self._saw(ISO, "", text, line)
             return self._in_zone(moment, text)
+        if moment is not None:
+            raise RowError(f"{self.name} is a number that may be a date or an epoch time; write dates with marks", text)
         if len(whole) <= 7:
             raise RowError(f"{self.name} is a number of days, as Excel counts them; format the column as a date", text)
-        if len(whole) == 12:
-            raise RowError(f"{self.name} is a number of 12 digits, which may be a date or milliseconds", text)
         if self._choice == "iso":
             raise self._not_chosen(text)
-        number = int(whole) if len(whole) <= 19 else 0
+        # With a leading zero it is a day of the month and what follows, not an epoch time.
+        number = int(whole) if len(whole) <= 19 and whole[0] != "0" else 0
         for least, unit, places in _UNITS:
             if least <= number < 100 * least:
                 self._saw(unit, "", text, line)
-                return self._bounded(int(Decimal(text).scaleb(places)), text)
+                micros = int(whole + fraction[:places].ljust(places, "0")) if places >= 0 else number // 10**-places
+                return self._bounded(micros, text)
         raise self._no_time(text)
 
     def _in_zone(self, moment: dt.datetime, text: str) -> int:
@@ -256,6 +255,16 @@ class TimeColumn:
         if NUMERIC not in self.kinds:
             return ""
         return f"{self.name} is read {self._order}, {self._why or 'as --dates says'}"
+
+
+def _compact(digits: str) -> dt.datetime | None:
+    """The moment of a date without marks, such as 20101201 or 20101201082600, of the years 1900 to 2100; None where it is not one."""
+    if len(digits) not in _COMPACT or not 1900 <= int(digits[:4]) <= 2100:
+        return None
+    try:
+        return dt.datetime.strptime(digits, _COMPACT[len(digits)])
+    except ValueError:
+        return None
 
 
 def _date(year: str, month: str, day: str) -> dt.date | None:
