@@ -7,13 +7,17 @@ librdkafka threads included; CPU time is that of its process.
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import os
 import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+from pathlib import Path
 
 MOCK = (
     "import sys\n"
@@ -24,13 +28,39 @@ MOCK = (
 )
 
 
+DATA = Path(__file__).parents[1] / "tests" / "data"
+
+
+def write_rows(form: str, path: Path, rows: int) -> None:
+    """Write `rows` rows of the excerpt of a data set, again and again, each an event; of jsonl, that many synthetic events."""
+    if form == "jsonl":
+        with path.open("wb") as file:
+            generate = [
+                sys.executable,
+                "-m",
+                "generator",
+                "synthetic",
+                "--dry-run",
+                "--quiet",
+                "--seed",
+                "7",
+                "--count",
+                str(rows),
+            ]
+            subprocess.run(generate, stdout=file, stderr=subprocess.DEVNULL, check=True)
+        return
+    with (DATA / f"{form}.csv").open(newline="") as source, path.open("w", newline="") as file:
+        head, *content = csv.reader(source)
+        csv.writer(file).writerows([head, *itertools.islice(itertools.cycle(content), rows)])
+
+
 def run(brokers: str, *options: str) -> tuple[float, float, int]:
-    """Run the synthetic generator on core 0; returns wall seconds, CPU seconds and messages acknowledged."""
+    """Run the generator on core 0, by default synthetic; returns wall seconds, CPU seconds and messages acknowledged."""
     environment = {**os.environ, "ADTALLY_BROKERS": brokers, "ADTALLY_LOGS_TOPIC": f"rate-{uuid.uuid4().hex[:8]}"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "generator", "synthetic", "--seed", "7", *options],
+        [sys.executable, "-m", "generator", *(options if options[0] == "replay" else ("synthetic", "--seed", "7", *options))],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {0}) if hasattr(os, "sched_setaffinity") else None,
     )  # fmt: skip
@@ -65,6 +95,17 @@ def main() -> None:
             small, large = (run(brokers, *history, str(size), *extra) for size in (options.events // 10, options.events))
             number = large[2] - small[2]
             print(f"{title:42}{number / (large[0] - small[0]):12,.0f}{(large[1] - small[1]) / number * 1e6:14.2f}")
+        with tempfile.TemporaryDirectory() as folder:
+            for form in ("jsonl", "online-retail", "open-bandit"):
+                measured: list[tuple[float, float, int]] = []
+                for size in (options.events // 40, options.events // 4):
+                    path = Path(folder) / form
+                    write_rows(form, path, size)
+                    measured.append(run(brokers, "replay", "--dry-run", "--format", form, str(path)))
+                (wall, cpu, number), (wall_large, cpu_large, number_large) = measured
+                number = number_large - number
+                title = f"replay --dry-run of {form}"
+                print(f"{title:42}{number / (wall_large - wall):12,.0f}{(cpu_large - cpu) / number * 1e6:14.2f}")
         for rate, seconds in ((100_000, 10), (20, 60)):
             wall, cpu, number = run(brokers, "--rate", str(rate), "--duration", str(seconds))
             title = f"--rate {rate} for {seconds} s"
