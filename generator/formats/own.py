@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -82,11 +83,15 @@ class _Events:
 
     def _chunks(self) -> Iterator[tuple[Sequence[int], list[bytes]]]:
         """Lines and their numbers, some at a time, without byte-order mark and line end; blank ones are left out."""
-        number = 1
+        number, cut = 1, False
         with self._file.open() as content:
             try:
-                lines = _split(_as_utf8(content, self._context.encoding))
-                while chunk := [line.strip(_BLANKS) if len(line) <= LONGEST else line for line in islice(lines, CHUNK)]:
+                pieces = iter(partial(_as_utf8(content, self._context.encoding).readline, LONGEST + 1), b"")
+                while chunk := list(islice(pieces, CHUNK)):
+                    if cut or max(map(len, chunk)) > LONGEST:
+                        chunk, cut = _beginnings(chunk, cut)
+                    else:
+                        chunk = [line.strip(_BLANKS) for line in chunk]
                     if number == 1:
                         chunk[0] = chunk[0].removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
                     numbers: Sequence[int] = range(number, number + len(chunk))
@@ -117,13 +122,14 @@ class _Encoded:
         return self._text.readline(size).encode("utf-8", "surrogatepass")
 
 
-def _split(content: io.BufferedIOBase | _Encoded) -> Iterator[bytes]:
-    """Lines with their ends; of one that is too long only the beginning."""
-    readline = content.readline
-    while line := readline(LONGEST + 1):
-        yield line
-        while len(line) > LONGEST and not line.endswith(b"\n"):
-            line = readline(LONGEST + 1)
+def _beginnings(pieces: list[bytes], cut: bool) -> tuple[list[bytes], bool]:
+    """Of `pieces` those with which a line begins, and whether the last line is still cut; `cut`: so is the one before the first."""
+    kept: list[bytes] = []
+    for piece in pieces:
+        if not cut:
+            kept.append(piece if len(piece) > LONGEST else piece.strip(_BLANKS))
+        cut = (cut or len(piece) > LONGEST) and not piece.endswith(b"\n")
+    return kept, cut
 
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:
