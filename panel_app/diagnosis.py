@@ -78,9 +78,7 @@ def trouble(parts: Sequence[Part]) -> Part | None:
 _WORST = ("bad", "warn")
 _CAUSES = ("broker", "dataflow", "results", "dashboard", "events", "rejected")
 
-_BROKER_CURE = (
-    "Start the broker again, or see what keeps this machine from reaching it. Everything resumes by itself once it answers."
-)
+_RESUMES = "Once it answers, everything resumes by itself."
 _SEND = "See whether what sends them runs, and where it sends to: “make demo” and “python -m generator” send synthetic ones."
 _START = "python -m bytewax.run dataflows.marketing -r FOLDER -s 5 -b 0"
 _RESTART = f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes where it was."
@@ -97,7 +95,9 @@ _ASKING = "Being asked"
 def _broker(settings: Settings, seen: Seen) -> Part:
     part = partial(Part, "broker", "Kafka")
     if seen.feed.state == "down":
-        return part("bad", _sentence(seen.feed.problem) or "It does not answer", seen.feed.since, _BROKER_CURE)
+        words, _, cure = seen.feed.problem.partition("; ")
+        cures = [f"{_sentence(cure)}."] if cure else []
+        return part("bad", _sentence(words) or "It does not answer", seen.feed.since, " ".join([*cures, _RESUMES]))
     return part("wait", _ASKING) if seen.feed.state == "starting" else part("good", f"It answers at {settings.brokers}")
 
 

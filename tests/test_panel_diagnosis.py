@@ -48,9 +48,9 @@ def test_where_everything_works_no_part_is_named() -> None:
     ("situation", "part", "state", "since"),
     [
         (
-            seen(feed={"state": "down", "since": NOW - 60, "problem": "no Kafka broker answers."}),
+            seen(feed={"state": "down", "since": NOW - 60, "problem": "no Kafka broker answers at a:1; start one."}),
             "broker",
-            "No Kafka broker answers",
+            "No Kafka broker answers at a:1",
             60,
         ),
         (every(at=NOW - 120, lag=7), "dataflow", "It has stopped, or is cut off from Kafka: 21 messages wait", 120),

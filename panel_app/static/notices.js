@@ -9,12 +9,16 @@ import { carried, embedded } from "adtally/url.js";
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
 
+/** A link to where the Data page says what to do, after `words`; an embedded page leads nowhere. */
+function leading(setup, live, words = "") {
+  if (embedded()) return [words];
+  return [words, live.trouble ? "What to do" : "See which", setup.data ? `${carried(setup.data)}#health` : "#health"];
+}
+
 /** The part to look at, and where the Data page says what to do about it. */
 function culprit(setup, live) {
   const part = live.trouble;
-  const words = part ? ` ${part.name}: ${told(part, live.now)}` : " Either no events are sent, or a part does not work.";
-  if (embedded()) return [words];
-  return [words, part?.cure ? "What to do" : "See which", setup.data ? `${carried(setup.data)}#health` : "#health"];
+  return leading(setup, live, part ? ` ${part.name}: ${told(part, live.now)}` : " Either no events are sent, or a part does not work.");
 }
 
 function said(setup, live, page, view, notes = []) {
@@ -22,13 +26,13 @@ function said(setup, live, page, view, notes = []) {
   const { feed } = live;
   if (feed.state === "down") {
     const held = live.rows ? `The figures below are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
-    out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. You need not reload: the dashboard tries every second and goes on by itself.`]);
+    out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. You need not reload: the dashboard tries every second and resumes by itself.`, ...leading(setup, live)]);
   } else if (!live.rows && feed.state === "reading") {
     out.push(["info", `Reading topic ${feed.topic} …`]);
   } else if (!live.rows && live.cleared) {
     out.push(["info", "The data was cleared. New minutes appear here as they arrive."]);
   } else if (!live.rows) {
-    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`]);
+    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`, ...(live.trouble ? culprit(setup, live) : [])]);
   }
   if (live.rows && feed.state === "reading") {
     out.push(["info", `Catching up with topic ${feed.topic}: the figures below are not complete yet.`]);
