@@ -96,9 +96,11 @@ function part(value, compact, style = {}, scale = 1) {
   return numbers(`part-${scale}-${least}-${most}`, { ...style, minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
 }
 
-/** How far two figures of one kind are apart, without its sign: 1.50 $, 3, 0.25 pp (percentage points). */
+/** How far two figures of one kind are apart, without its sign and in as many digits as are needed to judge it: $1.50, $560, 0.25 pp (percentage points). */
 export function gap(value, kind) {
-  return kind === "percent" ? `${part(Math.abs(value) * 100, false)} pp` : figure(Math.abs(value), kind);
+  const size = Math.abs(value);
+  if (kind === "percent") return `${part(size * 100, false)} pp`;
+  return size < 100 ? figure(size, kind) : figure(Math.round(size), kind, true);
 }
 
 /** The whole number, for titles and tables of few digits. */

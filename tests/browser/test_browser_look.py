@@ -198,6 +198,8 @@ VERDICTS = {  # change, difference, good direction, kind
     (None, -1.5, "up", "multiple"): ("bad", "down 1.50×, worse"),
     (None, 0.0123, "up", "percent"): ("good", "up 1.23 pp, better"),
     (None, 5, "down", "price"): ("bad", "up $5.00, worse"),
+    (None, 559.52, "neither", "money"): ("flat", "up $560"),
+    (None, -12_345, "up", "count"): ("bad", "down 12.3K, worse"),
     (None, 0, "up", "count"): ("flat", "steady"),
     (0.0001, None, "up", "count"): ("flat", "steady"),
 }
