@@ -7,6 +7,8 @@ import hashlib
 
 import msgspec
 
+from dataflows.leap import without_leap_second
+from dataflows.malformed import explain, framing
 from dataflows.schema import (
     KEPT_PAYLOAD_BYTES,
     MAX_DEPTH,
@@ -34,6 +36,7 @@ class CarefulDecoder:
     """Decodes one message at a time, by the whole contract; the fast path falls back to it for a chunk that has a bad event in it."""
 
     def __init__(self, currency: str) -> None:
+        self._currency = currency
         self._decode = event_decoder(currency).decode
 
     def __call__(self, value: bytes | None) -> Event:
@@ -45,23 +48,39 @@ class CarefulDecoder:
         try:
             value.decode()
         except UnicodeDecodeError as error:
-            raise NotAnEvent("malformed", f"not UTF-8: {error.reason} at byte {error.start}") from None
+            raise NotAnEvent("malformed", framing(value) or f"not UTF-8: {error.reason} at byte {error.start}") from None
         if depth(value) > MAX_DEPTH:
             raise NotAnEvent("malformed", f"JSON nested deeper than {MAX_DEPTH} levels")
         try:
             return self._decode(value)
         except msgspec.ValidationError as error:
-            return self._last_counts(value, error)
+            return self._slowly(value, error)
         except DECODE_ERRORS as error:
-            raise NotAnEvent("malformed", _words(error)) from None
+            raise NotAnEvent("malformed", self._words(value, error)) from None
 
-    def _last_counts(self, value: bytes, error: Exception) -> Event:
+    def _slowly(self, value: bytes, error: Exception) -> Event:
         # Of a key given twice the last counts: a first one that is wrong must not condemn the event. A dict keeps the last, and as it
         # came: a number that no machine can hold is no fault in a value that nobody asks for.
         try:
-            return self._decode(msgspec.json.encode(msgspec.json.decode(value, type=dict[str, msgspec.Raw])))
-        except (*DECODE_ERRORS, msgspec.ValidationError):
-            raise NotAnEvent("malformed", _words(error)) from None
+            fields = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            if before := _before_leap_second(fields.get("timestamp")):
+                fields["timestamp"] = msgspec.Raw(before)
+            return self._decode(msgspec.json.encode(fields))
+        except msgspec.ValidationError as last:
+            raise NotAnEvent("malformed", self._words(value, last)) from None
+        except DECODE_ERRORS:
+            raise NotAnEvent("malformed", self._words(value, error)) from None
+
+    def _words(self, value: bytes, error: Exception) -> str:
+        return explain(value, error, self._currency)[:500]
+
+
+def _before_leap_second(timestamp: msgspec.Raw | None) -> bytes | None:
+    try:
+        before = without_leap_second(msgspec.json.decode(timestamp or b"", type=str))
+    except DECODE_ERRORS:
+        return None
+    return msgspec.json.encode(before) if before else None
 
 
 def depth(value: bytes) -> int:
@@ -98,10 +117,6 @@ def rounds_up(value: bytes) -> bool:
         return False
     digits = msgspec.json.decode(_decode_time(value).timestamp, type=str).partition(".")[2]
     return digits[:6] == "999999" and digits[6:7].isdigit()
-
-
-def _words(error: Exception) -> str:
-    return str(error).replace("`$.", "`").replace(" - at `$`", "")[:500]
 
 
 def rejected(reason: Reason, detail: str, *, value: bytes | None, topic: str, partition: int, offset: int, at: str) -> Rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from dataflows.intake import IntakeState
 from dataflows.reject import CarefulDecoder, NotAnEvent
 from dataflows.rules import Rules
+from dataflows.schema import to_micros
 from dataflows.settings import Settings
 from tests.intakes import both
 from tests.records import T0, event, log, payload
@@ -131,3 +133,78 @@ def test_nesting_is_bounded_where_the_contract_says(levels: int) -> None:
     else:
         with pytest.raises(NotAnEvent, match="deeper than 100"):
             decode(nested)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2016-12-31T23:59:60Z",
+        "2016-12-31T23:59:60.25Z",
+        "2017-01-01T05:29:60+05:30",
+        "2016-12-31t15:59:60-08:00",
+        "2015-06-30T23:59:60z",
+    ],
+)
+def test_a_leap_second_counts_as_the_last_microsecond_of_its_minute(text: str) -> None:
+    found = decode(payload(timestamp=text)).timestamp
+    assert found.astimezone(dt.UTC).strftime("%d %H:%M:%S.%f") in ("31 23:59:59.999999", "30 23:59:59.999999")
+    twice = b'{"timestamp":"2026-01-01T00:00:00Z",' + payload(timestamp=text)[1:]
+    assert decode(twice).timestamp == found
+    for kind in both():
+        intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=T0.timestamp)
+        intake.take(log(payload("before", timestamp="2015-01-01T00:00:00Z"), payload("leap", timestamp=text)))
+        windows, rejected = intake.fetch()
+        assert not rejected
+        assert to_micros(found) // 60_000_000 * 60_000_000 in windows
+
+
+EVENT = payload().decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            payload(timestamp="2016-12-30T23:59:60Z"),
+            "`timestamp` is '2016-12-30T23:59:60Z'; a leap second is only at 23:59:60 UTC",
+        ),
+        (payload(timestamp="yesterday"), "`timestamp` is 'yesterday'; it must be RFC 3339 with a zone"),
+        (payload(currency="EUR"), "`currency` is 'EUR', and this deployment counts in USD"),
+        (payload(event_type="Click"), "`event_type` is 'Click'; it must be one of impression, click"),
+        (payload(channel="x").replace(b'"x"', rb'"\ud800"'), r"a lone surrogate \ud800 in a text"),
+        (b"", "the payload is empty"),
+        (b" \r\n", "the payload is empty"),
+        (b"\xef\xbb\xbf" + payload(), "a byte order mark"),
+        (b"\0\0\0\0\x07" + payload(), "schema registry's magic byte 0 and schema id 7"),
+        (b"\0\0\0\0\x07\x0a\xff\x02", "schema registry's magic byte 0 and schema id 7"),
+        (gzip.compress(payload()), "gzip"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"Obj\x01\x04", "an Avro file"),
+        (EVENT.encode("utf-16"), "UTF-16"),
+        (EVENT.encode("utf-16-le"), "UTF-16"),
+        (EVENT.encode("utf-16-be"), "UTF-16"),
+        (EVENT.replace("c", "é").encode("latin-1"), "not UTF-8: invalid continuation byte at byte"),
+        (f"[{EVENT}]".encode(), "a JSON array, not an object; send each event as a message of its own"),
+        (f"{EVENT}\n{EVENT}".encode(), "more than one JSON value in a message"),
+        (f"{EVENT},{EVENT}".encode(), "more than one JSON value in a message"),
+        (f"{EVENT} and more".encode(), "'and more' after the end of the object"),
+        (f"{EVENT[:-1]},}}".encode(), "a comma before the closing bracket"),
+        (f'{EVENT[:-1]},"x":[1,]}}'.encode(), "a comma before the closing bracket"),
+        (f'{EVENT[:-1]},"cost_micros":NaN}}'.encode(), "NaN is not JSON"),
+        (f'{EVENT[:-1]},"cost_micros":-Infinity}}'.encode(), "-Infinity is not JSON"),
+        (f'{EVENT[:-1]},"cost_micros":None}}'.encode(), "None is not JSON (character"),
+        (EVENT.replace('"', "'").encode(), "single quotes"),
+        (EVENT[:50].encode(), "it ends too early, after 50 bytes"),
+        (json.dumps(EVENT).encode(), "encoded twice"),
+        (b"null", "'null' is not a JSON object"),
+        (b"17", "is not a JSON object"),
+        (b"<event/>", "XML or HTML"),
+        (b"// an event\n{}", "a comment"),
+        (EVENT.replace("c", "a\nb").encode(), "a line end or another control character in a text"),
+        (b"hello", "JSON is malformed: 'hello' at character 0"),
+    ],
+)
+def test_what_a_malformed_payload_is_and_what_to_do_is_said_in_words(value: bytes, words: str) -> None:
+    verdict = judge(value)
+    assert verdict is not None
+    assert words in verdict.detail

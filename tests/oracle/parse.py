@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import json
 import re
+import time
 from typing import Any
 
 TYPES = {"impression", "click", "conversion", "purchase", "refund", "cost"}
@@ -81,7 +82,7 @@ def micros(text: str) -> tuple[int, int]:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]):
         raise BadError("date")
-    if hour > 23 or minute > 59 or second > 59:
+    if hour > 23 or minute > 59 or second > 60:
         raise BadError("time of day")
     offset = 0
     if found[9]:
@@ -90,6 +91,12 @@ def micros(text: str) -> tuple[int, int]:
         offset = (int(found[10]) * 60 + int(found[11])) * (1 if found[9] == "+" else -1)
     seconds = calendar.timegm((year, month, day, hour, minute, second)) - offset * 60
     digits = found[7] or "0"
+    if second == 60:
+        # It counts with the last microsecond of its minute; a leap second ends a month of UTC, and nothing else has one.
+        moment = time.gmtime(seconds)
+        if seconds % 86_400 or moment.tm_mday != 1:
+            raise BadError("leap second")
+        seconds, digits = seconds - 1, "999999"
     floor = seconds * 1_000_000 + int(digits[:6].ljust(6, "0"))
     rounded = floor + (digits[6:7] >= "5")
     if not -62_135_510_400_000_000 <= floor <= rounded <= 253_402_128_000_000_000:

@@ -1,0 +1,129 @@
+"""Words for payloads that are not events: what they are, and what their sender can do. They decide nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import msgspec
+
+from dataflows.schema import EventType
+
+_SHOWN = 40
+_ALONE = "send each event as a message of its own"
+_FRAMINGS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip; let the producer compress (compression.type), not the payload"),
+    (b"\x28\xb5\x2f\xfd", "zstd; let the producer compress (compression.type), not the payload"),
+    (b"\x04\x22\x4d\x18", "lz4; let the producer compress (compression.type), not the payload"),
+    (b"PK\x03\x04", "a zip archive; send the JSON that is in it"),
+    (b"Obj\x01", "an Avro file; send JSON"),
+    (b"\xac\xed\x00\x05", "a serialized Java object; use a string or JSON serializer"),
+    (b"\xef\xbb\xbf", "a byte order mark (BOM) before the JSON; send UTF-8 without it"),
+    (b"\xff\xfe\x00\x00", "UTF-32; send UTF-8"),
+    (b"\xff\xfe", "UTF-16; send UTF-8"),
+    (b"\xfe\xff", "UTF-16; send UTF-8"),
+)
+_LITERALS = {"None": "null", "True": "true", "False": "false", "undefined": "null", "nan": "null", "nil": "null"}
+_STARTS = (("{'", "single quotes"), ("<", "XML or HTML"), ("//", "a comment"), ("/*", "a comment"), ("#", "a comment"))
+
+
+class _ConstantError(ValueError):
+    """A number that JSON does not know."""
+
+
+def framing(value: bytes) -> str | None:
+    """What `value` begins with in place of JSON, and what to do; None if that is not known."""
+    if not value.strip():
+        return "the payload is empty; send one JSON object"
+    if value[:1] == b"\0" and len(value) > 5 and value[1:2] == b"\0":
+        number = int.from_bytes(value[1:5], "big")
+        return f"a schema registry's magic byte 0 and schema id {number} (Avro, Protobuf or JSON Schema); send plain JSON"
+    if value[:1] == b"\0" != value[1:2] or value[1:2] == b"\0":
+        return "UTF-16; send UTF-8" if b"{" in value[:2] else "a byte 0, so this is a binary format, not text; send plain JSON"
+    return next((words for begin, words in _FRAMINGS if value.startswith(begin)), None)
+
+
+def explain(value: bytes, error: Exception, currency: str) -> str:
+    """Why `value`, which is UTF-8, is not an event of a deployment that counts in `currency`; `error` is what its decoding raised."""
+    if words := framing(value):
+        return words
+    text = value.decode()
+    try:
+        found = json.loads(text, parse_constant=_refuse, parse_int=str)
+    except _ConstantError as constant:
+        return f"{constant} is not JSON; leave the field out, or send null"
+    except json.JSONDecodeError as reason:
+        return _syntax(text, reason)
+    except (ValueError, RecursionError):
+        return plain(error)
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as lone:
+        half = ascii(lone.object[lone.start]).strip("'")
+        return f"a lone surrogate {half} in a text, which is half of a character; send both halves, or the character as UTF-8"
+    return _fields(found, error, currency) if isinstance(found, dict) else _not_an_object(found)
+
+
+def plain(error: Exception) -> str:
+    """The decoder's own words, with the field's name alone."""
+    return str(error).replace("`$.", "`").replace(" - at `$`", "")
+
+
+def _refuse(constant: str) -> Any:
+    raise _ConstantError(constant)
+
+
+def _syntax(text: str, error: json.JSONDecodeError) -> str:
+    at, rest = error.pos, text[error.pos :].lstrip()
+    before = text[:at].rstrip()[-1:]
+    if error.msg == "Extra data":
+        if rest.lstrip(",; \r\n\t").startswith(("{", "[")):
+            return f"more than one JSON value in a message; {_ALONE}"
+        return f"JSON is malformed: {_short(rest)} after the end of the object (character {at})"
+    if error.msg.startswith("Invalid control character"):
+        return f"a line end or another control character in a text (character {at}); write it as an escape, such as \\n"
+    if error.msg.startswith("Invalid \\"):
+        return f"{_short(rest[:6])} is not an escape of JSON (character {at})"
+    if error.msg.startswith("Unterminated string") or not rest:
+        return f"JSON is malformed: it ends too early, after {len(text.encode()):,} bytes, as if it were cut off"
+    if (before == "," and rest[0] in "}]") or (rest[0] == "," and rest[1:].lstrip()[:1] in ("}", "]")):
+        return f"a comma before the closing bracket (character {at}), which JSON does not allow; remove it"
+    if rest[0] == "'":
+        return f"single quotes (character {at}); JSON has double quotes"
+    for word, right in _LITERALS.items():
+        if rest.startswith(word):
+            return f"{word} is not JSON (character {at}); send {right}"
+    for begin, words in _STARTS:
+        if text.lstrip().startswith(begin) or rest.startswith(begin):
+            return f"{words} (character {at}), which is not JSON; send one JSON object"
+    return f"JSON is malformed: {_short(rest)} at character {at}; {error.msg[:1].lower()}{error.msg[1:]}"
+
+
+def _not_an_object(found: object) -> str:
+    if isinstance(found, list):
+        return f"a JSON array, not an object; {_ALONE}"
+    if isinstance(found, str) and found.lstrip().startswith("{"):
+        return "JSON in a JSON text (encoded twice); send the object itself"
+    return f"{_short(json.dumps(found))} is not a JSON object"
+
+
+def _fields(event: dict[str, Any], error: Exception, currency: str) -> str:
+    words = plain(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return words
+    given = {name: event.get(name) for name in ("currency", "event_type", "timestamp")}
+    if words.endswith("at `currency`") and isinstance(given["currency"], str):
+        return f"`currency` is {_short(given['currency'])}, and this deployment counts in {currency} (ADTALLY_CURRENCY)"
+    if words.endswith("at `event_type`") and isinstance(given["event_type"], str):
+        return f"`event_type` is {_short(given['event_type'])}; it must be one of {', '.join(get_args(EventType))}"
+    if words.endswith("at `timestamp`") and isinstance(given["timestamp"], str):
+        if given["timestamp"][16:19] == ":60":
+            return (
+                f"`timestamp` is {_short(given['timestamp'])}; a leap second is only at 23:59:60 UTC on the last day of a month"
+            )
+        return f"`timestamp` is {_short(given['timestamp'])}; it must be RFC 3339 with a zone, such as 2026-11-23T08:00:00Z"
+    return words
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
