@@ -28,6 +28,10 @@ CLOCKS_EVERY = 5
 """Every so many times it is asked how far the partitions of other processes are."""
 
 
+COUNT_SECONDS = 0.5
+"""How long one count of what waits behind open transactions may take: the thread that counts also has to see that the broker answers."""
+
+
 class Behind:
     """What waits behind open transactions, in the partitions of this process: asked for by its readers, counted by a thread.
 
@@ -54,7 +58,7 @@ class Behind:
         }
         self._before = asked
         if lasting or self._counts:
-            waits = self._waiting.count(lasting, ASK_SECONDS)
+            waits = self._waiting.count(lasting, COUNT_SECONDS)
             self._counts = {number: (lasting[number], waits[number].messages) for number in lasting}
 
 
