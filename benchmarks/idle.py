@@ -7,6 +7,7 @@ two, and with two processes. CPU time, not wall time: it can be measured on a ma
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -49,9 +50,10 @@ def sample(roots: Sequence[int]) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for root in map(psutil.Process, roots):
         for process in (root, *root.children(recursive=True)):
-            times, name = process.cpu_times(), role(process.cmdline())
-            seconds, switches = found.get(name, (0.0, 0))
-            found[name] = seconds + times.user + times.system, switches + process.num_ctx_switches().voluntary
+            with contextlib.suppress(psutil.Error):  # it has ended
+                times, name = process.cpu_times(), role(process.cmdline())
+                seconds, switches = found.get(name, (0.0, 0))
+                found[name] = seconds + times.user + times.system, switches + process.num_ctx_switches().voluntary
     return found
 
 
@@ -78,7 +80,7 @@ def running(commands: Sequence[Sequence[str]], settings: dict[str, str]) -> Gene
                 started.append(  # noqa: PERF401 - one that fails must not keep the others from being ended
                     subprocess.Popen(
                         command, cwd=ROOT, env=plain | settings, stdout=output, stderr=output, start_new_session=True
-                    )  # noqa: S603 - our own commands
+                    )
                 )
             yield [process.pid for process in started]
             if any(process.poll() is not None for process in started):
@@ -105,25 +107,21 @@ def flow(folder: Path, name: str, *arguments: str) -> list[str]:
     """The command of a flow with a recovery folder under `folder`."""
     recovery = folder / name
     recovery.mkdir()
-    subprocess.run(python("-m", "bytewax.recovery", str(recovery), "1"), check=True, cwd=ROOT)  # noqa: S603 - our own command
+    subprocess.run(python("-m", "bytewax.recovery", str(recovery), "1"), check=True, cwd=ROOT)
     return python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0", *arguments)
 
 
 def flows(brokers: str, folder: Path) -> dict[str, tuple[list[list[str]], dict[str, str]]]:
     """The commands and settings of each idle flow, by its name."""
-    one, two = flow(folder, "one"), flow(folder, "two", "-w", "2")
-    first = ports.free()
-    addresses = ";".join(f"{ports.HOST}:{port}" for port in (first, ports.free()))
-    pair = [[*flow(folder, f"pair{number}"), "-i", str(number), "-a", addresses] for number in (0, 1)]
-    made = {"idle flow": [one], "idle flow, -w 2": [two], "idle flow, two processes": pair}
+    addresses = ";".join(f"{ports.HOST}:{ports.free()}" for _ in range(2))
+    made = {
+        "idle flow": [flow(folder, "one")],
+        "idle flow, -w 2": [flow(folder, "two", "-w", "2")],
+        "idle flow, two processes": [flow(folder, f"pair{number}", "-i", str(number), "-a", addresses) for number in (0, 1)],
+    }
+    topics = ("LOGS", "RESULTS", "REJECTED")
     return {
-        name: (
-            commands,
-            {
-                "ADTALLY_BROKERS": brokers,
-                **{f"ADTALLY_{topic}_TOPIC": f"idle{number}-{topic.lower()}" for topic in ("LOGS", "RESULTS", "REJECTED")},
-            },
-        )
+        name: (commands, {"ADTALLY_BROKERS": brokers} | {f"ADTALLY_{topic}_TOPIC": f"idle{number}-{topic}" for topic in topics})
         for number, (name, commands) in enumerate(made.items())
     }
 
@@ -145,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
     try:
-        add("demo", [python("-m", "deploy.demo")], {"PORT": str(ports.free())})
+        add("demo", [python("-m", "deploy.demo")], {"PORT": str(ports.free()), "ADTALLY_METRICS_PORT": "0"})
         if not options.demo_only:
             with session() as here, tempfile.TemporaryDirectory(prefix="adtally-idle-", ignore_cleanup_errors=True) as folder:
                 for name, (commands, settings) in flows(here.brokers, Path(folder)).items():

@@ -1,6 +1,7 @@
 """The Explore page: choose measures, what they are split by, and the grain of time; look at them with hvplot, and take them away.
 
-hvplot, pandas and HoloViews take seconds to import: `pages` does it on a thread, or when this page is opened. Its times are UTC.
+hvplot, pandas and HoloViews take seconds to import: `pages` does it on a thread, or when this page is opened. Plots and table have the
+viewer's time zone, downloads UTC.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ def explorer(service: Service, back: str) -> pn.Template:
 
     def show(number: int, data: dict[str, Any]) -> str:
         found, notes = find(str(data.get("query", "")))
+        zone = plots.zone_of(str(data.get("zone", "UTC")))
         pane.objects = [
             plots.draw(
                 found,
                 currency=service.settings.currency,
                 dark=data.get("dark") is True,
                 narrow=data.get("narrow") is True,
+                zone=zone,
             )
         ]
-        return exploring.shown(number, found, notes)
+        return exploring.shown(number, found, notes, zone)
 
     def download(number: int, data: dict[str, Any]) -> str:
         found, _notes = find(str(data.get("query", "")))

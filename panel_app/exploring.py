@@ -50,6 +50,8 @@ class Found(msgspec.Struct, frozen=True):
     frame: pl.DataFrame
     dimensions: tuple[str, ...]
     note: str
+    grain: int
+    """Seconds of a point."""
     incomplete: list[dt.datetime]
     marks: dict[str, Mark]
     """What tells names that look like another one from it, by name."""
@@ -126,11 +128,11 @@ def find(service: Service, ask: Ask) -> Found:
     )
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
-    return Found(ask, frame, dimensions, note, incomplete, marks)
+    return Found(ask, frame, dimensions, note, grain, incomplete, marks)
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the page shows under its plots; `rows` are the first of `total`."""
+    """What the page shows under its plots; `rows` are those of `total` that come first: the newest, or the largest."""
 
     id: int
     ask: Ask
@@ -142,12 +144,16 @@ class Shown(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     """What of the URL is not applied, in a line each."""
     marks: dict[str, Mark]
+    zone: str
+    """The time zone of the plots."""
 
 
-def shown(number: int, found: Found, notes: tuple[str, ...]) -> str:
-    """JSON of what the page shows of `found`; `notes`: what of its URL is not applied."""
+def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
+    """JSON of what the page shows of `found`; `notes`: what of its URL is not applied; `zone`: the time zone of its plots."""
     kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
     labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
-    rows = found.frame.head(_TABLE_ROWS).rows()
-    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks)
+    timed = "time" in found.frame.columns
+    newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
+    rows = newest.head(_TABLE_ROWS).rows()
+    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone)
     return msgspec.json.encode(answer).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import unicodedata
 from collections.abc import Callable
@@ -99,8 +100,20 @@ def written(measure: Measure, currency: str, largest: float) -> tuple[str, Numer
     return f"{label}, {currency}", NumeralTickFormatter(format=("$" if currency == "USD" else "") + form)
 
 
-def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn.viewable.Viewable:
-    """A plot for each measure, one under the other; a line of text where there is nothing to draw. `narrow` is for a phone."""
+def zone_of(name: str) -> str:
+    """`name` where polars knows such a time zone, else ``UTC``."""
+    try:
+        pl.Series([dt.datetime(2000, 1, 1, tzinfo=dt.UTC)]).dt.convert_time_zone(name)
+    except (pl.exceptions.PolarsError, ValueError):
+        return "UTC"
+    return name
+
+
+def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False, zone: str = "UTC") -> pn.viewable.Viewable:
+    """A plot for each measure, one under the other; a line of text where there is nothing to draw.
+
+    `narrow` is for a phone; the times on the axes are those of `zone`, which `zone_of` has given.
+    """
     if found.frame.is_empty():
         return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
     if found.ask.kind == "table":
@@ -110,6 +123,10 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False) -> pn
         # A minute that has only begun would look like a dive, as would one that is not held whole; the table holds both.
         complete = frame.filter(~pl.col("time").is_in(found.incomplete))
         frame = frame if complete.is_empty() else complete
+        # Bokeh's axes know no zones: they write the time that they are given.
+        frame = frame.with_columns(
+            pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None, ambiguous="earliest")
+        )
     shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
     height = _height(found, narrow=narrow)
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
@@ -165,8 +182,11 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
-        # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas.
-        plot = frame.to_pandas().hvplot.heatmap(
+        # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas. One time alone has no width
+        # on an axis of times: it is a name there.
+        one = frame["time"].n_unique() == 1
+        columns = frame.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M")) if one else frame
+        plot = columns.to_pandas().hvplot.heatmap(
             x="time",
             y="name",
             C=measure.id,
@@ -177,7 +197,8 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             ylabel="",
         )
     elif kind == "area" and measure.additive:
-        wide = frame.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
+        lasting = _lasting(frame, found.grain, each=False)
+        wide = lasting.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
         columns = [name for name in wide.columns if name != "time"]
         plot = wide.hvplot.area(
             x="time",
@@ -192,10 +213,19 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     else:
         # A rate that is unknown now and then has a line all the same: over what is unknown it goes straight on.
         known = frame.drop_nulls(measure.id)
-        lines = (frame if known.is_empty() else known).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+        lines = _lasting(frame if known.is_empty() else known, found.grain).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
     hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
     return plot.opts(title=label, toolbar="above", hooks=hooks)
+
+
+def _lasting(frame: pl.DataFrame, grain: int, *, each: bool = True) -> pl.DataFrame:
+    """With a second point, `grain` seconds later, of each name that has only one: a line of one point would be nothing at all.
+
+    With `each` off only where all of them have the same one.
+    """
+    alone = frame.filter(pl.len().over("name") == 1) if each else frame if frame["time"].n_unique() == 1 else frame.clear()
+    return pl.concat([frame, alone.with_columns(pl.col("time") + pl.duration(seconds=grain))])
 
 
 def _bars_written(formatter: NumeralTickFormatter) -> Callable[[Any, Any], None]:

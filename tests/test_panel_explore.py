@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import holoviews as hv
+import msgspec
+import pandas as pd
 import panel as pn
 import pytest
 from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
@@ -12,7 +15,7 @@ from test_panel_store import BEGIN, result
 
 from dataflows.settings import Settings
 from panel_app import plots
-from panel_app.exploring import KINDS, Ask, find, from_query
+from panel_app.exploring import KINDS, Ask, Found, find, from_query, shown
 from panel_app.measures import ALL
 from panel_app.plots import draw, readable
 from panel_app.service import Service
@@ -138,3 +141,52 @@ def test_more_bars_than_are_drawn_are_told_and_each_has_the_height_of_its_name(s
     assert isinstance(layout, pn.Column)
     (pane,) = layout
     assert (pane.height or 0) >= 25 * 20
+
+
+def drawn_axes(found: Found, zone: str = "UTC") -> tuple[Any, Any]:
+    """Where the axis of times begins and ends."""
+    bounds = hv.render(only_pane(found, zone).object).x_range
+    return pd.Timestamp(bounds.start), pd.Timestamp(bounds.end)
+
+
+def only_pane(found: Found, zone: str = "UTC") -> pn.pane.HoloViews:
+    drawn = draw(found, currency="USD", dark=False, zone=zone)
+    assert isinstance(drawn, pn.Column)
+    (pane,) = drawn
+    assert isinstance(pane, pn.pane.HoloViews)
+    return pane
+
+
+@pytest.mark.parametrize("kind", ["line", "area"])
+@pytest.mark.parametrize("by", ["none", "channel"])
+def test_a_line_of_one_point_is_as_long_as_its_point_lasts(settings: Settings, kind: str, by: str) -> None:
+    made = Service(settings, clock=lambda: BEGIN + 3600.0)
+    made.store.apply([result(minute=minute, campaign="c", channel="x") for minute in range(15)])
+    found = find(made, Ask(by=by, kind=kind, grain="1h"))
+    assert found.frame["time"].n_unique() == 1
+    begin, end = drawn_axes(found)
+    assert end - begin == dt.timedelta(hours=1)
+
+
+def test_a_heatmap_of_one_time_has_its_time_as_a_name(settings: Settings) -> None:
+    made = Service(settings, clock=lambda: BEGIN + 3600.0)
+    made.store.apply([result(minute=0, campaign="c", channel="x")])
+    (axis,) = hv.render(only_pane(find(made, Ask(kind="heatmap"))).object).below
+    assert isinstance(axis, CategoricalAxis)
+
+
+def test_the_axis_has_the_times_of_the_viewers_zone_and_utc_where_polars_does_not_know_it(service: Service) -> None:
+    found = find(service, Ask())
+    utc = drawn_axes(found)
+    assert drawn_axes(found, plots.zone_of("Asia/Kolkata")) == tuple(at + dt.timedelta(hours=5.5) for at in utc)
+    for name in ("", "Mars/Olympus", "utc\0", "../etc/localtime"):
+        assert drawn_axes(found, plots.zone_of(name)) == utc
+
+
+def test_the_table_begins_with_the_newest_rows(service: Service) -> None:
+    found = find(service, Ask(measures=("clicks",), by="campaign", span="3h", kind="table"))
+    answer = msgspec.json.decode(shown(7, found, (), "UTC"))
+    assert answer["total"] > len(answer["rows"])
+    times = [row[0] for row in answer["rows"]]
+    assert times == sorted(times, reverse=True)
+    assert times[0] == found.frame["time"].dt.strftime("%Y-%m-%dT%H:%M:%S").max()

@@ -36,7 +36,7 @@ function seriesOf(page, mode, measure) {
   drawn.forEach((one, index) => {
     const paint = channelColor(one.color);
     const id = `${mode}-${measure.id}-${index}`;
-    const shared = { name: nameOf(one), color: paint, emphasis: { disabled: true }, animation: false };
+    const shared = { name: nameOf(one), color: paint, emphasis: { disabled: true }, animation: false, clip: stack };
     const settled = one.values.map((value, at) => (open(at) ? null : value));
     // A line or an area of one point would be nothing at all: it is a dot.
     const alone = (at) => settled[at] !== null && (settled[at - 1] ?? null) === null && (settled[at + 1] ?? null) === null;
@@ -106,7 +106,7 @@ function options(page, view, measure, since) {
     tooltip: { ...tooltipStyle(), trigger: "axis", formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
     xAxis: {
       type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
-      axisLabel: { color: muted, hideOverlap: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
+      axisLabel: { color: muted, hideOverlap: true, showMaxLabel: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
     },
     yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? null : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
     series: out,

@@ -4,7 +4,8 @@ import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
 import { h, icon, named, remember } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
-import { figure, many } from "adtally/format.js";
+import { figure, many, moment } from "adtally/format.js";
+import { timeZone } from "adtally/locale.js";
 import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
@@ -46,7 +47,8 @@ function drawForm() {
   );
 }
 
-const time = (text) => `${text.slice(0, 10)} ${text.slice(11, 16)}`;
+/** A time of the server's, which is UTC. */
+const time = (text) => moment(Date.parse(`${text}Z`) / 1000, true);
 
 function cell(value, kind, column) {
   if (column === "Time") return h("td", {}, time(String(value)));
@@ -62,7 +64,7 @@ function drawTable() {
   const rest = shown.total - rows.length;
   return patch(
     byId("table"), head, h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
-    rest > 0 && h("p", { class: "hint" }, `${many(rest, "more row")} ${rest === 1 ? "is" : "are"} in the CSV.`),
+    rest > 0 && h("p", { class: "hint" }, `${many(rest, shown.columns.includes("Time") ? "older row" : "smaller row")} ${rest === 1 ? "is" : "are"} in the CSV.`),
   );
 }
 
@@ -81,6 +83,8 @@ function draw() {
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
   button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");
   patch(byId("note"), shown.note);
+  const own = timeZone();
+  patch(byId("zone"), `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`);
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
   drawTable();
@@ -97,7 +101,7 @@ async function refresh() {
   const asked = query();
   byId("main").setAttribute("aria-busy", "true");
   try {
-    shown = await link.ask("explore", { query: asked, dark: dark(), narrow: innerWidth <= NARROW });
+    shown = await link.ask("explore", { query: asked, dark: dark(), narrow: innerWidth <= NARROW, zone: timeZone() });
     draw();
     if (link.attached()) document.documentElement.dataset.linked = "";
   } catch {
