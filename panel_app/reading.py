@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from operator import attrgetter
 
 import msgspec
@@ -12,11 +13,13 @@ from panel_app.measures import SUMS
 from panel_app.store import parse_start
 
 _HOUR = 3600
-_BITS = 96
+_SUM_BITS, _REVISION_BITS = 96, 63
 """A thousand million sums of this size add up to less than the 38 digits that `measures.WIDE` has."""
 
-_LARGEST = 2**_BITS
-_sums = attrgetter(*SUMS)
+_NUMBERS = (*SUMS, "revision")
+_numbers = attrgetter(*_NUMBERS)
+_packed = struct.Struct(f"{len(_NUMBERS)}q").pack
+"""Refuses what is beyond 64 bits in one call: this is done for every record."""
 
 
 class UnreadableError(ValueError):
@@ -53,11 +56,13 @@ def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders 
         raise UnreadableError(str(reason)) from None
     if result.currency != currency:
         raise UnreadableError(f"it counts in {result.currency[:8]!r}, this dashboard in {currency} (ADTALLY_CURRENCY)")
-    if max(sums := _sums(result)) >= _LARGEST or min(sums) <= -_LARGEST:
-        name = next(name for name, value in zip(SUMS, sums, strict=True) if abs(value) >= _LARGEST)
-        raise UnreadableError(f"its {name} is beyond {_BITS} bits, which is more than can be added up")
-    if not 0 <= result.revision < 2**63:
-        raise UnreadableError("its revision is not a whole number from 0 to 2^63 - 1")
+    try:
+        _packed(*_numbers(result))
+    except struct.error:  # one of them is beyond 64 bits
+        for name, number in zip(_NUMBERS, _numbers(result), strict=True):
+            bits = _SUM_BITS if name in SUMS else _REVISION_BITS
+            if number.bit_length() > bits:
+                raise UnreadableError(f"its {name} is beyond {bits} bits, which is more than can be held") from None
     if start > now + _HOUR:
         raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
     return result

@@ -36,7 +36,7 @@ def test_what_is_not_a_whole_number_that_python_reads_is_refused(digits: str) ->
         read_result(record("clicks", digits), "USD", BEGIN)
 
 
-@pytest.mark.parametrize("revision", [-1, 2**63, 2**64, 2**80])
+@pytest.mark.parametrize("revision", [2**63, -(2**63) - 1, 2**64, 2**80])
 def test_a_revision_that_does_not_fit_is_refused(revision: int) -> None:
     with pytest.raises(UnreadableError, match="revision"):
         read_result(record("revision", str(revision)), "USD", BEGIN)
