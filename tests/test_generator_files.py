@@ -130,7 +130,8 @@ REFUSED = {
     "a column too few": (separated(";").replace(b"Country", b"Land", 1), "no column Country in its first line (read with semicolons)"),
     "a column too few, and tabs": (separated("\t").replace(b"Country", b"Land", 1), "(read with tabs)"),
     "a column twice": (PLAIN.replace(b"Description", b"unit price", 1), "column UnitPrice is given twice, as columns 3 and 6"),
-    "sep= that is wrong": (b"sep=;\n" + PLAIN, "(read as sep=; says)"),
+    "sep= that is wrong": (b"sep=;\n" + PLAIN, "in line 2, below sep=;;"),
+    "other columns below a blank line": (b"\n\nfoo,bar\n", "in line 3, below its blank first line (read with commas)"),
     "sep= without one": (b"sep=\n" + PLAIN, "sep=, must name one character"),
     "sep= with a word": (b"sep=comma\n" + PLAIN, "must name one character"),
     "UTF-16 that is cut off": (PLAIN.decode().encode("utf-16")[:-1], "it is not UTF-16 text to its end"),
@@ -156,6 +157,17 @@ def test_jsonl_is_read_in_utf_16_and_compressed_too(tmp_path: Path) -> None:
     (tmp_path / "events").write_bytes(gzip.compress(lines)[:-40])
     with pytest.raises(InputError, match="gzip data is cut off"):
         replay("jsonl", tmp_path / "events")
+
+
+def test_a_quote_that_is_never_closed_makes_its_row_bad_and_swallows_none(tmp_path: Path) -> None:
+    path = tmp_path / "quotes.csv"
+    opened, closed = line(country='"France'), line(country='"Fr\nance"')
+    path.write_text("\n".join([HEADER, line(), opened, line(), ""]))
+    found = replay("online-retail", path)
+    assert (len(found.events), found.bad) == (1, {"not CSV (a quote that is never closed)": 1})
+    assert "quotes.csv:3-4: " in found.said[0]
+    path.write_text("\n".join([HEADER, line(), closed]))
+    assert [event.campaign_id for event in replay("online-retail", path).events] == ["France", "Fr\nance"]
 
 
 def test_text_of_windows_is_read_in_the_encoding_that_is_asked_for(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class Table:
                         return
                     except csv.Error as error:
                         row = error
+                    if lines.ended:  # it asked for more lines than there are
+                        row = csv.Error("a quote that is never closed")
                     if lines.too_long:
                         lines.too_long = False
                         row = csv.Error(f"a line of more than {LONGEST:,} characters")
@@ -104,10 +106,11 @@ def unreadable(name: str, line: int, error: OSError | UnicodeError) -> InputErro
 
 
 class _Lines:
-    """The lines of a text with their ends; of one that is too long only the beginning, and `too_long` is set."""
+    """The lines of a text with their ends; an empty one instead of one that is too long, and then `too_long` is set."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self.too_long = False
+        self.ended = False
         self._text = text
 
     def __iter__(self) -> Iterator[str]:
@@ -119,6 +122,7 @@ class _Lines:
                     pass
                 line = "\n"
             yield line
+        self.ended = True
 
 
 def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
@@ -140,11 +144,9 @@ def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
         raise InputError(f"{name}: its line {skipped + 1} is not CSV, and must name the columns {', '.join(required)}.")
     best = min(heads, key=lambda head: len(_missing(head.names, required)))
     if missing := _missing(best.names, required):
-        by = f" (read as {said} says)" if said else f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 else ""
-        raise InputError(
-            f"{name}: no column {', '.join(missing)} in its first line{' that is not blank' * (skipped > 0)}{by}; "
-            f"this format needs {', '.join(required)}."
-        )
+        by = f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 and not said else ""
+        where = "its first line" if not skipped else f"line {skipped + 1}, below {said or 'its blank first line'}"
+        raise InputError(f"{name}: no column {', '.join(missing)} in {where}{by}; this format needs {', '.join(required)}.")
     return best
 
 
