@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dataflows.errors import InputError
 from dataflows.schema import Rejected
+from dataflows.terminal import escape
 
 _BOM = "\ufeff"
 _BLANK = "\t\r\n"
@@ -47,8 +48,7 @@ def _visible(text: str) -> Iterator[str]:
         elif not quoted and character in _BLANK:
             yield " "
         else:
-            code = character.encode("utf-16-be", "surrogatepass").hex()
-            yield "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
+            yield escape(character)
         if quoted:
             quoted = escaped or character != '"'
             escaped = character == "\\" and not escaped

@@ -25,6 +25,7 @@ from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
 from dataflows.settings import Settings
+from dataflows.terminal import json_for
 from dataflows.tombstones import Tombstones, read_settled
 from dataflows.topics import Topics
 
@@ -178,9 +179,9 @@ def _run(given: argparse.Namespace, settings: Settings) -> Iterator[str]:
         return
     found = rejected(settings, Wanted(frozenset(given.reason), frozenset(given.partition), given.containing))
     if given.json:
-        yield from (encode(one).decode() for one in found)
+        yield from (json_for(sys.stdout, encode(one).decode()) for one in found)
     elif given.payloads:
-        yield from map(to_line, found)
+        yield from (json_for(sys.stdout, to_line(one)) for one in found)
         if empty := sum(not (one.payload or one.payload_base64) for one in found):
             log.warning("%d of these events have no payload: their lines are empty, and --send skips them", empty)
     else:

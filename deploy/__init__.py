@@ -1,1 +1,5 @@
 """Running adtally: the embedded broker, the demo, a local Apache Kafka, containers."""
+
+from dataflows import terminal
+
+terminal.set_up()

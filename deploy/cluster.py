@@ -53,7 +53,11 @@ def recovery_store(folder: Path, processes: int) -> None:
     except OSError as error:
         raise AdtallyError(f"the recovery folder {folder} can't be made ({error.strerror}); give another with -r.") from None
     made = subprocess.run(  # noqa: S603 - our own arguments
-        python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))), capture_output=True, text=True, check=False
+        python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if made.returncode:
         words = (made.stderr.strip().splitlines() or ["without a word"])[-1]

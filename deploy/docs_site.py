@@ -31,7 +31,7 @@ def slug(text: str, separator: str) -> str:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from elsewhere."""
     for page, place in ELSEWHERE.items():
-        files.append(File.generated(config, page, content=(ROOT / place).read_text()))
+        files.append(File.generated(config, page, content=(ROOT / place).read_text(encoding="utf-8")))
     return files
 
 

@@ -28,7 +28,7 @@ def missing_tool() -> str:
 
 def _java_version(java: str) -> int:
     # macOS has a stub of this name that only says that there is no Java.
-    asked = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - as found on PATH
+    asked = subprocess.run([java, "-version"], capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - as found on PATH
     found = re.search(r'version "(\d+)', asked.stderr)
     return int(found[1]) if found and asked.returncode == 0 else 0
 
@@ -63,7 +63,7 @@ def _copy(lib: Path) -> None:
     for old in (*lib.glob("*.jar"), *lib.glob(".pom-*")):
         old.unlink()
     command = ["mvn", "-q", "-B", "-f", str(HOME / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={lib}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - our own arguments
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
         reason = lines[0].removeprefix("[ERROR] ") if lines else f"exit code {done.returncode}"

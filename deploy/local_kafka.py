@@ -188,7 +188,7 @@ class LocalKafka:
             # As a flag's value it must not begin with a dash, which Kafka's own generator avoids too.
             cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
             tool = self._java(lib, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
-            done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+            done = subprocess.run(tool, capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - our own arguments
             if done.returncode:
                 raise AdtallyError(f"Kafka can't use {self.data}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         return properties
@@ -229,9 +229,10 @@ def _command(pid: str) -> str:
     proc = Path("/proc")
     if (proc / "self" / "cmdline").exists():  # a small Linux image has no ps
         with contextlib.suppress(OSError):
-            return (proc / pid / "cmdline").read_text()
+            return (proc / pid / "cmdline").read_text(encoding="utf-8", errors="replace")
         return ""
-    return subprocess.run(["ps", "-o", "command=", "-p", pid], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607 - ps as on PATH
+    ps = ["ps", "-o", "command=", "-p", pid]
+    return subprocess.run(ps, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout  # noqa: S603 - as on PATH
 
 
 def _say(line: str) -> None:

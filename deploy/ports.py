@@ -88,6 +88,6 @@ def _holder_lsof(port: int) -> int:
     if not lsof:
         return 0
     asked = subprocess.run(  # noqa: S603 - our own arguments
-        [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t"], capture_output=True, text=True, check=False
+        [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t"], capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     return int(asked.stdout.split()[0]) if asked.stdout.split() else 0

@@ -36,7 +36,8 @@ def build() -> Path:
         done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
             [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES), *LINKED],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if done.returncode:

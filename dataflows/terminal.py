@@ -1,0 +1,55 @@
+"""Output to terminals and pipes of any encoding: a character that one does not have is written as something readable, and never fails.
+
+Importing a package of adtally sets it up, because help texts are printed before any command runs (``LANG=C``, ``PYTHONIOENCODING``).
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+
+_TERMINAL, _JSON = "adtally.terminal", "adtally.json"
+_ALIKE = {
+    **{"…": "...", "→": "->", "×": "x", "±": "+-", "≥": ">=", "≤": "<=", "·": "-"},
+    **{"\u2013": "-", "\u2014": "-", "\u201c": '"', "\u201d": '"', "\u2019": "'"},
+}
+
+
+def set_up() -> None:
+    """Let standard output and standard error take every character."""
+    codecs.register_error(_TERMINAL, _for_terminal)
+    codecs.register_error(_JSON, _for_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_TERMINAL)
+
+
+def json_for(stream: object, text: str) -> str:
+    """`text`, which is JSON, as it can be written to `stream`: unchanged where that is UTF-8, else in ASCII with JSON's own escapes.
+
+    So what is written is the same JSON in every encoding.
+    """
+    name = getattr(stream, "encoding", None) or "utf-8"
+    return text if codecs.lookup(name).name == "utf-8" else text.encode("ascii", _JSON).decode("ascii")
+
+
+def _for_terminal(error: UnicodeError) -> tuple[str, int]:
+    return _replaced(error, _ALIKE)
+
+
+def _for_json(error: UnicodeError) -> tuple[str, int]:
+    return _replaced(error, {})
+
+
+def _replaced(error: UnicodeError, alike: dict[str, str]) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    characters = error.object[error.start : error.end]
+    return "".join(alike.get(character) or escape(character) for character in characters), error.end
+
+
+def escape(character: str) -> str:
+    r"""`character` as JSON escapes it: ``\u2026``, or two of these beyond 16 bits."""
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
