@@ -31,7 +31,7 @@ COLUMNS = Counters.__struct_fields__
 
 
 class Shown(Counters):
-    """The counters that the flow shows beside its offset.
+    """The counters that the flow commits as the metadata of its offset.
 
     `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
     `last` is the last message that was read, by which a topic that was recreated is recognised. `at` is when the flow committed this, by
@@ -83,7 +83,7 @@ class Progress(msgspec.Struct):
         return self.is_other or (self.offset is not None and self.offset > self.end)
 
     def notes(self, settings: Settings) -> list[str]:
-        """What has to be known of the partition beside its numbers: a line for each, without the partition's name."""
+        """What has to be known of the partition besides its numbers: a line for each, without the partition's name."""
         found: list[str] = []
         if self.is_recreated:
             ends = f"the log ends at offset {self.end:,}, before the {self.offset or 0:,} that was read"
@@ -146,7 +146,7 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
                 limits = [consumer.get_watermark_offsets(place, timeout=timeout) for place in places]
                 break
             except KafkaException as error:
-                # Why the group's offsets are not told stands among the messages.
+                # The reason why the group's offsets are refused is among the messages.
                 if any(heard.code() in NO_GROUP for message in consumer.consume(10, 0) if (heard := message.error())):
                     raise forbidden(settings, "Describe", f"group {settings.group}") from None
                 # A broker that has just started has no coordinator of the group for a moment.
@@ -168,7 +168,7 @@ _decode = msgspec.json.Decoder(Shown).decode
 
 
 def shown(metadata: str | None) -> Shown:
-    """What stands beside a committed offset; nothing counted, where nothing or somebody else's note stands there."""
+    """The counters in the metadata of a committed offset; nothing counted where it is empty or another program's."""
     try:
         return _decode(metadata or "")
     except msgspec.DecodeError:

@@ -1,6 +1,6 @@
 """How many messages wait in a part of a log, where their offsets do not say so.
 
-Markers of transactions, messages of aborted transactions, and what compaction has removed have offsets too, but nobody ever reads them. So
+Markers of transactions, messages of aborted transactions, and what compaction has removed have offsets too, but no reader gets them. So
 what waits between two offsets is counted by reading it as the dataflow will (read_committed). Behind the first transaction that is still
 open Kafka gives that reader nothing: there every message is counted, also those whose transaction is open, and markers are not.
 

@@ -17,13 +17,13 @@ from panel_app.follower import Status
 from panel_app.operations import Partition, Pipeline
 
 SILENT_SECONDS = 30.0
-"""A dataflow commits its progress with each snapshot, usually every 5 s. One that has not for so long has stopped, or is cut off."""
+"""A dataflow commits its progress with each snapshot, usually every 5 s. Without one for this long it has stopped, or is cut off."""
 
 STUCK_SECONDS = 30.0
-"""Messages that wait for so long while the offset before them does not move are not on their way."""
+"""Messages that wait for this long while the offset before them does not move are not on their way."""
 
 FEW = 1000
-"""So many messages are on their way at any time."""
+"""As many messages are on their way at any time."""
 
 _NAMED = 5
 """Partitions that a sentence names."""

@@ -105,7 +105,7 @@ def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_las
     row = progress(settings, ANSWER_SECONDS)[0]
     assert (row.is_recreated, row.lag) == (False, 1)
     one.close()
-    # What was committed for it is now beside the offset of another log.
+    # What was committed for it now accompanies the offset of another log.
     again = replace(settings, logs_topic=f"{settings.logs_topic}-again")
     send(again, [payload(f"new{number}", number) for number in range(40)], partition=0)
     consumer = make_consumer(again, "test")
@@ -227,7 +227,7 @@ def test_what_waits_counts_whatever_transactions_do(logs: Logs) -> None:
     logs.transaction(other, 500, commit=False)
     row = logs.shows(lambda row: row.offset == row.end)
     assert (row.shown.read, row.lag, logs.lag()) == (108, 0, 0)
-    # While nobody reads, neither markers nor aborted messages wait, behind an open transaction or not.
+    # While there is no reader, neither markers nor aborted messages wait, behind an open transaction or not.
     for _ in range(7):
         logs.transaction(other, 1, commit=True)
     logs.transaction(other, 50, commit=False)

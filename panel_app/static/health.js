@@ -14,7 +14,7 @@ function since(part, now) {
 }
 
 /** What a part is like, as sentences. */
-export function told(part, now) {
+export function sentence(part, now) {
   return label(`${part.state}${since(part, now)}.`, 600);
 }
 
@@ -28,7 +28,7 @@ export function makeHealth(place) {
     return h(
       "li", { "data-key": part.id, "data-part": part.id, "data-tone": part.tone },
       h("span", { class: "health-name" }, h("span", { class: "dot", "aria-hidden": "true" }), h("b", {}, part.name), h("span", { class: "hidden" }, ` ${WORDS[part.tone]}: `)),
-      h("span", { class: "health-state" }, told(part, now), part.cure && h("span", { class: "hint health-cure" }, label(part.cure, 600))),
+      h("span", { class: "health-state" }, sentence(part, now), part.cure && h("span", { class: "hint health-cure" }, label(part.cure, 600))),
     );
   }
 

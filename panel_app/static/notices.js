@@ -2,7 +2,7 @@
 
 import { h } from "adtally/dom.js";
 import { duration, many, moment } from "adtally/format.js";
-import { told } from "adtally/health.js";
+import { sentence } from "adtally/health.js";
 import { patch } from "adtally/patch.js";
 import { carried, embedded } from "adtally/url.js";
 
@@ -18,7 +18,7 @@ function leading(setup, live, words = "") {
 /** The part to look at, and where the Data page says what to do about it. */
 function culprit(setup, live) {
   const part = live.trouble;
-  return leading(setup, live, part ? ` ${part.name}: ${told(part, live.now)}` : " Either no events are sent, or a part does not work.");
+  return leading(setup, live, part ? ` ${part.name}: ${sentence(part, live.now)}` : " Either no events are sent, or a part does not work.");
 }
 
 function said(setup, live, page, view, notes = []) {
