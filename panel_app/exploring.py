@@ -28,6 +28,11 @@ _POINTS = 240
 _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
 _TABLE_ROWS = 200
+HEIGHT, _TALL = 360, 440
+"""Pixels of a plot, and of one on a phone."""
+_BAR = 20
+_BETWEEN = 10
+"""Pixels of the margins of a plot."""
 
 
 class Ask(Filtered, frozen=True):
@@ -146,6 +151,14 @@ class Shown(msgspec.Struct, frozen=True):
     marks: dict[str, Mark]
     zone: str
     """The time zone of the plots."""
+    heights: tuple[int, int]
+    """Pixels of all plots together, and on a phone."""
+
+
+def height(found: Found, *, narrow: bool) -> int:
+    """Pixels of one plot: a bar has the height of its name, and a legend of two columns (`narrow`) takes room away."""
+    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
+    return max(_TALL if narrow else HEIGHT, bars)
 
 
 def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
@@ -155,5 +168,6 @@ def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") 
     timed = "time" in found.frame.columns
     newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
     rows = newest.head(_TABLE_ROWS).rows()
-    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone)
+    wide, narrow = ((height(found, narrow=narrow) + _BETWEEN) * len(found.ask.measures) for narrow in (False, True))
+    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow))
     return msgspec.json.encode(answer).decode()

@@ -15,7 +15,7 @@ import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
 from panel_app.charts import apart, palette
-from panel_app.exploring import BARS, Found
+from panel_app.exploring import BARS, HEIGHT, Found, height
 from panel_app.measures import ALL, Measure
 
 # Importing them registers `.hvplot` on the frames of both libraries.
@@ -54,9 +54,7 @@ _ON_DARK = [
     "#b4bac6",
 ]
 """The same where the page is dark."""
-_HEIGHT, _TALL = 360, 440
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
-_BAR = 20
 _LONG, _SHORT = 24, 14
 _DIGITS = {"money": 2, "price": 2, "count": 1, "percent": 1, "multiple": 2}
 """Digits after the point on an axis, by the kind of measure; there are more where all figures are small."""
@@ -128,15 +126,9 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False, zone:
             pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None, ambiguous="earliest")
         )
     shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
-    height = _height(found, narrow=narrow)
-    panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=height) for plot in shown]
+    tall = height(found, narrow=narrow)
+    panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=tall) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")
-
-
-def _height(found: Found, *, narrow: bool) -> int:
-    """Pixels of one plot: a bar has the height of its name, and a legend of two columns takes room away."""
-    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
-    return max(_TALL if narrow else _HEIGHT, bars)
 
 
 def _labelled(found: Found, limit: int) -> pl.DataFrame:
@@ -169,7 +161,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     common: dict[str, Any] = {
         "ylabel": "",
         "xlabel": "",
-        "height": _height(found, narrow=narrow),
+        "height": height(found, narrow=narrow),
         "responsive": True,
         "grid": True,
         "yformatter": formatter,
@@ -191,7 +183,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             y="name",
             C=measure.id,
             cmap="Blues_r" if dark else "Blues",
-            height=_HEIGHT,
+            height=HEIGHT,
             responsive=True,
             xlabel="",
             ylabel="",

@@ -91,10 +91,13 @@ function item(one, until, pick) {
   );
 }
 
+const CHECKS = ["Silence", "Click floods", "Spend without conversions", "Jumps of click rate", "Jumps of cost per conversion"];
+
 /** What was looked at, where nothing was found. */
 function checked(report) {
   const whom = many(report.campaigns, "campaign");
-  return `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history: silence, click floods, spend without conversions, jumps of click rate and cost per conversion.`;
+  const checks = CHECKS.map((check) => h("li", {}, icon("check", 14), check));
+  return [h("span", { class: "hint" }, `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history:`), h("ul", { class: "checks hint" }, ...checks)];
 }
 
 /** Since when something has been wrong with the one campaign that is shown; null where all is well or more are shown. */
@@ -110,8 +113,8 @@ export function wrongSince(report) {
  */
 export function makeAttention(place, act) {
   const count = h("span", { class: "count", hidden: true });
-  const body = h("div", {});
-  const foot = h("div", { class: "table-foot" });
+  const body = h("div", { class: "attention-body" });
+  const foot = h("div", { class: "table-foot attention-foot" });
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Needs attention ", count)), body, foot);
   let all = false;
   let last = null;
@@ -122,12 +125,13 @@ export function makeAttention(place, act) {
     const own = chosen.length ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign)) : report.findings;
     const elsewhere = act.everything ? report.total - own.length : 0;
     count.hidden = !own.length;
+    body.classList.toggle("whole", all && own.length > FIRST);
     patch(count, whole(chosen.length ? own.length : report.total));
     if (!report.campaigns) {
       patch(body, h("p", { class: "none" }, report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive."));
     } else if (!own.length) {
       const here = chosen.length && elsewhere ? "Nothing needs attention here" : "Nothing needs attention";
-      patch(body, h("p", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("span", {}, h("b", {}, here), h("span", { class: "hint" }, checked(report)))));
+      patch(body, h("div", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("div", {}, h("b", {}, here), ...checked(report))));
     } else {
       const shown = all ? own : own.slice(0, FIRST);
       patch(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));

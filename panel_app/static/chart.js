@@ -136,11 +136,11 @@ function legend(page, mode, measure, pick) {
     const own = `legend-${one.name.slice(0, 200)}`;
     return h("li", { "data-key": own }, h("button", { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40)), markOf(one.name)));
   });
-  const mark = () => h("i", { class: mode === "lines" ? "key hollow" : "key hatched" });
-  if (page.chart.open.some(Boolean)) items.push(key("Still counting", mark()));
-  else if (page.chart.partial.some(Boolean)) items.push(key("May be partial", mark()));
-  if (page.chart.fixed.some(Boolean)) items.push(key("Corrected", h("i", { class: "key triangle" })));
-  if (dashed(page, mode, measure)) items.push(key(BEFORE, h("i", { class: "key dashed" })));
+  // What comes and goes has a place of its own: nothing moves when it does.
+  const slot = (id, shown) => h("li", { "data-key": id, class: `slot ${id}` }, ...(shown ? [h("i", { class: `key ${shown[1]}` }), h("bdi", {}, shown[0])] : []));
+  const mark = mode === "lines" ? "hollow" : "hatched";
+  const open = page.chart.open.some(Boolean) ? "Still counting" : page.chart.partial.some(Boolean) && "May be partial";
+  items.push(slot("slot-before", dashed(page, mode, measure) && [BEFORE, "dashed"]), slot("slot-open", open && [open, mark]), slot("slot-fixed", page.chart.fixed.some(Boolean) && ["Corrected", "triangle"]));
   return items;
 }
 

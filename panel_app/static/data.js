@@ -93,8 +93,18 @@ function drawClearing() {
     : "The dashboard holds no rows; there is nothing to clear.");
 }
 
+/** Milliseconds for which what is not known yet is waited for before the rest is shown without it. */
+const PATIENCE = 3000;
+let patient = true;
+setTimeout(() => {
+  patient = false;
+  draw();
+}, PATIENCE);
+
 /** Draw what the last answer says. */
 function draw() {
+  // How many partitions there are, and so how long their table is, comes with the second answer.
+  byId("main").classList.toggle("pending", patient && shown.pipeline.asked === null && !shown.pipeline.problem);
   live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] }, shown.notes);
   drawStock();
   ages(shown.stock.ages);

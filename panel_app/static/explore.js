@@ -7,7 +7,7 @@ import { downloadButtons, save } from "adtally/download.js";
 import { figure, many, moment } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
 import { makeLines } from "adtally/notices.js";
-import { byId, first, leadBack, linked, loadLink, otherTheme, setup } from "adtally/page.js";
+import { byId, first, leadBack, linked, loadLink, otherTheme, reveal, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, embedded, go, params, query } from "adtally/url.js";
@@ -16,6 +16,8 @@ const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": 
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
 /** Pixels up to which names beside the plots are short and few of them stand side by side. */
 const NARROW = 640;
+/** Pixels of the card around the plots. */
+const FRAME = 36;
 let shown = first;
 
 const link = linked({
@@ -87,6 +89,8 @@ function draw() {
   patch(byId("zone"), `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`);
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
+  const [wide, narrow] = shown.heights;
+  byId("plots").style.minHeight = `${(innerWidth <= NARROW ? narrow : wide) + FRAME}px`;
   drawTable();
 }
 
@@ -140,6 +144,7 @@ onSystemTheme(() => applyTheme() && refresh());
 leadBack();
 if (setup.logout && !embedded()) byId("theme").before(h("a", { class: "link", id: "logout", href: setup.logout }, "Log out"));
 if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
+reveal();
 drawForm();
 draw();
 byId("main").removeAttribute("aria-busy");

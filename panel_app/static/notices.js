@@ -25,7 +25,7 @@ function said(setup, live, page, view, notes = []) {
   const out = notes.map((text) => ["warn", text]);
   const { feed } = live;
   if (feed.state === "down") {
-    const held = live.rows ? `The figures below are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
+    const held = live.rows ? `The figures are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
     out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. You need not reload: the dashboard tries every second and resumes by itself.`, ...leading(setup, live)]);
   } else if (!live.rows && feed.state === "reading") {
     out.push(["info", `Reading topic ${feed.topic} …`]);
@@ -35,7 +35,7 @@ function said(setup, live, page, view, notes = []) {
     out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`, ...(live.trouble ? culprit(setup, live) : [])]);
   }
   if (live.rows && feed.state === "reading") {
-    out.push(["info", `Catching up with topic ${feed.topic}: the figures below are not complete yet.`]);
+    out.push(["info", `Catching up with topic ${feed.topic}: the figures are not complete yet.`]);
   } else if (live.rows && live.age > HISTORICAL) {
     out.push(["info", `Showing data up to ${moment(page.span.newest_end, true)}. Ranges end there, and not now.`]);
   } else if (live.rows && live.age > setup.late && feed.state !== "down") {
@@ -51,7 +51,7 @@ function said(setup, live, page, view, notes = []) {
   return out;
 }
 
-/** Lines at the top of a page, each a tone and a text, and maybe more text, and the text and address of a link. @param {HTMLElement} place */
+/** Lines about a whole page, each a tone and a text, and maybe more text, and the text and address of a link. @param {HTMLElement} place */
 export function makeLines(place) {
   let before = "";
   return function update(lines) {

@@ -46,6 +46,11 @@ export function leadBack() {
   document.querySelector(".brand").href = carried(setup.back);
 }
 
+/** Show what the page holds, in the place of grey shapes: it stands where it stays from then on. */
+export function reveal() {
+  document.documentElement.dataset.drawn = "";
+}
+
 /** The other theme, as a change of the URL. */
 export const otherTheme = () => ({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" });
 
@@ -94,6 +99,7 @@ export function makeLive(page) {
 
   function draw() {
     applyTheme();
+    reveal();
     header.update();
     page.draw();
     byId("main").removeAttribute("aria-busy");

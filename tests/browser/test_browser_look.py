@@ -296,7 +296,7 @@ SAID = """([state, age]) => import('adtally/notices.js').then(({ makeNotices }) 
 
 def test_while_the_topic_is_caught_up_with_nobody_is_blamed_for_old_figures(site: Site) -> None:
     page = site.open()
-    assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures below are not complete yet."
+    assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures are not complete yet."
     assert "nothing newer has come" in page.evaluate(SAID, ["live", 600])
     assert page.evaluate(SAID, ["live", 5]) == ""
 
