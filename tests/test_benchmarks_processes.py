@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from benchmarks.idle import role, shares
 from benchmarks.processes import Tree
 from tests.flows import wait_for
 
@@ -37,3 +38,12 @@ def test_the_cpu_of_a_grandchild_counts_also_when_it_has_ended() -> None:
         if parent.stdout:
             parent.stdout.close()
     assert parent.returncode < 0
+
+
+def test_shares_of_a_processor_are_by_what_a_process_is_and_add_up() -> None:
+    assert role(["python", "-m", "bytewax.run", "dataflows.marketing", "-r", "x"]) == "dataflow"
+    assert role(["/usr/bin/java", "kafka.Kafka"]) == "java"
+    assert role([]) == "ended"
+    before = {"dataflow": (10.0, 100)}
+    after = {"broker": (0.3, 90), "dataflow": (11.5, 400)}
+    assert shares(before, after, 30.0) == [("dataflow", 5.0, 10.0), ("broker", 1.0, 3.0), ("all", 6.0, 13.0)]
