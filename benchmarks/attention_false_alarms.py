@@ -61,7 +61,7 @@ class Traffic:
                 blocks = {at: block for at, block in blocks.items() if at > t - HELD}
             rows.append(self._minute(t, minute))
             blocks = {**blocks, block_of(t): Block(pl.concat(rows))}
-            yield Snapshot(minute, tuple(blocks.values()), self._campaigns, self._channels, 1, 0, min(blocks), t, False)
+            yield Snapshot(minute, tuple(blocks.values()), self._campaigns, self._channels, 1, 0, min(blocks), t, frozenset())
 
     def _minute(self, t: int, minute: int) -> pl.DataFrame:
         expected = np.array(weights(self.cells, Mix(), t / 60)).reshape(-1, 6)

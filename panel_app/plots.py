@@ -156,7 +156,8 @@ def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = N
 
 
 def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
-    label, formatter = written(measure, currency, float(frame[measure.id].abs().max() or 0))
+    largest: float = frame.select(pl.col(measure.id).abs().max()).item() or 0.0
+    label, formatter = written(measure, currency, largest)
     # What is measured stands in the title.
     common: dict[str, Any] = {
         "ylabel": "",
