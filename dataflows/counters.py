@@ -34,8 +34,8 @@ class Shown(Counters):
     """The counters that the flow commits as the metadata of its offset.
 
     `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
-    `last` is the last message that was read, by which a topic that was recreated is recognised. `at` is when the flow committed this, by
-    its own clock, and `pause` the time since the commit before. All in microseconds, the times since 1970.
+    `last` is the fingerprint of the last message read; it shows whether the topic was recreated. `at` is the time of this commit by the
+    flow's clock (microseconds since 1970), `pause` the time since the previous commit (microseconds).
     """
 
     clock: int | None = None
@@ -54,68 +54,66 @@ class Progress(msgspec.Struct):
     shown: Shown
     begin: int = 0
     skips: bool = False
-    """A dataflow that has committed nothing yet begins at the end (`ADTALLY_START=latest`)."""
+    """Whether a dataflow without a committed offset starts at the end of the log (`ADTALLY_START=latest`)."""
     is_other: bool = False
-    """The log holds another message than the flow has read in its place."""
+    """Whether the log holds a different message at the offset of the last one that the flow read."""
     waits: Waits | None = None
-    """What waits in `span`; None where it was not looked for."""
+    """Messages that wait in `span`; None if they were not counted."""
 
     @property
     def span(self) -> Span:
-        """Where what waits lies."""
+        """Offsets between the flow's position and the end of the log."""
         if self.offset is None:
             return Span(self.end if self.skips else self.begin, self.end)
         return Span(self.begin if self.is_recreated else min(max(self.offset, self.begin), self.end), self.end)
 
     @property
     def lag(self) -> int:
-        """Messages that wait, as of the last commit; where `waits` is None or not exact, at most that many."""
+        """Consumer lag in messages, as of the last commit; an upper bound if `waits` is None or not exact."""
         return self.span.end - self.span.first if self.waits is None else self.waits.messages
 
     @property
     def lost(self) -> int:
-        """Offsets from the committed one on that are no longer on the broker."""
+        """Number of offsets after the committed one that are no longer on the broker."""
         return 0 if self.offset is None or self.is_recreated else max(0, self.begin - self.offset)
 
     @property
     def is_recreated(self) -> bool:
-        """Whether it is another log than the one that was read: it ends before the committed offset, or holds another message there."""
+        """Whether the topic was recreated: the log ends before the committed offset, or holds a different message there."""
         return self.is_other or (self.offset is not None and self.offset > self.end)
 
     def notes(self, settings: Settings) -> list[str]:
-        """What has to be known of the partition besides its numbers: a line for each, without the partition's name."""
+        """Return a line for each problem of the partition that affects its lag, without the partition's number."""
         found: list[str] = []
         if self.is_recreated:
             ends = f"the log ends at offset {self.end:,}, before the {self.offset or 0:,} that was read"
-            other = "the log holds another message than the last one that was read, in its place"
+            other = "the log holds a different message at the offset that was read last"
             found.append(
                 f"{other if self.is_other else ends}: topic {settings.logs_topic} was recreated or has lost data. "
-                "All of the log counts as waiting"
+                "The whole log counts as lag"
             )
         if self.lost:
             found.append(
                 f"the offsets {self.offset:,} to {self.begin - 1:,} are no longer on the broker (retention, or records deleted): "
-                "what was not read of them is lost and not part of the lag"
+                "messages among them that were not read are lost and do not count as lag"
             )
         if self.waits and self.waits.behind:
             found.append(
                 f"{self.waits.behind:,} messages wait behind a transaction that a producer has left open; Kafka releases them when it ends"
             )
         if self.waits and not self.waits.is_exact:
-            found.append(
-                "the lag is an upper bound: offsets count that may be markers of transactions, aborted or compacted messages"
-            )
+            found.append("the lag is an upper bound: it may include transaction markers, aborted messages and compacted messages")
         return found
 
 
 def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | None = None) -> list[Progress]:
     """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds.
 
-    `waiting` remembers what was counted, for a caller that asks repeatedly.
+    `waiting` caches the counts for a caller that asks repeatedly.
     """
     found = positions(settings, timeout)
     waiting = waiting or Waiting(settings, "counters")
-    # Where nothing waits there is nothing to be wrong about.
+    # Without lag, a recreated topic makes no difference to the figures.
     last = {row.partition: one for row in found if row.lag and (one := row.shown.last) and row.begin <= one.offset < row.end}
     other = waiting.recreated(last)
     for row in found:
@@ -127,15 +125,15 @@ def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | Non
 
 
 def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describe") -> list[Progress]:
-    """`progress` without a look at the messages that wait: its lag counts offsets.
+    """Return `progress` without counting messages: the lag is a difference of offsets.
 
-    `right`: what the caller needs on the logs, where this is its first question about them.
+    `right`: the ACL on the logs that the caller needs, named in the error if the broker refuses it.
     """
     topic = settings.logs_topic
     count = Topics(settings, rights={topic: right}).partitions(topic, timeout)
     if not count:
-        raise TopicMissingError(f"there is no topic {topic} on {settings.brokers}; the flow or the generator makes it.")
-    # The end of a log is the same for every reader: where an open transaction begins, one that is read_committed would take it to end.
+        raise TopicMissingError(f"there is no topic {topic} on {settings.brokers}; start the flow or the generator to create it.")
+    # A read_committed consumer would report the start of an open transaction as the end of the log.
     consumer = make_consumer(settings, "counters", **{"isolation.level": "read_uncommitted"})
     places = [TopicPartition(topic, number) for number in range(count)]
     deadline = time.monotonic() + timeout
@@ -146,7 +144,7 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
                 limits = [consumer.get_watermark_offsets(place, timeout=timeout) for place in places]
                 break
             except KafkaException as error:
-                # The reason why the group's offsets are refused is among the messages.
+                # The consumer's error messages say why the group's offsets are refused.
                 if any(heard.code() in NO_GROUP for message in consumer.consume(10, 0) if (heard := message.error())):
                     raise forbidden(settings, "Describe", f"group {settings.group}") from None
                 # A broker that has just started has no coordinator of the group for a moment.
@@ -168,7 +166,7 @@ _decode = msgspec.json.Decoder(Shown).decode
 
 
 def shown(metadata: str | None) -> Shown:
-    """The counters in the metadata of a committed offset; nothing counted where it is empty or another program's."""
+    """Return the counters in the metadata of a committed offset; all zero if it is empty or was written by another program."""
     try:
         return _decode(metadata or "")
     except msgspec.DecodeError:

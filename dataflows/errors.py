@@ -6,7 +6,7 @@
     ├── SettingsError            an environment variable or a flag has a value that can't be used
     ├── BrokerError              the broker can't be reached, or refuses what is asked of it
     │   ├── RefusedError         the broker does not let this client in, or this client can't talk to it; waiting does not help
-    │   ├── TopicMissingError    there is no such topic on the broker
+    │   ├── TopicMissingError    the topic does not exist on the broker
     │   └── OffsetGoneError      the log no longer holds the events at which a run must resume
     ├── DeliveryError            the broker did not take a record; going on would lose it
     ├── RecoveryError            the recovery folder is missing, in use, or not ours
@@ -34,7 +34,7 @@ class RefusedError(BrokerError):
 
 
 class TopicMissingError(BrokerError):
-    """There is no such topic on the broker."""
+    """The topic does not exist on the broker."""
 
 
 class OffsetGoneError(BrokerError):

@@ -31,7 +31,7 @@ class Fetcher(ABC):
     """The messages of one partition, from the offset on at which it was begun; it has its consumer to itself, and closes it."""
 
     rings = False
-    """Whether `bell` is rung when there is something to fetch."""
+    """Whether librdkafka rings the bell when messages arrive."""
 
     def __init__(self, consumer: Consumer, most: int, bell: Bell | None = None) -> None:
         """`most`: messages in a fetch."""
@@ -118,5 +118,5 @@ class NativeFetcher(PlainFetcher):
 
 
 def make_fetcher(consumer: Consumer, most: int, *, native: bool, bell: Bell | None = None) -> Fetcher:
-    """The faster one where it is wanted; `dataflows.engines.fetches_natively` tells whether it can be had. It alone rings a `bell`."""
+    """Return the native fetcher if `native` (see `dataflows.engines.fetches_natively`), else the plain one, which rings no `bell`."""
     return (NativeFetcher if native else PlainFetcher)(consumer, most, bell)

@@ -1,4 +1,4 @@
-"""Leap seconds: RFC 3339 knows 23:59:60 UTC, Python's time does not."""
+"""Leap seconds: RFC 3339 allows 23:59:60 UTC, Python's `datetime` does not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LEAP = re.compile(r"(.{10}[Tt ]\d\d:\d\d):60(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)", r
 
 
 def without_leap_second(text: str) -> str | None:
-    """The last microsecond before the leap second that `text` (RFC 3339) lies in; None if it lies in none.
+    """Return the last microsecond before the leap second in `text` (RFC 3339); None if `text` is not in a leap second.
 
-    So it counts in the minute 23:59, to which it belongs, and after all that came earlier in that minute. A leap second can be the
-    last one of any month (ITU-R TF.460).
+    The event then counts in the minute 23:59, after all others of that minute. A leap second can be inserted at the end of any month
+    (ITU-R TF.460).
     """
     found = _LEAP.fullmatch(text)
     if found is None:

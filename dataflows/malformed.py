@@ -1,4 +1,7 @@
-"""Words for payloads that are not events: what they are, and what their sender can do. They decide nothing."""
+"""Error texts for payloads that are not events: what the payload is, and what its sender can do.
+
+The verdict is made elsewhere; this module only explains it.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ _STARTS = (("{'", "single quotes"), ("<", "XML or HTML"), ("//", "a comment"), (
 
 
 class _ConstantError(ValueError):
-    """A number that JSON does not know."""
+    """A number that is not valid JSON, such as NaN."""
 
 
 def framing(value: bytes) -> str | None:
-    """What `value` begins with in place of JSON, and what to do; None if that is not known."""
+    """Return which format `value` is in instead of JSON, and what to do; None if it is not recognised."""
     if not value.strip():
         return "the payload is empty; send one JSON object"
     if value[:1] == b"\0" and len(value) > 5 and value[1:2] == b"\0":
@@ -44,7 +47,7 @@ def framing(value: bytes) -> str | None:
 
 
 def explain(value: bytes, error: Exception, currency: str) -> str:
-    """Why `value`, which is UTF-8, is not an event of a deployment that counts in `currency`; `error` is what its decoding raised."""
+    """Return why `value` (UTF-8) is not an event; `error` is the exception of the decoder, `currency` the deployment's."""
     if words := framing(value):
         return words
     text = value.decode()
@@ -60,12 +63,12 @@ def explain(value: bytes, error: Exception, currency: str) -> str:
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as lone:
         half = ascii(lone.object[lone.start]).strip("'")
-        return f"a lone surrogate {half} in a text, which is half of a character; send both halves, or the character as UTF-8"
+        return f"a lone surrogate {half} in a string, which is half of a character; send both halves, or the character as UTF-8"
     return _fields(found, error, currency) if isinstance(found, dict) else _not_an_object(found)
 
 
 def plain(error: Exception) -> str:
-    """The decoder's own words, with the field's name alone."""
+    """Return the decoder's message with field names instead of JSON paths."""
     return str(error).replace("`$.", "`").replace(" - at `$`", "")
 
 
@@ -81,15 +84,15 @@ def _syntax(text: str, error: json.JSONDecodeError) -> str:
             return f"more than one JSON value in a message; {_ALONE}"
         return f"JSON is malformed: {_short(rest)} after the end of the object (character {at})"
     if error.msg.startswith("Invalid control character"):
-        return f"a line end or another control character in a text (character {at}); write it as an escape, such as \\n"
+        return f"a line break or another control character in a string (character {at}); escape it, as in \\n"
     if error.msg.startswith("Invalid \\"):
-        return f"{_short(rest[:6])} is not an escape of JSON (character {at})"
+        return f"{_short(rest[:6])} is not a valid JSON escape (character {at})"
     if error.msg.startswith("Unterminated string") or not rest:
         return f"JSON is malformed: it ends too early, after {len(text.encode()):,} bytes, as if it were cut off"
     if (before == "," and rest[0] in "}]") or (rest[0] == "," and rest[1:].lstrip()[:1] in ("}", "]")):
         return f"a comma before the closing bracket (character {at}), which JSON does not allow; remove it"
     if rest[0] == "'":
-        return f"single quotes (character {at}); JSON has double quotes"
+        return f"single quotes (character {at}); JSON needs double quotes"
     for word, right in _LITERALS.items():
         if rest.startswith(word):
             return f"{word} is not JSON (character {at}); send {right}"
@@ -103,7 +106,7 @@ def _not_an_object(found: object) -> str:
     if isinstance(found, list):
         return f"a JSON array, not an object; {_ALONE}"
     if isinstance(found, str) and found.lstrip().startswith("{"):
-        return "JSON in a JSON text (encoded twice); send the object itself"
+        return "JSON inside a JSON string (encoded twice); send the object itself"
     return f"{_short(json.dumps(found))} is not a JSON object"
 
 

@@ -101,6 +101,6 @@ def ratios(sums: Metrics) -> Ratios:
         spend / (clicks * MICROS) if clicks else None,
         1000 * spend / (impressions * MICROS) if impressions else None,
         spend / (conversions * MICROS) if conversions else None,
-        # Nothing over a negative spend is -0.0, and zero has no sign.
+        # 0 divided by a negative spend is -0.0 in floating point; a figure must not be a negative zero.
         (sums.revenue_micros - sums.refund_micros) / spend or 0.0 if spend else None,
     )

@@ -36,12 +36,12 @@ class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
 
     @override
     def on_batch(self, values: list[Partial]) -> tuple[Iterable[Given], bool]:
-        self._rest.stir()
+        self._rest.note_activity()
         return _one(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
 
     @override
     def on_notify(self) -> tuple[Iterable[Given], bool]:
-        self._rest.stir()
+        self._rest.note_activity()
         return _one(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
 
     @override

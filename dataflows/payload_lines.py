@@ -1,7 +1,7 @@
-"""Payloads as lines of text, to be corrected in an editor, and such lines as payloads again.
+"""Payloads as lines of text that can be corrected in an editor, and the way back.
 
-A payload may hold line ends, invisible characters or bytes that are not text. Its line holds none of them: it is JSON of the same
-value wherever the payload was JSON, and otherwise shows what is wrong with it.
+A payload may contain line breaks, invisible characters or bytes that are not text. Its line contains none of them: it is JSON of the
+same value if the payload was JSON, and otherwise shows what is wrong with it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
 def to_line(one: Rejected) -> str:
-    r"""The payload of `one` in one line, empty where it has none.
+    r"""Return the payload of `one` as one line; empty if it has no payload.
 
-    In strings a character that is not printable becomes its JSON escape; between them a line end becomes a space. A byte that is not UTF-8
-    is written as ``\xff``, which JSON does not know, so that it is not overlooked.
+    In strings, a character that is not printable becomes its JSON escape; between tokens, a line break becomes a space. A byte that is
+    not UTF-8 is written as ``\xff``, which is not valid JSON, so that it is not overlooked.
     """
     if one.payload is not None:
         text = (_utf16(one.payload.encode()) if "\0" in one.payload[:2] else None) or one.payload
@@ -57,9 +57,9 @@ def _visible(text: str) -> Iterator[str]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank, as UTF-8 with their numbers; ``-`` is standard input.
+    """Yield the numbers and the content (UTF-8) of the lines that are not blank; ``-`` is standard input.
 
-    A byte order mark, CRLF, UTF-16 and gzip are read. Raises `InputError` for what can't be.
+    Handles a byte order mark, CRLF, UTF-16 and gzip. Raises `InputError` for a file that can't be read.
     """
     name = "standard input" if str(path) == "-" else str(path)
     if name == "standard input" and sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
@@ -83,7 +83,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _utf16(content: bytes) -> str | None:
-    """`content` as text if it is UTF-16, with a byte order mark or beginning with an ASCII character; None if it is not."""
+    """Return `content` as text if it is UTF-16 with a byte order mark or an ASCII character first; None otherwise."""
     if content.startswith(_UTF_16):
         form = "utf-16"
     elif content[1:2] == b"\0" != content[:1]:

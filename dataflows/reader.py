@@ -72,7 +72,7 @@ class Surroundings(Protocol):
         ...
 
     def behind(self, partition: int, span: Span) -> int:
-        """Messages in `span` of `partition`, which lies behind an open transaction."""
+        """Return the number of messages in `span` of `partition`, which are held back by an open transaction."""
         ...
 
 
@@ -107,8 +107,8 @@ class Reader:
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
-        `bell`: rung when there is something to poll (`rings`). `monotonic` and `now`: seconds. Raises `RecoveryError` if `state` is
-        that of another topic.
+        `bell`: rung when there is something to poll (`rings`). `monotonic` and `now`: seconds. Raises `RecoveryError` if `state`
+        belongs to another topic.
         """
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
@@ -154,7 +154,7 @@ class Reader:
         lag = heard_lag(self._fetcher.consumer, place)
         if not lag or not self._caught_up:
             return lag
-        # The reader has met its end, and the log goes on: what follows is held back by a transaction that is open.
+        # This reader reached its end although the log is longer: the rest is held back by an open transaction.
         return self._surroundings.behind(self.partition, Span(self._offset, self._offset + lag))
 
     @property
@@ -164,7 +164,7 @@ class Reader:
 
     @property
     def rings(self) -> bool:
-        """Whether the bell is rung when there is something to poll; where it is not, only a poll shows it."""
+        """Whether the bell is rung when there is something to poll; if not, only a poll shows it."""
         return self._fetcher is not None and self._fetcher.rings
 
     def poll(self) -> Haul | None:
@@ -319,7 +319,7 @@ class Reader:
                 self._caught_up = place == count  # else the log has gone on meanwhile
                 if self._refill_until is not None:
                     self._end_refill()  # the log ends in markers of transactions: no message of it is missing
-                # No message lies between the last one and the end: markers, aborted ones and compacted ones do not wait.
+                # Offsets up to the end hold no messages, only transaction markers, aborted or compacted ones: they are not lag.
                 self._offset, self._at = max(self._offset or 0, end), max(self._at, end)
             elif error.code() in _GONE:
                 # Opened again, it is held against the offsets that the broker has now: lost, or only the ids to be read again.

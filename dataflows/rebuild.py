@@ -188,12 +188,12 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
 
 
 def _shown(settings: Settings, tombstones: Tombstones[ResultKey]) -> dict[ResultKey, int]:
-    """The highest revision of each result that no tombstone has deleted."""
+    """Return the highest revision of each result that no tombstone has deleted."""
     shown: dict[ResultKey, int] = {}
     for message in scan(settings, settings.results_topic):
         refuse_foreign(settings.results_topic, message)
         position, value = tombstones.position(message), message.value()
-        with contextlib.suppress(*DECODE_ERRORS):  # what is no result shows nothing
+        with contextlib.suppress(*DECODE_ERRORS):  # not a result: it is not shown
             if value is None:
                 tombstones.add(decode_result_key(message.key() or b""), position)
                 continue

@@ -54,18 +54,18 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
-    """What is wanted of the topic, oldest first: the last record of each place, unless a tombstone has deleted it.
+    """Return the `wanted` rejected events, oldest first: the last record of each message, unless a tombstone has deleted it.
 
     Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
     """
     found, none_of_ours = read_settled(partial(_read, settings))
     if none_of_ours:
-        log.warning("%d records of %s are no rejected events and were left out", none_of_ours, settings.rejected_topic)
+        log.warning("%d records of %s are not rejected events and were left out", none_of_ours, settings.rejected_topic)
     return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
 
 
 def _read(settings: Settings, tombstones: Tombstones[RejectedKey]) -> tuple[dict[RejectedKey, Rejected], int]:
-    """The last record of each place that `tombstones` leave, and the number of those that can't be read."""
+    """Return the last record of each message that `tombstones` do not delete, and how many records can't be read."""
     found: dict[RejectedKey, Rejected] = {}
     none_of_ours = 0
     for message in scan(settings, settings.rejected_topic):
@@ -103,7 +103,7 @@ def plain(text: str) -> str:
 
 
 def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
-    """The events of a file of JSON lines (`read_lines`) as (event_id, payload); raises `InputError` for the first other line."""
+    """Return the events of a JSON lines file (`read_lines`) as (event_id, payload); raises `InputError` for the first line that is none."""
     decode = CarefulDecoder(currency)
     found: list[tuple[str, bytes]] = []
     for number, line in read_lines(path):
@@ -147,13 +147,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--payloads",
         action="store_true",
-        help="print the payloads alone, one a line whatever is in it, to be corrected and sent again",
+        help="print only the payloads, one per line, ready to be corrected and sent again with --send",
     )
     made.add_argument(
         "--send",
         type=Path,
         metavar="FILE",
-        help="send the events in FILE (JSON lines; - is standard input) again, all or none",
+        help="send the events in FILE again (JSON lines; - is standard input); if one line is invalid, nothing is sent",
     )
     return made
 
@@ -183,7 +183,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> Iterator[str]:
     elif given.payloads:
         yield from (json_for(sys.stdout, to_line(one)) for one in found)
         if empty := sum(not (one.payload or one.payload_base64) for one in found):
-            log.warning("%d of these events have no payload: their lines are empty, and --send skips them", empty)
+            log.warning("%d of these events have no payload; their lines are empty, and --send skips them", empty)
     else:
         yield from lines(found, given.limit)
 

@@ -142,7 +142,7 @@ decode_result_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 """The start of the window, the campaign and the channel."""
 
 decode_rejected_key = msgspec.json.Decoder(tuple[str, int, int]).decode
-"""The topic, the partition and the offset."""
+"""Decoder of the key of a rejected event: topic, partition and offset of its message."""
 
 decode_result = msgspec.json.Decoder(WindowResult).decode
 decode_rejected = msgspec.json.Decoder(Rejected).decode

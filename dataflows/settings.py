@@ -105,7 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=3660,
-            description="event time that the dashboard holds, in days, packed beyond those hours; 61 compare the longest range, 0 for none",
+            description="event time that the dashboard holds, in days, packed beyond those hours; "
+            "30 days can be compared from 61 on; 0 keeps none",
         ),
     ] = 61.0
     metrics_port: Annotated[

@@ -30,7 +30,7 @@ SLOTS = 32
 partitions s, s + SLOTS, …, whenever they appear. Bytewax deals the slots out to the workers in turn, and so the partitions."""
 
 PAUSE = dt.timedelta(seconds=PAUSE_SECONDS)
-"""After a poll that found the end of the log, where the worker can't sleep (`dataflows.rest`)."""
+"""Pause after a poll that reached the end of the log, if the worker can't sleep (`dataflows.rest`)."""
 
 WAIT = dt.timedelta(milliseconds=500)
 """While a slot has no partition, or its broker does not answer."""
@@ -70,7 +70,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
         observed: Observed | None = None,
         rest: Rest | None = None,
     ) -> None:
-        """`rest`: that of the worker to which the slot falls."""
+        """`rest`: the `Rest` of the worker that runs the slot."""
         self._settings = settings
         self._observed = observed or Observed(settings.window_seconds)
         self._look_at = 0.0
@@ -111,11 +111,11 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
                 continue
             haul = reader.poll()
             if haul is not None:
-                self._rest.stir_all()
+                self._rest.wake_all()
                 self._topology.report(reader.partition, haul.clock.time)
                 polls.append(Poll(self._split(reader.partition, partitions, haul), haul.rejected))
                 more = more or haul.more
-        # Bytewax reckons from when it began to ask the slots: after a sleep, any time that is named would come as much later.
+        # Bytewax measures from the moment before the sleep: any other time would be reached late by the length of the sleep.
         self._awake = None if more or slept else self._next_turn(partitions)
         self._look()
         return polls
@@ -125,19 +125,19 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
         return split(partition, partitions, haul.clock, haul.windows, behind=haul.more, packed=haul.packed, to_all=to_all)
 
     def _is_due(self, reader: Reader) -> bool:
-        """Whether to poll `reader`: the bell was rung for it, or it is time for what rings no bell, such as that it has become idle."""
+        """Return whether to poll `reader`: its bell was rung, or it is time to check what rings no bell, such as idleness."""
         moment = self._observed.monotonic()
-        rung = self._rest.answer(reader.partition)
+        rung = self._rest.take_ring(reader.partition)
         if reader.rings and not rung and moment < self._poll_at.get(reader.partition, 0.0):
             return False
         self._poll_at[reader.partition] = moment + LOOK_SECONDS
         return True
 
     def _next_turn(self, partitions: int) -> dt.datetime | None:
-        """When to ask the slot again after a poll that found the end of the log; None for at once, where the worker can sleep."""
+        """Return when to poll the slot again after it reached the end of the log; None for at once, if the worker can sleep."""
         if not any(reader.is_open for reader in self._readers.values()):
             pause = WAIT if partitions else SOON
-        elif all(reader.rings for reader in self._readers.values()) and self._rest.spare() > 0:
+        elif all(reader.rings for reader in self._readers.values()) and self._rest.spare_seconds() > 0:
             return None
         else:
             pause = PAUSE

@@ -1,6 +1,6 @@
-"""Output to terminals and pipes of any encoding: a character that one does not have is written as something readable, and never fails.
+"""Output to terminals and pipes of any encoding: a character that can't be encoded is replaced by something readable.
 
-Importing a package of adtally sets it up, because help texts are printed before any command runs (``LANG=C``, ``PYTHONIOENCODING``).
+Importing a package of adtally sets this up, because help texts are printed before any command runs (``LANG=C``, ``PYTHONIOENCODING``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ALIKE = {
 
 
 def set_up() -> None:
-    """Let standard output and standard error take every character."""
+    """Make standard output and standard error accept every character."""
     codecs.register_error(_TERMINAL, _for_terminal)
     codecs.register_error(_JSON, _for_json)
     for stream in (sys.stdout, sys.stderr):
@@ -26,9 +26,9 @@ def set_up() -> None:
 
 
 def json_for(stream: object, text: str) -> str:
-    """`text`, which is JSON, as it can be written to `stream`: unchanged where that is UTF-8, else in ASCII with JSON's own escapes.
+    """Return `text` (JSON) as it can be written to `stream`: unchanged if that is UTF-8, otherwise ASCII with JSON escapes.
 
-    So what is written is the same JSON in every encoding.
+    The result is the same JSON value in every encoding.
     """
     name = getattr(stream, "encoding", None) or "utf-8"
     return text if codecs.lookup(name).name == "utf-8" else text.encode("ascii", _JSON).decode("ascii")
@@ -50,6 +50,6 @@ def _replaced(error: UnicodeError, alike: dict[str, str]) -> tuple[str, int]:
 
 
 def escape(character: str) -> str:
-    r"""`character` as JSON escapes it: ``\u2026``, or two of these beyond 16 bits."""
+    r"""Return the JSON escape of `character`: ``\u2026``, or a surrogate pair beyond 16 bits."""
     code = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))

@@ -29,13 +29,13 @@ CLOCKS_EVERY = 5
 
 
 COUNT_SECONDS = 0.5
-"""How long one count of what waits behind open transactions may take: the thread that counts also has to see that the broker answers."""
+"""Time limit of one count of messages behind open transactions; short, for the same thread checks that the broker answers."""
 
 
 class Behind:
-    """What waits behind open transactions, in the partitions of this process: asked for by its readers, counted by a thread.
+    """Messages behind open transactions in the partitions of this process: requested by the readers, counted by a background thread.
 
-    A span whose reader has gone on by the thread's next look is not looked at: that was no transaction, but an event on its way.
+    A span is counted only if its reader is still there at the thread's next look; otherwise it was not held back by a transaction.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,13 +45,13 @@ class Behind:
         self._counts: dict[int, tuple[Span, int]] = {}
 
     def messages(self, partition: int, span: Span) -> int:
-        """Messages in `span`; what was not counted yet counts as messages."""
+        """Return the number of messages in `span`; offsets that were not counted yet are taken for messages."""
         self._asked[partition] = span
         counted, messages = self._counts.get(partition, (Span(span.first, span.first), 0))
         return messages + max(0, span.end - counted.end) if counted.first == span.first else span.end - span.first
 
     def look(self) -> None:
-        """Count what was asked for since the last look and before it."""
+        """Count the spans that were requested both since the last look and before it."""
         asked, self._asked = self._asked, {}
         lasting = {
             number: span for number, span in asked.items() if number in self._before and self._before[number].first == span.first
@@ -116,7 +116,7 @@ class Topology:
         return min(self._clocks.values(), default=None)
 
     def behind(self, partition: int, span: Span) -> int:
-        """Messages in `span` of `partition`, which lies behind an open transaction, as far as they were counted by now."""
+        """Return the number of messages in `span` of `partition`, behind an open transaction; an upper bound until they are counted."""
         return self._behind.messages(partition, span)
 
     def report(self, partition: int, clock: int | None) -> None:

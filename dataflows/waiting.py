@@ -1,10 +1,10 @@
-"""How many messages wait in a part of a log, where their offsets do not say so.
+"""Consumer lag in messages, where a difference of offsets is not exact.
 
-Markers of transactions, messages of aborted transactions, and what compaction has removed have offsets too, but no reader gets them. So
-what waits between two offsets is counted by reading it as the dataflow will (read_committed). Behind the first transaction that is still
-open Kafka gives that reader nothing: there every message is counted, also those whose transaction is open, and markers are not.
+Transaction markers, messages of aborted transactions and compacted messages have offsets too, but no consumer receives them. So the
+messages between two offsets are counted by reading them as the dataflow will (read_committed). Beyond the first open transaction Kafka
+gives a read_committed consumer nothing; there every message is counted, those of the open transaction included, and markers are not.
 
-What was counted is remembered, so that asking again reads only what came since.
+Counts are cached, so that the next count reads only new messages.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from dataflows.kafka import NO_GROUP, PASSING, make_consumer
 from dataflows.settings import Settings
 
 MOST = 200_000
-"""Offsets of a partition that are looked through. Of a longer backlog their number says enough, and reading it would double its load."""
+"""Largest number of offsets that are read per partition. For a longer backlog the offsets are exact enough, and reading it is costly."""
 
 LOOK_SECONDS = 2.0
-"""How long one count may take."""
+"""Time limit of one count."""
 
 _BATCH = 10_000
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The offsets of a partition from `first` up to, and without, `end`."""
+    """Offsets of a partition from `first` up to, but not including, `end`."""
 
     first: int
     end: int
 
 
 class Waits(msgspec.Struct, frozen=True):
-    """What waits in a span: messages, how many of them lie behind an open transaction, and whether the number is exact.
+    """Messages in a span, how many of them are behind an open transaction, and whether the number is exact.
 
-    A number that is not exact is an upper bound: offsets that were not looked through count as messages.
+    A number that is not exact is an upper bound: offsets that were not read count as messages.
     """
 
     messages: int
@@ -48,7 +48,7 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class Counted:
-    """The messages that were found between the offsets `first` and `to`, as runs of successive offsets."""
+    """Messages between the offsets `first` and `to`, as runs of consecutive offsets."""
 
     def __init__(self, first: int) -> None:
         self.first = self.to = first
@@ -65,11 +65,11 @@ class Counted:
         self.to = offset + 1
 
     def reach(self, to: int) -> None:
-        """Take note that no further message comes before the offset `to`."""
+        """Note that there are no further messages before the offset `to`."""
         self.to = max(self.to, to)
 
     def begin_at(self, first: int) -> None:
-        """Forget what comes before `first`; all of it, where the offsets from `first` on were not looked through from there."""
+        """Drop what is before `first`; drop everything if the offsets from `first` on were not read."""
         if not self.first <= first <= self.to:
             self.first = self.to = first
             self._begins, self._ends = [], []
@@ -81,15 +81,15 @@ class Counted:
         self.first = first
 
     def messages(self, end: int) -> int:
-        """How many were found before the offset `end`."""
+        """Return the number of messages before the offset `end`."""
         return sum(max(0, min(last, end) - first) for first, last in zip(self._begins, self._ends, strict=True))
 
 
 class Waiting:
-    """Counts what waits in the partitions of the logs. It belongs to one thread."""
+    """Counts the messages that wait in the partitions of the logs. Not thread-safe."""
 
     def __init__(self, settings: Settings, role: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`role` shows in the broker's logs; `monotonic`: seconds."""
+        """`role`: part of the client id, for the broker's logs. `monotonic`: seconds."""
         self._settings = settings
         self._role = role
         self._monotonic = monotonic
@@ -97,9 +97,9 @@ class Waiting:
         self._open: dict[int, Counted] = {}
 
     def count(self, spans: Mapping[int, Span], seconds: float = LOOK_SECONDS) -> dict[int, Waits]:
-        """What waits in each of `spans`, by partition, within about `seconds`.
+        """Count the messages in each of `spans`, by partition, within about `seconds`.
 
-        It raises nothing: where the broker does not answer, or does not let this client read, the numbers are upper bounds.
+        Never raises: if the broker does not answer, or does not allow this client to read, the numbers are upper bounds.
         """
         deadline = self._monotonic() + seconds
         within = {number: span for number, span in spans.items() if 0 < span.end - span.first <= MOST}
@@ -109,7 +109,7 @@ class Waiting:
         decided = {number: _counted(self._decided, number, span.first) for number, span in within.items()}
         committed = self._settings.client.get("isolation.level", "read_committed")
         ended = self._read(committed, decided, within, deadline)
-        # Where that reader met an end before the last offset, the first open transaction begins.
+        # If that consumer reached its end before the last offset, the first open transaction begins there.
         begun = {
             number: _counted(self._open, number, decided[number].to)
             for number in ended
@@ -119,9 +119,9 @@ class Waiting:
         return {number: self._waits(number, span, number in within, number in begun) for number, span in spans.items()}
 
     def recreated(self, last: Mapping[int, Fingerprint], seconds: float = LOOK_SECONDS) -> set[int]:
-        """The partitions that hold another message than `last`, by partition, in its place: the topic was recreated since it was read.
+        """Return the partitions that hold a different message at the offset of `last`: their topic was recreated.
 
-        A message that is gone, or does not come within about `seconds`, says nothing.
+        A message that is no longer there, or does not arrive within about `seconds`, is not evidence.
         """
         if not last:
             return set()
@@ -159,12 +159,12 @@ class Waiting:
         return Waits(decided.messages(span.end) + behind, behind, is_exact=not rest)
 
     def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, Span], deadline: float) -> set[int]:
-        """Read `parts` on up to the ends of `spans`; those partitions of which the reader's end was met."""
+        """Continue reading `parts` up to the ends of `spans`; return the partitions where the consumer reached its end."""
         left = {number for number, part in parts.items() if part.to < spans[number].end}
         ended: set[int] = set()
         if not left:
             return ended
-        # An answer that the end was met comes once the broker has waited that long for more.
+        # The broker reports the end of a partition only after it has waited this long for more messages.
         own = {"isolation.level": isolation, "fetch.wait.max.ms": 10}
         consumer = make_consumer(self._settings, self._role, **own)
         try:
@@ -186,7 +186,7 @@ def _counted(known: dict[int, Counted], number: int, first: int) -> Counted:
 
 
 def _take(consumer: Consumer, patience: float, parts: Mapping[int, Counted]) -> tuple[set[int], set[int]]:
-    """Count what comes within `patience` seconds; the partitions whose end was met, and those that can't be read on."""
+    """Count what arrives within `patience` seconds; return the partitions that ended, and those that can't be read further."""
     ended: set[int] = set()
     stopped: set[int] = set()
     for message in consumer.consume(_BATCH, patience):
@@ -202,5 +202,5 @@ def _take(consumer: Consumer, patience: float, parts: Mapping[int, Counted]) -> 
             parts[number].reach(offset)
             ended.add(number)
         elif error.code() not in PASSING:
-            stopped.add(number)  # a right that is lacking, an offset that is gone, a batch that can't be read
+            stopped.add(number)  # a missing ACL, an offset that is gone, or a batch that can't be read
     return ended, stopped

@@ -57,7 +57,7 @@ def split(
     packed: Iterable[tuple[int, int, bytes]] = (),
     to_all: bool = True,
 ) -> list[tuple[str, Partial]]:
-    """One `Partial` for each shard, keyed by the shard's name; `to_all`: also where it holds no cell, for the clock must reach all of them.
+    """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard.
 
     `windows`: cells by window; `packed`: further ones by shard and window, as `dataflows.share` has them.
     """
@@ -71,10 +71,10 @@ def split(
 
 
 class Steps:
-    """Of one partition: when its clock must reach every shard, and when only those that its poll has cells for.
+    """Decides, for one partition, whether its clock must go to every shard or only to those for which the poll has cells.
 
-    Windows end at whole seconds. Until the clock less the out-of-orderness bound has passed the next one, it ends no window, and the shards
-    decide alike with the clock that they have.
+    Windows end at whole seconds. Until the clock minus the out-of-orderness bound passes the next second, it ends no window, and the
+    shards decide the same with the clock that they have.
     """
 
     def __init__(self, out_of_order: int) -> None:
@@ -83,7 +83,7 @@ class Steps:
         self._last: tuple[int, int | None, bool] | None = None
 
     def passes(self, partitions: int, clock: SourceClock) -> bool:
-        """Whether `clock` is further than the last one for which this was so, the partition's silence begins or ends, or one was added."""
+        """Return whether `clock` has passed a second, the partition became idle or active, or the number of partitions changed."""
         second = None if clock.time is None else (clock.time - self._out_of_order) // SECOND
         step = partitions, second, clock.idle
         passed = step != self._last

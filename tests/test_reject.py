@@ -171,7 +171,7 @@ EVENT = payload().decode()
         (payload(timestamp="yesterday"), "`timestamp` is 'yesterday'; it must be RFC 3339 with a zone"),
         (payload(currency="EUR"), "`currency` is 'EUR', and this deployment counts in USD"),
         (payload(event_type="Click"), "`event_type` is 'Click'; it must be one of impression, click"),
-        (payload(channel="x").replace(b'"x"', rb'"\ud800"'), r"a lone surrogate \ud800 in a text"),
+        (payload(channel="x").replace(b'"x"', rb'"\ud800"'), r"a lone surrogate \ud800 in a string"),
         (b"", "the payload is empty"),
         (b" \r\n", "the payload is empty"),
         (b"\xef\xbb\xbf" + payload(), "a byte order mark"),
@@ -200,7 +200,7 @@ EVENT = payload().decode()
         (b"17", "is not a JSON object"),
         (b"<event/>", "XML or HTML"),
         (b"// an event\n{}", "a comment"),
-        (EVENT.replace("c", "a\nb").encode(), "a line end or another control character in a text"),
+        (EVENT.replace("c", "a\nb").encode(), "a line break or another control character in a string"),
         (b"hello", "JSON is malformed: 'hello' at character 0"),
     ],
 )

@@ -38,7 +38,7 @@ def test_rejected_events_are_listed_filtered_and_counted(
     assert list(lines(everything, 1))[-1] == "2 malformed, 1 late"
     deliver(settings, "test", settings.rejected_topic, [(b"x", b"none"), (b"y", b'{"reason":"\xff"}')])
     assert rejected(settings, Wanted()) == everything
-    assert f"2 records of {settings.rejected_topic} are no rejected events" in caplog.text
+    assert f"2 records of {settings.rejected_topic} are not rejected events" in caplog.text
 
 
 @pytest.mark.parametrize("number", ["-1", "x", ""])

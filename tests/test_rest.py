@@ -64,11 +64,11 @@ class Worker:
             for part in (0, 1):
                 self.turns += 1
                 self.rest.turn(part)
-                if self.rest.answer(part):
+                if self.rest.take_ring(part):
                     self.heard.append((round(self.time.now - 1000, 6), part))
-                    self.rest.stir_all()
+                    self.rest.wake_all()
             happens()
-            if self.rest.spare() <= 0:
+            if self.rest.spare_seconds() <= 0:
                 self.time.now += PAUSE_SECONDS
 
 
@@ -100,7 +100,7 @@ def test_a_worker_sleeps_no_longer_than_to_the_time_a_result_is_due() -> None:
         if worker.time.now >= due and not reached:
             reached.append(worker.time.now)
             worker.rest.expect(3, None)
-            worker.rest.stir()
+            worker.rest.note_activity()
 
     worker.run(0.5, happens)
     assert reached == [pytest.approx(due, abs=0.002)]
@@ -140,13 +140,13 @@ def test_workers_of_a_process_wake_each_other_and_wake_at_the_same_moments() -> 
     for part, rest in enumerate(rests):
         rest.join(part, 2)
     time.now += 0.03
-    assert [rest.spare() for rest in rests] == [pytest.approx(ALONE_SECONDS - 0.03)] * 2
-    rests[0].stir_all()
-    assert rests[0].spare() == 0
+    assert [rest.spare_seconds() for rest in rests] == [pytest.approx(ALONE_SECONDS - 0.03)] * 2
+    rests[0].wake_all()
+    assert rests[0].spare_seconds() == 0
     rests[1].turn(1)
     rests[1].turn(1)
-    assert rests[1].spare() == 0, "it was rung, and awaits what it is sent"
-    assert not rests[1].answer(0)
+    assert rests[1].spare_seconds() == 0, "it was rung, and awaits what it is sent"
+    assert not rests[1].take_ring(0)
 
 
 def test_each_thread_has_a_rest_of_its_own() -> None:

@@ -48,9 +48,9 @@ class Queue:
     """The queue of the one partition of a consumer, taken away from it before it is assigned. Close it before the consumer."""
 
     def __init__(self, consumer: Consumer, topic: str, partition: int, most: int, bell: Bell | None = None) -> None:
-        """`most` messages at a time; `bell` is rung for `partition` when the empty queue gets one.
+        """Fetch at most `most` messages at a time; `bell` is rung for `partition` when the empty queue gets a message.
 
-        Raises `RuntimeError` where it can't be had (`why_no_queue`), and `MemoryError`.
+        Raises `RuntimeError` if the queue can't be used (`why_no_queue`), and `MemoryError`.
         """
         if reason := why_no_queue():
             raise RuntimeError(reason)
@@ -99,7 +99,7 @@ class Queue:
         """Let go of the queue: librdkafka waits, when its consumer is closed, for whatever is still held."""
         if self._fetch is not None:
             self._library.fetch_free(self._fetch)
-            # The queue may outlive this object inside librdkafka, and the number of the pipe then be another file's.
+            # librdkafka may keep the queue longer than this object, and the pipe's descriptor may be reused for another file.
             self._client.rd_kafka_queue_io_event_enable(self._queue, -1, None, 0)
             self._client.rd_kafka_queue_destroy(self._queue)
             self._fetch = self._consumer = None

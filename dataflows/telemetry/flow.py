@@ -72,7 +72,7 @@ OFFSET = Metric("adtally_offset", "gauge", f"The offset of the next message to b
 LAG = Metric(
     "adtally_consumer_lag_messages",
     "gauge",
-    "Messages of the logs that wait to be counted, also behind an open transaction; no markers of transactions, and no aborted messages.",
+    "Messages of the logs that wait to be counted, also behind an open transaction; without transaction markers and aborted messages.",
     ("partition",),
 )
 CLOCK = Metric(
