@@ -4,8 +4,8 @@ Fills a store as the feed does and asks for views, each time after records have 
 with one refresh after another; where a minute was over, what lies before it is added up anew. The figures are milliseconds of CPU time
 in one process, least and median: those of a busy machine are comparable so, while times on the wall are not.
 
-With ``--spread`` only this: what it costs to hold and to export the same number of rows, of one day and spread over 29 days, in order of
-time, in none, in bursts, and one row an hour.
+With ``--spread`` it only measures what holding and exporting the same number of rows costs when they lie in one day, are spread over 29
+days, come in order of time, shuffled, in bursts, or once an hour.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def measure(title: str, campaigns: int, channels: int, minutes: int, rounds: int
 
 
 def spread(count: int = 5568) -> None:
-    """Print what it costs to hold `count` rows, as the dashboard does and as an export does, by how they lie in time."""
+    """Print the cost of holding `count` rows in the dashboard and in an export, by their distribution over time."""
     day, month = 1440, 29 * 1440
     shapes: dict[str, list[int]] = {
         "one day, in order": [at * day // (count // 2) for at in range(count // 2)],
@@ -107,7 +107,7 @@ def spread(count: int = 5568) -> None:
     rows["29 days, shuffled"] = random.Random(1).sample(rows["29 days, in order"], count)
     rows["29 days, 15 times the rows"] = [one for at in range(month) for one in minute(at, 2, 1)]
     first: dict[str, float] = {}
-    # What a process does for the first time is not counted.
+    # The first round, without a name, is a warm-up.
     for name, results in [("", rows["one day, in order"]), *rows.items()]:
         cells: list[str] = []
         for kind, make in (("dashboard", lambda: Service(Settings()).store), ("export", held_for_export)):
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--days", type=int, default=0, help="also a store of so many days (a minute of filling each)")
-    parser.add_argument("--spread", action="store_true", help="only what rows cost by how they lie in time")
+    parser.add_argument("--spread", action="store_true", help="only measure the cost of rows by their distribution over time")
     options = parser.parse_args()
     if options.spread:
         spread()

@@ -32,7 +32,7 @@ DATA = Path(__file__).parents[1] / "tests" / "data"
 
 
 def write_rows(form: str, path: Path, rows: int) -> None:
-    """Write `rows` rows of the excerpt of a data set, again and again, each an event; of jsonl, that many synthetic events."""
+    """Write `rows` rows to `path`: the excerpt of a data set, repeated, or synthetic events for jsonl."""
     if form == "jsonl":
         with path.open("wb") as file:
             generate = [

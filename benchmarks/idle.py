@@ -1,7 +1,7 @@
-"""What adtally costs while little or nothing happens: ``python -m benchmarks.idle``.
+"""CPU cost of adtally at low load and when idle: ``python -m benchmarks.idle``.
 
-CPU time by process of the demo at its 20 events/s, and of a flow on a real Apache Kafka to which nothing is sent: with one worker, with
-two, and with two processes. CPU time, not wall time: it can be measured on a machine that has other work.
+Measures the CPU time of each process: for the demo at 20 events/s, and for an idle flow on a real Apache Kafka with one worker, two
+workers, and two processes. CPU time, unlike wall time, can be measured on a machine that also runs other programs.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ ROLES = {
     "dataflows.marketing": "dataflow",
     "panel_app": "dashboard",
 }
-"""What names a process, in its command line."""
+"""Names of processes, by an argument of their command line."""
 
 
 def role(command: Sequence[str]) -> str:
-    """What a process is in adtally, from its command line; the name of its program where it is something else."""
+    """Return the role of a process in adtally by its command line; for other processes the name of the program."""
     return next((name for word, name in ROLES.items() if word in command), Path(command[0]).name if command else "ended")
 
 
 def sample(roots: Sequence[int]) -> dict[str, tuple[float, int]]:
-    """CPU-seconds and voluntary context switches up to now by role, of the processes `roots` and those below them."""
+    """Return CPU seconds and voluntary context switches so far, by role, of the processes `roots` and their children."""
     found: dict[str, tuple[float, int]] = {}
     for root in map(psutil.Process, roots):
         for process in (root, *root.children(recursive=True)):
@@ -60,7 +60,7 @@ def sample(roots: Sequence[int]) -> dict[str, tuple[float, int]]:
 def shares(
     before: dict[str, tuple[float, int]], after: dict[str, tuple[float, int]], seconds: float
 ) -> list[tuple[str, float, float]]:
-    """By role, per cent of a processor and switches a second between two samples that lie `seconds` apart; the sum last."""
+    """Return per cent of a processor and switches per second, by role, between two samples `seconds` apart; the sum last."""
     rows: list[tuple[str, float, float]] = []
     for name, (cpu, switches) in after.items():
         begun, counted = before.get(name, (0.0, 0))
@@ -71,13 +71,13 @@ def shares(
 
 @contextmanager
 def running(commands: Sequence[Sequence[str]], settings: dict[str, str]) -> Generator[list[int]]:
-    """Processes with these commands for the time of the block, in process groups of their own; their ids."""
+    """Run these commands for the time of the block, each in its own process group; yield the process ids."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("ADTALLY_")}
     started: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryFile() as output:
         try:
             for command in commands:
-                started.append(  # noqa: PERF401 - one that fails must not keep the others from being ended
+                started.append(  # noqa: PERF401 - if one fails to start, the others must still be ended
                     subprocess.Popen(
                         command, cwd=ROOT, env=plain | settings, stdout=output, stderr=output, start_new_session=True
                     )
@@ -95,7 +95,7 @@ def running(commands: Sequence[Sequence[str]], settings: dict[str, str]) -> Gene
 def measure(
     commands: Sequence[Sequence[str]], settings: dict[str, str], warm: float, seconds: float
 ) -> list[tuple[str, float, float]]:
-    """The shares of processes with these commands over `seconds`, after `warm` seconds."""
+    """Run these commands, and return their shares over `seconds`, after a warm-up of `warm` seconds."""
     with running(commands, settings) as roots:
         time.sleep(warm)
         before, begun = sample(roots), time.monotonic()
@@ -104,7 +104,7 @@ def measure(
 
 
 def flow(folder: Path, name: str, *arguments: str) -> list[str]:
-    """The command of a flow with a recovery folder under `folder`."""
+    """Create a recovery folder under `folder`, and return the command of a flow that uses it."""
     recovery = folder / name
     recovery.mkdir()
     subprocess.run(python("-m", "bytewax.recovery", str(recovery), "1"), check=True, cwd=ROOT)
@@ -112,7 +112,7 @@ def flow(folder: Path, name: str, *arguments: str) -> list[str]:
 
 
 def flows(brokers: str, folder: Path) -> dict[str, tuple[list[list[str]], dict[str, str]]]:
-    """The commands and settings of each idle flow, by its name."""
+    """Return the commands and settings of each idle flow, by name."""
     addresses = ";".join(f"{ports.HOST}:{ports.free()}" for _ in range(2))
     made = {
         "idle flow": [flow(folder, "one")],
@@ -127,7 +127,7 @@ def flows(brokers: str, folder: Path) -> dict[str, tuple[list[list[str]], dict[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print the table; 1 with one line for what kept it from running."""
+    """Measure and print the table; return 1 after one line if it can't run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.idle", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each is measured (default 30)")
     parser.add_argument("--warm", type=float, default=60.0, help="how long each runs before that (default 60)")

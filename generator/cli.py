@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
 
 
 def _read(replay: Replay, reporter: Reporter, stop: Stop) -> None:
-    """Read the files, and say what is wrong in them."""
+    """Read the files, and report their bad rows and how columns are read."""
     replay.read(lambda: stop.asked)
     for line in replay.complaints.lines():
         reporter.say(line)
@@ -121,7 +121,7 @@ def _synthetic(options: argparse.Namespace, settings: Settings, clock: Clock) ->
     # --duration counts from now, for what lies before is backfill; where nothing waits for now, from the start.
     live_from = start if options.dry_run and given is not None else now
     if options.count is not None and start + options.count / options.rate * 1_000_000 > to_micros(LAST):
-        raise InputError("--count at this --rate runs beyond the year 9999: one of them must be another.")
+        raise InputError("--count at this --rate runs beyond the year 9999; lower --count or raise --rate.")
     plan = Plan(
         seed=secrets.randbits(48) if options.seed is None else int(options.seed),
         start=start,

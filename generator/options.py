@@ -73,7 +73,7 @@ def moment(text: str) -> int:
         parsed = None
     if parsed is None or parsed.tzinfo is None or not 1970 <= parsed.year <= 2999:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time with a zone, such as 2026-01-01T12:00:00Z, of the years 1970 to 2999"
+            f"{text!r} is not a time with a zone in the years 1970 to 2999, such as 2026-01-01T12:00:00Z"
         )
     return to_micros(parsed)
 
@@ -87,11 +87,11 @@ def zone(text: str) -> ZoneInfo:
 
 
 def encoding(text: str) -> str:
-    """An encoding of text by its name; raises `argparse.ArgumentTypeError`."""
+    """Return the name of a text encoding; raises `argparse.ArgumentTypeError` if Python does not know it."""
     try:
         "a".encode(text).decode(text)
-    except (LookupError, UnicodeError, ValueError):  # unknown, none of text, or none that takes an a
-        raise argparse.ArgumentTypeError(f"{text!r} is not an encoding of text, such as utf-8 or cp1252") from None
+    except (LookupError, UnicodeError, ValueError):  # unknown, not a text encoding, or unable to encode ASCII
+        raise argparse.ArgumentTypeError(f"{text!r} is not a text encoding, such as utf-8 or cp1252") from None
     return text
 
 
@@ -226,7 +226,7 @@ def _replay(command: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="files, also compressed (gzip, zip, ...), pipes, - for standard input, or folders; several are merged by time",
+        help="files (also compressed: gzip, zip, ...), pipes, folders, or - for standard input; several are merged by time",
     )
     add("--format", required=True, choices=sorted(FORMATS), help="what the files are")
     add(
@@ -251,19 +251,19 @@ def _replay(command: argparse.ArgumentParser) -> None:
     add(
         "--dates",
         choices=ORDERS,
-        help="what dates such as 1/12/2010 mean, where the files leave it open; with iso, such rows are bad (default for online-retail, as "
-        "it is published: month-first; elsewhere such files are refused)",
+        help="order of ambiguous dates such as 1/12/2010; with iso, such rows are bad (default: month-first for online-retail, as it is "
+        "published; other files with such dates are refused)",
     )
     add(
         "--decimal",
         choices=MARKS,
-        help="what separates the decimals of numbers, where a file leaves it open, as with 1,234 (default: such files are refused)",
+        help="decimal mark of ambiguous numbers such as 1,234 (default: files with such numbers are refused)",
     )
     add(
         "--encoding",
         type=encoding,
         metavar="NAME",
-        help="encoding of the files, such as cp1252 (default: UTF-8, or UTF-16 and UTF-32 where the file shows it)",
+        help="encoding of the files, such as cp1252 (default: UTF-8, UTF-16 or UTF-32, as detected in each file)",
     )
-    add("--keep-bad", action="store_true", help="jsonl: send lines that are not events as well (to see them rejected)")
+    add("--keep-bad", action="store_true", help="jsonl: also send lines that are not events, so that the dataflow rejects them")
     _common(command)

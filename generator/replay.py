@@ -48,7 +48,7 @@ class Replay:
     """A `Source` of the events of files. `read` first: it says what is wrong with them before anything is sent."""
 
     def __init__(self, files: Sequence[Input], form: Format, context: Context, pace: Pace, clock: Clock) -> None:
-        """Look at the head of each file; raises `InputError` for one that can't be of the format."""
+        """Read the head of each file; raises `InputError` for a file that is not of the format."""
         self.total: int | None = None
         self.complaints = Complaints()
         self._readings = [form.read(file, context) for file in files]
@@ -63,8 +63,9 @@ class Replay:
         return f"{self._rows.count:,} events of {len(self._readings)} file{'s' * (len(self._readings) != 1)}, {speed}"
 
     def read(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Read and sort all files; raises `InputError` for one that can't be read to its end, or in one way only,
-        and `KeyboardInterrupt` once `stopped` says so. `complaints` are the bad rows then.
+        """Read and sort all files, and collect their bad rows in `complaints`.
+
+        Raises `InputError` for a file that can't be read to its end or is ambiguous, and `KeyboardInterrupt` once `stopped` returns true.
         """
         while True:
             self._rows, self.complaints = Ordered(), Complaints()
@@ -79,7 +80,7 @@ class Replay:
         self.total = self._rows.count
 
     def _settle(self) -> bool:
-        """Let the columns decide how they are read, by all that was seen; whether any is read in another way than it was."""
+        """Decide how each column is read by the content of all files; return whether any reading changed."""
         changed = False
         for columns in zip(*(reading.columns for reading in self._readings), strict=True):
             for column in columns:
@@ -87,7 +88,7 @@ class Replay:
         return changed
 
     def notes(self) -> list[str]:
-        """How columns are read that could be read in another way, and why."""
+        """Return how ambiguous columns are read, and why."""
         columns: list[Column] = [column for reading in self._readings for column in reading.columns]
         return list(dict.fromkeys(note for column in columns if (note := column.note())))
 

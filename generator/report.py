@@ -23,7 +23,7 @@ class Reporter:
     """Writes to `stream`; draws a bar there if it is a terminal."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        # Where standard error is closed (2>&-), Python has none, and what is meant for it must not end up among the events of a dry run.
+        # With standard error closed (2>&-), its lines must not end up among the events of a dry run on standard output.
         self._stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
         self._quiet = quiet
         self._bar: tqdm[NoReturn] | None = None
@@ -32,7 +32,7 @@ class Reporter:
     def say(self, text: str, level: Level = "info") -> None:
         """One line for a person, or for whoever reads JSON lines."""
         shown = contextlib.nullcontext() if self._bar is None else tqdm.external_write_mode(file=self._stream)
-        # A full disk under the log must not keep events from being sent.
+        # Events must be sent even if the disk of the log is full.
         with contextlib.suppress(OSError), shown:
             say(PROGRAM, text, level=level, stream=self._stream)
 

@@ -125,7 +125,7 @@ REFUSED = {
     "Parquet": (b"PAR1", "a Parquet file"),
     "tar": (b"a.csv".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0"), "a tar archive"),
     "nothing": (b"", "the file is empty; its first line must name the columns InvoiceNo"),
-    "blank lines": (b"\n\r\n;;;\n", "the file is empty but for blank lines"),
+    "blank lines": (b"\n\r\n;;;\n", "the file is empty except for blank lines"),
     "no header": (PLAIN.partition(b"\n")[2], "no column InvoiceNo, StockCode, "),
     "a column too few": (separated(";").replace(b"Country", b"Land", 1), "no column Country in its first line (read with semicolons)"),
     "a column too few, and tabs": (separated("\t").replace(b"Country", b"Land", 1), "(read with tabs)"),
@@ -254,7 +254,7 @@ def test_a_named_pipe_is_waited_for_and_waiting_ends_on_request(tmp_path: Path) 
 
 def test_what_can_not_be_opened_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, words in (
-        ("missing.csv", "there is no such file"),
+        ("missing.csv", "no such file"),
         ("x" * 300, "file name too long"),
         ("file/a.csv", "not a directory"),
     ):

@@ -1,4 +1,4 @@
-"""What every format shares: the parts of a format, complaining about rows, identities."""
+"""What all formats share: their interface, the report of bad rows, and event ids."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from generator.formats.inputs import Input
 
 SHOWN = 10
-"""How many bad rows are shown one by one; all are counted."""
+"""Number of bad rows that are shown one by one; all are counted."""
 
 _REASONS = 1_000
-"""How many different reasons are counted each on its own."""
+"""Number of different reasons that are counted separately."""
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-"""How names of CSV files end, for folders."""
+"""File name suffixes of CSV files in a folder."""
 
 Line = tuple[int, int]
 """First and last line of a row in its file, from 1."""
 
 
 class RowError(Exception):
-    """A row that is not an event: `reason`, the same words for all of its kind, and the `value` that shows it."""
+    """A row that is not an event: the `reason`, with the same text for all such rows, and the offending `value`."""
 
     def __init__(self, reason: str, value: object = None) -> None:
         super().__init__(reason)
@@ -40,10 +40,10 @@ class RowError(Exception):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a format has to know.
+    """Options of a format.
 
     `zone` is for times without one; `retime` says that times will be moved, and ids with them; `dates`, `decimal` and `encoding` are
-    what the user says about the files, None where the files themselves decide.
+    the user's options for the files, None if the files themselves decide.
     """
 
     zone: ZoneInfo | None = None
@@ -56,15 +56,15 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Reading(Protocol):
-    """One file as a format reads it."""
+    """One file, as read by a format."""
 
     @property
     def columns(self) -> Sequence[Column]:
-        """Columns that are read in one way, which is sure only at the end of all files; the same ones for each file of a format."""
+        """Columns whose reading is decided only at the end of all files; the same columns for each file of a format."""
         ...
 
     def rows(self, complaints: Complaints) -> Iterator[Row]:
-        """The events of the file; every other row goes to `complaints`. May be called again, after the columns have settled."""
+        """Yield the events of the file; add all other rows to `complaints`. May be called again after the columns have settled."""
         ...
 
 
@@ -73,16 +73,16 @@ class Format(Protocol):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """How names of such files end, in small letters."""
+        """File name suffixes, in lower case."""
         ...
 
     def read(self, file: Input, context: Context) -> Reading:
-        """Look at the head of `file`; raises `InputError` where it can't be one of this format."""
+        """Read the head of `file`; raises `InputError` if it is not a file of this format."""
         ...
 
 
 class Complaints:
-    """Counts bad rows by reason and keeps the first few, to be shown."""
+    """Counts bad rows by reason, and keeps the first few for the report."""
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class Complaints:
         return self.reasons.total()
 
     def add(self, file: str, lines: Line, error: RowError) -> None:
-        """Count one bad row of `file`, and keep it if it is among the first."""
+        """Count a bad row of `file`, and keep it if it is one of the first."""
         known = error.reason in self.reasons or len(self.reasons) < _REASONS
         self.reasons[error.reason if known else "other reasons"] += 1
         if len(self._shown) < SHOWN:
@@ -103,7 +103,7 @@ class Complaints:
             self._shown.append(f"bad row, {file}:{where}: {error.reason}{value}")
 
     def lines(self) -> list[str]:
-        """The first bad rows, and how many there were in all, if not all are shown."""
+        """Return the first bad rows, and the total by reason if there are more."""
         if self.count <= SHOWN:
             return self._shown
         kinds = "; ".join(f"{number:,} × {reason}" for reason, number in self.reasons.most_common(8))
@@ -116,7 +116,7 @@ def _short(value: object) -> str:
 
 
 def identity(prefix: str, *parts: str) -> str:
-    """A short text that identifies `parts`: the same ones give the same, whatever the file, its folder and its other columns."""
+    """Return a short id of `parts`: equal parts give equal ids, independent of the file, its folder and its other columns."""
     joined = "\x1f".join(parts)
     try:
         content = joined.encode("utf-8", "surrogateescape")
@@ -127,7 +127,7 @@ def identity(prefix: str, *parts: str) -> str:
 
 @lru_cache(20_000)
 def name(text: str, what: str) -> str:
-    """`text` as a JSON string; raises `RowError` where it is not a name (1 to 256 characters, UTF-8)."""
+    """Return `text` as a JSON string; raises `RowError` if it is not a name (1 to 256 characters, UTF-8)."""
     if not text or len(text) > 256:
         raise RowError(f"{what} must have 1 to 256 characters", text)
     try:

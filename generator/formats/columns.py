@@ -1,6 +1,6 @@
-"""One reading for a whole column: what is seen in a file decides how its times and numbers are read, and the lines that decide are kept.
+"""One reading for a whole column: the content of a file decides how its times and numbers are read, and the deciding lines are kept.
 
-A column is read by the best guess and looked at in the same pass. Where the end of the files decides otherwise, they are read again.
+A column is read by the best guess and examined in the same pass. If the end of the files leads to another reading, they are read again.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol
 from generator.formats.base import Line
 
 CACHED = 20_000
-"""How many different texts of a column are cached with their values."""
+"""Number of different texts of a column that are cached with their values."""
 
 
 class Sight(NamedTuple):
-    """Where something was first seen in a column, and the text."""
+    """The first place in a column that shows a certain reading, and its text."""
 
     file: str
     line: Line
@@ -26,15 +26,15 @@ class Sight(NamedTuple):
 
 
 class Column(Protocol):
-    """A column of one file, or several of a kind, that have one reading."""
+    """A column of one file, or several columns of one kind, with a common reading."""
 
     def settle(self, others: Sequence[Column], /) -> bool:
-        """Decide on a reading by what was seen here and in `others`, the same columns of all files.
+        """Decide on a reading by the content of this column and of `others`, the same columns of all files.
 
-        Returns whether it is another one than was used; raises `InputError` where none fits.
+        Returns whether it differs from the one used so far; raises `InputError` if none fits.
         """
         ...
 
     def note(self) -> str:
-        """How the column is read and why, in words; empty where it needs no word."""
+        """Return how the column is read and why; empty if only one reading is possible."""
         ...

@@ -1,4 +1,4 @@
-"""How the bytes of a file are text: UTF-8, UTF-16 or UTF-32 by their first bytes, or the encoding that was asked for."""
+"""Text encodings of files: UTF-8, UTF-16 or UTF-32 by the first bytes, or the encoding that the user gives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MARKS = {
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding of a file that begins with `head`, by its byte-order mark or, without one, by where the zero bytes are."""
+    """Return the encoding of a file that begins with `head`: by its byte order mark or, without one, by its zero bytes."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
@@ -27,9 +27,9 @@ def encoding_of(head: bytes) -> str:
 
 
 def as_text(file: io.BufferedReader, encoding: str | None = None) -> io.TextIOWrapper:
-    """`file` as text, its line ends as they are; in `encoding`, or in the one that `encoding_of` finds.
+    """Return `file` as text with unchanged line ends, in `encoding` or in the one that `encoding_of` returns.
 
-    A byte that is none of it comes as a surrogate: text in another encoding (a £ in a description) must not make a row unreadable.
+    A byte that can't be decoded becomes a surrogate: another encoding in an unused column (a £) must not make a row unreadable.
     Reading raises `UnicodeDecodeError` where UTF-16 or UTF-32 breaks off in the middle of a character.
     """
     chosen = encoding or encoding_of(file.peek(512)[:512])

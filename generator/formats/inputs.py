@@ -1,4 +1,4 @@
-"""What is named on the command line as things that can be read from their beginning more than once: files, pipes, standard input."""
+"""Inputs that are named on the command line: files, pipes and standard input, each readable from its beginning more than once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.2
 
 
 class _File(io.FileIO):
-    """A file whose reading ends with `KeyboardInterrupt` once `stopped` says so."""
+    """A file whose reads raise `KeyboardInterrupt` once `stopped` returns true."""
 
     def __init__(self, descriptor: int, stopped: Callable[[], bool]) -> None:
         super().__init__(descriptor)
@@ -37,32 +37,32 @@ class _File(io.FileIO):
 
 
 class Input:
-    """One file. A pipe is copied to a temporary file at the first look, for it can be read only once.
+    """One file. A pipe can be read only once, so it is copied to a temporary file when it is opened first.
 
-    `stopped` is asked while it is read and while a pipe has nothing to give: once it is true, that ends with `KeyboardInterrupt`.
+    `stopped` is checked while reading and while waiting for a pipe: once it returns true, `KeyboardInterrupt` is raised.
     """
 
     def __init__(self, name: str, stopped: Callable[[], bool] = lambda: False) -> None:
         self.name = "standard input" if name == STANDARD_INPUT else name
-        # As a Kafka key holds it: a name that is not UTF-8 is still text.
+        # Part of a Kafka key, so bytes that are not UTF-8 are replaced.
         self.short = "stdin" if name == STANDARD_INPUT else os.fsencode(Path(name).name).decode(errors="replace")
         self._given = name
         self._stopped = stopped
         self._copy: IO[bytes] | None = None
 
     def open(self) -> io.BufferedReader:
-        """The content from its beginning, decompressed, for one reader at a time; raises `InputError` naming the file."""
+        """Return the decompressed content from its beginning, for one reader at a time; raises `InputError` naming the file."""
         try:
             return unpacked(io.BufferedReader(self._raw(), _BLOCK // 8), self.name)
         except OSError as error:
             raise InputError(f"{self.name}: {words(error)}.") from None
 
     def identity(self) -> tuple[int, int]:
-        """Equal for two names of one file; raises `InputError` where there is none."""
+        """Return device and inode, which are equal for two names of one file; raises `InputError` if it does not exist."""
         try:
             found = os.fstat(self._standard()) if self._given == STANDARD_INPUT else Path(self._given).stat()
         except FileNotFoundError:
-            raise InputError(f"{self.name}: there is no such file.") from None
+            raise InputError(f"{self.name}: no such file.") from None
         except OSError as error:
             raise InputError(f"{self.name}: {words(error)}.") from None
         return found.st_dev, found.st_ino
@@ -82,12 +82,12 @@ class Input:
 
     def _descriptor(self) -> int:
         if self._given != STANDARD_INPUT:
-            # Not blocking: a named pipe that nothing is written to must not keep Ctrl-C from working.
+            # Not blocking, so that Ctrl-C works while a named pipe has no writer.
             return os.open(self._given, os.O_RDONLY | os.O_NONBLOCK)
         return os.dup(self._standard())
 
     def _standard(self) -> int:
-        # Where it is closed, Python has none, and another file may have got its number.
+        # If standard input is closed, descriptor 0 may belong to another file.
         if sys.__stdin__ is None:
             raise InputError(f"{self.name}: it is closed.")
         return 0
@@ -97,7 +97,7 @@ class Input:
         look = select.poll()
         look.register(descriptor, select.POLLIN)
         try:
-            # A named pipe that has had no writer yet looks like one at its end; wait for the writer.
+            # A named pipe without a writer looks like one at its end; wait for the writer.
             if Path(self._given).is_fifo() and os.path.lexists(os.path.realpath(self._given)):
                 self._wait(look)
             blocks = os.get_blocking(descriptor)
@@ -133,15 +133,15 @@ class Input:
 
 
 def words(error: BaseException) -> str:
-    """What went wrong, without the name of the file, to be the end of a line."""
+    """Return the text of `error` without the file's name, as the end of an error line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
     return (text[:1].lower() + text[1:] if text[1:2].islower() else text).rstrip(".")
 
 
 def gather(names: Iterable[str], suffixes: Sequence[str], stopped: Callable[[], bool] = lambda: False) -> list[Input]:
-    """The inputs that `names` stand for, a folder for those files in it that have one of `suffixes` (by name); ``-`` is standard input.
+    """Return the inputs for `names`; a folder means the files in it with one of `suffixes`, sorted by name; ``-`` is standard input.
 
-    Raises `InputError` for what does not exist, an empty folder, or a file that is named twice: its rows would count twice.
+    Raises `InputError` for a file that does not exist or is named twice (its rows would count twice), and for a folder without files.
     """
     found = [Input(each, stopped) for name in names for each in _expanded(name, tuple(suffixes))]
     seen: set[tuple[int, int]] = set()

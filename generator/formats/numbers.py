@@ -1,4 +1,7 @@
-"""Columns of numbers: decimal points or decimal commas, with or without thousands. One reading for a file, or a refusal with the lines."""
+"""Columns of numbers: decimal points or commas, with or without thousands separators.
+
+A file has one reading; if its lines contradict each other, it is refused and they are named.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,24 @@ _GROUPED = re.compile(
 )
 _COMMA = re.compile(_SIGN + r"(?P<whole>\d*),(?P<rest>\d+)", re.ASCII)
 _DIGITS = 30
-"""A number has no more digits before or after its point: one of another size would only exhaust memory."""
+"""Largest number of digits before or after the decimal mark; larger numbers would only exhaust memory."""
 
 
 class NumberColumns:
-    """The columns of numbers of one file, which share a reading: a program that writes 2,55 writes 1.000 for a thousand."""
+    """The number columns of one file, which share a reading: a program that writes 2,55 also writes 1.000 for a thousand."""
 
     def __init__(self, file: str, choice: Mark | None) -> None:
         self.file = file
         self.sure: dict[Mark, Sight] = {}
-        """Numbers that have one reading alone, and a mark that shows which."""
+        """First number with only one reading, by its decimal mark."""
         self.either: dict[str, Sight] = {}
-        """Numbers that are thousands by one reading and thousandths by the other, by the mark in them."""
+        """First number that is ambiguous (1,234 or 1.234), by the mark in it."""
         self._choice = choice
         self._mark: Mark | None = choice or "point"
         self._known: dict[str, Decimal] = {}
 
     def number(self, name: str, text: str, line: Line) -> Decimal:
-        """The number in `text`, of the column `name`; raises `RowError` where it is not a number."""
+        """Return the number in `text`, of the column `name`; raises `RowError` if it is not a number."""
         known = self._known.get(text)
         if known is None:
             known = self._read(name, text, line)
@@ -59,13 +62,13 @@ class NumberColumns:
                 raise RowError(f"{name} is not a number with a decimal {self._choice}", text)
             return number
         self.either.setdefault("," if "," in text else ".", Sight(self.file, line, text))
-        # Where nothing is decided yet, any will do: the file is read again, or refused.
+        # Before the mark is decided any reading will do: the file is read again, or refused.
         return readings[self._mark or "point"]
 
     def settle(self, _others: Sequence[Column], /) -> bool:
-        """Decide on the decimal mark by the numbers that have one reading alone; without any, 1.234 has a decimal point.
+        """Decide on the decimal mark by the numbers with only one reading; without any, 1.234 has a decimal point.
 
-        Returns whether it is another one than was used; raises `InputError` for numbers that may be thousands or thousandths.
+        Returns whether it differs from the one used so far; raises `InputError` if ambiguous numbers such as 1,234 remain.
         """
         if self._choice is not None:
             return False
@@ -92,7 +95,7 @@ class NumberColumns:
         )
 
     def note(self) -> str:
-        """How numbers are read, where that is not with a decimal point alone."""
+        """Return how numbers are read; empty if all have a decimal point."""
         if self._choice == "comma":
             return "numbers are read with decimal commas, as --decimal says"
         if self._choice is None and "comma" in self.sure:
@@ -102,13 +105,13 @@ class NumberColumns:
 
 
 def _readings(text: str) -> dict[Mark | None, Decimal]:
-    """What `text` is with a decimal point, and with a decimal comma; under None where it has no mark that tells them apart."""
+    """Return the number in `text` by decimal mark; under None if it is the same with a point and with a comma."""
     if "," not in text:
         try:
             number = Decimal(text)
         except InvalidOperation:
             number = None
-        # Decimal also takes 1_000, infinity and numbers of a size that would only exhaust memory.
+        # Decimal also accepts 1_000, infinity, and numbers so large that they would exhaust memory.
         if number is not None and ("_" in text or not number.is_finite() or abs(number.adjusted()) > _DIGITS):
             return {}
         if number is not None and not _GROUPED.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Our own events, one JSON object a line: passed on byte for byte, once the contract's own decoding has accepted them."""
+"""adtally's own events, one JSON object per line: sent byte for byte after the dataflow's decoder has accepted them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from generator.formats.tables import unreadable
 from generator.ordering import BEFORE_ALL, Row
 
 CHUNK = 200
-"""How many lines are decoded at a time; all of them may be as long as a line may be."""
+"""Number of lines that are decoded at a time; each may have the maximum length."""
 
 LONGEST = 1 << 20
-"""Of a longer line (bytes) only the beginning is kept: no broker takes it with its usual settings, so it is not sent even as a bad one."""
+"""Longest line in bytes. Only the beginning of a longer one is kept: it exceeds Kafka's default limit, so it is never sent."""
 
 _BLANKS = b" \t\r\n"
 
@@ -38,7 +38,7 @@ class JsonLines:
     suffixes = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
     def read(self, file: Input, context: Context) -> _Events:
-        """Raise `InputError` where the file can't be opened, or begins with what can't be decompressed."""
+        """Open the file; raises `InputError` if it can't be opened or decompressed."""
         return _Events(file, context)
 
 
@@ -72,7 +72,7 @@ class _Events:
                     yield Row(last, f"{self._file.short}-{number}", line, None)
 
     def _events(self, lines: list[bytes]) -> Sequence[Event | NotAnEvent]:
-        """For each of `lines` its event, or why the dataflow would reject it as malformed or oversize."""
+        """Return, for each of `lines`, its event or why the dataflow would reject it as malformed or oversize."""
         events, refused = self._decode(lines)
         if not refused:
             return events
@@ -82,7 +82,7 @@ class _Events:
         return verdicts
 
     def _chunks(self) -> Iterator[tuple[Sequence[int], list[bytes]]]:
-        """Lines and their numbers, some at a time, without byte-order mark and line end; blank ones are left out."""
+        """Yield chunks of line numbers and lines, without byte order mark, line end and blank lines."""
         number, cut = 1, False
         with self._file.open() as content:
             try:
@@ -106,24 +106,24 @@ class _Events:
 
 
 def _as_utf8(content: io.BufferedReader, encoding: str | None) -> io.BufferedIOBase | _Encoded:
-    """The bytes of a file as they are, or in UTF-8 where they are text in another encoding."""
+    """Return the bytes of a file: unchanged if they are UTF-8, otherwise converted to UTF-8."""
     chosen = encoding or encoding_of(content.peek(512)[:512])
     return content if codecs.lookup(chosen).name.startswith("utf-8") else _Encoded(as_text(content, chosen))
 
 
 class _Encoded:
-    """Text as its UTF-8 bytes, line by line."""
+    """Text as UTF-8 bytes, line by line."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
 
     def readline(self, size: int) -> bytes:
-        """Up to `size` characters of the next line."""
+        """Return up to `size` characters of the next line."""
         return self._text.readline(size).encode("utf-8", "surrogatepass")
 
 
 def _beginnings(pieces: list[bytes], cut: bool) -> tuple[list[bytes], bool]:
-    """Of `pieces` those with which a line begins, and whether the last line is still cut; `cut`: so is the one before the first."""
+    """Return the `pieces` that begin a line, and whether the last line continues; `cut`: the first piece continues a line."""
     kept: list[bytes] = []
     for piece in pieces:
         if not cut:
@@ -134,7 +134,7 @@ def _beginnings(pieces: list[bytes], cut: bool) -> tuple[list[bytes], bool]:
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:
     """The line with all of its fields, ready for another time; a moved event is another event, so its id gets `suffix`."""
-    # As they came: a number beyond any machine's range is not an error in a field that is not read.
+    # Raw values stay unchanged: a huge number in a field that is not read is not an error.
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"
     del fields["event_id"], fields["timestamp"]

@@ -1,4 +1,4 @@
-"""Compressed files, recognised by their content and never by their name: gzip, zip, bzip2, xz, Zstandard, LZ4, also one in another."""
+"""Compressed files: gzip, zip, bzip2, xz, Zstandard and LZ4, also nested. Recognised by content, never by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing_extensions import Buffer, override
 from dataflows.errors import InputError
 
 LAYERS = 4
-"""How often a file may be compressed."""
+"""Maximum number of nested compressions."""
 
 _HEAD = 512
 _PACKED = {
@@ -45,7 +45,7 @@ class DamagedError(OSError):
 
 
 class _Layer(io.RawIOBase):
-    """What a decompressor gives; its many errors are one here, which names the kind."""
+    """Output of a decompressor; all its errors become a `DamagedError` that names the kind."""
 
     def __init__(self, inner: IO[bytes], packed: BinaryIO, kind: str) -> None:
         self._inner = inner
@@ -74,7 +74,7 @@ class _Layer(io.RawIOBase):
 
 
 def unpacked(file: io.BufferedReader, name: str) -> io.BufferedReader:
-    """The content of `file`, decompressed if it is compressed; raises `InputError` for a kind that can't be read, `OSError`."""
+    """Return the content of `file`, decompressed if necessary; raises `InputError` for a kind that can't be read, and `OSError`."""
     for _ in range(LAYERS):
         head = file.peek(_HEAD)
         kind = next((kind for magic, kind in _PACKED.items() if head.startswith(magic)), None)
@@ -102,13 +102,13 @@ def _opened(file: io.BufferedReader, kind: str, name: str) -> IO[bytes]:
         return cast(IO[bytes], lzma.LZMAFile(file, "rb"))
     if kind == "zip":
         return _member(file if file.seekable() else _copied(file), name)
-    import pyarrow as pa  # noqa: PLC0415 - it takes a while to import, for what few files need
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files need it
 
     return cast(IO[bytes], pa.CompressedInputStream(pa.PythonFile(file, mode="r"), kind))
 
 
 def _copied(file: BinaryIO) -> IO[bytes]:
-    """A copy that can be read from its end, as a zip must be."""
+    """Return a seekable copy: the directory of a zip is at its end."""
     copy = tempfile.TemporaryFile(prefix="adtally-replay-")  # noqa: SIM115 - closed with its member
     shutil.copyfileobj(file, copy)
     copy.seek(0)
@@ -116,7 +116,7 @@ def _copied(file: BinaryIO) -> IO[bytes]:
 
 
 def _member(file: IO[bytes], name: str) -> IO[bytes]:
-    """The only file in a zip."""
+    """Open the only file in a zip."""
     try:
         archive = zipfile.ZipFile(file)
         members = [each for each in archive.namelist() if not each.endswith("/") and not each.startswith("__MACOSX/")]

@@ -1,6 +1,6 @@
 """UCI Online Retail: invoices of a shop, each line an item that was bought, or given back where the invoice begins with C.
 
-``campaign_id`` is the country, ``channel`` is ``online``; `docs/generator.md` has the rule for every oddity of these files.
+``campaign_id`` is the country, ``channel`` is ``online``; `docs/generator.md` has the rule for every special case in these files.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Invoices:
 
     def _event(self, values: list[str], lines: Line) -> Row:
         invoice, _, quantity_text, date, price_text, customer, country = values
-        # First what decides how the columns are read: a row that is bad for another reason shows it too.
+        # Times and numbers first: a row that is bad for another reason still helps to decide how the columns are read.
         time = self._time.micros(date, lines)
         quantity = self._numbers.number("Quantity", quantity_text, lines)
         price = self._numbers.number("UnitPrice", price_text, lines)
@@ -83,7 +83,7 @@ class _Invoices:
 
 
 def _micros(quantity: Decimal, price: Decimal) -> int:
-    """Quantity × price in micros, exact; where that is not a whole number, the nearest (a half goes to the even one)."""
+    """Return quantity × price in micros, exact; rounded half to even if it is not a whole number."""
     product = _EXACT.multiply(_EXACT.multiply(abs(quantity), price), _MICRO)
     micros = int(product.to_integral_value(ROUND_HALF_EVEN, _EXACT))
     if micros > 2**63 - 1:

@@ -1,4 +1,4 @@
-"""CSV as people have it: any usual encoding and separator, byte-order marks, blank lines first, quotes, columns in any order."""
+"""CSV files from any program: usual encodings and separators, byte order marks, leading blank lines, quotes, columns in any order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from generator.formats.encodings import as_text
 from generator.formats.inputs import Input, words
 
 LONGEST = 1 << 20
-"""A line of more characters than this makes its row bad."""
+"""Longest line in characters; a longer line makes its row bad."""
 
 _HEAD_LINES = 100
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -24,7 +24,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(?P<rest>.*)', re.IGNORECASE | re.DOTALL)
 
 
 class _Head(NamedTuple):
-    """The first lines of a file: how many lines the header ends at, its names, and what separates them."""
+    """The header of a file: the number of its last line, the column names, and the separator."""
 
     lines: int
     names: list[str]
@@ -32,7 +32,7 @@ class _Head(NamedTuple):
 
 
 class Table:
-    """A CSV file of which the header is known. Raises `InputError` for one that lacks a column, or has it twice."""
+    """A CSV file with a known header. Raises `InputError` if a required column is missing or given twice."""
 
     def __init__(self, file: Input, required: Sequence[str], encoding: str | None = None) -> None:
         self._file = file
@@ -46,9 +46,9 @@ class Table:
         self._places = _places(self._head, required, file.name)
 
     def records(self, complaints: Complaints) -> Iterator[tuple[Line, list[str]]]:
-        """Lines and values (in the order of the required columns, without outer blanks) of each row; blank lines are not rows.
+        """Yield line numbers and values of each row, in the order of the required columns and stripped; blank lines are not rows.
 
-        A row with more or fewer fields than the header is bad. A byte that is not of the encoding stays as a surrogate.
+        A row with more or fewer fields than the header is bad. A byte that can't be decoded stays as a surrogate.
         """
         width, pick, name = len(self._head.names), itemgetter(*self._places), self._file.name
         for line, values in self._rows():
@@ -75,7 +75,7 @@ class Table:
                         return
                     except csv.Error as error:
                         row = error
-                    if lines.ended:  # it asked for more lines than there are
+                    if lines.ended:  # the reader asked for a line beyond the end
                         row = csv.Error("a quote that is never closed")
                     if lines.too_long:
                         lines.too_long = False
@@ -97,7 +97,7 @@ class Table:
 
 
 def unreadable(name: str, line: int, error: OSError | UnicodeError) -> InputError:
-    """The error for a file that can't be read beyond `line`."""
+    """Return the error for a file that can't be read beyond `line`."""
     where = f" after line {line}" if line else ""
     if isinstance(error, UnicodeDecodeError):
         encoding = error.encoding.upper().removesuffix("-LE").removesuffix("-BE")
@@ -106,7 +106,7 @@ def unreadable(name: str, line: int, error: OSError | UnicodeError) -> InputErro
 
 
 class _Lines:
-    """The lines of a text with their ends; an empty one instead of one that is too long, and then `too_long` is set."""
+    """Lines of a text with their line ends; a line that is too long is replaced by an empty one, and sets `too_long`."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self.too_long = False
@@ -126,7 +126,7 @@ class _Lines:
 
 
 def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
-    """Find the header behind blank lines and a line ``sep=;``, with the separator that makes the most of the required columns."""
+    """Find the header after blank lines and a line ``sep=;``; choose the separator that gives most of the required columns."""
     lines, separators, said, skipped = _first_lines(text), list(_SEPARATORS), "", 0
     for line in lines:
         match = None if said else _SEPARATOR_LINE.match(line)
@@ -137,11 +137,11 @@ def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
             break
         skipped += 1
     if skipped == len(lines):
-        blank = " but for blank lines" * bool(lines)
+        blank = " except for blank lines" * bool(lines)
         raise InputError(f"{name}: the file is empty{blank}; its first line must name the columns {', '.join(required)}.")
     heads = [head for separator in separators if (head := _headed(lines[skipped:], separator, skipped))]
     if not heads:
-        raise InputError(f"{name}: its line {skipped + 1} is not CSV, and must name the columns {', '.join(required)}.")
+        raise InputError(f"{name}: line {skipped + 1} is not CSV; it must name the columns {', '.join(required)}.")
     best = min(heads, key=lambda head: len(_missing(head.names, required)))
     if missing := _missing(best.names, required):
         by = f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 and not said else ""
@@ -160,7 +160,7 @@ def _first_lines(text: io.TextIOWrapper) -> list[str]:
 
 
 def _separator(rest: str, line: str, name: str) -> str:
-    """The separator that a line ``sep=;`` names, also in quotes or with separators behind it, as programs leave it."""
+    """Return the separator that a line ``sep=;`` names; some programs put it in quotes or add separators after it."""
     separator, rest = ("\t", rest[2:]) if rest.startswith("\\t") else (rest[:1], rest[1:])
     if not separator or separator.isalnum() or separator in "\"' \r\n" or rest.strip('";,|\t\r\n '):
         raise InputError(
@@ -179,7 +179,7 @@ def _headed(lines: list[str], separator: str, skipped: int) -> _Head | None:
 
 
 def _plain(column: str) -> str:
-    """A column's name by what people keep of it: neither case nor blanks, underscores and the like matter."""
+    """Return a column's name for comparison: without case, blanks, underscores and other punctuation."""
     return re.sub(r"[\W_]+", "", column).casefold()
 
 

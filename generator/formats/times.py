@@ -1,4 +1,7 @@
-"""Columns of times: ISO 8601, day and month in either order, epoch numbers. One reading for a column, or a refusal that names the lines."""
+"""Columns of times: ISO 8601, day and month in either order, epoch numbers.
+
+A column has one reading; if its lines contradict each other, the file is refused and they are named.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _UNITS: tuple[tuple[int, Kind, int], ...] = (
     (10**14, "microseconds", 0),
     (10**17, "nanoseconds", -3),
 )
-"""From which number on, and how many decimal places make it microseconds. Each ends a hundred times higher: 1973 to 2286."""
+"""Smallest number of each unit, and its decimal places to microseconds. Each range is a factor of 100 wide: the years 1973 to 2286."""
 
 _TEXT = re.compile(
     r"(?:(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})|(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<last>\d{4}))"
@@ -42,10 +45,10 @@ _BOUNDS = to_micros(FIRST), to_micros(LAST)
 
 
 class TimeColumn:
-    """The times of one file: microseconds since 1970 of each text, and what was seen on the way.
+    """A time column of one file: converts its texts to microseconds since 1970, and collects what they show about the order.
 
-    `zone` is for times without one; without it they are bad. `choice` is what the user says about the order of day and month;
-    `published` is how this data set writes times with slashes that fit either order.
+    `zone` applies to times without a zone; without it they are bad. `choice` is the user's order of day and month; `published` is the
+    order in which this data set writes ambiguous dates with slashes.
     """
 
     def __init__(self, name: str, file: str, zone: ZoneInfo | None, choice: Order | None, published: Order | None = None) -> None:
@@ -54,9 +57,9 @@ class TimeColumn:
         self.kinds: dict[Kind, Sight] = {}
         self.clocks: dict[str, Sight] = {}
         self.orders: dict[Order, Sight] = {}
-        """Times that fit one order alone."""
+        """First time that fits only one order, by that order."""
         self.either: dict[str, Sight] = {}
-        """Times that fit both orders with another meaning, by the mark between the numbers."""
+        """First time that fits both orders with different meanings, by the mark between the numbers."""
         self._zone = zone
         self._choice = choice
         self._published: Order | None = published
@@ -65,7 +68,7 @@ class TimeColumn:
         self._known: dict[str, int] = {}
 
     def micros(self, text: str, line: Line) -> int:
-        """Microseconds since 1970 of `text`; raises `RowError` where it is not a time, or not one by the reading of the column."""
+        """Return microseconds since 1970 of `text`; raises `RowError` if it is not a time, or not by the reading of the column."""
         known = self._known.get(text)
         if known is None:
             known = self._read(text, line)
@@ -111,7 +114,7 @@ class TimeColumn:
             self.clocks[clock] = Sight(self.file, line, text)
 
     def _matched(self, match: re.Match[str], text: str, line: Line) -> dt.datetime:
-        """The moment of a text that is a date and perhaps a time of day; notes which orders of day and month it fits."""
+        """Return the moment of a date with or without a time of day; record which orders of day and month it fits."""
         clock = _clock(match)
         if clock is None:
             raise self._no_time(text)
@@ -144,22 +147,25 @@ class TimeColumn:
         date = day_first if self._order == "day-first" else month_first if self._order == "month-first" else None
         if date is None and self._choice is not None:
             raise self._not_chosen(text)
-        # Where nothing is decided yet, any will do: the files are read again, or refused.
+        # Before the order is decided any date will do: the files are read again, or refused.
         return date or day_first or month_first or dt.date.min
 
     def _numeral(self, whole: str, fraction: str, text: str, line: Line) -> int:
-        """The moment of a number: a date without marks, or an epoch time in the unit that its size shows."""
+        """Return the moment of a number: a date without separators, or an epoch time in the unit that its size shows."""
         moment = _compact(whole) if whole == text else None
         if moment is not None and len(whole) in (8, 14):
             self._saw(ISO, "", text, line)
             return self._in_zone(moment, text)
         if moment is not None:
-            raise RowError(f"{self.name} is a number that may be a date or an epoch time; write dates with marks", text)
+            raise RowError(
+                f"{self.name} is a number that may be a date or an epoch time; write dates with separators, such as 2010-12-01",
+                text,
+            )
         if len(whole) <= 7:
             raise RowError(f"{self.name} is a number of days, as Excel counts them; format the column as a date", text)
         if self._choice == "iso":
             raise self._not_chosen(text)
-        # With a leading zero it is a day of the month and what follows, not an epoch time.
+        # With a leading zero it begins with a day or month, and is not an epoch time.
         number = int(whole) if len(whole) <= 19 and whole[0] != "0" else 0
         for least, unit, places in _UNITS:
             if least <= number < 100 * least:
@@ -172,8 +178,8 @@ class TimeColumn:
         try:
             if moment.tzinfo is None:
                 if self._zone is None:
-                    raise RowError(f"{self.name} has no zone; --timezone would give it one", text)
-                # fold=0: an hour that comes twice is its first, one that does not exist is counted with the offset before the change.
+                    raise RowError(f"{self.name} has no zone; give one with --timezone", text)
+                # fold=0: a repeated hour is the first one, a skipped hour counts with the offset before the change.
                 moment = moment.replace(tzinfo=self._zone)
             return self._bounded(to_micros(moment), text)
         except OverflowError:
@@ -190,7 +196,7 @@ class TimeColumn:
     def settle(self, others: Sequence[Column], /) -> bool:
         """Decide on the order of day and month by this file, else by the other files, else as the data set is published.
 
-        Returns whether it is another one than was used; raises `InputError` for a column that has two readings, or none that is sure.
+        Returns whether it differs from the one used so far; raises `InputError` if the lines contradict each other or do not decide.
         """
         self._one_of([*self.kinds.items()])
         self._one_of([*self.clocks.items()])
@@ -236,7 +242,7 @@ class TimeColumn:
         )
 
     def _agreed(self, columns: Sequence[TimeColumn]) -> Order | None:
-        """The order that all evidence of `columns` is for; None without any; raises `InputError` where it is for both."""
+        """Return the order that all `columns` show; None if they show none; raises `InputError` if they contradict each other."""
         found: dict[Order, Sight] = {}
         for column in columns:
             found = column.orders | found
@@ -248,7 +254,7 @@ class TimeColumn:
         return next(iter(found), None)
 
     def note(self) -> str:
-        """How the column is read and why; empty for times that can be read in one way only."""
+        """Return how the column is read and why; empty if only one reading is possible."""
         for kind, sight in self.kinds.items():
             if kind not in (ISO, NUMERIC):
                 return f"{self.name} is read as {kind} since 1970, as {sight} shows"
@@ -258,7 +264,7 @@ class TimeColumn:
 
 
 def _compact(digits: str) -> dt.datetime | None:
-    """The moment of a date without marks, such as 20101201 or 20101201082600, of the years 1900 to 2100; None where it is not one."""
+    """Return the moment of a date without separators (20101201, 20101201082600; years 1900 to 2100); None if it is not one."""
     if len(digits) not in _COMPACT or not 1900 <= int(digits[:4]) <= 2100:
         return None
     try:
@@ -289,7 +295,7 @@ def _clock(match: re.Match[str]) -> dt.time | None:
 
 
 def _offset(text: str | None) -> dt.tzinfo | None:
-    """The zone that a time names itself; raises `ValueError` for an offset of a day or more."""
+    """Return the zone that is given in the time itself; raises `ValueError` for an offset of a day or more."""
     if text is None:
         return None
     if text in ("Z", "z", "UTC", "GMT"):
