@@ -35,13 +35,13 @@ With Python's own 5 ms each of a visit's forty requests lost so much, and more t
 
 
 REQUEST_BYTES = 2**21 + 2**16
-"""Size of a request's first line and headers that is read: the longest URL that Chromium sends, and what Tornado allows without it.
+"""Limit of a request's first line and headers: the longest URL that Chromium sends, plus Tornado's default limit.
 
-Beyond that Tornado hangs up without a word.
+Tornado closes the connection of a longer request without an answer.
 """
 
 PARAMETERS = 100_000
-"""Parameters of a request that Tornado takes; a query of `parameters.LONGEST` has room for fewer filters."""
+"""Number of parameters that Tornado accepts; a query of `parameters.LONGEST` characters has fewer filters."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,7 +130,7 @@ def _greeting(flags: argparse.Namespace, settings: Settings) -> str:
 
 
 def _take_many_parameters() -> None:
-    """Have Tornado take `PARAMETERS` in a URL: it refuses more than 1,000 with an empty answer."""
+    """Make Tornado accept `PARAMETERS` in a URL: by default it refuses more than 1,000 with an empty answer."""
     from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config  # noqa: PLC0415 - as Panel in `main`
 
     set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=PARAMETERS)))

@@ -101,7 +101,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LOGOUT = "./logout"
-"""Where a login is ended, from any page; Panel has its own there."""
+"""Address of the log-out, relative to any page; Panel's own log-out has the same."""
 
 _ANY = "*"
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|(SERVICE_)?PORT(_\w+)?")
@@ -237,29 +237,29 @@ def refusal(cookies: Mapping[str, Any], remote: str | None, *, panels_login: boo
 
 
 def in_force() -> bool:
-    """Whether visitors log in, by these settings or by Panel's own flags, so that there is something to log out of."""
+    """Return whether visitors have to log in, by these settings or by Panel's own flags, and so can log out."""
     from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
 
     return (_access or from_environment()).wants_login or bool(config.basic_auth or config.oauth_provider)
 
 
 def cookie(cookies: Mapping[str, Any]) -> str:
-    """The signed cookie of a login; empty without one."""
+    """Return the signed cookie of a login; empty without one."""
     found = cookies.get("user")
     return str(getattr(found, "value", found) or "")
 
 
 def end(signed: str) -> None:
-    """From now on this login, by its signed cookie, is not valid, on whatever machine a copy of it is."""
+    """End the login of this signed cookie: no copy of the cookie is valid any more."""
     if not user({"user": signed}):
-        return  # nobody's login: such cookies could be sent without end
+        return  # not a valid login: forged cookies must not fill the memory
     _ended[_digest(signed)] = None
     while len(_ended) > _MOST_ENDED:
         _ended.popitem(last=False)
 
 
 def has_ended(signed: str) -> bool:
-    """Whether this login was ended by logging out."""
+    """Return whether this login was ended by logging out."""
     return bool(signed) and _digest(signed) in _ended
 
 
@@ -269,7 +269,7 @@ def _digest(signed: str) -> bytes:
 
 _MOST_ENDED = 100_000
 _ended: OrderedDict[bytes, None] = OrderedDict()
-"""Logins that were ended, as digests: of one process, as the cookies of a random secret are."""
+"""Digests of the cookies of ended logins, kept in this process only."""
 
 
 def user(cookies: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ _at_once = asyncio.Semaphore(2)
 
 
 def asked_for(query: str) -> tuple[Question, Format, int]:
-    """Question, format and limit in the query part of a URL; raises `InputError`, which repeats no value of it."""
+    """Return question, format and limit of a URL's query; raises `InputError`, whose text repeats no value of the query."""
     given = parameters.parsed(query, strict=True)
     if why := parameters.unknown(given, PARAMETERS):
         raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
@@ -29,7 +29,7 @@ def asked_for(query: str) -> tuple[Question, Format, int]:
 
 
 def _format(given: Mapping[str, Sequence[str]]) -> Format:
-    """CSV where the form of CSV is asked for and no `format`, else JSON is the default."""
+    """Return the format; the default is CSV if an option of CSV is given, otherwise JSON."""
     of_csv = not given.keys().isdisjoint(("bom", "separator", "decimal_comma"))
     name = parameters.once(given, "format", "csv" if of_csv else "json")
     if name not in FORMATS:

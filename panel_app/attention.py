@@ -76,9 +76,9 @@ NOTHING = Report(0, [], 0, 0, 0.0)
 
 
 def within(report: Report, scope: Scope) -> Report:
-    """What of `report` is about the campaigns of `scope` alone.
+    """Return the part of `report` that is about the campaigns of `scope` only.
 
-    Findings are about all channels together, so nothing is left under a filter on channels.
+    Findings are about all channels together, so there are none under a filter on channels.
     """
     if scope.channels or not scope.campaigns:
         return msgspec.structs.replace(NOTHING, until=report.until)
@@ -92,9 +92,9 @@ _Key = tuple[int, str]
 
 
 class Attention:
-    """Looks through a store once per complete minute; `window` is the length of a result's window in seconds.
+    """Checks a store once per complete minute; `window` is the length of a result's window in seconds.
 
-    Windows that are open are no evidence, wherever they lie: neither their events nor their minutes count.
+    Open windows are not evidence, wherever they are: neither their events nor their minutes count.
     """
 
     def __init__(self, window: int = 60) -> None:

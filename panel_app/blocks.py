@@ -31,7 +31,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of `Block.rows`: window start in seconds since 1970, name numbers, sums, revision, state.
 
-A sum is a `measures.WIDE` in a frame of which one of the values is beyond 64 bits.
+A column of sums has the type `measures.WIDE` if one of its values is beyond 64 bits.
 """
 
 SPLITS: dict[str, tuple[str, ...]] = {"both": ("campaign", "channel"), "campaign": ("campaign",), "channel": ("channel",)}
@@ -64,12 +64,12 @@ def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def stacked(frames: Iterable[pl.DataFrame], *, same: bool = False) -> pl.DataFrame:
-    """`frames`, one under another; a sum is a `measures.WIDE` where it is one in any of them. `same`: their types are known to agree."""
+    """Concatenate `frames`; a column of sums is `measures.WIDE` if it is in any of them. `same`: all types are known to agree."""
     return pl.concat(frames, how="vertical" if same else "vertical_relaxed", rechunk=False)
 
 
 def without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
-    """The `rows` whose key (`KEY`) is not in `gone`, in order of time."""
+    """Return the `rows` whose key (`KEY`) is not in `gone`, in order of time."""
     return rows.join(gone, on=KEY, how="anti").sort("t", maintain_order=True)
 
 
@@ -100,9 +100,9 @@ def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
 
 
 def split(rows: pl.DataFrame, seconds: int) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The stretches of `seconds` that `rows`, in order of time, lie in: the start of each and its rows.
+    """Split `rows`, which are in order of time, into stretches of `seconds`; yield the start and the rows of each.
 
-    Where there are several they are copies: a slice would hold the memory of all the others.
+    If there are several, their rows are copies: a slice would keep the memory of all others.
     """
     starts = rows["t"].to_numpy() // seconds * seconds
     edges = np.flatnonzero(np.diff(starts, prepend=starts[:1] - 1)).tolist()
@@ -123,7 +123,7 @@ class Block:
     """The rows of one block and what is derived from them."""
 
     length = BLOCK_SECONDS
-    """Seconds of event time that it covers; `start` is a multiple of it."""
+    """Length in seconds of event time; `start` is a multiple of it."""
     _GRAINS = (BLOCK_SECONDS, _FINE, 60)
 
     def __init__(self, rows: pl.DataFrame, before: Self | None = None, same: int = 0) -> None:
@@ -151,7 +151,7 @@ class Block:
         return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
 
     def without(self, gone: pl.DataFrame) -> Self | None:
-        """The block without the rows whose key (`KEY`) is in `gone`, in order of time and not empty; None if no row is left."""
+        """Return the block without the rows whose key (`KEY`) is in `gone` (sorted by time, not empty); None if no row is left."""
         rows = without(self.rows, gone)
         return type(self)(rows, self, int(gone["t"][0])) if len(rows) else None
 

@@ -37,7 +37,7 @@ class Bridge(JSComponent):
     """Answers the messages of one session.
 
     A message is an object with `kind`, which picks the handler, and `id`, which comes back in the reply. A reply is JSON text: a
-    string passes Bokeh's serializer untouched, however large. Whoever has logged out, in this tab or another, is answered that and no more.
+    string passes Bokeh's serializer untouched, however large. After a log-out, in this tab or another, the only answer is that it happened.
     """
 
     _esm: ClassVar[str] = _ESM  # pyright: ignore[reportIncompatibleVariableOverride]  # Panel's own annotation is broader

@@ -26,7 +26,7 @@ class Span(msgspec.Struct, frozen=True):
     end: int
     """End of the range's last point."""
     settled: int
-    """All windows from here on are open; earlier ones can be, too (`apart`)."""
+    """Start of the trailing open windows; earlier windows can be open too (`apart`)."""
     newest_end: int
     bucket: int
     length: int
@@ -35,14 +35,14 @@ class Span(msgspec.Struct, frozen=True):
     oldest: int
     """Start of the oldest window that is held; before it nothing is known."""
     known: int
-    """End of that window: the stream may have begun in the middle of it, so only from here on a minute is held whole."""
+    """End of that window. The stream may have begun in the middle of it, so only windows from here on are complete."""
     apart: tuple[tuple[int, int], ...]
-    """Stretches (start, end) before `settled` that stay out of the comparison, with the same ones of the previous period: one of the
-    two is still open, or not held whole."""
+    """Stretches (start, end) before `settled` that are excluded from the comparison in both periods, because one of the two is open or
+    incomplete."""
     counting: int
     """Seconds of the range whose windows are open."""
     compared: int
-    """Seconds of it that are compared with the same ones of the previous period; 0 where that period is not held whole."""
+    """Seconds of the range that are compared with the previous period; 0 if that period is not held completely."""
     held: int
     """Seconds of the previous period that are held."""
 
@@ -53,7 +53,7 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def unheld(self) -> npt.NDArray[np.bool_]:
-        """Of which points nothing is held."""
+        """Mask of the points for which no data is held."""
         starts = np.array(self.points)
         return (starts + self.bucket <= self.oldest) | (starts >= self.newest_end)
 
@@ -61,8 +61,8 @@ class Span(msgspec.Struct, frozen=True):
 class Tile(msgspec.Struct, frozen=True):
     """A figure of the range, and what it `was` in the previous period: in the same minutes, as they were counted.
 
-    Where minutes are left out of the comparison, `compared` is the figure of the others, else None. `change` is `measures.compared` of
-    the two (0.1 is +10 %), `difference` stands in its place where a percentage has no meaning. None where nothing is known.
+    If minutes are excluded from the comparison, `compared` is the figure of the others, else None. `change` is `measures.compared` of
+    the two (0.1 is +10 %); `difference` replaces it where a percentage has no meaning. None if a figure is unknown.
     """
 
     id: str
@@ -84,10 +84,10 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """The main chart: points at `t` (seconds), channels, and the previous period's total, empty where it is not compared with.
+    """The main chart: points at `t` (seconds), channels, and the previous period's total, empty if it is not compared.
 
-    By point: `open` holds a window that is still counted, or is not over; `partial` is not held from its beginning; `fixed` holds a
-    window that was corrected.
+    By point: `open` contains a window that is provisional or not over; `partial` is not held from its beginning; `fixed` contains a
+    corrected window.
     """
 
     t: list[int]
@@ -98,7 +98,7 @@ class Chart(msgspec.Struct, frozen=True):
     previous: Numbers
 
     def incomplete(self, span: Span) -> npt.NDArray[np.bool_]:
-        """Of which points something is missing, so that they would look like a dive; `span` is that of the chart."""
+        """Return the mask of incomplete points, which would look like a drop; `span` is that of the chart."""
         return np.array(self.open) | np.array(self.partial) | span.unheld
 
 
@@ -130,9 +130,9 @@ def tiles(
     complete: Sums | None,
     before: Sums | None,
 ) -> list[Tile]:
-    """The tiles of `measures`: `now` is the whole range, `complete` its minutes that are compared, `before` those of the previous period.
+    """Return the tiles of `measures`: `now` is the whole range, `complete` its compared minutes, `before` those of the previous period.
 
-    A sparkline has the points of the chart `shown` that are complete: another would hang down from it.
+    A sparkline has only the complete points of the chart `shown`: an incomplete one would look like a drop.
     """
     count = len(span.points)
     full = sum(at + span.bucket <= span.settled for at in span.points)
@@ -165,7 +165,7 @@ def _known(value: float) -> float | None:
 
 
 def _values(measure: Measure, points: Sums, *, unknown: npt.NDArray[np.bool_]) -> Numbers:
-    """The measure at each point; 0 where nothing happened, None where it is `unknown` or nothing is to divide by."""
+    """Return the measure at each point; 0 without events, None if it is `unknown` or its denominator is 0."""
     found = measure.of(points)
     found[unknown] = np.nan
     return short(found)
@@ -223,7 +223,7 @@ def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channe
 
 
 def _holding(snapshot: Snapshot, kind: str, start: int, span: Span) -> npt.NDArray[np.bool_]:
-    """Which points hold windows that are `open` or `fixed`, from the one that begins at `start`."""
+    """Return the mask of points with windows that are `open` or `fixed`; the first point begins at `start`."""
     states = snapshot.states(start, start + span.end - span.start)
     marked = np.zeros(len(span.points), bool)
     marked[(states["t"].filter(states[kind]).to_numpy() - start) // span.bucket] = True

@@ -90,8 +90,8 @@ class Window(msgspec.Struct, frozen=True):
 def windows(history: History, start: int, step: int) -> dict[int, Window]:
     """The windows that can be compared, by length in seconds; `start` is where the history begins, `step` the length of a minute here.
 
-    Those of more than three quarters of an hour begin with a block: they cost no more than its totals. Open windows are in neither the
-    sums nor the minutes.
+    Baselines of more than 45 minutes begin at a block boundary, where its totals can be used. Open windows are in neither the sums nor
+    the minutes.
     """
     found: dict[int, Window] = {}
     end = history.upto(history.until)

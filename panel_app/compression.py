@@ -1,4 +1,4 @@
-"""Answers on the wire: pages and their figures are compressed as they leave, scripts and styles once for all visitors.
+"""Compression of answers: pages and figures are compressed for each answer, scripts and styles once for all visitors.
 
 Scripts and styles of a visit are 4.2 MB, and 1.2 compressed, which takes a tenth of a second of CPU: the first visitor of a file gets it as
 it stands, a thread compresses it a little later, and from then on it is sent compressed.

@@ -46,11 +46,11 @@ class Shown(msgspec.Struct, frozen=True):
     pipeline: Pipeline
     rejects: Rejects
     parts: list[Part]
-    """The state of each part of the way from an event to this page."""
+    """The state of each part of the pipeline, from an event to this page."""
     reason: str
     """The only reason of which rejected events are listed; empty for all."""
     notes: tuple[str, ...]
-    """What of the URL is not applied, in a line each."""
+    """Parameters of the URL that are not applied, one line each."""
 
 
 def shown(service: Service, query: str, number: int = 0) -> bytes:
@@ -82,7 +82,7 @@ def data(service: Service, back: str, explore: str, api: str) -> pn.Template | p
     """A page for one visitor; `back`, `explore` and `api` are where its links lead, the last one empty where there is no such address."""
     if confines().filtered:
         return pn.pane.Str(
-            "adtally: this page is about all campaigns and channels, so its filter is not applied and nothing is shown."
+            "adtally: this page covers all campaigns and channels, so the filter is not applied and nothing is shown."
         )
 
     def stock(number: int, asked: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Rows that a tombstone deletes, taken out of blocks of minutes and of packed days."""
+"""Deletion of the rows that have a tombstone, in blocks of minutes and in packed days."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from panel_app.names import Names
 from panel_app.packed import DAY, Day, SparseDay
 
 Cell = tuple[int, str, str]
-"""What a result is kept under: window start (seconds since 1970), campaign, channel."""
+"""Key of a result: window start (seconds since 1970), campaign, channel."""
 
 
 def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFrame:
-    """The `cells` as rows of `blocks.KEY`; those whose names have no number are in no row and are left out.
+    """Return `cells` as rows of `blocks.KEY`, in order of time.
 
-    They come in order of time.
+    Cells whose names have no number are left out: there is no row with them.
     """
     known = [
         (start, *campaign, *channel)
@@ -28,7 +28,7 @@ def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFra
 
 
 def delete(blocks: dict[int, Block], days: dict[int, Day | SparseDay], gone: pl.DataFrame) -> int:
-    """Take the rows under `gone` (`keys`) out of `blocks` and `days`, each by its start; the number of rows that were held."""
+    """Delete the rows with the keys `gone` (`keys`) from `blocks` and `days`, each by its start; return how many rows that were."""
     before = _rows(blocks, days)
     for at, part in split(gone, BLOCK_SECONDS):
         block = blocks.pop(at, None)

@@ -1,6 +1,6 @@
-"""Which part of the way from an event to this page does not work, since when, and what to do: one state for each part, in that order.
+"""State of each part of the pipeline, from an event to this page: which one does not work, since when, and what to do.
 
-It judges what others have found out, and asks no broker.
+This module judges what other modules measure; it never asks a broker.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from panel_app.follower import Status
 from panel_app.operations import Partition, Pipeline
 
 SILENT_SECONDS = 30.0
-"""A dataflow commits its progress with each snapshot, usually every 5 s. Without one for this long it has stopped, or is cut off."""
+"""A dataflow commits with each snapshot, usually every 5 s. Without a commit for this long it has stopped or can't reach Kafka."""
 
 STUCK_SECONDS = 30.0
-"""Messages that wait for this long while the offset before them does not move are not on their way."""
+"""A partition is stuck if messages wait and its offset does not move for this long."""
 
 FEW = 1000
-"""As many messages are on their way at any time."""
+"""Lag up to this many messages is normal."""
 
 _NAMED = 5
-"""Partitions that a sentence names."""
+"""Largest number of partitions that are named in one sentence."""
 
 Tone = Literal["good", "wait", "warn", "bad"]
-"""It works; it is not known yet, or waits for something else; it needs a look; it does not work."""
+"""good: it works; wait: unknown yet, or waiting for another part; warn: it needs attention; bad: it does not work."""
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part, and how it is."""
+    """The state of one part."""
 
     id: str
     name: str
     tone: Tone
     state: str
-    """A sentence without its full stop."""
+    """A sentence without the full stop."""
     since: float | None = None
-    """Seconds since 1970; None where it is not known, or where the part works."""
+    """Seconds since 1970; None if unknown, or if the part works."""
     cure: str = ""
     """What to do, in sentences."""
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What the dashboard knows: its own two readers, the dataflow's progress, and what it holds; times in seconds since 1970."""
+    """Input of the diagnosis: the dashboard's two feeds, the dataflow's progress, and the newest data; times in seconds since 1970."""
 
     now: float
     newest_end: float | None
@@ -57,7 +57,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def diagnose(settings: Settings, seen: Seen) -> list[Part]:
-    """Each part's state, in the order in which an event passes them."""
+    """Return the state of each part, in the order in which an event passes them."""
     flow = _dataflow(settings, seen)
     return [
         _broker(settings, seen),
@@ -70,7 +70,7 @@ def diagnose(settings: Settings, seen: Seen) -> list[Part]:
 
 
 def trouble(parts: Sequence[Part]) -> Part | None:
-    """The part to look at first: what does not work comes before what is slow, and a cause before what follows from it."""
+    """Return the part to look at first: failures before slowness, and causes before their consequences; None if all is well."""
     found = [one for one in parts if one.tone in _WORST]
     return min(found, key=lambda one: (_WORST.index(one.tone), _CAUSES.index(one.id)), default=None)
 
@@ -78,10 +78,12 @@ def trouble(parts: Sequence[Part]) -> Part | None:
 _WORST = ("bad", "warn")
 _CAUSES = ("broker", "dataflow", "results", "dashboard", "events", "rejected")
 
-_RESUMES = "Once it answers, everything resumes by itself."
-_SEND = "See whether what sends them runs, and where it sends to: “make demo” and “python -m generator” send synthetic ones."
+_RESUMES = "Everything resumes by itself once it answers."
+_SEND = "Check that the producer runs, and which topic it writes to. “make demo” and “python -m generator” send synthetic events."
 _START = "python -m bytewax.run dataflows.marketing -r FOLDER -s 5 -b 0"
-_RESTART = f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes where it was."
+_RESTART = (
+    f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes at its last snapshot."
+)
 _COUNT_AGAIN = (
     "Start it with an empty recovery folder and another ADTALLY_RESULTS_TOPIC (docs/operations.md, “Counting again from logs”)."
 )
@@ -89,7 +91,7 @@ _TRANSACTION = (
     "Kafka releases them when it ends, by its transaction.timeout.ms at the latest; kafka-transactions.sh can abort it."
 )
 _UNKNOWN = "Not known while Kafka does not answer"
-_ASKING = "Being asked"
+_ASKING = "Checking"
 
 
 def _broker(settings: Settings, seen: Seen) -> Part:
@@ -107,7 +109,7 @@ def _events(settings: Settings, seen: Seen, flow: Part) -> Part:
     if seen.feed.state == "down":
         return part("wait", _UNKNOWN)
     if seen.pipeline.is_missing:
-        cure = "Send events to it, or start the dataflow, which creates it; or set ADTALLY_LOGS_TOPIC to the topic that is meant."
+        cure = "Send events to it, or start the dataflow, which creates it; or set ADTALLY_LOGS_TOPIC to the right topic."
         return part("bad", f"There is no topic {topic}", None, cure)
     if not rows:
         return part("wait", _sentence(seen.pipeline.problem) or _ASKING)
@@ -131,10 +133,12 @@ def _dataflow(settings: Settings, seen: Seen) -> Part:
             "wait", f"It waits for topic {topic}" if seen.pipeline.is_missing else _sentence(seen.pipeline.problem) or _ASKING
         )
     if recreated := [row for row in rows if row.is_recreated]:
-        state = f"The log of {_named(recreated)} is another one than was read: topic {topic} was recreated or has lost data"
+        state = f"The log of {_named(recreated)} was replaced: topic {topic} was recreated or has lost data"
         return part("bad", state, None, _COUNT_AGAIN)
     if lost := [row for row in rows if row.lost]:
-        state = f"Messages of {_named(lost)} were deleted from topic {topic} before they were read, and it does not skip them by itself"
+        state = (
+            f"Messages of {_named(lost)} were deleted from topic {topic} before they were read; it does not skip them by itself"
+        )
         return part("bad", state, None, _COUNT_AGAIN)
     waiting = sum(row.lag for row in rows)
     waits = f"{_wait(waiting)} to be counted" if waiting else "nothing waits to be counted"
@@ -159,10 +163,10 @@ def _running(seen: Seen, waits: str) -> Part:
         state = f"{_wait(sum(row.behind for row in held))} in {_named(held)} behind a transaction that a producer has left open"
         return part("warn", state, since, _TRANSACTION)
     if stuck:
-        cure = "See whether the broker that leads it answers, and what the dataflow's log says of it."
+        cure = "Check that the broker that leads the partition answers, and what the dataflow's log says about it."
         return part("warn", f"It reads nothing of {_named(stuck)}, where {_wait(sum(row.lag for row in stuck))}", since, cure)
     if far := [row for row in rows if row.lag > FEW]:
-        cure = "Nothing becomes late by waiting. If it does not become less, add processes (docs/operations.md, “Rescaling”)."
+        cure = "Waiting makes no event late. If the lag does not decrease, add processes (docs/operations.md, “Rescaling”)."
         return part("warn", f"It is behind in {_named(far)}: {waits}", None, cure)
     return part("good", f"It runs; {waits}")
 
@@ -177,9 +181,7 @@ def _results(seen: Seen, flow: Part) -> Part:
         return part("bad", f"There is no topic {feed.topic}", feed.since, cure)
     newest, held = _newest(seen.pipeline.partitions), seen.newest_end
     if flow.tone == "good" and feed.state == "live" and newest is not None and held is not None and newest - held > LATE_SECONDS:
-        cure = (
-            f"See that the dataflow writes to {feed.topic} too (ADTALLY_RESULTS_TOPIC), and that the broker takes what it writes."
-        )
+        cure = f"Check that the dataflow writes to {feed.topic} too (ADTALLY_RESULTS_TOPIC), and that the broker accepts its records."
         return part("warn", f"The dataflow reads newer events, but no newer result has come on topic {feed.topic}", held, cure)
     if feed.unread:
         return part(
@@ -201,7 +203,7 @@ def _rejected(seen: Seen, flow: Part) -> Part:
         if flow.tone not in ("good", "warn"):
             return part("wait", f"{state} yet: the dataflow creates it when it starts")
         return part(
-            "bad", state, rejects.since, "Create it (python -m deploy.topics): the dataflow needs it for what it rejects."
+            "bad", state, rejects.since, "Create it (python -m deploy.topics): the dataflow needs it for rejected events."
         )
     if rejects.unread:
         return part(
@@ -219,7 +221,7 @@ def _dashboard(seen: Seen) -> Part:
     if feed.state == "reading":
         return part("wait", f"It reads topic {feed.topic}; its figures are not complete yet", feed.since)
     if feed.state != "live":
-        return part("wait", "It waits for what comes before it")
+        return part("wait", "It waits for the parts before it")
     if feed.behind > FEW:
         cure = (
             "It catches up by itself. If it does not, its machine is short of CPU (docs/operations.md, “AdtallyDashboardStale”)."
@@ -229,7 +231,7 @@ def _dashboard(seen: Seen) -> Part:
 
 
 def _newest(rows: Sequence[Partition]) -> float | None:
-    """The highest event time that the dataflow has read."""
+    """Return the highest event time that the dataflow has read (seconds since 1970)."""
     return max((row.clock for row in rows if row.clock is not None), default=None)
 
 

@@ -32,7 +32,7 @@ FILES: dict[str, Format] = {
     "csv": csv_format(bom=True),
     "semicolons": csv_format(";", bom=True, decimal_comma=True),
 }
-"""How it can be saved; CSV as spreadsheets open it, where commas separate cells and where they are decimal."""
+"""Formats of a saved file: the API's, with CSV as spreadsheets open it, for locales with decimal points and with decimal commas."""
 
 
 class Download(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class Download(msgspec.Struct, frozen=True):
 
 
 def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
-    """JSON of the `Download` of `frame` in `form`, a key of `FILES` (or else CSV); `name` is that of the file without its ending."""
+    """Return JSON of the `Download` of `frame` in `form`, a key of `FILES` (default CSV); `name` is the file name without its ending."""
     chosen = FILES.get(form, FILES["csv"])
     body = b"".join(chosen.write(frame, {}))
     return msgspec.json.encode(
@@ -54,9 +54,9 @@ def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
 
 
 def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EVERYTHING) -> tuple[str, Table]:
-    """The data behind the part `what` of the overview (a key of `SHEETS`), and a name for its file.
+    """Return the data behind the part `what` of the overview (a key of `SHEETS`), and a file name.
 
-    It is what the page shows under the URL's `query`, within `scope`.
+    It is the data that the page shows for the URL's `query`, within `scope`.
     """
     view = scope.within(views.from_query(query))
     snapshot = service.snapshot()
@@ -82,7 +82,7 @@ def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
 
 
 def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:
-    """JSON of the `Download` that a browser asks for: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
+    """Return JSON of the requested `Download`: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
     what = str(asked.get("what"))
     name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
     return packed(number, name, found.frame, str(asked.get("format")))

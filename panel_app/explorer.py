@@ -1,6 +1,6 @@
 """The Explore page: choose measures, what they are split by, and the grain of time; look at them with hvplot, and take them away.
 
-hvplot, pandas and HoloViews take seconds to import: `pages` does it on a thread, or when this page is opened. Plots and table have the
+hvplot, pandas and HoloViews take seconds to import: `pages` does it on a thread, or when this page is opened. Plots and table use the
 viewer's time zone, downloads UTC.
 """
 

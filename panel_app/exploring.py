@@ -48,7 +48,7 @@ class Ask(Filtered, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """`frame` has `time` (UTC, absent for totals), the dimensions, and a column for each measure.
 
-    Points at the times `incomplete` (UTC) are still being counted, or are not held from their beginning.
+    Points at the times `incomplete` (UTC) are provisional, or not held from their beginning.
     """
 
     ask: Ask
@@ -59,13 +59,13 @@ class Found(msgspec.Struct, frozen=True):
     """Seconds of a point."""
     incomplete: list[dt.datetime]
     marks: dict[str, Mark]
-    """What tells names that look like another one from it, by name."""
+    """How names that look like another one differ from it, by name."""
 
 
 def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
-    """The question in the query part of a URL (`measure=spend&measure=cpa&by=campaign&…`), and what of it is not applied, in a line each.
+    """Return the question in a URL's query (`measure=spend&measure=cpa&by=campaign&…`), and a line for each parameter not applied.
 
-    What makes no sense is left at its default.
+    Invalid parameters keep their defaults.
     """
     given = Parameters(query)
     ask = Ask(
@@ -81,14 +81,14 @@ def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
 
 
 def from_query(query: str) -> Ask:
-    """The question in the query part of a URL."""
+    """Return the question in a URL's query."""
     return asked(query)[0]
 
 
 def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt.datetime]:
-    """The points of `grain` seconds from `start` to `end` that hold an open window, are not over, or begin before what is held.
+    """Return the points of `grain` seconds from `start` to `end` with an open window, not over yet, or not held from their beginning.
 
-    Nor is the first window that is held a measure: the stream may have begun in the middle of it.
+    The point of the oldest window is incomplete too: the stream may have begun in the middle of that window.
     """
     found = {int(at) // grain * grain for at in snapshot.open_windows(start, end)} | {snapshot.oldest // grain * grain}
     if end % grain:
@@ -137,7 +137,7 @@ def find(service: Service, ask: Ask) -> Found:
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the page shows under its plots; `rows` are those of `total` that come first: the newest, or the largest."""
+    """What the page shows under its plots; `rows` are the first of `total` rows: the newest, or the largest."""
 
     id: int
     ask: Ask
@@ -147,22 +147,22 @@ class Shown(msgspec.Struct, frozen=True):
     total: int
     note: str
     notes: tuple[str, ...]
-    """What of the URL is not applied, in a line each."""
+    """Parameters of the URL that are not applied, one line each."""
     marks: dict[str, Mark]
     zone: str
     """The time zone of the plots."""
     heights: tuple[int, int]
-    """Pixels of all plots together, and on a phone."""
+    """Height in pixels of all plots together: on wide screens, and on a phone."""
 
 
 def height(found: Found, *, narrow: bool) -> int:
-    """Pixels of one plot: a bar has the height of its name, and a legend of two columns (`narrow`) takes room away."""
+    """Return the height of one plot in pixels: room for the name of each bar, and for a legend in two columns (`narrow`)."""
     bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
     return max(_TALL if narrow else HEIGHT, bars)
 
 
 def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
-    """JSON of what the page shows of `found`; `notes`: what of its URL is not applied; `zone`: the time zone of its plots."""
+    """Return JSON of what the page shows of `found`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
     kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
     labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
     timed = "time" in found.frame.columns

@@ -31,7 +31,7 @@ from panel_app.results import INTERVALS, Question, question, table
 from panel_app.store import Store
 
 _FOREVER = 366 * 10_000
-"""Days: every window that can be named lies within."""
+"""Days; longer than the range of all possible windows."""
 _BATCH = 5_000
 
 
@@ -52,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--by", default="campaign,channel", metavar="LIST", help="what splits a row: campaign,channel, one of them, or none"
     )
-    made.add_argument("--format", choices=list(FORMATS), help="default: what FILE ends in, csv if it has no ending")
+    made.add_argument("--format", choices=list(FORMATS), help="default: by the ending of FILE; csv without an ending")
     made.add_argument("--out", required=True, metavar="FILE", help="the file; - writes to the terminal or a pipe")
     made.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for spreadsheets")
-    made.add_argument("--separator", metavar="CHAR", help="what separates the cells of CSV: , ; | or \\t (default ,)")
+    made.add_argument("--separator", metavar="CHAR", help="separator of CSV: , ; | or \\t (default ,)")
     made.add_argument("--decimal-comma", action="store_true", help="write CSV with decimal commas; needs another separator")
     made.add_argument("--force", action="store_true", help="replace FILE if it exists")
     return made
@@ -108,12 +108,12 @@ def _format(given: argparse.Namespace) -> Format:
 
 
 def held_for_export() -> Store:
-    """An empty store for rows of any time that are asked for only once: by the day, and not packed."""
+    """Return an empty store for rows of any time that are read only once: kept by day, and not packed."""
     return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize)
 
 
 def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> str:
-    """Write what the topic holds of `asked` to `out` in `form`; what there is to say of it.
+    """Write the results that `asked` selects to `out` in `form`; return a summary line.
 
     Raises `BrokerError`.
     """
@@ -125,7 +125,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
         out.write(piece)
     out.flush()
     skipped = (
-        f" {unread:,} records of {settings.results_topic} are no results in {settings.currency} and were left out (the last: {reason})."
+        f" {unread:,} records of {settings.results_topic} are not results in {settings.currency} and were left out (the last: {reason})."
         if unread
         else ""
     )
@@ -133,7 +133,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
 
 
 def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
-    """What `asked` takes of the topic and `tombstones` leave, the number of records that can't be read, and why the last of them can't."""
+    """Return the results that `asked` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
     store = held_for_export()
     unread, reason = 0, ""
     batch: list[WindowResult] = []
@@ -150,7 +150,7 @@ def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> 
 
 
 def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | UnreadableError]:
-    """Each record of the topic that `tombstones` leave, or why one can't be read; tombstones are added as they come."""
+    """Yield each record that `tombstones` do not delete, or why it can't be read; add tombstones as they come."""
     with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
         for message in scan(settings, settings.results_topic):
             seen.update()

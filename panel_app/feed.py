@@ -1,4 +1,4 @@
-"""The feed: it reads topic `results` from its beginning into the store, and deletes what has a tombstone."""
+"""The feed: reads topic `results` from its beginning into the store, and deletes rows that have a tombstone."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Feed(Follower):
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
-        """From the beginning: a log that was replaced is recognized there, and what was read before is passed over."""
+        """Return the beginning: a replaced log is recognised there, and records that were read before are skipped."""
         self._tombstones.restart(partition)
         return super().begin(consumer, partition)
 
     @override
     def wants_second_reading(self) -> bool:
-        """Whether a tombstone of one partition deleted a row that may have hidden a later one of another partition."""
+        """Return whether a tombstone of one partition deleted a row that may have hidden a later one of another partition."""
         self._sought, self._overtaken = self._overtaken, set()
         if not self._sought:
             self._tombstones.keep_newest(_TOMBSTONES)
@@ -67,7 +67,7 @@ class Feed(Follower):
         self.records = self.unread = 0
         rows = self._store.forget()
         log.warning(
-            "partition %d of topic %s was recreated or emptied; %d rows that were read before are dropped",
+            "partition %d of topic %s was recreated or emptied; dropped all %d rows, and the topic is read again from its beginning",
             partition,
             self._topic,
             rows,
@@ -77,8 +77,8 @@ class Feed(Follower):
     def take(self, messages: list[Message]) -> None:
         """Upsert what can be read, delete what has a tombstone, and count what can't be read; what was cleared stays out.
 
-        What was read before is passed over, unless it is sought (`wants_second_reading`). A record at an offset that was read before, but
-        later in time, is one of another log: the topic was deleted and recreated.
+        Records that were read before are skipped, unless a second reading needs them (`wants_second_reading`). A record at an offset that
+        was read before, but with a later timestamp, belongs to another log: the topic was deleted and recreated.
         """
         results: list[tuple[Position, WindowResult]] = []
         deleted: list[tuple[Cell, Position]] = []
@@ -118,7 +118,7 @@ class Feed(Follower):
             self._measure(self._ages, messages)
 
     def _delete(self, deleted: list[tuple[Cell, Position]]) -> None:
-        """Take in tombstones."""
+        """Add tombstones, and delete the rows of their keys."""
         for cell, position in deleted:
             self._tombstones.add(cell, position)
         overtaken = {cell for cell, position in deleted if self._tombstones.is_overtaken(position)}
@@ -128,7 +128,7 @@ class Feed(Follower):
             self._store.delete({cell for cell, _ in deleted} - overtaken)
 
     def _left(self, results: list[tuple[Position, WindowResult]]) -> list[WindowResult]:
-        """Those of `results` that no tombstone deletes."""
+        """Return the `results` that no tombstone deletes."""
         if not len(self._tombstones):
             return [result for _, result in results]
         return [result for position, result in results if not self._tombstones.has_deleted(cell_of(result), position)]

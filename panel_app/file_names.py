@@ -1,4 +1,4 @@
-"""What the name of a file says of the format that it is written in; one that is not known is refused, and not taken for another."""
+"""Formats by file name: the ending of a file chooses its format; an unknown ending is refused."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from dataflows.errors import InputError
 from panel_app.formats import FORMATS, TEXTS, Format, csv_format, gzipped
 
 ENDINGS: dict[str, str] = {ending: name for name, one in FORMATS.items() for ending in (one.ending, *one.others)}
-"""The key of `FORMATS` by the ending of a file, in small letters."""
+"""Key of `FORMATS` by file name ending, in lower case."""
 
 _OTHER_FILES = ("xlsx", "xls", "xlsm", "ods", "numbers", "zip", "zst", "bz2", "xz", "7z", "tar", "tgz")
-"""What these hold is never one of `FORMATS`, whatever is asked for."""
+"""Endings of other file types, which are refused even with `--format`."""
 
 _USE = "use .csv, .tsv, .json, .jsonl or one of these with .gz, .parquet, .feather or .arrows"
 
 
 def format_of(path: str, name: str | None, csv: Format | None) -> Format:
-    """The format of the file at `path`: by its ending, else `name` (a key of `FORMATS`), else CSV.
+    """Return the format of the file at `path`: by its ending, else `name` (a key of `FORMATS`), else CSV.
 
-    `csv` is the CSV that is asked for by its separator and the like, None if nothing is. Raises `InputError` where the ending is not
-    known, or says something else than `name` or `csv`.
+    `csv` is the CSV format if one of its options is given, else None. Raises `InputError` if the ending is unknown, or contradicts `name`
+    or `csv`.
     """
     rest, ending = _parted(path.lower()) if path != "-" else ("", "")
     packed = ending == "gz"
     if packed:
         ending = _parted(rest)[1]
         if not ending and name is None:
-            raise InputError(f"{path} does not say what is packed in it; use .csv.gz, .json.gz or .jsonl.gz.")
+            raise InputError(f"{path} does not name the format inside; use .csv.gz, .json.gz or .jsonl.gz.")
     known = ENDINGS.get(ending)
     if ending and known is None and (name is None or ending in _OTHER_FILES):
         sheet = (
-            " For a spreadsheet take .csv and --bom, with --separator ';' where commas are decimal." if "xls" in ending else ""
+            " For a spreadsheet use .csv with --bom, and --separator ';' if your spreadsheet has decimal commas."
+            if "xls" in ending
+            else ""
         )
-        raise InputError(f".{ending} is not an ending that is written here; {_USE}.{sheet}")
+        raise InputError(f".{ending} files can't be written; {_USE}.{sheet}")
     if name is not None and known is not None and name != known and (name, ending) != ("arrow", "arrow"):
         raise InputError(f"--format {name} and a file that ends in .{ending} contradict each other.")
     form = name or known or "csv"
@@ -46,6 +48,6 @@ def format_of(path: str, name: str | None, csv: Format | None) -> Format:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """A name without its ending, and the ending without its dot; one that begins with its only dot has none."""
+    """Return a name without its ending, and the ending without its dot; a name such as .csv has no ending."""
     path = PurePath(name)
     return path.stem, path.suffix.removeprefix(".")

@@ -1,8 +1,8 @@
-"""The follower: one thread that reads a topic from its beginning, waits for what is not there, and mends itself.
+"""The follower: one thread that reads a topic from its beginning, and recovers by itself.
 
-The topic may not exist yet, the broker may be away or come back with an empty log, partitions may be added: the thread waits, says so
-in `Follower.status`, and continues by itself. A record that can't be read is counted and never fatal. What becomes of the records is
-not known here.
+The topic may not exist yet, the broker may be down or come back with an empty log, partitions may be added: the thread waits, reports it
+in `Follower.status`, and resumes. A record that can't be read is counted and never fatal. This module does not know what the records
+are used for.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _BATCH = 5_000
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What the feed does: `waiting` for the topic, `reading` what is on it, `live` at its end, or the broker is `down`."""
+    """State of a follower: `waiting` for the topic, `reading` it, `live` at its end, or the broker is `down`."""
 
     state: FeedState
     brokers: str
     topic: str
     records: int = 0
     unread: int = 0
-    """Records that are no result of this deployment."""
+    """Number of records that could not be read."""
     problem: str = ""
-    """Why the last of those could not be read, or what the broker says."""
+    """Why the last of those could not be read, or the broker's error."""
     since: float | None = None
-    """When it came into this state (seconds since 1970)."""
+    """Begin of this state (seconds since 1970)."""
     behind: int = 0
-    """Records that are still to be read, as of the last look at the topic."""
+    """Number of records that are still to be read, as of the last look at the topic."""
 
 
 class LogReplacedError(Exception):
@@ -52,13 +52,13 @@ class LogReplacedError(Exception):
 
 
 class Follower(ABC):
-    """Reads a topic from its beginning on a thread of its own, between `start` and `stop`, and mends itself.
+    """Reads a topic from its beginning on its own thread, between `start` and `stop`, and recovers by itself.
 
-    What becomes of the records is its heir's matter: `take` gets them, and `begin` may say that the first ones are not wanted.
+    A subclass decides what to do with the records: `take` receives them, and `begin` can skip the first ones.
     """
 
     def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float, *, aloud: bool = True) -> None:
-        """`role` shows in the broker's logs; every `look_seconds` it looks for new partitions; `aloud`: says what it waits for."""
+        """`role`: part of the client id. `look_seconds`: how often to look for new partitions. `aloud`: log what it waits for."""
         self._aloud = aloud
         self.settings = settings
         self.records = self.unread = 0
@@ -78,29 +78,29 @@ class Follower(ABC):
         self._let_in = False
         self._barred = False
         self.refused: RefusedError | None = None
-        """Why no broker lets this client in; None if one ever has: then a change of its users or certificates may be under way."""
+        """Why the brokers refuse this client; None if one ever accepted it, for then its users or certificates may just be changing."""
         self._next: dict[int, int] = {}
         self._ended: dict[int, int] = {}
-        """Where an end was met: markers of transactions and aborted records before it are not read by any consumer."""
+        """Where the end was reached: transaction markers and aborted records before it are never delivered."""
         self._go_on: dict[int, int] = {}
         self._read: dict[int, int] = {}
-        """The offset behind the last record that was read of each partition, in this session or before."""
+        """The offset after the last record that was read of each partition, in this session or before."""
         self._lags: dict[int, int] = {}
 
     @abstractmethod
     def take(self, messages: list[Message]) -> None:
-        """Take in records, none of which is an error; `LogReplacedError` ends the session, and `begin` is asked again."""
+        """Process records, none of which is an error; `LogReplacedError` ends the session, and `begin` is called again."""
 
     @abstractmethod
     def forget(self, partition: int) -> None:
-        """Drop what was read of `partition`: its log was replaced by another one, or emptied."""
+        """Drop what was read of `partition`: its log was replaced or emptied."""
 
     def wants_second_reading(self) -> bool:
-        """Whether the topic, of which everything has been read, is to be read from its beginning again; asked again and again."""
+        """Return whether to read the topic from its beginning again; called repeatedly at the end of the topic."""
         return False
 
     def begin(self, consumer: Consumer, partition: int) -> int:
-        """The offset at which `partition` is begun."""
+        """Return the offset at which to begin reading `partition`."""
         del consumer, partition
         return OFFSET_BEGINNING
 
@@ -128,12 +128,12 @@ class Follower(ABC):
         return self._thread is not None and self._thread.is_alive()
 
     def lags(self) -> dict[int, int]:
-        """Records that are still to be read of each partition, as of the last look at the topic."""
+        """Return the number of records to be read of each partition, as of the last look at the topic."""
         return dict(self._lags)
 
     @property
     def status(self) -> Status:
-        """What the feed does at this moment."""
+        """The current state."""
         return Status(
             self._state,
             self.settings.brokers,
@@ -151,13 +151,13 @@ class Follower(ABC):
                 self._session()
             except LogReplacedError:
                 self._next, self._go_on, self._read = {}, {}, {}
-                log.info("%s was recreated or emptied; it is read from its beginning", self._topic)
+                log.info("topic %s was recreated or emptied; it is read again from its beginning", self._topic)
             except (KafkaException, BrokerError) as error:
                 self._down(error if isinstance(error, BrokerError) else BrokerError(describe(error)))
                 self._stop.wait(1.0)
-            except Exception:  # the page must go on saying that its feed is broken, and the next try may work
-                log.exception("the feed stumbled; it starts again")
-                self._set("down", "the feed stumbled; see the log")
+            except Exception:  # the page must keep reporting that its feed is broken, and the next try may work
+                log.exception("reading topic %s failed unexpectedly; retrying in 1 s", self._topic)
+                self._set("down", f"reading topic {self._topic} failed; see the log")
                 self._stop.wait(1.0)
 
     def _down(self, error: BrokerError) -> None:
@@ -170,18 +170,18 @@ class Follower(ABC):
             self._say(state, problem)
             self._since = time.time()
         if problem:
-            self._problem = problem  # before the state: whoever sees that it is down can tell why
+            self._problem = problem  # before the state, so that a reader of `down` also finds the reason
         self._state = state
 
     def _say(self, state: FeedState, problem: str) -> None:
-        """One line for what is waited for, and one when it is there."""
+        """Log a line when waiting begins, and a line when it ends."""
         before, topic, brokers = self._state, self._topic, self.settings.brokers
-        # A refusal is the last word of the dashboard's command, and of no others.
+        # A refusal is logged by the dashboard's command when it ends.
         level = logging.WARNING if self._aloud and not self.refused else logging.DEBUG
         if state == "down":
             log.log(level, "waiting: %s", problem)
         elif state == "waiting":
-            log.log(level, "waiting for topic %s on %s; the dataflow makes it", topic, brokers)
+            log.log(level, "waiting for topic %s on %s; the dataflow creates it", topic, brokers)
         elif before in ("down", "waiting"):
             log.log(level, "topic %s on %s is there", topic, brokers)
         else:
@@ -189,7 +189,7 @@ class Follower(ABC):
 
     def _session(self) -> None:
         own = {
-            # Everything that the topic holds is wanted; where its start has been compacted away, what is left.
+            # Read everything that the topic holds; if its beginning has been deleted, the rest.
             "auto.offset.reset": "earliest",
             "error_cb": self._on_error,
             "queued.max.messages.kbytes": 32_768,
@@ -211,7 +211,7 @@ class Follower(ABC):
                 self._hear(messages)
                 if damaged:
                     self._pass_over(damaged)
-                    return  # the next session goes on with a new consumer, where this one ends
+                    return  # the next session resumes there with a new consumer
                 if self._assigned and not self._behind and self.wants_second_reading():
                     self._next, self._go_on = {}, {}
                     return
@@ -224,7 +224,7 @@ class Follower(ABC):
             self._look_now = True
 
     def _look(self, consumer: Consumer) -> None:
-        """Ask the broker for the topic: is it there, has it new partitions, was the broker away?"""
+        """Ask the broker whether the topic exists and has new partitions, and handle a broker that was away."""
         topic = self._topic
         try:
             found = consumer.list_topics(topic, timeout=2.0).topics[topic]
@@ -233,7 +233,7 @@ class Follower(ABC):
                 self._set("down", describe(error))
                 return
             if not self._assigned:
-                consumer.poll(0)  # tells what its connections met, and no message
+                consumer.poll(0)  # runs the error callback; no partition is assigned, so no message comes
             self._down(self._complaints.unreachable())
             return
         self._complaints.clear()
@@ -256,15 +256,15 @@ class Follower(ABC):
             consumer.incremental_assign([TopicPartition(topic, partition, self._begin(consumer, partition))])
             self._assigned.add(partition)
             self._behind.add(partition)
-        if not self._barred:  # who may see the topic, and not read it, learns so from each answer
+        if not self._barred:  # a client that may describe the topic but not read it gets an error per fetch
             self._set("reading" if self._behind else "live")
         self._lags = self._look_back(consumer)
 
     def _check_logs(self, consumer: Consumer, partitions: set[int]) -> None:
-        """Raise `LogReplacedError` where a log ends before what was read of it, holds nothing any more, or is gone.
+        """Raise `LogReplacedError` if a log ends before the offset that was read, is empty, or no longer exists.
 
-        The broker is asked before a partition is assigned, and where what the client has received contradicts what was read: what a
-        new leader sends may end too early for a moment, while the answer to this question never does.
+        The broker is asked before a partition is assigned, and if the cached end contradicts what was read: the end that a new leader
+        sends with records may be too low for a moment, but never its answer to this request.
         """
         for number, read in self._read.items():
             place = TopicPartition(self._topic, number)
@@ -277,7 +277,7 @@ class Follower(ABC):
             raise LogReplacedError
 
     def _look_back(self, consumer: Consumer) -> dict[int, int]:
-        """What the client has heard by itself of the ends of partitions, less what was read."""
+        """Return the lag of each partition by the log ends that the client has received with records."""
         found = {
             partition: heard_lag(consumer, TopicPartition(self._topic, partition, max(read, self._ended.get(partition, 0))))
             for partition, read in self._next.items()
@@ -293,7 +293,7 @@ class Follower(ABC):
         self._assigned, self._behind, self._ended = set(), set(), {}
 
     def _pass_over(self, damaged: Mapping[int, Fault]) -> None:
-        """Leave batches behind that can't be read; they count as unread."""
+        """Skip batches that can't be read; their records count as unread."""
         for partition, met in damaged.items():
             at = self._next.setdefault(partition, met.offset)
             damage = self._passage.lead(partition, met, at)
@@ -329,7 +329,7 @@ class Follower(ABC):
         elif code in PASSING:
             self._look_now = True
         elif code in NO_GROUP:
-            pass  # it reads without one
+            pass  # it reads without a consumer group
         elif is_forbidden(error):
             self._barred = True
             self._set("down", str(forbidden(self.settings, "Read", f"topic {self._topic}")))
@@ -339,7 +339,7 @@ class Follower(ABC):
 
 
 def _received_limits(consumer: Consumer, place: TopicPartition) -> tuple[int, int] | None:
-    """The first offset of a partition and the one behind its last, as the client last received them with records; None before that."""
+    """Return the first offset of a partition and the one after its last, as last received with records; None before that."""
     try:
         low, end = consumer.get_watermark_offsets(place, cached=True)
     except KafkaException:
@@ -348,5 +348,5 @@ def _received_limits(consumer: Consumer, place: TopicPartition) -> tuple[int, in
 
 
 def _is_replaced(limits: tuple[int, int] | None, read: int) -> bool:
-    """Whether a log with these `limits` (first offset, and the one behind the last) is another one than was read up to `read`."""
+    """Return whether a log with these `limits` (first offset, and the one after the last) can't be the one that was read up to `read`."""
     return limits is not None and (limits[1] < read or limits[0] >= limits[1])

@@ -1,5 +1,6 @@
-"""Tables as bytes: CSV in which no name can act as a formula, JSON, JSON lines, Arrow and Parquet; in pieces, so that a long one is
-never whole.
+"""Tables as bytes: CSV in which no name can act as a formula, JSON, JSON lines, Arrow and Parquet.
+
+They are written in pieces, so that a long file is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SKIPPED = " \ufeff\u200b\u00a0"
 SEPARATORS = (",", ";", "|", "\t")
 BOM = b"\xef\xbb\xbf"
-"""What tells a spreadsheet that a file is UTF-8; without it, it takes the code page of its country."""
+"""Byte order mark, by which a spreadsheet recognises UTF-8; without it, it uses the code page of its locale."""
 
 
 def _after(separators: str) -> re.Pattern[str]:
-    """Where a spreadsheet that parts cells at `separators` begins one, or a line: it heeds no quote inside of a cell."""
+    """Return a pattern for formula characters after `separators` or a line break: a spreadsheet ignores quotes inside a cell."""
     return re.compile(rf"(?<!\A)([{separators}\t\r\n][{_SKIPPED}]*)(?=[{re.escape(''.join(_FORMULA[:4] + _FORMULA[7:]))}])")
 
 
 _LATER, _LATER_ANYWHERE = _after(";"), _after(",;|")
-"""In a file whose cells are parted by commas a name with a comma is quoted; in any other file it is not."""
+"""In a file with commas as separators a name with a comma is quoted; in any other file it is not."""
 
 
 class Format(msgspec.Struct, frozen=True):
-    """How a table is written: the ending of its file, its media type, who writes it, and `others` that its file may end in."""
+    """A file format: the ending, the media type, the function that writes it, and `others`, alternative endings."""
 
     ending: str
     media: str
@@ -60,7 +61,7 @@ def _slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
-    # JSON and CSV know numbers of any size; as a decimal one would be a text in JSON.
+    # JSON and CSV have integers of any size; polars would write a decimal as a string in JSON.
     large = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
     return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.col(large).cast(pl.Int128))
 
@@ -75,9 +76,9 @@ def _harmless(frame: pl.DataFrame, separator: str) -> pl.DataFrame:
 
 
 def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool = False) -> Format:
-    """CSV with one of `SEPARATORS`, after a byte order mark (`bom`), with decimal commas: as spreadsheets of some languages want it.
+    """Return CSV with one of `SEPARATORS`, optionally with a byte order mark and decimal commas, for spreadsheets of any locale.
 
-    Raises `InputError` for another separator, and for commas that both separate and are decimal.
+    Raises `InputError` for another separator, and for decimal commas with a comma as the separator.
     """
     separator = "\t" if separator == r"\t" else separator
     if separator not in SEPARATORS:
@@ -99,7 +100,7 @@ def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool =
 
 
 def gzipped(form: Format) -> Format:
-    """`form`, packed with gzip."""
+    """Return `form`, compressed with gzip."""
 
     def write(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
         packer = zlib.compressobj(wbits=31)
@@ -179,4 +180,4 @@ FORMATS: dict[str, Format] = {
 }
 
 TEXTS = ("json", "jsonl", "csv")
-"""Those that are larger than they need be, so that they may be `gzipped`."""
+"""Formats without compression of their own, which may be `gzipped`."""

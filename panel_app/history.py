@@ -53,7 +53,7 @@ class Past(msgspec.Struct, frozen=True):
 
     series: Floats
     minutes: Floats
-    """How many minutes each line covers: none where its window is open, whose sums are not in `series`."""
+    """Minutes that each row covers: 0 if its window is open, for then its sums are not in `series`."""
     start: int
     step: int
     until: int
@@ -74,7 +74,7 @@ class _Part:
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
         self.rows, self._at = _closed(block), at
-        """The rows of the block but for open windows: those are no measure."""
+        """Rows of the block without open windows, whose figures are provisional."""
         known = before if before is not None and before.is_still(block, self.until) else None
         rows = clipped(self.rows, known.until if known else at, self.until)
         campaign, time = rows["campaign"].to_numpy(), rows["t"].to_numpy()
@@ -128,7 +128,7 @@ class _Part:
 
 
 def _closed(block: Block) -> pl.DataFrame:
-    """The rows of `block` that are not of an open window."""
+    """Return the rows of `block` that do not belong to an open window."""
     open_ = block.states["t"].filter(block.states["open"]).to_numpy()
     return block.rows.filter(~np.isin(block.rows["t"].to_numpy(), open_)) if len(open_) else block.rows
 
@@ -190,7 +190,7 @@ class History:
         return self._plus(before, self._parts[at].upto(minute)) if minute else before
 
     def open_windows(self, start: npt.ArrayLike, end: int) -> npt.NDArray[np.int64]:
-        """How many windows are open from each of `start` to `end`, both seconds; `start` is at most `end`."""
+        """Return the number of open windows from each `start` to `end`, both in seconds; `start` is at most `end`."""
         return np.searchsorted(self._open, end) - np.searchsorted(self._open, start)
 
     def rows(self, campaigns: list[int]) -> pl.DataFrame:
@@ -206,7 +206,7 @@ class History:
         return Past(series, self._minutes(start, step, size), start, step, start + size * step)
 
     def _minutes(self, start: int, step: int, size: int) -> Floats:
-        """The minutes of `size` windows of `step` seconds from `start` on, 0 where one is open."""
+        """Return the minutes of `size` windows of `step` seconds from `start` on, 0 for open windows."""
         found = np.full(size, step / 60)
         places = (self._open - start) // step
         found[places[(places >= 0) & (places < size)]] = 0.0

@@ -43,7 +43,7 @@ _COOKIES = (
     STATE_COOKIE_NAME,
     CODE_COOKIE_NAME,
 )
-"""What a login of Panel's leaves in a browser."""
+"""Cookies that a login of Panel leaves in a browser."""
 
 _ANYBODY = "viewer"
 """The name of who gives none, where one password lets everybody in."""
@@ -86,23 +86,23 @@ def _place(address: str | None) -> str:
 
 
 class _Form:
-    """Panel's login template with what it is not given by Panel."""
+    """Panel's login template with additional variables."""
 
     def __init__(self, template: Any, **more: Any) -> None:
         self._template, self._more = template, more
 
     def render(self, **given: Any) -> str:
-        """The page."""
+        """Return the page."""
         return self._template.render(**given, **self._more)
 
 
 def logout_route(*, provider: str = "") -> tuple[str, type[RequestHandler]]:
-    """The route that ends a login, before Panel's own; `provider` is the name of where people log in, empty with a password."""
+    """Return the route of the log-out, which replaces Panel's own; `provider`: name of the OAuth provider, empty with passwords."""
     text = (Path(__file__).parent / "static" / "login.html").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True).from_string(text).render(out=True, provider=provider)
 
     class Logout(RequestHandler):
-        """Ends the login everywhere: a copy of its cookie is not valid any more, and pages that are open get no more figures."""
+        """Ends the login: copies of its cookie are not valid any more, and open pages get no more figures."""
 
         def get(self) -> None:
             access.end(access.cookie(self.request.cookies))
@@ -115,9 +115,9 @@ def logout_route(*, provider: str = "") -> tuple[str, type[RequestHandler]]:
 
 
 def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]]:
-    """The route that stands before Panel's own.
+    """Return the route of the login form, which replaces Panel's own.
 
-    `tls`: the cookies go over HTTPS alone; `named`: people have names, and not one password for all.
+    `tls`: send the cookies only over HTTPS. `named`: users have names, instead of one password for all.
     """
     attempts = Attempts()
 
@@ -172,7 +172,7 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
 
 
 def login_routes(asked: access.Access, *, tls: bool) -> list[tuple[str, type[RequestHandler]]]:
-    """The routes for what is `asked` of visitors; none where nothing is."""
+    """Return the routes of login and log-out for the access settings `asked`; none without a login."""
     if not asked.wants_login:
         return []
     login = [login_route(tls=tls, named=bool(asked.users))] if asked.by_password else []

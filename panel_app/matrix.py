@@ -39,7 +39,7 @@ class Point(msgspec.Struct, frozen=True):
 class Scatter(msgspec.Struct, frozen=True):
     """The points with the largest spend; of campaigns, or of the channels of a single one.
 
-    `more` are left out: the smaller ones, and those that spent nothing or got money back, which have no place on a logarithmic axis.
+    `more` points are left out: the smaller ones, and those without a positive spend, which a logarithmic axis can't show.
     """
 
     by: str

@@ -24,19 +24,19 @@ SIZE = "spend_micros"
 MICROS = 1e6
 
 UNSIGNED = 0.0
-"""Added to a quotient, it makes 0 of the -0 that nothing over a negative sum is: zero has no sign."""
+"""Added to a quotient, it turns the -0.0 of 0 divided by a negative sum into 0.0."""
 
 MOST = 10.0
-"""A change beyond this (10 is +1,000 %) says how small the base is, not how much more there is: the difference is shown instead."""
+"""Largest change that is shown (10 is +1,000 %); a larger one only says that the base is small, so the difference is shown instead."""
 
 Wide = frozenset[str]
-"""Those of `SUMS` whose rows could add up to more than 64 bits hold."""
+"""Columns of `SUMS` whose total could exceed 64 bits."""
 
 WIDE = pl.Decimal(38, 0)
-"""What such a column is added up as: exact, and known to Parquet, Arrow and CSV."""
+"""Type in which such a column is added up: exact, and supported by Parquet, Arrow and CSV."""
 
 SAFE_SUM = 2.0**62
-"""Rows whose absolute values add up to less than that can't add up to more than 64 bits, nor can the difference of two columns."""
+"""If the absolute values of a column add up to less than this, neither its sums nor the difference of two columns exceed 64 bits."""
 
 Sums = npt.NDArray[Any]
 """Sums by column, the last axis being `SUMS`: integers, or floats where they could overflow."""
@@ -53,7 +53,7 @@ _NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
 Kind = Literal["money", "price", "count", "percent", "multiple"]
-"""How figures are written: a total of money, an average of it, …"""
+"""How figures are formatted: money is a total in the currency, price an average of it."""
 Good = Literal["up", "down", "neither"]
 
 
@@ -139,11 +139,10 @@ ALL: dict[str, Measure] = {**MEASURES, **EXTRA}
 
 
 def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:
-    """Change and difference of each figure `now` and what it `was`; NaN marks what is not shown.
+    """Return change and difference between each figure `now` and what it `was`; NaN for the one that is not shown.
 
-    The change is (now - was) / |was|, so that its sign is that of the difference whatever the sign of the base is. Where a percentage
-    has no meaning - the base is 0 or has the other sign, or the change is beyond `MOST` - the difference is given in its place. Where a
-    figure is unknown neither is.
+    The change is (now - was) / |was|, so that its sign is always that of the difference. If a percentage has no meaning - the base is 0
+    or has the opposite sign, or the change is beyond `MOST` - the difference is returned instead. If a figure is unknown, neither is.
     """
     difference = now - was
     size = np.abs(was)
@@ -153,25 +152,25 @@ def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:
 
 
 def quotient(top: pl.Expr, below: pl.Expr) -> pl.Expr:
-    """`top` by `below`, both floats; null where there is nothing to divide by, and 0 where there is nothing to divide.
+    """Return `top` divided by `below`, both floats; null if `below` is 0, and 0 if `top` is 0.
 
-    Nothing over a negative sum would be -0, and polars drops the `+ 0.0` (`UNSIGNED`) that numpy keeps.
+    0 divided by a negative sum would be -0.0, and polars optimises away the `+ 0.0` (`UNSIGNED`) that works in numpy.
     """
     return pl.when(below == 0).then(None).when(top == 0).then(0.0).otherwise(top / below)
 
 
 def matrix(rows: pl.DataFrame, *, wide: Wide) -> Sums:
-    """The columns `SUMS` of `rows`, one line for each; as floats where any of them is `wide`: numpy has no integers beyond 64 bits."""
+    """Return the columns `SUMS` of `rows` as an array; as floats if any is `wide`, for numpy has no integers beyond 64 bits."""
     return rows.select(pl.col(_NAMES).cast(pl.Float64)).to_numpy() if wide else rows[_NAMES].to_numpy()
 
 
 def sizes(rows: pl.DataFrame) -> Floats:
-    """The absolute values of each of `SUMS` in `rows`, added up: no sum of some of the rows is larger."""
+    """Return the sum of absolute values of each of `SUMS` in `rows`, an upper bound for the sum of any subset of the rows."""
     return rows.select(pl.col(_NAMES).cast(pl.Float64).abs().sum()).to_numpy()[0]
 
 
 def wide_of(sizes: Floats) -> Wide:
-    """The columns that are wide, by the `sizes` of all rows."""
+    """Return the columns that are wide, by the `sizes` of all rows."""
     return frozenset(name for name, size in zip(SUMS, sizes.tolist(), strict=True) if size >= SAFE_SUM)
 
 
@@ -184,11 +183,11 @@ def added(keys: Keys, rows: Sums) -> Keyed:
 
 
 def sums(*, wide: Wide) -> list[pl.Expr]:
-    """Aggregations of every column that adds up, exact to the micro: integers of 64 bits, and of type `WIDE` those of `wide`."""
+    """Return the sum of every additive column, exact to the micro: 64-bit integers, or the type `WIDE` for the columns in `wide`."""
     return [pl.col(name).cast(WIDE).sum() if name in wide else pl.col(name).sum() for name in SUMS]
 
 
 def narrowed(rows: pl.DataFrame, wide: Wide) -> pl.DataFrame:
-    """`rows` with each of the `wide` columns whose values all fit as integers of 64 bits."""
+    """Return `rows` with those `wide` columns as 64-bit integers whose values all fit."""
     fitting = [name for name in SUMS if name in wide and rows[name].is_between(-(2**63), 2**63 - 1).all()]
     return rows.with_columns(pl.col(fitting).cast(pl.Int64))

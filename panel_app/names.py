@@ -12,7 +12,7 @@ import polars as pl
 from panel_app.spelling import Mark, mark, skeleton
 
 _LIKE = 5
-"""Names that look like one with which it is compared."""
+"""Largest number of similar names that a name is compared with."""
 
 Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
@@ -49,9 +49,9 @@ class Names:
         return [self._numbers[name] for name in names if name in self._numbers]
 
     def marks(self, shown: Iterable[str]) -> dict[str, Mark]:
-        """How those of the `shown` names that look like another of all names differ from it, by name."""
+        """Return, by name, how those of the `shown` names that look like any other name differ from it."""
         begun, ended = self._looked, len(self.names)
-        # Two threads at once add the same names, so that neither misses one.
+        # Two threads at once may add the same names twice, but none is missed.
         for name in self.names[begun:ended]:
             self._alike.setdefault(skeleton(name), {})[name] = None
         self._looked = ended

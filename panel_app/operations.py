@@ -43,16 +43,17 @@ class Partition(msgspec.Struct, frozen=True):
     adds_up: bool
     clock: float | None
     at: float | None = None
-    """When the dataflow committed this, by its own clock; `pause` is the time since the commit before, in seconds."""
+    """Time of the commit by the dataflow's clock (seconds since 1970)."""
     pause: float | None = None
+    """Seconds between this commit and the previous one."""
     still: float | None = None
-    """Since when, as far as was seen here, messages wait and the offset does not move (seconds since 1970)."""
+    """Since when messages wait and the offset does not move, as observed by this process (seconds since 1970)."""
     behind: int = 0
     """Messages that wait behind an open transaction."""
     lost: int = 0
     is_recreated: bool = False
     notes: list[str] = []
-    """What has to be known of it beside its numbers (`dataflows.counters.Progress.notes`)."""
+    """Problems of the partition that affect its lag (`dataflows.counters.Progress.notes`)."""
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     problem: str = ""
     """Why there is no newer answer."""
     is_missing: bool = False
-    """There is no topic of the logs."""
+    """Whether the topic of the logs does not exist."""
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ class _Part:
         self.counts: Counter[str] = Counter()
         self.seen: dict[tuple[str, int], int] = {}
         self.restored: set[RejectedKey] = set()
-        """What was written again after its tombstone."""
+        """Events that were written again after their tombstone."""
 
 
 def shown(one: Rejected) -> Reject:
@@ -139,7 +140,7 @@ class RejectedFeed(Follower):
 
     @override
     def wants_second_reading(self) -> bool:
-        """Whether tombstones were found: without what they delete the events are counted again, and the old answer holds until then."""
+        """Return whether new tombstones were found: the events are counted again without the deleted ones."""
         if self._tombstones.found == self._known_tombstones:
             self._kept = None
             return False
@@ -153,7 +154,7 @@ class RejectedFeed(Follower):
 
     @override
     def begin(self, consumer: Consumer, partition: int) -> int:
-        """Continue at the last record that was read; from the beginning if the topic was recreated since, however far it has grown."""
+        """Return the offset of the last record that was read, or the beginning if the topic was recreated since."""
         part = self._parts.get(partition)
         if part is None:
             return OFFSET_BEGINNING
@@ -165,7 +166,7 @@ class RejectedFeed(Follower):
 
     @override
     def forget(self, partition: int) -> None:
-        """Drop what was read of `partition`, and the tombstones: they say nothing of another log."""
+        """Drop what was read of `partition`, and all tombstones, which do not apply to a new log."""
         self._tombstones, self._known_tombstones, self._kept = Tombstones(), 0, None
         self._drop(partition)
 
@@ -178,7 +179,7 @@ class RejectedFeed(Follower):
                 newest.extend(kept)
 
     def _known(self, number: int, message: Message) -> bool:
-        """Whether this record was read before; raises `LogReplacedError` if another one was read in its place."""
+        """Return whether this record was read before; raises `LogReplacedError` if a different one was read at its offset."""
         part, record = self._parts.get(number), Fingerprint.of(message)
         if part is None:
             with self._lock:
@@ -216,7 +217,7 @@ class RejectedFeed(Follower):
             if self._tombstones.has_deleted(key, position):
                 continue
             place = (one.topic[:_SHOWN_NAME], one.partition)
-            # What is written again after its tombstone is lower than what was seen, and counts once.
+            # An event that is written again after its tombstone has a lower offset than was seen, and counts once.
             if one.offset <= part.seen.get(place, -1) and (key not in self._tombstones or key in part.restored):
                 continue
             if key in self._tombstones:
@@ -229,7 +230,7 @@ class RejectedFeed(Follower):
                 self._newest[one.reason].append((number, shown(one)))
 
     def _delete(self, key: RejectedKey, position: Position) -> None:
-        """Take an event off the list at once; the counts follow (`wants_second_reading`)."""
+        """Remove an event from the list at once; the counts are corrected later (`wants_second_reading`)."""
         if not self._tombstones.add(key, position):
             return
         with self._lock:
@@ -309,7 +310,7 @@ class Watch:
 
 
 def _partition(settings: Settings, row: Progress, before: Partition | None, now: float) -> Partition:
-    """`row` as a page shows it; `before` is what it was when it was asked for the last time."""
+    """Return `row` as a page shows it; `before` is the same partition in the previous answer."""
     still = None
     if row.lag:
         still = before.still or now if before is not None and before.offset == row.offset else now

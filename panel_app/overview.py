@@ -21,7 +21,7 @@ TITLE = "adtally"
 def request_query() -> str:
     """The query part of the URL under which this page was asked for."""
     arguments = pn.state.session_args or {}
-    # Bytes that are not UTF-8 stay what they are: whether they can be a name is for the reader of the query to say.
+    # Bytes that are not UTF-8 are kept: `parameters` decides whether they can be a name.
     return urlencode([(name.encode("latin-1", "replace"), value) for name, values in arguments.items() for value in values])
 
 
@@ -31,12 +31,12 @@ def embedded() -> bool:
 
 
 def confines() -> Scope:
-    """What this page is confined to: as an embed, the filter it was asked for with."""
+    """Return the scope of this page: for an embed, the filter that it was opened with."""
     return confines_of(request_query())
 
 
 def confines_of(query: str) -> Scope:
-    """What a page under the URL's `query` is confined to."""
+    """Return the scope of a page with the URL's `query`."""
     if parse_qs(query).get("embed", [""])[-1] != "1":
         return EVERYTHING
     view = from_query(query)
@@ -49,9 +49,9 @@ def embeddable(data: bytes) -> str:
 
 
 def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:
-    """What the overview may ask: view, names (of a picker), and what is `common` to pages.
+    """Return the handlers of the overview's requests: view, names (of a picker), and those `common` to all pages.
 
-    Where it is confined to a `scope` nothing beyond it is answered; a picker offers all names, so that there is none then.
+    Answers are limited to `scope`. A picker offers all names, so there is none in a limited scope.
     """
 
     def view(number: int, data: dict[str, Any]) -> str:

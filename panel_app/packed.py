@@ -1,4 +1,4 @@
-"""What is older than the minutes in memory, by the day: hours of which the sums are at hand and the minutes are packed.
+"""Older data by day: for each hour the sums in memory, and its minutes packed.
 
 The minutes are kept, so that a late correction changes its hour exactly, and a question at any grain can be answered; packed (Parquet,
 zstd) a row takes about 10 bytes, and an hour takes milliseconds to pack or to unpack, however few rows it has. So a day of few rows
@@ -70,7 +70,7 @@ class Hour:
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The minutes, unpacked for this once."""
+        """Rows of all minutes, unpacked on each access."""
         found = pl.read_parquet(self._packed)
         return found.with_columns(known.gather(found[name]).alias(name) for name, known in self._names.items())
 
@@ -91,7 +91,7 @@ class Hour:
 
     @property
     def wide(self) -> Wide:
-        """The columns that its rows could overflow."""
+        """Columns whose sums could exceed 64 bits."""
         return self._wide
 
     def numbers(self, dimension: str) -> pl.Series:
@@ -117,7 +117,7 @@ def _rollup(hour: Hour, grain: int) -> pl.DataFrame:
 
 
 class SparseDay(Block):
-    """The rows of one day (UTC) that has too few of them to be packed."""
+    """The rows of one day (UTC) with too few rows to be packed."""
 
     length = DAY
     _GRAINS = (DAY, HOUR, BLOCK_SECONDS, 300, 60)
@@ -141,7 +141,7 @@ class Day:
         return self._count
 
     def upserted(self, rows: pl.DataFrame) -> Day:
-        """The day with `rows` of it, as `blocks.merge` gives them, merged into it."""
+        """Return the day with `rows`, as `blocks.merge` returns them, merged into it."""
         hours = dict(self.hours)
         for at, part in split(rows, HOUR):
             held = hours.get(at)
@@ -149,17 +149,17 @@ class Day:
         return Day(hours)
 
     def since(self, oldest: int) -> Day | None:
-        """What is left without the hours before `oldest`, a full hour; None if it is nothing."""
+        """Return the day without the hours before `oldest`, a full hour; None if nothing is left."""
         left = {at: hour for at, hour in self.hours.items() if at >= oldest}
         return Day(left) if left else None
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The minutes, unpacked for this once."""
+        """Rows of all minutes, unpacked on each access."""
         return stacked(hour.rows for hour in self.hours.values())
 
     def without(self, gone: pl.DataFrame) -> Day | None:
-        """As `Block.without`."""
+        """Return the day without the rows in `gone`, as `Block.without`."""
         hours = dict(self.hours)
         for at, part in split(gone, HOUR):
             hour = hours.pop(at, None)
@@ -208,9 +208,9 @@ class Day:
 
 
 def day_with(held: Day | SparseDay | None, rows: pl.DataFrame, packed_from: int) -> Day | SparseDay:
-    """The day `held`, None for one of which nothing is held, with `rows` (as `Day.upserted`) merged into it.
+    """Return the day `held` (None if it is new) with `rows` merged into it, as `Day.upserted`.
 
-    One that comes to have `packed_from` rows or more is packed, and stays so.
+    A day with `packed_from` rows or more is packed, and remains packed.
     """
     if isinstance(held, Day):
         return held.upserted(rows)
@@ -221,7 +221,7 @@ def day_with(held: Day | SparseDay | None, rows: pl.DataFrame, packed_from: int)
 
 
 def day_since(held: Day | SparseDay, oldest: int) -> Day | SparseDay | None:
-    """What is left of a day without what lies before `oldest`, a full hour; None if it is nothing."""
+    """Return the day `held` without what is before `oldest`, a full hour; None if nothing is left."""
     if isinstance(held, Day):
         return held.since(oldest)
     left = clipped(held.rows, oldest, held.start + DAY)

@@ -1,6 +1,6 @@
 """The parameters of a URL's query, read the same way for every page, the API and the export.
 
-A page applies a parameter whole, or says in a note that it does not; the API and the export refuse it. In a query a plus stands for a
+A page applies a parameter completely, or says in a note that it does not; the API and the export refuse it. In a query a plus means a
 space, as in every HTML form.
 """
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from dataflows.errors import InputError
 
 LONGEST = 2**20
-"""Characters of a query that is read: 10,000 names have room in it."""
+"""Longest query in characters, enough for 10,000 names."""
 
 FILTERS = ("campaign", "channel")
 TASTE: dict[str, tuple[str, ...]] = {
@@ -24,23 +24,23 @@ TASTE: dict[str, tuple[str, ...]] = {
     "paused": ("0", "1"),
     "embed": ("0", "1"),
 }
-"""What a viewer chooses about any page, and its values."""
+"""Display options of every page, and their values."""
 
 _ADDRESS = "page"
-"""Which page is meant, under `panel serve`."""
+"""Parameter that selects the page under `panel serve`."""
 
 _OTHERS = re.compile(r"bokeh-.*|utm_\w+|\w*clid|code|state")
-"""Parameters that Bokeh, a login or a link in a mail adds: nobody asks for figures with them."""
+"""Parameters that Bokeh, a login or a link in an e-mail adds; they are ignored without a note."""
 
 _SHOWN = re.compile(r"[\w.\[\]-]{1,40}", re.ASCII)
 _NO_NAME = ""
-"""A value that can't be a name is read as the empty name, which no event may have: it matches what has that name, and so nothing."""
+"""A value that can't be a name is read as the empty name, which no event can have, so it matches nothing."""
 
 
 def parsed(query: str, *, strict: bool = False) -> dict[str, list[str]]:
-    """Values by name, in their order; a byte that is not UTF-8 becomes a lone surrogate, which no name holds.
+    """Return values by name, in their order; a byte that is not UTF-8 becomes a lone surrogate, which no name contains.
 
-    Raises `InputError` where the query is longer than `LONGEST`, or, with `strict`, holds something other than ``name=value``.
+    Raises `InputError` if the query is longer than `LONGEST` or, with `strict`, contains something other than ``name=value``.
     """
     query = query.removeprefix("?")
     if len(query) > LONGEST:
@@ -52,7 +52,7 @@ def parsed(query: str, *, strict: bool = False) -> dict[str, list[str]]:
 
 
 def once(given: Mapping[str, Sequence[str]], name: str, default: str = "") -> str:
-    """The value of a parameter, or `default`; raises `InputError` where it is given more than once."""
+    """Return the value of a parameter, or `default`; raises `InputError` if it is given more than once."""
     values = given.get(name, ())
     if len(values) > 1:
         raise InputError(f"`{name}` may be given only once.")
@@ -60,9 +60,9 @@ def once(given: Mapping[str, Sequence[str]], name: str, default: str = "") -> st
 
 
 def names(given: Mapping[str, Sequence[str]], dimension: str) -> tuple[str, ...]:
-    """The names that the filter on `dimension` lets pass, each once; empty for all.
+    """Return the names in the filter on `dimension`, each once; empty for all.
 
-    Raises `InputError` where one of them is empty or not UTF-8: no event can have such a name.
+    Raises `InputError` if one of them is empty or not UTF-8: no event can have such a name.
     """
     found = tuple(dict.fromkeys(given.get(dimension, ())))
     if why := _not_a_name(dimension, found):
@@ -71,12 +71,12 @@ def names(given: Mapping[str, Sequence[str]], dimension: str) -> tuple[str, ...]
 
 
 def unknown(given: Iterable[str], known: Collection[str]) -> str:
-    """A line that names the parameters that are not `known`, and what was probably meant; empty where all are."""
+    """Return a line that names the parameters that are not `known`, with a suggestion; empty if all are known."""
     others = [name for name in given if name not in known]
     if not others:
         return ""
     shown = [
-        f"`{name}`" if _SHOWN.fullmatch(name) else "one with other characters than letters and digits" for name in others[:5]
+        f"`{name}`" if _SHOWN.fullmatch(name) else "one with characters other than letters and digits" for name in others[:5]
     ]
     meant = difflib.get_close_matches(others[0].lower(), known, n=1)
     more = f"; was `{meant[0]}` meant?" if len(others) == 1 and meant else "."
@@ -96,7 +96,7 @@ def _not_a_name(dimension: str, values: Sequence[str]) -> str:
 
 
 class Parameters:
-    """The query of a page's URL. `notes` says in a line each what of it is not applied; what was read is never repeated there."""
+    """The query of a page's URL. `notes` has a line for each parameter that is not applied; it never repeats a value of the query."""
 
     def __init__(self, query: str) -> None:
         self.notes: list[str] = []
@@ -109,7 +109,7 @@ class Parameters:
             self.notes.append(f"The URL is not applied: {error} No figures are shown, because its filters are not known.")
 
     def one(self, name: str, allowed: Collection[str], default: str = "") -> str:
-        """The value of a parameter that takes one of `allowed`, or `default`; the last one where there are several."""
+        """Return the value of a parameter that takes one of `allowed`, or `default`; the last one if there are several."""
         value = self._last(name)
         if value is None or value in allowed:
             return default if value is None else value
@@ -117,7 +117,7 @@ class Parameters:
         return default
 
     def _last(self, name: str) -> str | None:
-        """The last value of a parameter that takes one; None where it is not given."""
+        """Return the last value of a parameter that takes one; None if it is not given."""
         self._read.add(name)
         values = self._given.get(name, [])
         if len(set(values)) > 1:
@@ -125,7 +125,7 @@ class Parameters:
         return values[-1] if values else None
 
     def several(self, name: str, allowed: Collection[str], most: int) -> tuple[str, ...]:
-        """The first `most` values of a parameter that takes several of `allowed`."""
+        """Return the first `most` values of a parameter that takes several of `allowed`."""
         self._read.add(name)
         given = tuple(dict.fromkeys(self._given.get(name, [])))
         known = tuple(value for value in given if value in allowed)
@@ -136,14 +136,14 @@ class Parameters:
         return known[:most]
 
     def text(self, name: str, most: int) -> str:
-        """The text of a parameter, at most `most` characters."""
+        """Return the text of a parameter, at most `most` characters."""
         text = (self._last(name) or "").encode(errors="replace").decode()
         if len(text) > most:
             self.notes.append(f"`{name}` is longer than {most} characters; the rest is not applied.")
         return text[:most]
 
     def names(self, dimension: str) -> tuple[str, ...]:
-        """The names that the filter on `dimension` lets pass, each once; empty for all.
+        """Return the names in the filter on `dimension`, each once; empty for all.
 
         A value that can't be a name matches nothing, and a note says so.
         """
@@ -157,7 +157,7 @@ class Parameters:
         return tuple(dict.fromkeys(_NO_NAME if _not_a_name(dimension, [value]) else value for value in values))
 
     def ended(self) -> tuple[str, ...]:
-        """The notes, with those of what nobody has read: filters that this page does not apply, and unknown names."""
+        """Return all notes, including those on parameters that were not read: filters the page does not apply, and unknown names."""
         for name, allowed in TASTE.items():
             self.one(name, allowed)
         self._read.add(_ADDRESS)

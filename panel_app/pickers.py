@@ -19,11 +19,11 @@ class Offer(msgspec.Struct, frozen=True):
     names: list[str]
     total: int
     marks: dict[str, Mark]
-    """What tells names that look like another one from it, by name."""
+    """How names that look like another one differ from it, by name."""
 
 
 def reply(service: Service, number: int, dimension: str, search: str) -> str:
-    """JSON of the `Offer` for `dimension` (campaign or channel): names in which a search finds `search`."""
+    """Return JSON of the `Offer` for `dimension` (campaign or channel): the names that a search for `search` finds."""
     if dimension not in ("campaign", "channel"):
         dimension = "campaign"
     snapshot = service.snapshot()

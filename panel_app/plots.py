@@ -57,7 +57,7 @@ _ON_DARK = [
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _LONG, _SHORT = 24, 14
 _DIGITS = {"money": 2, "price": 2, "count": 1, "percent": 1, "multiple": 2}
-"""Digits after the point on an axis, by the kind of measure; there are more where all figures are small."""
+"""Decimal places on an axis, by the kind of measure; more are used if all figures are small."""
 _DEEPEST = 12
 
 
@@ -83,10 +83,10 @@ def _joined(one: str) -> bool:
 
 
 def written(measure: Measure, currency: str, largest: float) -> tuple[str, NumeralTickFormatter]:
-    """What stands over a plot of `measure`, and how its figures, of which the `largest` has this size, are written.
+    """Return the title of a plot of `measure`, and the formatter of its axis; `largest` is the largest absolute figure.
 
-    Money has its currency, dollars their sign as well: the formatter of the browser knows no other currency's sign without that
-    language's commas.
+    The title of money names the currency; only dollars also get their sign: Bokeh's formatter supports other signs only together with
+    the separators of another language.
     """
     label = f"{measure.label} ({measure.short})" if measure.short else measure.label
     percent = measure.kind == "percent"
@@ -99,7 +99,7 @@ def written(measure: Measure, currency: str, largest: float) -> tuple[str, Numer
 
 
 def zone_of(name: str) -> str:
-    """`name` where polars knows such a time zone, else ``UTC``."""
+    """Return `name` if polars knows this time zone, else ``UTC``."""
     try:
         pl.Series([dt.datetime(2000, 1, 1, tzinfo=dt.UTC)]).dt.convert_time_zone(name)
     except (pl.exceptions.PolarsError, ValueError):
@@ -108,9 +108,9 @@ def zone_of(name: str) -> str:
 
 
 def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False, zone: str = "UTC") -> pn.viewable.Viewable:
-    """A plot for each measure, one under the other; a line of text where there is nothing to draw.
+    """Return a plot for each measure, one below the other; a line of text if there is nothing to draw.
 
-    `narrow` is for a phone; the times on the axes are those of `zone`, which `zone_of` has given.
+    `narrow` is for a phone; the axes show times in `zone`, as returned by `zone_of`.
     """
     if found.frame.is_empty():
         return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
@@ -118,10 +118,10 @@ def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False, zone:
         return pn.Spacer(height=1)
     frame = _labelled(found, _SHORT if narrow else _LONG)
     if "time" in frame.columns:
-        # A minute that has only begun would look like a dive, as would one that is not held whole; the table holds both.
+        # An incomplete minute would look like a drop in the plot; the table contains it.
         complete = frame.filter(~pl.col("time").is_in(found.incomplete))
         frame = frame if complete.is_empty() else complete
-        # Bokeh's axes know no zones: they write the time that they are given.
+        # Bokeh's axes have no time zones: they show the time as given.
         frame = frame.with_columns(
             pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None, ambiguous="earliest")
         )
@@ -175,8 +175,8 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
     elif kind == "heatmap" and found.dimensions:
-        # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas. One time alone has no width
-        # on an axis of times: it is a name there.
+        # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas. A single time has no width
+        # on a time axis, so it is a category there.
         one = frame["time"].n_unique() == 1
         columns = frame.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M")) if one else frame
         plot = columns.to_pandas().hvplot.heatmap(
@@ -204,7 +204,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             **common,
         )
     else:
-        # A rate that is unknown now and then has a line all the same: over what is unknown it goes straight on.
+        # A rate with unknown points still gets a line, which bridges the gaps.
         known = frame.drop_nulls(measure.id)
         lines = _lasting(frame if known.is_empty() else known, found.grain).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
@@ -213,9 +213,9 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
 
 
 def _lasting(frame: pl.DataFrame, grain: int, *, each: bool = True) -> pl.DataFrame:
-    """With a second point, `grain` seconds later, of each name that has only one: a line of one point would be nothing at all.
+    """Add a second point, `grain` seconds later, for each name that has only one: a line needs two points.
 
-    With `each` off only where all of them have the same one.
+    With `each` off, do so only if all names have the same single time.
     """
     alone = frame.filter(pl.len().over("name") == 1) if each else frame if frame["time"].n_unique() == 1 else frame.clear()
     return pl.concat([frame, alone.with_columns(pl.col("time") + pl.duration(seconds=grain))])

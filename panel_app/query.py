@@ -1,8 +1,8 @@
 """From a snapshot and a view to the figures of one page. Pure functions on polars frames; they know no Panel and no Kafka.
 
 The range ends with the newest window that is held, not with the clock on the wall, so that a page of replayed data is never empty.
-Windows that are still provisional are `open`, wherever they lie: they count in the figures and stay out of every comparison. So does the
-first window that is held, for the stream may have begun in the middle of it. The same minutes stay out of both periods.
+Provisional windows are `open`, wherever they are: they count in the figures, and are excluded from every comparison. So is the oldest
+window that is held, because the stream may have begun in the middle of it. The same minutes are excluded from both periods.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from panel_app.view import FITTING, RANGES, View
 _NOTHING = np.zeros(len(SUMS), np.int64)
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
 _STEPS = ("clicks", "conversions", "purchases")
-"""Steps of the funnel after the impressions: `COUNTS` has them in their order."""
+"""Steps of the funnel after the impressions, in the order of `COUNTS`."""
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A change, or the difference that is shown in its place (`measures.compared`)."""
+    """A change, or the difference that replaces it (`measures.compared`)."""
 
     change: float | None
     difference: float | None
@@ -51,9 +51,9 @@ class Page(msgspec.Struct, frozen=True):
     scatter: Scatter
     funnel: dict[str, float]
     marks: dict[str, Mark]
-    """What tells the names of tables and heatmap that look like another one from it, by name."""
+    """How names of the tables and the heatmap that look like another one differ from it, by name."""
     funnel_changes: dict[str, Moved]
-    """How the part of the step before that came to this one changed, over the minutes that are compared; empty where none are."""
+    """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
 
 
 def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
@@ -70,7 +70,7 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
     open_ = snapshot.open_windows(before, newest_end)
     tail = open_[::-1] == newest_end - window * np.arange(1, len(open_) + 1)
     settled = newest_end - window * (len(tail) if tail.all() else int(np.argmin(tail)))
-    # The stream may have begun in the middle of the first window that is held.
+    # The stream may have begun in the middle of the oldest window.
     known = snapshot.oldest + window
     apart = np.union1d(open_, np.append(open_, snapshot.oldest) + length)
     apart = apart[(apart >= start) & (apart < settled)]
@@ -93,7 +93,7 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
 
 
 def _stretches(windows: npt.NDArray[np.int64], window: int) -> tuple[tuple[int, int], ...]:
-    """The stretches (start, end) of time that `windows` cover, which are in order of time."""
+    """Return the stretches of time (start, end) that `windows`, in order of time, cover."""
     if not len(windows):
         return ()
     parts = np.split(windows, np.flatnonzero(np.diff(windows) > window) + 1)
@@ -112,7 +112,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
     given = [part.total for part in (settled, opened) if part.total is not None]
     now = sum(given[1:], start=given[0]) if given else None
-    # A previous period of which only a part is held compares with nothing; one in which nothing happened does.
+    # A previous period that is held only in part is not compared; one that is held but without events is.
     whole = span.compared > 0
     before = None if not whole else _NOTHING if earlier.total is None else earlier.total
     complete = None if now is None else _NOTHING if settled.total is None else settled.total
@@ -155,7 +155,7 @@ def _funnel(total: Sums) -> dict[str, float]:
 
 
 def _funnel_changes(now: Sums, was: Sums) -> dict[str, Moved]:
-    """How the steps of the funnel changed: each as a part of the one before it."""
+    """Return the changes of the funnel's conversion rates, each step relative to the one before."""
 
     def parts(total: Sums) -> Floats:
         sums = total[_FUNNEL].astype(np.float64)[: len(_STEPS) + 1]

@@ -1,8 +1,8 @@
-"""The questions of a page as plain addresses: `/api/view`, `/api/names`, `/api/stock`, `/api/table` and `/api/sheet`.
+"""The requests of a page over HTTP: `/api/view`, `/api/names`, `/api/stock`, `/api/table` and `/api/sheet`.
 
-A page has its figures seconds before Bokeh's scripts and connection, and some networks let no WebSocket through at all: until there is a
-connection its controls ask here. The answers are those of the connection (`overview.handlers`), and an embed is confined as there.
-Nothing can be changed by these addresses.
+A page shows its figures seconds before Bokeh's scripts and WebSocket are ready, and some networks block WebSockets. Until then its
+controls send their requests here. The answers are the same as over the WebSocket (`overview.handlers`), with the same limits for embeds.
+These endpoints are read-only.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from panel_app.web import Guarded
 
 
 class Question(Guarded):
-    """A question that is asked by GET; its answer is JSON."""
+    """A GET request that is answered with JSON."""
 
     async def get(self) -> None:
-        """The answer, 304 where `If-None-Match` names it, or 400 and one line for a query that can't be read."""
+        """Send the answer, 304 if `If-None-Match` matches it, or 400 and one line for an invalid query."""
         one = service()
         self.set_header("Cache-Control", "private, no-cache")
         try:
@@ -39,7 +39,7 @@ class Question(Guarded):
 
     @abstractmethod
     def reply(self, one: Service, query: str) -> bytes | str:
-        """JSON of the answer to the `query` part of the URL; raises `InputError` where it can't be read."""
+        """Return JSON of the answer to the URL's `query`; raises `InputError` if it is invalid."""
 
 
 class View(Question):
@@ -51,7 +51,7 @@ class View(Question):
     def reply(self, one: Service, query: str) -> bytes:
         answer = one.answered(query, scope=confines_of(query))
         live = answer.live
-        # All but what passes with the time alone.
+        # The part of the state that does not change with time alone.
         state = msgspec.json.encode((live.feed, live.cleared, live.undo_rows, answer.notes))
         self._tag = f'W/"{answer.token}-{crc32(state):x}"'
         return msgspec.json.encode(answer)
@@ -106,4 +106,4 @@ QUESTIONS = [
     (r"/api/table", ExploreTable),
     (r"/api/sheet", Sheet),
 ]
-"""As tornado takes them."""
+"""Routes for Tornado."""

@@ -14,12 +14,12 @@ from panel_app.store import parse_start
 
 _HOUR = 3600
 _SUM_BITS, _REVISION_BITS = 96, 63
-"""A thousand million sums of this size add up to less than the 38 digits that `measures.WIDE` has."""
+"""A billion sums of this size add up to less than the 38 digits of `measures.WIDE`."""
 
 _NUMBERS = (*SUMS, "revision")
 _numbers = attrgetter(*_NUMBERS)
 _packed = struct.Struct(f"{len(_NUMBERS)}q").pack
-"""Refuses what is beyond 64 bits in one call: this is done for every record."""
+"""Raises for any number beyond 64 bits; one fast call, because it runs for every record."""
 
 
 class UnreadableError(ValueError):
@@ -27,16 +27,16 @@ class UnreadableError(ValueError):
 
 
 def read_key(key: bytes | str | None) -> Cell:
-    """The cell that a tombstone of topic `results` deletes; raises `UnreadableError` for a key that names none."""
+    """Return the cell that a tombstone of topic `results` deletes; raises `UnreadableError` if the key is not that of a result."""
     try:
         start, campaign, channel = decode_result_key(key or b"")
         return parse_start(start), campaign, channel
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
-        raise UnreadableError(f"a record without a value, whose key names no result: {reason}") from None
+        raise UnreadableError(f"a tombstone whose key is not that of a result: {reason}") from None
 
 
 def cell_of(result: WindowResult) -> Cell:
-    """What `result` is kept under."""
+    """Return the key of `result` in the store."""
     return parse_start(result.window_start), result.campaign_id, result.channel
 
 
@@ -62,7 +62,7 @@ def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders 
         for name, number in zip(_NUMBERS, _numbers(result), strict=True):
             bits = _SUM_BITS if name in SUMS else _REVISION_BITS
             if number.bit_length() > bits:
-                raise UnreadableError(f"its {name} is beyond {bits} bits, which is more than can be held") from None
+                raise UnreadableError(f"its {name} is beyond {bits} bits, the largest size that can be held") from None
     if start > now + _HOUR:
         raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
     return result

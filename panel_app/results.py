@@ -90,10 +90,10 @@ def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The answer: `frame` in the columns of docs/api.md, and the span (seconds since 1970) that its rows lie in.
+    """The answer: `frame` with the columns of docs/api.md, and the span (seconds since 1970) of its rows.
 
-    An end of the span is None where nothing tells it: it is not asked for, and nothing is held. Where nothing counts there are no rows,
-    not even one for the total.
+    An end of the span is None if it was not asked for and nothing is held. Without matching results there are no rows, not even a
+    total.
     """
 
     frame: pl.DataFrame
@@ -117,7 +117,7 @@ def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) ->
     for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
         if wanted:
             rows = rows.filter(pl.col(dimension).is_in(_known(snapshot, dimension).known(wanted)))
-    # Not a constant alone: that is a group of its own where there are no rows.
+    # Not a constant: grouping by a constant would give a row even without data.
     time = floor_to(step) if step else (pl.col("t") * 0 + (start or 0)).alias("t")
     by = [name for name in DIMENSIONS if name in asked.by]
     found = rows.group_by(time, *by).agg(*sums(wide=snapshot.wide), joint_state())
@@ -142,10 +142,10 @@ def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) ->
 
 
 def _span(snapshot: Snapshot, asked: Question, window: int) -> tuple[int | None, int | None]:
-    """Where the answer lies: what is asked for, else what is held."""
+    """Return the span of the answer: what is asked for, else what is held."""
     start, end = asked.start, asked.end
     if not snapshot.empty:
-        # Neither end passes the one that is asked for: there is nothing between them then.
+        # If only one end is asked for and it is outside of what is held, the span is empty, never reversed.
         if start is None:
             start = snapshot.oldest if end is None else min(snapshot.oldest, end)
         end = max(snapshot.newest + window, start) if end is None else end

@@ -30,7 +30,7 @@ from panel_app.store import Store
 REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 __all__ = ["LATE_SECONDS", "Service", "service"]
 HISTORICAL_SECONDS = 86_400
-"""Data this old was replayed: that nothing newer comes is not a failure."""
+"""Data older than this was replayed, so it is not a failure that nothing newer arrives."""
 
 _KEPT_ANSWERS = 256
 _ANY = views.View(range="15m")
@@ -49,7 +49,7 @@ class Live(msgspec.Struct, frozen=True):
     undo_seconds: float
     cleared: bool
     trouble: Part | None = None
-    """The part to look at where no new figures come; None where they come, or where none is known."""
+    """The part of the pipeline to look at if no new figures arrive; None if they do, or if the cause is unknown."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Answer(msgspec.Struct, frozen=True):
     live: Live
     view: views.View
     notes: tuple[str, ...]
-    """What of the URL is not applied, in a line each."""
+    """Parameters of the URL that are not applied, one line each."""
     page: msgspec.Raw | None
     attention: msgspec.Raw | None
     """What needs attention, in the whole of the data; empty where `page` is."""
@@ -107,11 +107,11 @@ class Service:
         return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
 
     def answer(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> bytes:
-        """JSON of what is `answered`."""
+        """Return `answered` as JSON."""
         return _encode(self.answered(query, number=number, have=have, scope=scope))
 
     def answered(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> Answer:
-        """The answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows already."""
+        """Return the answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows."""
         asked = views.asked(query)
         view = scope.within(asked.view)
         snapshot = self.snapshot()
@@ -159,13 +159,13 @@ class Service:
         now = self._clock()
         age = None if snapshot.empty else now - snapshot.newest - self.settings.window_seconds
         status = self.feed.status
-        # Only then: what tells asks the broker for as long as it is asked itself.
+        # Only then, because the diagnosis makes the process query the broker.
         lacks = status.state in ("down", "waiting") or age is None or LATE_SECONDS < age < HISTORICAL_SECONDS
         found = trouble(self.parts(snapshot)) if lacks else None
         return Live(status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared, found)
 
     def parts(self, snapshot: Snapshot) -> list[Part]:
-        """The state of each part of the way from an event to the page that shows `snapshot`; asking begins to watch the dataflow."""
+        """Return the state of each part of the pipeline up to `snapshot`; the first call begins to watch the dataflow."""
         newest_end = None if snapshot.empty else float(snapshot.newest + self.settings.window_seconds)
         seen = Seen(self._clock(), newest_end, self.feed.status, self.rejected.status, self.watch.pipeline())
         return diagnose(self.settings, seen)

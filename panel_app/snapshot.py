@@ -76,7 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     oldest: int
     newest: int
     wide: Wide
-    """The columns whose sum could be beyond 64 bits."""
+    """Columns whose sum could exceed 64 bits."""
     memory: Memory = msgspec.field(default_factory=Memory)
     """What earlier snapshots of the same store have worked out."""
     _starts: list[int] = []
@@ -123,7 +123,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         return pl.concat(parts) if parts else pl.DataFrame(schema={"t": pl.Int64, "open": pl.Boolean, "fixed": pl.Boolean})
 
     def open_windows(self, start: int, end: int) -> npt.NDArray[np.int64]:
-        """The windows with `start <= t < end` that have a provisional cell, by time."""
+        """Return the windows with `start <= t < end` that have a provisional cell, in order of time."""
         states = self.states(start, end)
         return states["t"].filter(states["open"]).to_numpy()
 

@@ -23,9 +23,9 @@ from panel_app.view import Filtered, View
 T = TypeVar("T")
 _DAY = 86_400
 _FEW = 1800
-"""Up to so many seconds are added up from their minutes, which costs less than to make sums of their blocks that change at once."""
+"""Up to this many seconds are added up from their minutes; block sums would be out of date at once."""
 _STRETCHES = 8
-"""More parts of time are read as one, and the minutes between them dropped."""
+"""More stretches than this are read as one, and the minutes between them dropped."""
 _TIMES = 2**40
 _EARLIEST = -(2**38)
 """Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
@@ -42,7 +42,7 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
 
 
 def only(snapshot: Snapshot, rows: pl.DataFrame, wanted: Filtered) -> pl.DataFrame:
-    """Those of `rows` of `snapshot` whose campaign and channel are wanted."""
+    """Return those `rows` of `snapshot` whose campaign and channel pass the filter `wanted`."""
     for dimension, known, names in (
         ("campaign", snapshot.campaigns, wanted.campaigns),
         ("channel", snapshot.channels, wanted.channels),
@@ -74,7 +74,7 @@ class Source:
         self._closed = max(span.settled, span.start)
 
     def compared(self) -> Part:
-        """The minutes of the range that are compared with the previous period."""
+        """Return the sums over the minutes of the range that are compared with the previous period."""
         return self._compared("settled", 0)
 
     def before(self) -> Part:
@@ -82,39 +82,39 @@ class Source:
         return self._compared("before", self._span.length)
 
     def left_out(self) -> Part:
-        """The other minutes of the range: the open ones at its end, and those that lie `apart`."""
+        """Return the sums over the other minutes of the range: the open ones at its end, and the `apart` ones."""
         tail = self._tail(
             "open", lambda start, end: Part(*self._summed(start, end)), lambda start, end: Part(*self._pairs(start, end))
         )
         return Part(*_joined(tail.pairs, self._apart(0).pairs)) if self._span.apart else tail
 
     def _compared(self, name: str, shift: int) -> Part:
-        """What lies before the open minutes at the end, without what lies `apart`, `shift` seconds earlier."""
+        """Return the sums before the open minutes at the end, without the `apart` stretches, all `shift` seconds earlier."""
         start, end, apart = self._span.start - shift, self._closed - shift, self._span.apart
         if not apart:
             return self._part(name, start, end)
         if not self._snapshot.wide:
             keys, rows = self._apart(shift).pairs
             return Part(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
-        # Floats can't be taken away again: what is kept is added up in their place.
+        # Floats can't be subtracted exactly, so the stretches that are kept are added up instead.
         edges = [start, *(edge - shift for stretch in apart for edge in stretch), end]
         kept = list(zip(edges[::2], edges[1::2], strict=True))
         return self._remembered((name, apart), start, end, lambda *_: self._over(kept))
 
     def _apart(self, shift: int) -> Part:
-        """What lies `apart`, `shift` seconds earlier."""
+        """Return the sums of the `apart` stretches, `shift` seconds earlier."""
         stretches = [(start - shift, end - shift) for start, end in self._span.apart]
         return self._remembered(
             ("apart", shift, self._span.apart), stretches[0][0], stretches[-1][1], lambda *_: self._over(stretches)
         )
 
     def _over(self, stretches: list[tuple[int, int]]) -> Part:
-        """The sums of several stretches of time."""
+        """Return the sums over several stretches of time."""
         if len(stretches) <= _STRETCHES:
             return Part(*_joined(*(self._summed(start, end) for start, end in stretches)))
         rows = self._rows(stretches[0][0], stretches[-1][1])
         edges = np.array(stretches).ravel()
-        # Between the start and the end of a stretch the number of edges up to a moment is odd.
+        # A moment is inside a stretch if the number of edges before it is odd.
         return Part(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
 
     def cells(self) -> Keyed:
@@ -132,7 +132,7 @@ class Source:
         return _together(closed, self._tail("open cells", make, few))
 
     def trends(self, numbers: list[int]) -> Keyed:
-        """Sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
+        """Return the sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
         span, bucket = self._span, self._span.bucket
         wanted = pl.col("campaign").is_in(numbers)
 
@@ -169,7 +169,7 @@ class Source:
         return self._remembered(key, start, self._closed, make, move)
 
     def _tail(self, key: Hashable, make: Callable[[int, int], T], few: Callable[[int, int], T]) -> T:
-        """What `few` gives of the open minutes at the end of the range, or `make` where a slow partition keeps many of them open."""
+        """Return `few` of the open minutes at the end of the range, or `make` if a slow partition keeps many of them open."""
         return self._remembered(key, self._closed, self._span.end, make if self._span.newest_end - self._closed > _FEW else few)
 
     def _remembered(
@@ -194,7 +194,7 @@ class Source:
         return rows.group_by(*keys).agg(sums(wide=self._snapshot.wide))
 
     def _summed(self, start: int, end: int) -> Keyed:
-        """As `_pairs`, of a longer part of time: only its ends matter, and not its points, so that sums of whole days will do."""
+        """As `_pairs` for a longer stretch: its points do not matter, so the sums of whole days can be used."""
         return self._paired(self._added(self._rows(start, end, _DAY), "campaign", "channel"))
 
     def _pairs(self, start: int, end: int) -> Keyed:

@@ -1,6 +1,6 @@
-"""How names are written: what a search takes for the same, and which names look alike though they are not the same.
+"""Spelling of names: what a search treats as equal, and which different names look alike.
 
-Names are compared exactly everywhere else: a filter, a key of a result and a colour know nothing of this.
+Everywhere else names are compared exactly: in filters, keys of results, and the choice of colours.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _KEPT = 2**14
 _ACCENTS = re.compile(
     "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1-\u05c7\u064b-\u065f\u0670]"
 )
-"""Marks on letters that people leave out when they type: those of Latin, Greek and Cyrillic letters, and the vowels of Hebrew and Arabic.
+"""Combining marks that a search ignores: accents of Latin, Greek and Cyrillic letters, and vowel marks of Hebrew and Arabic.
 
-Marks without which a letter is another one stay: those of Kana, Devanagari or Thai.
+Marks of Kana, Devanagari or Thai are kept, because they change the letter.
 """
 
 _PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th"})
-"""Letters that Unicode does not take apart, as they are typed on a keyboard without them."""
+"""Letters that Unicode normalisation does not decompose, and their usual ASCII spelling."""
 
 _ALIKE = str.maketrans(
     "авекмнорстухіјѕԁһԛԝѵӏ" + "αβεζηικμνορτυχ",
     "abekmhopctyxijsdhqwvl" + "abezhikmnoptyx",
 )
-"""Cyrillic and Greek letters, as small ones, that look like Latin ones, small or large."""
+"""Cyrillic and Greek letters, in lower case, that look like Latin ones in either case."""
 
 _LONGEST = 3
 
 
 def _unseen(character: str) -> bool:
-    """Whether a character takes no room: zero-width ones, marks of direction, selectors of a variant, controls."""
+    """Return whether a character is invisible: zero-width characters, direction marks, variation selectors, controls."""
     return unicodedata.category(character) in ("Cf", "Cc") or "\ufe00" <= character <= "\ufe0f"
 
 
@@ -45,7 +45,7 @@ def _seen(text: str) -> str:
 
 @lru_cache(_KEPT)
 def folded(text: str) -> str:
-    """`text` as a search compares it: without case, accents, invisible characters, and forms for compatibility such as full width."""
+    """Return `text` as a search compares it: without case, accents, invisible characters, and compatibility forms such as full width."""
     if text.isascii() and text.isprintable():
         return text.lower()
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", _seen(text)).casefold())
@@ -54,14 +54,14 @@ def folded(text: str) -> str:
 
 
 def matches(name: str, wanted: str) -> bool:
-    """Whether a search for `wanted` finds `name`."""
+    """Return whether a search for `wanted` finds `name`."""
     sought = folded(wanted)
     return sought in folded(name) if sought else wanted in name
 
 
 @lru_cache(_KEPT)
 def skeleton(name: str) -> str:
-    """What is left of `name` when all is taken away that the eye may not see; names that look alike have the same one."""
+    """Return the skeleton of `name`, without differences that are hard to see; names that look alike have the same one."""
     if name.isascii() and name.isprintable():
         return " ".join(name.lower().split())
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", _seen(name)).casefold())
@@ -69,7 +69,7 @@ def skeleton(name: str) -> str:
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What tells a name from another that looks like it: `short` for all to see, and `long` with the characters by name."""
+    """How a name differs from another that looks like it: `short` as a visible label, `long` with the names of the characters."""
 
     short: str
     long: str
@@ -77,7 +77,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 @lru_cache(_KEPT)
 def mark(name: str, others: tuple[str, ...]) -> Mark:
-    """How `name` differs from the one of `others`, which have its skeleton, that is most like it."""
+    """Return how `name` differs from the most similar one of `others`, which have the same skeleton."""
     own, theirs = min((_parts(name, one) for one in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
     other = next(one for one in others if _parts(name, one) == (own, theirs))
     said = f"{_spelled(own)} where the other has {_spelled(theirs)}"
@@ -87,12 +87,12 @@ def mark(name: str, others: tuple[str, ...]) -> Mark:
 
 
 def _shared(one: Iterable[str], other: Iterable[str]) -> int:
-    """How many characters both begin with."""
+    """Return the length of the common prefix."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _parts(name: str, other: str) -> tuple[str, str]:
-    """What lies between the beginning and the end that both have."""
+    """Return both names without their common prefix and suffix."""
     begin = _shared(name, other)
     name, other = name[begin:], other[begin:]
     end = _shared(reversed(name), reversed(other))
@@ -100,7 +100,7 @@ def _parts(name: str, other: str) -> tuple[str, str]:
 
 
 def _spelled(text: str) -> str:
-    """The characters of `text` by number and name, the first few of them."""
+    """Return the first characters of `text` by code point and name."""
     if not text:
         return "nothing"
     rest = f" and {len(text) - _LONGEST} more" if len(text) > _LONGEST else ""

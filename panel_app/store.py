@@ -30,7 +30,7 @@ UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""
 
 PACKED_FROM = 5_000
-"""Rows from which on a day is packed: below, its rows as they are take less than its hours would to pack and to unpack."""
+"""Number of rows from which a day is packed; fewer rows cost less as they are than packing and unpacking their hours."""
 
 _PENDING = 20_000
 _SPARE_NAMES = 1000
@@ -67,7 +67,7 @@ START = Place()
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What was dropped by a clear, for its undo: blocks and days by their start, the fence before it, and the newest window."""
+    """Data dropped by a clear, kept for its undo: blocks and days by their start, the fence before it, and the newest window."""
 
     blocks: dict[int, Block]
     days: dict[int, Day | SparseDay]
@@ -108,7 +108,7 @@ class Store:
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
         self._rows = self._packed = 0
-        """Held, and those of them that are packed, when rows were merged last."""
+        """Number of rows held, and of packed rows, as of the last merge."""
         self._campaigns, self._channels = Names(), Names()
         self._newest: int | None = None
         self._version = 0
@@ -142,9 +142,9 @@ class Store:
             self._version += 1
 
     def delete(self, cells: Collection[Cell]) -> int:
-        """Take the rows of `cells` out, also out of what an undo would bring back; the number of rows that were held.
+        """Delete the rows of `cells`, also from the data that an undo would restore; return the number of deleted rows.
 
-        What is applied under these cells later counts again, whatever its revision is.
+        Rows applied to these cells later count again, at any revision.
         """
         with self._lock:
             self._settle()
@@ -155,16 +155,16 @@ class Store:
                 self._undo = (msgspec.structs.replace(cleared, rows=left), held)
             deleted = delete(self._blocks, self._days, gone)
             if deleted:
-                # It goes back only where nothing is left: minutes at hand must not begin before the end of what is kept by the day.
+                # Keep the newest window unless nothing is left: minutes in memory must not begin before the end of the packed days.
                 self._newest = self._newest if self._blocks or self._days else None
                 self._compact()
                 self._version += 1
             return deleted
 
     def _pending_limit(self) -> int:
-        """Rows that may wait to be merged: more where more are held, for each merge makes every stretch again that has new rows.
+        """Return how many rows may wait for a merge: more if more are held, because a merge rebuilds every block with new rows.
 
-        Not where hours are packed, for that is done to save memory.
+        Not if hours are packed, which is done to save memory.
         """
         return _PENDING if self._packed else max(_PENDING, self._rows // 4)
 
@@ -223,7 +223,7 @@ class Store:
         self._pending, self._pending_rows = [], 0
         dropped = False
         if frames:
-            # All at once: a call into polars costs more than the rows of a block that has few.
+            # One merge for all blocks: a call into polars costs more than the rows of a small block.
             rows = merge(frames)
             for at, part in split(clipped(rows, oldest, recent), DAY):
                 self._days[at] = day_with(self._days.get(at), part, self._packed_from)

@@ -30,7 +30,7 @@ Numbers = list[float | None]
 class Row(msgspec.Struct, frozen=True):
     """One campaign or channel: `figures` by measure, `share` of the largest in the chosen one, and how that one changed.
 
-    That is a `change` (0.1 is +10 %), a `difference` where a percentage has no meaning, or neither (`measures.compared`).
+    The last is a `change` (0.1 is +10 %), a `difference` if a percentage has no meaning, or neither (`measures.compared`).
     """
 
     name: str
@@ -152,7 +152,7 @@ def trends(
 ) -> list[Numbers]:
     """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
 
-    Each of `rows` has a campaign's number and the time of a point; `unknown` says of each point of the range whether it is incomplete.
+    Each of `rows` has a campaign's number and the time of a point; `unknown` is the mask of incomplete points of the range.
     """
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
     points = max((span.settled - span.start) // step, 0)

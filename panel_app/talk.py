@@ -11,9 +11,9 @@ from panel_app.view import EVERYTHING, Scope
 
 
 def common(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:
-    """Save the data behind a part of the page, within `scope`.
+    """Return the handlers common to all pages: save the data behind a part of the page, within `scope`.
 
-    Unless it is `read_only` also clear what is held, for all viewers, and take that back.
+    Unless `read_only`, also clear the data for all viewers, and undo that.
     """
 
     def download(number: int, data: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A view: which part of the data one page shows. Every field of it stands in the URL, which `parameters` reads."""
+"""A view: the part of the data that a page shows. Every field is a parameter of the URL, which `parameters` reads."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ F = TypeVar("F", bound="Filtered")
 
 
 class Filtered(msgspec.Struct, frozen=True):
-    """Names of the campaigns and channels that are wanted; empty for all."""
+    """A filter on campaigns and channels by name; empty for all."""
 
     campaigns: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
     @property
     def filtered(self) -> bool:
-        """Whether only some campaigns or channels are wanted."""
+        """Whether there is a filter on campaigns or channels."""
         return bool(self.campaigns or self.channels)
 
 
@@ -64,14 +64,14 @@ class View(Filtered, frozen=True):
 
 
 NOTHING = ("",)
-"""A filter that nothing matches: no event may have an empty name."""
+"""A filter that matches nothing: no event can have an empty name."""
 
 
 class Scope(Filtered, frozen=True):
-    """What an embed is confined to: the filter it was opened with."""
+    """The filter that an embed was opened with, and that limits everything it can show."""
 
     def within(self, asked: F) -> F:
-        """What is `asked`, with its filters narrowed to what lies in here."""
+        """Return `asked` with its filters narrowed to this scope."""
         if not self.filtered:
             return asked
         campaigns, channels = _narrowed(asked.campaigns, self.campaigns), _narrowed(asked.channels, self.channels)
@@ -79,7 +79,7 @@ class Scope(Filtered, frozen=True):
 
 
 EVERYTHING = Scope()
-"""No confines: what a page sees that is not embedded, or embedded without a filter."""
+"""The scope of a page that is not embedded, or embedded without a filter."""
 
 
 def _narrowed(asked: tuple[str, ...], confines: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,14 +90,14 @@ def _narrowed(asked: tuple[str, ...], confines: tuple[str, ...]) -> tuple[str, .
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The view that a URL asks for, and what of the URL is not applied, in a line each."""
+    """The view of a URL, and a line for each parameter that is not applied."""
 
     view: View
     notes: tuple[str, ...]
 
 
 def asked(query: str) -> Asked:
-    """What the query part of a URL asks for (`range=1h&campaign=a&campaign=b&…`); what makes no sense is left at its default."""
+    """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults."""
     given = Parameters(query)
     view = View(
         range=given.one("range", RANGES),
@@ -114,5 +114,5 @@ def asked(query: str) -> Asked:
 
 
 def from_query(query: str) -> View:
-    """The view that the query part of a URL asks for."""
+    """Return the view of a URL's query."""
     return asked(query).view

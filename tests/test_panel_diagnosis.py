@@ -65,7 +65,7 @@ def test_where_everything_works_no_part_is_named() -> None:
         (seen(lag=1, behind=1, still=NOW - 90), "dataflow", "1 message waits in partition 1 behind a transaction", 90),
         (seen(lag=5000), "dataflow", "behind in partition 1: 5,000 messages wait", None),
         (seen(lost=4, lag=3), "dataflow", "Messages of partition 1 were deleted from topic logs before they were read", None),
-        (every(is_recreated=True, lag=3), "dataflow", "The log of partitions 0, 1, 2 is another one", None),
+        (every(is_recreated=True, lag=3), "dataflow", "The log of partitions 0, 1, 2 was replaced", None),
         (every(clock=NOW - 600), "events", "No events have come", 600),
         (every(offset=None, end=0, at=None, clock=None), "events", "Topic logs is empty", None),
         (without_topic(), "events", "There is no topic logs", None),

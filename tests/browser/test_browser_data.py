@@ -121,8 +121,8 @@ def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_
     expect(part).to_have_attribute("data-tone", "good")
     expect(page.locator('#health [data-part="events"]')).to_contain_text("No events have come (since")
     commit(site, 0, 99, Shown(read=99, counted=99))
-    expect(part).to_contain_text("The log of partition 0 is another one than was read")
-    expect(page.locator(".remarks")).to_contain_text("All of the log counts as waiting")
+    expect(part).to_contain_text("The log of partition 0 was replaced")
+    expect(page.locator(".remarks")).to_contain_text("The whole log counts as lag")
     first = json.loads(site.open("/data").locator("#first").text_content() or "")
     assert [(row["partition"], row["lag"]) for row in first["pipeline"]["partitions"]][:2] == [(0, 9), (1, 0)]
     assert site.errors == []
