@@ -1,4 +1,4 @@
-"""How to know a message again: a topic that was deleted and made anew has another one at the same offset."""
+"""How to know a message again: a topic that was deleted and recreated has another one at the same offset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataflows.chunk import Record
 
 
 class Fingerprint(msgspec.Struct, frozen=True, array_like=True):
-    """What tells a message from another one at the same offset of a topic that was made anew: the CRC-32 of its payload."""
+    """What tells a message from another one at the same offset of a topic that was recreated: the CRC-32 of its payload."""
 
     offset: int
     crc: int

@@ -13,6 +13,9 @@ import msgspec
 from dataflows.schema import EventType
 
 _SHOWN = 40
+_BLANKS = " \t\r\n"
+"""What JSON takes for a blank; Python also strips others, and an error that is one of them would go unseen."""
+_TIMES = "RFC 3339 with a zone, such as 2026-11-23T08:00:00Z"
 _ALONE = "send each event as a message of its own"
 _FRAMINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip; let the producer compress (compression.type), not the payload"),
@@ -28,6 +31,12 @@ _FRAMINGS: tuple[tuple[bytes, str], ...] = (
 )
 _LITERALS = {"None": "null", "True": "true", "False": "false", "undefined": "null", "nan": "null", "nil": "null"}
 _STARTS = (("{'", "single quotes"), ("<", "XML or HTML"), ("//", "a comment"), ("/*", "a comment"), ("#", "a comment"))
+
+
+class _Integer(str):
+    """Digits of an integer of any length, which `int` would refuse beyond a few thousand."""
+
+    __slots__ = ()
 
 
 class _ConstantError(ValueError):
@@ -52,7 +61,7 @@ def explain(value: bytes, error: Exception, currency: str) -> str:
         return words
     text = value.decode()
     try:
-        found = json.loads(text, parse_constant=_refuse, parse_int=str)
+        found = json.loads(text, parse_constant=_refuse, parse_int=_Integer)
     except _ConstantError as constant:
         return f"{constant} is not JSON; leave the field out, or send null"
     except json.JSONDecodeError as reason:
@@ -77,8 +86,8 @@ def _refuse(constant: str) -> Any:
 
 
 def _syntax(text: str, error: json.JSONDecodeError) -> str:
-    at, rest = error.pos, text[error.pos :].lstrip()
-    before = text[:at].rstrip()[-1:]
+    at, rest = error.pos, text[error.pos :].lstrip(_BLANKS)
+    before = text[:at].rstrip(_BLANKS)[-1:]
     if error.msg == "Extra data":
         if rest.lstrip(",; \r\n\t").startswith(("{", "[")):
             return f"more than one JSON value in a message; {_ALONE}"
@@ -107,7 +116,7 @@ def _not_an_object(found: object) -> str:
         return f"a JSON array, not an object; {_ALONE}"
     if isinstance(found, str) and found.lstrip().startswith("{"):
         return "JSON inside a JSON string (encoded twice); send the object itself"
-    return f"{_short(json.dumps(found))} is not a JSON object"
+    return f"{_short(found if isinstance(found, _Integer) else json.dumps(found))} is not a JSON object"
 
 
 def _fields(event: dict[str, Any], error: Exception, currency: str) -> str:
@@ -115,17 +124,21 @@ def _fields(event: dict[str, Any], error: Exception, currency: str) -> str:
     if not isinstance(error, msgspec.ValidationError):
         return words
     given = {name: event.get(name) for name in ("currency", "event_type", "timestamp")}
-    if words.endswith("at `currency`") and isinstance(given["currency"], str):
+    if words.endswith("at `currency`") and isinstance(given["currency"], str) and not isinstance(given["currency"], _Integer):
         return f"`currency` is {_short(given['currency'])}, and this deployment counts in {currency} (ADTALLY_CURRENCY)"
     if words.endswith("at `event_type`") and isinstance(given["event_type"], str):
         return f"`event_type` is {_short(given['event_type'])}; it must be one of {', '.join(get_args(EventType))}"
     if words.endswith("at `timestamp`") and isinstance(given["timestamp"], str):
-        if given["timestamp"][16:19] == ":60":
-            return (
-                f"`timestamp` is {_short(given['timestamp'])}; a leap second is only at 23:59:60 UTC on the last day of a month"
-            )
-        return f"`timestamp` is {_short(given['timestamp'])}; it must be RFC 3339 with a zone, such as 2026-11-23T08:00:00Z"
+        return _timestamp(given["timestamp"])
     return words
+
+
+def _timestamp(given: str) -> str:
+    if isinstance(given, _Integer):
+        return f"`timestamp` is a number, {str(given)[:_SHOWN]}; send {_TIMES}"
+    if given[16:19] == ":60":
+        return f"`timestamp` is {_short(given)}; a leap second is only at 23:59:60 UTC on the last day of a month"
+    return f"`timestamp` is {_short(given)}; it must be {_TIMES}"
 
 
 def _short(text: str) -> str:

@@ -51,7 +51,7 @@ CURE = (
 class ReaderState(msgspec.Struct):
     """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together.
 
-    `last` is the last message before that offset: a topic that was deleted and made anew has another one there.
+    `last` is the last message before that offset: a topic that was deleted and recreated has another one there.
     """
 
     topic: str
@@ -305,7 +305,7 @@ class Reader:
         if last and any(record.offset() == last.offset and Fingerprint.of(record) != last for record in records):
             raise OffsetGoneError(
                 f"partition {self.partition} of {self._topic} holds another message at offset {last.offset} than this run has read there: "
-                f"the topic was made anew. {CURE}"
+                f"the topic was recreated. {CURE}"
             )
 
     def _end_refill(self) -> None:
@@ -375,7 +375,7 @@ class Reader:
         if self._offset is not None and self._offset > high:
             return OffsetGoneError(
                 f"partition {self.partition} of {self._topic} ends at offset {high}, but this run has read up to {self._offset}: "
-                f"the topic was made anew or has lost data. {CURE}"
+                f"the topic was recreated or has lost data. {CURE}"
             )
         return OffsetGoneError(
             f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "

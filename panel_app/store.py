@@ -48,7 +48,7 @@ class Cleared(msgspec.Struct, frozen=True):
 class Place(msgspec.Struct, frozen=True):
     """How far a partition was read: up to the offset `next`, and to the `time` of the latest record (milliseconds since 1970).
 
-    A topic that was deleted and made anew begins at offset 0 again, but all that stands on it is later.
+    A topic that was deleted and recreated begins at offset 0 again, but all that stands on it is later.
     """
 
     next: int = 0

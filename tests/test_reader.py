@@ -129,7 +129,7 @@ def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recogni
     send(anew, [payload(f"new-{number}", number) for number in range(30)], partition=0)
     second = reader(anew, replace(state, topic=anew.logs_topic))
     with pytest.raises(
-        OffsetGoneError, match="another message at offset 9 than this run has read there: the topic was made anew"
+        OffsetGoneError, match="another message at offset 9 than this run has read there: the topic was recreated"
     ):
         wait_for(lambda: second.poll() and False, "the error")
 
