@@ -109,7 +109,7 @@ export function wrongSince(report) {
 
 /**
  * @param {HTMLElement} place
- * @param {{pick: (one: object) => void, everything: (() => void) | null}} act `everything` is null where nothing beyond the filters may be shown
+ * @param {{pick: (one: object) => void, everything: (() => void) | null}} act `everything` is null if nothing beyond the filters may be shown
  */
 export function makeAttention(place, act) {
   const count = h("span", { class: "count", hidden: true });

@@ -7,7 +7,7 @@ import { filters, param } from "adtally/url.js";
 
 const RANGE_NAMES = { "15m": "15 min", "30m": "30 min", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
 const WAIT = 150;
-/** Milliseconds after which a list that did not come is asked for again. */
+/** Milliseconds until a failed request for a list is retried. */
 const AGAIN = 2000;
 
 /** A button that opens a list of names to tick, with search. */
@@ -35,12 +35,12 @@ function picker(dimension, plural, act) {
     try {
       offer = await act.names(dimension, asked);
     } catch {
-      patch(list, h("p", { class: "none" }, "No answer from the dashboard; asking again …"));
+      patch(list, h("p", { class: "none" }, "No answer from the dashboard; retrying …"));
       if (!panel.hidden) timer = setTimeout(load, AGAIN);
       return undefined;
     }
     remember(offer.marks);
-    // What was asked meanwhile is answered by itself.
+    // A newer request is under way, and brings its own answer.
     if (asked !== search.value) return undefined;
     const names = [...chosen.filter((name) => !offer.names.includes(name) && !search.value), ...offer.names];
     const rows = names.map((name) => {

@@ -1,4 +1,4 @@
-// Where one is when the page shows only a part, and the way back. In an embed with a filter the way back ends at that filter.
+// Breadcrumbs: which part of the data the page shows, and the way back. In an embed with a filter the way back ends at that filter.
 
 import { h, icon, label, markOf } from "adtally/dom.js";
 import { whole } from "adtally/format.js";
@@ -13,14 +13,14 @@ const same = (names, others) => names.length === others.length && names.every((n
 /**
  * @param {HTMLElement} place
  * @param {(changes: object) => void} show
- * @param {{campaign: string[], channel: string[]} | null} [confines] the filter that an embed is confined to
+ * @param {{campaign: string[], channel: string[]} | null} [confines] the filter that an embed is limited to
  */
 export function makeCrumbs(place, show, confines = null) {
   const top = confines ? { ...confines, q: "" } : ALL;
   const link = (text, changes) =>
     h("a", { href: changed(changes), "data-key": `crumb-${Object.keys(changes).join()}`, onclick: (event) => { event.preventDefault(); show(changes); } }, ...text);
 
-  /** What the first crumb is called: everything, or the filter of the embed. */
+  /** Text of the first crumb: everything, or the filter of the embed. */
   function first() {
     if (!confines) return ["All campaigns"];
     const parts = [confines.campaign.length && said(confines.campaign, "campaigns"), confines.channel.length && said(confines.channel, "channels")].filter(Boolean);
@@ -35,7 +35,7 @@ export function makeCrumbs(place, show, confines = null) {
       .map(([dimension, plural]) => said(chosen[dimension], plural));
     place.hidden = !parts.length && !confines;
     if (place.hidden) return place.replaceChildren();
-    // Back is the step before, where there is one on this page; who came by a link goes up to the first crumb.
+    // Back goes to the previous step on this page; without one (opened by a link) to the first crumb.
     const back = parts.length > 0 && h("button", { type: "button", class: "button plain back", "data-key": "back", onclick: () => (inside() ? history.back() : show(top)) }, icon("back", 16), "Back");
     const here = (text) => h("span", { "aria-current": "page" }, ...text);
     const steps = parts.map((text, at) => h("li", {}, at === parts.length - 1 ? here([text]) : link([text], { channel: top.channel, q: "" })));

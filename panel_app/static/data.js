@@ -93,7 +93,7 @@ function drawClearing() {
     : "The dashboard holds no rows; there is nothing to clear.");
 }
 
-/** Milliseconds for which what is not known yet is waited for before the rest is shown without it. */
+/** Milliseconds to wait for unknown parts before the rest is shown without them. */
 const PATIENCE = 3000;
 let patient = true;
 setTimeout(() => {
@@ -103,7 +103,7 @@ setTimeout(() => {
 
 /** Draw what the last answer says. */
 function draw() {
-  // How many partitions there are, and so how long their table is, comes with the second answer.
+  // The number of partitions, and so the length of their table, comes with the second answer.
   byId("main").classList.toggle("pending", patient && shown.pipeline.asked === null && !shown.pipeline.problem);
   live.notices(shown.live, { span: { newest_end: shown.stock.newest_end }, empty: false }, { campaigns: [], channels: [] }, shown.notes);
   drawStock();

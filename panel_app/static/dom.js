@@ -18,7 +18,7 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** By element and type of event: what it does, which is another function after each refresh. @type {WeakMap<Element, Map<string, (event: Event) => void>>} */
+/** Current handlers by element and event type; each refresh replaces them. @type {WeakMap<Element, Map<string, (event: Event) => void>>} */
 const acts = new WeakMap();
 
 function listen(element, type, act) {
@@ -28,7 +28,7 @@ function listen(element, type, act) {
   own.set(type, act);
 }
 
-/** Have `element` do what `other`, which `h` or `svg` has made, does. @param {Element} element @param {Element} other */
+/** Give `element` the handlers of `other`, which `h` or `svg` made. @param {Element} element @param {Element} other */
 export function takeListeners(element, other) {
   const own = acts.get(element);
   for (const type of own?.keys() ?? []) own.set(type, null);
@@ -68,21 +68,21 @@ export function label(name, limit = 120) {
   return shown.trim() === "" ? "(blank name)" : shown;
 }
 
-/** What tells names that look like another one from it, as the server said. */
+/** How names that look like another one differ from it, as received from the server. */
 const marks = new Map();
 
-/** Keep what the server said of names that look alike. @param {Record<string, {short: string, long: string}>} found */
+/** Store the server's marks of names that look alike. @param {Record<string, {short: string, long: string}>} found */
 export function remember(found) {
   for (const [name, mark] of Object.entries(found)) marks.set(name, mark);
 }
 
-/** The mark of a name that looks like another one: what differs in a word, and in its tooltip by the number of the characters; or null. */
+/** The mark of a name that looks like another one: the difference in a word, with the code points in its tooltip; or null. */
 export function markOf(name) {
   const mark = marks.get(name);
   return mark ? h("span", { class: "alike", title: mark.long }, h("span", { "aria-hidden": "true" }, "≈"), mark.short && ` ${mark.short}`, h("span", { class: "hidden" }, ` (${mark.long})`)) : null;
 }
 
-/** A name in an element that keeps its direction to itself, with its mark where another one looks like it. @returns {HTMLElement} */
+/** A name in an element with isolated text direction, with its mark if another name looks like it. @returns {HTMLElement} */
 export function named(name, attributes = {}) {
   const text = h("bdi", { title: label(name, 300), ...attributes }, label(name));
   const mark = markOf(name);

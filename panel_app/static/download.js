@@ -1,4 +1,4 @@
-// Files with the data behind what is shown: buttons for CSV and Parquet, and the saving of what comes back.
+// Downloads of the data that is shown: buttons for CSV and Parquet, and saving the answer as a file.
 
 import { toast } from "adtally/dialog.js";
 import { h, icon } from "adtally/dom.js";
@@ -20,7 +20,7 @@ export async function save(link, wanted) {
   }
 }
 
-/** What a file can be saved as (`downloads.FILES`): its name on a button, in a menu, and how a button is read out. */
+/** File formats (`downloads.FILES`): text of the button, of the menu item, and for screen readers. */
 const FORMATS = [
   ["csv", "CSV", "CSV", "as CSV"],
   ["semicolons", "CSV ;", "CSV with semicolons", "with semicolons and decimal commas"],

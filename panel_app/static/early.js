@@ -1,8 +1,8 @@
-// Runs before the first paint and before any other script. `theme` in the URL wins over the system's choice, so that a dark page never
-// flashes light.
+// Runs before the first paint and before any other script. `theme` in the URL overrides the system's setting here, so that a dark page
+// never flashes light.
 {
-  // Libraries keep names in plain objects: under the name `__proto__` they find, and write on, the prototype of every object of the page.
-  // Nothing can be added to it from here on. Freezing it would keep objects from having a `toString` of their own.
+  // Libraries use names as keys of plain objects; with the name `__proto__` they write to the prototype of every object on the page.
+  // So no property can be added to it from here on. Freezing it would also prevent objects from overriding `toString`.
   Object.preventExtensions(Object.prototype);
 
   const last = (name) => new URLSearchParams(location.search).getAll(name).at(-1);

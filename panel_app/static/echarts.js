@@ -16,8 +16,8 @@ function echarts() {
 }
 
 /**
- * A text as ECharts can take it. It looks names and texts up in plain objects, where those that every object has a property of (`__proto__`,
- * `constructor`) find what is no entry: these get a joiner that can't be seen.
+ * A text that is safe for ECharts. It uses texts as keys of plain objects, where names of inherited properties (`__proto__`,
+ * `constructor`) would be found without being added: these get an invisible joiner.
  * @param {string} text
  */
 export const drawable = (text) => (text in Object.prototype ? `${text}\u2060` : text);
@@ -58,7 +58,7 @@ export function makeCanvas(place, sorry, ready = () => {}, finish = () => {}) {
       }).observe(place);
       ready(drawn);
     }
-    // Series that are not among the wanted ones go; the rest is brought up to date, with the tooltip of a pointer that rests on it.
+    // Remove series that are no longer wanted and update the others in place, so that an open tooltip stays.
     drawn.setOption(wanted(), { replaceMerge: ["series"] });
     finish(drawn);
   }

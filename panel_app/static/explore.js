@@ -16,7 +16,7 @@ const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": 
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
 /** Pixels up to which names beside the plots are short and few of them stand side by side. */
 const NARROW = 640;
-/** Pixels of the card around the plots. */
+/** Height in pixels of the card around the plots. */
 const FRAME = 36;
 let shown = first;
 
@@ -49,7 +49,7 @@ function drawForm() {
   );
 }
 
-/** A time of the server's, which is UTC. */
+/** A time from the server, in UTC. */
 const time = (text) => moment(Date.parse(`${text}Z`) / 1000, true);
 
 function cell(value, kind, column) {

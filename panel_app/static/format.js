@@ -3,7 +3,7 @@
 import { locale, timeZone } from "adtally/locale.js";
 
 const DASH = "–";
-/** More digits after the point than this have no meaning: sums are in millionths. */
+/** Largest number of decimal places: sums are in millionths. */
 const DEEPEST = 12;
 const formats = new Map();
 let currency = "USD";
@@ -20,7 +20,7 @@ function numbers(key, options) {
   return found;
 }
 
-/** `made`, but what it rounds to zero has no sign: -0.001 in two digits is 0.00. */
+/** `made`, without the sign of a figure that is rounded to zero: -0.001 with two digits is 0.00. */
 function unsigned(made) {
   const [zero, negative] = [made.format(0), made.format(-0)];
   const format = (value) => {
@@ -30,18 +30,18 @@ function unsigned(made) {
   return { format, resolvedOptions: () => made.resolvedOptions() };
 }
 
-/** Digits after the point of an amount in the currency: 2 of dollars, none of yen. */
+/** Decimal places of the currency: 2 for dollars, 0 for yen. */
 const minorDigits = () => numbers("money", { style: "currency", currency, currencyDisplay: "narrowSymbol" }).resolvedOptions().maximumFractionDigits;
 
-/** The smallest amount that can be paid: 0.01 of dollars, 1 of yen. */
+/** Smallest unit of the currency: 0.01 for dollars, 1 for yen. */
 export const smallest = () => 10 ** -minorDigits();
 
-/** Digits after the point: as many as usual, or more where a small figure would have fewer than three digits that matter. */
+/** Decimal places: the usual number, or more if a small figure would have fewer than three significant digits. */
 function digits(value, usual) {
   return value ? Math.min(Math.max(usual, 2 - Math.floor(Math.log10(Math.abs(value)))), DEEPEST) : usual;
 }
 
-/** A total in the currency's own digits; one that is smaller than what can be paid in two that matter. */
+/** A total with the currency's decimal places; below its smallest unit with two significant digits. */
 function money(value, compact) {
   const size = Math.abs(value);
   const base = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
@@ -56,7 +56,7 @@ function money(value, compact) {
   return numbers("money", base).format(value);
 }
 
-/** An average of money: it has digits beyond those that can be paid where it is small. A click may cost 0.45 yen. */
+/** An average of money; a small one has more decimal places than the currency. A click may cost 0.45 yen. */
 function price(value, compact) {
   if (Math.abs(value) >= 1000) return money(value, compact);
   const usual = minorDigits();
@@ -89,14 +89,14 @@ export function figure(value, kind, compact = false) {
   return count(value, compact);
 }
 
-/** A ratio with two digits after the point, and more where it is small; `scale` is what it is multiplied by to be written. */
+/** A ratio with two decimal places, more if it is small; `scale` is the factor it is multiplied by for display. */
 function part(value, compact, style = {}, scale = 1) {
   const most = digits(value * scale, 2);
   const least = compact ? 0 : most;
   return numbers(`part-${scale}-${least}-${most}`, { ...style, minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
 }
 
-/** How far two figures of one kind are apart, without its sign and in as many digits as are needed to judge it: $1.50, $560, 0.25 pp (percentage points). */
+/** The absolute difference of two figures of one kind, with enough digits to judge it: $1.50, $560, 0.25 pp (percentage points). */
 export function gap(value, kind) {
   const size = Math.abs(value);
   if (kind === "percent") return `${part(size * 100, false)} pp`;
@@ -118,7 +118,7 @@ export function percent(value, digits = 0) {
   return numbers(`percent-${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);
 }
 
-/** A relative change, without its sign: two digits are enough to judge it. */
+/** A relative change without its sign; two digits are enough to judge it. */
 export function change(value) {
   const size = Math.abs(value);
   return percent(size, size < 0.0995 ? 1 : 0);

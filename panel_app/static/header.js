@@ -39,7 +39,7 @@ export function freshness(live, now) {
 /**
  * @param {HTMLElement} place
  * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: object) => void, pages: [string, string][], logout: string}} act `pages` are names and
- *   addresses of the other pages, `logout` is where a login is ended, empty without one
+ *   addresses of the other pages, `logout` is the address of the log-out, empty without a login
  */
 export function makeHeader(place, act) {
   const word = h("b", {}, "Loading");

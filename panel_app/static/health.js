@@ -1,26 +1,26 @@
-// Which part of the way from an event to this page works, and which does not: since when, and what to do.
+// State of each part of the pipeline, from an event to this page: which does not work, since when, and what to do.
 
 import { h, label } from "adtally/dom.js";
 import { duration, moment } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
 
 const DAY = 86_400;
-const WORDS = { good: "works", wait: "waits", warn: "needs a look", bad: "does not work" };
+const WORDS = { good: "works", wait: "waits", warn: "needs attention", bad: "does not work" };
 
-/** Since when a part is as it is, in words; nothing where that is not known. */
+/** Since when a part has its state, as text; empty if unknown. */
 function since(part, now) {
   if (part.since === null) return "";
   return ` (since ${moment(part.since, now - part.since > DAY)}, ${duration(now - part.since)} ago)`;
 }
 
-/** What a part is like, as sentences. */
+/** The state of a part as a sentence. */
 export function sentence(part, now) {
   return label(`${part.state}${since(part, now)}.`, 600);
 }
 
 /** @param {HTMLElement} place */
 export function makeHealth(place) {
-  const note = h("p", { class: "hint" }, "Each part between an event and this page.");
+  const note = h("p", { class: "hint" }, "State of each part between an event and this page.");
   const list = h("ul", { class: "health" });
   place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "Pipeline"), note)), list);
 

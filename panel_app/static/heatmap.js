@@ -62,6 +62,6 @@ export function makeHeatmap(place, pick) {
     table.style.minWidth = `${first + each * channels.length}px`;
     patch(body, table);
     const rest = [more[0] && many(more[0], "smaller campaign"), more[1] && many(more[1], "smaller channel")].filter(Boolean).join(" and ");
-    return patch(foot, h("span", {}, `${measure.kind === "price" ? "A stronger colour is dearer" : "A stronger colour is more"}.${rest ? ` ${rest} not shown.` : ""}`));
+    return patch(foot, h("span", {}, `${measure.kind === "price" ? "A stronger colour means a higher cost" : "A stronger colour means more"}.${rest ? ` ${rest} not shown.` : ""}`));
   };
 }

@@ -1,11 +1,11 @@
-// The connection to the server: questions and answers over the session's websocket, or by plain addresses until it is there; and getting it
-// back when it is lost.
+// The connection to the server: requests over the session's WebSocket, or over HTTP until it is connected; and reconnecting when it is
+// lost.
 
 const TIMEOUT = 8000;
 const RETRY = 2000;
 const ATTACH = 20_000;
 
-/** What can be asked by a plain address as well, and by which; the others wait for the connection. */
+/** Requests that can also be sent over HTTP, and their addresses; all others wait for the WebSocket. */
 const ADDRESSES = new Map([
   ["view", ({ query }) => `view?${query}`],
   ["stock", ({ query }) => `stock?${query}`],
@@ -17,12 +17,12 @@ const ADDRESSES = new Map([
 /**
  * @typedef {object} Link
  * @property {(kind: string, more?: object) => Promise<any>} ask
- * @property {() => boolean} lost whether nothing answers at the moment
- * @property {() => boolean} attached whether the session's websocket is there
+ * @property {() => boolean} lost whether the server does not answer at the moment
+ * @property {() => boolean} attached whether the session's WebSocket is connected
  */
 
 /**
- * Until the websocket is there, or where it never comes, questions go to plain addresses: a page has its figures before it.
+ * Until the WebSocket is connected, or if it never is, requests go over HTTP: the page has its figures before.
  * @param {{changed: () => void, ready: () => void, lost: () => void, refused: () => void}} on what to do when the data changed at a
  *   stroke or the server answers again, the websocket is there, nothing answers, or the websocket never came
  * @returns {Link}
@@ -33,16 +33,16 @@ export function connect(on) {
   let model = null;
   let number = 0;
   let lost = false;
-  /** Whether the last question to a plain address got no answer. */
+  /** Whether the last HTTP request got no answer. */
   let away = false;
   let again = 0;
-  /** Whether there are plain addresses: `panel serve` has them with `--plugins panel_app.routes`. */
+  /** Whether requests can go over HTTP: under `panel serve` only with `--plugins panel_app.routes`. */
   let served = true;
 
   function receive(text) {
     const message = JSON.parse(text);
     if (message.changed) return on.changed();
-    // Logged out, in another tab: the server leads to the login.
+    // Logged out in another tab: the server redirects to the login.
     if (message.ended) return location.reload();
     const question = open.get(message.id);
     open.delete(message.id);
@@ -100,7 +100,7 @@ export function connect(on) {
     });
   }
 
-  /** Ask a plain address; null where there is none. */
+  /** Send a request over HTTP; null if it has no address. */
   async function get(address) {
     let answer;
     try {
@@ -113,7 +113,7 @@ export function connect(on) {
       served = false;
       return null;
     }
-    // The login has ended: the page leads to its form.
+    // The login has ended: go to the login form.
     if (answer.status === 401 || answer.status === 403) location.reload();
     if (answer.status >= 500) miss();
     if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
@@ -131,7 +131,7 @@ export function connect(on) {
     }, RETRY);
   }
 
-  /** Send a question once the websocket is there. */
+  /** Send a request once the WebSocket is connected. */
   function later(kind, more) {
     return new Promise((resolve, reject) => {
       const go = () => {

@@ -1,10 +1,10 @@
-// The locale and the time zone of figures and times: what the browser gives where its own Intl takes that, else what it always takes.
+// Locale and time zone of figures and times: those of the browser if its Intl supports them, otherwise en-US and UTC.
 
 import { param } from "adtally/url.js";
 
 const FALLBACK = "en-US";
 
-/** Whether a browser's Intl takes these: it throws for a tag or a zone that it does not know. */
+/** Whether Intl supports these: it throws for an unknown tag or zone. */
 function takes(locale, zone) {
   try {
     new Intl.DateTimeFormat(locale, { timeZone: zone }).format(0);
@@ -15,7 +15,7 @@ function takes(locale, zone) {
   }
 }
 
-/** `en-US` of `en_US.UTF-8@posix`, the way that an environment writes it. */
+/** The language tag `en-US` of the POSIX locale name `en_US.UTF-8@posix`. */
 const tag = (name) => String(name).split(/[.@]/)[0].replaceAll("_", "-");
 
 function chosen() {
@@ -23,10 +23,10 @@ function chosen() {
   return given.find((name) => takes(name)) ?? FALLBACK;
 }
 
-/** The first of the viewer's languages that can be written in. */
+/** The first of the viewer's languages that Intl supports. */
 export const locale = chosen();
 
-/** The zone of the browser, or UTC where it has none that has a name, such as `:/etc/localtime`. */
+/** The time zone of the browser, or UTC if it has none with a name (`TZ=:/etc/localtime`). */
 function own() {
   const zone = Intl.DateTimeFormat(locale).resolvedOptions().timeZone;
   return zone && zone !== "Etc/Unknown" && takes(locale, zone) ? zone : "UTC";
@@ -34,10 +34,10 @@ function own() {
 
 const local = own();
 
-/** Which zone the URL asks for: `utc`, or nothing for the browser's own. */
+/** The zone in the URL: `utc`, or empty for the browser's own. */
 export const zoneAsked = () => (["utc", "UTC"].includes(param("tz")) ? "utc" : "");
 
-/** The time zone in use: the browser's, or UTC where the URL says `tz=utc`. Of another one the server says that it is not applied. */
+/** The time zone in use: the browser's, or UTC if the URL has `tz=utc`. The server reports any other value as not applied. */
 export function timeZone() {
   return zoneAsked() === "utc" ? "UTC" : local;
 }

@@ -6,7 +6,7 @@ import { query } from "adtally/url.js";
 /**
  * @param {object} page
  * @param {() => Promise<any>} page.ask the question for what the URL shows now
- * @param {(answer: any, current: boolean) => void} page.take what becomes of its answer; `current` is whether the URL is still the one asked for
+ * @param {(answer: any, current: boolean) => void} page.take handles the answer; `current` is whether the URL is still the one of the request
  * @param {(now: {lost: boolean, since: number, left: number | null}) => void} page.tick called each second
  * @param {() => boolean} page.lost whether the connection is lost
  */

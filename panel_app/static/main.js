@@ -37,9 +37,9 @@ const live = makeLive({
 });
 const { link, notices, show } = live;
 
-/** What "everything" is: an embed with a filter ends there. */
+/** The widest view: all data, or the filter of an embed. */
 const EVERYTHING = { campaign: "", channel: "", ...setup.confines, q: "" };
-/** Aim the whole page at a part of the data, and lead there: what it is about stands at its top, wherever the press was. */
+/** Show a part of the data on the whole page, and scroll to the top, where its crumbs are. */
 function aim(changes) {
   show(changes);
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -118,6 +118,6 @@ brand.addEventListener("click", (event) => {
   show({ ...EVERYTHING, range: "", metric: "", chart: "", sort: "", order: "", rows: "" });
 });
 brand.href = changed(EVERYTHING);
-// What needs attention is worked out over all channels together.
+// Findings are computed over all channels together.
 byId("attention").hidden = Boolean(setup.confines?.channel.length);
 live.start();

@@ -9,30 +9,30 @@ import { carried, embedded } from "adtally/url.js";
 /** Data this old was replayed: it is no failure that nothing newer comes. */
 const HISTORICAL = 86_400;
 
-/** A link to where the Data page says what to do, after `words`; an embedded page leads nowhere. */
+/** `words` and a link to the diagnosis on the Data page; an embedded page has no link. */
 function leading(setup, live, words = "") {
   if (embedded()) return [words];
-  return [words, live.trouble ? "What to do" : "See which", setup.data ? `${carried(setup.data)}#health` : "#health"];
+  return [words, live.trouble ? "What to do" : "See the pipeline", setup.data ? `${carried(setup.data)}#health` : "#health"];
 }
 
-/** The part to look at, and where the Data page says what to do about it. */
+/** The part that does not work, and a link to the cure on the Data page. */
 function culprit(setup, live) {
   const part = live.trouble;
-  return leading(setup, live, part ? ` ${part.name}: ${sentence(part, live.now)}` : " Either no events are sent, or a part does not work.");
+  return leading(setup, live, part ? ` ${part.name}: ${sentence(part, live.now)}` : " Either no events are sent, or a part of the pipeline does not work.");
 }
 
 function said(setup, live, page, view, notes = []) {
   const out = notes.map((text) => ["warn", text]);
   const { feed } = live;
   if (feed.state === "down") {
-    const held = live.rows ? `The figures are the last that came, up to ${moment(page.span.newest_end)}; they stand still` : "Nothing can be shown";
-    out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. You need not reload: the dashboard tries every second and resumes by itself.`, ...leading(setup, live)]);
+    const held = live.rows ? `Figures are not updated (the newest are of ${moment(page.span.newest_end)})` : "Nothing can be shown";
+    out.push(["bad", `${held} until Kafka answers again at ${feed.brokers}. No reload is needed: the dashboard retries every second and resumes by itself.`, ...leading(setup, live)]);
   } else if (!live.rows && feed.state === "reading") {
     out.push(["info", `Reading topic ${feed.topic} …`]);
   } else if (!live.rows && live.cleared) {
     out.push(["info", "The data was cleared. New minutes appear here as they arrive."]);
   } else if (!live.rows) {
-    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: they appear here by themselves within seconds. “make demo” does both.`, ...(live.trouble ? culprit(setup, live) : [])]);
+    out.push(["info", `No figures yet. Send ad events to topic ${setup.logsTopic} on ${feed.brokers} and run the dataflow, which writes to topic ${feed.topic}: figures appear here within seconds, without a reload. “make demo” does both.`, ...(live.trouble ? culprit(setup, live) : [])]);
   }
   if (live.rows && feed.state === "reading") {
     out.push(["info", `Catching up with topic ${feed.topic}: the figures are not complete yet.`]);
@@ -51,7 +51,7 @@ function said(setup, live, page, view, notes = []) {
   return out;
 }
 
-/** Lines about a whole page, each a tone and a text, and maybe more text, and the text and address of a link. @param {HTMLElement} place */
+/** Lines about the whole page: each has a tone, a text, and optionally more text and the text and address of a link. @param {HTMLElement} place */
 export function makeLines(place) {
   let before = "";
   return function update(lines) {

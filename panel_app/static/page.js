@@ -26,7 +26,7 @@ setCurrency(setup.currency);
  * @param {{changed: () => void, ready: () => void, lost: () => void}} on as for `connect`
  */
 export function linked(on) {
-  const refused = () => toast("refused", `There is no live connection: figures come by asking for them now and then. If this dashboard may be reached as ${location.host}, start it with --allow-origin ${location.host}.`, { seconds: 3600 });
+  const refused = () => toast("refused", `No live connection: the page polls for figures instead. To allow it under ${location.host}, start the dashboard with --allow-origin ${location.host}.`, { seconds: 3600 });
   return connect({ ...on, refused });
 }
 
@@ -35,7 +35,7 @@ export function loadLink() {
   runLate(byId("late")).catch(() => toast("failed", "The live connection could not be loaded; reload the page to try again."));
 }
 
-/** Where the overview is, with what of this URL is the viewer's taste; an embed leads nowhere. */
+/** Address of the overview with this URL's display options; none in an embed. */
 export function leadBack() {
   if (embedded()) {
     byId("back").remove();
@@ -46,7 +46,7 @@ export function leadBack() {
   document.querySelector(".brand").href = carried(setup.back);
 }
 
-/** Show what the page holds, in the place of grey shapes: it stands where it stays from then on. */
+/** Show the content in place of the grey placeholders, where it stays from then on. */
 export function reveal() {
   document.documentElement.dataset.drawn = "";
 }
@@ -115,10 +115,10 @@ export function makeLive(page) {
     loop.refresh();
   }
 
-  /** Where the step in the browser's history that was gone back to had been left, until the page shows it. */
+  /** Scroll position and focus to restore after going back in the browser's history, until the page shows that step. */
   let left = null;
 
-  /** Once the page shows what it did then: scroll to where it was, and focus what was pressed. */
+  /** Restore scroll position and focus once the page shows that step. */
   function comeBack() {
     if (left === null) return;
     const { top, key } = left;

@@ -1,14 +1,14 @@
-// Bringing the page up to date without rebuilding it: what was there before stays the same node, so that a selection, the focus, the
-// pointer's hover, a scroll position and open details outlive every refresh.
+// Updates the page without rebuilding it: existing nodes are kept, so that a selection, the focus, the pointer's hover, a scroll
+// position and open details survive every refresh.
 
 import { takeListeners } from "adtally/dom.js";
 
-/** What a node may stand for: one with the same `data-key`, or, without one, the next of the same kind. */
+/** Identity of a node: its kind and `data-key`; nodes without a key are matched by order. */
 const identity = (node) => (node instanceof Element ? `${node.nodeName} ${node.getAttribute("data-key") ?? ""}` : node.nodeName);
 
 const size = (node) => (node instanceof CharacterData ? node.length : node.childNodes.length);
 
-/** What the viewer opened is not closed by a refresh. */
+/** Attributes that belong to the viewer: a refresh does not close what the viewer opened. */
 const VIEWERS = new Map([["DETAILS", "open"]]);
 
 function update(node, fresh) {
@@ -46,7 +46,7 @@ function children(parent, wanted) {
   }
 }
 
-/** Do `change` to what `place` holds, and give the selection back that it has moved or taken. */
+/** Apply `change` to the content of `place`, and restore a selection that it moved or removed. */
 function selected(place, change) {
   const selection = document.getSelection();
   const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
@@ -58,8 +58,8 @@ function selected(place, change) {
 }
 
 /**
- * Make `place` hold `wanted`. A node that is there already and stands for the same - by its `data-key`, or by its kind and order where it
- * has none - stays, and takes text, attributes and listeners of the new one; a listener finds it in `event.currentTarget`.
+ * Make `wanted` the content of `place`. An existing node with the same identity - `data-key`, or kind and order without one - is kept
+ * and gets text, attributes and listeners of the new one; listeners find the node in `event.currentTarget`.
  * @param {Element} place
  * @param {...(Node | string | null | undefined | false)} wanted strings become text nodes
  */
@@ -67,6 +67,6 @@ export function patch(place, ...wanted) {
   const active = document.activeElement;
   const nodes = wanted.filter(Boolean).map((one) => (typeof one === "string" ? document.createTextNode(one) : one));
   selected(place, () => children(place, nodes));
-  // A node that moved has lost it.
+  // A node that moved has lost the focus.
   if (active !== document.activeElement && active.isConnected && active instanceof HTMLElement) active.focus({ preventScroll: true });
 }

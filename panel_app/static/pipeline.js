@@ -12,7 +12,7 @@ const sentence = (text) => (text ? label(text[0].toUpperCase() + text.slice(1), 
 /** So many messages are on their way at any time; a bar of fewer is no backlog, and does not look like one. */
 const FEW = 1000;
 
-/** Remarks that are shown: many partitions have the same one. */
+/** Largest number of remarks that are shown: many partitions have the same one. */
 const MOST_REMARKS = 8;
 
 /** Seconds after which it is said how old an answer of the broker is. */
@@ -27,7 +27,7 @@ export function makePipeline(place, setup) {
   const body = h("div", { class: "table-box" });
   const foot = h("p", { class: "hint gap" }, "");
   const remarks = h("ul", { class: "remarks" });
-  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "How far counting is"), note)), body, remarks, foot);
+  place.replaceChildren(h("div", { class: "card-head" }, h("div", {}, h("h2", {}, "Progress by partition"), note)), body, remarks, foot);
 
   function row(one, most) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-in" }));
@@ -60,7 +60,7 @@ export function makePipeline(place, setup) {
   return function update(pipeline, live) {
     const rows = pipeline.partitions;
     const begun = rows.some((one) => one.offset !== null);
-    patch(note, `What the dataflow (consumer group ${setup.group}) has made of the messages on topic ${setup.logsTopic}.`);
+    patch(note, `Messages on topic ${setup.logsTopic}: how many the dataflow (consumer group ${setup.group}) has read, and how many wait.`);
     patch(remarks, ...rows.flatMap((one) => one.notes.map((text) => h("li", {}, label(`Partition ${one.partition}: ${text}.`, 600)))).slice(0, MOST_REMARKS));
     if (!rows.length) {
       patch(foot);

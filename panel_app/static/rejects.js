@@ -6,7 +6,7 @@ import { patch } from "adtally/patch.js";
 
 const REASONS = new Map([
   ["malformed", ["Malformed", "not a valid event"]],
-  ["late", ["Late", "came too late to be counted"]],
+  ["late", ["Late", "arrived too late to be counted"]],
   ["too_far_ahead", ["Too far ahead", "dated in the future"]],
   ["oversize", ["Oversize", "larger than 64 KiB"]],
 ]);
@@ -65,7 +65,7 @@ export function makeRejects(place, setup, pick) {
 
   function none(rejects, reason) {
     if (rejects.state === "down") return "No broker answers; what was rejected is not known.";
-    if (rejects.state === "waiting") return `There is no topic ${rejects.topic} yet: the dataflow makes it when it starts.`;
+    if (rejects.state === "waiting") return `There is no topic ${rejects.topic} yet: the dataflow creates it when it starts.`;
     if (rejects.state !== "live") return "Reading the topic …";
     return reason ? `Nothing was rejected as ${name(reason).toLowerCase()}.` : "Nothing was rejected.";
   }
@@ -75,7 +75,7 @@ export function makeRejects(place, setup, pick) {
     if (now === before) return;
     before = now;
     const reading = rejects.state === "reading" ? " Still reading; there may be more." : rejects.state === "down" && rejects.total ? " As it was read before the broker went away." : "";
-    patch(note, `They were not counted, and are kept on topic ${rejects.topic} as they came.${reading}`);
+    patch(note, `They were not counted; topic ${rejects.topic} keeps them unchanged.${reading}`);
     patch(bars, ...setup.reasons.map((one) => bar(one, rejects, reason)));
     const shown = all ? rejects.newest : rejects.newest.slice(0, FIRST);
     patch(list, ...(shown.length ? shown.map(item) : [h("li", { class: "none" }, none(rejects, reason))]));

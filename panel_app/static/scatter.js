@@ -124,7 +124,7 @@ export function makeScatter(place, pick) {
     canvas.hidden = !points.length;
     nothing.hidden = points.length > 0;
     const marked = without ? " ◇\u00a0has\u00a0none." : "";
-    patch(sub, points.length ? `One point per ${by}, its size is conversions.${marked}${more ? ` ${many(more, `${by} with less or no spend`, `${by}s with less or no spend`)} not shown.` : ""}` : "");
+    patch(sub, points.length ? `One point per ${by}; its size shows conversions.${marked}${more ? ` ${many(more, `${by} with less or no spend`, `${by}s with less or no spend`)} not shown.` : ""}` : "");
     if (!points.length) return;
     canvas.setAttribute("aria-label", `Spend against cost per conversion. ${sub.textContent} The tables hold the figures.`);
     draw(() => options(page, colors));

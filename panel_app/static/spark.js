@@ -1,5 +1,5 @@
-// A sparkline: the shape of a series in one small SVG. Where nothing is known between two points a fainter line leads over it, and a point
-// that has no neighbour is a dot: a rate that is known now and then is seen, too.
+// A sparkline: the shape of a series in a small SVG. A fainter line bridges unknown points, and a point without neighbours is a dot, so
+// that a sparse rate is visible, too.
 
 import { svg } from "adtally/dom.js";
 
@@ -21,7 +21,7 @@ export function spark(values, { width = 160, height = 34, area = false } = {}) {
     const [before, after] = [at[index - 1], at[index + 1]];
     line.push(`${before === place - 1 ? "L" : "M"}${point(place)}`);
     if (before !== undefined && before < place - 1) bridges.push(`M${point(before)}L${point(place)}`);
-    // A line of one point would be nothing at all.
+    // A line of one point would be invisible.
     if (before !== place - 1 && after !== place + 1) dots.push(`M${point(place)}h0`);
   });
   const [first, last] = [at[0], at.at(-1)];

@@ -6,9 +6,9 @@ import { patch } from "adtally/patch.js";
 import { spark } from "adtally/spark.js";
 
 /**
- * Word, arrow and tone of a change; null where there is nothing to compare with. The tone follows the direction of the difference.
- * @param {{change: number | null, difference: number | null}} moved 0.1 is up by a tenth; the difference where a percentage has no meaning
- * @param {{good: "up" | "down" | "neither", kind: string}} measure the direction that is welcome, and how its figures are written
+ * Text, arrow and tone of a change; null without a comparison. The tone follows the direction of the difference.
+ * @param {{change: number | null, difference: number | null}} moved `change` 0.1 is +10 %; `difference` is set if a percentage has no meaning
+ * @param {{good: "up" | "down" | "neither", kind: string}} measure the direction that is better, and the kind of its figures
  */
 export function verdict(moved, { good, kind }) {
   const relative = moved.change !== null;
@@ -34,7 +34,7 @@ export function changeMark(found) {
   );
 }
 
-/** What is compared with what, in words. */
+/** The line that says what is compared. */
 export function comparison({ empty, span }) {
   if (empty) return "";
   const left = span.newest_end - span.start - span.compared;
@@ -45,7 +45,7 @@ export function comparison({ empty, span }) {
   return "Not compared yet: no minute is complete in both periods.";
 }
 
-/** What a tile says of the period before: nothing, what it was then, or two figures where the one above is not the one compared. */
+/** Text of a tile about the period before: its figure, or both compared figures if the tile shows another one. */
 function before(tile, measure, span) {
   if (tile.was === null) return { text: span.compared ? "was –" : span.held ? "not compared" : "no earlier data", title: "" };
   const [now, was] = [tile.compared ?? tile.value, tile.was].map((value) => figure(value, measure.kind));
@@ -55,7 +55,7 @@ function before(tile, measure, span) {
 
 /**
  * @param {HTMLElement} place
- * @param {HTMLElement} note where it says what is compared with what
+ * @param {HTMLElement} note element for the line that says what is compared
  * @param {object[]} measures
  * @param {(id: string) => void} choose
  */

@@ -10,13 +10,13 @@ export function params(name) {
   return new URLSearchParams(location.search).getAll(name);
 }
 
-/** One parameter, the last where there are several, as the server reads it; or `fallback`. @param {string} name */
+/** Value of a parameter, the last if there are several, as on the server; or `fallback`. @param {string} name */
 export function param(name, fallback = "") {
   return params(name).at(-1) ?? fallback;
 }
 
 /**
- * The names that are filtered to, as the URL has them. What is applied the server says in its answer.
+ * The names in the filters of the URL. The answer of the server says which are applied.
  * @returns {{campaign: string[], channel: string[]}}
  */
 export function filters() {
@@ -28,11 +28,11 @@ export function filters() {
  * @param {Record<string, string | string[]>} changes
  */
 export function changed(changes) {
-  // What is not changed stays as it was written: reading and writing a name that is not UTF-8 would make another one of it.
+  // Unchanged parameters are copied as they are: decoding and encoding would alter a name that is not UTF-8.
   const kept = query().split("&").filter((pair) => pair && ![...new URLSearchParams(pair).keys()].some((name) => Object.hasOwn(changes, name)));
   const added = new URLSearchParams();
   for (const [name, value] of Object.entries(changes)) {
-    // An empty name in a list is a name; an empty value alone takes the parameter out.
+    // In a list, an empty name is a name; a single empty value removes the parameter.
     if (Array.isArray(value)) for (const one of value) added.append(name, one);
     else if (value !== "") added.append(name, value);
   }
@@ -49,7 +49,7 @@ export function go(changes, step = true) {
   const address = changed(changes);
   if (address === location.pathname + location.search) return;
   if (step) {
-    // Where one was on the page, and on what, so that the way back leads there.
+    // Scroll position and focus, which going back restores.
     const key = document.activeElement?.getAttribute("data-key") ?? "";
     history.replaceState({ ...history.state, top: window.scrollY, key }, "");
     history.pushState({ steps: (history.state?.steps ?? 0) + 1 }, "", address);

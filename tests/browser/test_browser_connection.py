@@ -49,7 +49,7 @@ def test_while_nothing_answers_pill_and_picker_say_so_and_both_go_on_by_themselv
     page = site.open(without=BOKEH)
     site.stop()
     page.get_by_role("button", name="All campaigns").click()
-    expect(page.get_by_role("dialog")).to_contain_text("No answer from the dashboard; asking again")
+    expect(page.get_by_role("dialog")).to_contain_text("No answer from the dashboard; retrying")
     expect(page.locator("#pill")).to_contain_text("Reconnecting")
     page.evaluate("window.same = true")
     site.start()
