@@ -25,7 +25,7 @@ from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.scan import refuse_foreign, scan
 from dataflows.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
 from dataflows.settings import Settings
-from dataflows.terminal import json_for
+from dataflows.terminal import json_for, typed
 from dataflows.tombstones import Tombstones, read_settled
 from dataflows.topics import Topics
 
@@ -139,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
         "--reason", action="append", default=[], choices=REASONS, help="only this reason; may be given several times"
     )
     made.add_argument("--partition", action="append", default=[], type=_partition, help="only this partition of the logs")
-    made.add_argument("--containing", default="", metavar="TEXT", help="only payloads that contain TEXT")
+    made.add_argument("--containing", type=typed, default="", metavar="TEXT", help="only payloads that contain TEXT")
     made.add_argument(
         "--limit", type=_count, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 
 _TERMINAL, _JSON = "adtally.terminal", "adtally.json"
@@ -23,6 +24,20 @@ def set_up() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_TERMINAL)
+
+
+def typed(text: str) -> str:
+    """Return `text`, an argument of a command, with the characters that were typed where the locale has none for their bytes.
+
+    Under ``LC_ALL=C`` Python keeps each byte beyond ASCII as a lone surrogate, and such a name matches nothing. Almost all terminals with
+    that locale send UTF-8; bytes that are not UTF-8 stay as they are.
+    """
+    if not any("\udc80" <= character <= "\udcff" for character in text):
+        return text
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
 
 
 def json_for(stream: object, text: str) -> str:

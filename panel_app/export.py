@@ -22,6 +22,7 @@ from dataflows.errors import AdtallyError, InputError
 from dataflows.scan import scan
 from dataflows.schema import WindowResult
 from dataflows.settings import Settings
+from dataflows.terminal import typed
 from dataflows.tombstones import Tombstones, read_settled
 from panel_app.deletion import Cell
 from panel_app.file_names import format_of
@@ -46,8 +47,10 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="start", metavar="TIME", help="first window start, RFC 3339 with a zone (default: the oldest)"
     )
     made.add_argument("--to", dest="end", metavar="TIME", help="windows that start before it (default: all)")
-    made.add_argument("--campaign", action="append", default=[], metavar="NAME", help="only this one; may be given several times")
-    made.add_argument("--channel", action="append", default=[], metavar="NAME", help="only this one; may be given several times")
+    for name in ("--campaign", "--channel"):
+        made.add_argument(
+            name, action="append", type=typed, default=[], metavar="NAME", help="only this one; may be given several times"
+        )
     made.add_argument("--interval", default="minute", metavar="|".join(INTERVALS), help="time that a row covers (default minute)")
     made.add_argument(
         "--by", default="campaign,channel", metavar="LIST", help="what splits a row: campaign,channel, one of them, or none"

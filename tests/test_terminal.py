@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -92,7 +93,12 @@ def test_payloads_are_the_same_json_in_every_encoding(settings: Settings, encodi
     env = {**environment(settings), **ENCODINGS[encoding], "PYTHONPATH": str(ROOT)}
     for flag, expected in (("--payloads", json.loads(event.payload or "")), ("--json", json.loads(encode(event)))):
         done = subprocess.run(
-            [sys.executable, "-m", "dataflows.rejected", flag], env=env, cwd=ROOT, capture_output=True, timeout=120, check=False
+            [sys.executable, "-m", "dataflows.rejected", flag, "--containing", "Café Ж".encode()],
+            env=env,
+            cwd=ROOT,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.isascii()
@@ -103,3 +109,31 @@ def test_json_for_a_stream_that_is_utf_8_is_unchanged() -> None:
     assert json_for(io.TextIOWrapper(io.BytesIO(), "utf8"), '"é"') == '"é"'
     assert json_for(io.StringIO(), '"é"') == '"é"'
     assert json_for(io.TextIOWrapper(io.BytesIO(), "cp1252"), '"é😀"') == r'"\u00e9\ud83d\ude00"'
+
+
+def test_a_name_typed_where_the_locale_has_no_such_characters_is_that_name() -> None:
+    program = (
+        "import sys; from panel_app.export import parser; given = parser().parse_args(sys.argv[1:]);"
+        " print(ascii([given.campaign, given.channel]))"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            program,
+            "--out=-",
+            "--campaign",
+            "Été Ж 😀".encode(),
+            "--channel",
+            b"\xe9t\xe9",
+            "--channel",
+            "plain",
+        ],
+        env=clean_environment(**ENCODINGS["C"]),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == b""
+    assert ast.literal_eval(done.stdout.decode()) == [["Été Ж 😀"], ["\udce9t\udce9", "plain"]]
