@@ -81,7 +81,7 @@ class Stock(Question):
 
 
 class ExploreTable(Question):
-    """`/api/table`: the table of the Explore page under the same query; its plots come by the connection alone."""
+    """`/api/table`: the table of the Explore page under the same query; its plots are sent only over the WebSocket."""
 
     @override
     def reply(self, one: Service, query: str) -> str:

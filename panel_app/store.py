@@ -1,7 +1,7 @@
 """The store: upserts of window results in memory, and consistent snapshots of them.
 
 One thread writes (the feed), any number reads. Rows are kept per block of event time (`blocks`), bounded by `settings.store_hours`
-back from the newest window; what is older is kept by the day, up to `settings.history_days`, and packed by the hour where it has many
+back from the newest window; older rows are kept by day, up to `settings.history_days`, and packed by the hour where it has many
 rows (`packed`). Memory: about 110 bytes a row, and 10 for one that is packed.
 """
 

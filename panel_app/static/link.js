@@ -24,7 +24,7 @@ const ADDRESSES = new Map([
 /**
  * Until the WebSocket is connected, or if it never is, requests go over HTTP: the page has its figures before.
  * @param {{changed: () => void, ready: () => void, lost: () => void, refused: () => void}} on what to do when the data changed at a
- *   stroke or the server answers again, the websocket is there, nothing answers, or the websocket never came
+ *   stroke or the server answers again, the WebSocket is connected, the server does not answer, or the WebSocket was never connected
  * @returns {Link}
  */
 export function connect(on) {
@@ -157,7 +157,7 @@ export function connect(on) {
 
   document.addEventListener("adtally:model", attach);
   attach();
-  // A server that answers pages but no websocket: what there are no plain addresses for comes with the page, loaded anew now and then.
+  // The server answers pages but no WebSocket: requests without an HTTP address are answered by reloading the page from time to time.
   setTimeout(() => {
     if (model || lost) return;
     on.refused();
