@@ -177,7 +177,7 @@ EVENT = payload().decode()
         (b"\xef\xbb\xbf" + payload(), "a byte order mark"),
         (b"\0\0\0\0\x07" + payload(), "schema registry's magic byte 0 and schema id 7"),
         (b"\0\0\0\0\x07\x0a\xff\x02", "schema registry's magic byte 0 and schema id 7"),
-        (gzip.compress(payload()), "gzip"),
+        (gzip.compress(payload(), mtime=0), "gzip"),
         (b"\x28\xb5\x2f\xfd\x04", "zstd"),
         (b"Obj\x01\x04", "an Avro file"),
         (EVENT.encode("utf-16"), "UTF-16"),
