@@ -139,7 +139,7 @@ def test_a_value_that_is_not_a_name_matches_nothing_and_a_page_says_so(query: st
         ("Campaign=a", "was `campaign` meant?"),
         ("campaign[]=a", "was `campaign` meant?"),
         ("x=1&y=2", "unknown parameters `x`, `y`."),
-        ("%3Cscript%3E=1", "one with other characters"),
+        ("%3Cscript%3E=1", "one with characters other than letters and digits"),
         ("q=" + "a" * 300, "the rest is not applied"),
         ("campaign=" + "a" * LONGEST, "The URL is not applied"),
     ],

@@ -113,7 +113,7 @@ def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_las
     consumer.close()
     row = progress(again, ANSWER_SECONDS)[0]
     assert (row.is_recreated, row.lag) == (True, 40)
-    assert "holds another message than the last one that was read" in row.notes(settings)[0]
+    assert "holds a different message at the offset that was read last" in row.notes(settings)[0]
 
 
 def test_an_event_on_its_way_is_not_taken_for_one_behind_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
