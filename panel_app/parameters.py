@@ -163,6 +163,6 @@ class Parameters:
         self._read.add(_ADDRESS)
         left = [name for name in self._given if name not in self._read and not _OTHERS.fullmatch(name)]
         self.notes += [f"`{name}` is not applied: this page shows all {name}s." for name in FILTERS if name in left]
-        if line := unknown((name for name in left if name not in FILTERS), self._read):
+        if line := unknown((name for name in left if name not in FILTERS), self._read - {_ADDRESS}):
             self.notes.append(f"Not applied: {line}")
         return tuple(self.notes)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.formats.base import CSV_SUFFIXES, Complaints, Context, Line, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, Complaints, Context, RowError, identity, name
+from generator.formats.columns import Line
 from generator.formats.inputs import Input
 from generator.formats.tables import Table
 from generator.formats.times import TimeColumn

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from generator.formats.columns import Column, Line
 from generator.ordering import Row
 
 if TYPE_CHECKING:
-    from generator.formats.columns import Column
     from generator.formats.inputs import Input
 
 SHOWN = 10
@@ -25,9 +25,6 @@ _REASONS = 1_000
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 """File name suffixes of CSV files in a folder."""
-
-Line = tuple[int, int]
-"""First and last line of a row in its file, from 1."""
 
 
 class RowError(Exception):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from generator.formats.base import Line
-
 CACHED = 20_000
 """Number of different texts of a column that are cached with their values."""
+
+
+Line = tuple[int, int]
+"""First and last line of a row in its file, from 1."""
 
 
 class Sight(NamedTuple):

@@ -11,8 +11,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from dataflows.errors import InputError
-from generator.formats.base import Line, RowError
-from generator.formats.columns import CACHED, Column, Sight
+from generator.formats.base import RowError
+from generator.formats.columns import CACHED, Column, Line, Sight
 
 Mark = Literal["point", "comma"]
 MARKS: tuple[Mark, ...] = ("point", "comma")

@@ -10,7 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from decimal import Context as Arithmetic
 from zoneinfo import ZoneInfo
 
-from generator.formats.base import CSV_SUFFIXES, Complaints, Context, Line, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, Complaints, Context, RowError, identity, name
+from generator.formats.columns import Line
 from generator.formats.inputs import Input
 from generator.formats.numbers import NumberColumns
 from generator.formats.tables import Table

@@ -11,7 +11,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from dataflows.errors import InputError
-from generator.formats.base import Complaints, Line, RowError
+from generator.formats.base import Complaints, RowError
+from generator.formats.columns import Line
 from generator.formats.encodings import as_text
 from generator.formats.inputs import Input, words
 

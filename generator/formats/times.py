@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from dataflows.errors import InputError
 from dataflows.rules import FIRST, LAST
 from dataflows.schema import to_micros
-from generator.formats.base import Line, RowError
-from generator.formats.columns import CACHED, Column, Sight
+from generator.formats.base import RowError
+from generator.formats.columns import CACHED, Column, Line, Sight
 
 Order = Literal["day-first", "month-first", "iso"]
 ORDERS: tuple[Order, ...] = ("day-first", "month-first", "iso")
