@@ -138,6 +138,7 @@ def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(
         assert flow.stop() == [0]
 
 
+@pytest.mark.long
 def test_after_a_crash_what_is_of_the_log_arrives_at_the_same_and_what_is_of_the_process_begins_anew(
     settings: Settings, tmp_path: Path
 ) -> None:

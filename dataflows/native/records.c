@@ -32,7 +32,8 @@ static char *put_ratio(char *to, const char *name, Money over, Money under)
     to = put(to, name);
     if (!under)
         return put(to, "null");
-    return put_double(to, over ? (double)over / (double)under : 0.0); /* 0 divided by a negative number is -0.0; write 0.0 */
+    /* 0 divided by a negative number would be -0.0. */
+    return put_double(to, over ? (double)over / (double)under : 0.0);
 }
 
 static const Money MICROS = 1000000;
