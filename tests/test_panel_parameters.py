@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,7 +11,6 @@ import pytest
 from test_panel_store import BEGIN, result
 
 from dataflows.errors import InputError
-from dataflows.settings import Settings
 from panel_app.api import asked_for
 from panel_app.data import shown
 from panel_app.downloads import sheet
@@ -21,6 +21,7 @@ from panel_app.parameters import LONGEST, parsed
 from panel_app.results import Question, table
 from panel_app.service import Service
 from panel_app.view import NOTHING, Scope, View, asked
+from tests.conftest import own_names
 
 NAMES = [
     "a",
@@ -46,11 +47,12 @@ ALL = sum(range(1, len(NAMES) + 1))
 
 
 @pytest.fixture(scope="module")
-def service() -> Service:
-    made = Service(Settings(), clock=lambda: BEGIN + 60.0)
+def service(embedded_broker: str) -> Iterator[Service]:
+    made = Service(own_names(embedded_broker), clock=lambda: BEGIN + 60.0)
     rows = [result(campaign=name, channel=f"h{at % 2}", clicks=at + 1) for at, name in enumerate(NAMES)]
     made.store.apply(rows)
-    return made
+    yield made
+    made.stop()
 
 
 def clicks(service: Service, query: str) -> dict[str, Any]:

@@ -48,8 +48,8 @@ NAMES = [
         ("no such", []),
     ],
 )
-def test_a_search_finds_the_same_names_in_table_picker_and_file(wanted: str, found: list[str]) -> None:
-    service = Service(Settings(), clock=lambda: BEGIN + 60.0)
+def test_a_search_finds_the_same_names_in_table_picker_and_file(settings: Settings, wanted: str, found: list[str]) -> None:
+    service = Service(settings, clock=lambda: BEGIN + 60.0)
     service.store.apply([result(campaign=name) for name in NAMES])
     assert [name for name in NAMES if matches(name, wanted)] == found
     query = f"q={wanted}&rows=all&sort=name"
@@ -57,6 +57,7 @@ def test_a_search_finds_the_same_names_in_table_picker_and_file(wanted: str, fou
     assert sorted(row["name"] for row in rows) == sorted(found)
     assert sheet(service, "campaigns", query)[1].frame["campaign_id"].to_list() == [row["name"] for row in rows]
     assert sorted(json.loads(pickers.reply(service, 1, "campaign", wanted))["names"]) == sorted(found)
+    service.stop()
 
 
 @pytest.mark.parametrize(
