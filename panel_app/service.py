@@ -153,11 +153,14 @@ class Service:
                     self._pages.popitem(last=False)
         return found
 
+    def age(self, snapshot: Snapshot) -> float | None:
+        """Return the seconds since the end of the newest window of `snapshot`; None if it is empty."""
+        return None if snapshot.empty else self._clock() - snapshot.newest - self.settings.window_seconds
+
     def live(self, snapshot: Snapshot) -> Live:
         """How fresh `snapshot` is, and what the feed does."""
         rows, left = self.store.undoable()
-        now = self._clock()
-        age = None if snapshot.empty else now - snapshot.newest - self.settings.window_seconds
+        now, age = self._clock(), self.age(snapshot)
         status = self.feed.status
         # Only then, because the diagnosis makes the process query the broker.
         lacks = status.state in ("down", "waiting") or age is None or LATE_SECONDS < age < HISTORICAL_SECONDS

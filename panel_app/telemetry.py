@@ -92,7 +92,7 @@ class Dashboard:
         yield UNREAD, (), one.feed.unread
         for partition, lag in sorted(one.feed.lags().items()):
             yield LAG, (str(partition),), lag
-        age = one.live(snapshot).age
+        age = one.age(snapshot)
         if age is not None:
             yield AGE, (), age
         recent = one.ages.recent()

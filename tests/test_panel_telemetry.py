@@ -221,3 +221,11 @@ def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"adtally-dashboard: ADTALLY_METRICS_PORT={port} is the dashboard's own port")
+
+
+def test_a_scrape_does_not_query_the_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(desk.one.watch, "pipeline", lambda: asked.append("progress"))
+    desk.one.store.apply([result()])
+    assert total(answer(desk.one), "adtally_dashboard_newest_minute_age_seconds") == NOW - BEGIN - 60
+    assert not asked
