@@ -226,6 +226,7 @@ def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:
 def test_a_scrape_does_not_query_the_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(desk.one.watch, "pipeline", lambda: asked.append("progress"))
+    assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk.one))  # no window is held: a page would ask why
     desk.one.store.apply([result()])
     assert total(answer(desk.one), "adtally_dashboard_newest_minute_age_seconds") == NOW - BEGIN - 60
     assert not asked
