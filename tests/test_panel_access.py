@@ -407,7 +407,7 @@ def test_behind_a_login_elsewhere_only_those_who_may_see_anything(
     ada = Browser()
     assert '"value":4321' in ada.ask(f"{address}/")[2]
     assert ada.ask(f"{address}/api/results")[0] == 200
-    assert "Your session at generic goes on" in ada.ask(f"{address}/logout")[2]
+    assert "Your session at generic is still open" in ada.ask(f"{address}/logout")[2]
     assert ada.ask(f"{address}/api/results")[0] == 401
     who[0] = "eve@evil.example"
     eve = Browser()
