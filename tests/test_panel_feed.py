@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import pytest
@@ -279,25 +280,36 @@ def test_what_was_cleared_stays_out_until_the_topic_is_made_anew(settings: Setti
     assert store.snapshot().rows == 3
 
 
-@pytest.mark.kafka
-def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_kafka: str) -> None:
-    world = World(replace(own_names(real_kafka), partitions=1))
-    topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
-    name = world.settings.results_topic
-    topics.ensure(name, timeout=ANSWER_SECONDS)
+@contextmanager
+def ten_rows(brokers: str) -> Generator[World]:
+    """A feed that holds ten rows of a topic with one partition on a real Kafka."""
+    world = World(replace(own_names(brokers), partitions=1))
+    Topics(world.settings).ensure(world.settings.results_topic, timeout=ANSWER_SECONDS)
     try:
         world.send(*(result(minute=minute, revision=900) for minute in range(10)))
         world.feed.start()
         until(lambda: world.rows() == 10)
-        admin.delete_topics([name])[name].result(30)
-        until(lambda: not topics.partitions(name, ANSWER_SECONDS))
-        topics.ensure(name, timeout=ANSWER_SECONDS)
+        yield world
+    finally:
+        world.feed.stop()
+
+
+def recreate(settings: Settings) -> None:
+    """Delete the results topic of `settings` and create it again."""
+    topics, admin, name = Topics(settings), AdminClient({"bootstrap.servers": settings.brokers}), settings.results_topic
+    admin.delete_topics([name])[name].result(30)
+    until(lambda: not topics.partitions(name, ANSWER_SECONDS))
+    topics.ensure(name, timeout=ANSWER_SECONDS)
+
+
+@pytest.mark.kafka
+def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_kafka: str) -> None:
+    with ten_rows(real_kafka) as world:
+        recreate(world.settings)
         world.producer = make_producer(world.settings, "test")
         world.send(*(result(minute=minute, clicks=7, revision=1) for minute in range(3)))
         until(lambda: world.feed.status.state == "live" and world.rows() == 3)
         assert world.store.snapshot().between(0, 2**40, 60)["clicks"].to_list() == [7, 7, 7]
-    finally:
-        world.feed.stop()
 
 
 @pytest.mark.parametrize("written", [0, 1, pytest.param(25, marks=pytest.mark.long)])
@@ -330,24 +342,15 @@ def test_rows_stay_after_a_broker_that_was_away_comes_back_with_its_log() -> Non
 @pytest.mark.kafka
 @pytest.mark.parametrize("change", ["recreate", "empty"])
 def test_rows_of_a_topic_that_holds_nothing_any_more_leave_the_store_before_the_next_record(real_kafka: str, change: str) -> None:
-    world = World(replace(own_names(real_kafka), partitions=1))
-    topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
-    name = world.settings.results_topic
-    topics.ensure(name, timeout=ANSWER_SECONDS)
-    try:
-        world.send(*(result(minute=minute, revision=900) for minute in range(10)))
-        world.feed.start()
-        until(lambda: world.rows() == 10)
+    with ten_rows(real_kafka) as world:
+        name = world.settings.results_topic
         if change == "recreate":
-            admin.delete_topics([name])[name].result(30)
-            until(lambda: not topics.partitions(name, ANSWER_SECONDS))
-            topics.ensure(name, timeout=ANSWER_SECONDS)
+            recreate(world.settings)
         else:
+            admin = AdminClient({"bootstrap.servers": real_kafka})
             deletable = ConfigEntry("cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET)
             resource = ConfigResource("topic", name, incremental_configs=[deletable])
             admin.incremental_alter_configs([resource])[resource].result(30)
             everything = TopicPartition(name, 0, 10)
             admin.delete_records([everything])[everything].result(30)
         until(lambda: world.rows() == 0 and world.feed.status.state == "live")
-    finally:
-        world.feed.stop()
