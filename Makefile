@@ -61,9 +61,10 @@ kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; K
 kafka-stop: setup ## stop an Apache Kafka that was started in the background
 	@$(PY) -m deploy.local_kafka stop
 
-lint: setup-dev ## look for defects in style and shell scripts
+lint: setup-dev ## check style, spelling, the words of docs and shell scripts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@git ls-files | xargs $(PY) -m codespell_lib
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
 
 types: setup-dev ## check the types
