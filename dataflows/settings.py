@@ -51,61 +51,67 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Kafka bootstrap servers: host:port, several separated by commas",
         ),
     ] = "127.0.0.1:9092"
-    logs_topic: Annotated[Topic, Meta(description="topic that ad events are read from")] = "logs"
+    logs_topic: Annotated[Topic, Meta(description="topic from which ad events are read")] = "logs"
     results_topic: Annotated[Topic, Meta(description="compacted topic of window results")] = "results"
     rejected_topic: Annotated[Topic, Meta(description="topic of events that could not be counted")] = "rejected"
     partitions: Annotated[
-        int, Meta(ge=1, le=1024, description="partitions of a topic that adtally creates; an existing one keeps its own")
+        int, Meta(ge=1, le=1024, description="partitions of the topics that adtally creates; existing topics keep theirs")
     ] = 4
-    replication: Annotated[int, Meta(ge=1, le=10, description="replicas of a topic that adtally creates")] = 1
+    replication: Annotated[int, Meta(ge=1, le=10, description="replication factor of the topics that adtally creates")] = 1
     group: Annotated[
-        str, Meta(min_length=1, max_length=249, description="consumer group under which offsets and counters are shown")
+        str, Meta(min_length=1, max_length=249, description="consumer group under which offsets and counters are committed")
     ] = "adtally"
-    window_seconds: Annotated[int, Meta(ge=1, le=86_400, description="length of a tumbling window")] = 60
+    window_seconds: Annotated[int, Meta(ge=1, le=86_400, description="length of a tumbling window, in seconds")] = 60
     out_of_order_seconds: Annotated[
-        float, Meta(ge=0, le=86_400, description="how far the watermark stays behind the newest event")
+        float,
+        Meta(ge=0, le=86_400, description="out-of-orderness: how far the watermark stays behind the newest event, in seconds"),
     ] = 5.0
     allowed_lateness_seconds: Annotated[
-        float, Meta(ge=0, le=604_800, description="how long after its end a window still takes corrections")
+        float,
+        Meta(ge=0, le=604_800, description="allowed lateness: how long after its end a window is still corrected, in seconds"),
     ] = 600.0
-    max_ahead_seconds: Annotated[float, Meta(ge=0, le=604_800, description="how far past Kafka's own time an event may lie")] = (
-        300.0  # at most half of the allowed lateness, unless it is given
-    )
+    max_ahead_seconds: Annotated[
+        float, Meta(ge=0, le=604_800, description="how far an event may be ahead of Kafka's timestamp of its message, in seconds")
+    ] = 300.0  # at most half of the allowed lateness, unless it is given
     idle_seconds: Annotated[
         float,
         Meta(
             gt=0,
             le=86_400,
-            description="silence after which a partition that is read to its end no longer holds back the watermark",
+            description="seconds without messages after which a partition that was read to its end no longer holds back the watermark",
         ),
     ] = 5.0
     idle_retention_seconds: Annotated[
         float,
-        Meta(ge=0, le=2_592_000, description="event time for which a silent partition keeps old windows open to corrections"),
+        Meta(
+            ge=0,
+            le=2_592_000,
+            description="event time for which an idle partition keeps old windows open to corrections, in seconds",
+        ),
     ] = 3600.0
     start: Annotated[
-        Literal["earliest", "latest"], Meta(description="where a run without recovery state begins: earliest or latest")
+        Literal["earliest", "latest"], Meta(description="where a run without recovery state starts to read: earliest or latest")
     ] = "earliest"
-    emit_seconds: Annotated[float, Meta(ge=0, le=3600, description="least time between two updates of an open window's cell")] = (
-        0.2
-    )
-    dedup: Annotated[bool, Meta(description="whether a repeated event_id is recognised: true or false")] = True
+    emit_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="minimum time between two updates of an open window's cell, in seconds")
+    ] = 0.2
+    dedup: Annotated[bool, Meta(description="whether events with a repeated event_id are deduplicated: true or false")] = True
     native: Annotated[
         Literal["auto", "on", "off"],
         Meta(
-            description="whether what is built in C is used: auto (where it is built), on (or refuse to start), off (count in Python)"
+            description="whether the native engine (C) is used: auto (if it was built), on (refuse to start without it), off (use Python)"
         ),
     ] = "auto"
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="the deployment's currency, as an ISO 4217 code")] = "USD"
-    store_hours: Annotated[float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory, in hours")] = (
-        24.0
-    )
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="currency of the deployment, an ISO 4217 code")] = "USD"
+    store_hours: Annotated[
+        float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory by the minute, in hours")
+    ] = 24.0
     history_days: Annotated[
         float,
         Meta(
             ge=0,
             le=3660,
-            description="event time that the dashboard holds, in days, packed beyond those hours; "
+            description="event time that the dashboard holds in all, in days; packed beyond ADTALLY_STORE_HOURS; "
             "30 days can be compared from 61 on; 0 keeps none",
         ),
     ] = 61.0
@@ -114,16 +120,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=65_535,
-            description="port of /metrics, /livez and /readyz, 0 for none; further processes of a cluster on one host take those after it",
+            description="port of /metrics, /livez and /readyz, 0 for none; other processes of a cluster on this host take the next ports",
         ),
     ] = 0
     metrics_address: Annotated[
-        str, Meta(pattern=r"^[0-9A-Za-z.:_-]{1,253}$", description="address that this port listens on")
+        str, Meta(pattern=r"^[0-9A-Za-z.:_-]{1,253}$", description="address on which that port listens")
     ] = "127.0.0.1"
-    log_format: Annotated[Literal["human", "json"], Meta(description="how a log line is written: human or json")] = "human"
+    log_format: Annotated[Literal["human", "json"], Meta(description="format of log lines: human or json")] = "human"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="the least that is logged: debug, info, warning or error"),
+        Meta(description="minimum level of log lines: debug, info, warning or error"),
     ] = "info"
     client: Annotated[
         dict[str, str],

@@ -26,16 +26,16 @@ from dataflows.errors import SettingsError
 PREFIX = "ADTALLY_DASHBOARD_"
 
 TABLE = {
-    "PASSWORD": "the password that lets in, whatever name comes with it",
-    "USERS": "names and passwords, as a JSON object",
-    "COOKIE_SECRET": "what the login's cookies are signed with; by default another one at each start, which ends all logins",
-    "OAUTH_PROVIDER": "where people log in, by Panel's name: google, github, azure, okta, auth0, generic …",
-    "OAUTH_KEY": "the dashboard's client id there",
-    "OAUTH_SECRET": "the secret that belongs to it",
-    "OAUTH_REDIRECT_URI": "the dashboard's own address, as registered there",
-    "OAUTH_EXTRA": "what else the provider wants, as a JSON object: TOKEN_URL, AUTHORIZE_URL and USER_URL of a generic one",
-    "OAUTH_ALLOW": "who of those who can log in there may see the dashboard: names, or @domain, separated by commas; * for all",
-    "OPEN_TO_EVERYONE": "true: whoever reaches the port may see the dashboard, without a login",
+    "PASSWORD": "one password for everyone; a user name is not asked for",
+    "USERS": "user names and passwords, as a JSON object",
+    "COOKIE_SECRET": "key that signs the login cookies; by default a new one at each start, which ends all logins",
+    "OAUTH_PROVIDER": "OAuth provider, by Panel's name for it: google, github, azure, okta, auth0, generic …",
+    "OAUTH_KEY": "client id of the dashboard at the provider",
+    "OAUTH_SECRET": "client secret of the dashboard at the provider",
+    "OAUTH_REDIRECT_URI": "address of the dashboard, as registered at the provider",
+    "OAUTH_EXTRA": "further parameters of the provider, as a JSON object: TOKEN_URL, AUTHORIZE_URL and USER_URL for generic",
+    "OAUTH_ALLOW": "users of the provider who may see the dashboard: names or @domain, separated by commas; * for all",
+    "OPEN_TO_EVERYONE": "true: everyone who can reach the port may see the dashboard, without a login",
 }
 """Each variable without `PREFIX`, and what it sets; `python -m panel_app --help` points to docs/security.md, which has it."""
 

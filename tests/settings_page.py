@@ -43,47 +43,49 @@ COMMANDS = {
 OTHERS = (
     ("ADTALLY_RECOVERY_FOLDER", "/recovery", "containers: where the dataflow keeps its recovery store"),
     ("ADTALLY_PROCESSES", "1", "containers: processes of the dataflow, as one cluster"),
-    ("ADTALLY_MEMBERS", "1", "containers: of how many containers, each with one process, the cluster is"),
+    ("ADTALLY_MEMBERS", "1", "containers: number of containers of the cluster, each with one process"),
     (
         "ADTALLY_MEMBER",
         "",
-        "containers: which of them this one is: a number from 0 on, or a name that ends in it, such as a pod's",
+        "containers: number of this container, from 0, or a name that ends in it, such as the name of a pod",
     ),
-    ("ADTALLY_MEMBER_ADDRESS", "", "containers: host:port of a member, with {} in the place of its number"),
-    ("ADTALLY_MEMBER_LISTEN", "", "containers: the address that this member listens on; by default its own of those"),
-    ("ADTALLY_REQUIRE", "", "tests: kinds that may not be skipped, separated by commas: kafka, browser, long, native, promtool"),
+    ("ADTALLY_MEMBER_ADDRESS", "", "containers: host:port of each member, with {} instead of its number"),
+    ("ADTALLY_MEMBER_LISTEN", "", "containers: address on which this member listens; by default its own member address"),
+    (
+        "ADTALLY_REQUIRE",
+        "",
+        "tests: markers whose tests must not be skipped, separated by commas: kafka, browser, long, native, promtool",
+    ),
     ("ADTALLY_ARTEFACTS", "", "tests and benchmarks: folder for screenshots, tables and the SBOM"),
     ("PORT", "8503", "`make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
-    ("PYTHON", "", "`make setup`: the Python to make `.venv` with"),
-    ("CC", "", "`make setup`: the C compiler of the native engine; else the first of cc, gcc, clang"),
+    ("PYTHON", "", "`make setup`: the Python that creates `.venv`"),
+    ("CC", "", "`make setup`: the C compiler for the native engine; by default the first of cc, gcc, clang"),
     ("TESTS", "", "`make test`: arguments of pytest"),
-    ("SEED", "1", "`make chaos`: of the random faults"),
-    ("RUNS", "5", "`make chaos`: how many; `make bench…`: rounds"),
-    ("SIZES", "", "`make bench…`: events of a run, such as 1M,4M"),
+    ("SEED", "1", "`make chaos`: seed of the random faults"),
+    ("RUNS", "5", "`make chaos`: number of runs; `make bench…`: number of rounds"),
+    ("SIZES", "", "`make bench…`: number of events of each run, such as 1M,4M"),
     ("ONLY", "", "`make bench…`: systems to run"),
-    ("LATENCY", "", "`make bench…`: seconds of the latency's measurement; 0 for none"),
-    ("CAMPAIGNS", "", "`make bench…`: campaigns of the load"),
-    ("PARTITIONS", "", "`make bench…`: partitions of its topics"),
-    ("HOURS", "2", "`make soak`: how long"),
-    ("RATE", "5000", "`make soak`: messages a second"),
+    ("LATENCY", "", "`make bench…`: duration of the latency measurement in seconds; 0 skips it"),
+    ("CAMPAIGNS", "", "`make bench…`: number of campaigns"),
+    ("PARTITIONS", "", "`make bench…`: number of partitions of each topic"),
+    ("HOURS", "2", "`make soak`: duration in hours"),
+    ("RATE", "5000", "`make soak`: messages per second"),
 )
 """What scripts, Make and the tests read: variable, default, what it sets."""
 
 HEAD = """# Settings
 
-Every environment variable and every flag, written out of the code by `python -m tests.settings_page`; a test holds that it is
-complete and that the defaults are those of the code. A variable that is empty is at its default; one that is misspelt, or has a value
-that can't be used, ends the command with one line that names it. Any other that begins with `ADTALLY_` and that nobody reads is named in a
-warning.
+This page lists every environment variable and every flag. It is generated from the code by `python -m tests.settings_page`, and a
+test checks that it is current. An empty variable means the default. A misspelt variable, or a value that can't be used, ends the
+command with one line that names it. Any other variable that begins with `ADTALLY_` and has no effect is named in a warning.
 
-Topic of the logs, window, out-of-order bound, allowed lateness and currency belong to what was counted: a recovery folder is only gone
-on with under the same ones ([how to change them](operations.md#changing-window-size-or-lateness)). A restart
-is enough to change any other.
+A recovery folder can only be resumed with the same logs topic, window size, out-of-orderness, allowed lateness and currency
+([how to change them](operations.md#changing-window-size-or-lateness)). Every other setting can be changed by a restart.
 """
 
-LOGIN = "Each may end in `_FILE` and name a file ([security](security.md#to-the-dashboard))."
-BENCHMARKS = "Benchmarks tell their flags themselves: `python -m benchmarks.bench --help`, and so on.\n"
+LOGIN = "Each variable may end in `_FILE` and name the file that holds the value ([security](security.md#access-to-the-dashboard))."
+BENCHMARKS = "Benchmarks print their flags with `--help`: `python -m benchmarks.bench --help`, for example.\n"
 
 
 class _CaughtError(Exception):
@@ -150,9 +152,9 @@ def page() -> str:
     lines += [_row(*row) for row in table()]
     lines += [
         "",
-        "## Who may see the dashboard",
+        "## Access to the dashboard",
         "",
-        "Each may end in `_FILE` and name a file ([security](security.md#to-the-dashboard)).",
+        LOGIN,
         "",
     ]
     lines += ["| variable | default | sets |", head, *(_row(PREFIX + name, "", words) for name, words in TABLE.items())]
