@@ -84,7 +84,9 @@ A recovery folder can only be resumed with the same logs topic, window size, out
 ([how to change them](operations.md#changing-window-size-or-lateness)). Every other setting can be changed by a restart.
 """
 
-LOGIN = "Each variable may end in `_FILE` and name the file that holds the value ([security](security.md#access-to-the-dashboard))."
+LOGIN = (
+    "Each variable may end in `_FILE` and name the file that holds the value ([security](security.md#access-to-the-dashboard))."
+)
 BENCHMARKS = "Benchmarks print their flags with `--help`: `python -m benchmarks.bench --help`, for example.\n"
 
 
