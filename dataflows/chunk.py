@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
+from dataflows.native.batch import Batch
 from dataflows.reject import NotAnEvent, rounds_up
 from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
 from dataflows.schema import Event, to_micros
@@ -33,16 +33,6 @@ class Record(Protocol):
     def timestamp(self) -> tuple[int, int]:
         """Kafka's own time."""
         ...
-
-
-class Batch(Sequence[Record]):
-    """Messages that know their least time without being made one by one."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def least_time(self) -> int:
-        """The least of Kafka's own times of them, milliseconds since 1970. There is at least one."""
 
 
 class Chunk:

@@ -74,9 +74,9 @@ def fetches_natively(choice: str) -> bool:
     """Whether messages are taken as they lie in librdkafka; raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
     if not is_native(choice):
         return False
-    from dataflows.native.queue import why_no_queue  # noqa: PLC0415 - who only counts needs no Kafka client
+    from dataflows.native.queue import no_queue_reason  # noqa: PLC0415 - who only counts needs no Kafka client
 
-    return _is_met(choice, "fetch messages", why_no_queue())
+    return _is_met(choice, "fetch messages", no_queue_reason())
 
 
 @lru_cache  # ditto
@@ -84,9 +84,9 @@ def sends_natively(choice: str) -> bool:
     """Whether records leave by librdkafka alone; raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
     if not is_native(choice):
         return False
-    from dataflows.native.sender import why_no_sender  # noqa: PLC0415 - who only counts needs no Kafka client
+    from dataflows.native.sender import no_sender_reason  # noqa: PLC0415 - who only counts needs no Kafka client
 
-    return _is_met(choice, "send records", why_no_sender())
+    return _is_met(choice, "send records", no_sender_reason())
 
 
 def _is_met(choice: str, what: str, reason: str | None) -> bool:

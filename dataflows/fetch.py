@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from dataflows.chunk import Record
 from dataflows.damage import Fault
-from dataflows.native.queue import Queue
+from dataflows.native.client import ClientHandle
+from dataflows.native.queue import Queue, Wake
 from dataflows.rest import Bell
 
 FAREWELL_SECONDS = 5.0
@@ -33,11 +34,10 @@ class Fetcher(ABC):
     rings = False
     """Whether librdkafka rings the bell when messages arrive."""
 
-    def __init__(self, consumer: Consumer, most: int, bell: Bell | None = None) -> None:
+    def __init__(self, consumer: Consumer, most: int) -> None:
         """`most`: messages in a fetch."""
         self.consumer = consumer
         self._most = most
-        self._bell = bell
 
     def begin(self, topic: str, partition: int, offset: int) -> None:
         """Have the partition fetched from `offset` on; once."""
@@ -87,12 +87,18 @@ class PlainFetcher(Fetcher):
 class NativeFetcher(PlainFetcher):
     """Without an object for each message."""
 
-    _queue: Queue | None = None
+    def __init__(self, consumer: Consumer, handle: ClientHandle, most: int, bell: Bell | None = None) -> None:
+        """`handle`: that of `consumer`; `most`: messages in a fetch; `bell`: rung when the empty queue gets a message."""
+        super().__init__(consumer, most)
+        self._handle = handle
+        self._bell = bell
+        self._queue: Queue | None = None
 
     @override
     def begin(self, topic: str, partition: int, offset: int) -> None:
         # Before it is assigned, so that no message of it gets into the consumer's own queue.
-        self._queue = Queue(self.consumer, topic, partition, self._most, self._bell)
+        wake = Wake(self._bell.descriptor, self._bell.encode(partition)) if self._bell else None
+        self._queue = Queue(self.consumer, self._handle, topic, partition, self._most, wake)
         self.rings = self._bell is not None
         super().begin(topic, partition, offset)
 
@@ -102,8 +108,8 @@ class NativeFetcher(PlainFetcher):
         aside = super().fetch()
         if aside.records or aside.faults or self._queue is None:
             return aside
-        batch, faults = self._queue.fetch()
-        return Fetched(batch, faults, len(batch) + len(faults) == self._most)
+        batch, errors = self._queue.fetch()
+        return Fetched(batch, [Fault(*error) for error in errors], len(batch) + len(errors) == self._most)
 
     @override
     def release(self) -> None:
@@ -117,6 +123,15 @@ class NativeFetcher(PlainFetcher):
         return super().abandon()
 
 
-def make_fetcher(consumer: Consumer, most: int, *, native: bool, bell: Bell | None = None) -> Fetcher:
-    """Return the native fetcher if `native` (see `dataflows.engines.fetches_natively`), else the plain one, which rings no `bell`."""
-    return (NativeFetcher if native else PlainFetcher)(consumer, most, bell)
+def make_fetcher(
+    make: Callable[[dict[str, str]], Consumer], most: int, *, native: bool, bell: Bell | None = None, plugins: str = ""
+) -> Fetcher:
+    """Return the native fetcher if `native` (see `dataflows.engines.fetches_natively`), else the plain one, which rings no `bell`.
+
+    `make` returns the consumer of its configuration and the properties that it is given; `plugins`: the operator's plug-ins of
+    librdkafka. Raises what `make` raises.
+    """
+    if not native:
+        return PlainFetcher(make({}), most)
+    consumer, handle = ClientHandle.capture(make, plugins)
+    return NativeFetcher(consumer, handle, most, bell)

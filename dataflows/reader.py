@@ -20,6 +20,7 @@ from dataflows.fingerprint import Fingerprint
 from dataflows.intake import Counters, IntakeState
 from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.metrics import Cells
+from dataflows.native.client import PLUGINS
 from dataflows.refusal import is_forbidden, unreadable
 from dataflows.rest import Bell
 from dataflows.rules import SECOND
@@ -222,11 +223,17 @@ class Reader:
         except KafkaException as error:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
-    def _consumer(self) -> Consumer:
+    def _make_fetcher(self) -> Fetcher:
+        settings, role = self._settings, f"reader-{self.partition}"
+
         def heard(error: KafkaError | None, _places: Sequence[TopicPartition]) -> None:
             self._not_shown = error
 
-        return make_consumer(self._settings, f"reader-{self.partition}", on_commit=heard)
+        def make(own: dict[str, str]) -> Consumer:
+            return make_consumer(settings, role, **{"on_commit": heard, **own})
+
+        plugins = settings.client.get(PLUGINS, "")
+        return make_fetcher(make, CHUNK, native=fetches_natively(settings.native), bell=self._bell, plugins=plugins)
 
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
@@ -239,23 +246,23 @@ class Reader:
 
     def _open(self) -> Fetcher | None:
         """Assign the partition at its offset; None while the broker does not tell which offsets it has."""
-        consumer = self._consumer()
+        fetcher = self._make_fetcher()
         place = TopicPartition(self._topic, self.partition)
         try:
-            low, high = consumer.get_watermark_offsets(place, timeout=2.0)
+            low, high = fetcher.consumer.get_watermark_offsets(place, timeout=2.0)
         except KafkaException as error:
-            consumer.close()
+            fetcher.consumer.close()
             if error.args[0].code() not in PASSING:
                 raise unreadable(self._settings, self._topic, self.partition, error.args[0]) from None
             return None
         self._at = self._first_offset(low, high)
         self._last_heard = self._monotonic()
-        return self._begin(consumer)
+        return self._begin(fetcher)
 
-    def _begin(self, consumer: Consumer) -> Fetcher:
-        self._fetcher = make_fetcher(consumer, CHUNK, native=fetches_natively(self._settings.native), bell=self._bell)
-        self._fetcher.begin(self._topic, self.partition, self._at)
-        return self._fetcher
+    def _begin(self, fetcher: Fetcher) -> Fetcher:
+        self._fetcher = fetcher
+        fetcher.begin(self._topic, self.partition, self._at)
+        return fetcher
 
     def _first_offset(self, low: int, high: int) -> int:
         if self._offset is None:
@@ -337,7 +344,7 @@ class Reader:
         damage = self._passage.lead(self.partition, met, self._at)
         lost = self._lose(damage) if damage else 0
         self.close()
-        self._begin(self._consumer())
+        self._begin(self._make_fetcher())
         self._caught_up = False
         return lost
 

@@ -17,7 +17,8 @@ from dataflows.carrier import Carrier, PlainCarrier
 from dataflows.engines import sends_natively
 from dataflows.errors import DeliveryError
 from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
-from dataflows.native.sender import PLUGINS, Sender, sender_config
+from dataflows.native.client import PLUGINS, ClientHandle
+from dataflows.native.sender import Sender
 from dataflows.records import Records
 from dataflows.refusal import is_forbidden, lack
 from dataflows.runtime import one_line_errors, stopping
@@ -211,16 +212,24 @@ class TopicSink(FixedPartitionedSink[Records, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
         with self._lock, one_line_errors():
             if self._outbox is None:
-                native = sends_natively(self._settings.native)
-                plug_in = sender_config(self._settings.client.get(PLUGINS, "")) if native else {}
-                # No time limit: a broker that is away is waited for, as long as it takes.
-                # And a call of Python for each record that went well costs more than its JSON.
-                config = {"message.timeout.ms": 0, "delivery.report.only.error": True, **plug_in}
-                producer = make_producer(self._settings, self._topic, **config)
-                carrier = (Sender if native else PlainCarrier)(producer, self._topic, HEADERS)
+                producer, carrier = self._make_carrier()
                 self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing, carrier)
                 attend = threading.Thread(
                     target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
                 )
                 attend.start()
         return OutboxPart(self._outbox)
+
+    def _make_carrier(self) -> tuple[Producer, Carrier]:
+        settings, topic = self._settings, self._topic
+
+        def make(own: dict[str, str]) -> Producer:
+            # No time limit: a broker that is away is waited for, as long as it takes.
+            # And a call of Python for each record that went well costs more than its JSON.
+            return make_producer(settings, topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True, **own})
+
+        if sends_natively(settings.native):
+            producer, handle = ClientHandle.capture(make, settings.client.get(PLUGINS, ""))
+            return producer, Sender(producer, handle, topic, HEADERS)
+        producer = make({})
+        return producer, PlainCarrier(producer, topic, HEADERS)

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from ctypes import c_char_p, c_int, c_int16, c_size_t, c_void_p
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from msgspec.structs import replace
@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from dataflows.carrier import Carrier, PlainCarrier
 from dataflows.fetch import make_fetcher
 from dataflows.kafka import make_consumer, make_producer
-from dataflows.native import client
-from dataflows.native.library import library
-from dataflows.native.sender import Sender, sender_config
+from dataflows.native import client, why_not
+from dataflows.native.client import ClientHandle
+from dataflows.native.sender import Sender
 from dataflows.records import Records
 from dataflows.settings import Settings
 from tests.flows import wait_for
@@ -49,31 +49,46 @@ def start_of(place: int) -> int:
     return next(islice(RECORDS.starts(), place, None))
 
 
-def producer_of(choice: str, settings: Settings, **more: Any) -> Producer:
+class Sending(NamedTuple):
+    """A producer for the carrier that ``ADTALLY_NATIVE`` gives, and its handle where the native engine is there."""
+
+    choice: str
+    producer: Producer
+    handle: ClientHandle | None
+
+
+def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
     """A producer for the carrier that ``ADTALLY_NATIVE`` gives."""
-    own = sender_config() if choice == "on" else {}
-    return make_producer(settings, "test", **{"delivery.report.only.error": True, "log_level": 0, **more, **own})
+
+    def make(own: dict[str, str]) -> Producer:
+        return make_producer(settings, "test", **{"delivery.report.only.error": True, "log_level": 0, **more, **own})
+
+    return Sending(choice, make({}), None) if why_not() else Sending(choice, *ClientHandle.capture(make))
 
 
-def carrier_of(choice: str, producer: Producer, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> Carrier:
+def carrier_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> Carrier:
     """That carrier."""
-    return (Sender if choice == "on" else PlainCarrier)(producer, topic, headers)
+    if sending.choice == "on":
+        assert sending.handle is not None
+        return Sender(sending.producer, sending.handle, topic, headers)
+    return PlainCarrier(sending.producer, topic, headers)
 
 
-def with_cluster(choice: str, **more: Any) -> tuple[Producer, Settings]:
+def with_cluster(choice: str, **more: Any) -> tuple[Sending, Settings]:
     """A producer with a cluster inside, and the settings by which others reach that."""
-    producer = producer_of(choice, Settings(), **{"test.mock.num.brokers": 1, **more})
-    (broker,) = producer.list_topics(timeout=30).brokers.values()
-    return producer, replace(Settings(), brokers=f"127.0.0.1:{broker.port}")
+    sending = producer_of(choice, Settings(), **{"test.mock.num.brokers": 1, **more})
+    (broker,) = sending.producer.list_topics(timeout=30).brokers.values()
+    return sending, replace(Settings(), brokers=f"127.0.0.1:{broker.port}")
 
 
-def refuse(producer: Producer, codes: Sequence[int]) -> None:
-    """Let the cluster inside of `producer` answer to the next requests to write with `codes`, one each."""
+def refuse(sending: Sending, codes: Sequence[int]) -> None:
+    """Let the cluster inside of a producer answer to the next requests to write with `codes`, one each."""
+    assert sending.handle is not None
     found, _ = client.client_library()
     push, cluster = found.rd_kafka_mock_push_request_errors_array, found.rd_kafka_handle_mock_cluster
     push.restype, push.argtypes = None, (c_void_p, c_int16, c_size_t, c_void_p)
     cluster.restype, cluster.argtypes = c_void_p, (c_void_p,)
-    push(cluster(client.handle_of(found, producer)), 0, len(codes), (c_int * len(codes))(*codes))
+    push(cluster(sending.handle.value), 0, len(codes), (c_int * len(codes))(*codes))
 
 
 def empty(producer: Producer) -> None:
@@ -101,17 +116,16 @@ def carried(choice: str) -> Iterator[object]:
     yield from _taken(choice)
     yield from _refused(choice)
     yield from _left(choice)
-    yield _forgotten(choice)
 
 
 def _taken(choice: str) -> Iterator[object]:
-    producer, settings = with_cluster(choice, **PATIENT)
+    sending, settings = with_cluster(choice, **PATIENT)
     other = producer_of(choice, NOBODY)  # which is younger, and has nothing to do with it
-    carrier, idle = carrier_of(choice, producer, "results"), carrier_of(choice, other, "results")
+    carrier, idle = carrier_of(sending, "results"), carrier_of(other, "results")
     text = bytes(bytearray(RECORDS.text))
     end = carrier.send(Records(text, RECORDS.count), 0, start_of(7), ("more", b"3\0003"))
     ctypes.memset(ctypes.cast(c_char_p(text), c_void_p), 0, len(text))  # what was given is the producer's own by now
-    empty(producer)
+    empty(sending.producer)
     yield end, carrier.sent(), carrier.refused(), carrier.refusal(), idle.sent()
     for one in arrived(settings, "results", 50):
         yield one.partition(), one.offset(), one.key(), one.value(), one.headers()
@@ -121,7 +135,7 @@ def _taken(choice: str) -> Iterator[object]:
 
 def _fetched(choice: str, settings: Settings, partition: int) -> tuple[list[tuple[int | None, bytes | None]], list[int]]:
     """Offsets and payloads of a partition, and where it was said to end."""
-    fetcher = make_fetcher(make_consumer(settings, "test"), 7, native=choice == "on")
+    fetcher = make_fetcher(lambda own: make_consumer(settings, "test", **own), 7, native=choice == "on")
     fetcher.begin("results", partition, 0)
     found: list[tuple[int | None, bytes | None]] = []
     ends: list[int] = []
@@ -138,35 +152,23 @@ def _fetched(choice: str, settings: Settings, partition: int) -> tuple[list[tupl
 
 
 def _refused(choice: str) -> Iterator[object]:
-    producer, _ = with_cluster(choice, **BLUNT)
-    carrier = carrier_of(choice, producer, "results")
+    sending, _ = with_cluster(choice, **BLUNT)
+    carrier = carrier_of(sending, "results")
     for records, codes in REFUSALS:
-        refuse(producer, codes)
+        refuse(sending, codes)
         carrier.send(records, 0, -1, None)
-        empty(producer)
+        empty(sending.producer)
         yield carrier.sent(), carrier.refused(), (error := carrier.refusal()) and error.code()
 
 
 def _left(choice: str) -> Iterator[object]:
     small = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20, "message.max.bytes": 1000})
-    carrier = carrier_of(choice, small, "results")
+    carrier = carrier_of(small, "results")
     yield carrier.send(RECORDS, 0, -1, None), carrier.sent()
-    small.purge()
-    empty(small)
+    small.producer.purge()
+    empty(small.producer)
     try:
         carrier.send(LARGE, 0, -1, None)
     except KafkaException as error:
         yield error.args[0].code(), carrier.sent()
-    small.purge()
-
-
-def _forgotten(choice: str) -> bool:
-    """Whether nothing is known any more of a producer that is gone, for another may stand where it stood."""
-    if choice != "on":
-        return True
-    producer = producer_of(choice, NOBODY)
-    handle = client.handle_of(client.client_library()[0], producer)
-    ask: Any = library()[0]
-    assert ask.send_of(handle)
-    del producer
-    return ask.send_of(handle) is None
+    small.producer.purge()

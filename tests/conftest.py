@@ -88,7 +88,7 @@ def asked_anew() -> Iterator[None]:
 
     found_out = (
         *(engines.is_native, engines.fetches_natively, engines.sends_natively),
-        *(client.client_library, queue.why_no_queue, sender.why_no_sender),
+        *(client.client_library, client._no_handle_reason, queue.no_queue_reason, sender.no_sender_reason),  # pyright: ignore[reportPrivateUsage]  # asked once in a process
     )
     for one in found_out:
         one.cache_clear()

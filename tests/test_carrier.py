@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
-from dataflows.native.sender import Sender
 from dataflows.topics import Topics
 from tests.carriers import (
     BLUNT,
@@ -37,11 +36,11 @@ def choice(request: pytest.FixtureRequest) -> str:
 def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str, choice: str) -> None:
     settings = own_names(embedded_broker)
     Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
-    producer = producer_of(choice, settings)
-    carrier = carrier_of(choice, producer, settings.results_topic)
+    sending = producer_of(choice, settings)
+    carrier = carrier_of(sending, settings.results_topic)
     assert carrier.send(RECORDS, 0, start_of(7), ("more", b"333")) == len(RECORDS.text)
     assert carrier.sent() == 50
-    empty(producer)
+    empty(sending.producer)
     assert (carrier.refused(), carrier.refusal()) == (0, None)
     found = {message.key(): message for message in arrived(settings, settings.results_topic, 50)}
     assert {key: message.value() for key, message in found.items()} == dict(RECORDS.pairs())
@@ -55,37 +54,37 @@ def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str
 
 
 def test_a_full_buffer_takes_the_rest_when_there_is_room_again(choice: str) -> None:
-    producer = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20})
-    carrier = carrier_of(choice, producer, "results")
+    sending = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20})
+    carrier = carrier_of(sending, "results")
     place = carrier.send(RECORDS, 0, -1, None)
     assert (place, carrier.sent()) == (start_of(20), 20)
     assert carrier.send(RECORDS, place, -1, None) == place
-    producer.purge()
-    empty(producer)
+    sending.producer.purge()
+    empty(sending.producer)
     assert carrier.send(RECORDS, place, -1, None) == start_of(40)
     assert carrier.sent() == 40
-    producer.purge()
+    sending.producer.purge()
 
 
 def test_a_record_that_can_not_be_sent_is_told_at_once(choice: str) -> None:
-    producer = producer_of(choice, NOBODY, **{"message.max.bytes": 1000})
-    carrier = carrier_of(choice, producer, "results")
+    sending = producer_of(choice, NOBODY, **{"message.max.bytes": 1000})
+    carrier = carrier_of(sending, "results")
     with pytest.raises(KafkaException) as caught:
         carrier.send(LARGE, 0, -1, None)
     assert caught.value.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
     assert carrier.sent() == 1
-    producer.purge()
+    sending.producer.purge()
 
 
 @pytest.mark.native
 def test_what_the_broker_refuses_is_counted_and_its_first_reason_kept(choice: str) -> None:
-    producer, _ = with_cluster(choice, **BLUNT)
-    carrier = carrier_of(choice, producer, "results")
+    sending, _ = with_cluster(choice, **BLUNT)
+    carrier = carrier_of(sending, "results")
     counted: list[tuple[int, int]] = []
     for records, codes in REFUSALS:
-        refuse(producer, codes)
+        refuse(sending, codes)
         assert carrier.send(records, 0, -1, None) == len(records.text)
-        empty(producer)
+        empty(sending.producer)
         counted.append((carrier.sent(), carrier.refused()))
     assert counted == [(50, 0), (51, 1), (101, 51)]
     error = carrier.refusal()
@@ -101,14 +100,8 @@ def test_both_carriers_do_the_same_with_everything_that_befalls_them() -> None:
 
 @pytest.mark.native
 def test_more_headers_than_c_has_room_for_are_refused_and_none_of_the_records_is_sent() -> None:
-    producer = producer_of("on", NOBODY)
-    carrier = carrier_of("on", producer, "results", [*HEADERS, ("five", b"5")])
+    sending = producer_of("on", NOBODY)
+    carrier = carrier_of(sending, "results", [*HEADERS, ("five", b"5")])
     with pytest.raises(KafkaException) as caught:
         carrier.send(RECORDS, 0, -1, None)
     assert (caught.value.args[0].code(), carrier.sent()) == (KafkaError._INVALID_ARG, 0)
-
-
-@pytest.mark.native
-def test_a_producer_that_was_made_without_the_plug_in_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="without the plug-in"):
-        Sender(Producer({"log_level": 0}), "results", HEADERS)

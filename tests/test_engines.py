@@ -16,7 +16,8 @@ from dataflows.carrier import PlainCarrier
 from dataflows.errors import RefusedError, SettingsError
 from dataflows.native import library
 from dataflows.native.build import compiler
-from dataflows.native.sender import PLUGINS, Sender
+from dataflows.native.client import PLUGINS
+from dataflows.native.sender import Sender
 from dataflows.records import Records
 from dataflows.settings import Settings
 from dataflows.sink import OutboxPart, TopicSink
@@ -56,7 +57,7 @@ def carrier(part: OutboxPart) -> type:
 LACKS = {
     "a function": "the librdkafka of this confluent-kafka shows no rd_kafka_of_another_version",
     "plug-ins": "librdkafka takes no plug-in: dlopen() failed: /nowhere/tally.so: ",
-    "a call of ours": "the producer was made without the plug-in of this library",
+    "a call of ours": "the client was made without the plug-in of this library",
     "paths with a semicolon": "librdkafka loads no plug-in from /a;b/tally.so",
 }
 
@@ -86,21 +87,20 @@ def test_where_librdkafka_can_not_be_sent_to_directly_records_leave_by_confluent
     assert str(caught.value).startswith(f"ADTALLY_NATIVE=on, but the native engine can't send records: {lack}")
 
 
-def without_its_handle(_client: object, _owner: object) -> int:
-    raise RuntimeError("Consumer does not begin with librdkafka's handle")
-
-
 @pytest.mark.parametrize(
     ("name", "instead", "reason"),
     [
-        ("_CALLED_BY_C", ("queue_poll", "of_another_version"), "the librdkafka .* shows no rd_kafka_of_another_version"),
-        ("handle_of", without_its_handle, "Consumer does not begin with librdkafka's handle"),
+        (
+            *("queue._CALLED_BY_C", ("queue_poll", "of_another_version")),
+            "the librdkafka .* shows no rd_kafka_of_another_version",
+        ),
+        ("client._no_handle_reason", lambda: "librdkafka takes no plug-in: none", "librdkafka takes no plug-in: none"),
     ],
 )
 def test_where_librdkafka_can_not_be_asked_directly_messages_come_by_confluent_kafka_and_it_is_said_once(
     name: str, instead: object, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(f"dataflows.native.queue.{name}", instead)
+    monkeypatch.setattr(f"dataflows.native.{name}", instead)
     caplog.set_level(logging.INFO)
     for _ in range(2):
         assert not engines.fetches_natively("auto")

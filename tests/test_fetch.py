@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_char_p, c_int, c_size_t, c_void_p
 from typing import Any
 
@@ -20,7 +21,8 @@ from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
 from dataflows.intake import Counters
 from dataflows.kafka import consumer_config, make_consumer
 from dataflows.native import client
-from dataflows.native.queue import Queue, why_no_queue
+from dataflows.native.client import ClientHandle
+from dataflows.native.queue import Queue, no_queue_reason
 from dataflows.rest import Bell
 from dataflows.settings import Settings
 from tests.flows import send, wait_for
@@ -29,8 +31,16 @@ from tests.records import payload
 BOTH = [PlainFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]
 
 
+def consumer_maker(settings: Settings) -> Callable[[dict[str, str]], Consumer]:
+    return lambda own: make_consumer(settings, "test", **own)
+
+
+def captured(settings: Settings) -> tuple[Consumer, ClientHandle]:
+    return ClientHandle.capture(consumer_maker(settings))
+
+
 def fetcher(settings: Settings, kind: type[Fetcher], most: int = 100, begin: int = 0) -> Fetcher:
-    one = kind(make_consumer(settings, "test"), most)
+    one = make_fetcher(consumer_maker(settings), most, native=kind is NativeFetcher)
     one.begin(settings.logs_topic, 0, begin)
     return one
 
@@ -118,7 +128,8 @@ def test_an_offset_that_is_not_there_is_a_fault_that_says_so(filled: Settings, k
 @pytest.fixture
 def batch(filled: Settings) -> Iterator[native.Batch]:
     """Some messages in librdkafka."""
-    one = Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 100)
+    consumer, handle = captured(filled)
+    one = Queue(consumer, handle, filled.logs_topic, 0, 100)
     consumer.assign([TopicPartition(filled.logs_topic, 0, 0)])
     waiting = client.client_library()[0].rd_kafka_queue_length
     waiting.restype, waiting.argtypes = c_size_t, (c_void_p,)
@@ -162,7 +173,8 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
 
     threading.Thread(target=drop, daemon=True).start()
     assert dropped.wait(30), "librdkafka waits for what is held of it"
-    closed = Queue(consumer := make_consumer(filled, "test"), filled.logs_topic, 0, 10)
+    consumer, handle = captured(filled)
+    closed = Queue(consumer, handle, filled.logs_topic, 0, 10)
     closed.close()
     closed.close()
     closed.release()
@@ -192,7 +204,7 @@ def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Sett
 class Cluster:
     """A cluster inside of a consumer, whose topic can go wrong."""
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, handle: ClientHandle) -> None:
         self._client, _ = client.client_library()
         for name, result, arguments in (
             ("rd_kafka_handle_mock_cluster", c_void_p, (c_void_p,)),
@@ -201,7 +213,7 @@ class Cluster:
         ):
             function = getattr(self._client, name)
             function.restype, function.argtypes = result, arguments
-        self._cluster = self._client.rd_kafka_handle_mock_cluster(client.handle_of(self._client, consumer))
+        self._cluster = self._client.rd_kafka_handle_mock_cluster(handle.value)
         assert self._client.rd_kafka_mock_topic_create(self._cluster, b"logs", 1, 1) == 0
 
     def fail(self, code: int) -> None:
@@ -228,9 +240,9 @@ def test_an_error_of_the_topic_is_told_and_ends_no_process(
         "topic.metadata.propagation.max.ms": 0,
         "error_cb": lambda error: found.append(error.code()),
     }
-    consumer = Consumer(config)
-    cluster = Cluster(consumer)
-    one = kind(consumer, 10)
+    consumer, handle = ClientHandle.capture(lambda own: Consumer({**config, **own}))
+    cluster = Cluster(handle)
+    one = NativeFetcher(consumer, handle, 10) if kind is NativeFetcher else PlainFetcher(consumer, 10)
     one.begin("logs", partition, 0)
 
     def heard(wanted: int) -> bool:
@@ -248,7 +260,7 @@ def test_an_error_of_the_topic_is_told_and_ends_no_process(
 def test_a_bell_is_rung_for_the_partition_when_a_message_comes_and_no_more_once_it_is_closed(settings: Settings) -> None:
     bell = Bell()
     send(settings, [payload("a", 1)], partition=3)
-    one = make_fetcher(make_consumer(settings, "test"), 10, native=True, bell=bell)
+    one = make_fetcher(consumer_maker(settings), 10, native=True, bell=bell)
     assert not one.rings
     one.begin(settings.logs_topic, 3, 0)
     assert one.rings
@@ -273,11 +285,11 @@ def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settin
         def assign(self, partitions: Any) -> None:
             """It stays as it was assigned before."""
 
-    consumer = Stubborn(consumer_config(filled, "test"))
-    super(Stubborn, consumer).assign([TopicPartition(filled.logs_topic, 0, 0)])
+    consumer, handle = ClientHandle.capture(lambda own: Stubborn(consumer_config(filled, "test") | own))
+    Consumer.assign(consumer, [TopicPartition(filled.logs_topic, 0, 0)])
     first: list[Any] = []
     wait_for(lambda: first.extend(consumer.consume(1, 0.1)) or first, "the consumer's own queue to fill")
-    one = NativeFetcher(consumer, 100)
+    one = NativeFetcher(consumer, handle, 100)
     one.begin(filled.logs_topic, 0, 0)
     found, _ = everything(one, 253)
     assert [offset for _, offset, _ in found] == list(range(1, 254))
@@ -286,14 +298,16 @@ def test_what_has_come_into_the_queue_of_the_consumer_is_not_lost(filled: Settin
 
 @pytest.mark.native
 @pytest.mark.usefixtures("asked_anew")
-def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_client(
+def test_with_a_librdkafka_of_another_major_version_the_messages_come_by_the_client(
     filled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "version", lambda _name: "3.0.0")
-    assert why_no_queue() == "confluent-kafka 3.0.0 is not one that it was tried with"
-    consumer = make_consumer(filled, "test")
-    with pytest.raises(RuntimeError, match=r"confluent-kafka 3\.0\.0"):
-        Queue(consumer, filled.logs_topic, 0, 10)
+    consumer, handle = captured(filled)
+    client.client_library.cache_clear()
+    no_queue_reason.cache_clear()
+    monkeypatch.setattr(client, "_MAJOR", 3)
+    assert no_queue_reason() == "librdkafka 2 is not the 3 that it is written for"
+    with pytest.raises(RuntimeError, match="librdkafka 2 is not"):
+        Queue(consumer, handle, filled.logs_topic, 0, 10)
     consumer.close()
     one = reader(filled)
     read(one, 254)
@@ -303,14 +317,51 @@ def test_with_a_client_that_it_was_not_tried_with_the_messages_come_by_the_clien
 
 @pytest.mark.native
 def test_the_faster_one_is_taken_where_it_is_wanted(settings: Settings) -> None:
-    consumer = make_consumer(settings, "test")
-    assert type(make_fetcher(consumer, 10, native=True)) is NativeFetcher
-    assert type(make_fetcher(consumer, 10, native=False)) is PlainFetcher
-    consumer.close()
+    for native_one, kind in ((True, NativeFetcher), (False, PlainFetcher)):
+        one = make_fetcher(consumer_maker(settings), 10, native=native_one)
+        assert type(one) is kind
+        one.consumer.close()
 
 
 @pytest.mark.native
-def test_an_object_that_is_no_consumer_of_librdkafka_is_refused() -> None:
-    other: Any = type("Other", (), {"__slots__": ("a",)})()
-    with pytest.raises(RuntimeError, match="does not begin with librdkafka's handle"):
-        client.handle_of(client.client_library()[0], other)
+def test_each_client_gets_its_own_handle_in_whichever_thread_it_is_made(settings: Settings) -> None:
+    """librdkafka confirms whose a handle is: the names of its clients differ."""
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _number: captured(settings), range(24)))
+    name_of = client.client_library()[0].rd_kafka_name
+    name_of.restype, name_of.argtypes = c_char_p, (c_void_p,)
+    assert len({name_of(handle.value) for _, handle in made}) == 24
+    list(map(Consumer.close, [consumer for consumer, _ in made]))
+    handles = [handle for _, handle in made]
+    made.clear()
+    gc.collect()
+    assert [handle.value for handle in handles] == [None] * 24  # they are gone, and another client may have their addresses
+
+
+@pytest.mark.native
+def test_a_handle_belongs_to_the_client_that_was_made_for_it_and_to_none_that_was_made_beside_it(settings: Settings) -> None:
+    first, handle = captured(settings)
+    before = handle.value
+    other = Consumer(consumer_config(settings, "test") | client.plugin_properties())  # nothing is waiting for its handle
+    assert handle.value == before
+    other.close()
+    with pytest.raises(RuntimeError, match="without the plug-in"):
+        ClientHandle.capture(lambda _own: Consumer(consumer_config(settings, "test")))
+    with pytest.raises(ZeroDivisionError):
+        ClientHandle.capture(lambda _own: Consumer({"group.id": str(1 // 0)}))
+    first.close()
+
+
+@pytest.mark.native
+def test_a_handle_may_outlive_its_client_and_a_client_its_handle(settings: Settings) -> None:
+    consumer, handle = captured(settings)
+    consumer.close()
+    del consumer
+    gc.collect()
+    assert (handle.value, handle.sent(), handle.refused(), handle.refusal()) == (None, 0, 0, None)
+    consumer, handle = captured(settings)
+    del handle
+    gc.collect()
+    consumer.close()
+    del consumer
+    gc.collect()

@@ -31,9 +31,9 @@ def told(observed: Observed) -> list[float | None]:
 
 def test_a_snapshot_waits_for_the_acknowledgements_and_the_record_that_is_measured_has_arrived_with_it(choice: str) -> None:
     observed = Observed(60, now=lambda: 1_000.0)
-    producer, settings = with_cluster(choice, **PATIENT)
-    carrier = carrier_of(choice, producer, "results", HEADERS)
-    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results"), carrier))
+    sending, settings = with_cluster(choice, **PATIENT)
+    carrier = carrier_of(sending, "results", HEADERS)
+    part = OutboxPart(Outbox(sending.producer, "results", lambda: False, observed.outgoing("results"), carrier))
     part.write_batch([Records(RECORDS.text, RECORDS.count, (start_of(7), 998_765_432))])
     assert told(observed) == [0, 0]
     part.snapshot()
@@ -45,8 +45,8 @@ def test_a_snapshot_waits_for_the_acknowledgements_and_the_record_that_is_measur
 
 
 def test_a_full_buffer_is_waited_for_and_loses_nothing(choice: str) -> None:
-    producer, settings = with_cluster(choice, **{"queue.buffering.max.messages": 5})
-    outbox = Outbox(producer, "results", lambda: False, carrier=carrier_of(choice, producer, "results", HEADERS))
+    sending, settings = with_cluster(choice, **{"queue.buffering.max.messages": 5})
+    outbox = Outbox(sending.producer, "results", lambda: False, carrier=carrier_of(sending, "results", HEADERS))
     for _ in range(2):
         outbox.send(RECORDS)
     outbox.flush()
@@ -56,12 +56,12 @@ def test_a_full_buffer_is_waited_for_and_loses_nothing(choice: str) -> None:
 
 def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot(choice: str) -> None:
     observed = Observed(60, now=lambda: 1_000.0)
-    producer, _ = with_cluster(choice, **BLUNT)
-    carrier = carrier_of(choice, producer, "results", HEADERS)
-    part = OutboxPart(Outbox(producer, "results", lambda: False, observed.outgoing("results"), carrier))
+    sending, _ = with_cluster(choice, **BLUNT)
+    carrier = carrier_of(sending, "results", HEADERS)
+    part = OutboxPart(Outbox(sending.producer, "results", lambda: False, observed.outgoing("results"), carrier))
     part.write_batch([RECORDS])
     part.snapshot()
-    refuse(producer, [KafkaError.INVALID_TIMESTAMP] * 50)
+    refuse(sending, [KafkaError.INVALID_TIMESTAMP] * 50)
     part.write_batch([Records(RECORDS.text, RECORDS.count, (start_of(0), 998_765_432))])
     with pytest.raises(DeliveryError, match=r"refused a record of results: .*is this machine's clock right"):
         part.snapshot()
@@ -72,7 +72,7 @@ def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot(choic
 
 
 def test_a_record_that_can_not_be_sent_ends_the_run_at_once(choice: str) -> None:
-    producer, _ = with_cluster(choice, **{"message.max.bytes": 1000})
-    outbox = Outbox(producer, "results", lambda: False, carrier=carrier_of(choice, producer, "results", HEADERS))
+    sending, _ = with_cluster(choice, **{"message.max.bytes": 1000})
+    outbox = Outbox(sending.producer, "results", lambda: False, carrier=carrier_of(sending, "results", HEADERS))
     with pytest.raises(DeliveryError, match=r"refused a record of results: .*too large"):
         outbox.send(Records.of([(b"a", b"1"), (b"b", b"2" * 2000)]))

@@ -190,7 +190,9 @@ def test_an_opening_that_fails_with_the_broker_is_tried_again(
 ) -> None:
     send(settings, [payload("e1", 1)], partition=0)
     kind = stumbling(code, 1)
-    monkeypatch.setattr("dataflows.reader.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
+    monkeypatch.setattr(
+        "dataflows.reader.make_consumer", lambda settings, role, **own: kind(consumer_config(settings, role) | own)
+    )
     one = reader(settings)
     assert one.poll() is None
     assert not one.is_open
@@ -262,7 +264,7 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings,
             records, _, more = super().fetch()
             return Fetched(records, ends[: len(records)], more)
 
-    monkeypatch.setattr("dataflows.reader.make_fetcher", lambda consumer, most, **_: Passing(consumer, most))
+    monkeypatch.setattr("dataflows.reader.make_fetcher", lambda make, most, **_: Passing(make({}), most))
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()
     one = Reader(settings, 0, None, Around(), start="earliest", monotonic=clock)

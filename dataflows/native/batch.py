@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import c_int32, c_void_p
 from typing import Any, NamedTuple, overload
 
 from typing_extensions import override
 
-from dataflows.chunk import Batch as AnyBatch
-
 
 class Place(NamedTuple):
-    """One message of a batch, as `dataflows.chunk.Record` has it."""
+    """One message of a batch, with the methods of confluent-kafka's `Message` that are asked for."""
 
     fetched: Any
     place: int
@@ -31,7 +30,7 @@ class Place(NamedTuple):
         return self.fetched.kinds[self.place], self.fetched.times[self.place]
 
 
-class Batch(AnyBatch):
+class Batch(Sequence[Place]):
     """Messages where librdkafka holds them, in their order; they are gone with the next `Queue.fetch`."""
 
     __slots__ = ("_begin", "_end", "_fetched")
@@ -61,8 +60,8 @@ class Batch(AnyBatch):
             raise IndexError(index)
         return Place(self._fetched, self._begin + place)
 
-    @override
     def least_time(self) -> int:
+        """Return the least of Kafka's own times of them, milliseconds since 1970. There must be at least one message."""
         fetched = self._fetched
         return fetched.least_time if len(self) == fetched.count else min(fetched.times[self._begin : self._end])
 

@@ -11,27 +11,30 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dataflows.errors import AdtallyError
 from dataflows.native.library import FLAGS, FOLDER, LINKED, SOURCES, library_file
 
 
+class BuildError(Exception):
+    """Why the library can't be built, and the cure, in one line."""
+
+
 def compiler() -> list[str]:
-    """The command of a C compiler: ``CC``, else what the machine has; raises `AdtallyError` if it has none."""
+    """The command of a C compiler: ``CC``, else what the machine has; raises `BuildError` if it has none."""
     given = shlex.split(os.environ.get("CC", ""))
     for command in [given] if given else [["cc"], ["gcc"], ["clang"]]:
         if shutil.which(command[0]):
             return command
-    raise AdtallyError(f"there is no C compiler ({given[0] if given else 'cc'}); install gcc or clang and run it again.")
+    raise BuildError(f"there is no C compiler ({given[0] if given else 'cc'}); install gcc or clang and run it again.")
 
 
 def build() -> Path:
-    """Build the library where it belongs, in place of older ones; its path. Raises `AdtallyError`."""
+    """Build the library where it belongs, in place of older ones; its path. Raises `BuildError`."""
     command, file = compiler(), library_file()
     try:
         with tempfile.NamedTemporaryFile(dir=FOLDER, suffix=".part", delete=False) as made:
             part = Path(made.name)
     except OSError as error:
-        raise AdtallyError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
+        raise BuildError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
     try:
         done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
             [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES), *LINKED],
@@ -42,7 +45,7 @@ def build() -> Path:
         )
         if done.returncode:
             reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-            raise AdtallyError(f"the C compiler ({command[0]}) failed: {reason}")
+            raise BuildError(f"the C compiler ({command[0]}) failed: {reason}")
         part.chmod(0o755)
         part.replace(file)  # at once: a flow that starts meanwhile finds it whole or not at all
     finally:
@@ -61,7 +64,7 @@ def main() -> int:
     try:
         if not library_file().exists():
             build()
-    except AdtallyError as error:
+    except BuildError as error:
         if optional:
             print(f"the native engine is not built: {error} adtally is as exact without it, and takes about three times the CPU.")  # noqa: T201 - a command's answer
             return 0

@@ -4,7 +4,7 @@
 
 typedef struct {
     Fetched fetched; /* what Python sees comes first */
-    Client client;
+    FetchApi api;
     void *queue;
     Event **events;
     int32_t held, most;
@@ -14,7 +14,7 @@ typedef struct {
 EXPORTED void fetch_release(Fetch *fetch)
 {
     for (int32_t place = 0; place < fetch->held; place++)
-        fetch->client.event_destroy(fetch->events[place]);
+        fetch->api.event_destroy(fetch->events[place]);
     fetch->held = fetch->fetched.count = fetch->fetched.fault_count = 0;
 }
 
@@ -34,14 +34,14 @@ EXPORTED void fetch_free(Fetch *fetch)
 }
 
 /* For up to `most` messages at a time of `queue`, an rd_kafka_queue_t. NULL if there is no memory. */
-EXPORTED Fetch *fetch_new(const Client *client, void *queue, int32_t most)
+EXPORTED Fetch *fetch_new(const FetchApi *api, void *queue, int32_t most)
 {
     Fetch *fetch = calloc(1, sizeof(Fetch));
     if (!fetch)
         return NULL;
     size_t room = (size_t)most;
     Fetched *to = &fetch->fetched;
-    fetch->client = *client;
+    fetch->api = *api;
     fetch->queue = queue;
     fetch->most = most;
     fetch->events = calloc(room, sizeof(Event *));
@@ -61,7 +61,7 @@ static void take(Fetch *fetch, const Message *message)
 {
     Fetched *to = &fetch->fetched;
     int kind = 0;
-    int64_t time = fetch->client.message_timestamp(message, &kind);
+    int64_t time = fetch->api.message_timestamp(message, &kind);
     to->values[to->count] = message->value;
     to->sizes[to->count] = message->size > INT32_MAX ? INT32_MAX : (int32_t)message->size;
     to->offsets[to->count] = message->offset;
@@ -73,17 +73,17 @@ static void take(Fetch *fetch, const Message *message)
 
 static void heed(Fetch *fetch, Event *event)
 {
-    int code = fetch->client.event_error(event);
+    int code = fetch->api.event_error(event);
     if (!code)
         return; /* an event of another kind, with which nobody here has to do */
     Fault *fault = fetch->fetched.faults + fetch->fetched.fault_count++;
-    Partition *partition = fetch->client.event_topic_partition(event);
+    Partition *partition = fetch->api.event_topic_partition(event);
     fault->code = code;
-    fault->words = fetch->client.event_error_string(event);
+    fault->words = fetch->api.event_error_string(event);
     fault->place = fetch->fetched.count;
     fault->offset = partition ? partition->offset : -1;
     if (partition)
-        fetch->client.topic_partition_destroy(partition);
+        fetch->api.topic_partition_destroy(partition);
 }
 
 /* Release what was taken before and take what is there now, without waiting; how much, faults included. */
@@ -91,11 +91,11 @@ EXPORTED int32_t fetch_more(Fetch *fetch)
 {
     fetch_release(fetch);
     while (fetch->held < fetch->most) {
-        Event *event = fetch->client.queue_poll(fetch->queue, 0);
+        Event *event = fetch->api.queue_poll(fetch->queue, 0);
         if (!event)
             break;
         fetch->events[fetch->held++] = event;
-        const Message *message = fetch->client.event_message_next(event);
+        const Message *message = fetch->api.event_message_next(event);
         if (message)
             take(fetch, message);
         else

@@ -43,7 +43,7 @@ typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
     void (*topic_partition_destroy)(Partition *partition);
     void (*event_destroy)(Event *event);
     int64_t (*message_timestamp)(const Message *message, int *kind);
-} Client;
+} FetchApi;
 
 typedef struct {
     int64_t offset;

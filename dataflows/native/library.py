@@ -24,8 +24,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 FOLDER = Path(__file__).parent
-SOURCES = ("cells.c", "due.c", "fetch.c", "ids.c", "pack.c", "panes.c", "plain.c", "records.c", "send.c", "tally.c", "text.c")
-HEADERS = ("export.h", "fetch.h", "panes.h", "slots.h", "tally.h")
+SOURCES = (
+    "cells.c",
+    "client.c",
+    "due.c",
+    "fetch.c",
+    "ids.c",
+    "pack.c",
+    "panes.c",
+    "plain.c",
+    "records.c",
+    "send.c",
+    "tally.c",
+    "text.c",
+)
+HEADERS = ("client.h", "export.h", "fetch.h", "panes.h", "slots.h", "tally.h")
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 LINKED = ("-lm",)
 
@@ -159,11 +172,15 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "panes_image_taken": (None, POINTER(PanesFace)),
     "panes_changed": (c_bool, POINTER(PanesFace), c_int64),
     "panes_encode": (c_bool, POINTER(PanesFace), c_int64),
+    "client_prepare": (None, c_void_p),
+    "client_begin": (c_void_p,),
+    "client_end": (None,),
+    "client_release": (None, c_void_p),
+    "client_handle": (c_void_p, c_void_p),
+    "client_code": (c_int32, c_void_p),
+    "client_refused": (c_int64, c_void_p),
+    "client_sent": (c_int64, c_void_p),
     "send_prepare": (None, c_void_p),
-    "send_of": (c_void_p, c_void_p),
-    "send_code": (c_int32, c_void_p),
-    "send_refused": (c_int64, c_void_p),
-    "send_sent": (c_int64, c_void_p),
     "send_records": (
         *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
         *(POINTER(Header), c_int32, c_int64, POINTER(c_int32)),
