@@ -21,7 +21,7 @@ BEHIND = 5
 """While a backlog is read, updates of open cells are so many times rarer."""
 
 QUEUES_A_SECOND = 40
-"""Cells wait for their next update in so many queues a second: few, however many cells wait. TICKS in native/panes.h is the same."""
+"""Cells wait for their next update in so many queues a second: few, however many cells wait. TICKS in native/csrc/panes.h is the same."""
 
 CellKey = tuple[str, str]
 

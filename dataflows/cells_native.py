@@ -1,4 +1,4 @@
-"""The cells of one shard in C (`dataflows/native/panes.c`), without the interpreter's lock; what it gives out is encoded already."""
+"""The cells of one shard in C (`dataflows/native/csrc/panes.c`), without the interpreter's lock; what it gives out is encoded already."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ fail() {
 }
 
 # The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native engine.
-key() { { cat "$1" pyproject.toml dataflows/native/*.[ch] 2>/dev/null; pwd; } | cksum; }
+key() { { cat "$1" pyproject.toml dataflows/native/csrc/*.[ch] 2>/dev/null; pwd; } | cksum; }
 stamped() { [ -f ".venv/.adtally-$1" ] && [ "$(cat ".venv/.adtally-$1")" = "$(key "$2")" ]; }
 home() { "$1" -c 'import sys; print(sys.base_prefix)' 2>/dev/null; }
 # Whether the .venv works, and is of the Python that was asked for, if one was.

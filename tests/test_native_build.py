@@ -14,7 +14,7 @@ from dataflows import native
 from dataflows.engines import fetches_natively, make_intake, sends_natively
 from dataflows.errors import SettingsError
 from dataflows.intake import IntakeState
-from dataflows.native import FOLDER, HEADERS, SOURCES
+from dataflows.native import CSRC, FOLDER, HEADERS, SOURCES
 from dataflows.native.library import SIGNATURES
 from dataflows.settings import Settings
 
@@ -63,7 +63,7 @@ def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> No
 
 @pytest.mark.parametrize("name", [*HEADERS, *SOURCES])
 def test_no_line_of_c_is_too_long_to_be_read(name: str) -> None:
-    assert [line for line in (FOLDER / name).read_text().splitlines() if len(line) > 120] == []
+    assert [line for line in (CSRC / name).read_text().splitlines() if len(line) > 120] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="symbols of other systems are written otherwise")
@@ -75,9 +75,9 @@ def test_nothing_is_to_be_had_from_the_library_but_what_is_called_from_outside()
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (*HEADERS, *SOURCES):
-        shutil.copy(FOLDER / name, tmp_path)
+        shutil.copy(CSRC / name, tmp_path)
     before = native.library_file().name
-    monkeypatch.setattr("dataflows.native.library.FOLDER", tmp_path)
+    monkeypatch.setattr("dataflows.native.library.CSRC", tmp_path)
     assert native.library_file().name == before
     (tmp_path / "ids.c").write_text("/* another */")
     assert native.library_file().name != before

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.native import FLAGS, FOLDER, HEADERS, LINKED, SOURCES
+from dataflows.native import CSRC, FLAGS, HEADERS, LINKED, SOURCES
 
 pytestmark = pytest.mark.kafka  # it needs none, but a compiler and a minute: only where there is time
 
@@ -116,7 +116,7 @@ SAME = {"names run together"}
 def test_a_library_that_is_put_wrong_is_noticed(name: str, tmp_path: Path) -> None:
     file, right, wrong = WRONG[name]
     for source in (*HEADERS, *SOURCES):
-        shutil.copy(FOLDER / source, tmp_path)
+        shutil.copy(CSRC / source, tmp_path)
     given = (tmp_path / file).read_text()
     assert right in given, "what the mutant changes is there no more"
     (tmp_path / file).write_text(given.replace(right, wrong))
@@ -130,7 +130,7 @@ def test_a_library_that_is_put_wrong_is_noticed(name: str, tmp_path: Path) -> No
 def test_no_message_makes_the_library_read_or_count_beyond_what_it_has(tmp_path: Path) -> None:
     made = tmp_path / "watched.so"
     watch = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
-    subprocess.run(["cc", *FLAGS, *watch, "-o", made, *(FOLDER / source for source in SOURCES), *LINKED], check=True)
+    subprocess.run(["cc", *FLAGS, *watch, "-o", made, *(CSRC / source for source in SOURCES), *LINKED], check=True)
     names = ("libasan.so", "libubsan.so")
     found = [
         subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()

@@ -10,11 +10,12 @@ test_carrier.py hold the two together.
 from __future__ import annotations
 
 from dataflows.native.batch import Batch
-from dataflows.native.library import FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
+from dataflows.native.library import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
 from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, RANDOM_BYTES, Noted, Tally
 
 __all__ = [
     "COUNTED",
+    "CSRC",
     "FLAGS",
     "FOLDER",
     "HEADERS",

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dataflows.native.library import FLAGS, FOLDER, LINKED, SOURCES, library_file
+from dataflows.native.library import CSRC, FLAGS, FOLDER, LINKED, SOURCES, library_file
 
 
 class BuildError(Exception):
@@ -37,7 +37,7 @@ def build() -> Path:
         raise BuildError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
     try:
         done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
-            [*command, *FLAGS, "-o", str(part), *(str(FOLDER / name) for name in SOURCES), *LINKED],
+            [*command, *FLAGS, "-o", str(part), *(str(CSRC / name) for name in SOURCES), *LINKED],
             capture_output=True,
             encoding="utf-8",
             errors="replace",

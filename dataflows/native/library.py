@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 FOLDER = Path(__file__).parent
+CSRC = FOLDER / "csrc"
 SOURCES = (
     "cells.c",
     "client.c",
@@ -197,7 +198,7 @@ def library_file() -> Path:
     """Where the library belongs; its name tells of which sources it was built, so that a stale one is never used."""
     digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
     for name in (*HEADERS, *SOURCES):
-        digest.update((FOLDER / name).read_bytes())
+        digest.update((CSRC / name).read_bytes())
     return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"
 
 

@@ -1,7 +1,7 @@
 /* One client of librdkafka: its handle, and what became of the records that it sent.
  *
- * librdkafka passes the handle to a plug-in (`plugin.library.paths`) while it makes the client, in the thread that asks for it. This
- * library is that plug-in, so nothing is read out of an object of confluent-kafka's.
+ * librdkafka passes the handle to a plug-in (`plugin.library.paths`) while it makes the client, in the thread that asks
+ * for it. This library is that plug-in, so nothing is read out of an object of confluent-kafka's.
  */
 #ifndef ADTALLY_CLIENT_H
 #define ADTALLY_CLIENT_H

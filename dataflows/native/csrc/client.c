@@ -13,7 +13,8 @@ typedef int OnDestroy(void *handle, void *opaque);
 
 typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
     int (*conf_interceptor_add_on_new)(void *conf, const char *name, OnNew *on_new, void *opaque);
-    int (*interceptor_add_on_acknowledgement)(void *handle, const char *name, OnAcknowledgement *on_acknowledgement, void *opaque);
+    int (*interceptor_add_on_acknowledgement)(void *handle, const char *name, OnAcknowledgement *on_acknowledgement,
+                                              void *opaque);
     int (*interceptor_add_on_destroy)(void *handle, const char *name, OnDestroy *on_destroy, void *opaque);
 } PluginApi;
 

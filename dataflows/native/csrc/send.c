@@ -1,7 +1,7 @@
 /* Hands records to librdkafka one after the other, without an object and a call of Python's for each.
  *
- * Whether the broker took them is known by an interceptor (client.c): the callbacks of confluent-kafka want the interpreter's lock and an
- * object for each record.
+ * Whether the broker took them is known by an interceptor (client.c): the callbacks of confluent-kafka want the
+ * interpreter's lock and an object for each record.
  */
 #include "client.h"
 
