@@ -25,7 +25,7 @@ test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
 	@$(PY) -m pytest -n auto --dist loadgroup $(TESTS)
 
 chaos: setup-dev ## random faults against a real Kafka, judged by the oracle; SEED=7 RUNS=50
-	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
+	@$(PY) -m tests.system.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
 
 BENCH = $(if $(SIZES),--sizes "$(SIZES)") $(if $(RUNS),--runs $(RUNS))
 BENCH_LOAD = $(if $(ONLY),--only "$(ONLY)") $(if $(LATENCY),--latency $(LATENCY)) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
@@ -46,7 +46,7 @@ bench-guard: setup-dev ## the small benchmark of CI: adtally against the bare lo
 	@$(PY) -m benchmarks.guard $(BENCH)
 
 soak: setup-dev ## hours at a steady rate with restarts, judged by the oracle; HOURS=2 RATE=5000
-	@$(PY) -m benchmarks.soak --hours $(or $(HOURS),2) --rate $(or $(RATE),5000)
+	@$(PY) -m benchmarks.soak.run --hours $(or $(HOURS),2) --rate $(or $(RATE),5000)
 
 profile: setup-dev ## a flame graph of the flow under load
 	@$(PY) -m benchmarks.flame
@@ -56,10 +56,10 @@ logs: ## follow the logs of the demo
 	@tail -n 20 -F run/logs/*.log
 
 kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; KAFKA_PORT=19092)
-	@$(PY) -m deploy.local_kafka run --port $(KAFKA_PORT)
+	@$(PY) -m deploy.kafka.local run --port $(KAFKA_PORT)
 
 kafka-stop: setup ## stop an Apache Kafka that was started in the background
-	@$(PY) -m deploy.local_kafka stop
+	@$(PY) -m deploy.kafka.local stop
 
 lint: setup-dev ## check style, spelling, the words of docs and shell scripts
 	@$(PY) -m ruff check .

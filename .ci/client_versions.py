@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NAME = "confluent-kafka"
-TESTS = ("tests/test_fetch.py", "tests/test_carrier.py", "tests/test_engines.py")
+TESTS = ("tests/dataflows/kafka/test_fetch.py", "tests/dataflows/kafka/test_produce.py", "tests/dataflows/flow/test_engines.py")
 
 
 def allowed() -> tuple[str, str]:

@@ -14,7 +14,7 @@ from benchmarks.figures import Row, Run
 from benchmarks.fill import add_options, load_of
 from benchmarks.session import Session, machine, numbers, say, session, words, write
 from benchmarks.systems import LOOP, SkippedError, System
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 
 def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], rounds: int, share: float | None = None) -> list[Run]:

@@ -20,11 +20,11 @@ from benchmarks.load import FLUSH, Key, Load, Truth
 from benchmarks.processes import Tree
 from benchmarks.shares import Shares
 from benchmarks.systems import Place, System, settings_of
-from dataflows.errors import AdtallyError
-from deploy.watchdog import Watchdog
-from tests.flows import counters
-from tests.oracle.compare import differences
-from tests.oracle.judge import Terms
+from dataflows.contract.errors import AdtallyError
+from deploy.processes.watchdog import Watchdog
+from tests.support.flows import counters
+from tests.system.oracle.compare import differences
+from tests.system.oracle.judge import Terms
 
 PARTS = 4
 """Partitions of a topic of results."""

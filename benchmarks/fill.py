@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
 from benchmarks.load import Load, Truth, messages
-from dataflows.errors import AdtallyError, DeliveryError
+from dataflows.contract.errors import AdtallyError, DeliveryError
 
 
 def make_topic(brokers: str, topic: str, partitions: int, **config: str) -> None:

@@ -18,7 +18,7 @@ from benchmarks.drain import PARTS
 from benchmarks.fill import add_options, load_of, make_topic
 from benchmarks.session import Session, folder, numbers, session
 from benchmarks.systems import CACHE, Command, Place, SkippedError
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 PY_SPY = ("py-spy==0.4.1",)
 RATE = 200

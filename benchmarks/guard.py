@@ -16,7 +16,7 @@ from benchmarks import figures, systems
 from benchmarks.bench import drains, rows
 from benchmarks.load import Load
 from benchmarks.session import numbers, say, session, write
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 WRITTEN = Path(__file__).with_name("guard.json")
 

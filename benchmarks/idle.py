@@ -22,17 +22,17 @@ import psutil
 from benchmarks.figures import table
 from benchmarks.session import say, session
 from benchmarks.session import write as write_result
-from dataflows.errors import AdtallyError
-from deploy import ports
-from deploy.supervisor import python
-from deploy.watchdog import end
+from dataflows.contract.errors import AdtallyError
+from deploy.processes import ports
+from deploy.processes.supervisor import python
+from deploy.processes.watchdog import end
 
 ROOT = Path(__file__).parents[1]
 HEAD = ("what runs", "process", "% of a processor", "switches/s")
 ROLES = {
     "deploy.demo": "demo",
-    "deploy.watchdog": "watchdog",
-    "deploy.broker": "broker",
+    "deploy.processes.watchdog": "watchdog",
+    "deploy.kafka.embedded": "broker",
     "generator": "generator",
     "dataflows.marketing": "dataflow",
     "panel_app": "dashboard",

@@ -12,7 +12,7 @@ from benchmarks.drain import Filled, drain
 from benchmarks.figures import Run, Spread
 from benchmarks.load import Load
 from benchmarks.session import numbers, say, session
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 BASE = Load(0)
 LOADS = {

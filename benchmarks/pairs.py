@@ -20,7 +20,7 @@ from benchmarks.figures import Run
 from benchmarks.load import Load
 from benchmarks.session import Session, numbers, say, session
 from benchmarks.systems import System
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 
 def measure(sizes: tuple[int, int], rounds: int) -> dict[str, list[float]]:

@@ -17,13 +17,13 @@ from confluent_kafka import Producer
 from msgspec.json import encode
 from msgspec.structs import astuple, replace
 
-from dataflows.errors import AdtallyError
-from dataflows.kafka import make_producer
-from dataflows.metrics import Metrics, ratios
-from dataflows.schema import WindowResult, result_key, rfc3339
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from deploy.local_kafka import LocalKafka
+from dataflows.contract.errors import AdtallyError
+from dataflows.contract.metrics import Metrics, ratios
+from dataflows.contract.schema import WindowResult, result_key, rfc3339
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.topics import Topics
+from deploy.kafka.local import LocalKafka
 
 BEGIN = 1_790_000_100 // 60 * 60
 STILL_SECONDS = 120.0

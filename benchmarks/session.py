@@ -21,7 +21,7 @@ import psutil
 from benchmarks.drain import Filled
 from benchmarks.fill import fill
 from benchmarks.load import Load
-from deploy.local_kafka import LocalKafka
+from deploy.kafka.local import LocalKafka
 
 
 @dataclass(frozen=True)

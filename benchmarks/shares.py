@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = 20_000

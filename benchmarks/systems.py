@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataflows.settings import Settings
-from tests.flows import FLOW, environment, free_port, recovery_folder
+from dataflows.contract.settings import Settings
+from tests.support.flows import FLOW, environment, free_port, recovery_folder
 
 PEERS = Path(__file__).parent / "peers"
 CACHE = Path(__file__).parent / ".cache"

@@ -21,15 +21,15 @@ import psutil
 from benchmarks.figures import Spread, table
 from benchmarks.load import BROKEN, CHANNELS, Load, Truth, messages
 from dataflows import native
-from dataflows.chunk import LOG_APPEND_TIME
-from dataflows.dedup import IdIndex
-from dataflows.engines import make_intake
-from dataflows.intake import Intake, IntakeState
-from dataflows.metrics import Cells, Metrics
-from dataflows.reader import CHUNK, POLL
-from dataflows.rules import SECOND
-from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Panes, Partial, SourceClock, split
+from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import make_intake
+from dataflows.flow.reader import CHUNK, POLL
+from dataflows.intake.dedup import IdIndex
+from dataflows.intake.messages import LOG_APPEND_TIME
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import SECOND
+from dataflows.windows.panes import SHARDS, Panes, Partial, SourceClock, split
 
 NOW_MS = 1_780_000_000_000
 """Kafka's time on every message: later than any event of a load."""

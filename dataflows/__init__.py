@@ -1,5 +1,5 @@
 """The Bytewax dataflows of adtally, and the contract that every part of it shares."""
 
-from dataflows import terminal
+from dataflows.telemetry import terminal
 
 terminal.set_up()

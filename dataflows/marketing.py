@@ -6,12 +6,13 @@ python -m bytewax.run dataflows.marketing -r RECOVERY -s 5 -b 0
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from dataflows import operators, runtime
-from dataflows.rest import Workers
-from dataflows.settings import Settings
-from dataflows.sink import TopicSink
-from dataflows.source import LogsSource
-from dataflows.telemetry.flow import Observed
+from dataflows.contract.settings import Settings
+from dataflows.flow import operators
+from dataflows.flow.idle import Workers
+from dataflows.flow.sink import TopicSink
+from dataflows.flow.source import LogsSource
+from dataflows.flow.telemetry import Observed
+from dataflows.process import runtime
 
 
 def build(settings: Settings, observed: Observed) -> Dataflow:

@@ -1,5 +1,5 @@
 """Running adtally: the embedded broker, the demo, a local Apache Kafka, containers."""
 
-from dataflows import terminal
+from dataflows.telemetry import terminal
 
 terminal.set_up()

@@ -4,4 +4,4 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 python="$root/.venv/bin/python"
 [ -x "$python" ] || python=python
-PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec "$python" -m deploy.cluster "$@"
+PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec "$python" -m deploy.processes.cluster "$@"

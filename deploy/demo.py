@@ -22,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from dataflows.errors import AdtallyError, SettingsError
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from deploy import broker, ports
-from deploy.supervisor import Part, Supervisor, python
+from dataflows.contract.errors import AdtallyError, SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from deploy.kafka import embedded
+from deploy.processes import ports
+from deploy.processes.supervisor import Part, Supervisor, python
 
 PORT = 8503
 RATE = 20
@@ -132,12 +133,12 @@ def metrics_ports(given: str) -> dict[str, int]:
     return {part: ports.free() if port and ports.taken(port) else port for part, port in wished.items()}
 
 
-def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = broker.PORT) -> str:
+def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = embedded.PORT) -> str:
     """Start the embedded broker on port `wished`, or on a free one; its ``host:port``, empty if `stop` came first."""
     address = run / "broker.address"
     address.unlink(missing_ok=True)
     flags = ("--port", str(wished), "--address-file", str(address), "--with-parent")
-    parts.start(Part("broker", python("-m", "deploy.broker", *flags)))
+    parts.start(Part("broker", python("-m", "deploy.kafka.embedded", *flags)))
     wait(parts, stop, address.exists)
     return address.read_text() if address.exists() else ""
 
@@ -177,9 +178,9 @@ def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs
     """Say what runs where, and how to stop it."""
     limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
-    other = own and not address.endswith(f":{broker.PORT}")
+    other = own and not address.endswith(f":{embedded.PORT}")
     say()
-    say(f"  broker     {address}  {limits}{f' (port {broker.PORT} is taken)' if other else ''}")
+    say(f"  broker     {address}  {limits}{f' (port {embedded.PORT} is taken)' if other else ''}")
     say(f"  generator  {RATE} synthetic events/s{past}")
     say("  dataflow   counts them by the minute, campaign and channel")
     say(f"  dashboard  http://localhost:{port}")

@@ -5,4 +5,4 @@
 # of them say yes.
 set -eu
 case ${1:-} in live | ready) exec python -m dataflows.telemetry.probe "$1z" --processes "${ADTALLY_PROCESSES:-1}" ;; esac
-exec python -m deploy.container "$@"
+exec python -m deploy.processes.container "$@"

@@ -14,18 +14,18 @@ from zlib import crc32
 import msgspec
 from prometheus_client import Histogram
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from dataflows.telemetry.families import BUCKETS
-from panel_app import view as views
-from panel_app.attention import NOTHING, Attention, Report, within
-from panel_app.diagnosis import Part, Seen, diagnose, trouble
-from panel_app.feed import Feed
-from panel_app.follower import Status
-from panel_app.operations import RejectedFeed, Watch
-from panel_app.query import page, span_of
-from panel_app.snapshot import Snapshot
-from panel_app.store import Store
+from figures.attention.engine import NOTHING, Attention, Report, within
+from figures.feed.follower import Status
+from figures.feed.upserts import Feed
+from figures.pipeline.operations import RejectedFeed, Watch
+from figures.pipeline.status import Part, Seen, diagnose, trouble
+from figures.store.snapshot import Snapshot
+from figures.store.store import Store
+from figures.views import view as views
+from figures.views.query import page, span_of
 
 REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 __all__ = ["LATE_SECONDS", "Service", "service"]

@@ -1,5 +1,5 @@
 """Events for adtally: synthetic ones, and real files replayed into the contract. It knows no Bytewax and no Panel."""
 
-from dataflows import terminal
+from dataflows.telemetry import terminal
 
 terminal.set_up()

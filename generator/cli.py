@@ -8,17 +8,15 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 
-from dataflows import logs
-from dataflows.errors import AdtallyError, InputError, SettingsError
-from dataflows.rules import LAST
-from dataflows.schema import to_micros
-from dataflows.settings import Settings
+from dataflows.contract.errors import AdtallyError, InputError, SettingsError
+from dataflows.contract.schema import to_micros
+from dataflows.contract.settings import Settings
+from dataflows.intake.rules import LAST
+from dataflows.kafka.topics import Topics
+from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import serve
-from dataflows.topics import Topics
-from generator.cells import Mix
 from generator.clock import Clock, SystemClock
 from generator.delivery import KafkaSink, Sink, StreamSink
-from generator.faults import Faults, Injector
 from generator.formats.base import Context
 from generator.formats.inputs import gather
 from generator.formats.registry import FORMATS
@@ -27,7 +25,9 @@ from generator.options import parser
 from generator.replay import Pace, Replay
 from generator.report import Reporter, summary
 from generator.sending import Sender, Stop
-from generator.synthetic import Plan, Synthetic
+from generator.synthetic.events import Plan, Synthetic
+from generator.synthetic.faults import Faults, Injector
+from generator.synthetic.traffic import Mix
 from generator.telemetry import Sending
 
 FIXED_NOW = 1_767_268_800_000_000
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     settings = _settings(options)
-    logs.set_up(settings, "generator")
+    log_lines.set_up(settings, "generator")
     clock = SystemClock()
     sending = Sending()
     if not options.dry_run:
@@ -100,7 +100,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _sink(options: argparse.Namespace, settings: Settings, reporter: Reporter, stop: Stop, sending: Sending) -> Sink:
     if options.dry_run:
-        return StreamSink(logs.binary())
+        return StreamSink(log_lines.binary())
     Topics(settings, "generator", {settings.logs_topic: "Write"}).ensure(settings.logs_topic, timeout=BROKER_SECONDS)
     return KafkaSink(settings, reporter.say, lambda: stop.asked, sending.pulse.beat)
 

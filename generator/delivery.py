@@ -8,11 +8,11 @@ from typing import BinaryIO, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as Delivered
 
-from dataflows.errors import DeliveryError
-from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
-from dataflows.logs import unwritten
-from dataflows.refusal import is_forbidden, lack
-from dataflows.settings import Settings
+from dataflows.contract.errors import DeliveryError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import STOPPED, describe, make_producer, why_stopped
+from dataflows.kafka.diagnosis import is_forbidden, lack
+from dataflows.telemetry.log_lines import unwritten
 from generator.messages import Message
 
 QUEUE = 200_000

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
-from dataflows.schema import to_micros
+from dataflows.contract.schema import to_micros
 from generator.formats.numbers import MARKS
 from generator.formats.registry import FORMATS
 from generator.formats.times import ORDERS

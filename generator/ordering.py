@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 
 CHUNK = 200_000
 """So many rows are sorted in memory (some 150 MB); beyond it, sorted runs go to temporary files and are merged."""

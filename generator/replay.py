@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from dataflows.errors import InputError
-from dataflows.rules import FIRST, LAST
-from dataflows.schema import to_micros
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import to_micros
+from dataflows.intake.rules import FIRST, LAST
 from generator.clock import Clock
 from generator.formats.base import Complaints, Context, Format
 from generator.formats.columns import Column

@@ -12,7 +12,7 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
-from dataflows.logs import Level, say
+from dataflows.telemetry.log_lines import Level, say
 
 PROGRAM = "adtally-generate"
 SPARSE_SECONDS = 60.0

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Generator
 from types import FrameType
 
-from dataflows.errors import DeliveryError, OutputError
+from dataflows.contract.errors import DeliveryError, OutputError
 from generator.clock import Clock
 from generator.delivery import Sink
 from generator.messages import Batch, Mark, Source

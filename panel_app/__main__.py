@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dataflows import logs
-from dataflows.errors import AdtallyError
-from dataflows.settings import Settings
+from dataflows.contract.errors import AdtallyError
+from dataflows.contract.settings import Settings
+from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import Pulse, serve
-from panel_app import access
-from panel_app.flags import check, origins, parser, taken, written
+from panel_app.server import access
+from panel_app.server.flags import check, origins, parser, taken, written
 
 if TYPE_CHECKING:
     from bokeh.server.server import Server
 
-    from panel_app.service import Service
+    from figures.service import Service
 
 
 SWITCH_SECONDS = 0.0005
@@ -57,20 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         check(flags, asked, settings)
     except AdtallyError as error:
         return _say(str(error), 2)
-    logs.set_up(settings, "dashboard", secrets=asked.secrets())
+    log_lines.set_up(settings, "dashboard", secrets=asked.secrets())
     _say_no_more_than_news()
     # Panel takes a second to import: only who gets here needs it.
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
 
-    from panel_app.compression import Compressed  # noqa: PLC0415
-    from panel_app.headers import with_headers  # noqa: PLC0415
-    from panel_app.login import login_routes  # noqa: PLC0415
-    from panel_app.pages import data_page, explore_page, overview_page  # noqa: PLC0415
+    from figures.service import service  # noqa: PLC0415
+    from panel_app.pages.choice import data_page, explore_page, overview_page  # noqa: PLC0415
     from panel_app.routes import ROUTES  # noqa: PLC0415
-    from panel_app.service import service  # noqa: PLC0415
-    from panel_app.telemetry import dashboard  # noqa: PLC0415
-    from panel_app.warming import warm  # noqa: PLC0415
+    from panel_app.server.compression import Compressed  # noqa: PLC0415
+    from panel_app.server.headers import with_headers  # noqa: PLC0415
+    from panel_app.server.login import login_routes  # noqa: PLC0415
+    from panel_app.server.telemetry import dashboard  # noqa: PLC0415
+    from panel_app.server.warming import warm  # noqa: PLC0415
 
     try:
         # Until both ports are had nothing is read, and nothing is said but that one of them is taken.
@@ -178,7 +178,7 @@ def _beat(pulse: Pulse) -> None:
 
 
 def _say(line: str, code: int) -> int:
-    logs.say("adtally-dashboard", line)
+    log_lines.say("adtally-dashboard", line)
     return code
 
 

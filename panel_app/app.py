@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from panel_app.pages import serve_here
+from panel_app.pages.choice import serve_here
 
 serve_here()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from panel_app.pages import explore_page
+from panel_app.pages.choice import explore_page
 
 explore_page("./app").servable(title="adtally: explore")

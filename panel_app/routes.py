@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from panel_app.api import Results
-from panel_app.health import Health
-from panel_app.questions import QUESTIONS
-from panel_app.telemetry import Metrics, Probe
+from panel_app.api.questions import QUESTIONS
+from panel_app.api.results import Results
+from panel_app.server.health import Health
+from panel_app.server.telemetry import Metrics, Probe
 
 ROUTES = [
     (r"/healthz", Health),

@@ -5,23 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from msgspec.structs import replace
 
-from dataflows import logs, native
-from dataflows.settings import Settings
-from tests.faults.proxy import ProxiedKafka
-from tests.secured import SecuredKafka
-
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-"""Real input that is not part of the project."""
+from dataflows import native
+from dataflows.contract.settings import Settings
+from dataflows.telemetry import log_lines
+from tests.support.secured import SecuredKafka
+from tests.support.settings import SHARED, own_names
+from tests.system.faults.proxy import ProxiedKafka
 
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
 """Kinds of tests (kafka, browser, long, native, promtool) that CI asks for: there, one that is skipped is a failure."""
@@ -76,14 +72,14 @@ def undisturbed() -> Iterator[None]:
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     ours.setLevel(before[2])
-    logs.forget()
+    log_lines.forget()
 
 
 @pytest.fixture
 def asked_anew() -> Iterator[None]:
     """What the native engine can do here is found out again by this test, and by whichever comes after it."""
     # Imported here: it brings Kafka's client, which not every test needs.
-    from dataflows import engines
+    from dataflows.flow import engines
     from dataflows.native import client, queue, sender
 
     found_out = (
@@ -124,19 +120,6 @@ def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredK
     """An Apache Kafka of this test run that wants TLS and logins."""
     with SecuredKafka(tmp_path_factory.mktemp("secured")) as kafka:
         yield kafka
-
-
-def own_names(brokers: str) -> Settings:
-    """Settings with topics and a group that no other test has."""
-    tag = uuid.uuid4().hex[:8]
-    return replace(
-        Settings(),
-        brokers=brokers,
-        logs_topic=f"logs-{tag}",
-        results_topic=f"results-{tag}",
-        rejected_topic=f"rejected-{tag}",
-        group=f"adtally-{tag}",
-    )
 
 
 @pytest.fixture

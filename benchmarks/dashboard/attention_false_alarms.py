@@ -1,4 +1,4 @@
-"""How often *Needs attention* cries wolf, and how soon it tells: ``python benchmarks/attention_false_alarms.py [--days 10] [--seed 1]``.
+"""False alarms of *Needs attention*, and its delay: ``python -m benchmarks.dashboard.attention_false_alarms [--days 10] [--seed 1]``.
 
 Steady traffic of 50 campaigns is drawn from the generator's own rates (daily curve included), as Poisson counts per minute and cell;
 everything is looked at each minute, as the page does. Every finding that appears is a false alarm. Then changes are planted in
@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import polars as pl
 
-from generator.campaigns import DEMO, Campaign, campaigns, channels
-from generator.cells import Mix, cells_of, weights
-from panel_app.attention import Attention, Report
-from panel_app.blocks import BLOCK_SECONDS, SCHEMA, Block, block_of
-from panel_app.names import Names
-from panel_app.snapshot import Snapshot
+from figures.attention.engine import Attention, Report
+from figures.store.blocks import BLOCK_SECONDS, SCHEMA, Block, block_of
+from figures.store.names import Names
+from figures.store.snapshot import Snapshot
+from generator.synthetic.campaigns import DEMO, Campaign, campaigns, channels
+from generator.synthetic.traffic import Mix, cells_of, weights
 
 BEGIN = 1_790_000_000 // 86_400 * 86_400
 HELD = 10 * 3600

@@ -1,8 +1,8 @@
-"""The dashboard under many viewers: ``python -m benchmarks.dashboard_load [--viewers 100] [--seconds 300] [--campaigns 50] …``.
+"""The dashboard under many viewers: ``python -m benchmarks.dashboard.load [--viewers 100] [--seconds 300] [--campaigns 50] …``.
 
-Viewers without a browser (tests/viewers.py) ask a full dashboard (benchmarks/dashboard_server.py) as its page does: each every ten seconds,
-a sixth of them on another range. Meanwhile each cell of the open minute gets a new result every second, and a minute lasts a minute. Prints
-one table. Viewers, broker and server share the machine's cores.
+Viewers without a browser (tests/support/viewers.py) ask a full dashboard (benchmarks/dashboard/server.py) as its page does: each every
+ten seconds, a sixth of them on another range. Meanwhile each cell of the open minute gets a new result every second, and a minute
+lasts a minute. Prints one table. Viewers, broker and server share the machine's cores.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import asyncio
 import random
 import time
 
-from benchmarks.dashboard_server import Served, produce, served
-from benchmarks.dashboard_store import minute, percentile
-from tests.viewers import Viewer, visit
+from benchmarks.dashboard.server import Served, produce, served
+from benchmarks.dashboard.store import minute, percentile
+from tests.support.viewers import Viewer, visit
 
 EVERY = 10.0
 RANGES = ("", "15m", "30m", "3h", "6h", "24h")

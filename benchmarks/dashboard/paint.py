@@ -1,6 +1,6 @@
-"""How soon a browser shows figures: ``python -m benchmarks.dashboard_paint [--rounds 7]``.
+"""How soon a browser shows figures: ``python -m benchmarks.dashboard.paint [--rounds 7]``.
 
-Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard_server.py). Milliseconds from the start
+Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard/server.py). Milliseconds from the start
 of the navigation until the first figure was painted, until the chart was, and until the page is connected for later ones; medians, and the
 worst; and the CPU that the server spent on it, files included. Before each round a minute more has come in, so that the figures are worked
 out for this visit; *new* is a browser that has nothing of the page yet, *again* the same one once more.
@@ -13,10 +13,10 @@ import statistics
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from benchmarks.dashboard_server import Served, produce, served
-from benchmarks.dashboard_store import minute
-from tests.chromium import ARGS, CHROMIUM
-from tests.flows import wait_for
+from benchmarks.dashboard.server import Served, produce, served
+from benchmarks.dashboard.store import minute
+from tests.support.chromium import ARGS, CHROMIUM
+from tests.support.flows import wait_for
 
 SIZES = {"24 h × 50 campaigns × 5 channels": (50, 5, 1440), "2 h × 5,000 campaigns": (5000, 1, 120)}
 """Campaigns, channels and minutes that are held."""

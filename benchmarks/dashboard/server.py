@@ -23,12 +23,12 @@ from contextlib import contextmanager
 import msgspec
 import psutil
 
-from benchmarks.dashboard_store import minute
-from dataflows.kafka import make_producer
-from dataflows.schema import WindowResult, encode, result_key
-from dataflows.settings import Settings
-from panel_app.memory import resident_bytes
-from tests.flows import environment, free_port, wait_for
+from benchmarks.dashboard.store import minute
+from dataflows.contract.schema import WindowResult, encode, result_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from figures.store.memory import resident_bytes
+from tests.support.flows import environment, free_port, wait_for
 
 START_SECONDS = 180.0
 
@@ -101,7 +101,7 @@ def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Genera
     """A dashboard that holds `minutes` of `campaigns` × `channels`, gone when the block ends."""
     ports = free_port(), free_port()
     settings = Settings(brokers=f"127.0.0.1:{ports[0]}")
-    broker = subprocess.Popen([sys.executable, "-m", "deploy.broker", "--port", str(ports[0])], stdout=subprocess.PIPE)
+    broker = subprocess.Popen([sys.executable, "-m", "deploy.kafka.embedded", "--port", str(ports[0])], stdout=subprocess.PIPE)
     child = None
     try:
         assert broker.stdout
@@ -110,7 +110,7 @@ def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Genera
         produce(settings, minute(minutes - 1, campaigns, channels))
         sizes = ("--campaigns", str(campaigns), "--channels", str(channels), "--minutes", str(minutes))
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.dashboard_server", "--port", str(ports[1]), *sizes],
+            [sys.executable, "-m", "benchmarks.dashboard.server", "--port", str(ports[1]), *sizes],
             env=environment(settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -136,8 +136,8 @@ def main() -> None:
     for name in ("port", "campaigns", "channels", "minutes"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
+    from figures.service import service  # noqa: PLC0415 - the same
     from panel_app.__main__ import main as serve  # noqa: PLC0415 - whoever only wants `served` needs no Panel
-    from panel_app.service import service  # noqa: PLC0415 - the same
 
     for at in range(options.minutes):
         service().store.apply(list(minute(at, options.campaigns, options.channels)))

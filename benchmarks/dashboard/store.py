@@ -1,4 +1,4 @@
-"""What a refresh of the dashboard costs the server: ``python -m benchmarks.dashboard_store [--rounds 60]``.
+"""What a refresh of the dashboard costs the server: ``python -m benchmarks.dashboard.store [--rounds 60]``.
 
 Fills a store as the feed does and asks for views, each time after records have come. Mostly they are those of the open minute, as
 with one refresh after another; where a minute was over, what lies before it is added up anew. The figures are milliseconds of CPU time
@@ -17,13 +17,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from dataflows.schema import WindowResult, rfc3339
-from dataflows.settings import Settings
-from panel_app.export import held_for_export
-from panel_app.memory import resident_bytes
-from panel_app.results import Question, table
-from panel_app.service import Service
-from panel_app.view import RANGES
+from dataflows.contract.schema import WindowResult, rfc3339
+from dataflows.contract.settings import Settings
+from figures.files.export import held_for_export
+from figures.service import Service
+from figures.store.memory import resident_bytes
+from figures.views.results import Question, table
+from figures.views.view import RANGES
 
 REFRESHES = 6
 """So many refreshes come in a minute."""

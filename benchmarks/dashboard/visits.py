@@ -1,4 +1,4 @@
-"""What visits leave behind in a dashboard: ``python -m benchmarks.dashboard_visits [--visits 500] [--page data]``.
+"""What visits leave behind in a dashboard: ``python -m benchmarks.dashboard.visits [--visits 500] [--page data]``.
 
 Each visit fetches the page, opens its websocket, asks for three views and leaves. Bokeh throws a session away some time after its
 visitor has left, and Python collects it later still, so the memory is shown every 50 visits with the sessions that are alive. After 100
@@ -13,9 +13,9 @@ import argparse
 import asyncio
 import time
 
-from benchmarks.dashboard_server import Census, Served, served
-from tests.flows import wait_for
-from tests.viewers import visit
+from benchmarks.dashboard.server import Census, Served, served
+from tests.support.flows import wait_for
+from tests.support.viewers import visit
 
 EVERY = 50
 """Visits between two looks at the memory."""

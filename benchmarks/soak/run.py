@@ -1,4 +1,4 @@
-"""Hours at a steady rate while the dataflow is restarted again and again: ``python -m benchmarks.soak --hours 2 --rate 5000``.
+"""Hours at a steady rate while the dataflow is restarted again and again: ``python -m benchmarks.soak.run --hours 2 --rate 5000``.
 
 A real Kafka, the generator with 1 % late and 1 % repeated events, the dataflow with snapshots every 5 s and the dashboard run as users run
 them. The oracle reads along and says at the end whether every figure is right. Tables go to standard output, every sample to ``soak.csv``,
@@ -21,10 +21,10 @@ from pathlib import Path
 
 from benchmarks.session import folder as results_folder
 from benchmarks.session import machine, say, session, write
-from benchmarks.soak_figures import Record, tables
-from benchmarks.soak_stage import Soak, SoakError
-from dataflows.errors import AdtallyError
-from dataflows.settings import Settings
+from benchmarks.soak.figures import Record, tables
+from benchmarks.soak.stage import Soak, SoakError
+from dataflows.contract.errors import AdtallyError
+from dataflows.contract.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def keep(record: Record, logs: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.run", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     add = parser.add_argument
     add("--hours", type=_positive, default=2.0, help="how long the generator sends (default 2)")
     add("--rate", type=int, default=5000, help="messages a second (default 5000)")

@@ -16,12 +16,12 @@ from typing import IO, Self
 import psutil
 
 from benchmarks.session import say
-from benchmarks.soak_figures import MB, PARTS, Due, Record, Restart, Sample, schedule
-from dataflows.counters import progress
-from dataflows.errors import AdtallyError, BrokerError
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import Flow, environment, free_port, recovery_folder
+from benchmarks.soak.figures import MB, PARTS, Due, Record, Restart, Sample, schedule
+from dataflows.commands.counters import progress
+from dataflows.contract.errors import AdtallyError, BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.support.flows import Flow, environment, free_port, recovery_folder
 
 SNAPSHOT = 5
 """Seconds between two snapshots: what the guide says."""
@@ -145,7 +145,9 @@ class Soak:
     def _start_others(self) -> None:
         settings, record = self.settings, self.record
         topics = ["--logs", settings.logs_topic, "--results", settings.results_topic, "--rejected", settings.rejected_topic]
-        self._start("oracle", "tests.oracle", "--follow", "--brokers", settings.brokers, "--group", settings.group, *topics)
+        self._start(
+            "oracle", "tests.system.oracle", "--follow", "--brokers", settings.brokers, "--group", settings.group, *topics
+        )
         psutil.Process(self._others["oracle"].pid).nice(19)
         self._start("dashboard", "panel_app", "--port", str(free_port()))
         faults = ["--late", "1%", "--duplicates", "1%", "--disorder", "5%"]

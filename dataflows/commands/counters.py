@@ -1,4 +1,4 @@
-"""How far the flow is and what became of each message: ``python -m dataflows.counters``.
+"""How far the flow is and what became of each message: ``python -m dataflows.commands.counters``.
 
 The flow commits, at each snapshot, its offset in every partition to the consumer group, and its counters as the commit's metadata. So
 Kafka's own tools show the lag, and this command the rest: read = counted + duplicate + late + malformed, for each partition.
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
-from dataflows import logs
-from dataflows.errors import AdtallyError, BrokerError, TopicMissingError
-from dataflows.fingerprint import Fingerprint
-from dataflows.intake import Counters
-from dataflows.kafka import NO_GROUP, PASSING, describe, make_consumer
-from dataflows.refusal import forbidden
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from dataflows.waiting import Span, Waiting, Waits
+from dataflows.contract.errors import AdtallyError, BrokerError, TopicMissingError
+from dataflows.contract.settings import Settings
+from dataflows.intake.partition import Counters
+from dataflows.kafka.clients import NO_GROUP, PASSING, describe, make_consumer
+from dataflows.kafka.diagnosis import forbidden
+from dataflows.kafka.fingerprint import Fingerprint
+from dataflows.kafka.lag import Span, Waiting, Waits
+from dataflows.kafka.topics import Topics
+from dataflows.telemetry import log_lines
 
 log = logging.getLogger("adtally.counters")
 
@@ -191,17 +191,17 @@ def table(rows: Sequence[Progress]) -> str:
 
 def main() -> int:
     """Print the table; 1 if the counters of a partition do not add up."""
-    argparse.ArgumentParser(prog="python -m dataflows.counters", description=main.__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m dataflows.commands.counters", description=main.__doc__).parse_args()
     try:
         settings = Settings.from_environment()
-        logs.set_up(settings, "counters")
+        log_lines.set_up(settings, "counters")
         rows = progress(settings)
         for row in rows:
             for note in row.notes(settings):
                 log.warning("partition %d: %s", row.partition, note)
-        logs.tell(table(rows))
+        log_lines.tell(table(rows))
     except AdtallyError as error:
-        logs.say("adtally", str(error))
+        log_lines.say("adtally", str(error))
         return 1
     return 0 if all(row.shown.adds_up() for row in rows) else 1
 

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataflows.errors import InputError
-from dataflows.schema import Rejected
-from dataflows.terminal import escape
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import Rejected
+from dataflows.telemetry.terminal import escape
 
 _BOM = "\ufeff"
 _BLANK = "\t\r\n"

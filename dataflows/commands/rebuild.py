@@ -1,4 +1,4 @@
-"""Counts past windows again from the logs: ``python -m dataflows.rebuild --from … --to … [--late] [--dry-run]``.
+"""Counts past windows again from the logs: ``python -m dataflows.commands.rebuild --from … --to … [--late] [--dry-run]``.
 
 It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and
 writes a cell only where it counts more events than its result shows: `revision` is the number of events, so a second run changes
@@ -23,18 +23,10 @@ import msgspec
 from confluent_kafka import Message
 from tqdm import tqdm
 
-from dataflows import logs
-from dataflows.cells import Cell, to_result
-from dataflows.counters import positions
-from dataflows.engines import make_intake
-from dataflows.errors import AdtallyError, InputError
-from dataflows.intake import Intake, IntakeState
-from dataflows.kafka import deliver
-from dataflows.metrics import Cells, Metrics, fold
-from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
-from dataflows.rules import SECOND, Rules
-from dataflows.scan import refuse_foreign, scan
-from dataflows.schema import (
+from dataflows.commands.counters import positions
+from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.metrics import Cells, Metrics, fold
+from dataflows.contract.schema import (
     HEADERS,
     Event,
     Rejected,
@@ -46,8 +38,16 @@ from dataflows.schema import (
     rfc3339,
     to_micros,
 )
-from dataflows.settings import Settings
-from dataflows.tombstones import Tombstones, read_settled
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import make_intake
+from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import SECOND, Rules
+from dataflows.kafka.clients import deliver
+from dataflows.kafka.scan import refuse_foreign, scan
+from dataflows.kafka.tombstones import Tombstones, read_settled
+from dataflows.telemetry import log_lines
+from dataflows.windows.cells import Cell, to_result
 
 CHUNK = 300
 Place = tuple[int, tuple[str, str]]
@@ -223,7 +223,9 @@ def moment(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 1 after one line on standard error; flags that can't be used end it with 2."""
-    parser = argparse.ArgumentParser(prog="python -m dataflows.rebuild", description="Counts past windows again from the logs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dataflows.commands.rebuild", description="Counts past windows again from the logs."
+    )
     parser.add_argument("--from", dest="first", required=True, type=moment, metavar="TIME", help="the first window, RFC 3339")
     parser.add_argument("--to", dest="last", required=True, type=moment, metavar="TIME", help="the end of the last window")
     parser.add_argument("--late", action="store_true", help="take in what came later than the allowed lateness")
@@ -233,11 +235,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--to must lie after --from")
     try:
         settings = Settings.from_environment()
-        logs.set_up(settings, "rebuild")
+        log_lines.set_up(settings, "rebuild")
         for line in _run(settings, given):
-            logs.tell(line)
+            log_lines.tell(line)
     except AdtallyError as error:
-        logs.say("adtally", str(error))
+        log_lines.say("adtally", str(error))
         return 1
     return 0
 

@@ -1,7 +1,7 @@
-"""What could not be counted: list it, count it, take it out, and send corrected payloads in again: ``python -m dataflows.rejected``.
+"""Rejected events: list them, count them, take them out, send corrected payloads: ``python -m dataflows.commands.rejected``.
 
 A payload that was sent in again is an event like any other: with an `event_id` that was never counted it counts, once. One that is late
-stays late; `python -m dataflows.rebuild --late` takes it in where it stands.
+stays late; `python -m dataflows.commands.rebuild --late` takes it in where it stands.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import get_args
 
 import msgspec
 
-from dataflows import logs
-from dataflows.errors import AdtallyError, InputError
-from dataflows.kafka import deliver
-from dataflows.payload_lines import read_lines, to_line
-from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
-from dataflows.scan import refuse_foreign, scan
-from dataflows.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
-from dataflows.settings import Settings
-from dataflows.terminal import json_for, typed
-from dataflows.tombstones import Tombstones, read_settled
-from dataflows.topics import Topics
+from dataflows.commands.payload_lines import read_lines, to_line
+from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
+from dataflows.contract.settings import Settings
+from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
+from dataflows.kafka.clients import deliver
+from dataflows.kafka.scan import refuse_foreign, scan
+from dataflows.kafka.tombstones import Tombstones, read_settled
+from dataflows.kafka.topics import Topics
+from dataflows.telemetry import log_lines
+from dataflows.telemetry.terminal import json_for, typed
 
 log = logging.getLogger("adtally.rejected")
 
@@ -134,7 +134,9 @@ def _partition(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The flags of the command."""
-    made = argparse.ArgumentParser(prog="python -m dataflows.rejected", description=(__doc__ or "").partition(":")[0] + ".")
+    made = argparse.ArgumentParser(
+        prog="python -m dataflows.commands.rejected", description=(__doc__ or "").partition(":")[0] + "."
+    )
     made.add_argument(
         "--reason", action="append", default=[], choices=REASONS, help="only this reason; may be given several times"
     )
@@ -163,11 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        logs.set_up(settings, "rejected")
+        log_lines.set_up(settings, "rejected")
         for line in _run(given, settings):
-            logs.tell(line)
+            log_lines.tell(line)
     except AdtallyError as error:
-        logs.say("adtally", str(error))
+        log_lines.say("adtally", str(error))
         return 1
     return 0
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from dataflows.errors import SettingsError
+from dataflows.contract.errors import SettingsError
 
 CLIENT_PREFIX = "ADTALLY_KAFKA_"
 FILE = "_FILE"

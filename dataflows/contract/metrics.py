@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dataflows.schema import Event
+from dataflows.contract.schema import Event
 
 MICROS = 1_000_000
 """Micros in one unit of currency."""

@@ -1,7 +1,7 @@
 """The settings of adtally: one table, one environment variable each.
 
 `Settings` is the table: a field is a setting, its annotation the bounds and the help, its default the default.
-`Settings.from_environment` reads ``ADTALLY_<FIELD>``; ``python -m dataflows.settings`` prints the table.
+`Settings.from_environment` reads ``ADTALLY_<FIELD>``; ``python -m dataflows.contract.settings`` prints the table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from dataflows.client import CLIENT_PREFIX, client_properties
-from dataflows.errors import OutputError, SettingsError
+from dataflows.contract.client_properties import CLIENT_PREFIX, client_properties
+from dataflows.contract.errors import OutputError, SettingsError
 
 PREFIX = "ADTALLY_"
 
@@ -33,7 +33,7 @@ ELSEWHERE = {
 """Variables that containers, tests and benchmarks read."""
 
 _READ_ELSEWHERE = (CLIENT_PREFIX, "ADTALLY_DASHBOARD_")
-"""What others begin with, and is checked where it is read: by librdkafka, by `panel_app.access`."""
+"""What others begin with, and is checked where it is read: by librdkafka, by `panel_app.server.access`."""
 
 _SERVICE_LINK = re.compile(
     r"ADTALLY_(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|PORT=\w+://.*|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?=.*)"
@@ -236,11 +236,11 @@ def _help(name: str) -> str:
 
 
 if __name__ == "__main__":
-    from dataflows import logs
+    from dataflows.telemetry import log_lines
 
     try:
         for row in table():
-            logs.tell(f"{row[0]:34} {row[1]:16} {row[2]}")
+            log_lines.tell(f"{row[0]:34} {row[1]:16} {row[2]}")
     except OutputError as error:
-        logs.say("adtally", str(error))
+        log_lines.say("adtally", str(error))
         sys.exit(1)

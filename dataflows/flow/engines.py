@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from dataflows import native
-from dataflows.cells import CellStore
-from dataflows.errors import SettingsError
-from dataflows.intake import Intake, IntakeState
-from dataflows.rules import Rules
-from dataflows.settings import Settings
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import Rules
+from dataflows.windows.cells import CellStore
 
 log = logging.getLogger("adtally")
 
@@ -30,10 +30,10 @@ def intake_kind(choice: str) -> type[Intake]:
     """The intake that ``ADTALLY_NATIVE`` gives: ``auto``, ``on`` or ``off``; raises `SettingsError`."""
     # Each is imported only where it is used: numpy, which the one in Python needs, takes a while to load.
     if is_native(choice):
-        from dataflows.intake_native import NativeIntake  # noqa: PLC0415 - see above
+        from dataflows.intake.native import NativeIntake  # noqa: PLC0415 - see above
 
         return NativeIntake
-    from dataflows.intake_python import PythonIntake  # noqa: PLC0415 - see above
+    from dataflows.intake.reference import PythonIntake  # noqa: PLC0415 - see above
 
     return PythonIntake
 
@@ -46,10 +46,10 @@ def make_cells(settings: Settings) -> CellStore:
 def cells_kind(choice: str) -> Callable[[Rules, float], CellStore]:
     """The kind of cells that ``ADTALLY_NATIVE`` gives, made of the rules and `emit_seconds`; raises `SettingsError`."""
     if is_native(choice):
-        from dataflows.cells_native import NativeCells  # noqa: PLC0415 - only where it is used
+        from dataflows.windows.native import NativeCells  # noqa: PLC0415 - only where it is used
 
         return NativeCells
-    from dataflows.cells_python import PythonCells  # noqa: PLC0415 - only where it is used
+    from dataflows.windows.reference import PythonCells  # noqa: PLC0415 - only where it is used
 
     return PythonCells
 

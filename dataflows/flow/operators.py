@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable
 from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
-from dataflows.cells import Given
-from dataflows.records import Records
-from dataflows.rest import Rest, Workers
-from dataflows.runtime import one_line_errors
-from dataflows.saved import Saved, load, save
-from dataflows.schema import encode, rejected_key, result_key
-from dataflows.settings import Settings
-from dataflows.source import Poll
-from dataflows.telemetry.flow import Observed
-from dataflows.windows import SHARDS, Panes, PanesState, Partial
+from dataflows.contract.schema import encode, rejected_key, result_key
+from dataflows.contract.settings import Settings
+from dataflows.flow.idle import Rest, Workers
+from dataflows.flow.source import Poll
+from dataflows.flow.state import Saved, load, save
+from dataflows.flow.telemetry import Observed
+from dataflows.process.runtime import one_line_errors
+from dataflows.windows.cells import Given
+from dataflows.windows.panes import SHARDS, Panes, PanesState, Partial
+from dataflows.wire.records import Records
 
 
 def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:

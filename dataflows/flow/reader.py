@@ -11,24 +11,24 @@ from typing import Protocol
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from dataflows.chunk import LOG_APPEND_TIME, Record
-from dataflows.damage import Damage, Fault, Passage
-from dataflows.engines import fetches_natively, make_intake
-from dataflows.errors import OffsetGoneError, RecoveryError
-from dataflows.fetch import Fetcher, make_fetcher
-from dataflows.fingerprint import Fingerprint
-from dataflows.intake import Counters, IntakeState
-from dataflows.kafka import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
-from dataflows.metrics import Cells
+from dataflows.contract.errors import OffsetGoneError, RecoveryError
+from dataflows.contract.metrics import Cells
+from dataflows.contract.schema import Rejected
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import fetches_natively, make_intake
+from dataflows.flow.idle import Bell
+from dataflows.flow.telemetry import Place
+from dataflows.intake.messages import LOG_APPEND_TIME, Record
+from dataflows.intake.partition import Counters, IntakeState
+from dataflows.intake.rules import SECOND
+from dataflows.kafka.clients import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
+from dataflows.kafka.corruption import Damage, Fault, Passage
+from dataflows.kafka.diagnosis import is_forbidden, unreadable
+from dataflows.kafka.fetch import Fetcher, make_fetcher
+from dataflows.kafka.fingerprint import Fingerprint
+from dataflows.kafka.lag import Span
 from dataflows.native.client import PLUGINS
-from dataflows.refusal import is_forbidden, unreadable
-from dataflows.rest import Bell
-from dataflows.rules import SECOND
-from dataflows.schema import Rejected
-from dataflows.settings import Settings
-from dataflows.telemetry.flow import Place
-from dataflows.waiting import Span
-from dataflows.windows import SourceClock
+from dataflows.windows.panes import SourceClock
 
 log = logging.getLogger("adtally.reader")
 
@@ -80,7 +80,7 @@ class Surroundings(Protocol):
 class Haul(msgspec.Struct):
     """What one poll brought: the clock after it, what was counted, what was rejected, and whether there is more at once.
 
-    `windows` and `packed`: metrics by window start, and further ones by shard and window (`dataflows.share`).
+    `windows` and `packed`: metrics by window start, and further ones by shard and window (`dataflows.wire.cell_bytes`).
     """
 
     clock: SourceClock

@@ -13,20 +13,20 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Producer
 from typing_extensions import override
 
-from dataflows.carrier import Carrier, PlainCarrier
-from dataflows.engines import sends_natively
-from dataflows.errors import DeliveryError
-from dataflows.kafka import STOPPED, describe, make_producer, why_stopped
+from dataflows.contract.errors import DeliveryError
+from dataflows.contract.schema import HEADERS
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import sends_natively
+from dataflows.flow.telemetry import Observed, Outgoing
+from dataflows.kafka.clients import STOPPED, describe, make_producer, why_stopped
+from dataflows.kafka.diagnosis import is_forbidden, lack
+from dataflows.kafka.produce import Carrier, PlainCarrier
 from dataflows.native.client import PLUGINS, ClientHandle
 from dataflows.native.sender import Sender
-from dataflows.records import Records
-from dataflows.refusal import is_forbidden, lack
-from dataflows.runtime import one_line_errors, stopping
-from dataflows.schema import HEADERS
-from dataflows.settings import Settings
+from dataflows.process.runtime import one_line_errors, stopping
 from dataflows.telemetry.ages import EVENT_TIME
-from dataflows.telemetry.flow import Observed, Outgoing
-from dataflows.windows import SHARDS
+from dataflows.windows.panes import SHARDS
+from dataflows.wire.records import Records
 
 log = logging.getLogger("adtally.sink")
 

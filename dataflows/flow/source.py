@@ -12,16 +12,16 @@ import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from typing_extensions import override
 
-from dataflows.reader import Haul, Reader, ReaderState
-from dataflows.rest import PAUSE_SECONDS, Rest, Workers
-from dataflows.rules import Rules
-from dataflows.runtime import begun, one_line_errors, stopping
-from dataflows.saved import Saved, load, save
-from dataflows.schema import Rejected
-from dataflows.settings import Settings
-from dataflows.telemetry.flow import LOOK_SECONDS, Observed
-from dataflows.topology import Topology
-from dataflows.windows import Partial, Steps, split
+from dataflows.contract.schema import Rejected
+from dataflows.contract.settings import Settings
+from dataflows.flow.idle import PAUSE_SECONDS, Rest, Workers
+from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.flow.state import Saved, load, save
+from dataflows.flow.telemetry import LOOK_SECONDS, Observed
+from dataflows.flow.topology import Topology
+from dataflows.intake.rules import Rules
+from dataflows.process.runtime import begun, one_line_errors, stopping
+from dataflows.windows.panes import Partial, Steps, split
 
 log = logging.getLogger("adtally.source")
 
@@ -30,7 +30,7 @@ SLOTS = 32
 partitions s, s + SLOTS, …, whenever they appear. Bytewax deals the slots out to the workers in turn, and so the partitions."""
 
 PAUSE = dt.timedelta(seconds=PAUSE_SECONDS)
-"""Pause after a poll that reached the end of the log, if the worker can't sleep (`dataflows.rest`)."""
+"""Pause after a poll that reached the end of the log, if the worker can't sleep (`dataflows.flow.idle`)."""
 
 WAIT = dt.timedelta(milliseconds=500)
 """While a slot has no partition, or its broker does not answer."""

@@ -1,6 +1,6 @@
 """What a snapshot keeps, under a version number: plain values alone, so that any version of adtally can tell whose state it meets.
 
-Version 1 kept the objects of `dataflows.source` and `dataflows.windows` themselves, as pickle writes them. They are still read:
+Version 1 kept the objects of `dataflows.flow.source` and `dataflows.windows.panes` themselves, as pickle writes them. They are still read:
 `tests/data/recovery-v1` is a folder of that version. From version 2 on it is a dict of numbers, texts, bytes, lists and dicts.
 
 A change that an older state can't be read by - another number of shards or slots, a step with another name, a field with another
@@ -15,9 +15,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from dataflows.errors import RecoveryError
-from dataflows.rules import SECOND, Rules
-from dataflows.settings import Settings, variable
+from dataflows.contract.errors import RecoveryError
+from dataflows.contract.settings import Settings, variable
+from dataflows.intake.rules import SECOND, Rules
 
 VERSION = 2
 """Of what this version of adtally writes; it reads 1 and 2."""

@@ -16,13 +16,13 @@ from typing import get_args
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram
 
-from dataflows.intake import Counters
-from dataflows.rules import SECOND
-from dataflows.schema import Reason
+from dataflows.contract.schema import Reason
+from dataflows.intake.partition import Counters
+from dataflows.intake.rules import SECOND
 from dataflows.telemetry.ages import catching_up
 from dataflows.telemetry.families import BUCKETS, READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
-from dataflows.windows import Figures
+from dataflows.windows.panes import Figures
 
 LOOK_SECONDS = 0.25
 """How often a part of the flow writes down what it knows, at most."""

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from dataflows.counters import shown
-from dataflows.errors import AdtallyError, BrokerError
-from dataflows.kafka import make_consumer
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from dataflows.waiting import Span, Waiting
+from dataflows.commands.counters import shown
+from dataflows.contract.errors import AdtallyError, BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_consumer
+from dataflows.kafka.lag import Span, Waiting
+from dataflows.kafka.topics import Topics
 
 log = logging.getLogger("adtally.topology")
 

@@ -7,9 +7,7 @@ import hashlib
 
 import msgspec
 
-from dataflows.leap import without_leap_second
-from dataflows.malformed import explain, framing
-from dataflows.schema import (
+from dataflows.contract.schema import (
     KEPT_PAYLOAD_BYTES,
     MAX_DEPTH,
     MAX_PAYLOAD_BYTES,
@@ -18,6 +16,8 @@ from dataflows.schema import (
     Rejected,
     event_decoder,
 )
+from dataflows.intake.leap_seconds import without_leap_second
+from dataflows.intake.malformed import explain, framing
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no event."""

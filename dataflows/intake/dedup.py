@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataflows.rules import KEPT
+from dataflows.intake.rules import KEPT
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataflows.reject import DECODE_ERRORS, CarefulDecoder, NotAnEvent
-from dataflows.schema import MAX_DEPTH, MAX_PAYLOAD_BYTES, Event, event_decoder
+from dataflows.contract.schema import MAX_DEPTH, MAX_PAYLOAD_BYTES, Event, event_decoder
+from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 
 Refusals = list[tuple[int, NotAnEvent]]
 """Places in a chunk, and why the messages there are no events that count."""

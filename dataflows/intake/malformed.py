@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from dataflows.schema import EventType
+from dataflows.contract.schema import EventType
 
 _SHOWN = 40
 _BLANKS = " \t\r\n"

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import msgspec
 
+from dataflows.contract.schema import Event, to_micros
+from dataflows.intake.decode import NotAnEvent, rounds_up
+from dataflows.intake.rules import FIRST, LAST, SECOND, Rules, to_datetime
 from dataflows.native.batch import Batch
-from dataflows.reject import NotAnEvent, rounds_up
-from dataflows.rules import FIRST, LAST, SECOND, Rules, to_datetime
-from dataflows.schema import Event, to_micros
 
 LOG_APPEND_TIME = 2
 """What `Message.timestamp` calls a time that the broker gave: within a partition it goes back only if the broker's clock was set back."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from dataflows.chunk import Chunk, Record, check_bounds, latest, own_limit
-from dataflows.intake import Counters, Intake, IntakeState, payload_of
-from dataflows.metrics import Cells, Metrics, fold
+from dataflows.contract.metrics import Cells, Metrics, fold
+from dataflows.contract.schema import Event, Rejected, to_micros
+from dataflows.intake.decode import CarefulDecoder, NotAnEvent
+from dataflows.intake.messages import Chunk, Record, check_bounds, latest, own_limit
+from dataflows.intake.partition import Counters, Intake, IntakeState, payload_of
+from dataflows.intake.rules import Rules, to_datetime
 from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Batch, Noted, Tally
-from dataflows.reject import CarefulDecoder, NotAnEvent
-from dataflows.rules import Rules, to_datetime
-from dataflows.schema import Event, Rejected, to_micros
 
 
 class NativeIntake(Intake):

@@ -1,8 +1,8 @@
 """Intake of one source partition: decode, judge, drop duplicates, fold. It knows the log's order, but no Kafka client.
 
 Whatever is decided here is a function of the log alone - of the messages of this partition and of Kafka's time on them - so that
-every replay decides alike. There are two that decide alike: `dataflows.intake_python`, which says in Python how it is done, and
-`dataflows.intake_native`, which does the same in C for the messages that are plain.
+every replay decides alike. There are two that decide alike: `dataflows.intake.reference`, which says in Python how it is done, and
+`dataflows.intake.native`, which does the same in C for the messages that are plain.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from operator import methodcaller
 
 import msgspec
 
-from dataflows.chunk import Record
-from dataflows.metrics import Cells
-from dataflows.reject import NotAnEvent, rejected
-from dataflows.rules import KEPT, SECOND, Rules
-from dataflows.schema import Reason, Rejected, rfc3339
+from dataflows.contract.metrics import Cells
+from dataflows.contract.schema import Reason, Rejected, rfc3339
+from dataflows.intake.decode import NotAnEvent, rejected
+from dataflows.intake.messages import Record
+from dataflows.intake.rules import KEPT, SECOND, Rules
 
 payload_of = methodcaller("value")
 
@@ -139,7 +139,7 @@ class Intake(ABC):
         return fetched
 
     def fetch_packed(self) -> tuple[dict[int, Cells], list[tuple[int, int, bytes]], list[Rejected]]:
-        """The same, most of it by shard and window, as `dataflows.share` has it, where the intake can do so."""
+        """The same, most of it by shard and window, as `dataflows.wire.cell_bytes` has it, where the intake can do so."""
         windows, rejected = self.fetch()
         return windows, [], rejected
 

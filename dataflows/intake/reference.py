@@ -1,4 +1,4 @@
-"""The intake in Python: how a message is judged, told in full. It works everywhere; `dataflows.intake_native` is the faster one."""
+"""The intake in Python: how a message is judged, told in full. It works everywhere; `dataflows.intake.native` is the faster one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import compress
 
 from typing_extensions import override
 
-from dataflows.chunk import Chunk, Record, check_bounds
-from dataflows.decoding import ChunkDecoder
-from dataflows.dedup import IdIndex
-from dataflows.intake import Intake, IntakeState, payload_of
-from dataflows.metrics import fold
-from dataflows.reject import NotAnEvent
-from dataflows.rules import FIRST, LAST, Rules, to_datetime
-from dataflows.schema import Event, to_micros
+from dataflows.contract.metrics import fold
+from dataflows.contract.schema import Event, to_micros
+from dataflows.intake.decode import NotAnEvent
+from dataflows.intake.dedup import IdIndex
+from dataflows.intake.fast_decode import ChunkDecoder
+from dataflows.intake.messages import Chunk, Record, check_bounds
+from dataflows.intake.partition import Intake, IntakeState, payload_of
+from dataflows.intake.rules import FIRST, LAST, Rules, to_datetime
 
 BATCH = 5_000
 """Events that are looked up in the index of ids and folded at a time: a lookup is then some 40 % cheaper than with a few hundred.

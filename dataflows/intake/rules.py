@@ -6,8 +6,8 @@ import datetime as dt
 
 import msgspec
 
-from dataflows.schema import to_micros
-from dataflows.settings import Settings
+from dataflows.contract.schema import to_micros
+from dataflows.contract.settings import Settings
 
 SECOND = 1_000_000
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from dataflows.client import redact
-from dataflows.errors import DeliveryError, RefusedError
-from dataflows.refusal import hint, is_forbidden, is_refusal, lack, plain_words
-from dataflows.settings import Settings
+from dataflows.contract.client_properties import redact
+from dataflows.contract.errors import DeliveryError, RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.diagnosis import hint, is_forbidden, is_refusal, lack, plain_words
 
 log = logging.getLogger("adtally.kafka")
 Config = dict[str, Any]

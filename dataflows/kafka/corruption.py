@@ -20,8 +20,8 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.kafka import PASSING, describe, make_consumer
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import PASSING, describe, make_consumer
 
 log = logging.getLogger("adtally.damage")
 

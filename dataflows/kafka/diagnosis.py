@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import KafkaError
 
-from dataflows.client import client_variable
-from dataflows.errors import BrokerError, RefusedError
-from dataflows.settings import Settings
+from dataflows.contract.client_properties import client_variable
+from dataflows.contract.errors import BrokerError, RefusedError
+from dataflows.contract.settings import Settings
 
 PROBE_SECONDS = 2.0
 """So long a broker may take to answer to a look at its certificate."""

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, TopicPartition
 from typing_extensions import override
 
-from dataflows.chunk import Record
-from dataflows.damage import Fault
+from dataflows.flow.idle import Bell
+from dataflows.intake.messages import Record
+from dataflows.kafka.corruption import Fault
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, Wake
-from dataflows.rest import Bell
 
 FAREWELL_SECONDS = 5.0
 """Usually it takes milliseconds."""
@@ -126,7 +126,7 @@ class NativeFetcher(PlainFetcher):
 def make_fetcher(
     make: Callable[[dict[str, str]], Consumer], most: int, *, native: bool, bell: Bell | None = None, plugins: str = ""
 ) -> Fetcher:
-    """Return the native fetcher if `native` (see `dataflows.engines.fetches_natively`), else the plain one, which rings no `bell`.
+    """Return the native fetcher if `native` (see `dataflows.flow.engines.fetches_natively`), else the plain one, which rings no `bell`.
 
     `make` returns the consumer of its configuration and the properties that it is given; `plugins`: the operator's plug-ins of
     librdkafka. Raises what `make` raises.

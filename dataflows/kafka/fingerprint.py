@@ -6,7 +6,7 @@ import zlib
 
 import msgspec
 
-from dataflows.chunk import Record
+from dataflows.intake.messages import Record
 
 
 class Fingerprint(msgspec.Struct, frozen=True, array_like=True):

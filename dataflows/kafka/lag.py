@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from dataflows.fingerprint import Fingerprint
-from dataflows.kafka import NO_GROUP, PASSING, make_consumer
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import NO_GROUP, PASSING, make_consumer
+from dataflows.kafka.fingerprint import Fingerprint
 
 MOST = 200_000
 """Largest number of offsets that are read per partition. For a longer backlog the offsets are exact enough, and reading it is costly."""

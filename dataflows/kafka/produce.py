@@ -9,7 +9,7 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from dataflows.records import Records
+from dataflows.wire.records import Records
 
 Header = tuple[str, bytes]
 

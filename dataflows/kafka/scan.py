@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.damage import Passage, sound
-from dataflows.errors import BrokerError, InputError
-from dataflows.kafka import AWAY, NO_GROUP, PASSING, describe, make_consumer
-from dataflows.refusal import forbidden, is_forbidden
-from dataflows.schema import foreign
-from dataflows.settings import Settings
-from dataflows.topics import Topics
+from dataflows.contract.errors import BrokerError, InputError
+from dataflows.contract.schema import foreign
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import AWAY, NO_GROUP, PASSING, describe, make_consumer
+from dataflows.kafka.corruption import Passage, sound
+from dataflows.kafka.diagnosis import forbidden, is_forbidden
+from dataflows.kafka.topics import Topics
 
 
 def scan(settings: Settings, topic: str, since: int | None = None, timeout: float = 10.0) -> Iterator[Message]:

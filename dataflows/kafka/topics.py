@@ -14,10 +14,10 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewTopic
 
-from dataflows.errors import BrokerError, RefusedError
-from dataflows.kafka import AWAY, Config, client_config, describe, unusable
-from dataflows.refusal import Complaints, forbidden, is_forbidden, lack
-from dataflows.settings import Settings
+from dataflows.contract.errors import BrokerError, RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import AWAY, Config, client_config, describe, unusable
+from dataflows.kafka.diagnosis import Complaints, forbidden, is_forbidden, lack
 
 log = logging.getLogger("adtally.kafka")
 

@@ -1,10 +1,10 @@
 """What is done in C: plain messages are taken from librdkafka (`queue`), read, judged and added up (`tally`), and results sent (`sender`).
 
-The cells of a shard are in C too: `dataflows.cells_native`.
+The cells of a shard are in C too: `dataflows.windows.native`.
 
 It is built where there is a C compiler (`dataflows.native.build`, which ``make setup`` runs) and does nothing that the Python beside it
-(`intake_python`, `cells_python`, `carrier`) does not do as well, only in a fraction of the time. tests/test_native.py, test_cells.py and
-test_carrier.py hold the two together.
+(`intake_python`, `cells_python`, `carrier`) does not do as well, only in a fraction of the time.
+tests/dataflows/native/test_sameness.py, test_cells.py and test_produce.py hold the two together.
 """
 
 from __future__ import annotations

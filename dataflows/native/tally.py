@@ -146,7 +146,7 @@ class Tally:
         self._face.turns_at = NEVER
 
     def fetch(self) -> list[tuple[int, tuple[str, str], tuple[int, ...]]]:
-        """What was counted since the last time: window, (campaign, channel), sums in the order of `dataflows.metrics.Metrics`."""
+        """What was counted since the last time: window, (campaign, channel), sums in the order of `dataflows.contract.metrics.Metrics`."""
         self.since_fetch = 0
         face, keys = self._face, self._keys
         if not face.cell_count:
@@ -165,7 +165,7 @@ class Tally:
         return fetched
 
     def pack(self) -> list[tuple[int, int, bytes]]:
-        """The same by shard and window: both, and the cells as `dataflows.share` has them."""
+        """The same by shard and window: both, and the cells as `dataflows.wire.cell_bytes` has them."""
         self.since_fetch = 0
         face = self._face
         if not face.cell_count:

@@ -20,10 +20,10 @@ from typing import NoReturn, TextIO
 
 import msgspec
 
-from dataflows.errors import AdtallyError, RecoveryError, SettingsError
-from dataflows.logs import say
-from dataflows.saved import unknown
-from dataflows.settings import Settings
+from dataflows.contract.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.flow.state import unknown
+from dataflows.telemetry.log_lines import say
 
 PANIC_SECONDS = 3.0
 """A panic that has not ended the process after so long is shown as it is."""

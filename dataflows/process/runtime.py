@@ -21,13 +21,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from dataflows import logs
-from dataflows.ending import AGAIN, Run, die, full, peer_lost, watch
-from dataflows.engines import fetches_natively, is_native, sends_natively
-from dataflows.errors import AdtallyError, RecoveryError, SettingsError
-from dataflows.peers import LOOK_SECONDS, Attempts, Peers
-from dataflows.settings import Settings
-from dataflows.telemetry.flow import Observed
+from dataflows.contract.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import fetches_natively, is_native, sends_natively
+from dataflows.flow.telemetry import Observed
+from dataflows.process.last_words import AGAIN, Run, die, full, peer_lost, watch
+from dataflows.process.peers import LOOK_SECONDS, Attempts, Peers
+from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import serve
 
 log = logging.getLogger("adtally")
@@ -83,7 +83,7 @@ def prepare(settings: Settings, observed: Observed, arguments: Sequence[str] | N
     run = command_line(sys.argv[1:] if arguments is None else arguments)
     watch(run)
     atexit.register(_end_at_once)
-    logs.set_up(settings, "dataflow")
+    log_lines.set_up(settings, "dataflow")
     peers = len(run.addresses) > 1
     _listen(peers)
     spare_the_collector()

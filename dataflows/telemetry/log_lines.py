@@ -19,9 +19,9 @@ from typing import BinaryIO, Literal, TextIO
 import msgspec
 from typing_extensions import override
 
-from dataflows.client import redact
-from dataflows.errors import OutputError
-from dataflows.settings import Settings, unknown
+from dataflows.contract.client_properties import redact
+from dataflows.contract.errors import OutputError
+from dataflows.contract.settings import Settings, unknown
 
 log = logging.getLogger("adtally")
 
@@ -53,7 +53,9 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     logging.getLogger("adtally").setLevel(settings.log_level.upper())
     _formats[:] = [settings.log_format]
     if strangers := unknown(os.environ):
-        log.warning("no part of adtally reads %s; python -m dataflows.settings lists what can be set", ", ".join(strangers))
+        log.warning(
+            "no part of adtally reads %s; python -m dataflows.contract.settings lists what can be set", ", ".join(strangers)
+        )
 
 
 def forget() -> None:

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from typing_extensions import override
 
-from dataflows.errors import SettingsError
-from dataflows.settings import Settings
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
 
 log = logging.getLogger("adtally.telemetry")
 

@@ -1,8 +1,8 @@
 """The cells of one shard: what they have added up to, which of them are due, and what is given out of them.
 
-There are two that do the same: `dataflows.cells_python`, which says in Python how it is done, and `dataflows.cells_native`, which does
-it in C. Windows are named by their starts; all times are event time in integer microseconds since 1970, but for `now`, which is the
-machine's clock in seconds.
+There are two that do the same: `dataflows.windows.reference`, which says in Python how it is done, and
+`dataflows.windows.native`, which does it in C. Windows are named by their starts; all times are event time in
+integer microseconds since 1970, but for `now`, which is the machine's clock in seconds.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from dataflows.metrics import Cells, Metrics, ratios
-from dataflows.records import Records
-from dataflows.rules import SECOND, Rules
-from dataflows.schema import State, WindowResult, rfc3339
+from dataflows.contract.metrics import Cells, Metrics, ratios
+from dataflows.contract.schema import State, WindowResult, rfc3339
+from dataflows.intake.rules import SECOND, Rules
+from dataflows.wire.records import Records
 
 BEHIND = 5
 """While a backlog is read, updates of open cells are so many times rarer."""

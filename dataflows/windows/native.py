@@ -8,22 +8,22 @@ from typing import Any
 
 from typing_extensions import override
 
-from dataflows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellStore, decode_window, to_result
-from dataflows.metrics import Cells
+from dataflows.contract.metrics import Cells
+from dataflows.contract.schema import STATES, decode_result_key, encode, rfc3339
+from dataflows.intake.rules import SECOND, Rules
 from dataflows.native import RANDOM_BYTES
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
-from dataflows.records import SIZES, Records
-from dataflows.rules import SECOND, Rules
-from dataflows.schema import STATES, decode_result_key, encode, rfc3339
-from dataflows.share import SUMS_BYTES, pack, unpack_sums
+from dataflows.windows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellStore, decode_window, to_result
+from dataflows.wire.cell_bytes import SUMS_BYTES, pack, unpack_sums
+from dataflows.wire.records import SIZES, Records
 
 _NEVER_DUE = 2**63 - 1
 _STATES = {state: number for number, state in enumerate(STATES)}
 
 
 class NativeCells(CellStore):
-    """As `dataflows.cells_python.PythonCells`. Every method raises `MemoryError` where there is no memory."""
+    """As `dataflows.windows.reference.PythonCells`. Every method raises `MemoryError` where there is no memory."""
 
     def __init__(self, rules: Rules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell.

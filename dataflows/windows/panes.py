@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from dataflows.cells import CellStore, Given
-from dataflows.engines import make_cells
-from dataflows.errors import RecoveryError
-from dataflows.metrics import Cells
-from dataflows.rules import SECOND, Rules
-from dataflows.settings import Settings
+from dataflows.contract.errors import RecoveryError
+from dataflows.contract.metrics import Cells
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import make_cells
+from dataflows.intake.rules import SECOND, Rules
+from dataflows.windows.cells import CellStore, Given
 
 SHARDS = 8
 """Into so many shards the cells are divided, whatever the number of workers (Flink calls them key groups); fixed, for the state of a
@@ -39,7 +39,7 @@ class Partial(msgspec.Struct, gc=False):
     behind: bool = False
     """Whether there was more to read at once: nobody waits for the figures of a minute that will be over in a moment."""
     packed: dict[int, bytes] = {}
-    """Further cells by window, as `dataflows.share` has them."""
+    """Further cells by window, as `dataflows.wire.cell_bytes` has them."""
 
 
 def shard_of(campaign_id: str, channel: str) -> int:
@@ -59,7 +59,7 @@ def split(
 ) -> list[tuple[str, Partial]]:
     """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard.
 
-    `windows`: cells by window; `packed`: further ones by shard and window, as `dataflows.share` has them.
+    `windows`: cells by window; `packed`: further ones by shard and window, as `dataflows.wire.cell_bytes` has them.
     """
     partials = [Partial(partition, partitions, clock, {}, behind, {}) for _ in range(SHARDS)]
     for window, cells in windows.items():

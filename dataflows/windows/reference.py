@@ -7,11 +7,21 @@ from collections.abc import Iterable, Mapping
 
 from typing_extensions import override
 
-from dataflows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellKey, CellStore, Updates, decode_window, encode_window, to_result
-from dataflows.metrics import Cells
-from dataflows.rules import Rules
-from dataflows.schema import WindowResult
-from dataflows.share import unpack
+from dataflows.contract.metrics import Cells
+from dataflows.contract.schema import WindowResult
+from dataflows.intake.rules import Rules
+from dataflows.windows.cells import (
+    BEHIND,
+    QUEUES_A_SECOND,
+    Cell,
+    CellKey,
+    CellStore,
+    Updates,
+    decode_window,
+    encode_window,
+    to_result,
+)
+from dataflows.wire.cell_bytes import unpack
 
 Place = tuple[int, CellKey]
 Pane = dict[CellKey, Cell]

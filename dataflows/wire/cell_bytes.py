@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct
 
-from dataflows.metrics import Cells, Metrics
+from dataflows.contract.metrics import Cells, Metrics
 
 _SUMS = Struct("<QqQqQq6q")
 _NAMES = Struct("<HH")

@@ -1,4 +1,4 @@
-"""The embedded broker: ``python -m deploy.broker [--port 9092]``.
+"""The embedded broker: ``python -m deploy.kafka.embedded [--port 9092]``.
 
 It is the cluster that is built into librdkafka, kept in a process of its own. Nothing has to be installed, but it is in memory, has no
 admin API, makes a topic of 4 partitions when one is first asked for, and drops the oldest records past 5 MiB or 100,000 a partition.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from deploy import ports
+from deploy.processes import ports
 
 PORT = 9092
 LIMITS = "in memory, keeps 5 MiB or 100,000 records a partition: for demo and tests, not for data that matters"

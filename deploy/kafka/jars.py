@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
-HOME = Path(__file__).parent / "kafka"
+HOME = Path(__file__).parents[1] / "kafka"
 JAVA = 17
 
 

@@ -1,4 +1,4 @@
-"""A real Apache Kafka (KRaft, one node) on this machine: ``python -m deploy.local_kafka run|start|stop|status``.
+"""A real Apache Kafka (KRaft, one node) on this machine: ``python -m deploy.kafka.local run|start|stop|status``.
 
 `LocalKafka` is the same for tests, which also kill and pause it. Each has a port and a data folder of its own: several run side by side.
 """
@@ -22,10 +22,11 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from dataflows.errors import AdtallyError
-from deploy import kafka_jars, kafka_properties, ports
-from deploy.kafka_properties import Listener
-from deploy.watchdog import Watchdog, alive, await_frozen, end, send
+from dataflows.contract.errors import AdtallyError
+from deploy.kafka import jars, server_properties
+from deploy.kafka.server_properties import Listener
+from deploy.processes import ports
+from deploy.processes.watchdog import Watchdog, alive, await_frozen, end, send
 
 PORT = 19092
 START_SECONDS = 90.0
@@ -97,7 +98,7 @@ class LocalKafka:
 
     def start(self, timeout: float = START_SECONDS) -> None:
         """Start it and wait until it answers, `timeout` seconds at most; raises `AdtallyError`, one line."""
-        lib = kafka_jars.fetch()
+        lib = jars.fetch()
         if ports.taken(self.port):
             who = ports.holder(self.port)
             raise AdtallyError(f"port {self.port} is taken{f' (by {who})' if who else ''}; give another with --port.")
@@ -174,7 +175,7 @@ class LocalKafka:
         more = dict(self._listeners.values())
         properties.touch(mode=0o600)  # it may hold passwords
         properties.write_text(
-            kafka_properties.properties(
+            server_properties.properties(
                 self.data,
                 self.port,
                 self._controller_port(),
@@ -242,7 +243,7 @@ def _say(line: str) -> None:
 def _start(data: Path, port: int, detached: bool) -> LocalKafka:
     if found := running(data):
         raise AdtallyError(f"Kafka already runs on {found[1]} with the data folder {data} (process {found[0]}).")
-    kafka_jars.fetch(_say)
+    jars.fetch(_say)
     kafka = LocalKafka(data, port, detached=detached)
     try:
         kafka.start()
@@ -298,11 +299,11 @@ def _status(data: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code: 0, 1 for what went wrong, and 1 of ``status`` when it does not run."""
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.local_kafka", description="A real Apache Kafka (one node) on this machine."
+        prog="python -m deploy.kafka.local", description="A real Apache Kafka (one node) on this machine."
     )
     parser.add_argument("what", choices=("run", "start", "stop", "status"), help="run: until Ctrl-C; start: in the background")
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default {PORT})")
-    parser.add_argument("--data", type=Path, default=kafka_jars.HOME / "data", help="folder for its data and log")
+    parser.add_argument("--data", type=Path, default=jars.HOME / "data", help="folder for its data and log")
     flags = parser.parse_args(argv)
     if not 0 < flags.port < 65_536:
         parser.error(f"{flags.port} is no port; give a number from 1 to 65535")

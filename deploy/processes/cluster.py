@@ -1,4 +1,4 @@
-"""Several processes of the dataflow on this machine as one cluster: ``python -m deploy.cluster N``, which is ``deploy/cluster.sh N``.
+"""Several processes of the dataflow on this machine as one cluster: ``python -m deploy.processes.cluster N`` (``deploy/cluster.sh N``).
 
 They share a recovery folder, which is made if it is not there, and stand and fall together: Ctrl-C or SIGTERM ends all with a last
 snapshot, and a member that dies takes the others with it, for the flow runs only as a whole. The next start may have another N.
@@ -13,11 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataflows.errors import AdtallyError
-from dataflows.runtime import STOP_SECONDS
-from deploy import ports
+from dataflows.contract.errors import AdtallyError
+from dataflows.process.runtime import STOP_SECONDS
 from deploy.demo import Stop, one_at_a_time, say, told
-from deploy.supervisor import Part, PartDiedError, Supervisor, python
+from deploy.processes import ports
+from deploy.processes.supervisor import Part, PartDiedError, Supervisor, python
 
 RUN = Path("run/cluster")
 PARTS = 8

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from dataflows.errors import AdtallyError, RecoveryError, SettingsError
-from dataflows.logs import say
-from deploy.cluster import MOST, recovery_store
+from dataflows.contract.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.telemetry.log_lines import say
+from deploy.processes.cluster import MOST, recovery_store
 
 _ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
 
@@ -77,7 +77,7 @@ class Container(msgspec.Struct, frozen=True):
         if self.processes > 1:
             # It passes signals on, and ends all when one dies: the container is then restarted as a whole.
             flags = [str(self.processes), "--run", "/tmp/cluster", "-r", str(self.recovery)]  # noqa: S108 - the container's own
-            return ["python", "-m", "deploy.cluster", *flags, *more]
+            return ["python", "-m", "deploy.processes.cluster", *flags, *more]
         place = ["-i", str(self.number), "-a", ";".join(self.addresses())] if self.members > 1 else []
         flow = ["python", "-m", "bytewax.run", "dataflows.marketing"]
         return [*flow, "-r", str(self.folder()), "-s", "5", "-b", "0", *place, *more]

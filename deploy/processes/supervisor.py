@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataflows.errors import AdtallyError
-from deploy.watchdog import GRACE_SECONDS, Watchdog, alive, end, send
+from dataflows.contract.errors import AdtallyError
+from deploy.processes.watchdog import GRACE_SECONDS, Watchdog, alive, end, send
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -1,4 +1,4 @@
-"""Ends process groups whose owner has died: ``python -m deploy.watchdog``, started by `Watchdog`.
+"""Ends process groups whose owner has died: ``python -m deploy.processes.watchdog``, started by `Watchdog`.
 
 It reads ``+PID`` and ``-PID`` lines from its standard input, and at the end of it (the owner ended, even by ``kill -9``) stops whatever
 still stands on its list. A pipe's end is noticed on Linux and macOS alike, which a parent-death signal is not.
@@ -75,7 +75,7 @@ class Watchdog:
     def __init__(self) -> None:
         # A session of its own: a Ctrl-C in the terminal, or its closing, must not end the watchdog.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.watchdog"], stdin=subprocess.PIPE, start_new_session=True, text=True
+            [sys.executable, "-m", "deploy.processes.watchdog"], stdin=subprocess.PIPE, start_new_session=True, text=True
         )
 
     def start(

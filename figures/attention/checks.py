@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from panel_app import rates
-from panel_app.blocks import block_of
-from panel_app.history import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, Floats, History, Past
+from figures.attention import rates
+from figures.attention.history import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, Floats, History, Past
+from figures.store.blocks import block_of
 
 BASELINE = 3 * 3600
 """Seconds before a window with which it is compared."""

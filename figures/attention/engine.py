@@ -26,8 +26,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from panel_app.blocks import BLOCK_SECONDS, Block, block_of
-from panel_app.checks import (
+from figures.attention.checks import (
     BASELINE,
     CHECKS,
     HORIZON,
@@ -42,11 +41,12 @@ from panel_app.checks import (
     tested,
     windows,
 )
-from panel_app.findings import Finding, beginning, distinct, never, told
-from panel_app.history import CONVERSIONS, SPEND, History, Keeper, Past
-from panel_app.names import Names
-from panel_app.snapshot import Snapshot
-from panel_app.view import Scope
+from figures.attention.findings import Finding, beginning, distinct, never, told
+from figures.attention.history import CONVERSIONS, SPEND, History, Keeper, Past
+from figures.store.blocks import BLOCK_SECONDS, Block, block_of
+from figures.store.names import Names
+from figures.store.snapshot import Snapshot
+from figures.views.view import Scope
 
 FALSE_ALARMS = 1.0
 """Findings a day that steady traffic may give by chance, over all campaigns together."""

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from panel_app import rates
-from panel_app.checks import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
-from panel_app.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
-from panel_app.measures import MICROS, SIZE
+from figures.attention import rates
+from figures.attention.checks import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
+from figures.attention.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
+from figures.measures import MICROS, SIZE
 
 Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
 Money = Literal["missed", "extra", "spent", "saved"]

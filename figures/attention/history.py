@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped, stacked
-from panel_app.measures import COUNTS, MICROS, MONEY
-from panel_app.snapshot import Snapshot
+from figures.measures import COUNTS, MICROS, MONEY
+from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, stacked
+from figures.store.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from operator import attrgetter
 
 import msgspec
 
-from dataflows.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
-from panel_app.deletion import Cell
-from panel_app.measures import SUMS
-from panel_app.store import parse_start
+from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
+from figures.measures import SUMS
+from figures.store.deletion import Cell
+from figures.store.store import parse_start
 
 _HOUR = 3600
 _SUM_BITS, _REVISION_BITS = 96, 63

@@ -17,11 +17,11 @@ from typing import Literal, Self
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.damage import Fault, Passage, sound
-from dataflows.errors import BrokerError, RefusedError
-from dataflows.kafka import AWAY, NO_GROUP, PASSING, describe, heard_lag, make_consumer
-from dataflows.refusal import Complaints, forbidden, is_forbidden
-from dataflows.settings import Settings
+from dataflows.contract.errors import BrokerError, RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import AWAY, NO_GROUP, PASSING, describe, heard_lag, make_consumer
+from dataflows.kafka.corruption import Fault, Passage, sound
+from dataflows.kafka.diagnosis import Complaints, forbidden, is_forbidden
 
 log = logging.getLogger("adtally.feed")
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from confluent_kafka import Consumer, Message
 from typing_extensions import override
 
-from dataflows.schema import WindowResult
-from dataflows.settings import Settings
+from dataflows.contract.schema import WindowResult
+from dataflows.contract.settings import Settings
+from dataflows.kafka.tombstones import Position, Tombstones
 from dataflows.telemetry.ages import EVENT_TIME, Ages
-from dataflows.tombstones import Position, Tombstones
-from panel_app.deletion import Cell
-from panel_app.follower import Follower, LogReplacedError
-from panel_app.reading import UnreadableError, cell_of, read_key, read_result
-from panel_app.store import START, Place, Store
+from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
+from figures.feed.follower import Follower, LogReplacedError
+from figures.store.deletion import Cell
+from figures.store.store import START, Place, Store
 
 log = logging.getLogger("adtally.feed")
 

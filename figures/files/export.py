@@ -1,4 +1,4 @@
-"""Results as a file, read from their topic and without a dashboard: ``python -m panel_app.export --out FILE``."""
+"""Results as a file, read from their topic and without a dashboard: ``python -m figures.files.export --out FILE``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from dataflows import logs
-from dataflows.errors import AdtallyError, InputError
-from dataflows.scan import scan
-from dataflows.schema import WindowResult
-from dataflows.settings import Settings
-from dataflows.terminal import typed
-from dataflows.tombstones import Tombstones, read_settled
-from panel_app.deletion import Cell
-from panel_app.file_names import format_of
-from panel_app.formats import FORMATS, Format, csv_format
-from panel_app.reading import UnreadableError, cell_of, read_key, read_result
-from panel_app.results import INTERVALS, Question, question, table
-from panel_app.store import Store
+from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.schema import WindowResult
+from dataflows.contract.settings import Settings
+from dataflows.kafka.scan import scan
+from dataflows.kafka.tombstones import Tombstones, read_settled
+from dataflows.telemetry import log_lines
+from dataflows.telemetry.terminal import typed
+from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
+from figures.files.file_names import format_of
+from figures.files.formats import FORMATS, Format, csv_format
+from figures.store.deletion import Cell
+from figures.store.store import Store
+from figures.views.results import INTERVALS, Question, question, table
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
@@ -39,7 +39,7 @@ _BATCH = 5_000
 def parser() -> argparse.ArgumentParser:
     """The flags of the command."""
     made = argparse.ArgumentParser(
-        prog="python -m panel_app.export",
+        prog="python -m figures.files.export",
         description="Write results to a file: the last value of each window, campaign and channel, as it stands on the topic.",
         epilog="Settings come from ADTALLY_… variables. Exit codes: 0 written, 1 it can't be done, 2 flags or settings that can't be used.",
     )
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
         settings = Settings.from_environment()
-        logs.set_up(settings, "export")
+        log_lines.set_up(settings, "export")
         asked = question(
             {"from": _given(given.start), "to": _given(given.end), "campaign": given.campaign, "channel": given.channel}
             | {"interval": [given.interval], "by": [given.by]}
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1  # whoever read the pipe has enough
     except OSError as error:  # of what is written to as it comes: standard output, a pipe, a device
-        return _say(str(logs.unwritten(error, "standard output" if given.out == "-" else given.out)), 1)
+        return _say(str(log_lines.unwritten(error, "standard output" if given.out == "-" else given.out)), 1)
     except KeyboardInterrupt:
         return _say("stopped; nothing was written.", 130)
     return _say(said, 0)
@@ -178,7 +178,7 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
     Raises `InputError` where it can't be written, or exists and is not to be replaced (`force`).
     """
     if path == "-":
-        yield logs.binary()
+        yield log_lines.binary()
         return
     wanted = Path(path)
     if wanted.is_dir():
@@ -226,7 +226,7 @@ def _put(made: Path, wanted: Path, *, force: bool) -> None:
 
 
 def _say(line: str, code: int) -> int:
-    logs.say("adtally-export", line)
+    log_lines.say("adtally-export", line)
     return code
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from dataflows.errors import InputError
-from panel_app.formats import FORMATS, TEXTS, Format, csv_format, gzipped
+from dataflows.contract.errors import InputError
+from figures.files.formats import FORMATS, TEXTS, Format, csv_format, gzipped
 
 ENDINGS: dict[str, str] = {ending: name for name, one in FORMATS.items() for ending in (one.ending, *one.others)}
 """Key of `FORMATS` by file name ending, in lower case."""

@@ -12,15 +12,15 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from typing_extensions import override
 
-from dataflows.counters import COLUMNS, Progress, progress
-from dataflows.errors import AdtallyError, TopicMissingError
-from dataflows.fingerprint import Fingerprint
-from dataflows.rejected import REASONS, RejectedKey
-from dataflows.schema import Rejected, decode_rejected, decode_rejected_key, foreign
-from dataflows.settings import Settings
-from dataflows.tombstones import Position, Tombstones
-from dataflows.waiting import Waiting
-from panel_app.follower import Follower, LogReplacedError
+from dataflows.commands.counters import COLUMNS, Progress, progress
+from dataflows.commands.rejected import REASONS, RejectedKey
+from dataflows.contract.errors import AdtallyError, TopicMissingError
+from dataflows.contract.schema import Rejected, decode_rejected, decode_rejected_key, foreign
+from dataflows.contract.settings import Settings
+from dataflows.kafka.fingerprint import Fingerprint
+from dataflows.kafka.lag import Waiting
+from dataflows.kafka.tombstones import Position, Tombstones
+from figures.feed.follower import Follower, LogReplacedError
 
 log = logging.getLogger("adtally.operations")
 
@@ -53,7 +53,7 @@ class Partition(msgspec.Struct, frozen=True):
     lost: int = 0
     is_recreated: bool = False
     notes: list[str] = []
-    """Problems of the partition that affect its lag (`dataflows.counters.Progress.notes`)."""
+    """Problems of the partition that affect its lag (`dataflows.commands.counters.Progress.notes`)."""
 
 
 class Pipeline(msgspec.Struct, frozen=True):

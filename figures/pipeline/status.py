@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS
-from panel_app.follower import Status
-from panel_app.operations import Partition, Pipeline
+from figures.feed.follower import Status
+from figures.pipeline.operations import Partition, Pipeline
 
 SILENT_SECONDS = 30.0
 """A dataflow commits with each snapshot, usually every 5 s. Without a commit for this long it has stopped or can't reach Kafka."""
@@ -203,7 +203,7 @@ def _rejected(seen: Seen, flow: Part) -> Part:
         if flow.tone not in ("good", "warn"):
             return part("wait", f"{state} yet: the dataflow creates it when it starts")
         return part(
-            "bad", state, rejects.since, "Create it (python -m deploy.topics): the dataflow needs it for rejected events."
+            "bad", state, rejects.since, "Create it (python -m deploy.kafka.topics): the dataflow needs it for rejected events."
         )
     if rejects.unread:
         return part(

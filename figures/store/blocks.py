@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from panel_app.measures import SUMS, Floats, Wide, sizes, sums, wide_of
+from figures.measures import SUMS, Floats, Wide, sizes, sums, wide_of
 
 BLOCK_SECONDS = 900
 KEY = ("t", "campaign", "channel")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from panel_app.blocks import BLOCK_SECONDS, Block, split
-from panel_app.names import Names
-from panel_app.packed import DAY, Day, SparseDay
+from figures.store.blocks import BLOCK_SECONDS, Block, split
+from figures.store.names import Names
+from figures.store.packed_days import DAY, Day, SparseDay
 
 Cell = tuple[int, str, str]
 """Key of a result: window start (seconds since 1970), campaign, channel."""

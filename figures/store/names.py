@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.spelling import Mark, mark, skeleton
+from figures.store.spelling import Mark, mark, skeleton
 
 _LIKE = 5
 """Largest number of similar names that a name is compared with."""

@@ -13,7 +13,8 @@ from functools import cached_property, lru_cache
 
 import polars as pl
 
-from panel_app.blocks import (
+from figures.measures import Wide, sizes, wide_of
+from figures.store.blocks import (
     BLOCK_SECONDS,
     Block,
     clipped,
@@ -29,7 +30,6 @@ from panel_app.blocks import (
     window_states,
     without,
 )
-from panel_app.measures import Wide, sizes, wide_of
 
 HOUR, DAY = 3600, 86_400
 _KEPT_ROLLUPS = 96

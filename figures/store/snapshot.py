@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from panel_app.blocks import SCHEMA, Block, clipped, columns, stacked
-from panel_app.measures import Wide
-from panel_app.names import Names
-from panel_app.packed import Day, SparseDay
+from figures.measures import Wide
+from figures.store.blocks import SCHEMA, Block, clipped, columns, stacked
+from figures.store.names import Names
+from figures.store.packed_days import Day, SparseDay
 
 _KEPT = 64
 _MOVED = 600

@@ -18,13 +18,13 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from dataflows.schema import STATES, WindowResult, to_micros
-from panel_app.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
-from panel_app.deletion import Cell, delete, keys
-from panel_app.measures import SUMS, WIDE, wide_of
-from panel_app.names import Names, compacted
-from panel_app.packed import DAY, HOUR, Day, SparseDay, day_since, day_with
-from panel_app.snapshot import Memory, Snapshot
+from dataflows.contract.schema import STATES, WindowResult, to_micros
+from figures.measures import SUMS, WIDE, wide_of
+from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
+from figures.store.deletion import Cell, delete, keys
+from figures.store.names import Names, compacted
+from figures.store.packed_days import DAY, HOUR, Day, SparseDay, day_since, day_with
+from figures.store.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
 """How long a clear can be taken back."""

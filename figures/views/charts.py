@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from panel_app.measures import SUMS, Keys, Measure, Sums, compared
-from panel_app.snapshot import Snapshot
-from panel_app.tables import Group, Numbers, short
+from figures.measures import SUMS, Keys, Measure, Sums, compared
+from figures.store.snapshot import Snapshot
+from figures.views.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
 COLORS = 8

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from panel_app.blocks import floor_to
-from panel_app.measures import ALL, SIZE, sums
-from panel_app.parameters import Parameters
-from panel_app.service import Service
-from panel_app.snapshot import Snapshot
-from panel_app.source import only
-from panel_app.spelling import Mark
-from panel_app.view import RANGES, Filtered
+from figures.measures import ALL, SIZE, sums
+from figures.service import Service
+from figures.store.blocks import floor_to
+from figures.store.snapshot import Snapshot
+from figures.store.spelling import Mark
+from figures.views.parameters import Parameters
+from figures.views.sums import only
+from figures.views.view import RANGES, Filtered
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
 GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}

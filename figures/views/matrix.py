@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from panel_app.measures import Keyed, Measure
-from panel_app.names import pair
-from panel_app.tables import Group, Numbers, placed, short
+from figures.measures import Keyed, Measure
+from figures.store.names import pair
+from figures.views.tables import Group, Numbers, placed, short
 
 _HEAT_ROWS, _HEAT_COLUMNS = 10, 8
 _POINTS = 200

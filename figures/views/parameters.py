@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import parse_qs
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 
 LONGEST = 2**20
 """Longest query in characters, enough for 10,000 names."""

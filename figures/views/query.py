@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from panel_app import charts, matrix, tables
-from panel_app.charts import Chart, Span, Tile
-from panel_app.matrix import Heatmap, Scatter
-from panel_app.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
-from panel_app.snapshot import Snapshot
-from panel_app.source import Source, untimed
-from panel_app.spelling import Mark
-from panel_app.tables import Numbers
-from panel_app.view import FITTING, RANGES, View
+from figures.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
+from figures.store.snapshot import Snapshot
+from figures.store.spelling import Mark
+from figures.views import charts, matrix, tables
+from figures.views.charts import Chart, Span, Tile
+from figures.views.matrix import Heatmap, Scatter
+from figures.views.sums import Source, untimed
+from figures.views.tables import Numbers
+from figures.views.view import FITTING, RANGES, View
 
 _NOTHING = np.zeros(len(SUMS), np.int64)
 _FUNNEL = [SUMS.index(name) for name in COUNTS]

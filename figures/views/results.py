@@ -1,6 +1,6 @@
 """Results as a table for people who compute on: any span, interval and split, exact to the micro. Pure functions on a snapshot.
 
-The downloads beside the charts, ``/api/results`` and ``python -m panel_app.export`` all ask here, so that they can't differ.
+The downloads beside the charts, ``/api/results`` and ``python -m figures.files.export`` all ask here, so that they can't differ.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import polars as pl
 
-from dataflows.errors import InputError
-from dataflows.schema import STATES, rfc3339, to_micros
-from panel_app import parameters
-from panel_app.blocks import floor_to, joint_state
-from panel_app.measures import COUNTS, MICROS, MONEY, narrowed, quotient, sums
-from panel_app.names import Names
-from panel_app.snapshot import Snapshot
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import STATES, rfc3339, to_micros
+from figures.measures import COUNTS, MICROS, MONEY, narrowed, quotient, sums
+from figures.store.blocks import floor_to, joint_state
+from figures.store.names import Names
+from figures.store.snapshot import Snapshot
+from figures.views import parameters
 
 INTERVALS: dict[str, int] = {"minute": 60, "hour": 3600, "day": 86_400, "total": 0}
 """Seconds of a row by the name of its interval; hours and days are those of UTC, a total is one row over the whole span."""
@@ -153,7 +153,7 @@ def _span(snapshot: Snapshot, asked: Question, window: int) -> tuple[int | None,
 
 
 def _ratios() -> list[pl.Expr]:
-    """The ratios of the contract, worked out as `dataflows.metrics.ratios` does, so that each is the same to the last digit."""
+    """The ratios of the contract, worked out as `dataflows.contract.metrics.ratios` does, so that each is the same to the last digit."""
 
     def ratio(name: str, top: pl.Expr, below: pl.Expr) -> pl.Expr:
         return quotient(top.cast(pl.Float64), below.cast(pl.Float64)).alias(name)

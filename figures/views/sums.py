@@ -13,12 +13,12 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from panel_app.blocks import block_of, floor_to
-from panel_app.charts import Span
-from panel_app.measures import Keyed, Keys, Sums, added, matrix, sums
-from panel_app.names import pair
-from panel_app.snapshot import Snapshot
-from panel_app.view import Filtered, View
+from figures.measures import Keyed, Keys, Sums, added, matrix, sums
+from figures.store.blocks import block_of, floor_to
+from figures.store.names import pair
+from figures.store.snapshot import Snapshot
+from figures.views.charts import Span
+from figures.views.view import Filtered, View
 
 T = TypeVar("T")
 _DAY = 86_400

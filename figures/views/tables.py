@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from panel_app.measures import MEASURES, SUMS, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
-from panel_app.names import Names
-from panel_app.spelling import folded, matches
-from panel_app.view import ALL_ROWS, PAGE_ROWS, View
+from figures.measures import MEASURES, SUMS, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
+from figures.store.names import Names
+from figures.store.spelling import folded, matches
+from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 if TYPE_CHECKING:
-    from panel_app.charts import Span
+    from figures.views.charts import Span
 
 _TREND_POINTS = 30
 _CHANNEL_ROWS = 50

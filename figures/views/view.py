@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from panel_app.measures import TILES
-from panel_app.parameters import Parameters
+from figures.measures import TILES
+from figures.views.parameters import Parameters
 
 RANGES: dict[str, tuple[int, int]] = {
     "15m": (900, 60),

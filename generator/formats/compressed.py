@@ -14,7 +14,7 @@ from typing import IO, BinaryIO, cast
 
 from typing_extensions import Buffer, override
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 
 LAYERS = 4
 """Maximum number of nested compressions."""

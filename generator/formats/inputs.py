@@ -14,8 +14,8 @@ from typing import IO
 
 from typing_extensions import Buffer, override
 
-from dataflows.errors import InputError
-from generator.formats.packed import unpacked
+from dataflows.contract.errors import InputError
+from generator.formats.compressed import unpacked
 
 STANDARD_INPUT = "-"
 _BLOCK = 1 << 20

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 from generator.formats.base import RowError
 from generator.formats.columns import CACHED, Column, Line, Sight
 

@@ -10,10 +10,10 @@ from itertools import islice
 
 import msgspec
 
-from dataflows.decoding import ChunkDecoder
-from dataflows.reject import NotAnEvent
-from dataflows.rules import FIRST, LAST
-from dataflows.schema import Event, to_micros
+from dataflows.contract.schema import Event, to_micros
+from dataflows.intake.decode import NotAnEvent
+from dataflows.intake.fast_decode import ChunkDecoder
+from dataflows.intake.rules import FIRST, LAST
 from generator.formats.base import Complaints, Context, RowError
 from generator.formats.columns import Column
 from generator.formats.encodings import as_text, encoding_of

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 from generator.formats.base import Complaints, RowError
 from generator.formats.columns import Line
 from generator.formats.encodings import as_text

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from dataflows.errors import InputError
-from dataflows.rules import FIRST, LAST
-from dataflows.schema import to_micros
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import to_micros
+from dataflows.intake.rules import FIRST, LAST
 from generator.formats.base import RowError
 from generator.formats.columns import CACHED, Column, Line, Sight
 

@@ -16,10 +16,10 @@ from itertools import accumulate
 
 import msgspec
 
-from generator.campaigns import campaigns, channels
-from generator.cells import Cell, Mix, Outcome, cells_of, outcomes_of, weights
-from generator.faults import Faults, Injector
 from generator.messages import Batch, Message, Stamps
+from generator.synthetic.campaigns import campaigns, channels
+from generator.synthetic.faults import Faults, Injector
+from generator.synthetic.traffic import Cell, Mix, Outcome, cells_of, outcomes_of, weights
 
 EPOCH_SECONDS = 10
 """For so long the weights of the campaigns stay as they are."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 from generator.messages import Mark, Message
 
 WARM_UP = 200

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from generator.campaigns import Campaign, Channel, Shape
+from generator.synthetic.campaigns import Campaign, Channel, Shape
 
 Kind = Literal["impression", "click", "conversion", "purchase", "refund", "cost"]
 

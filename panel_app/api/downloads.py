@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from panel_app import view as views
-from panel_app.formats import FORMATS, Format, csv_format
-from panel_app.query import span_of
-from panel_app.results import Question, Table, table
-from panel_app.service import Service
-from panel_app.spelling import folded, matches
+from figures.files.formats import FORMATS, Format, csv_format
+from figures.service import Service
+from figures.store.spelling import folded, matches
+from figures.views import view as views
+from figures.views.query import span_of
+from figures.views.results import Question, Table, table
 
 SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
     "chart": (True, ("channel",)),

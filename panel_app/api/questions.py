@@ -13,11 +13,13 @@ from zlib import crc32
 import msgspec
 from typing_extensions import override
 
-from dataflows.errors import InputError
-from panel_app import data, downloads, exploring, parameters, pickers
-from panel_app.overview import confines_of
-from panel_app.service import Service, service
-from panel_app.web import Guarded
+from dataflows.contract.errors import InputError
+from figures.service import Service, service
+from figures.views import exploring, parameters
+from panel_app.api import downloads
+from panel_app.pages import data, pickers
+from panel_app.pages.overview import confines_of
+from panel_app.server.web import Guarded
 
 
 class Question(Guarded):

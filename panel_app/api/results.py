@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tornado.iostream import StreamClosedError
 
-from dataflows.errors import InputError
-from panel_app import parameters
-from panel_app.formats import FORMATS, Format, csv_format
-from panel_app.results import Question, Table, file_name, question, table
-from panel_app.service import service
-from panel_app.web import Guarded
+from dataflows.contract.errors import InputError
+from figures.files.formats import FORMATS, Format, csv_format
+from figures.service import service
+from figures.views import parameters
+from figures.views.results import Question, Table, file_name, question, table
+from panel_app.server.web import Guarded
 
 PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000

@@ -9,11 +9,11 @@ from functools import cache
 
 import panel as pn
 
-from dataflows.errors import AdtallyError
-from panel_app import access
-from panel_app.data import data
-from panel_app.overview import TITLE, overview
-from panel_app.service import service
+from dataflows.contract.errors import AdtallyError
+from figures.service import service
+from panel_app.pages.data import data
+from panel_app.pages.overview import TITLE, overview
+from panel_app.server import access
 
 _WARM_SECONDS = 5.0
 
@@ -51,7 +51,7 @@ def _warm() -> None:
 
     On the server's own thread it would keep every viewer waiting when somebody opens that page for the first time.
     """
-    thread = threading.Timer(_WARM_SECONDS, importlib.import_module, ["panel_app.explorer"])
+    thread = threading.Timer(_WARM_SECONDS, importlib.import_module, ["panel_app.pages.explorer"])
     thread.daemon = True
     thread.start()
 
@@ -59,7 +59,7 @@ def _warm() -> None:
 def explore_page(back: str = "./") -> pn.Template | pn.viewable.Viewable:
     """The Explore page for one visitor; `back` is the address of the overview."""
     # hvplot, pandas and HoloViews take seconds to import; the overview does not wait for them.
-    from panel_app.explorer import explorer  # noqa: PLC0415
+    from panel_app.pages.explorer import explorer  # noqa: PLC0415
 
     return _guarded(lambda: explorer(service(), back))
 

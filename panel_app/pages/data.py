@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from dataflows.rejected import REASONS
+from dataflows.commands.rejected import REASONS
 from dataflows.telemetry.ages import Recent
-from panel_app import access, assets
-from panel_app.bridge import Bridge, Handler, viewers
-from panel_app.diagnosis import Part
-from panel_app.memory import resident_bytes
-from panel_app.operations import Pipeline, Rejects
-from panel_app.overview import confines, embeddable, embedded, request_query
-from panel_app.parameters import Parameters
-from panel_app.service import LATE_SECONDS, Live, Service
-from panel_app.talk import common
+from figures.pipeline.operations import Pipeline, Rejects
+from figures.pipeline.status import Part
+from figures.service import LATE_SECONDS, Live, Service
+from figures.store.memory import resident_bytes
+from figures.views.parameters import Parameters
+from panel_app.pages.overview import confines, embeddable, embedded, request_query
+from panel_app.pages.talk import common
+from panel_app.server import access, assets
+from panel_app.server.bridge import Bridge, Handler, viewers
 
 
 class Stock(msgspec.Struct, frozen=True):

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from panel_app import access, assets, exploring, plots
-from panel_app.bridge import Bridge, Handler
-from panel_app.downloads import packed
-from panel_app.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
-from panel_app.measures import ALL
-from panel_app.overview import confines, embeddable, request_query
-from panel_app.service import Service
+from figures.measures import ALL
+from figures.service import Service
+from figures.views import exploring
+from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
+from panel_app.api.downloads import packed
+from panel_app.pages import plots
+from panel_app.pages.overview import confines, embeddable, request_query
+from panel_app.server import access, assets
+from panel_app.server.bridge import Bridge, Handler
 
 
 def explorer(service: Service, back: str) -> pn.Template:

@@ -8,12 +8,13 @@ from urllib.parse import parse_qs, urlencode
 import msgspec
 import panel as pn
 
-from panel_app import access, assets, pickers
-from panel_app.bridge import Bridge, Handler
-from panel_app.measures import MEASURES, TILES
-from panel_app.service import LATE_SECONDS, Service
-from panel_app.talk import common
-from panel_app.view import EVERYTHING, RANGES, Scope, from_query
+from figures.measures import MEASURES, TILES
+from figures.service import LATE_SECONDS, Service
+from figures.views.view import EVERYTHING, RANGES, Scope, from_query
+from panel_app.pages import pickers
+from panel_app.pages.talk import common
+from panel_app.server import access, assets
+from panel_app.server.bridge import Bridge, Handler
 
 TITLE = "adtally"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import polars as pl
 
-from panel_app.measures import SIZE, sums
-from panel_app.service import Service
-from panel_app.spelling import Mark, matches
+from figures.measures import SIZE, sums
+from figures.service import Service
+from figures.store.spelling import Mark, matches
 
 _OFFERED = 100
 

@@ -14,9 +14,9 @@ import panel as pn
 import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
-from panel_app.charts import apart, palette
-from panel_app.exploring import BARS, HEIGHT, Found, height
-from panel_app.measures import ALL, Measure
+from figures.measures import ALL, Measure
+from figures.views.charts import apart, palette
+from figures.views.exploring import BARS, HEIGHT, Found, height
 
 # Importing them registers `.hvplot` on the frames of both libraries.
 _REGISTERED = (hvplot.pandas, hvplot.polars)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from panel_app import downloads
-from panel_app.bridge import Handler
-from panel_app.service import Service
-from panel_app.view import EVERYTHING, Scope
+from figures.service import Service
+from figures.views.view import EVERYTHING, Scope
+from panel_app.api import downloads
+from panel_app.server.bridge import Handler
 
 
 def common(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:

@@ -20,8 +20,8 @@ import msgspec
 from tornado.web import decode_signed_value
 from typing_extensions import override
 
-from dataflows.client import FILE, secret_file
-from dataflows.errors import SettingsError
+from dataflows.contract.client_properties import FILE, secret_file
+from dataflows.contract.errors import SettingsError
 
 PREFIX = "ADTALLY_DASHBOARD_"
 

@@ -17,7 +17,7 @@ from typing import ClassVar
 import jinja2
 import panel as pn
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 _MODULES = sorted(path.name for path in STATIC.glob("*.js"))
 _STYLES = sorted(path.name for path in STATIC.glob("*.css"))
 

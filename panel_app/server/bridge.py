@@ -16,8 +16,8 @@ from bokeh.document import Document
 from bokeh.server.session import ServerSession
 from panel.custom import JSComponent
 
-from panel_app import access
-from panel_app.service import Service
+from figures.service import Service
+from panel_app.server import access
 
 log = logging.getLogger("adtally.dashboard")
 

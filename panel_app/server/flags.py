@@ -9,9 +9,9 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from dataflows.errors import SettingsError
-from dataflows.settings import Settings
-from panel_app.access import PREFIX, Access, is_loopback
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from panel_app.server.access import PREFIX, Access, is_loopback
 
 PORT = 8503
 
@@ -22,7 +22,8 @@ def parser() -> argparse.ArgumentParser:
         prog="adtally-dashboard",
         description="Serve the dashboard of adtally: / is the overview, /explore the workbench, /data the pipeline; /api/results is for "
         "scripts, /healthz for probes.",
-        epilog="Settings come from ADTALLY_… variables; `python -m dataflows.settings` lists them, docs/security.md those of the login.",
+        epilog="Settings come from ADTALLY_… variables; `python -m dataflows.contract.settings` lists them, "
+        "docs/security.md those of the login.",
     )
     made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT})")
     made.add_argument("--address", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from panel_app.bridge import viewers
-from panel_app.service import service
-from panel_app.web import Plain
+from figures.service import service
+from panel_app.server.bridge import viewers
+from panel_app.server.web import Plain
 
 
 class Health(Plain):

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from dataflows.telemetry.families import READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
-from panel_app.bridge import viewers
-from panel_app.service import Service, service
-from panel_app.web import Guarded, Plain
+from figures.service import Service, service
+from panel_app.server.bridge import viewers
+from panel_app.server.web import Guarded, Plain
 
 ROWS = Metric("adtally_dashboard_rows", "gauge", "Minute rows held, those that are packed among them.")
 PACKED = Metric("adtally_dashboard_packed_rows", "gauge", "Of the rows held, those that are packed by the hour.")

@@ -20,8 +20,8 @@ from panel.io.server import server_html_page_for_session
 from panel.io.session import generate_session
 from panel.io.state import set_curdoc
 
-from panel_app.overview import TITLE, overview
-from panel_app.service import Service
+from figures.service import Service
+from panel_app.pages.overview import TITLE, overview
 
 log = logging.getLogger("adtally.dashboard")
 

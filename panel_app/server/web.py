@@ -9,7 +9,7 @@ from bokeh.server.auth_provider import NullAuth
 from bokeh.server.views.auth_request_handler import AuthRequestHandler
 from typing_extensions import override
 
-from panel_app import access
+from panel_app.server import access
 
 
 class Plain(AuthRequestHandler):

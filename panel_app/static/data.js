@@ -77,7 +77,7 @@ function drawFiles() {
     ...(setup.api ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows] : [h("p", { class: "hint" }, "Files are served by “python -m panel_app”, and by “panel serve” with “--plugins panel_app.routes”.")]),
     h("p", { class: "hint gap" }, "For scripts:"),
     setup.api ? script(`curl '${new URL(setup.api, location.href).href}?interval=hour&format=csv'`) : "",
-    script("python -m panel_app.export --interval hour --out results.parquet"),
+    script("python -m figures.files.export --interval hour --out results.parquet"),
   );
 }
 

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.load import BROKEN, FLUSH, Load, Truth, messages
 from benchmarks.targets import records, taken
-from dataflows.settings import Settings
-from tests.oracle.judge import Message, Terms, judge
+from dataflows.contract.settings import Settings
+from tests.system.oracle.judge import Message, Terms, judge
 
 NOW = int(time.time() * 1000)
 ODD = Load(6_000, campaigns=5, partitions=2, late=0.02, duplicates=0.03, malformed=0.01)

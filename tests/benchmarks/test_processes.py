@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.idle import role, shares
 from benchmarks.processes import Tree
-from tests.flows import wait_for
+from tests.support.flows import wait_for
 
 # A child of a child uses CPU for a while and ends; the child stays. The kernel counts whole ticks, so it uses more than is waited for.
 PARENT = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.shares import PERIOD, Shares
-from dataflows.errors import AdtallyError
+from dataflows.contract.errors import AdtallyError
 
 
 def groups(root: Path) -> list[Path]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import soak
-from benchmarks.soak_figures import PARTS, Record, Restart, Sample, at_equal_age, schedule, slope, tables, thirds
-from benchmarks.soak_stage import Soak
-from dataflows.kafka import make_producer
-from dataflows.settings import Settings
-from tests.conftest import own_names
-from tests.faults.proxy import ProxiedKafka
-from tests.flows import read_topic
+from benchmarks.soak import run
+from benchmarks.soak.figures import PARTS, Record, Restart, Sample, at_equal_age, schedule, slope, tables, thirds
+from benchmarks.soak.stage import Soak
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from tests.support.flows import read_topic
+from tests.support.settings import own_names
+from tests.system.faults.proxy import ProxiedKafka
 
 
 def sample(second: float, age: float, megabytes: float, lag: int = 0) -> Sample:
@@ -107,7 +107,7 @@ def test_a_short_soak_is_exact_and_shows_what_it_took(
     assert min(last.logs_bytes, last.results_bytes, last.rejected_bytes, last.recovery_bytes) > 0
     assert "| yes" in tables(record)
     monkeypatch.setenv("ADTALLY_ARTEFACTS", str(tmp_path / "kept"))
-    soak.keep(record, tmp_path)
+    run.keep(record, tmp_path)
     assert json.loads((tmp_path / "kept" / "soak.json").read_text())["exact"] is True
     assert len((tmp_path / "kept" / "soak.csv").read_text().splitlines()) == 1 + len(record.samples)
     assert "reading partition 0 of" in (tmp_path / "kept" / "soak-logs" / "flow-0.log").read_text()
@@ -138,6 +138,6 @@ def falsify(settings: Settings) -> None:
 
 def test_the_command_refuses_a_length_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        soak.main(["--hours", "0"])
+        run.main(["--hours", "0"])
     assert ended.value.code == 2
     assert "--hours" in capsys.readouterr().err

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from deploy_processes import ROOT
 
 from benchmarks import bench, systems
 from benchmarks.systems import Place, SkippedError, System
+from tests.support.deploy_processes import ROOT
 
 
 def place(folder: Path) -> Place:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deploy_processes import ROOT, runs
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from deploy.cluster import members
-from tests.flows import counted, environment, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from deploy.processes.cluster import members
+from tests.support.deploy_processes import ROOT, runs
+from tests.support.flows import counted, environment, send, wait_for
+from tests.support.records import payload
 
 SCRIPT = str(ROOT / "deploy" / "cluster.sh")
 Start = Callable[..., subprocess.Popen[str]]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_processes import ROOT
 
-from dataflows.client import CLIENT_PREFIX
-from dataflows.settings import table
+from dataflows.contract.client_properties import CLIENT_PREFIX
+from dataflows.contract.settings import table
+from tests.support.deploy_processes import ROOT
 
 DEPLOY = ROOT / "deploy"
 OURS = ("topics", "producer", "dataflow", "dashboard")

@@ -7,13 +7,13 @@ import signal
 import sys
 from pathlib import Path
 
-from deploy_processes import ROOT, start, start_python
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from deploy.watchdog import await_frozen
-from tests.flows import ANSWER_SECONDS, free_ports, recovery_folder, running, wait_for
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from deploy.processes.watchdog import await_frozen
+from tests.support.deploy_processes import ROOT, start, start_python
+from tests.support.flows import ANSWER_SECONDS, free_ports, recovery_folder, running, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -25,7 +25,7 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
         "ADTALLY_RESULTS_TOPIC": settings.results_topic,
         "ADTALLY_REJECTED_TOPIC": settings.rejected_topic,
     }
-    process = start_python("-m", "deploy.topics", cwd=ROOT, **environment)
+    process = start_python("-m", "deploy.kafka.topics", cwd=ROOT, **environment)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints) == (0, "")
     names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
@@ -34,14 +34,14 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
 
 
 def test_a_flag_that_is_none_is_refused_before_any_broker_is_asked() -> None:
-    process = start_python("-m", "deploy.topics", "--partitions", "3", ADTALLY_BROKERS="127.0.0.1:1")
+    process = start_python("-m", "deploy.kafka.topics", "--partitions", "3", ADTALLY_BROKERS="127.0.0.1:1")
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 2
     assert complaints.splitlines()[-1].endswith("unrecognized arguments: --partitions 3")
 
 
 def test_settings_that_cannot_be_used_give_one_line() -> None:
-    process = start_python("-m", "deploy.topics", ADTALLY_BROKERS="nowhere")
+    process = start_python("-m", "deploy.kafka.topics", ADTALLY_BROKERS="nowhere")
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said, complaints.count("\n")) == (2, "", 1)
     assert complaints.startswith("topics: ADTALLY_BROKERS='nowhere'")
@@ -72,12 +72,12 @@ def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_
 def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
     store = tmp_path / "store"
     environment = {
-        "PATH": pretending(tmp_path, "deploy.cluster"),
+        "PATH": pretending(tmp_path, "deploy.processes.cluster"),
         "ADTALLY_RECOVERY_FOLDER": str(store),
         "ADTALLY_PROCESSES": "3",
     }
     process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-    assert process.communicate(timeout=60)[0] == f"-m deploy.cluster 3 --run /tmp/cluster -r {store} -w 2\n"
+    assert process.communicate(timeout=60)[0] == f"-m deploy.processes.cluster 3 --run /tmp/cluster -r {store} -w 2\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line() -> None:

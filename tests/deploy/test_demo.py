@@ -11,17 +11,18 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from deploy_processes import runs, start_python, wait_for
 from typing_extensions import override
 
-from dataflows.errors import AdtallyError, SettingsError
-from deploy import demo, ports
+from dataflows.contract.errors import AdtallyError, SettingsError
+from deploy import demo
+from deploy.processes import ports
+from tests.support.deploy_processes import runs, start_python, wait_for
 
 # The real supervisor with parts that only write their process id, so that these tests need neither dataflow nor dashboard.
 FAKE = """
 import pathlib, sys
 from deploy import demo
-from deploy.supervisor import Part, python
+from deploy.processes.supervisor import Part, python
 
 def fake(name, code):
     written = f"import os, pathlib; half = pathlib.Path('{name}.part'); half.write_text(str(os.getpid()));"

@@ -12,11 +12,12 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from deploy_processes import ROOT, runs, start_python, wait_for
 
-from dataflows.errors import AdtallyError
-from deploy import kafka_jars, local_kafka, ports
-from deploy.local_kafka import LocalKafka
+from dataflows.contract.errors import AdtallyError
+from deploy.kafka import jars, local
+from deploy.kafka.local import LocalKafka
+from deploy.processes import ports
+from tests.support.deploy_processes import ROOT, runs, start_python, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +97,13 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
     flags = ("--port", str(port), "--data", str(tmp_path))
 
     def command(what: str) -> tuple[int, str]:
-        process = start_python("-m", "deploy.local_kafka", what, *flags)
+        process = start_python("-m", "deploy.kafka.local", what, *flags)
         said, complaints = process.communicate(timeout=150)
         return process.returncode, said + complaints
 
     code, said = command("start")
     assert (code, said) == (0, f"Apache Kafka on 127.0.0.1:{port}; data and log in {tmp_path}\n")
-    found = local_kafka.running(tmp_path)
+    found = local.running(tmp_path)
     assert found
     assert command("status") == (0, f"Apache Kafka on 127.0.0.1:{port}, process {found[0]}\n")
     code, said = command("start")
@@ -117,9 +118,9 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
 @pytest.mark.xdist_group("kafka")
 def test_in_the_foreground_it_dies_with_the_process_that_runs_it(kafka: LocalKafka, tmp_path: Path) -> None:
     assert kafka.pid
-    process = start_python("-m", "deploy.local_kafka", "run", "--port", str(ports.free()), "--data", str(tmp_path))
-    wait_for(lambda: local_kafka.running(tmp_path), 120)
-    found = local_kafka.running(tmp_path)
+    process = start_python("-m", "deploy.kafka.local", "run", "--port", str(ports.free()), "--data", str(tmp_path))
+    wait_for(lambda: local.running(tmp_path), 120)
+    found = local.running(tmp_path)
     assert found
     process.kill()
     wait_for(lambda: not runs(found[0]))
@@ -128,9 +129,9 @@ def test_in_the_foreground_it_dies_with_the_process_that_runs_it(kafka: LocalKaf
 
 def test_without_java_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "needs Java 17" in kafka_jars.missing_tool()
+    assert "needs Java 17" in jars.missing_tool()
     with pytest.raises(AdtallyError, match="apt install openjdk"):
-        kafka_jars.fetch()
+        jars.fetch()
 
 
 @pytest.mark.parametrize(("version", "fits"), [("11.0.2", False), ("17.0.15", True), ("21", True)])
@@ -139,7 +140,7 @@ def test_java_counts_from_version_17_on(tmp_path: Path, monkeypatch: pytest.Monk
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert ("needs Java" not in kafka_jars.missing_tool()) == fits
+    assert ("needs Java" not in jars.missing_tool()) == fits
 
 
 def test_without_maven_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,14 +148,14 @@ def test_without_maven_one_line_says_what_to_install(tmp_path: Path, monkeypatch
     (tmp_path / "java").chmod(0o755)
     (tmp_path / "kafka").mkdir()
     shutil.copy(ROOT / "deploy" / "kafka" / "pom.xml", tmp_path / "kafka")
-    monkeypatch.setattr(kafka_jars, "HOME", tmp_path / "kafka")
+    monkeypatch.setattr(jars, "HOME", tmp_path / "kafka")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "come with Maven" in kafka_jars.missing_tool()
+    assert "come with Maven" in jars.missing_tool()
 
 
 def test_a_stale_note_of_a_run_is_not_taken_for_a_running_kafka(tmp_path: Path) -> None:
     (tmp_path / "running").write_text(f"{os.getpid()} 127.0.0.1:1\n")
-    assert local_kafka.running(tmp_path) is None
+    assert local.running(tmp_path) is None
 
 
 @pytest.mark.kafka

@@ -13,12 +13,12 @@ from typing import Any, cast
 import kubernetes_validate
 import pytest
 import yaml
-from deploy_processes import ROOT
 
-from dataflows.runtime import STOP_SECONDS
-from dataflows.settings import Settings
-from panel_app.access import PREFIX, TABLE
-from tests.manifests import Manifest, Objects, merged, objects
+from dataflows.contract.settings import Settings
+from dataflows.process.runtime import STOP_SECONDS
+from panel_app.server.access import PREFIX, TABLE
+from tests.support.deploy_processes import ROOT
+from tests.support.manifests import Manifest, Objects, merged, objects
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 CLUSTER = ROOT / "deploy" / "kubernetes-cluster"

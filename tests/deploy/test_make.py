@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deploy_processes import ROOT
+
+from tests.support.deploy_processes import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = (

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows.errors import SettingsError
-from dataflows.settings import Settings
-from deploy.container import Container
-from tests.conftest import own_names
-from tests.faults.verdict import wrong
-from tests.flows import counted, send, wait_for
-from tests.pods import Pods, pod_environment
-from tests.records import payload
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from deploy.processes.container import Container
+from tests.support.flows import counted, send, wait_for
+from tests.support.pods import Pods, pod_environment
+from tests.support.records import payload
+from tests.support.settings import own_names
+from tests.system.faults.verdict import wrong
 
 START = Callable[[Settings], Pods]
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from deploy_processes import ROOT
+
+from tests.support.deploy_processes import ROOT
 
 TOOLS = ("sh", "cat", "cksum", "grep", "head", "tail", "mkdir", "rm", "dirname", "pwd", "touch", "ls")
 

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from deploy_processes import runs
 
-from deploy.watchdog import Watchdog
-from tests.flows import wait_for
+from deploy.processes.watchdog import Watchdog
+from tests.support.deploy_processes import runs
+from tests.support.flows import wait_for
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_command_whose_owner_dies_before_it_is_looked_after_never_runs(tmp_pat
     made = tmp_path / "made"
     code = f"""
 import os, signal, sys
-from deploy.watchdog import Watchdog
+from deploy.processes.watchdog import Watchdog
 Watchdog._tell = lambda self, line: (print(line[1:], flush=True), os.kill(os.getpid(), signal.SIGKILL))
 Watchdog().start(["touch", {str(made)!r}], open(os.devnull, "wb"))
 """

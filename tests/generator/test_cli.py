@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 from generator import cli
 
-ROOT = Path(__file__).parents[1]
-DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parents[1] / "data"
 Captured = pytest.CaptureFixture[bytes]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from dataflows.schema import event_decoder, to_micros
-from dataflows.settings import Settings
-from generator.faults import KINDS, WARM_UP, Faults, Injector
+from dataflows.contract.schema import event_decoder, to_micros
+from dataflows.contract.settings import Settings
 from generator.messages import Mark, Message
-from generator.synthetic import Plan, Synthetic
+from generator.synthetic.events import Plan, Synthetic
+from generator.synthetic.faults import KINDS, WARM_UP, Faults, Injector
 
 NOON = 1_767_268_800_000_000
 COUNT = 20_000

@@ -22,15 +22,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 from generator import cli
 from generator.formats.base import Complaints, Context
 from generator.formats.encodings import encoding_of
 from generator.formats.inputs import Input, gather
 from generator.formats.own import JsonLines
-from tests.replays import BANDIT, HEADER, RETAIL, line, replay
+from tests.support.replays import BANDIT, HEADER, RETAIL, line, replay
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLAIN = RETAIL.read_bytes()
 PAYLOADS = replay("online-retail", RETAIL).payloads
 

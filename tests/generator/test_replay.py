@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from dataflows.errors import InputError
-from dataflows.schema import to_micros
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import to_micros
 from generator.formats.inputs import gather
 from generator.ordering import BEFORE_ALL, Ordered, Row
 from generator.replay import Pace
-from tests.replays import BANDIT, HEADER, RETAIL, line, replay, retail
+from tests.support.replays import BANDIT, HEADER, RETAIL, line, replay, retail
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 shared = pytest.mark.shared
 

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from dataflows.errors import DeliveryError
-from dataflows.kafka import consumer_config
-from dataflows.settings import Settings
+from dataflows.contract.errors import DeliveryError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import consumer_config
 from generator.delivery import KafkaSink, StreamSink
 from generator.messages import Batch, Mark, Message, Stamps
 from generator.report import Reporter, summary
 from generator.sending import Sender, Stop
-from tests.flows import ANSWER_SECONDS
+from tests.support.flows import ANSWER_SECONDS
 
 
 class FakeClock:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from dataflows.schema import Event, event_decoder, to_micros
-from dataflows.settings import Settings
-from generator.campaigns import DEMO, campaigns, channels
-from generator.cells import Mix, cells_of, daily, outcomes_of, weights
-from generator.faults import Injector
+from dataflows.contract.schema import Event, event_decoder, to_micros
+from dataflows.contract.settings import Settings
 from generator.messages import Message
-from generator.synthetic import Plan, Synthetic
+from generator.synthetic.campaigns import DEMO, campaigns, channels
+from generator.synthetic.events import Plan, Synthetic
+from generator.synthetic.faults import Injector
+from generator.synthetic.traffic import Mix, cells_of, daily, outcomes_of, weights
 
 NOON = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
 MINUTE = 60_000_000

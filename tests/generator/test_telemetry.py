@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
-from test_panel_feed import broker_process
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 from generator.messages import Mark
 from generator.telemetry import Sending
-from tests.flows import environment, free_port, wait_for
-from tests.telemetries import ask, by, samples, scraped, total
+from tests.figures.feed.test_upserts import broker_process
+from tests.support.flows import environment, free_port, wait_for
+from tests.support.telemetries import ask, by, samples, scraped, total
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.errors import InputError
+from dataflows.contract.errors import InputError
 from generator.formats.base import RowError
 from generator.formats.times import TimeColumn
 from generator.replay import Pace
-from tests.replays import HEADER, Result, line, replay, retail
+from tests.support.replays import HEADER, Result, line, replay, retail
 
 
 def times(found: Result) -> list[str]:

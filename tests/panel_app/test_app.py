@@ -18,20 +18,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_panel_feed import World, until
-from test_panel_store import BEGIN, result
 from tornado.websocket import WebSocketClosedError
 
-from dataflows.settings import Settings
-from panel_app import assets, flags
+from dataflows.contract.settings import Settings
+from figures.service import Service
 from panel_app.__main__ import is_news, main
-from panel_app.overview import embeddable, handlers
-from panel_app.service import Service
-from tests.conftest import own_names
-from tests.flows import environment, free_port
-from tests.viewers import Viewer
+from panel_app.pages.overview import embeddable, handlers
+from panel_app.server import assets, flags
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import BEGIN, result
+from tests.support.flows import environment, free_port
+from tests.support.settings import own_names
+from tests.support.viewers import Viewer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:

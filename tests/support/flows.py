@@ -16,13 +16,13 @@ import msgspec
 from bytewax.recovery import init_db_dir
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from dataflows.client import client_variable
-from dataflows.counters import progress
-from dataflows.settings import Settings, variable
-from dataflows.topics import Topics
-from deploy import ports
-from deploy.cluster import members
-from deploy.watchdog import await_frozen
+from dataflows.commands.counters import progress
+from dataflows.contract.client_properties import client_variable
+from dataflows.contract.settings import Settings, variable
+from dataflows.kafka.topics import Topics
+from deploy.processes import ports
+from deploy.processes.cluster import members
+from deploy.processes.watchdog import await_frozen
 
 ANSWER_SECONDS = 30.0
 """So long a broker may take to answer a test, on a machine that has much else to do."""

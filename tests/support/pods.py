@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 
-from dataflows.settings import Settings
-from tests.flows import environment, free_port, wait_for
-from tests.manifests import objects
+from dataflows.contract.settings import Settings
+from tests.support.flows import environment, free_port, wait_for
+from tests.support.manifests import objects
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMAND = str(ROOT / "deploy" / "run-dataflow.sh")
 NAME = "adtally-dataflow"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from dataflows.schema import Event, event_decoder
+from dataflows.contract.schema import Event, event_decoder
 from generator.clock import SystemClock
 from generator.formats.base import Context
 from generator.formats.inputs import Input
 from generator.formats.registry import FORMATS
 from generator.replay import Pace, Replay
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 BANDIT, RETAIL = DATA / "open-bandit.csv", DATA / "online-retail.csv"
 DECODE = event_decoder("USD").decode
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

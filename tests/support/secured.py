@@ -23,11 +23,11 @@ from confluent_kafka.admin import (
 )
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from deploy.kafka_properties import Listener
-from deploy.local_kafka import LocalKafka
-from tests.certificates import PAST, Authority, Issued
-from tests.flows import wait_for
+from dataflows.contract.settings import Settings
+from deploy.kafka.local import LocalKafka
+from deploy.kafka.server_properties import Listener
+from tests.support.certificates import PAST, Authority, Issued
+from tests.support.flows import wait_for
 
 USER, PASSWORD = "alice", "scram-pass-4711"
 PLAIN_USER, PLAIN_PASSWORD = "bob", "plain-pass-4712"

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md out of the code: ``python -m tests.settings_page``. A test holds that the page is what this writes.
+"""Writes docs/settings.md out of the code: ``python -m tests.support.settings_page``. A test holds that the page is what this writes.
 
 The settings come from their tables, flags and defaults from the parsers of the commands themselves; only what shell scripts and Make
 read has its words here.
@@ -15,28 +15,28 @@ from unittest import mock
 
 from bytewax import run as bytewax_run
 
-from dataflows.settings import table
-from panel_app.access import PREFIX, TABLE
+from dataflows.contract.settings import table
+from panel_app.server.access import PREFIX, TABLE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 
 COMMANDS = {
     "adtally-generate": "generator.cli",
     "python -m panel_app": "panel_app.__main__",
-    "python -m panel_app.export": "panel_app.export",
-    "python -m dataflows.counters": "dataflows.counters",
-    "python -m dataflows.rejected": "dataflows.rejected",
-    "python -m dataflows.rebuild": "dataflows.rebuild",
+    "python -m figures.files.export": "figures.files.export",
+    "python -m dataflows.commands.counters": "dataflows.commands.counters",
+    "python -m dataflows.commands.rejected": "dataflows.commands.rejected",
+    "python -m dataflows.commands.rebuild": "dataflows.commands.rebuild",
     "python -m dataflows.native.build": "dataflows.native.build",
     "python -m dataflows.telemetry.probe": "dataflows.telemetry.probe",
-    "deploy/cluster.sh": "deploy.cluster",
+    "deploy/cluster.sh": "deploy.processes.cluster",
     "python -m deploy.demo": "deploy.demo",
-    "python -m deploy.broker": "deploy.broker",
-    "python -m deploy.topics": "deploy.topics",
-    "python -m deploy.local_kafka": "deploy.local_kafka",
-    "python -m tests.oracle": "tests.oracle.__main__",
-    "python -m tests.faults.chaos": "tests.faults.chaos",
+    "python -m deploy.kafka.embedded": "deploy.kafka.embedded",
+    "python -m deploy.kafka.topics": "deploy.kafka.topics",
+    "python -m deploy.kafka.local": "deploy.kafka.local",
+    "python -m tests.system.oracle": "tests.system.oracle.__main__",
+    "python -m tests.system.faults.chaos": "tests.system.faults.chaos",
 }
 """Each command that takes flags, and the module whose `main` reads them; also installed as `adtally-dashboard`, `-demo`, `-broker`."""
 
@@ -76,7 +76,7 @@ OTHERS = (
 
 HEAD = """# Settings
 
-This page lists every environment variable and every flag. It is generated from the code by `python -m tests.settings_page`, and a
+This page lists every environment variable and every flag. It is generated from the code by `python -m tests.support.settings_page`, and a
 test checks that it is current. An empty variable means the default. A misspelt variable, or a value that can't be used, ends the
 command with one line that names it. Any other variable that begins with `ADTALLY_` and has no effect is named in a warning.
 

@@ -9,12 +9,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from dataflows.settings import Settings
-from dataflows.telemetry import flow as dataflow_telemetry
+from dataflows.contract.settings import Settings
+from dataflows.flow import telemetry as dataflow_telemetry
 from dataflows.telemetry.families import BUILD, Metric
+from figures.service import Service
 from generator import telemetry as generator_telemetry
-from panel_app import telemetry as dashboard_telemetry
-from panel_app.service import Service
+from panel_app.server import telemetry as dashboard_telemetry
 
 Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -1,4 +1,4 @@
-"""What an earlier version of adtally left behind, to be taken over by this one: ``python -m tests.upgrade FOLDER`` makes it.
+"""What an earlier version of adtally left behind, to be taken over by this one: ``python -m tests.support.upgrade FOLDER`` makes it.
 
 It sends the first half of a log to a broker of its own, lets the flow of *this* version count it, stops it, and keeps in FOLDER what a
 deployment would still have then: the recovery folder, and what stands on `results` and `rejected`. A test of a later version puts that
@@ -20,12 +20,12 @@ import msgspec
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from dataflows.kafka import make_producer
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, counters, recovery_folder, running, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS, counters, recovery_folder, running, send, wait_for
+from tests.support.records import payload
 
 Message = tuple[str, bytes]
 """Key and payload of a message of the logs."""

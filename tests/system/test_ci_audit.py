@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_processes import ROOT
+
+from tests.support.deploy_processes import ROOT
 
 SOUND = {"name": "polars", "version": "1.0", "vulns": []}
 HURT = {"name": "tornado", "version": "6.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["6.1"]}]}

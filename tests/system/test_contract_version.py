@@ -6,23 +6,23 @@ import io
 from collections.abc import Callable, Iterator
 
 import pytest
-from test_panel_store import result
 
-from dataflows import rebuild, rejected
-from dataflows.errors import InputError
-from dataflows.kafka import make_producer
-from dataflows.schema import HEADERS, VERSION, VERSION_HEADER, Rejected, encode, foreign
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from panel_app import export
-from panel_app.feed import Feed
-from panel_app.follower import Follower
-from panel_app.formats import FORMATS
-from panel_app.operations import RejectedFeed
-from panel_app.results import question
-from panel_app.store import Store
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, wait_for
+from dataflows.commands import rebuild, rejected
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import HEADERS, VERSION, VERSION_HEADER, Rejected, encode, foreign
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.topics import Topics
+from figures.feed.follower import Follower
+from figures.feed.upserts import Feed
+from figures.files import export
+from figures.files.formats import FORMATS
+from figures.pipeline.operations import RejectedFeed
+from figures.store.store import Store
+from figures.views.results import question
+from tests.figures.store.test_store import result
+from tests.support.flows import ANSWER_SECONDS, wait_for
+from tests.support.settings import own_names
 
 LATER: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(VERSION + 1).encode())]
 WORDS = f"version b'{VERSION + 1}' of the contract"

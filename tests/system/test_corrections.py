@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from panel_app.service import Service
-from tests.flows import counters, last_results, read_topic, recovery_folder, running, send, wait_for
-from tests.records import T0, payload, stamp
+from dataflows.contract.settings import Settings
+from figures.service import Service
+from tests.support.flows import counters, last_results, read_topic, recovery_folder, running, send, wait_for
+from tests.support.records import T0, payload, stamp
 
 
 @pytest.fixture

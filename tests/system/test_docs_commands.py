@@ -7,42 +7,45 @@ import re
 
 import pytest
 
-from tests.documents import ROOT, Block, blocks, commands, inline
-from tests.settings_page import OTHERS, parsers
+from tests.support.documents import ROOT, Block, blocks, commands, inline
+from tests.support.settings_page import OTHERS, parsers
 
-RUNNER = "tests/test_docs_run.py"
+RUNNER = "tests/system/test_docs_run.py"
 
 ELSEWHERE = {
     "make test": (".ci/run", "make test"),
     "export ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL ADTALLY_KAFKA_SASL_MECHANISM=SCRAM-SHA-512": (
-        "tests/test_security_kafka.py::test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_nowhere",
+        "tests/system/test_security_kafka.py::test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_nowhere",
         "SCRAM-SHA-512",
     ),
     "export ADTALLY_KAFKA_SASL_USERNAME=… ADTALLY_KAFKA_SASL_PASSWORD=…": (
-        "tests/test_security_kafka.py::test_records_come_and_go_by",
+        "tests/system/test_security_kafka.py::test_records_come_and_go_by",
         "sasl.password",
     ),
-    "export ADTALLY_BROKERS=kafka-1.example.com:9093": ("tests/test_security_kafka.py::test_records_come_and_go_by", "brokers"),
+    "export ADTALLY_BROKERS=kafka-1.example.com:9093": (
+        "tests/system/test_security_kafka.py::test_records_come_and_go_by",
+        "brokers",
+    ),
     "export ADTALLY_KAFKA_SSL_CA_LOCATION=/etc/adtally/ca.pem": (
-        "tests/test_security_kafka.py::test_records_come_and_go_by",
+        "tests/system/test_security_kafka.py::test_records_come_and_go_by",
         "ssl.ca.location",
     ),
     "export ADTALLY_KAFKA_SASL_USERNAME=adtally ADTALLY_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka-password": (
-        "tests/test_security_kafka.py::test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_nowhere",
+        "tests/system/test_security_kafka.py::test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_nowhere",
         "SASL_PASSWORD_FILE",
     ),
-    "export ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL": ("tests/test_security_kafka.py::test_records_come_and_go_by", '"SSL"'),
+    "export ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL": ("tests/system/test_security_kafka.py::test_records_come_and_go_by", '"SSL"'),
     "export ADTALLY_KAFKA_SSL_CERTIFICATE_LOCATION=/etc/adtally/client.pem ADTALLY_KAFKA_SSL_KEY_LOCATION=/etc/adtally/client.key": (
-        "tests/test_security_kafka.py::test_records_come_and_go_by",
+        "tests/system/test_security_kafka.py::test_records_come_and_go_by",
         "ssl.certificate.location",
     ),
     "export ADTALLY_KAFKA_SSL_KEY_PASSWORD_FILE=/run/secrets/key-password": (
-        "tests/test_security_kafka.py::test_records_come_and_go_by",
+        "tests/system/test_security_kafka.py::test_records_come_and_go_by",
         "ssl_key_password",
     ),
     "ADTALLY_DASHBOARD_PASSWORD_FILE=/run/secrets/dashboard python -m panel_app --address 0.0.0.0 --tls-certificate /etc/adtally/dash.pem "
     "--tls-key /etc/adtally/dash.key --allow-origin dash.example.com:8503": (
-        "tests/test_panel_access.py::test_it_serves_https_itself",
+        "tests/panel_app/server/test_access.py::test_it_serves_https_itself",
         "--tls-certificate",
     ),
 }
@@ -50,18 +53,18 @@ ELSEWHERE = {
 
 CHECKED = {
     "docker compose": (
-        "tests/test_deploy_compose.py",
+        "tests/deploy/test_compose.py",
         "no engine runs in CI: the file's commands, images and settings are checked",
     ),
     "kubectl": (
-        "tests/test_deploy_kubernetes.py",
+        "tests/deploy/test_kubernetes.py",
         "no cluster runs in CI: the objects are held against the schemas, names against the code",
     ),
     "make bench ONLY=adtally,flink SIZES=4M,16M": (
-        "tests/test_benchmarks_systems.py",
+        "tests/benchmarks/test_systems.py",
         "most of an hour; the same command is run with small sizes",
     ),
-    "make profile": ("tests/test_benchmarks_systems.py", "it installs a sampler from the network"),
+    "make profile": ("tests/benchmarks/test_systems.py", "it installs a sampler from the network"),
 }
 """What begins so is not run but checked: by what, and why."""
 
@@ -93,7 +96,7 @@ def test_the_test_that_is_named_for_a_command_is_there_and_still_does_it(command
     path, _, test = place.partition("::")
     source = (ROOT / path).read_text()
     assert f"def {test}(" in source or not test
-    helpers = "".join(one.read_text() for one in (ROOT / "tests/secured.py", ROOT / "tests/deploy_processes.py"))
+    helpers = "".join(one.read_text() for one in (ROOT / "tests/support/secured.py", ROOT / "tests/support/deploy_processes.py"))
     assert word in source + helpers
 
 

@@ -18,16 +18,16 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
 
-from dataflows.errors import BrokerError
-from dataflows.kafka import make_producer
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.conftest import own_names
-from tests.documents import ROOT, python_block
-from tests.faults.verdict import wrong
-from tests.flows import ANSWER_SECONDS, environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
-from tests.records import T0, payload
+from dataflows.contract.errors import BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from tests.support.documents import ROOT, python_block
+from tests.support.flows import ANSWER_SECONDS, environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
+from tests.support.records import T0, payload
+from tests.support.settings import own_names
+from tests.system.faults.verdict import wrong
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(600)]
 
@@ -136,7 +136,7 @@ def exact(settings: Settings) -> bool:
 
 def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(shop: Shop) -> None:
     shop.run("export ADTALLY_BROKERS=kafka-1:9092,kafka-2:9092")
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     with shop.running("python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0"):
         if shutil.which("kcat") is None:
@@ -164,13 +164,13 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
                 [sys.executable, "-c", f"{code}\nassert by_hour['events'].sum() == exact['events'].sum() == 2"], check=True
             )
     (shop.folder / "results.parquet").unlink()
-    assert "rows written" in shop.run("python -m panel_app.export --out results.parquet")
-    shop.run("python -m panel_app.export --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z --interval hour --out day.csv")
-    shop.run("python -m panel_app.export --campaign 'Autumn Sale' --by channel --interval day --format json --out -")
+    assert "rows written" in shop.run("python -m figures.files.export --out results.parquet")
+    shop.run("python -m figures.files.export --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z --interval hour --out day.csv")
+    shop.run("python -m figures.files.export --campaign 'Autumn Sale' --by channel --interval day --format json --out -")
 
 
 def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     for name in ("invoices/2010.csv", "data/2010-12-01.csv"):
         (shop.folder / name).parent.mkdir()
         shutil.copy(ROOT / "tests/data/online-retail.csv", shop.folder / name)
@@ -198,7 +198,7 @@ def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
 
 def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop) -> None:
     shop.run("export ADTALLY_BROKERS=kafka-1:9092,kafka-2:9092 ADTALLY_REPLICATION=3")
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     sent = 0
 
@@ -241,7 +241,7 @@ def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop
 
 
 def test_a_cluster_is_rescaled(shop: Shop) -> None:
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     shop.run("mkdir -p /var/lib/adtally && python -m bytewax.recovery /var/lib/adtally 4")
     send(shop.settings, [payload(f"e{n}", n) for n in range(300)])
     with shop.running("python -m bytewax.run dataflows.marketing -r /var/lib/adtally -s 5 -b 0"):
@@ -256,7 +256,7 @@ def test_a_cluster_is_rescaled(shop: Shop) -> None:
 
 
 def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     now = (NOW - T0).total_seconds()
     bad = payload("bad", now - 4 * 3600).replace(b'"impression"', b'"impresion"')
@@ -265,13 +265,13 @@ def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
     send(shop.settings, [bad], ["bad"], partition=0)
     with shop.running(FLOW):
         wait_for(lambda: len(list(scan(shop.settings, shop.settings.rejected_topic))) == 1, "the rejected event")
-        assert "1 malformed" in shop.run("python -m dataflows.rejected")
-        shop.run("python -m dataflows.rejected --reason malformed --payloads > mend.jsonl")
+        assert "1 malformed" in shop.run("python -m dataflows.commands.rejected")
+        shop.run("python -m dataflows.commands.rejected --reason malformed --payloads > mend.jsonl")
         mended = shop.folder / "mend.jsonl"
         mended.write_bytes(mended.read_bytes().replace(b"impresion", b"impression"))
-        assert "1 events sent" in shop.run("python -m dataflows.rejected --send mend.jsonl")
-        wait_for(lambda: "1 late" in shop.run("python -m dataflows.rejected"), "the mended event, which is late")
-        rebuild = "python -m dataflows.rebuild --from 2026-11-23T08:00:00Z --to 2026-11-23T10:00:00Z --late --dry-run"
+        assert "1 events sent" in shop.run("python -m dataflows.commands.rejected --send mend.jsonl")
+        wait_for(lambda: "1 late" in shop.run("python -m dataflows.commands.rejected"), "the mended event, which is late")
+        rebuild = "python -m dataflows.commands.rebuild --from 2026-11-23T08:00:00Z --to 2026-11-23T10:00:00Z --late --dry-run"
         wait_for(lambda: "1 results would change" in shop.run(f"{rebuild} || true"), "two snapshots")
 
 
@@ -294,7 +294,7 @@ def test_all_of_the_logs_is_counted_again_into_new_topics_also_with_another_wind
 def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> None:
     old = replace(shop.settings, max_ahead_seconds=3.0)
     shop.run("export ADTALLY_MAX_AHEAD_SECONDS=3")
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     send(old, [payload(f"e{n}", n, campaign_id=f"c{n % 7}") for n in range(900)] + [b"{bad"], partition=1)
     send(old, [payload("late", 1)], partition=1)
     ahead = (dt.datetime.now(dt.UTC) - T0).total_seconds() + 20  # so that it is too far ahead also where sending it takes seconds
@@ -348,7 +348,7 @@ def shop_on(settings: Settings, shop: Shop, command: str) -> str:
 
 
 def test_partitions_that_are_added_are_counted_while_the_flow_runs(shop: Shop) -> None:
-    shop.run("python -m deploy.topics")
+    shop.run("python -m deploy.kafka.topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     send(shop.settings, [payload(f"e{n}", n) for n in range(100)])
     with shop.running(FLOW):
@@ -375,11 +375,11 @@ if (ROOT / "docs" / "metrics.md").exists():
 
 
 def test_a_kafka_of_ones_own_is_started_asked_and_stopped(shop: Shop) -> None:
-    with shop.running("python -m deploy.local_kafka run --port 19092 --data DIR") as said:
+    with shop.running("python -m deploy.kafka.local run --port 19092 --data DIR") as said:
         wait_for(lambda: "Apache Kafka on" in said(), "Kafka", 150)
-    shop.run("python -m deploy.local_kafka start --port 19092 --data DIR")
-    assert "process" in shop.run("python -m deploy.local_kafka status --data DIR")
-    assert "stopped" in shop.run("python -m deploy.local_kafka stop --data DIR")
+    shop.run("python -m deploy.kafka.local start --port 19092 --data DIR")
+    assert "process" in shop.run("python -m deploy.kafka.local status --data DIR")
+    assert "stopped" in shop.run("python -m deploy.kafka.local stop --data DIR")
 
 
 def test_the_environment_is_made_and_entered(shop: Shop) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.docs_site import ELSEWHERE, relink, slug
-from tests.documents import ROOT
+from tests.support.documents import ROOT
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
@@ -61,7 +61,7 @@ def test_links_lead_to_pages_and_what_is_no_page_is_named() -> None:
     assert relink("![p](docs/dashboard.png)", "README.md") == "![p](dashboard.png)"
     assert relink("[k](../deploy/kubernetes/README.md)", "docs/operations.md") == "[k](kubernetes.md)"
     assert relink("[perf](../docs/dashboard.md)", ELSEWHERE["benchmarks.md"]) == "[perf](dashboard.md)"
-    assert relink("[`schema.py`](../dataflows/schema.py)", "docs/contract.md") == "`schema.py`"
+    assert relink("[`schema.py`](../dataflows/contract/schema.py)", "docs/contract.md") == "`schema.py`"
     assert relink("[guard](guard.json)", ELSEWHERE["benchmarks.md"]) == "guard (`benchmarks/guard.json`)"
     assert (
         relink("[gone](nowhere.py) [far](https://example.com/)", "README.md") == "[gone](nowhere.py) [far](https://example.com/)"

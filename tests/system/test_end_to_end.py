@@ -9,14 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dataflows.settings import Settings
-from tests.conftest import SHARED
-from tests.flows import counters, environment, recovery_folder, running, wait_for
-from tests.oracle.compare import differences, result_frame
-from tests.oracle.history import decoded
-from tests.oracle.topics import read
+from dataflows.contract.settings import Settings
+from tests.support.flows import counters, environment, recovery_folder, running, wait_for
+from tests.support.settings import SHARED
+from tests.system.oracle.compare import differences, result_frame
+from tests.system.oracle.history import decoded
+from tests.system.oracle.topics import read
 
-EXCERPTS = Path(__file__).parent / "data"
+EXCERPTS = Path(__file__).parents[1] / "data"
 FOLDERS = [
     pytest.param(EXCERPTS, id="excerpts"),
     pytest.param(SHARED, id="real files", marks=[pytest.mark.shared, pytest.mark.long]),

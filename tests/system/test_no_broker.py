@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.settings import Settings
-from tests.flows import environment
+from dataflows.contract.settings import Settings
+from tests.support.flows import environment
 
 pytestmark = pytest.mark.xdist_group("no broker")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOWHERE = "127.0.0.1:1"
 COMMANDS = {
     "generator": ("synthetic", "--count", "1"),
-    "dataflows.counters": (),
-    "dataflows.rebuild": ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
-    "dataflows.rejected": (),
-    "panel_app.export": ("--out", "nowhere.csv"),
+    "dataflows.commands.counters": (),
+    "dataflows.commands.rebuild": ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
+    "dataflows.commands.rejected": (),
+    "figures.files.export": ("--out", "nowhere.csv"),
 }
 
 

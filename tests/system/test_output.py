@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, environment
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS, environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMANDS = {
-    "dataflows.settings": (),
-    "dataflows.counters": (),
-    "dataflows.rejected": (),
-    "deploy.topics": (),
-    "panel_app.export": ("--out", "-"),
+    "dataflows.contract.settings": (),
+    "dataflows.commands.counters": (),
+    "dataflows.commands.rejected": (),
+    "deploy.kafka.topics": (),
+    "figures.files.export": ("--out", "-"),
     "generator": ("synthetic", "--count", "5", "--dry-run", "--quiet"),
 }
 
@@ -63,7 +63,7 @@ def test_where_the_reader_has_enough_it_ends_without_a_complaint(settings: Setti
     assert not any(word in done.stderr for word in ("Traceback", "Exception", "rror"))
 
 
-@pytest.mark.parametrize("module", ["panel_app.export", "generator"])
+@pytest.mark.parametrize("module", ["figures.files.export", "generator"])
 def test_without_standard_output_what_needs_it_says_so(settings: Settings, module: str) -> None:
     done = run(module, settings, ">&-")
     assert done.returncode in (1, 2)

@@ -15,19 +15,29 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from dataflows.counters import progress
-from dataflows.errors import BrokerError
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from panel_app.feed import Feed
-from panel_app.follower import Follower
-from panel_app.operations import RejectedFeed
-from panel_app.store import Store
-from tests.conftest import own_names
-from tests.documents import ROOT
-from tests.flows import ANSWER_SECONDS, counted, counters, environment, free_port, recovery_folder, running, send, wait_for
-from tests.records import T0, payload
-from tests.secured import Right, SecuredKafka
+from dataflows.commands.counters import progress
+from dataflows.contract.errors import BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from figures.feed.follower import Follower
+from figures.feed.upserts import Feed
+from figures.pipeline.operations import RejectedFeed
+from figures.store.store import Store
+from tests.support.documents import ROOT
+from tests.support.flows import (
+    ANSWER_SECONDS,
+    counted,
+    counters,
+    environment,
+    free_port,
+    recovery_folder,
+    running,
+    send,
+    wait_for,
+)
+from tests.support.records import T0, payload
+from tests.support.secured import Right, SecuredKafka
+from tests.support.settings import own_names
 
 
 def on_kafka(test: Callable[..., None]) -> Callable[..., None]:
@@ -124,11 +134,11 @@ def test_a_dataflow_that_may_write_nowhere_is_told_so(place: Place, tmp_path: Pa
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
 COMMANDS: dict[str, Sequence[str]] = {
     "generator, any producer": ["generator", "synthetic", "--count", "3", "--quiet"],
-    "panel_app.export": ["panel_app.export", "--out", "-"],
-    "dataflows.counters": ["dataflows.counters"],
-    "dataflows.rejected": ["dataflows.rejected"],
-    "dataflows.rejected --send": ["dataflows.rejected", "--send", "mended.jsonl"],
-    "dataflows.rebuild": ["dataflows.rebuild", *PAST],
+    "figures.files.export": ["figures.files.export", "--out", "-"],
+    "dataflows.commands.counters": ["dataflows.commands.counters"],
+    "dataflows.commands.rejected": ["dataflows.commands.rejected"],
+    "dataflows.commands.rejected --send": ["dataflows.commands.rejected", "--send", "mended.jsonl"],
+    "dataflows.commands.rebuild": ["dataflows.commands.rebuild", *PAST],
 }
 
 
@@ -152,7 +162,7 @@ def long_past(settings: Settings) -> None:
 
 
 def test_every_part_of_the_page_is_tried() -> None:
-    assert set(TABLE) == {*COMMANDS, "dataflow", "dashboard", "deploy.topics"}
+    assert set(TABLE) == {*COMMANDS, "dataflow", "dashboard", "deploy.kafka.topics"}
 
 
 @on_kafka
@@ -160,7 +170,7 @@ def test_every_part_of_the_page_is_tried() -> None:
 def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page(place: Place, tmp_path: Path, part: str) -> None:
     long_past(place.all_rights)
     # A result to be read, and one more event, which changes it.
-    assert run(COMMANDS["dataflows.rebuild"], place.all_rights, tmp_path)[0] == 0
+    assert run(COMMANDS["dataflows.commands.rebuild"], place.all_rights, tmp_path)[0] == 0
     send(place.all_rights, [payload("e-3")])
     long_past(place.all_rights)
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
@@ -174,7 +184,7 @@ def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page
 
 
 @on_kafka
-@pytest.mark.parametrize("part", ["generator, any producer", "dataflows.rejected --send"])
+@pytest.mark.parametrize("part", ["generator, any producer", "dataflows.commands.rejected --send"])
 def test_who_may_see_the_logs_and_not_write_to_them_is_told_so(place: Place, tmp_path: Path, part: str) -> None:
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
     (needed,) = named(part, place.all_rights).values()
@@ -189,7 +199,7 @@ def test_topics_are_created_with_the_rights_of_the_page(secured_kafka: SecuredKa
     place = Place(secured_kafka, secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {}))
     mine = place.all_rights
     names = (mine.logs_topic, mine.results_topic, mine.rejected_topic)
-    rights = list(named("deploy.topics", mine).values())
+    rights = list(named("deploy.kafka.topics", mine).values())
     for lacking in rights:
         with pytest.raises(BrokerError) as caught:
             Topics(place.as_user(*(one for one in rights if one != lacking))).ensure(lacking.name, timeout=ANSWER_SECONDS)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deploy_processes import ROOT
+
+from tests.support.deploy_processes import ROOT
 
 PACKAGES = ("dataflows", "generator", "panel_app", "deploy")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deploy_processes import ROOT
 from msgspec.structs import replace
 
-from dataflows.client import client_variable
-from dataflows.errors import RefusedError
-from dataflows.kafka import deliver
-from dataflows.refusal import Complaints
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, counted, environment, free_port, recovery_folder, running, wait_for
-from tests.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
+from dataflows.contract.client_properties import client_variable
+from dataflows.contract.errors import RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import deliver
+from dataflows.kafka.diagnosis import Complaints
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from tests.support.deploy_processes import ROOT
+from tests.support.flows import ANSWER_SECONDS, counted, environment, free_port, recovery_folder, running, wait_for
+from tests.support.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
 
@@ -146,11 +146,11 @@ COMMANDS = {
     "dataflow": ["bytewax.run", "dataflows.marketing"],
     "generator": ["generator", "synthetic", "--count", "5"],
     "dashboard": ["panel_app", "--port", "{port}"],
-    "rebuild": ["dataflows.rebuild", *PAST],
-    "rejected": ["dataflows.rejected"],
-    "counters": ["dataflows.counters"],
-    "export": ["panel_app.export", "--out", "-"],
-    "topics": ["deploy.topics"],
+    "rebuild": ["dataflows.commands.rebuild", *PAST],
+    "rejected": ["dataflows.commands.rejected"],
+    "counters": ["dataflows.commands.counters"],
+    "export": ["figures.files.export", "--out", "-"],
+    "topics": ["deploy.kafka.topics"],
     "demo": ["deploy.demo"],
 }
 
@@ -208,12 +208,16 @@ def test_the_oracle_comes_with_a_file_of_properties(
     file = tmp_path / "client"
     file.write_text("# how to get in\n" + "".join(f"{name}={value}\n" for name, value in mine.client.items()))
     topics = ["--logs", mine.logs_topic, "--results", mine.results_topic, "--rejected", mine.rejected_topic]
-    code, said = run(["tests.oracle", "--brokers", mine.brokers, "--client", str(file), *topics], dict(os.environ), tmp_path)
+    code, said = run(
+        ["tests.system.oracle", "--brokers", mine.brokers, "--client", str(file), *topics], dict(os.environ), tmp_path
+    )
     assert code == (0 if password == PASSWORD else 2)
     assert said.count("\n") == 1
     assert not any(secret in said for secret in SECRETS)
     file.write_text(f"sasl.password {password}\n")
-    code, said = run(["tests.oracle", "--brokers", mine.brokers, "--client", str(file), *topics], dict(os.environ), tmp_path)
+    code, said = run(
+        ["tests.system.oracle", "--brokers", mine.brokers, "--client", str(file), *topics], dict(os.environ), tmp_path
+    )
     assert (code, "line 1" in said, password in said) == (2, True, False)
 
 
@@ -237,7 +241,7 @@ def test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_
         wait_for(lambda: counted(plain) == 500, "the events")
         shown = [" ".join(psutil.Process(process.pid).cmdline()) for process in flow.processes]
         assert flow.stop() == [0]
-    code, exported = run(["panel_app.export", "--out", "-"], given, tmp_path)
+    code, exported = run(["figures.files.export", "--out", "-"], given, tmp_path)
     assert code == 0
     assert re.search(r"\n\d{4}-", exported)
     everything = [

@@ -14,15 +14,15 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from test_panel_app import get
-from test_panel_feed import World, broker_process, until
-from test_panel_store import result
 
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, counted, environment, free_port, running, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.figures.feed.test_upserts import World, broker_process, until
+from tests.figures.store.test_store import result
+from tests.panel_app.test_app import get
+from tests.support.flows import ANSWER_SECONDS, counted, environment, free_port, running, send, wait_for
+from tests.support.records import payload
+from tests.support.settings import own_names
 
 
 class Dashboard:

@@ -18,19 +18,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dataflows.errors import RecoveryError
-from dataflows.metrics import Metrics
-from dataflows.saved import VERSION, count_again, load, save
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.windows import Panes, PanesState, Partial, SourceClock
-from tests.flows import counters, environment, read_topic, recovery_folder, running, wait_for
-from tests.oracle.compare import differences
-from tests.oracle.judge import Terms
-from tests.records import stamp
-from tests.upgrade import await_read, bring_back, half, kept, put, settings_of
+from dataflows.contract.errors import RecoveryError
+from dataflows.contract.metrics import Metrics
+from dataflows.contract.settings import Settings
+from dataflows.flow.state import VERSION, count_again, load, save
+from dataflows.kafka.scan import scan
+from dataflows.windows.panes import Panes, PanesState, Partial, SourceClock
+from tests.support.flows import counters, environment, read_topic, recovery_folder, running, wait_for
+from tests.support.records import stamp
+from tests.support.upgrade import await_read, bring_back, half, kept, put, settings_of
+from tests.system.oracle.compare import differences
+from tests.system.oracle.judge import Terms
 
-FIRST = Path(__file__).parent / "data" / "recovery-v1"
+FIRST = Path(__file__).parents[1] / "data" / "recovery-v1"
 RECOVER = ("-s", "1", "-b", "0")
 MINUTE = 60_000_000
 
@@ -116,7 +116,7 @@ def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_coun
     assert told, line
     new = replace(settings, results_topic=f"{settings.results_topic}-2", rejected_topic=f"{settings.rejected_topic}-2")
     where = {**environment(settings), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    where["PYTHONPATH"] = str(Path(__file__).parents[1])
+    where["PYTHONPATH"] = str(Path(__file__).parents[2])
     with subprocess.Popen(
         ["sh", "-c", told[1]], cwd=tmp_path, env=where, start_new_session=True, stderr=subprocess.PIPE
     ) as again:
@@ -159,7 +159,7 @@ def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
 
 
 def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other() -> None:
-    command = [sys.executable, "-m", "tests.first_loads", "30"]
+    command = [sys.executable, "-m", "tests.support.engines.first_loads", "30"]
     done = subprocess.run(command, env=environment(Settings()), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "0"
 

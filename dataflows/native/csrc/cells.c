@@ -132,7 +132,7 @@ static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
     return cell;
 }
 
-/* The fold of dataflows/metrics.py, an event at a time. */
+/* The fold of dataflows/contract/metrics.py, an event at a time. */
 bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)
 {
     int64_t key = key_of(cells, hash, row);

@@ -1,4 +1,4 @@
-/* Fingerprints of ids, and the hash table of those that were seen. See dataflows/dedup.py for the same in Python,
+/* Fingerprints of ids, and the hash table of those that were seen. See dataflows/intake/dedup.py for the same in Python,
  * and for why. */
 #define _DEFAULT_SOURCE /* for madvise */
 #include "tally.h"

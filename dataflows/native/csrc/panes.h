@@ -1,4 +1,4 @@
-/* The cells of one shard: dataflows/cells_python.py in C, where nearly every event may be a cell, and each cell a
+/* The cells of one shard: dataflows/windows/reference.py in C, where nearly every event may be a cell, and each cell a
  * record.
  *
  * Plain C as in tally.h; by ctypes, without the interpreter's lock. Windows are their starts, microseconds since 1970;

@@ -2,7 +2,7 @@
  *
  * Whatever is not plain - a number with an exponent, a time in another form, a key given twice, anything wrong at all -
  * is left to Python, which knows the whole contract. So this need not know what is malformed, only what is surely not;
- * tests/test_native.py holds both together.
+ * tests/dataflows/native/test_sameness.py holds both together.
  */
 #include "tally.h"
 

@@ -1,4 +1,4 @@
-/* The messages of one partition, in their order: read, judged by the rules of dataflows/rules.py, rid of duplicates,
+/* The messages of one partition, in their order: read, judged by the rules of dataflows/intake/rules.py, rid of duplicates,
  * added up. */
 #include "tally.h"
 

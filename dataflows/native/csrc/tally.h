@@ -1,4 +1,4 @@
-/* The native intake: what dataflows/intake.py does in Python, message by message, for the messages that are plain.
+/* The native intake: what dataflows/intake/partition.py does in Python, message by message, for the messages that are plain.
  *
  * Plain C without Python's own headers, so that any C compiler builds it; dataflows/native/__init__.py calls it by
  * ctypes, which lets go of the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money
@@ -91,7 +91,7 @@ enum sum { IMPRESSIONS, CLICKS, CONVERSIONS, PURCHASES, REFUNDS, SPEND, REVENUE,
 
 typedef struct {
     int64_t window, key;
-    int64_t sums[SUMS]; /* in the order of dataflows.metrics.Metrics */
+    int64_t sums[SUMS]; /* in the order of dataflows.contract.metrics.Metrics */
 } Cell;
 
 typedef struct {
@@ -126,7 +126,7 @@ void cells_clear(Cells *cells);
 
 /* pack.c: the same, shard by shard and window by window, as panes.c takes it. */
 
-enum { SHARDS = 8 /* as in dataflows/windows.py */ };
+enum { SHARDS = 8 /* as in dataflows/windows/panes.py */ };
 
 __extension__ typedef __int128 Money; /* the sums of 64-bit micros do not fit in 64 bits */
 

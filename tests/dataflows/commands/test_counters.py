@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.counters import Progress, Shown, progress, table
-from dataflows.errors import BrokerError
-from dataflows.settings import Settings
-from tests.flows import ANSWER_SECONDS, recovery_folder, running, send, wait_for
-from tests.records import payload
+from dataflows.commands.counters import Progress, Shown, progress, table
+from dataflows.contract.errors import BrokerError
+from dataflows.contract.settings import Settings
+from tests.support.flows import ANSWER_SECONDS, recovery_folder, running, send, wait_for
+from tests.support.records import payload
 
 
 def test_the_counters_of_a_running_flow_are_shown_with_offset_and_lag(settings: Settings, tmp_path: Path) -> None:

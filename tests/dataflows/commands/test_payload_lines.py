@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.errors import InputError
-from dataflows.payload_lines import read_lines, to_line
-from dataflows.rejected import corrected
-from dataflows.schema import Rejected
-from tests.records import payload
+from dataflows.commands.payload_lines import read_lines, to_line
+from dataflows.commands.rejected import corrected
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import Rejected
+from tests.support.records import payload
 
 JSON = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 

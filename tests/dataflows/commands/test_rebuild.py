@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows import rebuild
-from dataflows.errors import InputError
-from dataflows.kafka import deliver, make_producer
-from dataflows.rebuild import Range, changes, count, latest_end, write
-from dataflows.schema import result_key
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, counters, last_results, recovery_folder, running, send, wait_for
-from tests.records import micros, payload, stamp
+from dataflows.commands import rebuild
+from dataflows.commands.rebuild import Range, changes, count, latest_end, write
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import result_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import deliver, make_producer
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS, counters, last_results, recovery_folder, running, send, wait_for
+from tests.support.records import micros, payload, stamp
 
 FIRST = Range(micros(0), micros(300))
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows import rejected as command
-from dataflows.errors import BrokerError, InputError
-from dataflows.kafka import deliver
-from dataflows.rejected import Wanted, corrected, lines, plain, rejected, send
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, counted, running, wait_for
-from tests.flows import send as put
-from tests.records import payload
+from dataflows.commands import rejected as command
+from dataflows.commands.rejected import Wanted, corrected, lines, plain, rejected, send
+from dataflows.contract.errors import BrokerError, InputError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import deliver
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS, counted, running, wait_for
+from tests.support.flows import send as put
+from tests.support.records import payload
 
 
 def reject_some(settings: Settings, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.metrics import Cells, Metrics, fold, ratios
-from dataflows.schema import event_decoder
-from tests.records import payload
+from dataflows.contract.metrics import Cells, Metrics, fold, ratios
+from dataflows.contract.schema import event_decoder
+from tests.support.records import payload
 
 decode = event_decoder("USD").decode
 

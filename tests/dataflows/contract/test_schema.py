@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from dataflows import schema
-from dataflows.schema import Event, WindowResult, event_decoder, rejected_key, result_key, rfc3339
-from tests.records import event
+from dataflows.contract import schema
+from dataflows.contract.schema import Event, WindowResult, event_decoder, rejected_key, result_key, rfc3339
+from tests.support.records import event
 
 decode = event_decoder("USD").decode
 

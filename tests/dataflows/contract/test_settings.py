@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.errors import SettingsError
-from dataflows.settings import ELSEWHERE, Settings, table, unknown
-from tests.settings_page import OTHERS
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import ELSEWHERE, Settings, table, unknown
+from tests.support.settings_page import OTHERS
 
 
 def test_without_variables_every_setting_has_the_default_of_the_contract() -> None:
@@ -111,7 +111,7 @@ def test_the_table_has_a_help_for_every_setting() -> None:
 
 
 def test_the_documentation_holds_the_table_as_it_is() -> None:
-    documented = (Path(__file__).parents[1] / "docs" / "contract.md").read_text()
+    documented = (Path(__file__).parents[3] / "docs" / "contract.md").read_text()
     for name, default, words in table():
         shown = f"`{default}`" if default else ""
         assert f"| `{name}` | {shown} | {words} |" in documented

@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from dataflows.client import CLIENT_PREFIX
-from tests import settings_page
-from tests.settings_page import COMMANDS, PAGE, ROOT
+from dataflows.contract.client_properties import CLIENT_PREFIX
+from tests.support import settings_page
+from tests.support.settings_page import COMMANDS, PAGE, ROOT
 
 VARIABLE = re.compile(r"\bADTALLY_[A-Z0-9_]*[A-Z0-9]\b")
 READERS = ("dataflows", "generator", "panel_app", "deploy", "benchmarks", ".ci", "Makefile", "start_mvp.sh", "tests/conftest.py")
@@ -18,7 +18,7 @@ READERS = ("dataflows", "generator", "panel_app", "deploy", "benchmarks", ".ci",
 
 def test_the_page_is_what_the_code_says_now() -> None:
     assert PAGE.read_text() == settings_page.page(), (
-        "docs/settings.md is not what the code says: run python -m tests.settings_page"
+        "docs/settings.md is not what the code says: run python -m tests.support.settings_page"
     )
 
 
@@ -37,7 +37,7 @@ def test_every_variable_that_the_code_names_stands_on_the_page() -> None:
 
 @pytest.mark.parametrize(("name", "default"), [(name, default) for name, default, _ in settings_page.OTHERS if default])
 def test_the_default_of_what_scripts_read_is_the_one_that_they_have(name: str, default: str) -> None:
-    files = ("deploy/container.py", "deploy/demo.py", "Makefile")
+    files = ("deploy/processes/container.py", "deploy/demo.py", "Makefile")
     code = "\n".join((ROOT / file).read_text() for file in files)
     assert re.search(
         rf'{name}"\) or "{default}"|{name} \?= {default}\b|\(or \$\({name}\),{default}\)|^{name} = {default}$', code, re.M

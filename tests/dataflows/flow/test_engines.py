@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows import engines
-from dataflows.carrier import PlainCarrier
-from dataflows.errors import RefusedError, SettingsError
+from dataflows.contract.errors import RefusedError, SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.flow import engines
+from dataflows.flow.sink import OutboxPart, TopicSink
+from dataflows.kafka.produce import PlainCarrier
 from dataflows.native import library
 from dataflows.native.build import compiler
 from dataflows.native.client import PLUGINS
 from dataflows.native.sender import Sender
-from dataflows.records import Records
-from dataflows.settings import Settings
-from dataflows.sink import OutboxPart, TopicSink
-from tests.flows import read_topic
+from dataflows.wire.records import Records
+from tests.support.flows import read_topic
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("asked_anew")]
 

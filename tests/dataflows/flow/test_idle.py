@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from typing_extensions import override
 
-from dataflows.rest import ALONE_SECONDS, CLUSTER_SECONDS, PAUSE_SECONDS, Bell, Rest, Workers
+from dataflows.flow.idle import ALONE_SECONDS, CLUSTER_SECONDS, PAUSE_SECONDS, Bell, Rest, Workers
 
 
 class Time:

@@ -6,15 +6,15 @@ from typing import Literal
 
 import pytest
 
-from dataflows.operators import panes, result_records
-from dataflows.rest import Workers
-from dataflows.schema import decode_result
-from dataflows.settings import Settings
-from dataflows.telemetry.flow import Observed
-from dataflows.windows import Partial, SourceClock
-from tests.intakes import KINDS
-from tests.records import micros
-from tests.test_windows import counts
+from dataflows.contract.schema import decode_result
+from dataflows.contract.settings import Settings
+from dataflows.flow.idle import Workers
+from dataflows.flow.operators import panes, result_records
+from dataflows.flow.telemetry import Observed
+from dataflows.windows.panes import Partial, SourceClock
+from tests.dataflows.windows.test_panes import counts
+from tests.support.engines.intakes import KINDS
+from tests.support.records import micros
 
 
 @pytest.mark.parametrize("native", KINDS)

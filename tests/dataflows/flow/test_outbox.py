@@ -1,4 +1,4 @@
-"""The outbox with both carriers and a client of Kafka's as it is; tests/test_sink.py has the same with one that does what it is told."""
+"""The outbox with both carriers and a real Kafka client; tests/dataflows/flow/test_sink.py has the same with a scripted one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from confluent_kafka import KafkaError
 from prometheus_client import generate_latest
 
-from dataflows.errors import DeliveryError
-from dataflows.records import Records
-from dataflows.schema import HEADERS
-from dataflows.sink import Outbox, OutboxPart
-from dataflows.telemetry.flow import Observed
-from tests.carriers import BLUNT, PATIENT, RECORDS, arrived, carrier_of, refuse, start_of, with_cluster
-from tests.intakes import KINDS
-from tests.telemetries import samples, total
+from dataflows.contract.errors import DeliveryError
+from dataflows.contract.schema import HEADERS
+from dataflows.flow.sink import Outbox, OutboxPart
+from dataflows.flow.telemetry import Observed
+from dataflows.wire.records import Records
+from tests.support.engines.carriers import BLUNT, PATIENT, RECORDS, arrived, carrier_of, refuse, start_of, with_cluster
+from tests.support.engines.intakes import KINDS
+from tests.support.telemetries import samples, total
 
 pytestmark = pytest.mark.native
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from tests.flows import (
+from dataflows.contract.settings import Settings
+from tests.support.flows import (
     FLOW,
     await_caught_up,
     counted,
@@ -26,7 +26,7 @@ from tests.flows import (
     send,
     wait_for,
 )
-from tests.records import payload, stamp
+from tests.support.records import payload, stamp
 
 RECOVER = ["-s", "1", "-b", "0"]
 

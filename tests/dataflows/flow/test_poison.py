@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from dataflows.schema import KEPT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.batches import broken, produce_raw
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, counters, last_results, read_topic, recovery_folder, running, send, wait_for
-from tests.records import event, payload
+from dataflows.contract.schema import KEPT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.support.engines.batches import broken, produce_raw
+from tests.support.flows import ANSWER_SECONDS, counters, last_results, read_topic, recovery_folder, running, send, wait_for
+from tests.support.records import event, payload
+from tests.support.settings import own_names
 
 
 def raw(text: bytes) -> bytes:

@@ -7,17 +7,17 @@ import pytest
 from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
-from dataflows.damage import Fault
-from dataflows.errors import OffsetGoneError, RecoveryError
-from dataflows.fetch import Fetched, PlainFetcher
-from dataflows.intake import Counters, IntakeState
-from dataflows.kafka import consumer_config
-from dataflows.reader import Haul, Reader, ReaderState
-from dataflows.settings import Settings
-from dataflows.waiting import Span
-from tests.flows import counters, send, stumbling, wait_for
-from tests.panes import cells_of
-from tests.records import micros, payload
+from dataflows.contract.errors import OffsetGoneError, RecoveryError
+from dataflows.contract.settings import Settings
+from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.intake.partition import Counters, IntakeState
+from dataflows.kafka.clients import consumer_config
+from dataflows.kafka.corruption import Fault
+from dataflows.kafka.fetch import Fetched, PlainFetcher
+from dataflows.kafka.lag import Span
+from tests.support.engines.panes import cells_of
+from tests.support.flows import counters, send, stumbling, wait_for
+from tests.support.records import micros, payload
 
 
 class Around:
@@ -191,7 +191,7 @@ def test_an_opening_that_fails_with_the_broker_is_tried_again(
     send(settings, [payload("e1", 1)], partition=0)
     kind = stumbling(code, 1)
     monkeypatch.setattr(
-        "dataflows.reader.make_consumer", lambda settings, role, **own: kind(consumer_config(settings, role) | own)
+        "dataflows.flow.reader.make_consumer", lambda settings, role, **own: kind(consumer_config(settings, role) | own)
     )
     one = reader(settings)
     assert one.poll() is None
@@ -235,8 +235,8 @@ def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
     clock = state.intake.clock
     assert clock == micros(2999)
     first.close()
-    monkeypatch.setattr("dataflows.reader.CHUNK", 100)
-    monkeypatch.setattr("dataflows.reader.POLL", 100)
+    monkeypatch.setattr("dataflows.flow.reader.CHUNK", 100)
+    monkeypatch.setattr("dataflows.flow.reader.POLL", 100)
     again = reader(settings, state)
     polls: list[Haul] = []
     places: list[int | None] = []
@@ -264,7 +264,7 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings,
             records, _, more = super().fetch()
             return Fetched(records, ends[: len(records)], more)
 
-    monkeypatch.setattr("dataflows.reader.make_fetcher", lambda make, most, **_: Passing(make({}), most))
+    monkeypatch.setattr("dataflows.flow.reader.make_fetcher", lambda make, most, **_: Passing(make({}), most))
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()
     one = Reader(settings, 0, None, Around(), start="earliest", monotonic=clock)

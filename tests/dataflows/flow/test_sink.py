@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import generate_latest
 
-from dataflows.errors import DeliveryError
-from dataflows.kafka import why_stopped
-from dataflows.records import Records
-from dataflows.schema import HEADERS
-from dataflows.sink import Outbox, OutboxPart
-from dataflows.telemetry.flow import Observed
-from tests.telemetries import samples, total
+from dataflows.contract.errors import DeliveryError
+from dataflows.contract.schema import HEADERS
+from dataflows.flow.sink import Outbox, OutboxPart
+from dataflows.flow.telemetry import Observed
+from dataflows.kafka.clients import why_stopped
+from dataflows.wire.records import Records
+from tests.support.telemetries import samples, total
 
 Headers = list[tuple[str, bytes]]
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_raised_at_the_next_record_too() -> None:
 
 
 def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflows.sink.GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr("dataflows.flow.sink.GIVE_UP_SECONDS", 0.0)
     producer = FakeProducer()
     producer.answer = None
     part = OutboxPart(outbox(producer, stopping=lambda: True))
@@ -148,7 +148,7 @@ def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypa
 
 def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("dataflows.sink.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("dataflows.flow.sink.time.monotonic", lambda: clock[0])
     producer, stopped = FakeProducer(), [False]
     box = outbox(producer, stopping=lambda: stopped[0])
     box.send(Records.of([(b"a", b"1")]))

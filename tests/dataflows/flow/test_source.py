@@ -4,18 +4,18 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from dataflows import source
-from dataflows.intake import IntakeState
-from dataflows.reader import Reader, ReaderState
-from dataflows.rest import Rest
-from dataflows.saved import load
-from dataflows.settings import Settings
-from dataflows.source import SLOTS, Slot, SlotState
-from dataflows.telemetry.flow import LOOK_SECONDS, Observed
-from dataflows.topology import Topology
-from tests.flows import send, wait_for
-from tests.panes import cells_of
-from tests.records import micros, payload
+from dataflows.contract.settings import Settings
+from dataflows.flow import source
+from dataflows.flow.idle import Rest
+from dataflows.flow.reader import Reader, ReaderState
+from dataflows.flow.source import SLOTS, Slot, SlotState
+from dataflows.flow.state import load
+from dataflows.flow.telemetry import LOOK_SECONDS, Observed
+from dataflows.flow.topology import Topology
+from dataflows.intake.partition import IntakeState
+from tests.support.engines.panes import cells_of
+from tests.support.flows import send, wait_for
+from tests.support.records import micros, payload
 
 
 class FakeTopology(Topology):

@@ -11,15 +11,26 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from test_panel_feed import broker_process
 
-from dataflows.settings import Settings
-from dataflows.telemetry.flow import Observed, Place
+from dataflows.contract.settings import Settings
+from dataflows.flow.telemetry import Observed, Place
 from dataflows.telemetry.server import LIVE_SECONDS
-from dataflows.windows import Figures
-from tests.flows import Flow, counted, free_port, free_ports, last_results, read_topic, recovery_folder, running, send, wait_for
-from tests.records import event, payload
-from tests.telemetries import Found, ask, by, names, samples, scraped, total
+from dataflows.windows.panes import Figures
+from tests.figures.feed.test_upserts import broker_process
+from tests.support.flows import (
+    Flow,
+    counted,
+    free_port,
+    free_ports,
+    last_results,
+    read_topic,
+    recovery_folder,
+    running,
+    send,
+    wait_for,
+)
+from tests.support.records import event, payload
+from tests.support.telemetries import Found, ask, by, names, samples, scraped, total
 
 RECOVER = ["-s", "1", "-b", "0"]
 PARTITIONS = 4
@@ -282,7 +293,7 @@ def ready(observed: Observed) -> Observed:
 
 
 def test_it_is_ready_when_nothing_is_missing_and_says_what_is() -> None:
-    from dataflows.intake import Counters
+    from dataflows.intake.partition import Counters
 
     observed = ready(Observed(60))
     assert observed.ready() == ""

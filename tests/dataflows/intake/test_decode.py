@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.intake import IntakeState
-from dataflows.reject import CarefulDecoder, NotAnEvent
-from dataflows.rules import Rules
-from dataflows.schema import to_micros
-from dataflows.settings import Settings
-from tests.intakes import both
-from tests.records import T0, event, log, payload
+from dataflows.contract.schema import to_micros
+from dataflows.contract.settings import Settings
+from dataflows.intake.decode import CarefulDecoder, NotAnEvent
+from dataflows.intake.partition import IntakeState
+from dataflows.intake.rules import Rules
+from tests.support.engines.intakes import both
+from tests.support.records import T0, event, log, payload
 
 decode = CarefulDecoder("USD")
 KINDS = ["impression", "click", "conversion", "purchase", "refund", "cost"]

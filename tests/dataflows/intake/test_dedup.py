@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.dedup import Fingerprints, IdIndex
-from dataflows.rules import KEPT, span
+from dataflows.intake.dedup import Fingerprints, IdIndex
+from dataflows.intake.rules import KEPT, span
 
 if TYPE_CHECKING:
-    from dataflows.dedup import Words
+    from dataflows.intake.dedup import Words
 
 
 def new_ones(index: IdIndex, ids: list[str]) -> list[str]:
@@ -101,7 +101,7 @@ def test_no_id_is_lost_while_the_table_grows() -> None:
 
 def test_an_id_takes_less_than_fifty_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     # Fixed coefficients: with random ones a small table doubles twice in a row now and then, once in thousands of runs.
-    monkeypatch.setattr("dataflows.dedup.os.urandom", random.Random(1).randbytes)
+    monkeypatch.setattr("dataflows.intake.dedup.os.urandom", random.Random(1).randbytes)
     index = IdIndex()
     index.turn(0)
     for start in range(0, 200_000, 500):

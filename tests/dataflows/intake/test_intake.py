@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.chunk import Chunk
-from dataflows.decoding import ChunkDecoder
-from dataflows.engines import intake_kind
-from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.metrics import Cells
-from dataflows.rules import KEPT, Rules
-from dataflows.schema import Rejected
-from dataflows.settings import Settings
-from tests.intakes import KINDS
-from tests.records import T0, FakeRecord, event, log, micros, payload, stamp
+from dataflows.contract.metrics import Cells
+from dataflows.contract.schema import Rejected
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import intake_kind
+from dataflows.intake.fast_decode import ChunkDecoder
+from dataflows.intake.messages import Chunk
+from dataflows.intake.partition import Counters, Intake, IntakeState
+from dataflows.intake.rules import KEPT, Rules
+from tests.support.engines.intakes import KINDS
+from tests.support.records import T0, FakeRecord, event, log, micros, payload, stamp
 
 RULES = Rules.of(Settings())
 

@@ -5,12 +5,12 @@ import threading
 import pytest
 from msgspec.structs import replace
 
-from dataflows.errors import BrokerError, DeliveryError
-from dataflows.kafka import client_config, deliver, make_consumer, make_producer
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS
+from dataflows.contract.errors import BrokerError, DeliveryError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import client_config, deliver, make_consumer, make_producer
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS
 
 
 def test_a_broker_that_does_not_answer_is_one_line_with_its_address_and_the_cure() -> None:

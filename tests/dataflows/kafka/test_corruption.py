@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, Producer
 from msgspec.structs import replace
-from test_panel_feed import World, until
-from test_panel_store import result
-from test_reader import read, reader
 
-from dataflows import damage
-from dataflows.damage import Fault
-from dataflows.fetch import Fetched, Fetcher, make_fetcher
-from dataflows.intake import Counters
-from dataflows.scan import scan
-from dataflows.schema import encode
-from dataflows.settings import Settings
-from deploy.local_kafka import LocalKafka
-from tests.batches import batch, batches_in, broken, produce_raw, segment, spoil
-from tests.conftest import own_names
-from tests.flows import (
+from dataflows.contract.schema import encode
+from dataflows.contract.settings import Settings
+from dataflows.intake.partition import Counters
+from dataflows.kafka import corruption
+from dataflows.kafka.corruption import Fault
+from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
+from dataflows.kafka.scan import scan
+from deploy.kafka.local import LocalKafka
+from tests.dataflows.flow.test_reader import read, reader
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import result
+from tests.support.engines.batches import batch, batches_in, broken, produce_raw, segment, spoil
+from tests.support.engines.intakes import KINDS as INTAKES
+from tests.support.flows import (
     Flow,
     await_caught_up,
     counted,
@@ -34,8 +34,8 @@ from tests.flows import (
     send,
     wait_for,
 )
-from tests.intakes import KINDS as INTAKES
-from tests.records import payload
+from tests.support.records import payload
+from tests.support.settings import own_names
 
 KINDS = ["crc", "compression", "format"]
 RECOVER = ["-s", "1", "-b", "0"]
@@ -99,7 +99,7 @@ def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
         def fetch() -> Fetched:
             found = quiet()
             at = next((place for place, one in enumerate(found.records) if one.offset() == 1), None)
-            if at is None or len(disturbed) == damage.TRIES - 1:
+            if at is None or len(disturbed) == corruption.TRIES - 1:
                 return found
             disturbed.append(at)
             return found._replace(faults=[Fault(KafkaError(KafkaError._BAD_MSG), 1, at)])
@@ -107,11 +107,11 @@ def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
         monkeypatch.setattr(fetcher, "fetch", fetch)
         return fetcher
 
-    monkeypatch.setattr("dataflows.reader.make_fetcher", noisy)
+    monkeypatch.setattr("dataflows.flow.reader.make_fetcher", noisy)
     one = reader(settings)
     read(one, 5)
     assert one.counters == Counters(read=5, counted=5)
-    assert len(disturbed) == damage.TRIES - 1
+    assert len(disturbed) == corruption.TRIES - 1
     one.close()
 
 

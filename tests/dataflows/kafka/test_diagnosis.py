@@ -11,10 +11,10 @@ import pytest
 from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
-from dataflows.errors import BrokerError, RefusedError
-from dataflows.refusal import Complaints, is_refusal, plain_words
-from dataflows.settings import Settings
-from dataflows.topics import Topics
+from dataflows.contract.errors import BrokerError, RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.diagnosis import Complaints, is_refusal, plain_words
+from dataflows.kafka.topics import Topics
 
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 WRONG = KafkaError(
@@ -115,7 +115,7 @@ def test_a_listener_that_hangs_up_may_be_a_proxy_whose_broker_is_away(listen: Ca
 def test_a_broker_that_is_frozen_is_one_that_does_not_answer(
     listen: Callable[[bytes | None], Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflows.refusal.PROBE_SECONDS", 0.1)
+    monkeypatch.setattr("dataflows.kafka.diagnosis.PROBE_SECONDS", 0.1)
     with pytest.raises(BrokerError, match="no Kafka broker answers"):
         Topics(listen(None)).partitions("logs", timeout=0.1)
 

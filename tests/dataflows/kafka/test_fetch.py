@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from test_reader import read, reader
 
 from dataflows import native
-from dataflows.chunk import Record
-from dataflows.damage import Fault
-from dataflows.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
-from dataflows.intake import Counters
-from dataflows.kafka import consumer_config, make_consumer
+from dataflows.contract.settings import Settings
+from dataflows.flow.idle import Bell
+from dataflows.intake.messages import Record
+from dataflows.intake.partition import Counters
+from dataflows.kafka.clients import consumer_config, make_consumer
+from dataflows.kafka.corruption import Fault
+from dataflows.kafka.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
 from dataflows.native import client
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, no_queue_reason
-from dataflows.rest import Bell
-from dataflows.settings import Settings
-from tests.flows import send, wait_for
-from tests.records import payload
+from tests.dataflows.flow.test_reader import read, reader
+from tests.support.flows import send, wait_for
+from tests.support.records import payload
 
 BOTH = [PlainFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]
 
@@ -184,7 +184,7 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
 
 
 def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflows.fetch.FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("dataflows.kafka.fetch.FAREWELL_SECONDS", 0.05)
     heard, ended = threading.Event(), threading.Event()
 
     class Unheard(Consumer):

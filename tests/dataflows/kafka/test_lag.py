@@ -9,17 +9,17 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
-from test_reader import Around, read, reader
 
-from dataflows.counters import Progress, Shown, progress
-from dataflows.kafka import make_consumer
-from dataflows.schema import encode
-from dataflows.settings import Settings
-from dataflows.topology import Behind
-from dataflows.waiting import Counted, Span, Waiting, Waits
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, send, wait_for
-from tests.records import payload
+from dataflows.commands.counters import Progress, Shown, progress
+from dataflows.contract.schema import encode
+from dataflows.contract.settings import Settings
+from dataflows.flow.topology import Behind
+from dataflows.kafka.clients import make_consumer
+from dataflows.kafka.lag import Counted, Span, Waiting, Waits
+from tests.dataflows.flow.test_reader import Around, read, reader
+from tests.support.flows import ANSWER_SECONDS, send, wait_for
+from tests.support.records import payload
+from tests.support.settings import own_names
 
 HUGE = 2**62
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dataflows.client import LARGEST, client_properties, client_variable, redact
-from dataflows.errors import SettingsError
-from dataflows.kafka import make_producer
-from dataflows.settings import Settings
+from dataflows.contract.client_properties import LARGEST, client_properties, client_variable, redact
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
 
 PASSWORD = "hunter2-hunter2"
 VARIABLE = "ADTALLY_KAFKA_SASL_PASSWORD"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from dataflows.topics import Topics
-from tests.carriers import (
+from dataflows.kafka.topics import Topics
+from tests.conftest import own_names
+from tests.support.engines.carriers import (
     BLUNT,
     HEADERS,
     LARGE,
@@ -22,9 +23,8 @@ from tests.carriers import (
     start_of,
     with_cluster,
 )
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS
-from tests.intakes import KINDS
+from tests.support.engines.intakes import KINDS
+from tests.support.flows import ANSWER_SECONDS
 
 
 @pytest.fixture(params=KINDS)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Consumer, KafkaError
 
-from dataflows.errors import BrokerError
-from dataflows.kafka import consumer_config
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from tests.flows import send, stumbling
-from tests.records import payload
+from dataflows.contract.errors import BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import consumer_config
+from dataflows.kafka.scan import scan
+from tests.support.flows import send, stumbling
+from tests.support.records import payload
 
 
 def use(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:
-    monkeypatch.setattr("dataflows.scan.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
+    monkeypatch.setattr("dataflows.kafka.scan.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
 
 
 def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,24 +8,24 @@ from itertools import count, permutations
 from typing import Any
 
 import pytest
-from test_panel_feed import Record, until
-from test_panel_operations import one as rejected_event
-from test_panel_store import held, result
 
-from dataflows.kafka import make_producer
-from dataflows.rebuild import changes
-from dataflows.rejected import Wanted, rejected
-from dataflows.schema import WindowResult, encode, rejected_key, result_key
-from dataflows.settings import Settings
-from dataflows.tombstones import Position, Tombstones
-from dataflows.topics import Topics
-from panel_app import export
-from panel_app.feed import Feed
-from panel_app.formats import FORMATS
-from panel_app.operations import RejectedFeed
-from panel_app.results import question
-from panel_app.store import Store
-from tests.flows import ANSWER_SECONDS
+from dataflows.commands.rebuild import changes
+from dataflows.commands.rejected import Wanted, rejected
+from dataflows.contract.schema import WindowResult, encode, rejected_key, result_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.tombstones import Position, Tombstones
+from dataflows.kafka.topics import Topics
+from figures.feed.upserts import Feed
+from figures.files import export
+from figures.files.formats import FORMATS
+from figures.pipeline.operations import RejectedFeed
+from figures.store.store import Store
+from figures.views.results import question
+from tests.figures.feed.test_upserts import Record, until
+from tests.figures.pipeline.test_operations import one as rejected_event
+from tests.figures.store.test_store import held, result
+from tests.support.flows import ANSWER_SECONDS
 
 
 def key_of(one: WindowResult) -> bytes:

@@ -17,17 +17,17 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
-from test_panel_feed import World, until
-from test_start_order import serving
 
-from dataflows.scan import scan
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from deploy.local_kafka import LocalKafka
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, counted, environment, last_results, recovery_folder, running, send, wait_for
-from tests.oracle.compare import differences
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from dataflows.kafka.scan import scan
+from dataflows.kafka.topics import Topics
+from deploy.kafka.local import LocalKafka
+from tests.figures.feed.test_upserts import World, until
+from tests.support.flows import ANSWER_SECONDS, counted, environment, last_results, recovery_folder, running, send, wait_for
+from tests.support.records import payload
+from tests.support.settings import own_names
+from tests.system.oracle.compare import differences
+from tests.system.test_start_order import serving
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,9 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
 
 
 def set_up(settings: Settings) -> str:
-    """What `python -m deploy.topics` complains of on these topics."""
+    """What `python -m deploy.kafka.topics` complains of on these topics."""
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.topics"],
+        [sys.executable, "-m", "deploy.kafka.topics"],
         env=environment(settings),
         capture_output=True,
         text=True,

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from dataflows import native
-from dataflows.engines import fetches_natively, make_intake, sends_natively
-from dataflows.errors import SettingsError
-from dataflows.intake import IntakeState
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import fetches_natively, make_intake, sends_natively
+from dataflows.intake.partition import IntakeState
 from dataflows.native import CSRC, FOLDER, HEADERS, SOURCES
 from dataflows.native.library import SIGNATURES
-from dataflows.settings import Settings
 
 pytestmark = pytest.mark.native
 

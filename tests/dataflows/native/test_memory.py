@@ -7,14 +7,14 @@ from array import array
 
 import pytest
 
-from dataflows.cells_native import NativeCells
-from dataflows.metrics import Metrics
+from dataflows.contract.metrics import Metrics
+from dataflows.contract.settings import Settings
+from dataflows.intake.rules import Rules
 from dataflows.native import NEVER, Tally
 from dataflows.native.memory import bytes_at
-from dataflows.rules import Rules
-from dataflows.settings import Settings
-from dataflows.share import pack
-from tests.records import micros, payload
+from dataflows.windows.native import NativeCells
+from dataflows.wire.cell_bytes import pack
+from tests.support.records import micros, payload
 
 TEXT = b"seen\0 and counted"
 HELD = ctypes.create_string_buffer(TEXT, len(TEXT))

@@ -122,7 +122,7 @@ def test_a_library_that_is_put_wrong_is_noticed(name: str, tmp_path: Path) -> No
     (tmp_path / file).write_text(given.replace(right, wrong))
     made = tmp_path / "wrong.so"
     subprocess.run(["cc", *FLAGS, "-O0", "-o", made, *(tmp_path / source for source in SOURCES), *LINKED], check=True)
-    command = [sys.executable, "-m", "tests.native_comparison", str(made)]
+    command = [sys.executable, "-m", "tests.support.engines.native_comparison", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == (0 if name in SAME else 1), done.stdout + done.stderr
 
@@ -138,6 +138,6 @@ def test_no_message_makes_the_library_read_or_count_beyond_what_it_has(tmp_path:
     ]
     # Leaks of the interpreter itself are not the point; with its own allocator no message would have an end that is watched.
     env = {**os.environ, "LD_PRELOAD": ":".join(found), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
-    command = [sys.executable, "-m", "tests.native_comparison", str(made)]
+    command = [sys.executable, "-m", "tests.support.engines.native_comparison", str(made)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,17 +14,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
-from dataflows.chunk import Record
-from dataflows.engines import intake_kind
-from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.metrics import Metrics
+from dataflows.contract.metrics import Metrics
+from dataflows.contract.schema import Event, to_micros
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import intake_kind
+from dataflows.intake.decode import CarefulDecoder
+from dataflows.intake.messages import Record
+from dataflows.intake.partition import Counters, Intake, IntakeState
+from dataflows.intake.rules import Rules
 from dataflows.native import Tally
-from dataflows.reject import CarefulDecoder
-from dataflows.rules import Rules
-from dataflows.schema import Event, to_micros
-from dataflows.settings import Settings
-from tests.intakes import laid
-from tests.records import FakeRecord, event, log, micros, payload
+from tests.support.engines.intakes import laid
+from tests.support.records import FakeRecord, event, log, micros, payload
 
 pytestmark = pytest.mark.native
 
@@ -387,6 +387,6 @@ def test_the_index_takes_at_most_thirty_bytes_an_id_and_gives_back_what_a_rush_t
 
 
 def test_both_intakes_make_the_same_of_a_log_in_which_everything_happens() -> None:
-    command = [sys.executable, "-m", "tests.native_comparison"]
+    command = [sys.executable, "-m", "tests.support.engines.native_comparison"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.ending import Run, explain, gone_peers, has_room
-from dataflows.errors import SettingsError
-from dataflows.runtime import command_line
-from tests.disks import small_disk
+from dataflows.contract.errors import SettingsError
+from dataflows.process.last_words import Run, explain, gone_peers, has_room
+from dataflows.process.runtime import command_line
+from tests.support.disks import small_disk
 
 FOLDER = Path("/where/snapshots/are")
 TWO = ("127.0.0.1:2101", "127.0.0.1:2102")
@@ -119,7 +119,7 @@ def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
 
 WATCHED = """
 import os, sys, time
-from dataflows.ending import Run, watch
+from dataflows.process.last_words import Run, watch
 watch(Run())
 """
 PROGRAM = f"""{WATCHED}

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from dataflows.peers import SILENT_SECONDS, Peers
-from tests.flows import free_port, wait_for
+from dataflows.process.peers import SILENT_SECONDS, Peers
+from tests.support.flows import free_port, wait_for
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_is_no_connection_to_a_peer_may_come_and_go(listener: socket.socket
 
 SAYS = r"""
 import os, sys, time
-from dataflows.peers import Attempts
+from dataflows.process.peers import Attempts
 attempts = Attempts()
 os.write(1, b"worker 1:\terror connecting to worker 0: Connection refused (os error 111); retrying\n")
 os.write(1, b"something else\n")

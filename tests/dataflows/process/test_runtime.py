@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.errors import AdtallyError, RecoveryError
-from dataflows.runtime import lock_recovery, one_line_errors, set_back
-from tests.disks import small_disk
-from tests.flows import recovery_folder
+from dataflows.contract.errors import AdtallyError, RecoveryError
+from dataflows.process.runtime import lock_recovery, one_line_errors, set_back
+from tests.support.disks import small_disk
+from tests.support.flows import recovery_folder
 
 
 def part_of(folder: Path) -> Path:

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dataflows import logs
-from dataflows.settings import Settings
-from tests.flows import environment, recovery_folder, running, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from dataflows.telemetry import log_lines
+from tests.support.flows import environment, recovery_folder, running, send, wait_for
+from tests.support.records import payload
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 HOSTILE = "spring\n12:00:00 CRITICAL forged\r\x1b[2J\u2028\u202e\udc80 launch"
 
 
 def lines(speak: Callable[[logging.Logger], Any], **given: Any) -> list[str]:
     """What is written when `speak` has a logger of ours."""
     said = io.StringIO()
-    logs.set_up(replace(Settings(), **given), "part", secrets={"password": "hunter2-of-dashboard"}, stream=said)
+    log_lines.set_up(replace(Settings(), **given), "part", secrets={"password": "hunter2-of-dashboard"}, stream=said)
     speak(logging.getLogger("adtally.test"))
     return said.getvalue().split("\n")[:-1]
 
@@ -41,7 +41,7 @@ def test_variables_that_nobody_reads_are_named_in_one_line_and_their_values_are_
     monkeypatch.setenv("ADTALLY_WINDOW", "hunter2")
     monkeypatch.setenv("ADTALLY_KAFKA", "hunter2")
     (line,) = lines(lambda _log: None)
-    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; python -m dataflows.settings lists what can be set"
+    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; python -m dataflows.contract.settings lists what can be set"
     assert line.split(" ", 1)[1] == f"WARNING {words}"
 
 
@@ -108,7 +108,7 @@ class Limited:
     def __init__(self) -> None:
         self.now = 0.0
         self.said = io.StringIO()
-        self.handler = logs.Lines(self.said, logging.Formatter("%(message)s"), lambda: self.now)
+        self.handler = log_lines.Lines(self.said, logging.Formatter("%(message)s"), lambda: self.now)
 
     def say(self, text: str, *given: object, line: int = 1) -> None:
         self.handler.handle(logging.LogRecord("adtally", logging.WARNING, "place.py", line, text, given, None))
@@ -140,10 +140,10 @@ def test_what_was_left_out_is_told_by_the_next_line_whatever_it_is_and_at_the_en
 
 def test_different_messages_of_one_place_are_all_said_until_they_are_a_flood() -> None:
     one = Limited()
-    for offset in range(logs.BURST + 300):
+    for offset in range(log_lines.BURST + 300):
         one.say("offset %d can't be read", offset)
     one.say("something else", line=2)
-    assert len(one.lines()) == logs.BURST + 1
+    assert len(one.lines()) == log_lines.BURST + 1
     assert one.lines()[-1] == "something else"
     one.now = 10.0
     one.say("over")
@@ -159,10 +159,10 @@ def test_the_limit_holds_no_more_than_the_last_messages() -> None:
 
 
 def test_a_command_says_its_own_lines_in_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.say("adtally", f"the culprit {HOSTILE}")
+    log_lines.say("adtally", f"the culprit {HOSTILE}")
     assert capsys.readouterr().err.splitlines()[0].startswith("adtally: the culprit spring\\n12:00:00")
     lines(lambda log: log.info(""), log_format="json")
-    logs.say("adtally", "the culprit")
+    log_lines.say("adtally", "the culprit")
     assert json.loads(capsys.readouterr().err)["message"] == "the culprit"
 
 
@@ -170,11 +170,11 @@ COMMANDS = [
     ("-m", "bytewax.run", "dataflows.marketing"),
     ("-m", "generator", "synthetic", "--count", "1"),
     ("-m", "panel_app", "--port", "1"),
-    ("-m", "dataflows.rebuild", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
-    ("-m", "dataflows.rejected"),
-    ("-m", "dataflows.counters"),
-    ("-m", "panel_app.export", "--out", "nowhere.csv"),
-    ("-m", "deploy.topics"),
+    ("-m", "dataflows.commands.rebuild", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
+    ("-m", "dataflows.commands.rejected"),
+    ("-m", "dataflows.commands.counters"),
+    ("-m", "figures.files.export", "--out", "nowhere.csv"),
+    ("-m", "deploy.kafka.topics"),
 ]
 
 

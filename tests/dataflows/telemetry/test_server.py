@@ -12,13 +12,13 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from dataflows.errors import SettingsError
-from dataflows.settings import Settings
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import SPAN_SECONDS, Ages, Recent
 from dataflows.telemetry.families import Metric, Table
 from dataflows.telemetry.server import LIVE_SECONDS, Pulse, Served, serve
-from tests.flows import free_port
-from tests.telemetries import ask
+from tests.support.flows import free_port
+from tests.support.telemetries import ask
 
 
 class Ticking:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.telemetries import described, registries
+from tests.support.telemetries import described, registries
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = {
     *("AdtallyDown", "AdtallyNotReady", "AdtallyConservation", "AdtallyConsumerLag", "AdtallyWatermarkStalled"),

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.kafka import deliver
-from dataflows.schema import Rejected, encode, rejected_key
-from dataflows.settings import Settings
-from dataflows.terminal import json_for
-from tests.flows import environment
+from dataflows.contract.schema import Rejected, encode, rejected_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import deliver
+from dataflows.telemetry.terminal import json_for
+from tests.support.flows import environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 PACKAGES = ("dataflows", "generator", "panel_app", "deploy")
 ENCODINGS = {
     "C": {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -56,7 +56,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 @pytest.mark.parametrize("encoding", ["C", "ascii"])
 def test_every_help_text_is_printed(encoding: str) -> None:
     names = commands()
-    assert {"dataflows.rejected", "generator", "panel_app", "panel_app.export", "deploy.demo"} <= set(names)
+    assert {"dataflows.commands.rejected", "generator", "panel_app", "figures.files.export", "deploy.demo"} <= set(names)
     done = subprocess.run(
         [sys.executable, "-c", ALL_HELP, *names],
         env=clean_environment(**ENCODINGS[encoding]),
@@ -93,7 +93,7 @@ def test_payloads_are_the_same_json_in_every_encoding(settings: Settings, encodi
     env = {**environment(settings), **ENCODINGS[encoding], "PYTHONPATH": str(ROOT)}
     for flag, expected in (("--payloads", json.loads(event.payload or "")), ("--json", json.loads(encode(event)))):
         done = subprocess.run(
-            [sys.executable, "-m", "dataflows.rejected", flag, "--containing", "Café Ж".encode()],
+            [sys.executable, "-m", "dataflows.commands.rejected", flag, "--containing", "Café Ж".encode()],
             env=env,
             cwd=ROOT,
             capture_output=True,
@@ -113,7 +113,7 @@ def test_json_for_a_stream_that_is_utf_8_is_unchanged() -> None:
 
 def test_a_name_typed_where_the_locale_has_no_such_characters_is_that_name() -> None:
     program = (
-        "import sys; from panel_app.export import parser; given = parser().parse_args(sys.argv[1:]);"
+        "import sys; from figures.files.export import parser; given = parser().parse_args(sys.argv[1:]);"
         " print(ascii([given.campaign, given.channel]))"
     )
     done = subprocess.run(

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cells import decode_window, encode_window
-from dataflows.metrics import Cells, Metrics
+from dataflows.contract.metrics import Cells, Metrics
 from dataflows.native.library import library
-from dataflows.share import pack, unpack
-from tests.cells import NOW, RULES, WINDOWS, Kind, copied, played
-from tests.records import micros
+from dataflows.windows.cells import decode_window, encode_window
+from dataflows.wire.cell_bytes import pack, unpack
+from tests.support.engines.cells import NOW, RULES, WINDOWS, Kind, copied, played
+from tests.support.records import micros
 
 pytestmark = pytest.mark.native
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dataflows.errors import RecoveryError
-from dataflows.metrics import Cells, Metrics
-from dataflows.schema import STATES, WindowResult
-from dataflows.settings import Settings
-from dataflows.windows import SHARDS, Figures, Partial, SourceClock, Steps, shard_of, split
-from tests.intakes import KINDS
-from tests.panes import NewPanes, Played, kinds
-from tests.records import T0, micros
+from dataflows.contract.errors import RecoveryError
+from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.schema import STATES, WindowResult
+from dataflows.contract.settings import Settings
+from dataflows.windows.panes import SHARDS, Figures, Partial, SourceClock, Steps, shard_of, split
+from tests.support.engines.intakes import KINDS
+from tests.support.engines.panes import NewPanes, Played, kinds
+from tests.support.records import T0, micros
 
 SETTINGS = Settings(emit_seconds=0.2)
 NOW = T0.timestamp() + 86_400

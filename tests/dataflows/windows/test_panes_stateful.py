@@ -8,7 +8,7 @@ Kept away from, for it is not promised (docs/architecture.md): a crash between t
 others' out of a long silence and the next snapshot; and partitions that are added. A clock that follows is tried, with a snapshot
 right after it.
 
-    pytest tests/test_windows_stateful.py --hypothesis-profile long     # other seeds, for as long as you let it
+    pytest tests/dataflows/windows/test_panes_stateful.py --hypothesis-profile long     # other seeds, for as long as you let it
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dataflows.intake import Intake, IntakeState
-from dataflows.rules import KEPT, SECOND, Rules
-from dataflows.schema import STATES, WindowResult, rfc3339
-from dataflows.settings import Settings
-from dataflows.windows import SHARDS, PanesState, Partial, SourceClock, split
-from tests.intakes import both
-from tests.panes import Played, kinds
-from tests.records import FakeRecord, micros, payload
+from dataflows.contract.schema import STATES, WindowResult, rfc3339
+from dataflows.contract.settings import Settings
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import KEPT, SECOND, Rules
+from dataflows.windows.panes import SHARDS, PanesState, Partial, SourceClock, split
+from tests.support.engines.intakes import both
+from tests.support.engines.panes import Played, kinds
+from tests.support.records import FakeRecord, micros, payload
 
 PARTITIONS = 3
 KINDS = both()

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.schema import WindowResult, rfc3339
-from dataflows.settings import Settings
-from panel_app.attention import NOTHING, Attention, Report
-from panel_app.findings import Finding
-from panel_app.service import Service
-from panel_app.store import Store
+from dataflows.contract.schema import WindowResult, rfc3339
+from dataflows.contract.settings import Settings
+from figures.attention.engine import NOTHING, Attention, Report
+from figures.attention.findings import Finding
+from figures.service import Service
+from figures.store.store import Store
+from tests.figures.store.test_store import BEGIN, result
 
 MINUTES, CHANGED = 200, 170
 NAMES = tuple(f"c{at}" for at in range(8))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from panel_app import rates
+from figures.attention import rates
 
 
 def exact(least: int, total: int, probability: Fraction) -> Fraction:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.schema import encode
-from panel_app.measures import SUMS
-from panel_app.reading import UnreadableError, read_result
+from dataflows.contract.schema import encode
+from figures.feed.decode import UnreadableError, read_result
+from figures.measures import SUMS
+from tests.figures.store.test_store import BEGIN, result
 
 
 def record(name: str, number: str) -> bytes:

@@ -14,17 +14,17 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
-from test_panel_store import result
 
-from dataflows.kafka import make_producer
-from dataflows.schema import WindowResult, encode, result_key
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from panel_app.feed import Feed
-from panel_app.follower import LogReplacedError
-from panel_app.store import Store
-from tests.conftest import own_names
-from tests.flows import ANSWER_SECONDS, free_port
+from dataflows.contract.schema import WindowResult, encode, result_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_producer
+from dataflows.kafka.topics import Topics
+from figures.feed.follower import LogReplacedError
+from figures.feed.upserts import Feed
+from figures.store.store import Store
+from tests.figures.store.test_store import result
+from tests.support.flows import ANSWER_SECONDS, free_port
+from tests.support.settings import own_names
 
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -37,7 +37,10 @@ def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 def broker_process(port: int) -> subprocess.Popen[str]:
     """The embedded broker as a process of its own, which can be killed; it is ready when this returns."""
     started = subprocess.Popen(
-        [sys.executable, "-m", "deploy.broker", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "deploy.kafka.embedded", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert started.stdout is not None
     line = started.stdout.readline()

@@ -11,10 +11,10 @@ import json
 import polars as pl
 import pytest
 
-from dataflows.errors import InputError
-from panel_app.file_names import format_of
-from panel_app.formats import FORMATS, csv_format, gzipped, safe
-from tests.tables import columns_of, rows_of
+from dataflows.contract.errors import InputError
+from figures.files.file_names import format_of
+from figures.files.formats import FORMATS, csv_format, gzipped, safe
+from tests.support.tables import columns_of, rows_of
 
 NAMES = [
     '=HYPERLINK("http://evil.example","x")',

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from test_panel_feed import broker_process, until
 
-from dataflows.counters import Shown
-from dataflows.kafka import make_consumer, make_producer
-from dataflows.schema import Reason, Rejected, encode, rejected_key
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from panel_app.operations import RejectedFeed, Watch
-from tests.flows import ANSWER_SECONDS, free_port
+from dataflows.commands.counters import Shown
+from dataflows.contract.schema import Reason, Rejected, encode, rejected_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_consumer, make_producer
+from dataflows.kafka.topics import Topics
+from figures.pipeline.operations import RejectedFeed, Watch
+from tests.figures.feed.test_upserts import broker_process, until
+from tests.support.flows import ANSWER_SECONDS, free_port
 
 
 def one(offset: int, reason: Reason = "malformed", partition: int = 0, payload: str | None = "{") -> Rejected:

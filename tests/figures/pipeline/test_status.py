@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from panel_app.diagnosis import Seen, diagnose, trouble
-from panel_app.follower import Status
-from panel_app.operations import Partition, Pipeline
+from dataflows.contract.settings import Settings
+from figures.feed.follower import Status
+from figures.pipeline.operations import Partition, Pipeline
+from figures.pipeline.status import Seen, diagnose, trouble
 
 NOW = 1_790_000_000.0
 FEED = Status("live", "kafka:9092", "results")

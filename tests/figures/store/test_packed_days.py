@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from test_panel_store import BEGIN, Clock, result
 
-from dataflows.schema import STATES, WindowResult
-from panel_app.blocks import Block, floor_to, joint_state
-from panel_app.measures import SUMS, sums
-from panel_app.packed import Day, SparseDay
-from panel_app.store import PACKED_FROM, UNDO_SECONDS, Store, parse_start
+from dataflows.contract.schema import STATES, WindowResult
+from figures.measures import SUMS, sums
+from figures.store.blocks import Block, floor_to, joint_state
+from figures.store.packed_days import Day, SparseDay
+from figures.store.store import PACKED_FROM, UNDO_SECONDS, Store, parse_start
+from tests.figures.store.test_store import BEGIN, Clock, result
 
 HOURS, DAYS = 2, 2
 KEY = ["t", "campaign", "channel"]
@@ -177,7 +177,7 @@ def test_a_day_of_few_rows_is_not_packed_until_it_has_many() -> None:
 
 
 def test_rows_that_come_in_no_order_of_time_are_held_as_those_that_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panel_app.store._PENDING", 50)
+    monkeypatch.setattr("figures.store.store._PENDING", 50)
     rows = [result(minute=minute, campaign=f"c{minute % 3}", clicks=minute) for minute in range(0, 5 * 1440, 23)]
     mixed = random.Random(3).sample(rows, len(rows))
     held: list[list[tuple[object, ...]]] = []

@@ -6,14 +6,14 @@ import json
 import unicodedata
 
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.settings import Settings
-from panel_app import pickers
-from panel_app.downloads import sheet
-from panel_app.names import Names
-from panel_app.service import Service
-from panel_app.spelling import matches
+from dataflows.contract.settings import Settings
+from figures.service import Service
+from figures.store.names import Names
+from figures.store.spelling import matches
+from panel_app.api.downloads import sheet
+from panel_app.pages import pickers
+from tests.figures.store.test_store import BEGIN, result
 
 SEASON = "Été soldes"
 APART = unicodedata.normalize("NFD", SEASON)

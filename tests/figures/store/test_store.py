@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dataflows.schema import State, WindowResult, rfc3339
-from panel_app.store import START, UNDO_SECONDS, Place, Store, parse_start
+from dataflows.contract.schema import State, WindowResult, rfc3339
+from figures.store.store import START, UNDO_SECONDS, Place, Store, parse_start
 
 BEGIN = 1_790_000_100 // 3600 * 3600
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from test_panel_store import result
 
-from dataflows.schema import WindowResult
-from panel_app.charts import Tile
-from panel_app.query import Page, page
-from panel_app.store import Store
-from panel_app.view import View
+from dataflows.contract.schema import WindowResult
+from figures.store.store import Store
+from figures.views.charts import Tile
+from figures.views.query import Page, page
+from figures.views.view import View
+from tests.figures.store.test_store import result
 
 
 def the(shown: Page, name: str) -> Tile:

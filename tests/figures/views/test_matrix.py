@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from test_panel_store import result
 
-from panel_app.query import Page, page
-from panel_app.store import Store
-from panel_app.view import View
+from figures.store.store import Store
+from figures.views.query import Page, page
+from figures.views.view import View
+from tests.figures.store.test_store import result
 
 
 def shown(view: View | None = None, campaigns: int = 3) -> Page:

@@ -8,20 +8,20 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.errors import InputError
-from panel_app.api import asked_for
-from panel_app.data import shown
-from panel_app.downloads import sheet
-from panel_app.exploring import asked as explored
-from panel_app.exploring import find
-from panel_app.overview import handlers
-from panel_app.parameters import LONGEST, parsed
-from panel_app.results import Question, table
-from panel_app.service import Service
-from panel_app.view import NOTHING, Scope, View, asked
-from tests.conftest import own_names
+from dataflows.contract.errors import InputError
+from figures.service import Service
+from figures.views.exploring import asked as explored
+from figures.views.exploring import find
+from figures.views.parameters import LONGEST, parsed
+from figures.views.results import Question, table
+from figures.views.view import NOTHING, Scope, View, asked
+from panel_app.api.downloads import sheet
+from panel_app.api.results import asked_for
+from panel_app.pages.data import shown
+from panel_app.pages.overview import handlers
+from tests.figures.store.test_store import BEGIN, result
+from tests.support.settings import own_names
 
 NAMES = [
     "a",

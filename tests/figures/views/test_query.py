@@ -8,15 +8,15 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.schema import STATES, State
-from panel_app.charts import COLORS
-from panel_app.measures import TILES
-from panel_app.query import Page, page
-from panel_app.store import Store
-from panel_app.tables import short
-from panel_app.view import View, from_query
+from dataflows.contract.schema import STATES, State
+from figures.measures import TILES
+from figures.store.store import Store
+from figures.views.charts import COLORS
+from figures.views.query import Page, page
+from figures.views.tables import short
+from figures.views.view import View, from_query
+from tests.figures.store.test_store import BEGIN, result
 
 
 def filled(minutes: int = 120) -> Store:

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from test_panel_store import BEGIN, result
 
-from dataflows.errors import InputError
-from dataflows.metrics import Metrics, ratios
-from dataflows.schema import STATES, WindowResult, rfc3339
-from panel_app.formats import FORMATS
-from panel_app.results import INTERVALS, Question, file_name, question, table
-from panel_app.store import Store, parse_start
-from tests.tables import columns_of, rows_of, schema_of
+from dataflows.contract.errors import InputError
+from dataflows.contract.metrics import Metrics, ratios
+from dataflows.contract.schema import STATES, WindowResult, rfc3339
+from figures.files.formats import FORMATS
+from figures.store.store import Store, parse_start
+from figures.views.results import INTERVALS, Question, file_name, question, table
+from tests.figures.store.test_store import BEGIN, result
+from tests.support.tables import columns_of, rows_of, schema_of
 
 SUMMED = (
     "impressions",

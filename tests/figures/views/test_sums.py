@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from test_panel_store import BEGIN, Clock, result
 
-from dataflows.schema import WindowResult
-from panel_app.query import Page, page
-from panel_app.source import timed, untimed
-from panel_app.store import Store
-from panel_app.view import View
+from dataflows.contract.schema import WindowResult
+from figures.store.store import Store
+from figures.views.query import Page, page
+from figures.views.sums import timed, untimed
+from figures.views.view import View
+from tests.figures.store.test_store import BEGIN, Clock, result
 
 VIEWS = [
     View(),

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from test_panel_app import ROOT, get, serve, server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
-from test_panel_feed import World, until
-from test_panel_store import BEGIN, result
 
-from dataflows.errors import InputError
-from dataflows.schema import rfc3339
-from dataflows.settings import Settings
-from panel_app.api import PARAMETERS, asked_for
-from panel_app.formats import FORMATS
-from panel_app.results import INTERVALS, question, table
-from panel_app.store import Store
-from tests.conftest import own_names
-from tests.flows import environment
+from dataflows.contract.errors import InputError
+from dataflows.contract.schema import rfc3339
+from dataflows.contract.settings import Settings
+from figures.files.formats import FORMATS
+from figures.store.store import Store
+from figures.views.results import INTERVALS, question, table
+from panel_app.api.results import PARAMETERS, asked_for
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import BEGIN, result
+from tests.panel_app.test_app import ROOT, get, serve, server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
+from tests.support.flows import environment
+from tests.support.settings import own_names
 
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
 
@@ -222,7 +222,7 @@ def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Setting
 
 
 def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "panel_app.export", *flags]
+    command = [sys.executable, "-m", "figures.files.export", *flags]
     return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
 
 

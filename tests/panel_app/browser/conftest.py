@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
-from test_panel_app import ROOT, get
-from test_panel_feed import World, until
 
-from dataflows.settings import Settings
-from tests.chromium import ARGS, CHROMIUM
-from tests.flows import environment, free_port
+from dataflows.contract.settings import Settings
+from tests.figures.feed.test_upserts import World, until
+from tests.panel_app.test_app import ROOT, get
+from tests.support.chromium import ARGS, CHROMIUM
+from tests.support.flows import environment, free_port
 
 ARTEFACTS = Path(os.environ.get("ADTALLY_ARTEFACTS") or ROOT / "artefacts")
 

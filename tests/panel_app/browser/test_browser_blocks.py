@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser_overview import HOSTILE, exact, recent
-from test_panel_feed import until
 from typing_extensions import override
 
+from tests.figures.feed.test_upserts import until
+from tests.panel_app.browser.test_browser_overview import HOSTILE, exact, recent
+
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000

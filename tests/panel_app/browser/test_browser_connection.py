@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
-from test_browser_overview import recent
+
+from tests.panel_app.browser.test_browser_overview import recent
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 BOKEH = "**/static/js/bokeh*"

@@ -18,23 +18,23 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
-from test_panel_app import get
-from test_panel_feed import broker_process, until
 
-from benchmarks.dashboard_server import served
-from dataflows.counters import Shown
-from dataflows.kafka import make_consumer
-from dataflows.schema import Reason, Rejected, encode, rejected_key, result_key
-from dataflows.settings import Settings
+from benchmarks.dashboard.server import served
+from dataflows.commands.counters import Shown
+from dataflows.contract.schema import Reason, Rejected, encode, rejected_key, result_key
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_consumer
+from dataflows.kafka.topics import Topics
 from dataflows.telemetry.ages import EVENT_TIME
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, free_port
-from tests.telemetries import scraped, total
-from tests.viewers import visit
+from tests.figures.feed.test_upserts import broker_process, until
+from tests.panel_app.browser.test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
+from tests.panel_app.test_app import get
+from tests.support.flows import ANSWER_SECONDS, free_port
+from tests.support.telemetries import scraped, total
+from tests.support.viewers import visit
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -228,7 +228,7 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
 
 
 def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: Browser) -> None:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
     port = free_port()
     broker = broker_process(port)

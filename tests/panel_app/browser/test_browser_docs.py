@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from test_panel_app import ROOT
 from typing_extensions import override
+
+from tests.panel_app.test_app import ROOT
 
 pytestmark = pytest.mark.browser
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
-from test_browser_blocks import STEADY, filled, points
-from test_browser_data import value
-from test_browser_overview import press_menu, recent
+
+from tests.panel_app.browser.test_browser_blocks import STEADY, filled, points
+from tests.panel_app.browser.test_browser_data import value
+from tests.panel_app.browser.test_browser_overview import press_menu, recent
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHANNELS = ("search", "social", "display", "email", "video")

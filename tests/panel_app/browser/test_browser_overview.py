@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from playwright.sync_api import Page, expect
-from test_panel_store import result
 
-from dataflows.schema import WindowResult, rfc3339
+from dataflows.contract.schema import WindowResult, rfc3339
+from tests.figures.store.test_store import result
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser_blocks import points
-from test_browser_data import commit, reject, value
-from test_browser_overview import exact, recent
-from test_panel_feed import until
 
-from dataflows.counters import Shown
+from dataflows.commands.counters import Shown
+from tests.figures.feed.test_upserts import until
+from tests.panel_app.browser.test_browser_blocks import points
+from tests.panel_app.browser.test_browser_data import commit, reject, value
+from tests.panel_app.browser.test_browser_overview import exact, recent
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 NAMES = [f"Campaign {letter}" for letter in "abcdefgh"]

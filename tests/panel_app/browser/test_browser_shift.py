@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser_blocks import STEADY, filled
-from test_browser_data import commit, reject
-from test_browser_overview import recent
 
-from dataflows.counters import Shown
+from dataflows.commands.counters import Shown
+from tests.panel_app.browser.test_browser_blocks import STEADY, filled
+from tests.panel_app.browser.test_browser_data import commit, reject
+from tests.panel_app.browser.test_browser_overview import recent
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from tests.panel_app.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 BOUND = 0.05

@@ -11,14 +11,14 @@ import pandas as pd
 import panel as pn
 import pytest
 from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
-from test_panel_store import BEGIN, result
 
-from dataflows.settings import Settings
-from panel_app import plots
-from panel_app.exploring import KINDS, Ask, Found, find, from_query, shown
-from panel_app.measures import ALL
-from panel_app.plots import draw, readable
-from panel_app.service import Service
+from dataflows.contract.settings import Settings
+from figures.measures import ALL
+from figures.service import Service
+from figures.views.exploring import KINDS, Ask, Found, find, from_query, shown
+from panel_app.pages import plots
+from panel_app.pages.plots import draw, readable
+from tests.figures.store.test_store import BEGIN, result
 
 
 @pytest.fixture

@@ -24,22 +24,22 @@ import psutil
 import pytest
 from msgspec.structs import replace
 from panel.config import config
-from test_panel_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
-from test_panel_feed import World, until
-from test_panel_store import result
 from tornado.web import create_signed_value
 from typing_extensions import override
 
-from dataflows.errors import SettingsError
-from dataflows.settings import Settings
-from panel_app import access
-from panel_app import login as login_module
-from panel_app.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
-from panel_app.bridge import Bridge
-from panel_app.headers import digests, policy
-from panel_app.service import Service
-from tests.certificates import Authority
-from tests.flows import environment, free_port
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from figures.service import Service
+from panel_app.server import access
+from panel_app.server import login as login_module
+from panel_app.server.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
+from panel_app.server.bridge import Bridge
+from panel_app.server.headers import digests, policy
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import result
+from tests.panel_app.test_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
+from tests.support.certificates import Authority
+from tests.support.flows import environment, free_port
 
 PASSWORD = "dash-pass-4715"
 SECRET = "oauth-secret-4716"
@@ -174,7 +174,7 @@ def test_what_kubernetes_tells_of_its_service_is_no_setting() -> None:
 
 
 def test_the_documentation_holds_every_variable() -> None:
-    documented = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    documented = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     for name, words in TABLE.items():
         assert f"| `{PREFIX}{name}` | {words} |" in documented
 

@@ -13,9 +13,9 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from panel_app import compression
-from panel_app.compression import Compressed
-from tests.flows import free_port
+from panel_app.server import compression
+from panel_app.server.compression import Compressed
+from tests.support.flows import free_port
 
 SCRIPT = b"export const text = 'the same over and over';\n" * 8000
 """Longer than what tornado reads of a file at a time."""

@@ -9,22 +9,22 @@ import pytest
 
 EARLY, LATE = "2026-01-01T00:00:10Z", "2026-01-01T00:00:30Z"
 BAD = [
-    ("dataflows.rebuild", ("--from", LATE, "--to", EARLY), "--to must lie after --from"),
-    ("dataflows.rebuild", ("--from", LATE, "--to", LATE), "--to must lie after --from"),
-    ("dataflows.rebuild", ("--from", "now", "--to", LATE), "argument --from: 'now' is no time"),
-    ("dataflows.rebuild", ("--from", EARLY, "--to", "2026-01-01T00:00:30"), "'2026-01-01T00:00:30' has no zone"),
-    ("dataflows.rejected", ("--limit", "-1"), "'-1' is no number of events"),
-    ("dataflows.rejected", ("--partition", "-1"), "'-1' is no partition; give a number from 0 on"),
-    ("dataflows.rejected", ("--partition", "x"), "'x' is no partition; give a number from 0 on"),
-    ("dataflows.counters", ("--now",), "unrecognized arguments: --now"),
+    ("dataflows.commands.rebuild", ("--from", LATE, "--to", EARLY), "--to must lie after --from"),
+    ("dataflows.commands.rebuild", ("--from", LATE, "--to", LATE), "--to must lie after --from"),
+    ("dataflows.commands.rebuild", ("--from", "now", "--to", LATE), "argument --from: 'now' is no time"),
+    ("dataflows.commands.rebuild", ("--from", EARLY, "--to", "2026-01-01T00:00:30"), "'2026-01-01T00:00:30' has no zone"),
+    ("dataflows.commands.rejected", ("--limit", "-1"), "'-1' is no number of events"),
+    ("dataflows.commands.rejected", ("--partition", "-1"), "'-1' is no partition; give a number from 0 on"),
+    ("dataflows.commands.rejected", ("--partition", "x"), "'x' is no partition; give a number from 0 on"),
+    ("dataflows.commands.counters", ("--now",), "unrecognized arguments: --now"),
     ("dataflows.native.build", ("--now",), "unrecognized arguments: --now"),
-    ("panel_app.export", ("--out", ""), "--out '' names no file"),
-    ("panel_app.export", ("--out", "nowhere.csv", "--from", "now"), "from must be an RFC 3339 time"),
-    ("panel_app.export", ("--out", "nowhere.csv", "--from", LATE, "--to", EARLY), "to must be later than from"),
-    ("panel_app.export", ("--out", "nowhere.csv", "--by", "week"), "by must be campaign"),
+    ("figures.files.export", ("--out", ""), "--out '' names no file"),
+    ("figures.files.export", ("--out", "nowhere.csv", "--from", "now"), "from must be an RFC 3339 time"),
+    ("figures.files.export", ("--out", "nowhere.csv", "--from", LATE, "--to", EARLY), "to must be later than from"),
+    ("figures.files.export", ("--out", "nowhere.csv", "--by", "week"), "by must be campaign"),
     ("generator.cli", ("synthetic", "--rate", "-1"), "argument --rate: '-1' is not a rate"),
     ("generator.cli", ("synthetic", "--disorder", "0.6", "--late", "0.6"), "add up to more than all messages"),
-    ("deploy.topics", ("--now",), "unrecognized arguments: --now"),
+    ("deploy.kafka.topics", ("--now",), "unrecognized arguments: --now"),
 ]
 
 

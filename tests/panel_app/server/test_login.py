@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from panel_app import login
-from panel_app.login import MOST, SECONDS, Attempts
+from panel_app.server import login
+from panel_app.server.login import MOST, SECONDS, Attempts
 
 
 @pytest.fixture

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
-from test_panel_app import run as command
-from test_panel_feed import World, until
-from test_panel_store import BEGIN, result
 
-from dataflows.schema import WindowResult, encode, result_key
-from dataflows.settings import Settings
+from dataflows.contract.schema import WindowResult, encode, result_key
+from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
-from panel_app.bridge import Bridge
-from panel_app.service import Service
-from panel_app.telemetry import Dashboard, dashboard
-from tests.flows import environment, free_port
-from tests.telemetries import Found, ask, by, names, samples, scraped, total
+from figures.service import Service
+from panel_app.server.bridge import Bridge
+from panel_app.server.telemetry import Dashboard, dashboard
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import BEGIN, result
+from tests.panel_app.test_app import run as command
+from tests.support.flows import environment, free_port
+from tests.support.telemetries import Found, ask, by, names, samples, scraped, total
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 NOW = 1_800_000_000.0
 
 

@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.dashboard_server import Served, served
-from benchmarks.dashboard_visits import KINDS, emptied
-from tests.viewers import visit
+from benchmarks.dashboard.server import Served, served
+from benchmarks.dashboard.visits import KINDS, emptied
+from tests.support.viewers import visit
 
 MADE_FOR_A_VISIT = (
     "bokeh.document.document.Document",
     "bokeh.server.session.ServerSession",
     "panel.template.base.Template",
-    "panel_app.bridge.Bridge",
+    "panel_app.server.bridge.Bridge",
     "panel.layout.base.Column",
     "panel.pane.holoviews.HoloViews",
 )

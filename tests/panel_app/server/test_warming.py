@@ -8,13 +8,13 @@ import weakref
 
 import panel as pn
 import pytest
-from test_panel_feed import World, until
-from test_panel_store import result
 
-from dataflows.settings import Settings
-from panel_app import warming
-from panel_app.bridge import viewers
-from panel_app.service import Service
+from dataflows.contract.settings import Settings
+from figures.service import Service
+from panel_app.server import warming
+from panel_app.server.bridge import viewers
+from tests.figures.feed.test_upserts import World, until
+from tests.figures.store.test_store import result
 
 
 def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from dataflows.settings import Settings
+from dataflows.contract.settings import Settings
 
 LZ4 = 3
 _CRC_AT = 17

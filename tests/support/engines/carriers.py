@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from msgspec.structs import replace
 
-from dataflows.carrier import Carrier, PlainCarrier
-from dataflows.fetch import make_fetcher
-from dataflows.kafka import make_consumer, make_producer
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import make_consumer, make_producer
+from dataflows.kafka.fetch import make_fetcher
+from dataflows.kafka.produce import Carrier, PlainCarrier
 from dataflows.native import client, why_not
 from dataflows.native.client import ClientHandle
 from dataflows.native.sender import Sender
-from dataflows.records import Records
-from dataflows.settings import Settings
-from tests.flows import wait_for
+from dataflows.wire.records import Records
+from tests.support.flows import wait_for
 
 HEADERS = [("one", b"1"), ("two", b"2\0002"), ("three", b""), ("four", "ü".encode())]
 RECORDS = Records.of([(f"key {number}".encode(), b"" if number == 3 else b"value" * number) for number in range(50)])

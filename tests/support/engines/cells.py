@@ -7,16 +7,16 @@ import random
 from msgspec import convert
 from msgspec.structs import replace
 
-from dataflows.cells import CellStore, decode_window
-from dataflows.engines import cells_kind
-from dataflows.metrics import Cells, Metrics
-from dataflows.records import Records
-from dataflows.rules import Rules
-from dataflows.schema import WindowResult
-from dataflows.settings import Settings
-from dataflows.share import pack
-from tests.panes import results
-from tests.records import T0, micros
+from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.schema import WindowResult
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import cells_kind
+from dataflows.intake.rules import Rules
+from dataflows.windows.cells import CellStore, decode_window
+from dataflows.wire.cell_bytes import pack
+from dataflows.wire.records import Records
+from tests.support.engines.panes import results
+from tests.support.records import T0, micros
 
 RULES = Rules.of(Settings())
 WINDOWS = [micros(minute * 60) for minute in range(4)]

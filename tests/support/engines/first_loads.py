@@ -1,4 +1,4 @@
-"""States are loaded by many threads at once, as workers do, in processes that have loaded none: ``python -m tests.first_loads COUNT``.
+"""States loaded by many threads at once, in processes that have loaded none: ``python -m tests.support.engines.first_loads COUNT``.
 
 Prints how many of the processes ended otherwise than they should.
 """
@@ -10,10 +10,10 @@ import sys
 import threading
 from collections.abc import Callable
 
-from dataflows.saved import load, save
-from dataflows.settings import Settings
-from dataflows.source import SlotState
-from dataflows.windows import Panes, PanesState
+from dataflows.contract.settings import Settings
+from dataflows.flow.source import SlotState
+from dataflows.flow.state import load, save
+from dataflows.windows.panes import Panes, PanesState
 
 THREADS = 8
 

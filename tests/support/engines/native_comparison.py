@@ -1,4 +1,6 @@
-"""``python -m tests.native_comparison [LIBRARY]``: both intakes over one log, both kinds of cells, both carriers; 1 if they differ.
+"""Both intakes over one log, both kinds of cells, both carriers; 1 if they differ.
+
+``python -m tests.support.engines.native_comparison [LIBRARY]``
 
 The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka. With the carriers also both ways to
 fetch what they have sent.
@@ -11,19 +13,19 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dataflows.chunk import Record
-from dataflows.engines import intake_kind
-from dataflows.intake import Intake, IntakeState
-from dataflows.metrics import Metrics
+from dataflows.contract.metrics import Metrics
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import intake_kind
+from dataflows.intake.messages import Record
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import Rules
 from dataflows.native import library as native_library
-from dataflows.rules import Rules
-from dataflows.settings import Settings
-from dataflows.share import unpack
-from dataflows.windows import shard_of
-from tests.carriers import carried
-from tests.cells import played
-from tests.intakes import laid
-from tests.records import FakeRecord, micros, payload
+from dataflows.windows.panes import shard_of
+from dataflows.wire.cell_bytes import unpack
+from tests.support.engines.carriers import carried
+from tests.support.engines.cells import played
+from tests.support.engines.intakes import laid
+from tests.support.records import FakeRecord, micros, payload
 
 RULES = Rules.of(Settings())
 KINDS = ("impression", "click", "conversion", "purchase", "refund", "cost")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from dataflows import native
-from dataflows.cells import CellKey, Given
-from dataflows.metrics import Cells, Metrics
-from dataflows.records import Records
-from dataflows.schema import WindowResult, decode_result, result_key
-from dataflows.settings import Settings
-from dataflows.share import unpack
-from dataflows.windows import Panes, PanesState, Partial
+from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.schema import WindowResult, decode_result, result_key
+from dataflows.contract.settings import Settings
+from dataflows.windows.cells import CellKey, Given
+from dataflows.windows.panes import Panes, PanesState, Partial
+from dataflows.wire.cell_bytes import unpack
+from dataflows.wire.records import Records
 
 NewPanes = Callable[..., "Played"]
 """Makes `Played` panes, from a state if it is given one."""

@@ -1,4 +1,4 @@
-"""Random faults while events flow: ``python -m tests.faults.chaos --seed 7 --runs 50``.
+"""Random faults while events flow: ``python -m tests.system.faults.chaos --seed 7 --runs 50``.
 
 A run sends synthetic events (disorder, duplicates, late and malformed ones) at a steady rate to a real Kafka, and meanwhile does to
 the flow, the network and the broker what its seed says. When all is sent and read, the oracle compares the topics with the log. Each run
@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.faults import COMMON, FAULTS
-from tests.faults.proxy import ProxiedKafka
-from tests.faults.stage import Outcome, Stage
+from tests.system.faults.faults import COMMON, FAULTS
+from tests.system.faults.proxy import ProxiedKafka
+from tests.system.faults.stage import Outcome, Stage
 
 KEPT = Path(__file__).parents[2] / "run" / "logs"
 
@@ -43,7 +43,7 @@ def keep(log: Path, seed: int) -> Path:
 def main() -> int:
     """Run as often as asked; 1 if any run was not exact."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.faults.chaos", description="Random faults, and the oracle as the judge."
+        prog="python -m tests.system.faults.chaos", description="Random faults, and the oracle as the judge."
     )
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count up from it")
     parser.add_argument("--runs", type=int, default=5)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from confluent_kafka.admin import AdminClient, NewPartitions  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
-from dataflows.topics import Topics
-from tests.faults.proxy import Proxy, Way
-from tests.faults.stage import Stage
-from tests.flows import wait_for
+from dataflows.kafka.topics import Topics
+from tests.support.flows import wait_for
+from tests.system.faults.proxy import Proxy, Way
+from tests.system.faults.stage import Stage
 
 Fault = Callable[[Stage], None]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from deploy import ports
-from deploy.local_kafka import LocalKafka
+from deploy.kafka.local import LocalKafka
+from deploy.processes import ports
 
 PIECE = 65_536
 DROP = 512

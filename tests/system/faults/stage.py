@@ -15,13 +15,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.conftest import own_names
-from tests.faults.proxy import ProxiedKafka
-from tests.flows import Flow, await_caught_up, counters, environment, recovery_folder, wait_for
-from tests.oracle.compare import differences
-from tests.oracle.journal import Journal, Traffic
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.support.flows import Flow, await_caught_up, counters, environment, recovery_folder, wait_for
+from tests.support.settings import own_names
+from tests.system.faults.proxy import ProxiedKafka
+from tests.system.oracle.compare import differences
+from tests.system.oracle.journal import Journal, Traffic
 
 TRAFFIC = ["--disorder", "5%", "--duplicates", "1%", "--malformed", "0.5%", "--late", "0.5%"]
 

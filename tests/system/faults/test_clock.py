@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.settings import Settings
-from tests.conftest import own_names
-from tests.faults.verdict import await_exact, wrong
-from tests.flows import await_caught_up, counted, recovery_folder, running, send
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from tests.support.flows import await_caught_up, counted, recovery_folder, running, send
+from tests.support.records import payload
+from tests.support.settings import own_names
+from tests.system.faults.verdict import await_exact, wrong
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 

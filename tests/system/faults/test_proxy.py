@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.proxy import Proxy, Way
+from tests.system.faults.proxy import Proxy, Way
 
 
 def echo(listener: socket.socket) -> None:

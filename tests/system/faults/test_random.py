@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.faults import FAULTS
-from tests.faults.proxy import ProxiedKafka
-from tests.faults.stage import Stage
+from tests.system.faults.faults import FAULTS
+from tests.system.faults.proxy import ProxiedKafka
+from tests.system.faults.stage import Stage
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 

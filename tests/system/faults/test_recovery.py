@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.settings import Settings
-from tests.conftest import own_names
-from tests.disks import fill, grow, read_only, small_disk
-from tests.faults.verdict import await_exact, wrong
-from tests.flows import Flow, await_caught_up, counted, free_port, recovery_folder, running, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from tests.support.disks import fill, grow, read_only, small_disk
+from tests.support.flows import Flow, await_caught_up, counted, free_port, recovery_folder, running, send, wait_for
+from tests.support.records import payload
+from tests.support.settings import own_names
+from tests.system.faults.verdict import await_exact, wrong
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 

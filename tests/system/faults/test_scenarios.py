@@ -12,12 +12,22 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from dataflows.settings import Settings
-from tests.conftest import own_names
-from tests.faults.proxy import ProxiedKafka
-from tests.faults.verdict import await_exact, wrong
-from tests.flows import await_caught_up, counted, counters, environment, last_results, recovery_folder, running, send, wait_for
-from tests.records import payload
+from dataflows.contract.settings import Settings
+from tests.support.flows import (
+    await_caught_up,
+    counted,
+    counters,
+    environment,
+    last_results,
+    recovery_folder,
+    running,
+    send,
+    wait_for,
+)
+from tests.support.records import payload
+from tests.support.settings import own_names
+from tests.system.faults.proxy import ProxiedKafka
+from tests.system.faults.verdict import await_exact, wrong
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 

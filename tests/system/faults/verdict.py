@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataflows.settings import Settings
-from tests.flows import Flow, wait_for
-from tests.oracle.compare import differences
+from dataflows.contract.settings import Settings
+from tests.support.flows import Flow, wait_for
+from tests.system.oracle.compare import differences
 
 
 def wrong(settings: Settings) -> list[str]:

@@ -10,27 +10,27 @@ from typing import Any
 
 from msgspec.structs import replace
 
-import dataflows.cells
-import dataflows.cells_python
-import dataflows.chunk
-import dataflows.intake
-import dataflows.intake_python
-import dataflows.operators
-import dataflows.reject
-import dataflows.sink
-from dataflows.carrier import PlainCarrier
-from dataflows.cells import Cell, CellKey, Given, to_result
-from dataflows.chunk import Record
-from dataflows.intake import Counters, Intake, IntakeState
-from dataflows.intake_python import PythonIntake
-from dataflows.metrics import Cells, Metrics, Ratios, fold, ratios
-from dataflows.operators import ShardLogic
-from dataflows.reader import Reader
-from dataflows.rules import Rules
-from dataflows.schema import Event, Rejected, WindowResult, to_micros
-from dataflows.sink import OutboxPart
-from dataflows.windows import Panes, PanesState
-from tests.mutants.stock import StockKafkaSink
+import dataflows.flow.operators
+import dataflows.flow.sink
+import dataflows.intake.decode
+import dataflows.intake.messages
+import dataflows.intake.partition
+import dataflows.intake.reference
+import dataflows.windows.cells
+import dataflows.windows.reference
+from dataflows.contract.metrics import Cells, Metrics, Ratios, fold, ratios
+from dataflows.contract.schema import Event, Rejected, WindowResult, to_micros
+from dataflows.flow.operators import ShardLogic
+from dataflows.flow.reader import Reader
+from dataflows.flow.sink import OutboxPart
+from dataflows.intake.messages import Record
+from dataflows.intake.partition import Counters, Intake, IntakeState
+from dataflows.intake.reference import PythonIntake
+from dataflows.intake.rules import Rules
+from dataflows.kafka.produce import PlainCarrier
+from dataflows.windows.cells import Cell, CellKey, Given, to_result
+from dataflows.windows.panes import Panes, PanesState
+from tests.system.mutants.stock import StockKafkaSink
 
 MUTANTS: dict[str, Callable[[], None]] = {}
 """By name."""
@@ -57,7 +57,7 @@ def _first_events(change: Callable[[list[Event]], Iterable[Event]]) -> None:
     def changed(cells: Cells, events: Iterable[Event]) -> None:
         fold(cells, left.pop()(list(events)) if left else events)
 
-    patch(dataflows.intake_python, "fold", changed)
+    patch(dataflows.intake.reference, "fold", changed)
 
 
 @mutant
@@ -92,7 +92,7 @@ def one_event_in_the_next_window() -> None:
 
 @mutant
 def rounded_into_the_next_window() -> None:
-    patch(dataflows.chunk, "rounds_up", lambda _value: False)
+    patch(dataflows.intake.messages, "rounds_up", lambda _value: False)
 
 
 @mutant
@@ -100,7 +100,7 @@ def money_as_float() -> None:
     def rough(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
         return replace(to_result(window, rules, key, cell), spend_micros=int(float(cell.metrics.spend_micros)))
 
-    patch(dataflows.cells_python, "to_result", rough)
+    patch(dataflows.windows.reference, "to_result", rough)
 
 
 @mutant
@@ -109,7 +109,7 @@ def ratio_without_its_thousand() -> None:
         right = ratios(sums)
         return replace(right, cpm=right.cpm / 1000 if right.cpm else right.cpm)
 
-    patch(dataflows.cells, "ratios", wrong)
+    patch(dataflows.windows.cells, "ratios", wrong)
 
 
 @mutant
@@ -118,7 +118,7 @@ def revision_is_not_the_events() -> None:
         right = to_result(window, rules, key, cell)
         return replace(right, revision=right.revision + 1)
 
-    patch(dataflows.cells_python, "to_result", wrong)
+    patch(dataflows.windows.reference, "to_result", wrong)
 
 
 @mutant
@@ -126,7 +126,7 @@ def keys_joined_by_a_bar() -> None:
     def joined(start: str, campaign: str, channel: str) -> bytes:
         return f"{start}|{campaign}|{channel}".encode()
 
-    patch(dataflows.operators, "result_key", joined)
+    patch(dataflows.flow.operators, "result_key", joined)
 
 
 # Judging.
@@ -178,17 +178,17 @@ def counters_off_by_one() -> None:
 
 @mutant
 def rejected_events_are_dropped() -> None:
-    patch(dataflows.operators, "rejected_records", lambda _poll: [])
+    patch(dataflows.flow.operators, "rejected_records", lambda _poll: [])
 
 
 @mutant
 def rejected_events_are_not_kept_as_they_came() -> None:
-    right = dataflows.reject.rejected
+    right = dataflows.intake.decode.rejected
 
     def cut(*given: Any, value: bytes | None, **more: Any) -> Rejected:
         return right(*given, value=value.strip(b"{") if value else value, **more)
 
-    patch(dataflows.intake, "rejected", cut)
+    patch(dataflows.intake.partition, "rejected", cut)
 
 
 # Time.
@@ -292,7 +292,7 @@ def stop_discards_the_windows() -> None:
 
 @mutant
 def stock_KafkaSink() -> None:  # noqa: N802 - its name
-    patch(dataflows.sink, "TopicSink", StockKafkaSink)
+    patch(dataflows.flow.sink, "TopicSink", StockKafkaSink)
 
 
 @mutant

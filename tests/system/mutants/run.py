@@ -1,4 +1,4 @@
-"""``python -m tests.mutants.run NAME …``: as ``python -m bytewax.run dataflows.marketing …``, with the mutant NAME in it."""
+"""``python -m tests.system.mutants.run NAME …``: as ``python -m bytewax.run dataflows.marketing …``, with the mutant NAME in it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import runpy
 import sys
 
-from tests.mutants.catalogue import MUTANTS
-from tests.mutants.stock import FLOWS
+from tests.system.mutants.catalogue import MUTANTS
+from tests.system.mutants.stock import FLOWS
 
 CONTROL = "control"
 """No mutant at all."""

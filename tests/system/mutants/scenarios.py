@@ -13,15 +13,15 @@ from typing import Any, Self
 import confluent_kafka.admin
 from msgspec.structs import replace
 
-from dataflows.counters import progress
-from dataflows.errors import BrokerError
-from dataflows.settings import Settings
-from dataflows.topics import Topics
-from tests.flows import ANSWER_SECONDS, Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
-from tests.oracle.compare import differences
-from tests.oracle.journal import Journal, send_all
-from tests.oracle.judge import Terms
-from tests.records import payload
+from dataflows.commands.counters import progress
+from dataflows.contract.errors import BrokerError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from tests.support.flows import ANSWER_SECONDS, Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
+from tests.support.records import payload
+from tests.system.oracle.compare import differences
+from tests.system.oracle.journal import Journal, send_all
+from tests.system.oracle.judge import Terms
 
 kafka: Any = confluent_kafka.admin
 """Its types leave out half of what its documentation names."""
@@ -36,7 +36,7 @@ class Trial:
         self.settings = settings
         self.journal = Journal()
         self.codes: list[int] = []
-        self._command = [sys.executable, "-m", "tests.mutants.run", mutant]
+        self._command = [sys.executable, "-m", "tests.system.mutants.run", mutant]
         self._log = folder / "log"
         self._recovery = recovery_folder(folder / "recovery")
         self._flow: Flow | None = None

@@ -13,18 +13,18 @@ from bytewax.operators import windowing
 from bytewax.outputs import StatelessSinkPartition
 from typing_extensions import override
 
-from dataflows import operators
-from dataflows.cells import Cell, Updates, to_result
-from dataflows.metrics import Metrics, fold
-from dataflows.records import Records
-from dataflows.reject import CarefulDecoder, NotAnEvent
-from dataflows.rules import Rules
-from dataflows.schema import Event
-from dataflows.settings import Settings
-from dataflows.sink import TopicSink
-from dataflows.windows import shard_of
+from dataflows.contract.metrics import Metrics, fold
+from dataflows.contract.schema import Event
+from dataflows.contract.settings import Settings
+from dataflows.flow import operators
+from dataflows.flow.sink import TopicSink
+from dataflows.intake.decode import CarefulDecoder, NotAnEvent
+from dataflows.intake.rules import Rules
+from dataflows.windows.cells import Cell, Updates, to_result
+from dataflows.windows.panes import shard_of
+from dataflows.wire.records import Records
 
-FLOWS = {"stock fold_window": "tests.mutants.stock:fold_window_flow()"}
+FLOWS = {"stock fold_window": "tests.system.mutants.stock:fold_window_flow()"}
 """Flows of their own, as `bytewax.run` wants them named."""
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

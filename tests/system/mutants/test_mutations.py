@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import own_names
-from tests.mutants.catalogue import MUTANTS
-from tests.mutants.run import CONTROL
-from tests.mutants.scenarios import SCENARIOS, Trial, in_order
-from tests.mutants.stock import FLOWS
+from tests.support.settings import own_names
+from tests.system.mutants.catalogue import MUTANTS
+from tests.system.mutants.run import CONTROL
+from tests.system.mutants.scenarios import SCENARIOS, Trial, in_order
+from tests.system.mutants.stock import FLOWS
 
 OTHER = r"results: .* events (\d+|None) instead of \d+"
 """A cell with another number of events."""

@@ -1,4 +1,4 @@
-"""The oracle as a command: ``python -m tests.oracle --brokers host:port``, for a deployment that stands still.
+"""The oracle as a command: ``python -m tests.system.oracle --brokers host:port``, for a deployment that stands still.
 
 With ``--follow`` it judges what comes while it comes, in bounded memory, until its standard input ends; then it must stand still.
 
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.oracle.compare import Audit, found_in, gather
-from tests.oracle.judge import Terms
-from tests.oracle.topics import Where, committed, follow, partitions, properties
+from tests.system.oracle.compare import Audit, found_in, gather
+from tests.system.oracle.judge import Terms
+from tests.system.oracle.topics import Where, committed, follow, partitions, properties
 
 SHOWN = 20
 """Differences that are printed."""
@@ -97,7 +97,7 @@ def _told(logs: int, results: int, rejected: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.oracle",
+        prog="python -m tests.system.oracle",
         description="Works out again, from the log alone, what the topics must hold, and prints every difference. Stop the flow first "
         "(or let it come to rest): what it has not written yet is a difference too.",
     )

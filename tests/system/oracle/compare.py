@@ -14,12 +14,12 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
-from tests.oracle.history import NAMES, History, decoded, wrong_states
-from tests.oracle.journal import Journal, journal_differences
-from tests.oracle.judge import Judge, Terms, Verdict, windows
-from tests.oracle.refused import Rejections
-from tests.oracle.sums import SUMS
-from tests.oracle.topics import Record, Where, committed, partitions, read
+from tests.system.oracle.history import NAMES, History, decoded, wrong_states
+from tests.system.oracle.journal import Journal, journal_differences
+from tests.system.oracle.judge import Judge, Terms, Verdict, windows
+from tests.system.oracle.refused import Rejections
+from tests.system.oracle.sums import SUMS
+from tests.system.oracle.topics import Record, Where, committed, partitions, read
 
 COUNTERS = ("read", "counted", "duplicate", "late", "malformed", "too_far_ahead", "oversize")
 

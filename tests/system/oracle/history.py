@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.oracle.judge import Terms, Verdict
-from tests.oracle.sums import SUMS
-from tests.oracle.topics import Record
+from tests.system.oracle.judge import Terms, Verdict
+from tests.system.oracle.sums import SUMS
+from tests.system.oracle.topics import Record
 
 STATES = {"provisional": 0, "final": 1, "corrected": 2}
 RATIOS = {

@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from typing_extensions import override
 
-from tests.oracle.topics import Record
+from tests.system.oracle.topics import Record
 
 
 @dataclass(frozen=True)

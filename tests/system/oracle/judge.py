@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import polars as pl
 from tqdm import tqdm
 
-from tests.oracle.parse import BadError, parse
-from tests.oracle.sums import Cells
+from tests.system.oracle.parse import BadError, parse
+from tests.system.oracle.sums import Cells
 
 SECOND = 1_000_000
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.judge import Verdict
+from tests.system.oracle.judge import Verdict
 
 KEPT = 4096
 _AS_IT_CAME = ("payload", "payload_base64", "size", "sha256")

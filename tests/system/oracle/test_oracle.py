@@ -16,17 +16,17 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from msgspec.structs import replace as replace_settings
 
-from dataflows.settings import Settings
-from tests.flows import counters, recovery_folder, running, send, wait_for
-from tests.oracle.__main__ import main
-from tests.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences
-from tests.oracle.history import RATIOS
-from tests.oracle.journal import Journal, send_all
-from tests.oracle.judge import SECOND, Judge, Known, Message, Terms, judge, windows
-from tests.oracle.sums import SUMS, Cells
-from tests.oracle.topics import Record, follow
-from tests.records import FAR, T0, payload, stamp
-from tests.test_intake import BAD
+from dataflows.contract.settings import Settings
+from tests.dataflows.intake.test_intake import BAD
+from tests.support.flows import counters, recovery_folder, running, send, wait_for
+from tests.support.records import FAR, T0, payload, stamp
+from tests.system.oracle.__main__ import main
+from tests.system.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences
+from tests.system.oracle.history import RATIOS
+from tests.system.oracle.journal import Journal, send_all
+from tests.system.oracle.judge import SECOND, Judge, Known, Message, Terms, judge, windows
+from tests.system.oracle.sums import SUMS, Cells
+from tests.system.oracle.topics import Record, follow
 
 
 def messages(count: int = 200) -> list[Message]:
@@ -251,7 +251,7 @@ def test_the_command_that_follows_judges_what_comes_until_its_input_ends(setting
     send(settings, [b"{bad"] * 3)
     send(replace_settings(settings, logs_topic=settings.results_topic), [])
     topics = ["--logs", settings.logs_topic, "--results", settings.results_topic, "--rejected", settings.rejected_topic]
-    command = [sys.executable, "-m", "tests.oracle", "--follow", "--brokers", settings.brokers, *topics]
+    command = [sys.executable, "-m", "tests.system.oracle", "--follow", "--brokers", settings.brokers, *topics]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as oracle:
         send(settings, [b"{bad"] * 4)
         said = oracle.communicate("", timeout=120)[0]
@@ -278,7 +278,7 @@ def test_the_command_names_a_broker_that_does_not_answer_in_one_line(
     def away(*_: Any, **__: Any) -> Evidence:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT, "away"))
 
-    monkeypatch.setattr("tests.oracle.__main__.gather", away)
+    monkeypatch.setattr("tests.system.oracle.__main__.gather", away)
     assert main(["--brokers", "nowhere:1"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "nowhere:1" in line

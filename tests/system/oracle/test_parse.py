@@ -10,20 +10,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataflows.intake import Intake, IntakeState
-from dataflows.rules import Rules
-from dataflows.schema import rfc3339
-from dataflows.settings import Settings
+from dataflows.contract.schema import rfc3339
+from dataflows.contract.settings import Settings
+from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.rules import Rules
 from generator.clock import SystemClock
 from generator.formats.base import Context
 from generator.formats.inputs import Input
 from generator.formats.own import JsonLines
 from generator.replay import Pace, Replay
-from tests.intakes import both
-from tests.native_comparison import the_log
-from tests.oracle.judge import Message, judge, windows
-from tests.oracle.sums import SUMS
-from tests.records import FAR, FakeRecord, event, payload
+from tests.support.engines.intakes import both
+from tests.support.engines.native_comparison import the_log
+from tests.support.records import FAR, FakeRecord, event, payload
+from tests.system.oracle.judge import Message, judge, windows
+from tests.system.oracle.sums import SUMS
 
 LEAP_SECONDS = [
     *("2016-12-31T23:59:60Z", "2017-01-01T05:29:60.5+05:30", "2016-12-31 15:59:60-0800", "2024-02-29t23:59:60.9999999z"),

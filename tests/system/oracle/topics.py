@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from tqdm import tqdm
 
-from tests.oracle.judge import Message
+from tests.system.oracle.judge import Message
 
 Record = tuple[bytes | None, Message]
 """The key of a message, and the message."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import ports
+from deploy.processes import ports
 
 _PROPERTIES = """\
 process.roles=broker,controller

@@ -1,0 +1,1 @@
+"""Hours at a steady rate with restarts."""

@@ -1,0 +1,1 @@
+"""From the messages of one partition to counted events: decode, judge, deduplicate, fold. It knows no Kafka client."""

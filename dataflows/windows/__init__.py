@@ -1,0 +1,1 @@
+"""The event-time windows of one shard: watermark, panes, cells. It knows no Kafka and no Bytewax."""

@@ -1,0 +1,1 @@
+"""Processes of a deployment: their ports, their supervision, clusters and containers."""

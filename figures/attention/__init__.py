@@ -1,0 +1,1 @@
+"""What needs attention: campaigns whose figures changed by more than chance explains."""

@@ -1,0 +1,1 @@
+"""The rows that are held in memory, and consistent snapshots of them."""

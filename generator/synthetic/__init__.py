@@ -1,0 +1,1 @@
+"""Synthetic events: campaigns, how traffic is shared among them, and faults on purpose."""

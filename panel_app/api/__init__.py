@@ -1,0 +1,1 @@
+"""The HTTP API: results for scripts, and what a page asks for."""

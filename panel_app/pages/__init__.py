@@ -1,0 +1,1 @@
+"""The pages: overview, Explore and Data."""
