@@ -44,6 +44,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def relink(markdown: str, place: str) -> str:
     """`markdown`, which stands at `place` of the tree: links lead to pages of the site; what is no page is named in place of a link."""
     pages = {there: page for page, there in ELSEWHERE.items()}
+    folder = posixpath.dirname(pages.get(place, place.removeprefix("docs/"))) or "."
 
     def one(found: re.Match[str]) -> str:
         image, text, target = found.groups()
@@ -51,10 +52,9 @@ def relink(markdown: str, place: str) -> str:
         if "://" in target or not path:
             return found[0]
         there = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
-        if there in pages:
-            return f"{image}[{text}]({pages[there]}{mark}{anchor})"
-        if there.startswith("docs/"):
-            return f"{image}[{text}]({there.removeprefix('docs/')}{mark}{anchor})"
+        if there in pages or there.startswith("docs/"):
+            target = posixpath.relpath(pages.get(there, there.removeprefix("docs/")), folder)
+            return f"{image}[{text}]({target}{mark}{anchor})"
         if not (ROOT / there).exists():
             return found[0]  # and mkdocs says that it leads nowhere
         return text if text.startswith("`") else f"{text} (`{there}`)"

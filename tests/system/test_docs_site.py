@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,7 @@ def test_every_page_is_built_and_names_no_other_host_to_load_from(site: Path) ->
 def test_a_link_to_nowhere_fails_the_build(tmp_path: Path) -> None:
     for name in ("deploy", "README.md", "benchmarks"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "docs").mkdir()
-    for file in (ROOT / "docs").iterdir():
-        (tmp_path / "docs" / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     (tmp_path / "mkdocs.yml").write_text((ROOT / "mkdocs.yml").read_text())
     with (tmp_path / "docs" / "api.md").open("a") as page:
         page.write("\n[gone](contract.md#no-such-place)\n")
@@ -61,6 +60,9 @@ def test_links_lead_to_pages_and_what_is_no_page_is_named() -> None:
     assert relink("![p](docs/dashboard.png)", "README.md") == "![p](dashboard.png)"
     assert relink("[k](../deploy/kubernetes/README.md)", "docs/operations.md") == "[k](kubernetes.md)"
     assert relink("[perf](../docs/dashboard.md)", ELSEWHERE["benchmarks.md"]) == "[perf](dashboard.md)"
+    assert relink("[a](../api.md#columns)", "docs/adr/0001-a.md") == "[a](../api.md#columns)"
+    assert relink("[k](../../README.md)", "docs/adr/0001-a.md") == "[k](../index.md)"
+    assert relink("[adr](adr/README.md)", "docs/architecture.md") == "[adr](adr/README.md)"
     assert relink("[`schema.py`](../dataflows/contract/schema.py)", "docs/contract.md") == "`schema.py`"
     assert relink("[guard](guard.json)", ELSEWHERE["benchmarks.md"]) == "guard (`benchmarks/guard.json`)"
     assert (
