@@ -85,7 +85,7 @@ _RESTART = (
     f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes at its last snapshot."
 )
 _COUNT_AGAIN = (
-    "Start it with an empty recovery folder and another ADTALLY_RESULTS_TOPIC (docs/operations.md, “Counting again from logs”)."
+    "Start it with an empty recovery folder and another ADTALLY_RESULTS_TOPIC (docs/operations.md, “Recounting from logs”)."
 )
 _TRANSACTION = (
     "Kafka releases them when it ends, by its transaction.timeout.ms at the latest; kafka-transactions.sh can abort it."

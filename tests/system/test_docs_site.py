@@ -100,3 +100,13 @@ def test_each_alert_rule_has_its_section_and_each_section_its_rule() -> None:
     for rule in rules:
         anchor = sections()[rule["alert"]].partition("\n")[0]
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{anchor}"
+
+
+def test_every_path_and_package_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    questions = text.partition("## Where is …?")[2].partition("\n## ")[0]
+    assert questions.count("?") >= 15
+    paths = {path for path in re.findall(r"`([\w/.]+/[\w/.]+)`", text) if not path.startswith("/")}
+    packages = {name.replace(".", "/") for name in re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE)}
+    assert len(packages) >= 15
+    assert [path for path in sorted(paths | packages - {"adtally"}) if not (ROOT / path).exists()] == []
