@@ -26,9 +26,9 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.engines import make_intake
 from dataflows.flow.reader import CHUNK, POLL
 from dataflows.intake.dedup import IdIndex
-from dataflows.intake.messages import LOG_APPEND_TIME
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND
+from dataflows.kafka.record import LOG_APPEND_TIME
 from dataflows.windows.panes import SHARDS, Panes, Partial, SourceClock, split
 
 NOW_MS = 1_780_000_000_000

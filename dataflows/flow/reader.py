@@ -16,17 +16,17 @@ from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import fetches_natively, make_intake
-from dataflows.flow.idle import Bell
 from dataflows.flow.telemetry import Place
-from dataflows.intake.messages import LOG_APPEND_TIME, Record
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.intake.rules import SECOND
+from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import PASSING, describe, heard_lag, make_consumer, warn_of_create_time
 from dataflows.kafka.corruption import Damage, Fault, Passage
 from dataflows.kafka.diagnosis import is_forbidden, unreadable
 from dataflows.kafka.fetch import Fetcher, make_fetcher
 from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.lag import Span
+from dataflows.kafka.record import LOG_APPEND_TIME, Record
 from dataflows.native.client import PLUGINS
 from dataflows.windows.panes import SourceClock
 

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
 from dataflows.contract.schema import Event, to_micros
 from dataflows.intake.decode import NotAnEvent, rounds_up
 from dataflows.intake.rules import FIRST, LAST, SECOND, Rules, to_datetime
+from dataflows.kafka.record import Record
 from dataflows.native.batch import Batch
 
-LOG_APPEND_TIME = 2
-"""What `Message.timestamp` calls a time that the broker gave: within a partition it goes back only if the broker's clock was set back."""
-
 _MICROSECOND = dt.timedelta(microseconds=1)
-
-
-class Record(Protocol):
-    """What the intake asks of a Kafka message; `timestamp` is (its type, milliseconds since 1970)."""
-
-    def value(self) -> bytes | None:
-        """The payload."""
-        ...
-
-    def offset(self) -> int | None:
-        """The place in the log."""
-        ...
-
-    def timestamp(self) -> tuple[int, int]:
-        """Kafka's own time."""
-        ...
 
 
 class Chunk:

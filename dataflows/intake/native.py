@@ -10,9 +10,10 @@ from typing_extensions import override
 from dataflows.contract.metrics import Cells, Metrics, fold
 from dataflows.contract.schema import Event, Rejected, to_micros
 from dataflows.intake.decode import CarefulDecoder, NotAnEvent
-from dataflows.intake.messages import Chunk, Record, check_bounds, latest, own_limit
+from dataflows.intake.messages import Chunk, check_bounds, latest, own_limit
 from dataflows.intake.partition import Counters, Intake, IntakeState, payload_of
 from dataflows.intake.rules import Rules, to_datetime
+from dataflows.kafka.record import Record
 from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Batch, Noted, Tally
 
 

@@ -17,8 +17,8 @@ import msgspec
 from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Reason, Rejected, rfc3339
 from dataflows.intake.decode import NotAnEvent, rejected
-from dataflows.intake.messages import Record
 from dataflows.intake.rules import KEPT, SECOND, Rules
+from dataflows.kafka.record import Record
 
 payload_of = methodcaller("value")
 

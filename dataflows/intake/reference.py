@@ -13,9 +13,10 @@ from dataflows.contract.schema import Event, to_micros
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.dedup import IdIndex
 from dataflows.intake.fast_decode import ChunkDecoder
-from dataflows.intake.messages import Chunk, Record, check_bounds
+from dataflows.intake.messages import Chunk, check_bounds
 from dataflows.intake.partition import Intake, IntakeState, payload_of
 from dataflows.intake.rules import FIRST, LAST, Rules, to_datetime
+from dataflows.kafka.record import Record
 
 BATCH = 5_000
 """Events that are looked up in the index of ids and folded at a time: a lookup is then some 40 % cheaper than with a few hundred.

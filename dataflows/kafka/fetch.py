@@ -10,9 +10,9 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, TopicPartition
 from typing_extensions import override
 
-from dataflows.flow.idle import Bell
-from dataflows.intake.messages import Record
+from dataflows.kafka.bell import Bell
 from dataflows.kafka.corruption import Fault
+from dataflows.kafka.record import Record
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, Wake
 

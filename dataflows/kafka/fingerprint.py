@@ -6,7 +6,7 @@ import zlib
 
 import msgspec
 
-from dataflows.intake.messages import Record
+from dataflows.kafka.record import Record
 
 
 class Fingerprint(msgspec.Struct, frozen=True, array_like=True):

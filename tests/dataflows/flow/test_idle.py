@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 import pytest
 from typing_extensions import override
 
-from dataflows.flow.idle import ALONE_SECONDS, CLUSTER_SECONDS, PAUSE_SECONDS, Bell, Rest, Workers
+from dataflows.flow.idle import ALONE_SECONDS, CLUSTER_SECONDS, PAUSE_SECONDS, Rest, Workers
+from dataflows.kafka.bell import Bell
 
 
 class Time:

@@ -15,12 +15,12 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dataflows import native
 from dataflows.contract.settings import Settings
-from dataflows.flow.idle import Bell
-from dataflows.intake.messages import Record
 from dataflows.intake.partition import Counters
+from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import consumer_config, make_consumer
 from dataflows.kafka.corruption import Fault
 from dataflows.kafka.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
+from dataflows.kafka.record import Record
 from dataflows.native import client
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, no_queue_reason

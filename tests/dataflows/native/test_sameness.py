@@ -19,9 +19,9 @@ from dataflows.contract.schema import Event, to_micros
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import intake_kind
 from dataflows.intake.decode import CarefulDecoder
-from dataflows.intake.messages import Record
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
+from dataflows.kafka.record import Record
 from dataflows.native import Tally
 from tests.support.engines.intakes import laid
 from tests.support.records import FakeRecord, event, log, micros, payload

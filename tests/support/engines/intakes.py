@@ -9,8 +9,8 @@ import pytest
 
 from dataflows import native
 from dataflows.flow.engines import intake_kind
-from dataflows.intake.messages import Record
 from dataflows.intake.partition import Intake
+from dataflows.kafka.record import Record
 from dataflows.native.library import Fetched
 
 KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]

@@ -16,9 +16,9 @@ from pathlib import Path
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import intake_kind
-from dataflows.intake.messages import Record
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
+from dataflows.kafka.record import Record
 from dataflows.native import library as native_library
 from dataflows.windows.panes import shard_of
 from dataflows.wire.cell_bytes import unpack

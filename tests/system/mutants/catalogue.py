@@ -23,11 +23,11 @@ from dataflows.contract.schema import Event, Rejected, WindowResult, to_micros
 from dataflows.flow.operators import ShardLogic
 from dataflows.flow.reader import Reader
 from dataflows.flow.sink import OutboxPart
-from dataflows.intake.messages import Record
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
 from dataflows.kafka.produce import PlainCarrier
+from dataflows.kafka.record import Record
 from dataflows.windows.cells import Cell, CellKey, Given, to_result
 from dataflows.windows.panes import Panes, PanesState
 from tests.system.mutants.stock import StockKafkaSink
