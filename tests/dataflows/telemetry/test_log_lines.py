@@ -70,7 +70,7 @@ def test_a_traceback_is_in_the_same_line(form: str) -> None:
     (line,) = lines(fail, log_format=form)
     assert "it stumbled" in line
     assert "ValueError: spring" in line
-    assert "test_logs.py" in line
+    assert "test_log_lines.py" in line
 
 
 def test_the_level_is_ours_alone_and_packages_of_others_speak_from_warnings_up() -> None:

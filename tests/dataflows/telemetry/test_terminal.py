@@ -38,7 +38,7 @@ for module in sys.argv[1:]:
 def commands() -> list[str]:
     """Every module that can be run with ``python -m`` and reads flags."""
     found: list[str] = []
-    for package in PACKAGES:
+    for package in (*PACKAGES, "figures"):
         for file in (ROOT / package).rglob("*.py"):
             text = file.read_text(encoding="utf-8")
             if file.name == "__main__.py" or '__name__ == "__main__"' in text:
