@@ -17,10 +17,10 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from dataflows.contract.errors import AdtallyError, BrokerError, TopicMissingError
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from dataflows.intake.partition import Counters
 from dataflows.kafka.clients import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.kafka.diagnosis import forbidden
-from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.lag import Span, Waiting, Waits
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry import log_lines
@@ -30,28 +30,13 @@ log = logging.getLogger("adtally.counters")
 COLUMNS = Counters.__struct_fields__
 
 
-class Shown(Counters):
-    """The counters that the flow commits as the metadata of its offset.
-
-    `clock` is the highest event time read, `kept` what that was at the snapshot before: a run that is killed goes back no further.
-    `last` is the fingerprint of the last message read; it shows whether the topic was recreated. `at` is the time of this commit by the
-    flow's clock (microseconds since 1970), `pause` the time since the previous commit (microseconds).
-    """
-
-    clock: int | None = None
-    kept: int | None = None
-    last: Fingerprint | None = None
-    at: int | None = None
-    pause: int | None = None
-
-
 class Progress(msgspec.Struct):
     """One partition of the logs: the committed offset (None before the first commit), begin and end of the log, and the counters."""
 
     partition: int
     offset: int | None
     end: int
-    shown: Shown
+    shown: CommittedCounters
     begin: int = 0
     skips: bool = False
     """Whether a dataflow without a committed offset starts at the end of the log (`ADTALLY_START=latest`)."""
@@ -159,18 +144,7 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
 
 def _row(place: TopicPartition, begin: int, end: int, *, skips: bool) -> Progress:
     offset = place.offset if place.offset >= 0 else None
-    return Progress(place.partition, offset, end, shown(place.metadata), begin, skips)
-
-
-_decode = msgspec.json.Decoder(Shown).decode
-
-
-def shown(metadata: str | None) -> Shown:
-    """Return the counters in the metadata of a committed offset; all zero if it is empty or was written by another program."""
-    try:
-        return _decode(metadata or "")
-    except msgspec.DecodeError:
-        return Shown()
+    return Progress(place.partition, offset, end, CommittedCounters.decode(place.metadata), begin, skips)
 
 
 def table(rows: Sequence[Progress]) -> str:

@@ -16,6 +16,7 @@ from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import fetches_natively, make_intake
+from dataflows.flow.progress import CommittedCounters
 from dataflows.flow.telemetry import Place
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.intake.rules import SECOND
@@ -214,10 +215,15 @@ class Reader:
         # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
         kept, self._kept = self._kept, self._intake.reached
         before, self._shown_at = self._shown_at, round(self._now() * SECOND)
-        pause = None if before is None else self._shown_at - before
-        times = {"clock": self._kept, "kept": kept, "at": self._shown_at, "pause": pause}
-        shown = {**times, "last": self._last, **msgspec.structs.asdict(self.counters)}
-        place = TopicPartition(self._topic, self.partition, self._offset, metadata=msgspec.json.encode(shown).decode())
+        committed = CommittedCounters(
+            **msgspec.structs.asdict(self.counters),
+            clock=self._kept,
+            kept=kept,
+            last=self._last,
+            at=self._shown_at,
+            pause=None if before is None else self._shown_at - before,
+        )
+        place = TopicPartition(self._topic, self.partition, self._offset, metadata=committed.encode())
         try:
             self._fetcher.consumer.commit(offsets=[place], asynchronous=True)
         except KafkaException as error:

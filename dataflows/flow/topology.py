@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from dataflows.commands.counters import shown
 from dataflows.contract.errors import AdtallyError, BrokerError
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.lag import Span, Waiting
 from dataflows.kafka.topics import Topics
@@ -171,6 +171,6 @@ class Topology:
             log.debug("no committed offsets: %s", error)
             return
         for place in committed:
-            clock = shown(place.metadata).clock
+            clock = CommittedCounters.decode(place.metadata).clock
             if clock is not None:
                 self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))

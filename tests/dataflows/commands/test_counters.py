@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dataflows.commands.counters import Progress, Shown, progress, table
+from dataflows.commands.counters import Progress, progress, table
 from dataflows.contract.errors import BrokerError
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from tests.support.flows import ANSWER_SECONDS, recovery_folder, running, send, wait_for
 from tests.support.records import payload
 
@@ -24,11 +25,11 @@ def test_the_counters_of_a_running_flow_are_shown_with_offset_and_lag(settings: 
 
 
 def test_counters_that_do_not_add_up_are_told() -> None:
-    assert not Shown(read=3, counted=1, late=1).adds_up()
+    assert not CommittedCounters(read=3, counted=1, late=1).adds_up()
 
 
 def test_the_table_sums_the_partitions() -> None:
-    text = table([Progress(0, 5, 7, Shown(read=5, counted=5)), Progress(1, None, 1000, Shown())])
+    text = table([Progress(0, 5, 7, CommittedCounters(read=5, counted=5)), Progress(1, None, 1000, CommittedCounters())])
     assert text.splitlines()[-1].split() == ["all", "1,002", "5", "5", "0", "0", "0", "0", "0"]
 
 

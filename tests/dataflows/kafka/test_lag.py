@@ -10,9 +10,10 @@ from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateIm
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
 
-from dataflows.commands.counters import Progress, Shown, progress
+from dataflows.commands.counters import Progress, progress
 from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from dataflows.flow.topology import Behind
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.lag import Counted, Span, Waiting, Waits
@@ -43,7 +44,7 @@ def test_what_is_gone_does_not_wait_and_a_recreated_log_waits_as_a_whole(
     log: tuple[int | None, int, int], lag: int, lost: int, recreated: bool
 ) -> None:
     offset, begin, end = log
-    row = Progress(0, offset, end, Shown(), begin)
+    row = Progress(0, offset, end, CommittedCounters(), begin)
     assert (row.lag, row.lost, row.is_recreated) == (lag, lost, recreated)
     words = " ".join(row.notes(Settings()))
     assert ("no longer on the broker" in words) == bool(lost)
@@ -51,17 +52,17 @@ def test_what_is_gone_does_not_wait_and_a_recreated_log_waits_as_a_whole(
 
 
 def test_a_dataflow_that_begins_at_the_latest_event_leaves_nothing_waiting_before_its_first_commit() -> None:
-    assert Progress(0, None, 7, Shown(), 3, skips=True).lag == 0
-    assert Progress(0, 5, 7, Shown(), 3, skips=True).lag == 2
+    assert Progress(0, None, 7, CommittedCounters(), 3, skips=True).lag == 0
+    assert Progress(0, 5, 7, CommittedCounters(), 3, skips=True).lag == 2
 
 
 def test_a_lag_that_is_found_is_that_of_the_messages_and_says_what_an_open_transaction_holds_back() -> None:
-    row = Progress(0, 5, 200, Shown(), waits=Waits(12, 10))
+    row = Progress(0, 5, 200, CommittedCounters(), waits=Waits(12, 10))
     assert row.lag == 12
     assert row.notes(Settings()) == [
         "10 messages wait behind a transaction that a producer has left open; Kafka releases them when it ends"
     ]
-    assert "upper bound" in Progress(0, 5, 200, Shown(), waits=Waits(195, is_exact=False)).notes(Settings())[0]
+    assert "upper bound" in Progress(0, 5, 200, CommittedCounters(), waits=Waits(195, is_exact=False)).notes(Settings())[0]
 
 
 def test_messages_are_counted_once_and_forgotten_once_they_were_read() -> None:

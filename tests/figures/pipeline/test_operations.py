@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from dataflows.commands.counters import Shown
 from dataflows.contract.schema import Reason, Rejected, encode, rejected_key
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer, make_producer
 from dataflows.kafka.topics import Topics
 from figures.pipeline.operations import RejectedFeed, Watch
@@ -135,7 +135,7 @@ def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(s
         producer.produce(settings.logs_topic, b"{}", partition=0)
     assert producer.flush(30) == 0
     consumer = make_consumer(settings, "test")
-    shown = Shown(read=5, counted=4, late=1, clock=1_790_000_000_000_000)
+    shown = CommittedCounters(read=5, counted=4, late=1, clock=1_790_000_000_000_000)
     place = TopicPartition(settings.logs_topic, 0, 5, metadata=encode(shown).decode())
     consumer.commit(offsets=[place], asynchronous=False)
     consumer.close()

@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.dashboard.server import served
-from dataflows.commands.counters import Shown
 from dataflows.contract.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.contract.settings import Settings
+from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry.ages import EVENT_TIME
@@ -50,7 +50,7 @@ def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: 
     assert site.world.producer.flush(30) == 0
 
 
-def commit(site: Site, messages: int, offset: int, shown: Shown) -> None:
+def commit(site: Site, messages: int, offset: int, shown: CommittedCounters) -> None:
     """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
     settings = site.world.settings
     Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
@@ -75,7 +75,7 @@ def value(page: Page, name: str) -> Locator:
 def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(site: Site) -> None:
     site.world.send(*(recent(minute, campaign=name) for minute in range(2, 7) for name in "abc"))
     site.holds(15)
-    commit(site, 20, 12, Shown(read=12, counted=8, duplicate=1, late=1, malformed=2))
+    commit(site, 20, 12, CommittedCounters(read=12, counted=8, duplicate=1, late=1, malformed=2))
     reject(site, "{one", "{two", None)
     reject(site, "late one", reason="late", first=3)
     reject(site, "{two", first=1)  # a repeat after a crash
@@ -102,7 +102,7 @@ def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_
     site.world.send(recent(5))
     site.holds(1)
     stopped = round((time.time() - 300) * SECOND * SECOND)
-    commit(site, 9, 5, Shown(read=5, counted=5, clock=stopped, at=stopped, pause=5_000_000))
+    commit(site, 9, 5, CommittedCounters(read=5, counted=5, clock=stopped, at=stopped, pause=5_000_000))
     page = site.open("/")
     notice = page.locator("#notices")
     expect(notice).to_contain_text(
@@ -117,10 +117,10 @@ def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_
     expect(page.locator('#health [data-tone="bad"]')).to_have_count(1)
     keep(page, "data-stopped")
     # One that runs, and then another one that has lost events.
-    commit(site, 0, 9, Shown(read=9, counted=9, clock=stopped, at=round(time.time() * SECOND * SECOND)))
+    commit(site, 0, 9, CommittedCounters(read=9, counted=9, clock=stopped, at=round(time.time() * SECOND * SECOND)))
     expect(part).to_have_attribute("data-tone", "good")
     expect(page.locator('#health [data-part="events"]')).to_contain_text("No events have come (since")
-    commit(site, 0, 99, Shown(read=99, counted=99))
+    commit(site, 0, 99, CommittedCounters(read=99, counted=99))
     expect(part).to_contain_text("The log of partition 0 was replaced")
     expect(page.locator(".remarks")).to_contain_text("The whole log counts as lag")
     first = json.loads(site.open("/data").locator("#first").text_content() or "")
@@ -129,7 +129,7 @@ def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_
 
 
 def test_counters_that_do_not_add_up_are_told(site: Site) -> None:
-    commit(site, 3, 3, Shown(read=3, counted=1))
+    commit(site, 3, 3, CommittedCounters(read=3, counted=1))
     page = site.open("/data")
     expect(page.locator("#pipeline")).to_contain_text("Read is not the sum of the rest in partition 0")
 
@@ -282,7 +282,7 @@ def test_a_hundred_sessions_leave_no_memory_behind() -> None:
 
 def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None]) -> None:
     site.world.send(*(recent(minute, campaign=name) for minute in range(30) for name in ("Autumn Sale", "Retargeting Q4")))
-    commit(site, 30, 22, Shown(read=22, counted=20, late=1, malformed=1))
+    commit(site, 30, 22, CommittedCounters(read=22, counted=20, late=1, malformed=1))
     reject(site, "{bad", '{"event_id": 5}')
     reject(site, '{"event_id": "late"}', reason="late", first=9)
     site.holds(60)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from dataflows.commands.counters import Shown
+from dataflows.flow.progress import CommittedCounters
 from tests.figures.feed.test_upserts import until
 from tests.panel_app.browser.test_browser_blocks import points
 from tests.panel_app.browser.test_browser_data import commit, reject, value
@@ -119,7 +119,7 @@ def test_what_is_open_stays_open_and_where_it_is_scrolled_to(site: Site) -> None
 
 
 def test_a_rejected_event_that_is_being_read_stays_open_and_selected_when_others_come(site: Site) -> None:
-    commit(site, 20, 12, Shown(read=12, counted=10, malformed=2))
+    commit(site, 20, 12, CommittedCounters(read=12, counted=10, malformed=2))
     reject(site, "{one", "{two")
     page = site.open("/data?every=off")
     expect(value(page, "Rejected")).to_have_text("2")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from dataflows.commands.counters import Shown
+from dataflows.flow.progress import CommittedCounters
 from tests.panel_app.browser.test_browser_blocks import STEADY, filled
 from tests.panel_app.browser.test_browser_data import commit, reject
 from tests.panel_app.browser.test_browser_overview import recent
@@ -42,7 +42,7 @@ def settled(page: Page) -> None:
 def test_no_page_shifts_when_it_loads(site: Site, number: int) -> None:
     if number:
         filled(site, tuple(f"Campaign {at}" for at in range(number)), minutes=12)
-        commit(site, 20, 12, Shown(read=12, counted=8, duplicate=1, late=1, malformed=2))
+        commit(site, 20, 12, CommittedCounters(read=12, counted=8, duplicate=1, late=1, malformed=2))
         reject(site, *(f"{{bad {at}" for at in range(20)))
     for width, height in SIZES:
         for path in ("/", "/explore", "/explore?by=campaign&kind=bar&measure=spend&measure=clicks", "/data"):
