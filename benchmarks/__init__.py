@@ -1,1 +1,1 @@
-"""The benchmarks: adtally and its peers on the same topics of a real Kafka; see README.md beside it."""
+"""Benchmarks: adtally and its peers on the same topics of a real Kafka; see README.md in this folder."""

@@ -8,21 +8,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from benchmarks import figures, latency, picture, systems
+from benchmarks import latency, picture, summary, systems
 from benchmarks.drain import Filled, drain
-from benchmarks.figures import Row, Run
 from benchmarks.fill import add_options, load_of
 from benchmarks.session import Session, machine, numbers, say, session, words, write
+from benchmarks.summary import DrainRun, SystemRow
 from benchmarks.systems import LOOP, SkippedError, System
 from dataflows.contract.errors import AdtallyError
 
 
-def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], rounds: int, share: float | None = None) -> list[Run]:
-    """Each system on each size, round after round: what disturbs the machine for a while disturbs all of them.
+def drains(
+    here: Session, able: Sequence[System], filled: Sequence[Filled], rounds: int, share: float | None = None
+) -> list[DrainRun]:
+    """Run each system on each size, round after round, so that a disturbance of the machine affects all of them.
 
-    `share`: of a processor, for each process of a system. The oracle judges adtally's results of the first round, on the least size.
+    `share`: share of a processor for each process of a system. The oracle checks adtally's results of the first round, on the smallest
+    size.
     """
-    runs: list[Run] = []
+    runs: list[DrainRun] = []
     for number in range(1, rounds + 1):
         for system in able:
             for topic in filled:
@@ -37,7 +40,7 @@ def drains(here: Session, able: Sequence[System], filled: Sequence[Filled], roun
     return runs
 
 
-def _in_words(run: Run) -> str:
+def _in_words(run: DrainRun) -> str:
     verdict = "exact" if run.exact else f"NOT exact: {run.lost:,} events lost, {run.wrong:,} cells wrong"
     judged = "" if run.oracle is None else f"; the oracle found {len(run.oracle)} differences"
     return (
@@ -46,21 +49,21 @@ def _in_words(run: Run) -> str:
     )
 
 
-def rows(runs: Sequence[Run]) -> list[Row]:
-    """A row for each system, in the order of its first run."""
+def rows(runs: Sequence[DrainRun]) -> list[SystemRow]:
+    """Return a row for each system, in the order of its first run."""
     loop = [run for run in runs if run.system == LOOP]
     names = list(dict.fromkeys(run.system for run in runs))
-    return [figures.row(name, [run for run in runs if run.system == name], loop) for name in names]
+    return [summary.row(name, [run for run in runs if run.system == name], loop) for name in names]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for, print the tables, write JSON and picture; 1 if adtally was not exact."""
+    """Run the selected systems, print the tables, write JSON and SVG; return 1 if adtally was not exact."""
     options = _parser().parse_args(arguments)
     try:
         sizes = sorted(set(numbers(options.sizes)))
         wanted = systems.chosen(words(options.only) or (systems.QUICK if options.quick else systems.DEFAULT))
     except (ValueError, KeyError):
-        print(f"bench: {options.sizes!r} is no list of sizes; give numbers such as 1M,4M", file=sys.stderr)
+        print(f"bench: {options.sizes!r} is not a list of sizes; use numbers such as 1M,4M", file=sys.stderr)
         return 2
     except SkippedError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -76,14 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     silent = [system.name for system in able if not any(run.system == system.name for run in runs)]
-    code = _report(options, rows(runs), runs, lags, skipped + [f"{name} gave no result" for name in silent])
+    code = _report(options, rows(runs), runs, lags, skipped + [f"{name} produced no result" for name in silent])
     return 1 if any(name.startswith("adtally") for name in silent) else code
 
 
-def _latencies(here: Session, able: Sequence[System], seconds: float, runs: Sequence[Run]) -> list[latency.Lag]:
-    """adtally's latency at 5,000 events/s and at half its greatest rate, once also with a snapshot a second; of peers at 5,000.
+def _latencies(here: Session, able: Sequence[System], seconds: float, runs: Sequence[DrainRun]) -> list[latency.Lag]:
+    """Measure adtally at 5,000 events/s, with a snapshot a second, and at half its highest rate; measure peers at 5,000 events/s.
 
-    Where half of that rate is more than the sender holds, it is `latency.MOST`.
+    That half is limited to `latency.MOST`, the highest rate that the sender sustains.
     """
     best = max((run.counted / run.wall for run in runs if run.system == "adtally"), default=0.0)
     plan: list[tuple[System, int]] = [(system, 5000) for system in able if system.name in latency.MEASURED]
@@ -98,11 +101,13 @@ def _latencies(here: Session, able: Sequence[System], seconds: float, runs: Sequ
     return lags
 
 
-def _report(options: argparse.Namespace, lines: list[Row], runs: list[Run], lags: list[latency.Lag], skipped: list[str]) -> int:
-    print(figures.table(figures.HEAD, [figures.cells(line) for line in lines]))
+def _report(
+    options: argparse.Namespace, lines: list[SystemRow], runs: list[DrainRun], lags: list[latency.Lag], skipped: list[str]
+) -> int:
+    print(summary.table(summary.HEAD, [summary.cells(line) for line in lines]))
     if lags:
         print()
-        print(figures.table(latency.HEAD, [latency.cells(lag) for lag in lags]))
+        print(summary.table(latency.HEAD, [latency.cells(lag) for lag in lags]))
     for line in skipped:
         print(line)
     around = machine()
@@ -124,14 +129,20 @@ def _report(options: argparse.Namespace, lines: list[Row], runs: list[Run], lags
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
     parser.add_argument(
-        "--sizes", default="1M,4M", help="events of the topics; the slope between two is the figure (default 1M,4M)"
+        "--sizes",
+        default="1M,4M",
+        help="number of events of each topic; the cost is the slope between two of them (default 1M,4M)",
     )
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--only", default="", help=f"systems: {', '.join(system.name for system in systems.SYSTEMS)}")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(systems.QUICK)}, and no latency")
-    parser.add_argument("--latency", type=float, default=150, help="seconds of each latency run; 0 for none (default 150)")
     parser.add_argument(
-        "--share", type=float, help="of a processor, for each process of a system: how several do where each has its own"
+        "--latency", type=float, default=150, help="length of each latency run in seconds; 0 skips them (default 150)"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        help="share of a processor for each process of a system, which shows how several processes perform when each has its own",
     )
     add_options(parser)
     return parser

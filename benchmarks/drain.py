@@ -1,4 +1,4 @@
-"""One system reads a filled topic to its end: what it costs, and whether its results are exact."""
+"""A drain: one system reads a filled topic to its end. Measures its cost and checks that its results are exact."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.figures import Run, check
 from benchmarks.fill import drop_topics, make_topic
-from benchmarks.load import FLUSH, Key, Load, Truth
 from benchmarks.processes import Tree
 from benchmarks.shares import Shares
-from benchmarks.systems import Place, System, settings_of
+from benchmarks.summary import DrainRun, check
+from benchmarks.systems import System, Workspace, settings_of
+from benchmarks.workload import FLUSH, Key, Load, Truth
 from dataflows.contract.errors import AdtallyError
 from deploy.processes.watchdog import Watchdog
 from tests.support.flows import counters
@@ -32,15 +32,15 @@ PARTS = 4
 
 @dataclass(frozen=True)
 class Filled:
-    """A topic of events, and what they truly add up to."""
+    """A topic of events and their true sums."""
 
     topic: str
     load: Load
     truth: Truth
 
 
-class Results:
-    """The last value of each cell on a topic of results, whoever wrote it, read as it comes."""
+class ResultReader:
+    """Reader of a results topic of any system; it keeps the last value of each cell."""
 
     def __init__(self, brokers: str, topic: str) -> None:
         self._consumer = Consumer(
@@ -58,7 +58,7 @@ class Results:
         self.events = 0
 
     def poll(self, seconds: float = 0.2) -> list[tuple[Key, tuple[int, ...]]]:
-        """Take what has come within `seconds`; each cell that changed, with its sums."""
+        """Read the records that arrive within `seconds`; return each cell that changed, with its sums."""
         changed: list[tuple[Key, tuple[int, ...]]] = []
         for message in self._consumer.consume(5000, seconds):
             if message.error() or message.value() is None:
@@ -72,19 +72,21 @@ class Results:
         return changed
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the consumer."""
         self._consumer.close()
 
 
 def cell(value: dict[str, Any]) -> tuple[Key, tuple[int, ...]]:
-    """The key and the sums of a result of any system: their names for the money differ, and how they write a window's start."""
+    """Return the key and the sums of a result of any system; they differ in the names of the money fields and in the form of a window's
+    start.
+    """
     cost = value["spend_micros"] if "spend_micros" in value else value["cost_micros"]
     key = (window_start(value["window_start"]), value["campaign_id"], value["channel"])
     return key, (value["impressions"], value["clicks"], value["conversions"], cost, value["revenue_micros"])
 
 
 def window_start(given: object) -> str:
-    """A window's start as ``2026-01-01T00:00:00Z``, from that, from text without seconds or zone, or from milliseconds since 1970."""
+    """Return a window's start as ``2026-01-01T00:00:00Z``, from that, text without seconds or zone, or milliseconds since 1970."""
     if isinstance(given, int | float):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(given / 1000))
     text = str(given).replace(" ", "T").removesuffix("Z")[:19]
@@ -92,16 +94,16 @@ def window_start(given: object) -> str:
 
 
 def started(
-    system: System, place: Place, stack: ExitStack, share: float | None = None
+    system: System, place: Workspace, stack: ExitStack, share: float | None = None
 ) -> tuple[list[subprocess.Popen[bytes]], Tree]:
-    """The processes of a system, which are gone when the stack is left, and what watches them; their output goes to a file.
+    """Start the processes of a system and a watchdog that ends them with the stack; their output goes to a file.
 
-    `share`: of a processor, for each of them. Raises `AdtallyError` where that can't be had.
+    `share`: share of a processor for each of them. Raises `AdtallyError` if this machine cannot limit it.
     """
     shares = stack.enter_context(Shares())
     log = stack.enter_context((place.folder / "log").open("wb"))
     commands = system.start(place)
-    watchdog = Watchdog()  # so that nothing is left behind, however this process ends
+    watchdog = Watchdog()  # no process survives, however this one ends
     stack.callback(watchdog.close)
     processes = [watchdog.start(command.arguments, log, command.environment) for command in commands]
     if share:
@@ -130,12 +132,12 @@ def drain(
     share: float | None = None,
     oracle: bool = False,
     timeout: float = 900.0,
-) -> Run:
-    """Run `system` on a topic until its results hold all events, or nothing more comes; `oracle`: let it judge adtally's results too.
+) -> DrainRun:
+    """Run `system` on a topic until its results hold all events, or no more arrive; `oracle`: also check adtally's results with the oracle.
 
-    `number`: the round; `share`: of a processor, for each process of the system.
+    `number`: number of the round; `share`: share of a processor for each process of the system.
 
-    Raises `AdtallyError` with the last words of a system that ended without any result.
+    Raises `AdtallyError` with the last line of output of a system that ended without a result.
     """
     tag = uuid.uuid4().hex[:8]
     results, rejected = f"bench-results-{tag}", f"bench-rejected-{tag}"
@@ -144,8 +146,8 @@ def drain(
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="adtally-bench-", ignore_cleanup_errors=True)))
-            place = Place(brokers, filled.topic, results, rejected, folder, filled.load.partitions)
-            read = Results(brokers, results)
+            place = Workspace(brokers, filled.topic, results, rejected, folder, filled.load.partitions)
+            read = ResultReader(brokers, results)
             stack.callback(read.close)
             broker = Tree([broker_pid])
             stack.callback(broker.close)
@@ -154,10 +156,10 @@ def drain(
             first, last = _follow(read, filled.truth.counted, processes, begun=begun, quiet=system.quiet, timeout=timeout)
             used = tree.at(last)
             if first is None:
-                raise AdtallyError(f"{system.name} gave no result: {_last_words(folder / 'log')}")
+                raise AdtallyError(f"{system.name} produced no result: {_last_words(folder / 'log')}")
             judged = _ask_oracle(system, place, filled) if oracle and system.settings is not None else None
             counted, lost, wrong = check(filled.truth, read.cells)
-            return Run(
+            return DrainRun(
                 system=system.name,
                 round=number,
                 events=filled.load.events,
@@ -176,9 +178,9 @@ def drain(
 
 
 def _follow(
-    read: Results, wanted: int, processes: list[subprocess.Popen[bytes]], *, begun: float, quiet: float, timeout: float
+    read: ResultReader, wanted: int, processes: list[subprocess.Popen[bytes]], *, begun: float, quiet: float, timeout: float
 ) -> tuple[float | None, float]:
-    """When the first and the last result came, on the monotonic clock."""
+    """Return when the first and the last result arrived, on the monotonic clock."""
     first: float | None = None
     last = begun
     while read.events < wanted:
@@ -193,8 +195,8 @@ def _follow(
     return first, last
 
 
-def _ask_oracle(system: System, place: Place, filled: Filled) -> list[str]:
-    """What the oracle finds once the flow has come to rest and shown its counters for the whole log."""
+def _ask_oracle(system: System, place: Workspace, filled: Filled) -> list[str]:
+    """Return the differences that the oracle finds once the flow is idle and its counters cover the whole log."""
     settings = settings_of(place, **(system.settings or {}))
     total = filled.load.events + filled.load.partitions
     deadline = time.monotonic() + 60
@@ -206,4 +208,4 @@ def _ask_oracle(system: System, place: Place, filled: Filled) -> list[str]:
 
 def _last_words(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "it printed nothing"

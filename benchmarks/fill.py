@@ -1,4 +1,4 @@
-"""Fills a topic with ad events and prints what they truly add up to: ``python -m benchmarks.fill --brokers HOST:PORT TOPIC EVENTS``."""
+"""Fill a topic with ad events and print their true sums: ``python -m benchmarks.fill --brokers HOST:PORT TOPIC EVENTS``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
-from benchmarks.load import Load, Truth, messages
+from benchmarks.workload import Load, Truth, messages
 from dataflows.contract.errors import AdtallyError, DeliveryError
 
 
 def make_topic(brokers: str, topic: str, partitions: int, **config: str) -> None:
-    """A new topic with one replica; raises `KafkaException` if there is one already."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 3})  # gone with its last name, and its requests with it
+    """Create a topic with one replica; raises `KafkaException` if it exists already."""
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 3})  # keep the client alive until its requests are answered
     created: dict[str, Future[None]] = admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
     created[topic].result()
 
@@ -31,7 +31,7 @@ def drop_topics(brokers: str, *topics: str) -> None:
 
 
 def fill(brokers: str, topic: str, load: Load) -> Truth:
-    """Make `topic` and write the events of `load`, all acknowledged; what they add up to. Raises `DeliveryError`."""
+    """Create `topic`, write the events of `load`, wait until all are acknowledged, and return their sums. Raises `DeliveryError`."""
     make_topic(brokers, topic, load.partitions, **{"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
     producer = Producer(
         {
@@ -41,7 +41,7 @@ def fill(brokers: str, topic: str, load: Load) -> Truth:
             "batch.num.messages": 10_000,
             "queue.buffering.max.messages": 500_000,
             "compression.type": "lz4",
-            "enable.idempotence": True,  # the order within a partition is a part of the load
+            "enable.idempotence": True,  # the order within a partition is part of the load
         }
     )
     truth = Truth()
@@ -59,12 +59,12 @@ def fill(brokers: str, topic: str, load: Load) -> Truth:
     producer.flush(120)
     missing = number - _held(brokers, topic, load.partitions)
     if missing:
-        raise DeliveryError(f"{missing} of the events were not taken by {brokers}; is its disk full?")
+        raise DeliveryError(f"{missing} of the events were not acknowledged by {brokers}; check whether its disk is full")
     return truth
 
 
 def _held(brokers: str, topic: str, partitions: int) -> int:
-    """Messages on a topic: a call for each delivery would cost more than to ask once."""
+    """Return the number of messages on a topic; a callback for each delivery would cost more than one query."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "fill", "log_level": 3})
     ends = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)]
     consumer.close()
@@ -72,25 +72,25 @@ def _held(brokers: str, topic: str, partitions: int) -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that describe a load, but for its size."""
+    """Add the options that describe a load, except for its size."""
     parser.add_argument("--campaigns", type=int, default=50, help="campaigns, each with five channels (default 50)")
     parser.add_argument("--partitions", type=int, default=4, help="partitions of the topic (default 4)")
     parser.add_argument("--minutes", type=int, default=20, help="event time from the first to the last event (default 20)")
     parser.add_argument("--late", type=float, default=0, help="share of events later than the allowed lateness, such as 0.01")
     parser.add_argument("--duplicates", type=float, default=0, help="share of events that repeat an earlier one")
-    parser.add_argument("--malformed", type=float, default=0, help="share of messages that are no event")
-    parser.add_argument("--seed", type=int, default=7, help="of the random numbers (default 7)")
+    parser.add_argument("--malformed", type=float, default=0, help="share of messages that are not valid events")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the random numbers (default 7)")
     parser.add_argument("--ids", choices=("uuid", "short"), default="uuid", help="event ids of 36 characters, or like e1234567")
 
 
 def load_of(options: argparse.Namespace, events: int) -> Load:
-    """The load that the options describe."""
+    """Return the load that the options describe."""
     names = ("campaigns", "partitions", "minutes", "late", "duplicates", "malformed", "seed", "ids")
     return Load(events, **{name: getattr(options, name) for name in names})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fill the topic and print the sums as JSON; the exit code."""
+    """Fill the topic and print the sums as JSON; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fill", description=__doc__)
     parser.add_argument("--brokers", required=True, help="Kafka bootstrap servers, host:port")
     parser.add_argument("topic", help="a topic that does not exist yet")

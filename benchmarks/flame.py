@@ -1,4 +1,4 @@
-"""Where the time goes: a flame graph of the flow while it reads a backlog (``make profile``), or the share of time with the GIL (--gil).
+"""Profile of the flow: a flame graph of the flow while it reads a backlog (``make profile``), or the share of time with the GIL (--gil).
 
 py-spy samples the process from outside; it is installed into an environment of its own, once.
 """
@@ -17,7 +17,7 @@ from benchmarks import systems
 from benchmarks.drain import PARTS
 from benchmarks.fill import add_options, load_of, make_topic
 from benchmarks.session import Session, folder, numbers, session
-from benchmarks.systems import CACHE, Command, Place, SkippedError
+from benchmarks.systems import CACHE, Command, SkippedError, Workspace
 from dataflows.contract.errors import AdtallyError
 
 PY_SPY = ("py-spy==0.4.1",)
@@ -26,13 +26,13 @@ RATE = 200
 
 
 def share(raw: Iterable[str], seconds: float, rate: int = RATE) -> float:
-    """The share of `seconds` that stands in the lines of a raw profile (frames, blank, samples), 0 to 1."""
+    """Return the share of `seconds`, 0 to 1, that the lines of a raw profile (frames, blank, samples) cover."""
     samples = sum(int(line.rpartition(" ")[2]) for line in raw if line.strip())
     return min(1.0, samples / (rate * seconds))
 
 
 def record(command: Command, output: Path, seconds: int, *options: str) -> None:
-    """Run a command under py-spy for so many seconds, then end it; raises `SkippedError` if py-spy can't."""
+    """Run a command under py-spy for `seconds`, then end it; raises `SkippedError` if py-spy fails."""
     spy = str(CACHE / "py-spy" / "bin" / "py-spy")
     wanted = ["record", "--rate", str(RATE), "--duration", str(seconds), "--output", str(output), *options, "--"]
     done = subprocess.run(
@@ -49,17 +49,17 @@ def observe(here: Session, name: str, topic: str, output: Path, seconds: int, *o
     for kind in ("results", "rejected"):
         make_topic(here.brokers, f"{kind}-{tag}", PARTS)
     with tempfile.TemporaryDirectory(prefix="adtally-flame-", ignore_cleanup_errors=True) as place:
-        where = Place(here.brokers, topic, f"results-{tag}", f"rejected-{tag}", Path(place))
+        where = Workspace(here.brokers, topic, f"results-{tag}", f"rejected-{tag}", Path(place))
         record(systems.chosen([name])[0].start(where)[0], output, seconds, *options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the graph or tell the shares; 1 if that can't be done here."""
+    """Write the graph or print the shares; return 1 if this machine cannot record them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flame", description=__doc__)
     parser.add_argument("--events", default="4M", help="size of the backlog (default 4M)")
     parser.add_argument("--seconds", type=int, default=10, help="to record; the backlog should last longer (default 10)")
     parser.add_argument("--native", action="store_true", help="show frames of C and Rust too")
-    parser.add_argument("--gil", action="store_true", help="only tell how long the GIL is held, with one worker and with two")
+    parser.add_argument("--gil", action="store_true", help="only print how long the GIL is held, with one worker and with two")
     add_options(parser)
     options = parser.parse_args(arguments)
     try:

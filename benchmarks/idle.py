@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import table
 from benchmarks.session import say, session
 from benchmarks.session import write as write_result
+from benchmarks.summary import table
 from dataflows.contract.errors import AdtallyError
 from deploy.processes import ports
 from deploy.processes.supervisor import python

@@ -1,4 +1,6 @@
-"""How long a result takes: events are sent when they are due, whatever the system does, and a late send is charged to it (open loop)."""
+"""Latency of results, measured in an open loop: events are sent when they are due, whatever the system does, so that a stall counts in
+full.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from benchmarks.drain import PARTS, Results, started
-from benchmarks.figures import percentile
+from benchmarks.drain import PARTS, ResultReader, started
 from benchmarks.fill import drop_topics, make_topic
-from benchmarks.load import Key
-from benchmarks.systems import Place, System
+from benchmarks.summary import percentile
+from benchmarks.systems import System, Workspace
+from benchmarks.workload import Key
 
 MEASURED = ("adtally", "kstreams", "flink")
 """Systems whose latency ``make bench`` measures."""
@@ -50,7 +52,7 @@ class Lag:
     behind: float | None
 
 
-class Sender(threading.Thread):
+class ProbeSender(threading.Thread):
     """Sends events whose time is when they were due, on all partitions, and probes."""
 
     def __init__(self, brokers: str, topic: str, rate: int, partitions: int = PARTS) -> None:
@@ -73,7 +75,7 @@ class Sender(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Until `finish`."""
+        """Send until `finish` is called."""
         try:
             self._send()
         except BaseException as error:
@@ -81,7 +83,7 @@ class Sender(threading.Thread):
             raise
 
     def finish(self) -> None:
-        """Stop sending; raises what went wrong while sending."""
+        """Stop sending; raise the error of the sending thread, if any."""
         self._over.set()
         self.join()
         if self.failure is not None:
@@ -131,12 +133,12 @@ class Sender(threading.Thread):
 
 
 def rfc3339_ms(ms: int) -> str:
-    """Milliseconds since 1970 as ``2026-01-01T00:00:00.000Z``."""
+    """Return milliseconds since 1970 as ``2026-01-01T00:00:00.000Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(ms // 1000)) + f"{ms % 1000:03d}Z"
 
 
 def measure(system: System, brokers: str, *, rate: int, seconds: float = 150.0, warm: float = 25.0) -> Lag:
-    """Send `rate` events/s for `seconds` to `system`; what it meets in the first `warm` seconds does not count."""
+    """Send `rate` events/s for `seconds` to `system`; the first `warm` seconds do not count."""
     tag = uuid.uuid4().hex[:8]
     logs, results, rejected = names = [f"lag-{what}-{tag}" for what in ("logs", "results", "rejected")]
     for name in names:
@@ -145,10 +147,10 @@ def measure(system: System, brokers: str, *, rate: int, seconds: float = 150.0, 
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="adtally-lag-", ignore_cleanup_errors=True)))
-            read = Results(brokers, results)
+            read = ResultReader(brokers, results)
             stack.callback(read.close)
-            started(system, Place(brokers, logs, results, rejected, folder), stack)
-            sender = Sender(brokers, logs, rate)
+            started(system, Workspace(brokers, logs, results, rejected, folder), stack)
+            sender = ProbeSender(brokers, logs, rate)
             sender.start()
             begun = time.time()
             while time.time() < begun + seconds:
@@ -177,7 +179,9 @@ def judged(
     warm: float,
     behind: list[float],
 ) -> Lag:
-    """The lags in what was sent (`probes`, by minute) and `seen` (by window start: when a result came and how many it counted)."""
+    """Return the lags of the probes that were sent (by minute), given the results `seen` (by window start: arrival time and number
+    counted).
+    """
     lags: list[float] = []
     finals: list[float] = []
     lost = 0
@@ -226,7 +230,7 @@ HEAD = (
 
 
 def cells(lag: Lag) -> list[str]:
-    """A lag as text, in the order of `HEAD`."""
+    """Return a lag as text, in the order of `HEAD`."""
     figures = (lag.p50, lag.p99, lag.final, lag.final_greatest)
     shown = ["–" if figure is None else f"{figure:,.0f}" for figure in figures]
     late = "–" if lag.behind is None else f"{lag.behind:,.0f}"

@@ -1,4 +1,4 @@
-"""What the load makes of adtally's CPU: campaigns, partitions, late, repeated and malformed events: ``python -m benchmarks.loads``."""
+"""CPU of adtally by campaigns, partitions and late, repeated and malformed events: ``python -m benchmarks.loads``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks import figures, systems
+from benchmarks import summary, systems
 from benchmarks.drain import Filled, drain
-from benchmarks.figures import Run, Spread
-from benchmarks.load import Load
 from benchmarks.session import numbers, say, session
+from benchmarks.summary import DrainRun, Spread
+from benchmarks.workload import Load
 from dataflows.contract.errors import AdtallyError
 
 BASE = Load(0)
 LOADS = {
-    "50 campaigns, nothing odd": BASE,
+    "50 campaigns, valid events in order": BASE,
     "500 campaigns": replace(BASE, campaigns=500),
     "5,000 campaigns": replace(BASE, campaigns=5_000),
     "50,000 campaigns": replace(BASE, campaigns=50_000),
@@ -30,20 +30,20 @@ LOADS = {
 }
 
 
-def slopes(runs: Sequence[Run]) -> dict[int, float]:
-    """CPU-seconds per million by round."""
-    return {number: figures.slope(*pair) for number, pair in figures.pairs(runs).items()}
+def slopes(runs: Sequence[DrainRun]) -> dict[int, float]:
+    """Return the CPU-seconds per million events, by round."""
+    return {number: summary.slope(*pair) for number, pair in summary.pairs(runs).items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Drain every load with adtally, round after round; 1 if a result was not exact."""
+    """Drain every load with adtally, round after round; return 1 if a result was not exact."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loads", description=__doc__)
     parser.add_argument("--sizes", default="200k,1M", help="events of the two topics of each load (default 200k,1M)")
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     options = parser.parse_args(arguments)
     sizes = sorted(numbers(options.sizes))
     ours = systems.chosen(["adtally"])[0]
-    runs: dict[str, list[Run]] = {name: [] for name in LOADS}
+    runs: dict[str, list[DrainRun]] = {name: [] for name in LOADS}
     try:
         with session() as here:
             topics: dict[str, list[Filled]] = {
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         peak = max(run.peak for run in those) / 2**20
         exact = "yes" if all(run.exact for run in those) else "NO"
         body.append([name, str(Spread.of(found.values())), str(Spread.of(ratios)) if ratios else "–", f"{peak:,.0f}", exact])
-    print(figures.table(("load", "CPU-s per million", "× the first line", "peak MB", "exact"), body))
+    print(summary.table(("load", "CPU-s per million", "× the first line", "peak MB", "exact"), body))
     return 0 if all(run.exact for those in runs.values() for run in those) else 1
 
 

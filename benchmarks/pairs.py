@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from benchmarks import figures, systems
+from benchmarks import summary, systems
 from benchmarks.drain import Filled, drain
-from benchmarks.figures import Run
-from benchmarks.load import Load
 from benchmarks.session import Session, numbers, say, session
+from benchmarks.summary import DrainRun
 from benchmarks.systems import System
+from benchmarks.workload import Load
 from dataflows.contract.errors import AdtallyError
 
 
@@ -30,18 +30,18 @@ def measure(sizes: tuple[int, int], rounds: int) -> dict[str, list[float]]:
         whole = {size: [here.fill(Load(size))] for size in sizes}
         halves = {size: [here.fill(Load(size // 2, partitions=2, seed=seed)) for seed in (1, 2)] for size in sizes}
 
-        kinds = {"one process": (one, whole), "two, one flow": (two, whole), "two strangers": (one, halves)}
+        kinds = {"one process": (one, whole), "one flow in two processes": (two, whole), "two separate flows": (one, halves)}
         found: dict[str, list[float]] = {name: [] for name in kinds}
         for number in range(1, rounds + 1):
             for name, (system, topics) in kinds.items():
                 small, large = (_together(here, system, topics[size]) for size in sizes)
-                cost = figures.slope(small, large)
+                cost = summary.slope(small, large)
                 found[name].append(cost)
                 say(f"round {number}, {name}: {cost:.2f} CPU-s per million")
     return found
 
 
-def _together(here: Session, system: System, topics: Sequence[Filled]) -> Run:
+def _together(here: Session, system: System, topics: Sequence[Filled]) -> DrainRun:
     with ThreadPoolExecutor(len(topics)) as pool:
         runs = list(pool.map(lambda topic: drain(system, topic, here.brokers, here.pid, 1), topics))
     if not all(one.exact for one in runs):
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sizes = sorted(set(numbers(options.sizes)))
         if len(sizes) != 2:
-            parser.error("--sizes takes two sizes, such as 1M,4M: the figure is a slope")
+            parser.error("--sizes needs two sizes, such as 1M,4M: the cost is the slope between them")
         found = measure((sizes[0], sizes[1]), options.runs)
     except ValueError as error:
         parser.error(f"--sizes: {error}")
@@ -67,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     base = found["one process"]
     body = [
-        [name, str(figures.Spread.of(costs)), f"{statistics.median(cost / of for cost, of in zip(costs, base, strict=True)):.2f}"]
+        [name, str(summary.Spread.of(costs)), f"{statistics.median(cost / of for cost, of in zip(costs, base, strict=True)):.2f}"]
         for name, costs in found.items()
     ]
-    print(figures.table(("adtally, everything on", "CPU-s per million", "× one process"), body))
+    print(summary.table(("adtally, everything on", "CPU-s per million", "× one process"), body))
     return 0
 
 

@@ -1,19 +1,19 @@
-"""The figures side by side as an SVG: bars with their spread. By hand, for a bar chart needs no library."""
+"""Bar chart of the costs with their spread, as SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from benchmarks.figures import Row, Spread
+from benchmarks.summary import Spread, SystemRow
 
 WIDTH, LEFT, BAR, GAP = 920, 190, 22, 12
 OURS, OTHERS, WRONG = "#2a78b8", "#9aa5b1", "#c2553a"
 STYLE = "font:13px sans-serif;fill:#222"
 
 
-def chart(rows: Sequence[Row], note: str) -> str:
-    """CPU-seconds per million of each row that has them, the least first; adtally blue, who lost events red."""
+def chart(rows: Sequence[SystemRow], note: str) -> str:
+    """Return a chart of the CPU-seconds per million events of each row, lowest first; adtally is blue, systems that lost events are red."""
     known = sorted(((row, row.cpu) for row in rows if row.cpu), key=lambda pair: pair[1].median)
     longest = max((cpu.greatest for _, cpu in known), default=1.0) or 1.0
     scale = (WIDTH - LEFT - 220) / longest
@@ -29,7 +29,7 @@ def chart(rows: Sequence[Row], note: str) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _bar(row: Row, cpu: Spread, top: int, scale: float) -> list[str]:
+def _bar(row: SystemRow, cpu: Spread, top: int, scale: float) -> list[str]:
     colour = WRONG if not row.exact else OURS if row.system.startswith("adtally") else OTHERS
     middle = top + BAR / 2
     end = LEFT + max(cpu.median, 0) * scale

@@ -1,4 +1,4 @@
-"""CPU and memory of a process and of all that it has started."""
+"""CPU and memory of a process and of its descendants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark commands share: a Kafka of their own, filled topics, and where results go."""
+"""Shared by the benchmark commands: a Kafka of their own, filled topics, and the folder of results."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ import psutil
 
 from benchmarks.drain import Filled
 from benchmarks.fill import fill
-from benchmarks.load import Load
+from benchmarks.workload import Load
 from deploy.kafka.local import LocalKafka
 
 
 @dataclass(frozen=True)
 class Session:
-    """A Kafka that runs, the process id of its JVM, and the folder with its data."""
+    """A running Kafka, the process id of its JVM, and its data folder."""
 
     brokers: str
     pid: int
     data: Path
 
     def fill(self, load: Load) -> Filled:
-        """A new topic with this load."""
+        """Create a topic with this load."""
         topic = f"bench-{load.events}-{uuid.uuid4().hex[:6]}"
         begun = time.monotonic()
         truth = fill(self.brokers, topic, load)
@@ -43,9 +43,9 @@ class Session:
 
 @contextmanager
 def session() -> Generator[Session]:
-    """A Kafka for the time of the block, its data in a temporary folder; raises `AdtallyError` where it can't run.
+    """Run a Kafka for the time of the block, its data in a temporary folder; raises `AdtallyError` if it can't run.
 
-    A SIGTERM meanwhile ends the process as Ctrl-C does, so that what was started and written goes with it.
+    SIGTERM ends the process as Ctrl-C does, so that its child processes and files are removed.
     """
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
@@ -60,12 +60,12 @@ def session() -> Generator[Session]:
 
 
 def say(line: str) -> None:
-    """Progress, on standard error: standard output has the tables alone."""
+    """Print progress on standard error; standard output has only the tables."""
     print(line, file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processors, memory, how busy the machine was with other things."""
+    """Return what the figures depend on: processors, memory, load of the machine."""
     load = os.getloadavg()
     return {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -78,7 +78,7 @@ def machine() -> dict[str, Any]:
 
 
 def folder() -> Path:
-    """Where results are written: ``ADTALLY_ARTEFACTS``, else ``benchmarks/results``."""
+    """Return the folder of results: ``ADTALLY_ARTEFACTS``, else ``benchmarks/results``."""
     given = os.environ.get("ADTALLY_ARTEFACTS")
     found = Path(given) if given else Path(__file__).parent / "results"
     found.mkdir(parents=True, exist_ok=True)
@@ -86,18 +86,18 @@ def folder() -> Path:
 
 
 def write(name: str, text: str) -> Path:
-    """Write a result file; its path."""
+    """Write a result file; return its path."""
     file = folder() / name
     file.write_text(text)
     return file
 
 
 def words(text: str) -> list[str]:
-    """What is named in a list with commas or blanks."""
+    """Return the words of a list separated by commas or blanks."""
     return text.replace(",", " ").split()
 
 
 def numbers(text: str) -> list[int]:
-    """Sizes such as ``1000000,4M``; raises `ValueError` for what is none."""
+    """Return sizes such as ``1000000,4M``; raises `ValueError` for anything else."""
     units = {"k": 1_000, "m": 1_000_000}
     return [int(float(one[:-1]) * units[one[-1].lower()]) if one[-1].lower() in units else int(one) for one in words(text)]

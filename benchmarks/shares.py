@@ -1,4 +1,4 @@
-"""Gives each process only a share of a processor, so that several have the same to themselves on a machine with few: Linux's cgroups."""
+"""Limit each process to a share of a processor with Linux's cgroups, so that several have equal resources on a small machine."""
 
 from __future__ import annotations
 

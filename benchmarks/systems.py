@@ -1,4 +1,4 @@
-"""The systems that are compared: how each is made ready and started, on a topic of events and a topic for its results."""
+"""The systems that are compared: how each is prepared and started on a topic of events and a topic for its results."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.support.flows import FLOW, environment, free_port, recovery_folder
 
 PEERS = Path(__file__).parent / "peers"
 CACHE = Path(__file__).parent / ".cache"
-"""What peers need is installed here, each in a folder of its own; git ignores it."""
+"""Folder in which the peers are installed, one folder each; Git ignores it."""
 
 LOOP = "loop"
-"""The system that the others are held against."""
+"""The system with which the others are compared."""
 
 
 class SkippedError(Exception):
@@ -27,8 +27,8 @@ class SkippedError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a system runs: brokers, topics, a folder of its own."""
+class Workspace:
+    """Brokers, topics and folder of one run of a system."""
 
     brokers: str
     logs: str
@@ -56,12 +56,12 @@ class System:
     name: str
     what: str
     prepare: Callable[[], None]
-    start: Callable[[Place], Sequence[Command]]
+    start: Callable[[Workspace], Sequence[Command]]
     quiet: float = 20.0
     settings: dict[str, object] | None = field(default=None)
 
 
-def settings_of(place: Place, **given: object) -> Settings:
+def settings_of(place: Workspace, **given: object) -> Settings:
     """adtally's settings for a place."""
     topics = {"logs_topic": place.logs, "results_topic": place.results, "rejected_topic": place.rejected}
     return Settings(brokers=place.brokers, group=place.results, partitions=place.partitions, **topics, **given)  # pyright: ignore[reportArgumentType]  # by name
@@ -70,7 +70,7 @@ def settings_of(place: Place, **given: object) -> Settings:
 def adtally(name: str, what: str, *arguments: str, processes: int = 1, snapshot: str = "5", **settings: object) -> System:
     """adtally with its recovery store, a snapshot every `snapshot` seconds; `arguments` go to ``bytewax.run``."""
 
-    def start(place: Place) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[Command]:
         workers = processes * (int(arguments[1]) if arguments[:1] == ("-w",) else 1)
         store = recovery_folder(place.folder / "recovery", workers)
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
@@ -92,7 +92,7 @@ def _python(
     def interpreter() -> str:
         return str(CACHE / name / "bin" / "python") if packages else sys.executable
 
-    def start(place: Place) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[Command]:
         arguments = [interpreter(), str(PEERS / program), place.brokers, place.logs, place.results, *extra]
         return [Command(arguments, {**os.environ, "TMPDIR": str(place.folder), **variables})]
 
@@ -103,11 +103,11 @@ OPENED = (
     *("java.lang", "java.lang.reflect", "java.net", "java.io", "java.nio", "java.text", "java.time", "java.util"),
     *("java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks", "sun.nio.ch"),
 )
-"""Packages of Java that Flink wants to look into."""
+"""Java packages that Flink accesses by reflection."""
 
 
 def _java(name: str, what: str, project: str, main: str, quiet: float, *extra: str) -> System:
-    def start(place: Place) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[Command]:
         home = CACHE / project
         options = [
             *("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
@@ -170,7 +170,7 @@ SYSTEMS = (
     _python(LOOP, "confluent-kafka, msgspec and a dict: no engine", "loop.py", 20),
     adtally("adtally", "everything on: recovery, snapshots every 5 s, dedup, rejected, counters"),
     adtally("adtally-nodedup", "the same, ADTALLY_DEDUP=false", dedup=False),
-    adtally("adtally-python", "the same as adtally, ADTALLY_NATIVE=off: what a machine without a C compiler gets", native="off"),
+    adtally("adtally-python", "the same as adtally, ADTALLY_NATIVE=off: the engine of a machine without a C compiler", native="off"),
     adtally("adtally-python-nodedup", "the same, ADTALLY_DEDUP=false", native="off", dedup=False),
     adtally("adtally-2proc", "the same as adtally in two processes", processes=2),
     adtally("adtally-w2", "the same as adtally with two workers in a process", "-w", "2"),
@@ -188,7 +188,7 @@ SYSTEMS = (
     ),
     _python("quix", "Quix Streams, a grace of a week", "quix_ads.py", 45, packages=("quixstreams==3.28.1",)),
 )  # fmt: skip
-"""All that can be named with ONLY; the loop first."""
+"""All systems that ONLY can name; the loop is first."""
 
 OURS = ("adtally", "adtally-nodedup", "adtally-2proc", "adtally-w2", "adtally-python")
 DEFAULT = ("loop", *OURS, "naive", "naive-day", "flink", "flink-sql", "kstreams", "kstreams-grace5", "pathway", "quix")
@@ -196,16 +196,16 @@ QUICK = ("loop", "adtally", "naive", "naive-day")
 
 
 def chosen(names: Sequence[str]) -> list[System]:
-    """The systems of these names, in the order of `SYSTEMS`; raises `SkippedError` for a name that there is not."""
+    """Return the systems of these names, in the order of `SYSTEMS`; raises `SkippedError` for an unknown name."""
     known = {system.name: system for system in SYSTEMS}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SkippedError(f"there is no system {unknown[0]}; there are {', '.join(known)}")
+        raise SkippedError(f"unknown system {unknown[0]}; use one of {', '.join(known)}")
     return [system for system in SYSTEMS if system.name in names]
 
 
 def ready(systems: Sequence[System], say: Callable[[str], None]) -> list[System]:
-    """Those that can run here; of each other one `say` is told the reason."""
+    """Return the systems that can run here; the reason for each other one is passed to `say`."""
     able: list[System] = []
     for system in systems:
         try:

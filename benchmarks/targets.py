@@ -1,7 +1,7 @@
-"""What parts of adtally cost by themselves, in this process, without Kafka: ``python -m benchmarks.targets [PART …]``.
+"""Cost of parts of adtally by themselves, in this process, without Kafka: ``python -m benchmarks.targets [PART …]``.
 
-Parts: ``intake`` (what one odd event in every batch costs), ``ids`` (the index of ids: bytes, speed, refill), ``panes`` (memory of an open
-cell, and how long a snapshot holds a worker at 50,000 campaigns).
+Parts: ``intake`` (cost of one slow-path event in every batch), ``ids`` (the index of ids: bytes, speed, refill), ``panes`` (memory of an
+open cell, and how long a snapshot holds a worker at 50,000 campaigns).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.figures import Spread, table
-from benchmarks.load import BROKEN, CHANNELS, Load, Truth, messages
+from benchmarks.summary import Spread, table
+from benchmarks.workload import BROKEN, CHANNELS, Load, Truth, messages
 from dataflows import native
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.settings import Settings
@@ -36,7 +36,7 @@ NOW_MS = 1_780_000_000_000
 
 
 @dataclass(frozen=True)
-class FakeRecord:
+class LoadRecord:
     """A message as the intake asks for it."""
 
     payload: bytes
@@ -55,12 +55,12 @@ class FakeRecord:
         return LOG_APPEND_TIME, NOW_MS
 
 
-def records(load: Load) -> list[FakeRecord]:
+def records(load: Load) -> list[LoadRecord]:
     """A load in one partition."""
-    return [FakeRecord(payload, place) for place, (_, payload) in enumerate(messages(load, Truth()))]
+    return [LoadRecord(payload, place) for place, (_, payload) in enumerate(messages(load, Truth()))]
 
 
-def taken(those: Sequence[FakeRecord], settings: Settings) -> tuple[float, Intake]:
+def taken(those: Sequence[LoadRecord], settings: Settings) -> tuple[float, Intake]:
     """CPU-seconds that an intake needs for the records, in chunks and polls as the reader gives them."""
     intake = make_intake(settings, 0, IntakeState(), time.time)
     chunks = [those[start : start + CHUNK] for start in range(0, len(those), CHUNK)]
@@ -75,13 +75,13 @@ def taken(those: Sequence[FakeRecord], settings: Settings) -> tuple[float, Intak
     return spent, intake
 
 
-def odd(those: Sequence[FakeRecord], every: int, what: Callable[[int], bytes]) -> list[FakeRecord]:
+def with_replaced(those: Sequence[LoadRecord], every: int, what: Callable[[int], bytes]) -> list[LoadRecord]:
     """The records, each of number `every` - 1, 2 × `every` - 1, … with another payload."""
-    return [FakeRecord(what(one.place), one.place) if one.place % every == every - 1 else one for one in those]
+    return [LoadRecord(what(one.place), one.place) if one.place % every == every - 1 else one for one in those]
 
 
 def intake(events: int, rounds: int) -> str:
-    """CPU of the intake with odd events, against the clean run of the same round."""
+    """Measure the CPU of the intake with slow-path events, against the clean run of the same round."""
     base = records(Load(events, partitions=1))
     ten = CHUNK // 30
     cases = {
@@ -89,8 +89,8 @@ def intake(events: int, rounds: int) -> str:
         "dedup off": (base, Settings(dedup=False)),
         "in Python": (base, Settings(native="off")),
         "in Python, dedup off": (base, Settings(native="off", dedup=False)),
-        f"a malformed event in every {CHUNK}": (odd(base, CHUNK, lambda _place: BROKEN), Settings()),
-        f"a duplicate in every {CHUNK}": (odd(base, CHUNK, lambda place: base[place - ten].payload), Settings()),
+        f"a malformed event in every {CHUNK}": (with_replaced(base, CHUNK, lambda _place: BROKEN), Settings()),
+        f"a duplicate in every {CHUNK}": (with_replaced(base, CHUNK, lambda place: base[place - ten].payload), Settings()),
         "1 % malformed": (records(Load(events, partitions=1, malformed=0.01)), Settings()),
         "1 % duplicates": (records(Load(events, partitions=1, duplicates=0.01)), Settings()),
         "1 % late": (records(Load(events, partitions=1, late=0.01)), Settings()),
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "panes": lambda: panes(options.campaigns, options.rounds),
     }
     if unknown := [part for part in options.parts if part not in known]:
-        parser.error(f"there is no part {unknown[0]}; there are {', '.join(known)}")
+        parser.error(f"unknown part {unknown[0]}; use one of {', '.join(known)}")
     for part in options.parts or known:
         print(known[part](), end="\n\n", flush=True)
     return 0

@@ -1,6 +1,6 @@
 """How soon a browser shows figures: ``python -m benchmarks.dashboard.paint [--rounds 7]``.
 
-Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard/server.py). Milliseconds from the start
+Debian's Chromium, without a window, opens the overview of a full dashboard (benchmarks/dashboard/served.py). Milliseconds from the start
 of the navigation until the first figure was painted, until the chart was, and until the page is connected for later ones; medians, and the
 worst; and the CPU that the server spent on it, files included. Before each round a minute more has come in, so that the figures are worked
 out for this visit; *new* is a browser that has nothing of the page yet, *again* the same one once more.
@@ -13,7 +13,7 @@ import statistics
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from benchmarks.dashboard.server import Served, produce, served
+from benchmarks.dashboard.served import ServedDashboard, produce, served
 from benchmarks.dashboard.store import minute
 from tests.support.chromium import ARGS, CHROMIUM
 from tests.support.flows import wait_for
@@ -43,13 +43,13 @@ new MutationObserver(look).observe(document, { subtree: true, childList: true, c
 """
 
 
-def spent(site: Served) -> float:
+def spent(site: ServedDashboard) -> float:
     """CPU of the server so far, in milliseconds."""
     times = site.process.cpu_times()
     return 1e3 * (times.user + times.system)
 
 
-def opened(context: BrowserContext, site: Served) -> dict[str, float]:
+def opened(context: BrowserContext, site: ServedDashboard) -> dict[str, float]:
     """Milliseconds until each of `STEPS`, and of the server's CPU."""
     page = context.new_page()
     page.add_init_script(_WATCH)
@@ -62,7 +62,7 @@ def opened(context: BrowserContext, site: Served) -> dict[str, float]:
     return found
 
 
-def measure(browser: Browser, title: str, site: Served, size: tuple[int, int, int], rounds: int) -> None:
+def measure(browser: Browser, title: str, site: ServedDashboard, size: tuple[int, int, int], rounds: int) -> None:
     """Print the table of one size."""
     campaigns, channels, minutes = size
     found: dict[str, list[dict[str, float]]] = {"new": [], "again": []}

@@ -1,7 +1,7 @@
 """What a refresh of the dashboard costs the server: ``python -m benchmarks.dashboard.store [--rounds 60]``.
 
 Fills a store as the feed does and asks for views, each time after records have come. Mostly they are those of the open minute, as
-with one refresh after another; where a minute was over, what lies before it is added up anew. The figures are milliseconds of CPU time
+with one refresh after another; where a minute was over, the sums before it are computed again. The figures are milliseconds of CPU time
 in one process, least and median: those of a busy machine are comparable so, while times on the wall are not.
 
 With ``--spread`` it only measures what holding and exporting the same number of rows costs when they lie in one day, are spread over 29
@@ -26,7 +26,7 @@ from figures.views.results import Question, table
 from figures.views.view import RANGES
 
 REFRESHES = 6
-"""So many refreshes come in a minute."""
+"""Refreshes a minute."""
 
 BATCH = 500
 
@@ -127,7 +127,9 @@ def main() -> None:
     """Measure and print a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--days", type=int, default=0, help="also a store of so many days (a minute of filling each)")
+    parser.add_argument(
+        "--days", type=int, default=0, help="also measure a store of this many days (filling takes a minute for each)"
+    )
     parser.add_argument("--spread", action="store_true", help="only measure the cost of rows by their distribution over time")
     options = parser.parse_args()
     if options.spread:

@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import time
 
-from benchmarks.dashboard.server import Census, Served, served
+from benchmarks.dashboard.served import Census, ServedDashboard, served
 from tests.support.flows import wait_for
 from tests.support.viewers import visit
 
@@ -45,7 +45,7 @@ def line(name: object, seconds: float, found: Census) -> None:
     print(f"{name!s:>16}{seconds:10.0f}{found.sessions:10}{found.resident / 1e6:12.1f} MB", flush=True)
 
 
-def emptied(site: Served) -> Census:
+def emptied(site: ServedDashboard) -> Census:
     """What `site` holds, tidy, once the last of its sessions is gone."""
 
     def gone() -> Census | None:
@@ -56,7 +56,7 @@ def emptied(site: Served) -> Census:
     return wait_for(gone, "the sessions to end", LEAVE_SECONDS)
 
 
-async def run(site: Served, visits: int, page: str) -> list[Census]:
+async def run(site: ServedDashboard, visits: int, page: str) -> list[Census]:
     """Visit `site` and print the table; what was held, tidy, after `BEGUN` visits and at the end."""
     kept: list[Census] = []
     begun = time.perf_counter()

@@ -79,4 +79,4 @@ windower = win.TumblingWindower(length=MINUTE, align_to=START)
 windows = win.fold_window("fold", keyed, clock, windower, new, fold, merge, ordered=ORDERED)
 kop.output("out", op.map("record", windows.down, record), brokers=[brokers], topic=results)
 cli_main(flow)
-signal.pause()  # the end of the input was met: what a farewell costs is no part of the figure
+signal.pause()  # the end of the input was reached; the cost of the shutdown is not part of the figure

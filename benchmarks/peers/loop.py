@@ -1,6 +1,7 @@
-"""The smallest honest reader: confluent-kafka, msgspec and a dict in one process. No watermark, no state, no dedup: loop.py BROKER IN OUT.
+"""Bare loop, the baseline of the comparison: confluent-kafka, msgspec and a dict in one process. No watermark, no state, no dedup:
+loop.py BROKER IN OUT.
 
-It is the measure of the others: how much the machine of the moment makes of reading, decoding and adding up alone.
+It shows what reading, decoding and adding up cost by themselves on this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ KINDS = {"impression": 0, "click": 1, "conversion": 2}
 
 
 def tally(brokers: str, topic: str) -> dict[tuple[str, str, str], list[int]]:
-    """Impressions, clicks, conversions, cost and revenue by minute, campaign and channel, of all that stands on the topic."""
+    """Impressions, clicks, conversions, cost and revenue by minute, campaign and channel, of all events on the topic."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -62,7 +63,7 @@ def tally(brokers: str, topic: str) -> dict[tuple[str, str, str], list[int]]:
 
 
 def main() -> None:
-    """Tally, write the results once, and wait to be ended: what a farewell costs is no part of the figure."""
+    """Count, write the results once, and wait for SIGTERM; the cost of the shutdown is not part of the figure."""
     brokers, topic, results = sys.argv[1:]
     found = tally(brokers, topic)
     producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "queue.buffering.max.messages": 2_000_000})

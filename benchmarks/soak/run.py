@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.session import folder as results_folder
 from benchmarks.session import machine, say, session, write
-from benchmarks.soak.figures import Record, tables
+from benchmarks.soak.record import SoakRecord, tables
 from benchmarks.soak.stage import Soak, SoakError
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if soak.record.exact else 1
 
 
-def keep(record: Record, logs: Path) -> None:
-    """Write ``soak.csv`` with a line for each sample, ``soak.json`` with all else, and ``soak-logs``, what the parts said in `logs`."""
+def keep(record: SoakRecord, logs: Path) -> None:
+    """Write ``soak.csv`` with a line for each sample, ``soak.json`` with all else, and ``soak-logs``, the logs of the parts in `logs`."""
     kept = results_folder() / "soak-logs"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
@@ -64,7 +64,7 @@ def keep(record: Record, logs: Path) -> None:
     writer.writerows(lines)
     whole = {name: value for name, value in asdict(record).items() if name != "samples"}
     write("soak.json", json.dumps({"machine": machine(), "exact": record.exact, **whole}, indent=1))
-    say(f"soak: written {write('soak.csv', text.getvalue())} and soak.json beside it")
+    say(f"soak: written {write('soak.csv', text.getvalue())} and soak.json in the same folder")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=25.0,
         metavar="MINUTES",
-        help="slopes are of what comes after so long (default 25: until then the index of ids fills)",
+        help="leave the first minutes out of the slopes (default 25: until then the index of ids fills)",
     )
     add("--seed", type=int, default=1, help="of the events and of the restarts (default 1)")
     return parser

@@ -1,4 +1,4 @@
-"""One soak: the generator, the dataflow and the dashboard as users run them, the oracle beside them, and what they take meanwhile."""
+"""One soak: generator, dataflow and dashboard as users run them, the oracle, and measurements of their resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Self
 import psutil
 
 from benchmarks.session import say
-from benchmarks.soak.figures import MB, PARTS, Due, Record, Restart, Sample, schedule
+from benchmarks.soak.record import MB, PARTS, PlannedRestart, Restart, SoakRecord, SoakSample, schedule
 from dataflows.commands.counters import progress
 from dataflows.contract.errors import AdtallyError, BrokerError
 from dataflows.contract.settings import Settings
@@ -24,20 +24,20 @@ from dataflows.kafka.topics import Topics
 from tests.support.flows import Flow, environment, free_port, recovery_folder
 
 SNAPSHOT = 5
-"""Seconds between two snapshots: what the guide says."""
+"""Seconds between two snapshots, as in the guide."""
 
 LAST_SECONDS = 600.0
-"""So long the flow may take to read what is left once the generator has ended."""
+"""Seconds in which the flow must read the remaining messages once the generator has ended."""
 
 STOP_SECONDS = 120.0
-"""So long it may take to end when it is asked to."""
+"""Seconds in which the flow must end after SIGTERM."""
 
 VERDICT_SECONDS = 3600.0
-"""So long the oracle may take to read the rest."""
+"""Seconds in which the oracle must read the rest."""
 
 
 class SoakError(AdtallyError):
-    """The soak can't go on: a part has ended by itself, or does not come to an end."""
+    """The soak can't continue: a part ended by itself, or does not end."""
 
 
 class Usage:
@@ -82,7 +82,7 @@ class Soak:
         sample_every: float = 10.0,
     ) -> None:
         self.settings = settings
-        self.record = Record(rate, seconds, warm, every)
+        self.record = SoakRecord(rate, seconds, warm, every)
         self._data = kafka[1]
         self._folder = folder
         self._seed = seed
@@ -138,7 +138,7 @@ class Soak:
         try:
             said, complaint = oracle.communicate("", timeout=VERDICT_SECONDS)[0], self._said("oracle")
         except subprocess.TimeoutExpired:
-            raise SoakError(f"the oracle has not come to a verdict in {VERDICT_SECONDS:.0f} s") from None
+            raise SoakError(f"the oracle has not reported within {VERDICT_SECONDS:.0f} s") from None
         self.record.judged = oracle.returncode == 0
         self.record.verdict = "; ".join(line.strip() for line in (said or complaint).splitlines()[:6])
 
@@ -183,13 +183,11 @@ class Soak:
         try:
             codes = flow.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise SoakError(
-                f"the flow has not ended {STOP_SECONDS:.0f} s after it was asked to: {flow.output()[-300:]}"
-            ) from None
+            raise SoakError(f"the flow has not ended {STOP_SECONDS:.0f} s after SIGTERM: {flow.output()[-300:]}") from None
         if any(codes):
-            self.record.faults.append(f"the flow ended with {codes[0]} instead of 0 when it was asked to: {flow.output()[-300:]}")
+            self.record.faults.append(f"the flow ended with {codes[0]} instead of 0 after SIGTERM: {flow.output()[-300:]}")
 
-    def _restart(self, due: Due) -> None:
+    def _restart(self, due: PlannedRestart) -> None:
         assert self._flow is not None
         self._sample()
         at = self._now()
@@ -212,7 +210,7 @@ class Soak:
         if restart is not None and restart.caught_up is None:
             self._measure()
             seconds = self._now() - restart.at
-            # The flow shows its place with each snapshot: a new run has done so when it is no further behind than one is between two.
+            # The flow shows its place with each snapshot: a new run has caught up when it is not further behind than between two snapshots.
             if self._committed > self._committed_before and self._lag <= 2 * SNAPSHOT * self.record.rate:
                 restart.caught_up = seconds
         if self._now() >= self._next_sample:
@@ -249,7 +247,7 @@ class Soak:
         used = {part: usage.look() for part, usage in self._usage.items()}
         recovery = _sizes(self._recovery)
         self.record.samples.append(
-            Sample(
+            SoakSample(
                 round(self._now(), 1),
                 round(time.monotonic() - self._flow_begun, 1),
                 self._workers,
@@ -280,7 +278,7 @@ class Soak:
         if found is None or self._others["generator"].returncode:
             raise SoakError(f"the generator failed: {said[-500:].strip()}")
         self.record.sent, self.record.acknowledged = (int(one.replace(",", "")) for one in found.groups())
-        self._until(self._measure, "the broker to tell what is on the log")
+        self._until(self._measure, "the broker to report the offsets of the log")
         if not self._sent == self.record.acknowledged == self.record.sent:
             self.record.faults.append(
                 f"{self.record.sent:,} sent, {self.record.acknowledged:,} acknowledged, {self._sent:,} on the log"
@@ -290,7 +288,7 @@ class Soak:
         deadline = time.monotonic() + LAST_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                raise SoakError(f"waited {LAST_SECONDS:.0f} s in vain for {what}")
+                raise SoakError(f"timed out after {LAST_SECONDS:.0f} s, waiting for {what}")
             self._look()
             self._measure()
             time.sleep(0.2)

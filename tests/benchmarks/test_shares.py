@@ -1,4 +1,4 @@
-"""Holding a process to a share of a processor: what is written where, and that a machine that does not allow it says so."""
+"""Limiting a process to a share of a processor: the cgroup files that are written, and the error where the machine does not allow it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def groups(root: Path) -> list[Path]:
     return [one for one in root.iterdir() if one.name.startswith("adtally-")]
 
 
-def test_a_machine_that_gives_no_groups_says_what_is_needed(tmp_path: Path) -> None:
+def test_an_error_says_what_is_needed_where_cgroups_are_not_available(tmp_path: Path) -> None:
     with (
         Shares(tmp_path) as shares,
         pytest.raises(AdtallyError, match=r"--share needs a cgroup of its own in .*cpu.*run it as root"),
@@ -23,7 +23,7 @@ def test_a_machine_that_gives_no_groups_says_what_is_needed(tmp_path: Path) -> N
         shares.limit(os.getpid(), 0.25)
 
 
-def test_both_kinds_of_groups_are_told_the_share_and_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_and_the_process_are_written_to_both_kinds_of_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Path.mkdir
 
     def mkdir(self: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import run
-from benchmarks.soak.figures import PARTS, Record, Restart, Sample, at_equal_age, schedule, slope, tables, thirds
+from benchmarks.soak.record import PARTS, Restart, SoakRecord, SoakSample, at_equal_age, schedule, slope, tables, thirds
 from benchmarks.soak.stage import Soak
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
@@ -18,9 +18,9 @@ from tests.support.settings import own_names
 from tests.system.faults.proxy import ProxiedKafka
 
 
-def sample(second: float, age: float, megabytes: float, lag: int = 0) -> Sample:
+def sample(second: float, age: float, megabytes: float, lag: int = 0) -> SoakSample:
     resident, used = dict.fromkeys(PARTS, int(megabytes * 1e6)), dict.fromkeys(PARTS, second / 10)
-    return Sample(second, age, 1, int(second), lag, resident, used, 100, 3, 0, 0, 0)
+    return SoakSample(second, age, 1, int(second), lag, resident, used, 100, 3, 0, 0, 0)
 
 
 def test_a_line_has_its_slope_per_hour_without_error() -> None:
@@ -60,8 +60,8 @@ def test_of_each_run_that_grows_old_enough_one_sample_counts() -> None:
     assert at_equal_age(given, 20) == [(20, 20), (60, 60)]
 
 
-def test_what_went_wrong_beside_the_figures_makes_a_soak_inexact() -> None:
-    record = Record(
+def test_a_failure_other_than_a_wrong_figure_makes_a_soak_inexact() -> None:
+    record = SoakRecord(
         5000, 60, 0, 20, [sample(10, 1, 7), sample(60, 21, 8)], [Restart(9, True, 1, 4.5)], verdict="exact: 7", judged=True
     )
     assert record.exact
@@ -136,7 +136,7 @@ def falsify(settings: Settings) -> None:
     assert producer.flush(30) == 0
 
 
-def test_the_command_refuses_a_length_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_rejects_an_invalid_length(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(["--hours", "0"])
     assert ended.value.code == 2

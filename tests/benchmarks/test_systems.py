@@ -1,4 +1,4 @@
-"""Which systems a benchmark runs, how adtally is started in it, and what is said of those that can't run here."""
+"""The systems of a benchmark: which ones run, how adtally is started, and the reason given for those that can't run here."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench, systems
-from benchmarks.systems import Place, SkippedError, System
+from benchmarks.systems import SkippedError, System, Workspace
 from tests.support.deploy_processes import ROOT
 
 
-def place(folder: Path) -> Place:
+def place(folder: Path) -> Workspace:
     """Somewhere to start a system."""
-    return Place("127.0.0.1:9", "logs-1", "results-1", "rejected-1", folder)
+    return Workspace("127.0.0.1:9", "logs-1", "results-1", "rejected-1", folder)
 
 
-def test_a_name_that_there_is_not_is_told_with_those_that_there_are() -> None:
-    with pytest.raises(SkippedError, match=r"there is no system flunk; there are loop, adtally"):
+def test_an_unknown_system_is_reported_with_the_known_ones() -> None:
+    with pytest.raises(SkippedError, match=r"unknown system flunk; use one of loop, adtally"):
         systems.chosen(["adtally", "flunk"])
 
 
-def test_the_command_refuses_what_it_does_not_know_before_it_starts_anything(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_rejects_unknown_names_before_it_starts_anything(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--only", "flunk"]) == 2
     assert bench.main(["--sizes", "many"]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("bench: there is no system flunk")
-    assert second == "bench: 'many' is no list of sizes; give numbers such as 1M,4M"
+    assert first.startswith("bench: unknown system flunk")
+    assert second == "bench: 'many' is not a list of sizes; use numbers such as 1M,4M"
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_what_is_given_to_make_reaches_the_command() -> None:
+def test_variables_of_make_reach_the_command() -> None:
     given = ["SIZES=100k 1M", "RUNS=2", "ONLY=loop adtally", "CAMPAIGNS=5", "PARTITIONS=2", "LATENCY=0"]
-    # `make test` is a make itself, which tells one below it to say which folder it is in.
+    # Under `make test` this make is a submake, which would print the folder that it is in.
     apart = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     said = subprocess.run(["make", "-n", "bench", *given], cwd=ROOT, env=apart, capture_output=True, text=True, check=True).stdout
     command = shlex.split(said.splitlines()[-1])
@@ -47,7 +47,7 @@ def test_what_is_given_to_make_reaches_the_command() -> None:
     ]
 
 
-def test_the_loop_comes_first_whatever_the_order_that_was_asked_for() -> None:
+def test_the_loop_comes_first_in_any_order_of_names() -> None:
     assert [system.name for system in systems.chosen(["adtally", "loop"])] == ["loop", "adtally"]
     assert {*systems.DEFAULT, *systems.QUICK} <= {system.name for system in systems.SYSTEMS}
 
@@ -80,7 +80,7 @@ def test_a_package_that_cannot_be_installed_is_the_reason(monkeypatch: pytest.Mo
         systems.virtual_environment("nothing", ["nothing==0"])
 
 
-def test_adtally_is_started_as_it_is_promised_to_run(tmp_path: Path) -> None:
+def test_adtally_is_started_with_recovery_and_snapshots(tmp_path: Path) -> None:
     (command,) = systems.chosen(["adtally"])[0].start(place(tmp_path))
     assert command.arguments[:4] == [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
     assert command.arguments[4:] == ["-r", str(tmp_path / "recovery"), "-s", "5", "-b", "0"]
@@ -89,7 +89,7 @@ def test_adtally_is_started_as_it_is_promised_to_run(tmp_path: Path) -> None:
     assert len(list((tmp_path / "recovery").glob("part-*.sqlite3"))) == 1
 
 
-def test_the_variants_of_adtally_differ_in_what_their_name_says(tmp_path: Path) -> None:
+def test_each_variant_of_adtally_differs_in_the_setting_of_its_name(tmp_path: Path) -> None:
     started = {
         system.name: list(system.start(place(folder)))
         for system in systems.chosen(["adtally-nodedup", "adtally-2proc", "adtally-w2"])

@@ -19,7 +19,7 @@ from confluent_kafka import Producer, TopicPartition
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.dashboard.server import served
+from benchmarks.dashboard.served import served
 from dataflows.contract.schema import Reason, Rejected, encode, rejected_key, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters

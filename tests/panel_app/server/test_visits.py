@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.dashboard.server import Served, served
+from benchmarks.dashboard.served import ServedDashboard, served
 from benchmarks.dashboard.visits import KINDS, emptied
 from tests.support.viewers import visit
 
@@ -22,7 +22,7 @@ MADE_FOR_A_VISIT = (
 """The last two for the plots of the Explore page."""
 
 
-def left(site: Served) -> dict[str, int]:
+def left(site: ServedDashboard) -> dict[str, int]:
     """How much is alive of what is made for a visit, after one of each page whose sessions are gone."""
     # On a thread: Playwright leaves this one with an event loop when the browser's tests ran before.
     with ThreadPoolExecutor(1) as other:

@@ -1,4 +1,4 @@
-"""What is worked out of the runs of a benchmark: slopes, ratios, exactness, tables, the guard's verdict."""
+"""The evaluation of benchmark runs: slopes, ratios, exactness, tables, the guard's verdict."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 
 from benchmarks.bench import rows
 from benchmarks.drain import cell, window_start
-from benchmarks.figures import HEAD, Row, Run, Spread, cells, check, pairs, percentile, row, slope, table
 from benchmarks.flame import share
 from benchmarks.guard import verdict
 from benchmarks.latency import judged, rfc3339_ms
-from benchmarks.load import FLUSH, Truth
 from benchmarks.picture import chart
 from benchmarks.session import numbers
+from benchmarks.summary import HEAD, DrainRun, Spread, SystemRow, cells, check, pairs, percentile, row, slope, table
+from benchmarks.workload import FLUSH, Truth
 
-ANY = Run("adtally", 1, 1_000_000, 3.0, 1.0, 4.0, 1.0, 100 << 20, 1_000_000, 0, 0)
+ANY = DrainRun("adtally", 1, 1_000_000, 3.0, 1.0, 4.0, 1.0, 100 << 20, 1_000_000, 0, 0)
 KEY = ("2026-01-01T00:00:00Z", "one", "search")
 
 
-def runs(system: str, start: float, million: float, rounds: int = 3) -> list[Run]:
+def runs(system: str, start: float, million: float, rounds: int = 3) -> list[DrainRun]:
     """Runs of a system that needs `start` CPU-seconds and then `million` a million, each round a tenth more than the one before."""
     return [
         replace(ANY, system=system, round=number, events=size, counted=size, cpu=start + million * (1 + number / 10) * size / 1e6)
@@ -77,7 +77,7 @@ def test_results_are_exact_only_if_every_cell_is() -> None:
 @pytest.mark.parametrize(
     "wrong", [replace(ANY, lost=1), replace(ANY, wrong=1), replace(ANY, lost=-1), replace(ANY, oracle=["results: …"])]
 )
-def test_one_run_that_is_not_exact_spoils_its_row(wrong: Run) -> None:
+def test_one_run_that_is_not_exact_spoils_its_row(wrong: DrainRun) -> None:
     assert row("adtally", [ANY, replace(ANY, oracle=[])], []).exact
     assert not row("adtally", [ANY, wrong], []).exact
     assert cells(row("adtally", [ANY, wrong], []))[-1].startswith("NO")
@@ -104,17 +104,17 @@ def test_the_picture_is_xml_with_a_bar_for_each_row_and_escapes_names() -> None:
     assert {"a<b", "loop", "sizes & rounds"} <= set(texts)
 
 
-def guarded(ratio: float, *, lost: int = 0) -> list[Row]:
+def guarded(ratio: float, *, lost: int = 0) -> list[SystemRow]:
     """Rows with adtally at this ratio to the loop."""
     ours = [replace(run, lost=lost) for run in runs("adtally", 1.0, ratio)]
     return rows([*runs("loop", 1.0, 1.0), *ours])
 
 
-def test_the_guard_fails_for_the_absurd_and_the_inexact_alone() -> None:
+def test_the_guard_fails_only_for_a_high_ratio_or_inexact_results() -> None:
     assert verdict(guarded(3.9), 2.0) == ""
     assert "4.10 times" in verdict(guarded(4.1), 2.0)
     assert "not exact" in verdict(guarded(1.0, lost=5), 2.0)
-    assert "no figure" in verdict(rows(runs("loop", 1.0, 1.0)), 2.0)
+    assert "no ratio" in verdict(rows(runs("loop", 1.0, 1.0)), 2.0)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_the_guard_fails_for_the_absurd_and_the_inexact_alone() -> None:
         (1767225660000, "2026-01-01T00:01:00Z"),
     ],
 )
-def test_every_systems_way_to_write_a_windows_start_is_understood(given: object, start: str) -> None:
+def test_the_window_start_of_every_system_is_understood(given: object, start: str) -> None:
     assert window_start(given) == start
 
 
-def test_a_result_is_read_whatever_the_money_is_called() -> None:
+def test_a_result_is_read_with_either_names_of_the_money_fields() -> None:
     named = {"window_start": KEY[0], "campaign_id": "one", "channel": "search", "impressions": 1, "clicks": 2, "conversions": 3}
     ours = cell({**named, "spend_micros": 4, "revenue_micros": 5})
     assert ours == cell({**named, "cost_micros": 4, "revenue_micros": 5}) == (KEY, (1, 2, 3, 4, 5))

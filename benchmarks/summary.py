@@ -1,4 +1,4 @@
-"""What is worked out of the runs: slopes, medians, ratios, and the tables that show them. No process, no Kafka."""
+"""Slopes, medians and ratios of benchmark runs, and the tables that show them. It starts no process and knows nothing of Kafka."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.load import FLUSH, Key, Truth
+from benchmarks.workload import FLUSH, Key, Truth
 
 
 @dataclass(frozen=True)
-class Run:
-    """One system on one topic once. Times in seconds, memory in bytes.
+class DrainRun:
+    """One run of one system on one topic. Times in seconds, memory in bytes.
 
     `cpu` is that of all its processes until its last result, `broker_cpu` that of Kafka in the same time; `counted` are the events in
     its results, `lost` those that are missing in them (negative: counted too often), `wrong` the cells that are not exact.
@@ -32,7 +32,7 @@ class Run:
 
     @property
     def exact(self) -> bool:
-        """Whether every cell is right, and the oracle, where it was asked, found nothing."""
+        """Whether every cell is right and the oracle, if it checked this run, found no difference."""
         return not self.wrong and not self.lost and not self.oracle
 
 
@@ -46,7 +46,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Iterable[float]) -> Spread:
-        """Of at least one figure."""
+        """Return the spread of at least one figure."""
         known = list(figures)
         return cls(statistics.median(known), min(known), max(known))
 
@@ -55,8 +55,8 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What the runs of one system say. CPU in seconds per million events, as a slope between two sizes; None with one size only.
+class SystemRow:
+    """Summary of the runs of one system. CPU in seconds per million events, as a slope between two sizes; None with one size only.
 
     `ratio` is to the bare loop of the same round; `startup` CPU-seconds; `rate` events a second from the start to the last result of
     the greatest size, and `warm` that between the smallest and the greatest, without the start; `peak` bytes.
@@ -76,18 +76,18 @@ class Row:
     runs: int
 
 
-def slope(small: Run, large: Run, broker: bool = False) -> float:
-    """CPU-seconds per million events between two sizes, so that what a start costs is left out."""
+def slope(small: DrainRun, large: DrainRun, broker: bool = False) -> float:
+    """Return the CPU-seconds per million events between two sizes, which leaves out the cost of a start."""
     spent = large.broker_cpu - small.broker_cpu if broker else large.cpu - small.cpu
     return spent / (large.events - small.events) * 1e6
 
 
-def pairs(runs: Iterable[Run]) -> dict[int, tuple[Run, Run]]:
-    """For each round its smallest and its greatest run, of one system; rounds with one size only are left out."""
-    by_round: dict[int, list[Run]] = {}
+def pairs(runs: Iterable[DrainRun]) -> dict[int, tuple[DrainRun, DrainRun]]:
+    """Return the smallest and the largest run of each round of one system; rounds with a single size are left out."""
+    by_round: dict[int, list[DrainRun]] = {}
     for run in runs:
         by_round.setdefault(run.round, []).append(run)
-    found: dict[int, tuple[Run, Run]] = {}
+    found: dict[int, tuple[DrainRun, DrainRun]] = {}
     for number, those in by_round.items():
         ordered = sorted(those, key=lambda run: run.events)
         if ordered[0].events < ordered[-1].events:
@@ -95,8 +95,8 @@ def pairs(runs: Iterable[Run]) -> dict[int, tuple[Run, Run]]:
     return found
 
 
-def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
-    """The row of a system; `loop`: the runs of the bare loop, none if it was not run."""
+def row(system: str, runs: Sequence[DrainRun], loop: Sequence[DrainRun]) -> SystemRow:
+    """Return the row of a system; `loop`: the runs of the bare loop, empty if it was not run."""
     found, base = pairs(runs), pairs(loop)
     slopes = {number: slope(*pair) for number, pair in found.items()}
     ratios = [slopes[number] / slope(*base[number]) for number in slopes if number in base and slope(*base[number]) > 0]
@@ -105,7 +105,7 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
     startups = [small.cpu - slopes[number] * small.events / 1e6 for number, (small, _) in found.items()]
     gains = [(large.counted - small.counted, large.wall - small.wall) for small, large in found.values()]
     firsts = [run.first for run in runs if run.first is not None]
-    return Row(
+    return SystemRow(
         system,
         Spread.of(slopes.values()) if slopes else None,
         Spread.of(ratios) if ratios else None,
@@ -122,7 +122,7 @@ def row(system: str, runs: Sequence[Run], loop: Sequence[Run]) -> Row:
 
 
 def check(truth: Truth, found: Mapping[Key, Sequence[int]]) -> tuple[int, int, int]:
-    """(events counted, events lost, cells that are not exact) of the results `found`: impressions, clicks, conversions, cost, revenue."""
+    """Return (events counted, events lost, wrong cells) of the results `found`: impressions, clicks, conversions, cost, revenue."""
     kept = {key: sums for key, sums in found.items() if key[1] != FLUSH}
     counted = sum(sum(sums[:3]) for sums in kept.values())
     wrong = sum(list(kept.get(key, ())) != list(truth.cells.get(key, ())) for key in kept.keys() | truth.cells.keys())
@@ -143,7 +143,7 @@ HEAD = (
 )
 
 
-def cells(line: Row) -> list[str]:
+def cells(line: SystemRow) -> list[str]:
     """A row as text, in the order of `HEAD`."""
     verdict = "yes" if line.exact else f"NO: lost {line.lost.median:.1f} %"
     return [

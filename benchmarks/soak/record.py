@@ -1,4 +1,6 @@
-"""What is worked out of a soak: times of restarts, slopes with their errors, medians of thirds, the tables. No process, no Kafka."""
+"""Record of a soak and its evaluation: restart times, slopes with errors, medians of thirds, tables. It starts no process and knows
+nothing of Kafka.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +10,38 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.figures import percentile, table
+from benchmarks.summary import percentile, table
 
 MB = 1e6
 PARTS: tuple[str, ...] = ("dataflow", "dashboard", "generator", "oracle", "kafka")
 
 
 @dataclass(frozen=True)
-class Due:
-    """A restart that is to come: seconds after the start, whether by SIGKILL (else SIGTERM), and the workers of the next run."""
+class PlannedRestart:
+    """A planned restart: seconds after the start, whether by SIGKILL (else SIGTERM), and the workers of the next run."""
 
     at: float
     kill: bool
     workers: int
 
 
-def schedule(seconds: float, every: float, seed: int) -> list[Due]:
-    """The restarts of a soak of `seconds`, half to one and a half times `every` apart: SIGKILL and SIGTERM in turn, at times two workers.
+def schedule(seconds: float, every: float, seed: int) -> list[PlannedRestart]:
+    """The restarts of a soak of `seconds`, half to one and a half times `every` apart: SIGKILL and SIGTERM in turn, sometimes with two
+    workers.
 
-    None falls into the last half of `every`: what a restart breaks has time to show.
+    None is in the last half of `every`, so that the effects of each restart show.
     """
     rng = random.Random(seed)
-    found: list[Due] = []
+    found: list[PlannedRestart] = []
     at = 0.0
     while (at := at + every * (0.5 + rng.random())) < seconds - every / 2:
-        found.append(Due(at, kill=len(found) % 2 == 0, workers=2 if rng.random() < 0.25 else 1))
+        found.append(PlannedRestart(at, kill=len(found) % 2 == 0, workers=2 if rng.random() < 0.25 else 1))
     return found
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What was seen at `second` after the start; `age`: seconds since the flow was started.
+class SoakSample:
+    """Measurement at `second` after the start; `age`: seconds since the flow was started.
 
     Bytes, CPU-seconds since the start, messages.
     """
@@ -68,7 +71,7 @@ class Sample:
 
 @dataclass
 class Restart:
-    """A restart as it went; `caught_up`: seconds until a snapshot of the next run was no further behind than usual (None: it was not)."""
+    """A restart that was done; `caught_up`: seconds until a snapshot of the next run was no further behind than usual (None: never)."""
 
     at: float
     kill: bool
@@ -77,14 +80,14 @@ class Restart:
 
 
 @dataclass
-class Record:
-    """All that a soak has shown. `faults` beside the oracle's differences, which `verdict` tells in its own words."""
+class SoakRecord:
+    """Everything that a soak measured. `faults`: failures other than the oracle's differences, which are in `verdict`."""
 
     rate: int
     seconds: float
     warm: float
     every: float
-    samples: list[Sample] = field(default_factory=list[Sample])
+    samples: list[SoakSample] = field(default_factory=list[SoakSample])
     restarts: list[Restart] = field(default_factory=list[Restart])
     sent: int = 0
     acknowledged: int = 0
@@ -133,7 +136,7 @@ def thirds(points: Sequence[tuple[float, float]], seconds: float) -> list[float 
     return [statistics.median(those) if those else None for those in split]
 
 
-def at_equal_age(samples: Sequence[Sample], age: float) -> list[tuple[float, float]]:
+def at_equal_age(samples: Sequence[SoakSample], age: float) -> list[tuple[float, float]]:
     """Of each run of the flow the first sample in which it is `age` seconds old or older: when, and its resident MB."""
     found: list[tuple[float, float]] = []
     younger = False
@@ -144,12 +147,12 @@ def at_equal_age(samples: Sequence[Sample], age: float) -> list[tuple[float, flo
     return found
 
 
-def tables(record: Record) -> str:
+def tables(record: SoakRecord) -> str:
     """The Markdown tables of a soak."""
     return "\n\n".join([_outcome(record), _memory(record), _disk(record), _pace(record)])
 
 
-def _outcome(record: Record) -> str:
+def _outcome(record: SoakRecord) -> str:
     kills = sum(one.kill for one in record.restarts)
     lines = [
         ["events sent", f"{record.sent:,} ({record.rate:,}/s for {record.seconds / 60:.0f} min)"],
@@ -162,7 +165,7 @@ def _outcome(record: Record) -> str:
     return table(["", "figure"], lines)
 
 
-def _memory(record: Record) -> str:
+def _memory(record: SoakRecord) -> str:
     def line(name: str, points: Sequence[tuple[float, float]]) -> list[str]:
         late = slope([point for point in points if point[0] >= record.warm])
         middle = [_middle(one) for one in thirds(points, record.seconds)]
@@ -177,8 +180,8 @@ def _memory(record: Record) -> str:
     )
 
 
-def _disk(record: Record) -> str:
-    figures: dict[str, Callable[[Sample], int]] = {
+def _disk(record: SoakRecord) -> str:
+    figures: dict[str, Callable[[SoakSample], int]] = {
         "recovery folder": lambda one: one.recovery_bytes,
         "topic results": lambda one: one.results_bytes,
         "topic rejected": lambda one: one.rejected_bytes,
@@ -195,7 +198,7 @@ def _disk(record: Record) -> str:
     return table(["disk, MB", "least", "greatest", "last", f"per hour, after {record.warm / 60:.0f} min"], lines)
 
 
-def _pace(record: Record) -> str:
+def _pace(record: SoakRecord) -> str:
     took = [one.caught_up for one in record.restarts if one.caught_up is not None]
     last = record.samples[-1] if record.samples else None
     shares = {part: 100 * last.cpu[part] / last.second for part in PARTS} if last and last.second else {}

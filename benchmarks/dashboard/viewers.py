@@ -1,6 +1,6 @@
-"""The dashboard under many viewers: ``python -m benchmarks.dashboard.load [--viewers 100] [--seconds 300] [--campaigns 50] …``.
+"""The dashboard under many viewers: ``python -m benchmarks.dashboard.viewers [--viewers 100] [--seconds 300] [--campaigns 50] …``.
 
-Viewers without a browser (tests/support/viewers.py) ask a full dashboard (benchmarks/dashboard/server.py) as its page does: each every
+Viewers without a browser (tests/support/viewers.py) ask a full dashboard (benchmarks/dashboard/served.py) as its page does: each every
 ten seconds, a sixth of them on another range. Meanwhile each cell of the open minute gets a new result every second, and a minute
 lasts a minute. Prints one table. Viewers, broker and server share the machine's cores.
 """
@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 
-from benchmarks.dashboard.server import Served, produce, served
+from benchmarks.dashboard.served import ServedDashboard, produce, served
 from benchmarks.dashboard.store import minute, percentile
 from tests.support.viewers import Viewer, visit
 
@@ -20,7 +20,7 @@ EVERY = 10.0
 RANGES = ("", "15m", "30m", "3h", "6h", "24h")
 
 
-async def keep_sending(site: Served, options: argparse.Namespace) -> None:
+async def keep_sending(site: ServedDashboard, options: argparse.Namespace) -> None:
     """A new result a second for each cell of the open minute, and the final ones of the minute before when it is over."""
     for turn in range(int(options.seconds)):
         due = asyncio.get_running_loop().time() + 1.0
@@ -46,7 +46,7 @@ async def keep_asking(viewer: Viewer, until: float, number: int, late: list[floa
         due += EVERY
 
 
-async def load(site: Served, options: argparse.Namespace) -> list[tuple[str, str]]:
+async def load(site: ServedDashboard, options: argparse.Namespace) -> list[tuple[str, str]]:
     """Run the viewers; the rows of the table."""
     server = site.process
     await visit(site.address, *(f"range={name}" for name in RANGES))

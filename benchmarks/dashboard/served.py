@@ -1,9 +1,9 @@
 """A dashboard that is measured: its own command in a process of its own, with a full store.
 
 `served` starts one, with an embedded broker. That broker keeps 5 MiB of a partition, so what is held from the beginning is put straight
-into the store, as the feed does; only what comes later goes through a topic. What nobody but the process itself can tell - how much memory
-is left once everything has been given back, and what is alive - it says on its standard output when it is asked on its standard
-input. None of that is in the product.
+into the store, as the feed does; only what comes later goes through a topic. Its memory after garbage collection and its live objects,
+which only the process itself knows, are printed on its standard output for each line on its standard input. None of that is in the
+product.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def census(*, tidy: bool) -> Census:
     return Census(resident_bytes(), dict(alive))
 
 
-class Served:
+class ServedDashboard:
     """A running dashboard at `address`, in `process`, which reads the topic of `settings` and held `minutes` when it started."""
 
     def __init__(self, settings: Settings, address: str, child: subprocess.Popen[bytes], minutes: int) -> None:
@@ -97,7 +97,7 @@ def produce(settings: Settings, results: Iterable[WindowResult]) -> None:
 
 
 @contextmanager
-def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Generator[Served]:
+def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Generator[ServedDashboard]:
     """A dashboard that holds `minutes` of `campaigns` × `channels`, gone when the block ends."""
     ports = free_port(), free_port()
     settings = Settings(brokers=f"127.0.0.1:{ports[0]}")
@@ -110,12 +110,12 @@ def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Genera
         produce(settings, minute(minutes - 1, campaigns, channels))
         sizes = ("--campaigns", str(campaigns), "--channels", str(channels), "--minutes", str(minutes))
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.dashboard.server", "--port", str(ports[1]), *sizes],
+            [sys.executable, "-m", "benchmarks.dashboard.served", "--port", str(ports[1]), *sizes],
             env=environment(settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        made = Served(settings, f"http://localhost:{ports[1]}/", child, minutes)
+        made = ServedDashboard(settings, f"http://localhost:{ports[1]}/", child, minutes)
         wait_for(lambda: made.rows() >= minutes * campaigns * channels, "the dashboard to hold the results", START_SECONDS)
         yield made
     finally:
@@ -137,7 +137,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     from figures.service import service  # noqa: PLC0415 - the same
-    from panel_app.__main__ import main as serve  # noqa: PLC0415 - whoever only wants `served` needs no Panel
+    from panel_app.__main__ import main as serve  # noqa: PLC0415 - a caller of `served` does not need Panel
 
     for at in range(options.minutes):
         service().store.apply(list(minute(at, options.campaigns, options.channels)))

@@ -1,4 +1,4 @@
-"""The load of a benchmark: its events add up to what is said of them, whatever is odd among them."""
+"""The load of a benchmark: its events add up to its stated sums, with duplicate, late and malformed ones among them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.load import BROKEN, FLUSH, Load, Truth, messages
 from benchmarks.targets import records, taken
+from benchmarks.workload import BROKEN, FLUSH, Load, Truth, messages
 from dataflows.contract.settings import Settings
 from tests.system.oracle.judge import Message, Terms, judge
 
@@ -41,7 +41,7 @@ def test_the_truth_of_a_load_is_what_the_oracle_finds_in_it(load: Load) -> None:
     assert truth.counted + truth.late + truth.duplicate + truth.malformed == load.events
 
 
-def test_every_share_that_is_asked_for_is_met() -> None:
+def test_every_requested_share_is_met() -> None:
     truth, _ = judged(ODD)
     assert truth.late == pytest.approx(0.02 * ODD.events, rel=0.3)
     assert truth.duplicate == pytest.approx(0.03 * ODD.events, rel=0.3)

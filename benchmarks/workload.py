@@ -1,4 +1,4 @@
-"""The ad events of a benchmark, as a function of their description, and what they truly add up to."""
+"""Ad events of a benchmark, generated from a description, and their true sums."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 
 CHANNELS = ("search", "social", "display", "email", "video")
 BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-"""The first event's time."""
+"""Time of the first event."""
 
 DISORDER_MS = 2000
-"""Up to so many milliseconds an event is older than its place in the topic says."""
+"""Maximum disorder: milliseconds by which an event may be older than its position in the topic implies."""
 
 LATE_MS = 750_000
 """How much older a late event is: more than a window, the allowed lateness of 600 s, the bound of 5 s, and the disorder."""
 
 FLUSH = "__flush__"
-"""The campaign of the last event of each partition, ten minutes later: by it, engines that give out only closed windows close the last."""
+"""Campaign of the last event of each partition, ten minutes later. It closes the last windows of engines that emit only closed windows."""
 
 TWIN = 100
-"""A duplicate repeats the event that stands so many before it in its partition."""
+"""A duplicate repeats the event at this distance before it in its partition."""
 
 BROKEN = b'{"event_id":"broken","event_type":'
 
@@ -34,7 +34,7 @@ Sums = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Load:
-    """What a topic holds. Shares are between 0 and 1: `late` of events beyond the allowed lateness, `duplicates`, `malformed`."""
+    """Description of a topic's events. Shares between 0 and 1: `late` (beyond the allowed lateness), `duplicates`, `malformed`."""
 
     events: int
     campaigns: int = 50
@@ -48,13 +48,13 @@ class Load:
 
     @property
     def clean(self) -> bool:
-        """Whether every event counts: only then a system without dedup and lateness can be exact."""
+        """Whether every event counts; only then can a system without deduplication and lateness be exact."""
         return not (self.late or self.duplicates or self.malformed)
 
 
 @dataclass
 class Truth:
-    """What the events add up to, by the contract: duplicates once, late and malformed ones not at all."""
+    """True sums of the events by the contract: duplicates count once, late and malformed events not at all."""
 
     cells: dict[Key, list[int]] = field(default_factory=dict[Key, list[int]])
     late: int = 0
@@ -63,25 +63,25 @@ class Truth:
 
     @property
     def counted(self) -> int:
-        """Events that count."""
+        """Number of events that count."""
         return sum(sum(sums[:3]) for sums in self.cells.values())
 
     def totals(self) -> dict[str, int]:
-        """The sums over all cells, and how many there are."""
+        """Return the sums over all cells, and the number of cells."""
         columns = [sum(sums[place] for sums in self.cells.values()) for place in range(5)]
         names = ("impressions", "clicks", "conversions", "cost_micros", "revenue_micros")
         others = {"counted": self.counted, "late": self.late, "duplicate": self.duplicate, "malformed": self.malformed}
         return {**dict(zip(names, columns, strict=True)), "cells": len(self.cells), **others}
 
 
-class Clock:
-    """Milliseconds since `BASE` as RFC 3339, each second formatted once."""
+class TimestampText:
+    """Formats milliseconds since `BASE` as RFC 3339; each second is formatted once."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, str] = {}
 
     def text(self, ms: int) -> str:
-        """As in ``2026-01-01T00:00:00.000Z``."""
+        """Return the time, as in ``2026-01-01T00:00:00.000Z``."""
         second, rest = divmod(ms, 1000)
         shown = self._seconds.get(second)
         if shown is None:
@@ -89,17 +89,17 @@ class Clock:
         return f"{shown}{rest:03d}Z"
 
     def minute(self, ms: int) -> str:
-        """The start of its minute, as in ``2026-01-01T00:00:00Z``."""
+        """Return the start of the time's minute, as in ``2026-01-01T00:00:00Z``."""
         return f"{self.text(ms - ms % 60_000)[:19]}Z"
 
 
 def messages(load: Load, truth: Truth) -> Iterator[tuple[int, bytes]]:
-    """The messages as (partition, payload), in their order; `truth` is told what they add up to. About 245 bytes each."""
+    """Yield the messages as (partition, payload), about 245 bytes each, and add their sums to `truth`."""
     draw = random.Random(load.seed).random
-    clock = Clock()
+    clock = TimestampText()
     span = load.minutes * 60_000
     back = TWIN * load.partitions
-    recent = [b""] * back if not load.clean else []  # what counted at this place of the last round, else nothing
+    recent = [b""] * back if not load.clean else []  # the payload that counted at this position of the last round, else empty
     duplicates, malformed = load.duplicates, load.duplicates + load.malformed
     late = malformed + load.late
     for place in range(load.events):
@@ -125,7 +125,7 @@ def messages(load: Load, truth: Truth) -> Iterator[tuple[int, bytes]]:
         yield partition, _payload(f"flush-{partition}", "impression", end, (FLUSH, "search"), user="u", cost=0, revenue=0)
 
 
-def _event(load: Load, place: int, ms: int, draw: Callable[[], float], clock: Clock, *, truth: Truth | None) -> bytes:
+def _event(load: Load, place: int, ms: int, draw: Callable[[], float], clock: TimestampText, *, truth: Truth | None) -> bytes:
     kind, campaign, channel = draw(), f"campaign_{int(draw() * load.campaigns):05d}", CHANNELS[int(draw() * 5)]
     cost = revenue = 0
     if kind < 0.8:

@@ -1,8 +1,8 @@
-"""False alarms of *Needs attention*, and its delay: ``python -m benchmarks.dashboard.attention_false_alarms [--days 10] [--seed 1]``.
+"""False alarms and delay of *Needs attention*: ``python -m benchmarks.dashboard.false_alarms [--days 10] [--seed 1]``.
 
 Steady traffic of 50 campaigns is drawn from the generator's own rates (daily curve included), as Poisson counts per minute and cell;
 everything is looked at each minute, as the page does. Every finding that appears is a false alarm. Then changes are planted in
-campaigns of several sizes, and the minutes until they are told are counted.
+campaigns of several sizes, and the minutes until they are reported are counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Change = Callable[[np.ndarray, int], None]
 KINDS = ("impressions", "clicks", "conversions", "purchases", "refunds", "cost")
 
 
-class Traffic:
+class SteadyTraffic:
     """Minutes of synthetic traffic of `made` campaigns at `rate` events a second; `noise` makes it worse than Poisson."""
 
     def __init__(
@@ -97,11 +97,11 @@ def steady(number: int = 50) -> tuple[Campaign, ...]:
 
 
 def alarms(rate: float, days: float, seed: int, noise: float = 0.0) -> tuple[int, dict[str, int], float]:
-    """Findings that appeared in so many days of steady traffic, by kind too, and milliseconds of one look."""
+    """Return the findings in `days` days of steady traffic, also by kind, and the milliseconds of one evaluation."""
     attention, held, found = Attention(), set[tuple[str, str | None]](), dict[str, int]()
     spent = 0.0
     minutes = int(days * 1440)
-    for snapshot in Traffic(steady(), rate, seed, noise).minutes(minutes):
+    for snapshot in SteadyTraffic(steady(), rate, seed, noise).minutes(minutes):
         begun = time.perf_counter()
         report = attention.report(snapshot, snapshot.newest + 60)
         spent += time.perf_counter() - begun
@@ -129,7 +129,9 @@ PATIENCE = 360
 def delay(
     kinds: tuple[str, ...], change: Callable[[np.ndarray], None], place: int, rate: float, seed: int
 ) -> tuple[int | None, int]:
-    """Minutes from a change in one campaign until it is told (None within six hours), and by how many the told beginning is off."""
+    """Return the minutes from a change in one campaign until it is reported (None: not within six hours), and the error of its reported
+    beginning.
+    """
     made = steady()
 
     def planted(expected: np.ndarray, minute: int) -> None:
@@ -139,7 +141,7 @@ def delay(
             change(rows)
             expected[own] = rows
 
-    traffic = Traffic(made, rate, seed, change=planted)
+    traffic = SteadyTraffic(made, rate, seed, change=planted)
     attention = Attention()
     for minute, snapshot in enumerate(traffic.minutes(QUIET + PATIENCE)):
         if minute < QUIET - 1:
@@ -163,17 +165,17 @@ def main() -> None:
         title = f"{rate:,} events/s" + (", minutes of noise 32 %, drift 10 %" if noise else "")
         print(f"{title:44}{options.days:6g}{number:8}{number / options.days:8.2f}{spent:9.2f}  {kinds or ''}", flush=True)
     print(
-        f"\nminutes until told, median of {options.runs} (None: not within {PATIENCE}), and how far off its beginning; 100 events/s"
+        f"\nminutes until reported, median of {options.runs} (None: not within {PATIENCE}), and how far off its beginning; 100 events/s"
     )
     print(f"{'':28}" + "".join(f"{f'campaign no. {place + 1}':>22}" for place in (0, 9, 39)))
     for title, (kinds, change) in PLANTED.items():
         cells: list[str] = []
         for place in (0, 9, 39):
             tries = [delay(kinds, change, place, 100, options.seed + run) for run in range(options.runs)]
-            told = [minutes for minutes, _ in tries if minutes is not None]
-            off = statistics.median([abs(by) for minutes, by in tries if minutes is not None]) if told else 0
-            late = len(tries) - len(told)
-            cells.append(f"{statistics.median(told):g} (±{off:g})" + (f" {late} not" if late else "") if told else "None")
+            delays = [minutes for minutes, _ in tries if minutes is not None]
+            off = statistics.median([abs(by) for minutes, by in tries if minutes is not None]) if delays else 0
+            late = len(tries) - len(delays)
+            cells.append(f"{statistics.median(delays):g} (±{off:g})" + (f" {late} not" if late else "") if delays else "None")
         print(f"{title:28}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
