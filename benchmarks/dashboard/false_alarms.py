@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from figures.attention.engine import Attention, Report
-from figures.store.blocks import BLOCK_SECONDS, SCHEMA, Block, block_of
+from figures.store.blocks import BLOCK_SECONDS, FINAL, SCHEMA, Block, block_of
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
 from generator.synthetic.campaigns import DEMO, Campaign, campaigns, channels
@@ -87,6 +87,7 @@ class SteadyTraffic:
             "spend_micros": (cost * self._draw.uniform(0.97, 1.03, len(cost))).astype(np.int64),
             "revenue_micros": (purchases * self._money[:, 3]).astype(np.int64),
             "events": counts.sum(axis=1) + fees * 0,
+            "state": np.full(len(counts), FINAL),
         }
         return pl.DataFrame(data, schema=SCHEMA).filter(pl.col("events") > 0)
 

@@ -126,10 +126,8 @@ def movement(check: Check, window: Window) -> float:
     large = expected >= MOVERS
     if large.sum() < MOVERS:
         return 1.0
-    moved, weight = count[large] / expected[large], np.sqrt(expected[large])
-    order = np.argsort(moved)
-    middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
-    return float(np.clip(moved[order][middle], 0.2, 5.0))
+    median = np.quantile(count[large] / expected[large], 0.5, weights=np.sqrt(expected[large]), method="inverted_cdf")
+    return float(np.clip(median, 0.2, 5.0))
 
 
 def quantities(check: Check, window: Window, moved: float) -> tuple[Floats, Floats, Floats, Floats]:

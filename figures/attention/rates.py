@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
 SMALLEST = 1e-300
 """What is less likely is given as this."""
 
-_EXACT = 2_000_000
-_TINY = 1e-17
-_INNER = 0.3096
-"""Mean of the smaller 70 % of squares of standard normal values: (0.7 - 2 z f(z)) / 0.7 with z = 1.0364 and f their density."""
+_INNER_SHARE = 0.7
+_INNER = round(float(special.chdtr(3, special.chdtri(1, 1 - _INNER_SHARE))) / _INNER_SHARE, 4)
+"""Mean of the smaller 70 % of squares of standard normal values: E[X; X < q] of a chi-square X is the distribution with 2 more degrees."""
 
 
 def part(over: Any, over0: Any, ratio: float) -> Any:
@@ -46,42 +46,15 @@ def chance(count: float, over: float, count0: float, over0: float, *, ratio: flo
 
 
 def tail(least: int, total: int, probability: float) -> float:
-    """P(X >= `least`) for X binomial of `total` trials: exact to ten digits, beyond two million Chernoff's bound, which is larger."""
+    """Return P(X >= `least`) for X binomial of `total` trials, at least `SMALLEST` where it is possible at all.
+
+    It is the regularised incomplete beta function (Abramowitz & Stegun 26.5.24), which is exact to ten digits for any `total`.
+    """
     if least <= 0:
         return 1.0
-    if least > total or probability <= 0:
-        return 0.0 if least > total else SMALLEST
-    if probability >= 1:
-        return 1.0
-    if total > _EXACT:
-        return max(math.exp(-total * _divergence(least / total, probability)), SMALLEST) if least > total * probability else 1.0
-    if least > total * probability:
-        return min(_from(least, total, probability), 1.0)
-    return max(1.0 - _from(total - least + 1, total, 1.0 - probability), 0.0)
-
-
-def _from(least: int, total: int, probability: float) -> float:
-    """The tail, summed term by term from its largest one."""
-    log_first = (
-        math.lgamma(total + 1)
-        - math.lgamma(least + 1)
-        - math.lgamma(total - least + 1)
-        + least * math.log(probability)
-        + (total - least) * math.log1p(-probability)
-    )
-    odds = probability / (1.0 - probability)
-    term = added = 1.0
-    for at in range(least, total):
-        term *= (total - at) / (at + 1) * odds
-        added += term
-        if term < _TINY * added:
-            break
-    return max(math.exp(log_first + math.log(added)), SMALLEST)
-
-
-def _divergence(share: float, probability: float) -> float:
-    low = 0.0 if share >= 1 else (1 - share) * math.log((1 - share) / (1 - probability))
-    return share * math.log(share / probability) + low
+    if least > total:
+        return 0.0
+    return max(float(special.betainc(least, total - least + 1, min(max(probability, 0.0), 1.0))), SMALLEST)
 
 
 def evidence(count: Floats, over: Floats, count0: Floats, over0: Floats, *, ratio: float, up: bool) -> Floats:
@@ -92,17 +65,16 @@ def evidence(count: Floats, over: Floats, count0: Floats, over0: Floats, *, rati
     """
     total = count + count0
     known = (over > 0) & (over0 > 0) & (total > 0)
-    found = np.zeros(len(count))
+    bound = np.zeros(len(count))
     with np.errstate(divide="ignore", invalid="ignore"):
         probability = part(over, over0, ratio)
         share = count / total
-        # Of most nothing can be proved, and logarithms are dear.
+        # For most elements nothing can be proved, and logarithms are slow.
         at = np.flatnonzero(known & (share > probability if up else share < probability))
         share, probability, total = share[at], probability[at], total[at]
-        high = np.where(share > 0, share * np.log(share / probability), 0.0)
-        low = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - probability)), 0.0)
-        found[at] = total * (high + low) + 0.5 * np.log(2 * total)
-    return found
+        divergence = special.rel_entr(share, probability) + special.rel_entr(1 - share, 1 - probability)
+        bound[at] = total * divergence + 0.5 * np.log(2 * total)
+    return bound
 
 
 def dispersion(counts: Floats, over: Floats, *, lumps: bool) -> float:
@@ -121,7 +93,7 @@ def dispersion(counts: Floats, over: Floats, *, lumps: bool) -> float:
     expected = expected[expected > 0]
     if lumps:
         return max(1.0, float(squares.sum() / expected.sum()))
-    inner = np.sort(squares / expected)[: max(int(0.7 * len(squares)), 1)]
+    inner = np.sort(squares / expected)[: max(int(_INNER_SHARE * len(squares)), 1)]
     return max(1.0, float(inner.mean()) / _INNER)
 
 

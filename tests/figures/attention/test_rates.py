@@ -55,10 +55,20 @@ def test_without_exposure_nothing_is_said(over: tuple[float, float]) -> None:
     assert rates.chance(0, over[0], 100, over[1], ratio=1.0, up=False) == 1.0
 
 
-def test_millions_of_events_are_bounded_and_not_summed() -> None:
-    assert rates.tail(5_000_000, 10_000_000, 0.5) == 1.0
-    assert 0 < rates.tail(5_010_000, 10_000_000, 0.5) < 1e-8
-    assert rates.tail(9_000_000, 10_000_000, 0.5) == rates.SMALLEST
+@pytest.mark.parametrize("total", [10**7, 10**9])
+def test_the_tail_of_millions_of_events_is_exact_too(total: int) -> None:
+    middle = 1 / math.sqrt(math.pi * total / 2)  # of an even number of tosses, the chance of just as many heads as tails
+    assert rates.tail(total // 2, total, 0.5) == pytest.approx(0.5 + middle / 2, rel=1e-7)
+    ten_sigma = rates.tail(int(0.3 * total + 10 * math.sqrt(0.21 * total)), total, 0.3)
+    assert ten_sigma == pytest.approx(math.erfc(10 / math.sqrt(2)) / 2, rel=0.1)
+    assert rates.tail(int(0.9 * total), total, 0.5) == rates.SMALLEST
+
+
+@pytest.mark.parametrize(
+    ("least", "probability", "wanted"), [(0, 0.0, 1.0), (1, 0.0, rates.SMALLEST), (5, 1.0, 1.0), (6, 0.5, 0.0)]
+)
+def test_the_tail_at_the_ends(least: int, probability: float, wanted: float) -> None:
+    assert rates.tail(least, 5, probability) == wanted
 
 
 counts = some.integers(0, 5000)
