@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from benchmarks.dashboard.served import ServedDashboard, produce, served
 from benchmarks.dashboard.store import minute
-from tests.support.chromium import ARGS, CHROMIUM
+from tests.support.browser.chromium import ARGS, CHROMIUM
 from tests.support.flows import wait_for
 
 SIZES = {"24 h × 50 campaigns × 5 channels": (50, 5, 1440), "2 h × 5,000 campaigns": (5000, 1, 120)}

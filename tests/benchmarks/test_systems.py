@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import bench, systems
 from benchmarks.systems import SkippedError, System, Workspace
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 
 def place(folder: Path) -> Workspace:

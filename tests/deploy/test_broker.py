@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.processes import ports
-from tests.support.deploy_processes import runs, start_python, wait_for
+from tests.support.deploy.processes import runs, start_python, wait_for
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
 from deploy.processes.cluster import members
-from tests.support.deploy_processes import ROOT, runs
+from tests.support.deploy.processes import ROOT, runs
 from tests.support.flows import counted, environment, send, wait_for
 from tests.support.records import payload
 

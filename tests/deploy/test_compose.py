@@ -11,7 +11,7 @@ import yaml
 
 from dataflows.contract.client_properties import CLIENT_PREFIX
 from dataflows.contract.settings import table
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 DEPLOY = ROOT / "deploy"
 OURS = ("topics", "producer", "dataflow", "dashboard")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
 from deploy.processes.watchdog import await_frozen
-from tests.support.deploy_processes import ROOT, start, start_python
+from tests.support.deploy.processes import ROOT, start, start_python
 from tests.support.flows import ANSWER_SECONDS, free_ports, recovery_folder, running, wait_for
 
 BIN = Path(sys.executable).parent

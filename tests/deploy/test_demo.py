@@ -16,7 +16,7 @@ from typing_extensions import override
 from dataflows.contract.errors import AdtallyError, SettingsError
 from deploy import demo
 from deploy.processes import ports
-from tests.support.deploy_processes import runs, start_python, wait_for
+from tests.support.deploy.processes import runs, start_python, wait_for
 
 # The real supervisor with parts that only write their process id, so that these tests need neither dataflow nor dashboard.
 FAKE = """

@@ -17,7 +17,7 @@ from dataflows.contract.errors import AdtallyError
 from deploy.kafka import jars, local
 from deploy.kafka.local import LocalKafka
 from deploy.processes import ports
-from tests.support.deploy_processes import ROOT, runs, start_python, wait_for
+from tests.support.deploy.processes import ROOT, runs, start_python, wait_for
 
 
 @pytest.fixture(scope="module")

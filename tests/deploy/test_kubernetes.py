@@ -17,8 +17,8 @@ import yaml
 from dataflows.contract.settings import Settings
 from dataflows.process.runtime import STOP_SECONDS
 from panel_app.server.access import PREFIX, TABLE
-from tests.support.deploy_processes import ROOT
-from tests.support.manifests import Manifest, Objects, merged, objects
+from tests.support.deploy.manifests import Manifest, Objects, merged, objects
+from tests.support.deploy.processes import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 CLUSTER = ROOT / "deploy" / "kubernetes-cluster"

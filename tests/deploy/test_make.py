@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = (

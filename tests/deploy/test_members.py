@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
 from deploy.processes.container import Container
+from tests.support.deploy.pods import Pods, pod_environment
 from tests.support.flows import counted, send, wait_for
-from tests.support.pods import Pods, pod_environment
 from tests.support.records import payload
 from tests.support.settings import own_names
 from tests.system.faults.verdict import wrong

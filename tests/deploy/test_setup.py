@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 TOOLS = ("sh", "cat", "cksum", "grep", "head", "tail", "mkdir", "rm", "dirname", "pwd", "touch", "ls")
 

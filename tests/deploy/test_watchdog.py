@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.processes.watchdog import Watchdog
-from tests.support.deploy_processes import runs
+from tests.support.deploy.processes import runs
 from tests.support.flows import wait_for
 
 

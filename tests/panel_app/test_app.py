@@ -5,17 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from tornado.websocket import WebSocketClosedError
@@ -25,57 +17,13 @@ from figures.service import Service
 from panel_app.__main__ import is_news, main
 from panel_app.pages.overview import embeddable, handlers
 from panel_app.server import assets, flags
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import BEGIN, result
-from tests.support.flows import environment, free_port
+from tests.support.dashboards import get, run, server
+from tests.support.feeds import World
+from tests.support.flows import free_port
+from tests.support.results import BEGIN, result
 from tests.support.settings import own_names
 from tests.support.viewers import Viewer
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(*flags: str, **given: str) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("ADTALLY_")} | given
-    command = [sys.executable, "-m", "panel_app", *flags]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
-
-
-def get(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
-@contextmanager
-def server() -> Generator[Callable[..., str]]:
-    """What starts a dashboard on settings and gives its address once it answers; all of them are gone when the block ends."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(settings: Settings, *command: str) -> str:
-        port = free_port()
-        words = [part.format(port=port) for part in command] or ["-m", "panel_app", "--port", str(port)]
-        env = environment(settings)
-        child = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, text=True, stdout=subprocess.DEVNULL)
-        running.append(child)
-        address = f"http://localhost:{port}"
-        until(lambda: get(f"{address}/{'app' if command else 'healthz'}")[0] in (200, 503))
-        return address
-
-    yield start
-    for child in running:
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(60) in (0, -signal.SIGTERM)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
-    """`server` for one test."""
-    with server() as start:
-        yield start
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 SOUND = {"name": "polars", "version": "1.0", "vulns": []}
 HURT = {"name": "tornado", "version": "6.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["6.1"]}]}

@@ -20,8 +20,8 @@ from figures.files.formats import FORMATS
 from figures.pipeline.operations import RejectedFeed
 from figures.store.store import Store
 from figures.views.results import question
-from tests.figures.store.test_store import result
 from tests.support.flows import ANSWER_SECONDS, wait_for
+from tests.support.results import result
 from tests.support.settings import own_names
 
 LATER: list[tuple[str, str | bytes | None]] = [(VERSION_HEADER, str(VERSION + 1).encode())]

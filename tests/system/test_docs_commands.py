@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.support.documents import ROOT, Block, blocks, commands, inline
-from tests.support.settings_page import OTHERS, parsers
+from tests.support.docs.documents import ROOT, Block, blocks, commands, inline
+from tests.support.docs.settings_page import OTHERS, parsers
 
 RUNNER = "tests/system/test_docs_run.py"
 
@@ -96,7 +96,7 @@ def test_the_test_that_is_named_for_a_command_is_there_and_still_does_it(command
     path, _, test = place.partition("::")
     source = (ROOT / path).read_text()
     assert f"def {test}(" in source or not test
-    helpers = "".join(one.read_text() for one in (ROOT / "tests/support/secured.py", ROOT / "tests/support/deploy_processes.py"))
+    helpers = "".join(one.read_text() for one in (ROOT / "tests/support/secured.py", ROOT / "tests/support/deploy/processes.py"))
     assert word in source + helpers
 
 

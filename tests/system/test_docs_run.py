@@ -23,7 +23,7 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
-from tests.support.documents import ROOT, python_block
+from tests.support.docs.documents import ROOT, python_block
 from tests.support.flows import ANSWER_SECONDS, environment, free_port, last_results, read_topic, recovery_folder, send, wait_for
 from tests.support.records import T0, payload
 from tests.support.settings import own_names

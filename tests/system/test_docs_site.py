@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.docs_site import ELSEWHERE, relink, slug
-from tests.support.documents import ROOT
+from tests.support.docs.documents import ROOT
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 

@@ -23,7 +23,7 @@ from figures.feed.follower import Follower
 from figures.feed.upserts import Feed
 from figures.pipeline.operations import RejectedFeed
 from figures.store.store import Store
-from tests.support.documents import ROOT
+from tests.support.docs.documents import ROOT
 from tests.support.flows import (
     ANSWER_SECONDS,
     counted,

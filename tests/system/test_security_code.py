@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 
 PACKAGES = ("dataflows", "generator", "panel_app", "deploy")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -20,7 +20,7 @@ from dataflows.kafka.clients import deliver
 from dataflows.kafka.diagnosis import Complaints
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
-from tests.support.deploy_processes import ROOT
+from tests.support.deploy.processes import ROOT
 from tests.support.flows import ANSWER_SECONDS, counted, environment, free_port, recovery_folder, running, wait_for
 from tests.support.secured import KEY_PASSWORD, PASSWORD, PLAIN_PASSWORD, PLAIN_USER, SECRETS, WRONG_PASSWORD, SecuredKafka
 

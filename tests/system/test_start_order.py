@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,49 +11,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
-from tests.figures.feed.test_upserts import World, broker_process, until
-from tests.figures.store.test_store import result
-from tests.panel_app.test_app import get
-from tests.support.flows import ANSWER_SECONDS, counted, environment, free_port, running, send, wait_for
+from tests.support.brokers import broker_process
+from tests.support.dashboards import serving
+from tests.support.feeds import World
+from tests.support.flows import ANSWER_SECONDS, counted, free_port, running, send, wait_for
 from tests.support.records import payload
+from tests.support.results import result
 from tests.support.settings import own_names
-
-
-class Dashboard:
-    """The dashboard as a process."""
-
-    def __init__(self, settings: Settings, log: Path) -> None:
-        port = free_port()
-        self.log = log
-        self._address = f"http://localhost:{port}/healthz"
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "panel_app", "--port", str(port)], env=environment(settings), stdout=out, stderr=out
-            )
-
-    def health(self) -> tuple[int, str, int]:
-        """What a probe is told: the status, the feed's state, the rows held; zeros and nothing before it serves."""
-        status, body = get(self._address)
-        if not body:
-            return status, "", 0
-        told = json.loads(body)
-        return status, told["state"], told["rows"]
-
-    def says(self, words: str) -> int:
-        return sum(words in line for line in self.log.read_text().splitlines())
-
-
-@contextmanager
-def serving(settings: Settings, log: Path) -> Generator[Dashboard]:
-    """A dashboard that is gone when the block ends."""
-    one = Dashboard(settings, log)
-    try:
-        yield one
-    finally:
-        one.process.kill()
-        one.process.wait()
+from tests.support.waiting import until
 
 
 def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import ELSEWHERE, Settings, table, unknown
-from tests.support.settings_page import OTHERS
+from tests.support.docs.settings_page import OTHERS
 
 
 def test_without_variables_every_setting_has_the_default_of_the_contract() -> None:

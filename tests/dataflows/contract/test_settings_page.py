@@ -9,8 +9,8 @@ from importlib.metadata import entry_points
 import pytest
 
 from dataflows.contract.client_properties import CLIENT_PREFIX
-from tests.support import settings_page
-from tests.support.settings_page import COMMANDS, PAGE, ROOT
+from tests.support.docs import settings_page
+from tests.support.docs.settings_page import COMMANDS, PAGE, ROOT
 
 VARIABLE = re.compile(r"\bADTALLY_[A-Z0-9_]*[A-Z0-9]\b")
 READERS = ("dataflows", "generator", "panel_app", "deploy", "benchmarks", ".ci", "Makefile", "start_mvp.sh", "tests/conftest.py")
@@ -18,7 +18,7 @@ READERS = ("dataflows", "generator", "panel_app", "deploy", "benchmarks", ".ci",
 
 def test_the_page_is_what_the_code_says_now() -> None:
     assert PAGE.read_text() == settings_page.page(), (
-        "docs/settings.md is not what the code says: run python -m tests.support.settings_page"
+        "docs/settings.md is not what the code says: run python -m tests.support.docs.settings_page"
     )
 
 

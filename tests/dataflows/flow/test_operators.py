@@ -12,8 +12,8 @@ from dataflows.flow.idle import Workers
 from dataflows.flow.operators import panes, result_records
 from dataflows.flow.telemetry import Observed
 from dataflows.windows.panes import Partial, SourceClock
-from tests.dataflows.windows.test_panes import counts
 from tests.support.engines.intakes import KINDS
+from tests.support.engines.panes import counts
 from tests.support.records import micros
 
 

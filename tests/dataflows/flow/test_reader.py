@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 
 import pytest
 from confluent_kafka import KafkaError
@@ -14,72 +13,9 @@ from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
 from dataflows.kafka.fetch import Fetched, PlainFetcher
-from dataflows.kafka.lag import Span
-from tests.support.engines.panes import cells_of
 from tests.support.flows import counters, send, stumbling, wait_for
+from tests.support.readers import Around, Time, read, reader, until_idle
 from tests.support.records import micros, payload
-
-
-class Around:
-    """Surroundings that a test sets."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.clock: int | None = None
-
-    def reachable(self) -> bool:
-        return self.up
-
-    def newest(self) -> int | None:
-        return self.clock
-
-    def behind(self, partition: int, span: Span) -> int:
-        del partition
-        return span.end - span.first
-
-
-class Time:
-    """A clock that moves only when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def reader(
-    settings: Settings, state: ReaderState | None = None, *, start: str = "earliest", around: Around | None = None
-) -> Reader:
-    return Reader(settings, 0, state, around or Around(), start=start, monotonic=Time())
-
-
-def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
-    """Poll until `count` messages were read in all; events by window and campaign."""
-    found: Counter[tuple[int, str]] = Counter()
-
-    def enough() -> bool:
-        haul = one.poll()
-        for window, (campaign, _), metrics in cells_of(haul.windows, haul.packed) if haul else ():
-            found[window, campaign] += metrics.events
-        return one.counters.read >= count
-
-    wait_for(enough, f"{count} messages")
-    return found
-
-
-def until_idle(one: Reader) -> Haul:
-    """The haul that says that the partition is idle."""
-    hauls: list[Haul] = []
-
-    def idle() -> bool:
-        haul = one.poll()
-        if haul is not None:
-            hauls.append(haul)
-        return bool(hauls) and hauls[-1].clock.idle
-
-    wait_for(idle, "the reader to be idle")
-    return hauls[-1]
 
 
 def test_a_reader_goes_on_where_its_snapshot_ends_and_still_knows_the_ids_before_it(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.telemetry import Observed, Place
 from dataflows.telemetry.server import LIVE_SECONDS
 from dataflows.windows.panes import Figures
-from tests.figures.feed.test_upserts import broker_process
+from tests.support.brokers import broker_process
 from tests.support.flows import (
     Flow,
     counted,

@@ -18,11 +18,9 @@ from dataflows.kafka.corruption import Fault
 from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
 from dataflows.kafka.scan import scan
 from deploy.kafka.local import LocalKafka
-from tests.dataflows.flow.test_reader import read, reader
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import result
 from tests.support.engines.batches import batch, batches_in, broken, produce_raw, segment, spoil
 from tests.support.engines.intakes import KINDS as INTAKES
+from tests.support.feeds import World
 from tests.support.flows import (
     Flow,
     await_caught_up,
@@ -34,8 +32,11 @@ from tests.support.flows import (
     send,
     wait_for,
 )
+from tests.support.readers import read, reader
 from tests.support.records import payload
+from tests.support.results import result
 from tests.support.settings import own_names
+from tests.support.waiting import until
 
 KINDS = ["crc", "compression", "format"]
 RECOVER = ["-s", "1", "-b", "0"]

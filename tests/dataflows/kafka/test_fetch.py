@@ -24,8 +24,8 @@ from dataflows.kafka.record import Record
 from dataflows.native import client
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, no_queue_reason
-from tests.dataflows.flow.test_reader import read, reader
 from tests.support.flows import send, wait_for
+from tests.support.readers import read, reader
 from tests.support.records import payload
 
 BOTH = [PlainFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]

@@ -17,8 +17,8 @@ from dataflows.flow.progress import CommittedCounters
 from dataflows.flow.topology import Behind
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.lag import Counted, Span, Waiting, Waits
-from tests.dataflows.flow.test_reader import Around, read, reader
 from tests.support.flows import ANSWER_SECONDS, send, wait_for
+from tests.support.readers import Around, read, reader
 from tests.support.records import payload
 from tests.support.settings import own_names
 

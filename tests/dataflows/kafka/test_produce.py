@@ -6,7 +6,6 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from dataflows.kafka.topics import Topics
-from tests.conftest import own_names
 from tests.support.engines.carriers import (
     BLUNT,
     HEADERS,
@@ -25,6 +24,7 @@ from tests.support.engines.carriers import (
 )
 from tests.support.engines.intakes import KINDS
 from tests.support.flows import ANSWER_SECONDS
+from tests.support.settings import own_names
 
 
 @pytest.fixture(params=KINDS)

@@ -22,10 +22,10 @@ from figures.files.formats import FORMATS
 from figures.pipeline.operations import RejectedFeed
 from figures.store.store import Store
 from figures.views.results import question
-from tests.figures.feed.test_upserts import Record, until
-from tests.figures.pipeline.test_operations import one as rejected_event
-from tests.figures.store.test_store import held, result
+from tests.support.feeds import Record
 from tests.support.flows import ANSWER_SECONDS
+from tests.support.results import held, rejected_event, result
+from tests.support.waiting import until
 
 
 def key_of(one: WindowResult) -> bytes:

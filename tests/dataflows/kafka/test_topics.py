@@ -22,12 +22,13 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
-from tests.figures.feed.test_upserts import World, until
+from tests.support.dashboards import serving
+from tests.support.feeds import World
 from tests.support.flows import ANSWER_SECONDS, counted, environment, last_results, recovery_folder, running, send, wait_for
 from tests.support.records import payload
 from tests.support.settings import own_names
+from tests.support.waiting import until
 from tests.system.oracle.compare import differences
-from tests.system.test_start_order import serving
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from dataflows.contract.schema import STATES, WindowResult
 from dataflows.contract.settings import Settings
 from dataflows.windows.panes import SHARDS, Figures, Partial, SourceClock, Steps, shard_of, split
 from tests.support.engines.intakes import KINDS
-from tests.support.engines.panes import NewPanes, Played, kinds
+from tests.support.engines.panes import NewPanes, Played, counts, kinds
 from tests.support.records import T0, micros
 
 SETTINGS = Settings(emit_seconds=0.2)
@@ -26,10 +26,6 @@ NOW = T0.timestamp() + 86_400
 def new(request: pytest.FixtureRequest) -> NewPanes:
     """The panes of a shard, with cells of either kind."""
     return lambda state=None: Played(replace(SETTINGS, native=request.param), state)
-
-
-def counts(number: int) -> Metrics:
-    return Metrics(impressions=number, events=number)
 
 
 def partial(

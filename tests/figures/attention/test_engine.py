@@ -16,7 +16,7 @@ from figures.attention.engine import NOTHING, Attention, Report
 from figures.attention.findings import Finding
 from figures.service import Service
 from figures.store.store import Store
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 
 MINUTES, CHANGED = 200, 170
 NAMES = tuple(f"c{at}" for at in range(8))

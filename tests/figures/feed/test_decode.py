@@ -8,7 +8,7 @@ import pytest
 from dataflows.contract.schema import encode
 from figures.feed.decode import UnreadableError, read_result
 from figures.measures import SUMS
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 
 
 def record(name: str, number: str) -> bytes:

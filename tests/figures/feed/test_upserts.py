@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -15,37 +12,19 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 
-from dataflows.contract.schema import WindowResult, encode, result_key
+from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
 from dataflows.kafka.topics import Topics
 from figures.feed.follower import LogReplacedError
 from figures.feed.upserts import Feed
 from figures.store.store import Store
-from tests.figures.store.test_store import result
+from tests.support.brokers import broker_process
+from tests.support.feeds import Record, World
 from tests.support.flows import ANSWER_SECONDS, free_port
+from tests.support.results import result
 from tests.support.settings import own_names
-
-
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
-
-
-def broker_process(port: int) -> subprocess.Popen[str]:
-    """The embedded broker as a process of its own, which can be killed; it is ready when this returns."""
-    started = subprocess.Popen(
-        [sys.executable, "-m", "deploy.kafka.embedded", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert started.stdout is not None
-    line = started.stdout.readline()
-    assert f":{port}" in line, line
-    return started
+from tests.support.waiting import until
 
 
 class OwnBroker:
@@ -82,26 +61,6 @@ class OwnBroker:
     def __exit__(self, *_: object) -> None:
         self.world.feed.stop()
         self.kill()
-
-
-class World:
-    """A store, the feed that fills it, and a producer to the topic that it reads."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.store = Store()
-        self.feed = Feed(settings, self.store, look_seconds=0.3)
-        self.producer = make_producer(settings, "test")
-
-    def send(self, *results: WindowResult | bytes) -> None:
-        for one in results:
-            raw = one if isinstance(one, bytes) else encode(one)
-            key = None if isinstance(one, bytes) else result_key(one.window_start, one.campaign_id, one.channel)
-            self.producer.produce(self.settings.results_topic, raw, key)
-        assert self.producer.flush(30) == 0
-
-    def rows(self) -> int:
-        return self.store.snapshot().rows
 
 
 @pytest.fixture
@@ -222,28 +181,6 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_ka
         until(lambda: world.feed.status.state == "live" and world.rows() == 50)
     finally:
         world.feed.stop()
-
-
-class Record:
-    """A record as confluent-kafka gives it, of one partition."""
-
-    def __init__(self, partition: int, offset: int, stamp: int, value: bytes) -> None:
-        self._place, self._value = (partition, offset, stamp), value
-
-    def partition(self) -> int:
-        return self._place[0]
-
-    def offset(self) -> int:
-        return self._place[1]
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, self._place[2]
-
-    def value(self) -> bytes:
-        return self._value
-
-    def headers(self) -> None:
-        return None
 
 
 def record(partition: int, offset: int, stamp: int, **of: Any) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from dataflows.contract.errors import InputError
 from figures.files.file_names import format_of
 from figures.files.formats import FORMATS, csv_format, gzipped, safe
-from tests.support.tables import columns_of, rows_of
+from tests.support.docs.tables import columns_of, rows_of
 
 NAMES = [
     '=HYPERLINK("http://evil.example","x")',

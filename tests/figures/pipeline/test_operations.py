@@ -8,19 +8,16 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from dataflows.contract.schema import Reason, Rejected, encode, rejected_key
+from dataflows.contract.schema import Rejected, encode, rejected_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer, make_producer
 from dataflows.kafka.topics import Topics
 from figures.pipeline.operations import RejectedFeed, Watch
-from tests.figures.feed.test_upserts import broker_process, until
+from tests.support.brokers import broker_process
 from tests.support.flows import ANSWER_SECONDS, free_port
-
-
-def one(offset: int, reason: Reason = "malformed", partition: int = 0, payload: str | None = "{") -> Rejected:
-    at = f"2026-01-01T00:{offset // 60 % 60:02}:{offset % 60:02}Z"
-    return Rejected(reason, "no event", "logs", partition, offset, at, payload)
+from tests.support.results import rejected_event
+from tests.support.waiting import until
 
 
 def put(settings: Settings, *events: Rejected | bytes) -> None:
@@ -39,7 +36,7 @@ def feed(settings: Settings) -> Iterator[RejectedFeed]:
 
 
 def test_rejected_events_are_counted_by_reason_and_the_newest_stand_first(settings: Settings, feed: RejectedFeed) -> None:
-    put(settings, one(1), one(2), one(3, "late"), one(4, "oversize", partition=1))
+    put(settings, rejected_event(1), rejected_event(2), rejected_event(3, "late"), rejected_event(4, "oversize", partition=1))
     feed.start()
     until(lambda: feed.rejects().total == 4)
     found = feed.rejects()
@@ -49,14 +46,14 @@ def test_rejected_events_are_counted_by_reason_and_the_newest_stand_first(settin
 
 
 def test_a_record_that_comes_again_after_a_crash_counts_once(settings: Settings, feed: RejectedFeed) -> None:
-    events = [one(offset, partition=offset % 3) for offset in range(60)]
-    put(settings, *events, *events[20:], one(99))
+    events = [rejected_event(offset, partition=offset % 3) for offset in range(60)]
+    put(settings, *events, *events[20:], rejected_event(99))
     feed.start()
     until(lambda: (feed.records, feed.rejects().total) == (101, 61))
 
 
 def test_only_the_newest_are_held_and_no_more_than_the_beginning_of_each(settings: Settings, feed: RejectedFeed) -> None:
-    put(settings, *(one(offset, payload="x" * 50_000) for offset in range(200)))
+    put(settings, *(rejected_event(offset, payload="x" * 50_000) for offset in range(200)))
     feed.start()
     until(lambda: feed.rejects().total == 200)
     newest = feed.rejects().newest
@@ -64,17 +61,19 @@ def test_only_the_newest_are_held_and_no_more_than_the_beginning_of_each(setting
     assert all(len(event.payload or "") == 2_000 and event.length == 50_000 for event in newest)
 
 
-@pytest.mark.parametrize("junk", [b"", b"not json", b"{}", b"[" * 5000, encode(one(1)).replace(b"malformed", b"rumour")])
+@pytest.mark.parametrize(
+    "junk", [b"", b"not json", b"{}", b"[" * 5000, encode(rejected_event(1)).replace(b"malformed", b"rumour")]
+)
 def test_a_record_that_is_none_is_counted_and_stops_nothing(settings: Settings, feed: RejectedFeed, junk: bytes) -> None:
     feed.start()
-    put(settings, junk, one(2))
+    put(settings, junk, rejected_event(2))
     until(lambda: feed.rejects().total == 1 and feed.rejects().unread == 1)
 
 
 def test_a_message_without_a_value_and_one_that_is_no_text_are_told_apart(settings: Settings, feed: RejectedFeed) -> None:
     put(
         settings,
-        one(1, payload=None),
+        rejected_event(1, payload=None),
         Rejected("malformed", "not UTF-8", "logs", 0, 2, "2026-01-01T00:01:00Z", payload_base64="/w=="),
     )
     feed.start()
@@ -90,13 +89,13 @@ def test_after_the_broker_was_away_no_record_counts_twice_and_none_is_missed() -
     settings = Settings(brokers=f"127.0.0.1:{port}")
     feed = RejectedFeed(settings, look_seconds=0.3)
     try:
-        put(settings, *(one(offset) for offset in range(40)))
+        put(settings, *(rejected_event(offset) for offset in range(40)))
         feed.start()
         until(lambda: feed.rejects().total == 40)
         broker.send_signal(signal.SIGSTOP)
         until(lambda: feed.status.state == "down")
         broker.send_signal(signal.SIGCONT)
-        put(settings, *(one(offset) for offset in range(40, 60)))
+        put(settings, *(rejected_event(offset) for offset in range(40, 60)))
         until(lambda: feed.rejects().total == 60 and feed.status.state == "live")
         assert feed.records == 60
     finally:
@@ -112,7 +111,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
     settings = Settings(brokers=f"127.0.0.1:{port}")
     feed = RejectedFeed(settings, look_seconds=0.3)
     try:
-        put(settings, *(one(offset) for offset in range(40)))
+        put(settings, *(rejected_event(offset) for offset in range(40)))
         feed.start()
         until(lambda: feed.rejects().total == 40)
         broker.kill()
@@ -120,7 +119,7 @@ def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int)
         until(lambda: feed.status.state == "down")
         assert feed.rejects().total == 40
         broker = broker_process(port)
-        put(settings, *(one(offset, "late") for offset in range(grown)))
+        put(settings, *(rejected_event(offset, "late") for offset in range(grown)))
         until(lambda: feed.rejects().counts["late"] == grown and feed.rejects().total == grown)
     finally:
         feed.stop()

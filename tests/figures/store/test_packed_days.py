@@ -15,7 +15,7 @@ from figures.measures import SUMS, sums
 from figures.store.blocks import Block, floor_to, joint_state
 from figures.store.packed_days import Day, SparseDay
 from figures.store.store import PACKED_FROM, UNDO_SECONDS, Store, parse_start
-from tests.figures.store.test_store import BEGIN, Clock, result
+from tests.support.results import BEGIN, Clock, result
 
 HOURS, DAYS = 2, 2
 KEY = ["t", "campaign", "channel"]

@@ -13,7 +13,7 @@ from figures.store.names import Names
 from figures.store.spelling import matches
 from panel_app.api.downloads import sheet
 from panel_app.pages import pickers
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 
 SEASON = "Été soldes"
 APART = unicodedata.normalize("NFD", SEASON)

@@ -12,7 +12,7 @@ from figures.store.store import Store
 from figures.views.charts import Tile
 from figures.views.query import Page, page
 from figures.views.view import View
-from tests.figures.store.test_store import result
+from tests.support.results import result
 
 
 def the(shown: Page, name: str) -> Tile:

@@ -7,7 +7,7 @@ import pytest
 from figures.store.store import Store
 from figures.views.query import Page, page
 from figures.views.view import View
-from tests.figures.store.test_store import result
+from tests.support.results import result
 
 
 def shown(view: View | None = None, campaigns: int = 3) -> Page:

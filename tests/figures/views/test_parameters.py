@@ -20,7 +20,7 @@ from panel_app.api.downloads import sheet
 from panel_app.api.results import asked_for
 from panel_app.pages.data import shown
 from panel_app.pages.overview import handlers
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 from tests.support.settings import own_names
 
 NAMES = [

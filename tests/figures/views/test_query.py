@@ -16,7 +16,7 @@ from figures.views.charts import COLORS
 from figures.views.query import Page, page
 from figures.views.tables import short
 from figures.views.view import View, from_query
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 
 
 def filled(minutes: int = 120) -> Store:

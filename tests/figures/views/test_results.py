@@ -18,8 +18,8 @@ from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from figures.files.formats import FORMATS
 from figures.store.store import Store, parse_start
 from figures.views.results import INTERVALS, Question, file_name, question, table
-from tests.figures.store.test_store import BEGIN, result
-from tests.support.tables import columns_of, rows_of, schema_of
+from tests.support.docs.tables import columns_of, rows_of, schema_of
+from tests.support.results import BEGIN, result
 
 SUMMED = (
     "impressions",

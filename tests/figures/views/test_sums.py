@@ -14,7 +14,7 @@ from figures.store.store import Store
 from figures.views.query import Page, page
 from figures.views.sums import timed, untimed
 from figures.views.view import View
-from tests.figures.store.test_store import BEGIN, Clock, result
+from tests.support.results import BEGIN, Clock, result
 
 VIEWS = [
     View(),

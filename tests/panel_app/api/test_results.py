@@ -26,11 +26,12 @@ from figures.files.formats import FORMATS
 from figures.store.store import Store
 from figures.views.results import INTERVALS, question, table
 from panel_app.api.results import PARAMETERS, asked_for
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import BEGIN, result
-from tests.panel_app.test_app import ROOT, get, serve, server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
+from tests.support.dashboards import ROOT, get, server
+from tests.support.feeds import World
 from tests.support.flows import environment
+from tests.support.results import BEGIN, result
 from tests.support.settings import own_names
+from tests.support.waiting import until
 
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
 
@@ -210,7 +211,7 @@ def test_csv_for_spreadsheets_is_asked_for_in_the_query(query: str) -> None:
     assert b"".join(form.write(pl.DataFrame({"a": [1.5], "b": ["x;y"]}), {})) == b'\xef\xbb\xbfa;b\r\n1.5;"x;y"\r\n'
 
 
-def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Settings, serve: Callable[..., str]) -> None:  # noqa: F811 - a fixture
+def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Settings, serve: Callable[..., str]) -> None:
     World(settings).send(result())
     flags = ("--basic-auth", "secret", "--cookie-secret", "crumbs", "--plugins", "panel_app.routes")
     found = serve(settings, "-m", "panel", "serve", "panel_app/app.py", "--port", "{port}", *flags)

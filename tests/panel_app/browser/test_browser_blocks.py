@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from typing_extensions import override
 
-from tests.figures.feed.test_upserts import until
-from tests.panel_app.browser.test_browser_overview import HOSTILE, exact, recent
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import HOSTILE, STEADY, exact, filled, points, recent
+from tests.support.browser.site import Site
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = 1000
-NAMES = ("one", "two", "three", "four", "five", "broken")
-STEADY: dict[str, Any] = {
-    "impressions": 200,
-    "clicks": 40,
-    "conversions": 8,
-    "spend_micros": 30_000_000,
-    "revenue_micros": 90_000_000,
-}
 
 
 def scrolled(page: Page) -> int:
     return page.evaluate("scrollY")
-
-
-def filled(site: Site, names: tuple[str, ...] = NAMES, minutes: int = 90, broken: str = "broken") -> None:
-    """Steady campaigns on two channels; the `broken` one has not converted for 30 minutes."""
-    failing = {"conversions": 0, "revenue_micros": 0}
-    sent = [
-        recent(minute, campaign=name, channel=channel, **STEADY | (failing if name == broken and minute < 30 else {}))
-        for minute in range(minutes)
-        for name in names
-        for channel in ("search", "social")
-    ]
-    site.world.send(*sent)
-    site.holds(len(sent))
-
-
-def points(page: Page) -> list[dict[str, Any]]:
-    """What the scatter chart draws."""
-    drawn = "() => window.echarts && echarts.getInstanceByDom(document.querySelector('#scatter .canvas')) !== undefined"
-    page.wait_for_function(drawn)
-    text = page.evaluate(
-        "JSON.stringify(echarts.getInstanceByDom(document.querySelector('#scatter .canvas')).getOption()"
-        ".series.flatMap((one) => one.data.map((item) => item.point)))"
-    )
-    return json.loads(text)
 
 
 def test_what_needs_attention_is_told_and_a_click_aims_the_page_at_it(site: Site) -> None:

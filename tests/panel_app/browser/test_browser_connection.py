@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.panel_app.browser.test_browser_overview import recent
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import recent
+from tests.support.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 BOKEH = "**/static/js/bokeh*"

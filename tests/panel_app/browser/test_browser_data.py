@@ -11,65 +11,28 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from confluent_kafka import Producer, TopicPartition
 from msgspec.structs import replace
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.dashboard.served import served
-from dataflows.contract.schema import Reason, Rejected, encode, rejected_key, result_key
+from dataflows.contract.schema import encode, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
-from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry.ages import EVENT_TIME
-from tests.figures.feed.test_upserts import broker_process, until
-from tests.panel_app.browser.test_browser_overview import HOSTILE, SECOND, press_menu, recent, tile
-from tests.panel_app.test_app import get
+from tests.support.brokers import broker_process
+from tests.support.browser.pages import HOSTILE, SECOND, commit, press_menu, recent, reject, stock, tile, value
+from tests.support.browser.site import Site
+from tests.support.dashboards import get
 from tests.support.flows import ANSWER_SECONDS, free_port
 from tests.support.telemetries import scraped, total
 from tests.support.viewers import visit
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-def reject(site: Site, *texts: str | None, reason: Reason = "malformed", first: int = 0) -> None:
-    """Put rejected events with these payloads on their topic, at successive offsets of partition 0 of the logs."""
-    settings = site.world.settings
-    for at, text in enumerate(texts, first):
-        one = Rejected(
-            reason, text or "the message has no value", settings.logs_topic, 0, at, f"2026-01-01T00:00:{at % 60:02}Z", text
-        )
-        site.world.producer.produce(settings.rejected_topic, encode(one), rejected_key(one.topic, one.partition, one.offset))
-    assert site.world.producer.flush(30) == 0
-
-
-def commit(site: Site, messages: int, offset: int, shown: CommittedCounters) -> None:
-    """Put `messages` on partition 0 of the logs, and commit as a dataflow that has read `offset` of them."""
-    settings = site.world.settings
-    Topics(settings).ensure(settings.logs_topic, timeout=ANSWER_SECONDS)
-    producer = Producer({"bootstrap.servers": settings.brokers, "enable.idempotence": True})
-    for _ in range(messages):
-        producer.produce(settings.logs_topic, b"{}", partition=0)
-    assert producer.flush(30) == 0
-    consumer = make_consumer(settings, "test")
-    place = TopicPartition(settings.logs_topic, 0, offset, metadata=encode(shown).decode())
-    consumer.commit(offsets=[place], asynchronous=False)
-    consumer.close()
-
-
-def stock(page: Page, name: str) -> str:
-    return page.locator(f'#stock .tile:has-text("{name}") .tile-value').inner_text()
-
-
-def value(page: Page, name: str) -> Locator:
-    return page.locator(f'#stock .tile:has-text("{name}") .tile-value')
 
 
 def test_it_tells_what_is_held_how_far_the_dataflow_is_and_what_was_rejected(site: Site) -> None:
@@ -228,7 +191,6 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
 
 
 def test_it_tells_that_the_broker_is_away_and_goes_on_when_it_is_back(browser: Browser) -> None:
-    from tests.panel_app.browser.conftest import Site
 
     port = free_port()
     broker = broker_process(port)

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 from typing_extensions import override
 
-from tests.panel_app.test_app import ROOT
+from tests.support.dashboards import ROOT
 
 pytestmark = pytest.mark.browser
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.panel_app.browser.test_browser_blocks import STEADY, filled, points
-from tests.panel_app.browser.test_browser_data import value
-from tests.panel_app.browser.test_browser_overview import press_menu, recent
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import STEADY, filled, points, press_menu, recent, value
+from tests.support.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHANNELS = ("search", "social", "display", "email", "video")

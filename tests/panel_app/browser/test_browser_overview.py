@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import random
 import re
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from dataflows.contract.schema import WindowResult, rfc3339
-from tests.figures.store.test_store import result
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import HOSTILE, SECOND, exact, press_menu, recent, tile
+from tests.support.browser.site import Site
+from tests.support.results import result
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-SECOND = 1000
-
-
-@functools.cache
-def this_minute(_test: str) -> int:
-    """The minute in which a test first asks for it (seconds since 1970); the same for all of a test, whenever the next one begins."""
-    return int(time.time()) // 60 * 60
-
-
-def recent(minutes_ago: int, **given: Any) -> WindowResult:
-    """A result of a minute that is not long ago; of one to come, below 0: the page does not find it late, however slow the machine is."""
-    start = this_minute(os.environ["PYTEST_CURRENT_TEST"]) - 60 * minutes_ago
-    return msgspec.structs.replace(result(**given), window_start=rfc3339(start), window_end=rfc3339(start + 60))
-
-
-def tile(page: Page, measure: str) -> str:
-    return page.locator(f'[data-measure="{measure}"] .tile-value').inner_text()
-
-
-def exact(page: Page, measure: str) -> float:
-    """The figure behind a tile, before it was rounded for people."""
-    return float(page.locator(f'[data-measure="{measure}"] .tile-value').get_attribute("title") or "nan")
-
-
-def press_menu(page: Page, text: str) -> None:
-    page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name=text).click()
 
 
 def test_figures_on_screen_equal_an_independent_sum_over_what_was_produced(site: Site) -> None:
@@ -222,41 +188,6 @@ def test_the_page_comes_back_by_itself_after_the_server_was_away(site: Site) -> 
     page.wait_for_selector('html[data-linked] [data-range="15m"][aria-pressed="true"]')
     expect(page.locator("#pill")).to_contain_text("Live")
     expect(page.locator("#chart h2")).to_have_text("Clicks by channel")
-
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '<img src=x onerror="alert(1)">',
-    "</script><svg onload=alert(1)>",
-    '=HYPERLINK("http://evil.example","x")',
-    "\u202egnitekram\u202c",
-    "\u200b",
-    "{{7*7}} ${alert(1)} {c|x} $$\\alert{}$$",
-    "tab\tnew\nline\u0000null",
-    "x" * 10_000,
-    "javascript:alert(1)",
-    "'; DROP TABLE results; --",
-    "&lt;b&gt;&#x3c;script",
-    " ",
-    "__proto__",  # and other names that every object has a property of
-    "constructor",
-    "toString",
-    "hasOwnProperty",
-    "valueOf",
-    "__defineGetter__",
-    "prototype",
-    "length",
-    "All others",
-    "\u3164",  # a letter of Hangul that is a blank
-    "الحملة الصيفية",
-    "עברית mixed with English (2026)",
-    "👩\u200d👩\u200d👧 🎉",
-    "Z\u0338\u0322\u0354a\u0334l\u0337g\u0308o",
-    "line\u2028separator\u2029paragraph",
-    "\u001b[31mred\u001b[0m",
-    "a&b=c#d?e/../%0A%00",
-    "sale;=1+1",
-]
 
 
 PAGES = [

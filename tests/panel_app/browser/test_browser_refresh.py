@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from dataflows.flow.progress import CommittedCounters
-from tests.figures.feed.test_upserts import until
-from tests.panel_app.browser.test_browser_blocks import points
-from tests.panel_app.browser.test_browser_data import commit, reject, value
-from tests.panel_app.browser.test_browser_overview import exact, recent
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import commit, exact, points, recent, reject, value
+from tests.support.browser.site import Site
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 NAMES = [f"Campaign {letter}" for letter in "abcdefgh"]

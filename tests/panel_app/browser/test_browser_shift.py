@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from dataflows.flow.progress import CommittedCounters
-from tests.panel_app.browser.test_browser_blocks import STEADY, filled
-from tests.panel_app.browser.test_browser_data import commit, reject
-from tests.panel_app.browser.test_browser_overview import recent
-
-if TYPE_CHECKING:
-    from tests.panel_app.browser.conftest import Site
+from tests.support.browser.pages import STEADY, commit, filled, recent, reject
+from tests.support.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 BOUND = 0.05

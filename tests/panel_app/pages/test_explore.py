@@ -18,7 +18,7 @@ from figures.service import Service
 from figures.views.exploring import KINDS, Ask, Found, find, from_query, shown
 from panel_app.pages import plots
 from panel_app.pages.plots import draw, readable
-from tests.figures.store.test_store import BEGIN, result
+from tests.support.results import BEGIN, result
 
 
 @pytest.fixture

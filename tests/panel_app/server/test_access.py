@@ -35,11 +35,12 @@ from panel_app.server import login as login_module
 from panel_app.server.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
 from panel_app.server.bridge import Bridge
 from panel_app.server.headers import digests, policy
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import result
-from tests.panel_app.test_app import ROOT, get, run, serve  # noqa: F401  # pyright: ignore[reportUnusedImport]  # a fixture
 from tests.support.certificates import Authority
+from tests.support.dashboards import ROOT, get, run
+from tests.support.feeds import World
 from tests.support.flows import environment, free_port
+from tests.support.results import result
+from tests.support.waiting import until
 
 PASSWORD = "dash-pass-4715"
 SECRET = "oauth-secret-4716"
@@ -302,7 +303,7 @@ def own_address() -> str:
 @pytest.mark.skipif(not own_address(), reason="this machine has no address but its own")
 def test_panel_serve_without_a_login_answers_its_own_machine_and_shows_others_no_figures(
     settings: Settings,
-    serve: Callable[..., str],  # noqa: F811 - a fixture
+    serve: Callable[..., str],
 ) -> None:
     World(settings).send(result(clicks=4321))
     flags = ("--plugins", "panel_app.routes", "--allow-websocket-origin", "*")

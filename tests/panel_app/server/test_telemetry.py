@@ -19,11 +19,12 @@ from dataflows.telemetry.ages import EVENT_TIME
 from figures.service import Service
 from panel_app.server.bridge import Bridge
 from panel_app.server.telemetry import Dashboard, dashboard
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import BEGIN, result
-from tests.panel_app.test_app import run as command
+from tests.support.dashboards import run as command
+from tests.support.feeds import World
 from tests.support.flows import environment, free_port
+from tests.support.results import BEGIN, result
 from tests.support.telemetries import Found, ask, by, names, samples, scraped, total
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 NOW = 1_800_000_000.0

@@ -13,8 +13,9 @@ from dataflows.contract.settings import Settings
 from figures.service import Service
 from panel_app.server import warming
 from panel_app.server.bridge import viewers
-from tests.figures.feed.test_upserts import World, until
-from tests.figures.store.test_store import result
+from tests.support.feeds import World
+from tests.support.results import result
+from tests.support.waiting import until
 
 
 def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

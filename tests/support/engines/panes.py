@@ -72,3 +72,7 @@ def cells_of(windows: dict[int, Cells], packed: Iterable[tuple[int, int, bytes]]
 def kinds(settings: Settings) -> list[Settings]:
     """`settings` for each kind of cells that there is here."""
     return [replace(settings, native=choice) for choice in (["off"] if native.why_not() else ["off", "on"])]
+
+
+def counts(number: int) -> Metrics:
+    return Metrics(impressions=number, events=number)

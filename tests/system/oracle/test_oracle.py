@@ -17,8 +17,8 @@ from confluent_kafka import KafkaError, KafkaException
 from msgspec.structs import replace as replace_settings
 
 from dataflows.contract.settings import Settings
-from tests.dataflows.intake.test_intake import BAD
 from tests.support.flows import counters, recovery_folder, running, send, wait_for
+from tests.support.malformed import BAD
 from tests.support.records import FAR, T0, payload, stamp
 from tests.system.oracle.__main__ import main
 from tests.system.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences

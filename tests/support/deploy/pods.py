@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 
 from dataflows.contract.settings import Settings
+from tests.support.deploy.manifests import objects
 from tests.support.flows import environment, free_port, wait_for
-from tests.support.manifests import objects
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = str(ROOT / "deploy" / "run-dataflow.sh")
 NAME = "adtally-dataflow"
 

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md out of the code: ``python -m tests.support.settings_page``. A test holds that the page is what this writes.
+"""Writes docs/settings.md out of the code: ``python -m tests.support.docs.settings_page``. A test holds that the page is what this writes.
 
 The settings come from their tables, flags and defaults from the parsers of the commands themselves; only what shell scripts and Make
 read has its words here.
@@ -18,7 +18,7 @@ from bytewax import run as bytewax_run
 from dataflows.contract.settings import table
 from panel_app.server.access import PREFIX, TABLE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "settings.md"
 
 COMMANDS = {
@@ -76,8 +76,8 @@ OTHERS = (
 
 HEAD = """# Settings
 
-This page lists every environment variable and every flag. It is generated from the code by `python -m tests.support.settings_page`, and a
-test checks that it is current. An empty variable means the default. A misspelt variable, or a value that can't be used, ends the
+This page lists every environment variable and every flag. It is generated from the code by `python -m tests.support.docs.settings_page`,
+and a test checks that it is current. An empty variable means the default. A misspelt variable, or a value that can't be used, ends the
 command with one line that names it. Any other variable that begins with `ADTALLY_` and has no effect is named in a warning.
 
 A recovery folder can only be resumed with the same logs topic, window size, out-of-orderness, allowed lateness and currency
