@@ -8,7 +8,6 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import Pulse, serve
 from panel_app.server import access
 from panel_app.server.flags import check, origins, parser, taken, written
+from panel_app.static import TEMPLATES
 
 if TYPE_CHECKING:
     from bokeh.server.server import Server
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         http_server_kwargs={"max_header_size": REQUEST_BYTES},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
-        login_template=str(Path(__file__).parent / "static" / "login.html") if asked.by_password else None,
+        login_template=str(TEMPLATES / "login.html") if asked.by_password else None,
         ssl_certfile=flags.tls_certificate,
         ssl_keyfile=flags.tls_key,
         **asked.of_panel(),

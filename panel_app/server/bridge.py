@@ -1,6 +1,6 @@
 """The one Panel component of a page: it carries messages between a browser and what answers it.
 
-The page draws itself (`static/*.js`); the browser asks when it is due and visible, so a hidden tab costs nothing here.
+The page draws itself (`static/js`); the browser asks when it is due and visible, so a hidden tab costs nothing here.
 """
 
 from __future__ import annotations

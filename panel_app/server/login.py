@@ -10,7 +10,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -20,6 +19,7 @@ from tornado.web import RequestHandler
 from typing_extensions import override
 
 from panel_app.server import access
+from panel_app.static import TEMPLATES
 
 log = logging.getLogger("adtally.login")
 
@@ -98,7 +98,7 @@ class _Form:
 
 def logout_route(*, provider: str = "") -> tuple[str, type[RequestHandler]]:
     """Return the route of the log-out, which replaces Panel's own; `provider`: name of the OAuth provider, empty with passwords."""
-    text = (Path(__file__).parents[1] / "static" / "login.html").read_text(encoding="utf-8")
+    text = (TEMPLATES / "login.html").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True).from_string(text).render(out=True, provider=provider)
 
     class Logout(RequestHandler):

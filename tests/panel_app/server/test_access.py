@@ -92,7 +92,9 @@ def test_a_login_that_was_ended_is_answered_no_figures_on_a_connection_that_is_o
 
 
 def test_the_login_asks_for_a_name_only_where_people_have_one() -> None:
-    page = jinja2.Environment(autoescape=True).from_string((ROOT / "panel_app" / "static" / "login.html").read_text())
+    page = jinja2.Environment(autoescape=True).from_string(
+        (ROOT / "panel_app" / "static" / "templates" / "login.html").read_text()
+    )
     for named in (True, False):
         text = page.render(login_endpoint="/login", named=named)
         assert ("<label>Name" in text) is named
