@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +15,6 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.dashboard.served import served
 from dataflows.contract.schema import encode, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
@@ -29,7 +26,6 @@ from tests.support.browser.site import Site
 from tests.support.dashboards import get
 from tests.support.flows import ANSWER_SECONDS, free_port
 from tests.support.telemetries import scraped, total
-from tests.support.viewers import visit
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -222,24 +218,6 @@ def test_the_page_comes_back_by_itself_after_the_server_was_away(site: Site) -> 
     expect(page.locator("#pill")).to_contain_text("Reconnecting")
     site.start()
     page.wait_for_selector('html[data-linked] .reason[aria-pressed="true"]')
-
-
-def test_a_hundred_sessions_leave_no_memory_behind() -> None:
-    with served(campaigns=20, channels=1, minutes=30) as dashboard, ThreadPoolExecutor(1) as other:
-
-        def left_after(visits: int) -> int:
-            # Not in the browser: a hundred of its windows take minutes, and the server sees no difference. On a thread, for Playwright
-            # has an event loop on this one.
-            for _ in range(visits):
-                other.submit(asyncio.run, visit(dashboard.address, "")).result()
-            # Bokeh keeps a session for half a minute after its visitor has left.
-            until(lambda: dashboard.census(tidy=True).sessions == 0, 120)
-            return dashboard.census(tidy=True).resident
-
-        assert get(f"{dashboard.address}explore")[0] == 200  # which imports what is imported once
-        before = left_after(20)
-        # A session that stayed would take more than a third of a megabyte, for good.
-        assert left_after(80) - before < 20 * 2**20
 
 
 def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[Page, str], None]) -> None:

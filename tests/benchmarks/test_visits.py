@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks.dashboard.served import ServedDashboard, served
 from benchmarks.dashboard.visits import KINDS, emptied
+from tests.support.dashboards import get
 from tests.support.viewers import visit
+from tests.support.waiting import until
 
 MADE_FOR_A_VISIT = (
     "bokeh.document.document.Document",
@@ -39,3 +41,22 @@ def left(site: ServedDashboard) -> dict[str, int]:
 def test_nothing_that_was_made_for_a_visit_outlives_its_session() -> None:
     with served(minutes=20) as site:
         assert left(site) == left(site)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_hundred_sessions_leave_no_memory_behind() -> None:
+    with served(campaigns=20, channels=1, minutes=30) as dashboard, ThreadPoolExecutor(1) as other:
+
+        def left_after(visits: int) -> int:
+            # Without a browser, whose hundred windows take minutes: the server sees no difference.
+            for _ in range(visits):
+                other.submit(asyncio.run, visit(dashboard.address, "")).result()
+            # Bokeh keeps a session for half a minute after its visitor has left.
+            until(lambda: dashboard.census(tidy=True).sessions == 0)
+            return dashboard.census(tidy=True).resident
+
+        assert get(f"{dashboard.address}explore")[0] == 200  # which imports what is imported once
+        before = left_after(20)
+        # A session that stayed would take more than a third of a megabyte, for good.
+        assert left_after(80) - before < 20 * 2**20
