@@ -1,1 +1,4 @@
-"""What every part shares: topics and their records, the metric struct, the settings, the errors. It imports nothing else of adtally."""
+"""What every part shares: topics and their records, the sums, the settings, the errors, and what C must know of them.
+
+It imports nothing else of adtally.
+"""

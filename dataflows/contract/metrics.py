@@ -1,4 +1,4 @@
-"""The metric struct and its fold: count, merge, ratios. It knows no time and no Kafka.
+"""The sums of a cell and how events add to them. It knows no time and no Kafka.
 
 All fields are sums, so that partial tallies of one cell can be merged in any order and give the same figures.
 """
@@ -9,10 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dataflows.contract.schema import Event
-
-MICROS = 1_000_000
-"""Micros in one unit of currency."""
+from dataflows.contract.schema import Event, EventType
 
 
 class Metrics(msgspec.Struct, gc=False, array_like=True):
@@ -30,15 +27,36 @@ class Metrics(msgspec.Struct, gc=False, array_like=True):
 
     def merge(self, other: Metrics) -> None:
         """Add the sums of `other` to these."""
-        self.impressions += other.impressions
-        self.clicks += other.clicks
-        self.conversions += other.conversions
-        self.purchases += other.purchases
-        self.refunds += other.refunds
-        self.spend_micros += other.spend_micros
-        self.revenue_micros += other.revenue_micros
-        self.refund_micros += other.refund_micros
-        self.events += other.events
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+SUMS: tuple[str, ...] = Metrics.__struct_fields__
+"""The names of the sums, in their order: the counts, the money, the events."""
+
+MONEY = tuple(name for name in SUMS if name.endswith("_micros"))
+"""Sums of money, in micros of the deployment's currency."""
+
+COUNTS = tuple(name for name in SUMS if name not in {*MONEY, "events"})
+"""Counts of events of certain types; `events` counts them all."""
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What an event of one type adds to its cell: 1 to each of `counts`, its revenue to `revenue`. Its cost is spend whatever the type."""
+
+    counts: tuple[str, ...]
+    revenue: str = "revenue_micros"
+
+
+CONTRIBUTIONS: dict[EventType, Contribution] = {
+    "impression": Contribution(("impressions",)),
+    "click": Contribution(("clicks",)),
+    "conversion": Contribution(("conversions",)),
+    # A purchase is a conversion with money.
+    "purchase": Contribution(("conversions", "purchases")),
+    "refund": Contribution(("refunds",), revenue="refund_micros"),
+    "cost": Contribution(()),
+}
 
 
 Cells = dict[tuple[str, str], Metrics]
@@ -46,61 +64,17 @@ Cells = dict[tuple[str, str], Metrics]
 
 
 def fold(cells: Cells, events: Iterable[Event]) -> None:
-    """Count `events`, all of one window, into `cells`.
-
-    A purchase is a conversion with money: it counts in both. A refund's revenue goes to the refunds; cost is spend whatever
-    the type. This is the innermost loop of adtally: one pass, no call for each event.
-    """
+    """Count `events`, all of one window, into `cells`, as `CONTRIBUTIONS` says."""
     for event in events:
         key = (event.campaign_id, event.channel)
         cell = cells.get(key)
         if cell is None:
             cell = cells[key] = Metrics()
         cell.events += 1
-        kind = event.event_type
-        revenue = event.revenue_micros
-        if kind == "impression":
-            cell.impressions += 1
-        elif kind == "click":
-            cell.clicks += 1
-        elif kind == "conversion":
-            cell.conversions += 1
-        elif kind == "purchase":
-            cell.conversions += 1
-            cell.purchases += 1
-        elif kind == "refund":
-            cell.refunds += 1
-            if revenue:
-                cell.refund_micros += revenue
-                revenue = 0
-        if revenue:
-            cell.revenue_micros += revenue
-        cost = event.cost_micros
-        if cost:
-            cell.spend_micros += cost
-
-
-class Ratios(msgspec.Struct, gc=False, frozen=True):
-    """CTR, CVR, CPC, CPM, CPA and ROAS of some sums; money in currency units, None where the denominator is 0."""
-
-    ctr: float | None
-    cvr: float | None
-    cpc: float | None
-    cpm: float | None
-    cpa: float | None
-    roas: float | None
-
-
-def ratios(sums: Metrics) -> Ratios:
-    """The ratios of `sums`; the definitions are those of the contract (`schema.WindowResult`)."""
-    impressions, clicks, conversions, spend = sums.impressions, sums.clicks, sums.conversions, sums.spend_micros
-    # Without a call for each, and by position: this is done for every result.
-    return Ratios(
-        clicks / impressions if impressions else None,
-        conversions / clicks if clicks else None,
-        spend / (clicks * MICROS) if clicks else None,
-        1000 * spend / (impressions * MICROS) if impressions else None,
-        spend / (conversions * MICROS) if conversions else None,
-        # 0 divided by a negative spend is -0.0 in floating point; a figure must not be a negative zero.
-        (sums.revenue_micros - sums.refund_micros) / spend or 0.0 if spend else None,
-    )
+        adds = CONTRIBUTIONS[event.event_type]
+        for name in adds.counts:
+            setattr(cell, name, getattr(cell, name) + 1)
+        if event.revenue_micros:
+            setattr(cell, adds.revenue, getattr(cell, adds.revenue) + event.revenue_micros)
+        if event.cost_micros:
+            cell.spend_micros += event.cost_micros

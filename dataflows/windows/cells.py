@@ -11,17 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import astuple
 
-from dataflows.contract.metrics import Cells, Metrics, ratios
+from dataflows.contract.measures import ratios
+from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import State, WindowResult, rfc3339
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.wire.records import Records
 
 BEHIND = 5
 """While a backlog is read, updates of open cells are so many times rarer."""
-
-QUEUES_A_SECOND = 40
-"""Cells wait for their next update in so many queues a second: few, however many cells wait. TICKS in native/csrc/panes.h is the same."""
 
 CellKey = tuple[str, str]
 
@@ -114,30 +113,16 @@ decode_window = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
 
 def to_result(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
     """The contract's record of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
-    sums = cell.metrics
-    rates = ratios(sums)
+    *sums, events = astuple(cell.metrics)
     # By position: with names, this call took most of the time that a cell takes here.
     return WindowResult(
         rfc3339(window // SECOND),
         rfc3339((window + rules.window) // SECOND),
-        key[0],
-        key[1],
-        sums.impressions,
-        sums.clicks,
-        sums.conversions,
-        sums.purchases,
-        sums.refunds,
-        sums.spend_micros,
-        sums.revenue_micros,
-        sums.refund_micros,
-        rates.ctr,
-        rates.cvr,
-        rates.cpc,
-        rates.cpm,
-        rates.cpa,
-        rates.roas,
+        *key,
+        *sums,
+        *ratios(cell.metrics).values(),
         rules.currency,
-        sums.events,
-        sums.events,  # the revision
+        events,
+        events,  # the revision
         cell.state,
     )

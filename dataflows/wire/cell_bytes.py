@@ -1,7 +1,8 @@
 """Cells of one window as bytes: what goes from the native intake to the shards, also of other processes, with no object for a cell.
 
-Behind one another, for each cell: its money in 128 bits each (spend, revenue, refunds), its counts in 64 (impressions, clicks,
-conversions, purchases, refunds, events), the bytes of campaign and channel in 16 each, and both in UTF-8. Lowest byte first.
+One after the other, for each cell: its money in 128 bits each, its counts in 64 each with the events last (the `Sums` of
+``native/csrc/sums.h``, each in the order of `Metrics`), the bytes of campaign and channel in 16 bits each, and both in UTF-8. Lowest byte
+first.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct
 
-from dataflows.contract.metrics import Cells, Metrics
+from msgspec.structs import astuple
 
-_SUMS = Struct("<QqQqQq6q")
+from dataflows.contract.metrics import COUNTS, MONEY, Cells, Metrics
+
+_SUMS = Struct(f"<{'Qq' * len(MONEY)}{len(COUNTS) + 1}q")
 _NAMES = Struct("<HH")
-_HEAD = Struct(_SUMS.format + "HH")
 _LOW = 2**64 - 1
 
 SUMS_BYTES = _SUMS.size
@@ -24,26 +26,16 @@ def pack(cells: Cells) -> bytes:
     """`cells` as bytes."""
     parts: list[bytes] = []
     for (campaign, channel), metrics in cells.items():
-        spend, revenue, refunded = metrics.spend_micros, metrics.revenue_micros, metrics.refund_micros
         first, second = campaign.encode(), channel.encode()
-        head = _HEAD.pack(
-            spend & _LOW,
-            spend >> 64,
-            revenue & _LOW,
-            revenue >> 64,
-            refunded & _LOW,
-            refunded >> 64,
-            metrics.impressions,
-            metrics.clicks,
-            metrics.conversions,
-            metrics.purchases,
-            metrics.refunds,
-            metrics.events,
-            len(first),
-            len(second),
-        )
-        parts += (head, first, second)
+        parts += (_pack_sums(metrics), _NAMES.pack(len(first), len(second)), first, second)
     return b"".join(parts)
+
+
+def _pack_sums(metrics: Metrics) -> bytes:
+    *sums, events = astuple(metrics)
+    counts, money = sums[: len(COUNTS)], sums[len(COUNTS) :]
+    halves = [half for total in money for half in (total & _LOW, total >> 64)]
+    return _SUMS.pack(*halves, *counts, events)
 
 
 def unpack(share: bytes) -> Iterator[tuple[tuple[str, str], Metrics]]:
@@ -59,6 +51,7 @@ def unpack(share: bytes) -> Iterator[tuple[tuple[str, str], Metrics]]:
 
 def unpack_sums(data: bytes, place: int = 0) -> Metrics:
     """What a cell has added up to, from its bytes at `place`."""
-    *money, impressions, clicks, conversions, purchases, refunds, events = _SUMS.unpack_from(data, place)
-    spend, revenue, refunded = (low | high << 64 for low, high in zip(money[::2], money[1::2], strict=True))
-    return Metrics(impressions, clicks, conversions, purchases, refunds, spend, revenue, refunded, events)
+    numbers = _SUMS.unpack_from(data, place)
+    halves, counts = numbers[: 2 * len(MONEY)], numbers[2 * len(MONEY) : -1]
+    money = [low | high << 64 for low, high in zip(halves[::2], halves[1::2], strict=True)]
+    return Metrics(*counts, *money, numbers[-1])

@@ -40,7 +40,7 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line_and_goes_on() -> No
 def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
     code = "import dataflows.native.build as b; b.SOURCES = ('no.c',); b.build()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert re.search(r"AdtallyError: the C compiler \(\S+\) failed: .*no\.c", done.stderr)
+    assert re.search(r"BuildError: the C compiler \(\S+\) failed: .*no\.c", done.stderr)
     assert not list(FOLDER.glob("*.part"))
 
 
