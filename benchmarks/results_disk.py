@@ -18,7 +18,8 @@ from msgspec.json import encode
 from msgspec.structs import astuple, replace
 
 from dataflows.contract.errors import AdtallyError
-from dataflows.contract.metrics import Metrics, ratios
+from dataflows.contract.measures import ratios
+from dataflows.contract.metrics import Metrics
 from dataflows.contract.schema import WindowResult, result_key, rfc3339
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
@@ -48,7 +49,7 @@ def upserts(minute: int, cells: int, times: int) -> Iterator[list[tuple[bytes, b
                 campaign,
                 channel,
                 *astuple(sums)[:8],
-                *astuple(ratios(sums)),
+                *ratios(sums).values(),
                 "USD",
                 sums.events,
                 sums.events,

@@ -21,6 +21,7 @@ import psutil
 from benchmarks.summary import Spread, table
 from benchmarks.workload import BROKEN, CHANNELS, Load, Truth, messages
 from dataflows import native
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import make_intake
@@ -29,7 +30,7 @@ from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND
 from dataflows.kafka.record import LOG_APPEND_TIME
-from dataflows.windows.panes import SHARDS, Panes, Partial, SourceClock, split
+from dataflows.windows.panes import Panes, Partial, SourceClock, split
 
 NOW_MS = 1_780_000_000_000
 """Kafka's time on every message: later than any event of a load."""
@@ -160,7 +161,7 @@ def _native_ids(count: int, rounds: int) -> list[list[str]]:
                 tally.judge(0, 0, 2**62, refill=False)
                 total += time.perf_counter() - begun
                 if number % (POLL // CHUNK) == 0:
-                    tally.fetch()
+                    tally.pack()
             judged.append(total)
             size = tally.ids[1] / tally.ids[0] if dedup else size
         spent.append((judged[0] - judged[1]) / count * 1e6)

@@ -6,7 +6,8 @@ MICROS = 1_000_000
 """Micros in one unit of currency."""
 
 SHARDS = 8
-"""Parts of the key space (campaign, channel), each with its own windows; it fixes where a cell is kept over a restart."""
+"""Number of shards that the cells are divided into, whatever the number of workers (Flink calls them key groups). It is fixed, for the
+state of a recovery folder is kept by shard, and at most this many workers share the work."""
 
 QUEUES_A_SECOND = 40
 """Cells wait for their next update in this many queues a second: few, however many cells wait."""

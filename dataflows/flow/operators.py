@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.schema import encode, rejected_key, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.idle import Rest, Workers
@@ -17,7 +18,7 @@ from dataflows.flow.state import Saved, load, save
 from dataflows.flow.telemetry import Observed
 from dataflows.process.runtime import one_line_errors
 from dataflows.windows.cells import Given
-from dataflows.windows.panes import SHARDS, Panes, PanesState, Partial
+from dataflows.windows.panes import Panes, PanesState, Partial
 from dataflows.wire.records import Records
 
 

@@ -13,6 +13,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Producer
 from typing_extensions import override
 
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import DeliveryError
 from dataflows.contract.schema import HEADERS
 from dataflows.contract.settings import Settings
@@ -25,7 +26,6 @@ from dataflows.native.client import PLUGINS, ClientHandle
 from dataflows.native.sender import Sender
 from dataflows.process.runtime import one_line_errors, stopping
 from dataflows.telemetry.ages import EVENT_TIME
-from dataflows.windows.panes import SHARDS
 from dataflows.wire.records import Records
 
 log = logging.getLogger("adtally.sink")

@@ -14,7 +14,8 @@ from dataflows.intake.messages import Chunk, check_bounds, latest, own_limit
 from dataflows.intake.partition import Counters, Intake, IntakeState, payload_of
 from dataflows.intake.rules import Rules, to_datetime
 from dataflows.kafka.record import Record
-from dataflows.native import COUNTED, LATE, MOST_EVENTS, NEVER, Batch, Noted, Tally
+from dataflows.native import COUNTED, LATE, NEVER, Batch, Noted, Tally
+from dataflows.wire.cell_bytes import unpack
 
 
 class NativeIntake(Intake):
@@ -29,8 +30,6 @@ class NativeIntake(Intake):
 
     @override
     def take(self, records: Sequence[Record]) -> None:
-        if self._tally.since_fetch + len(records) > MOST_EVENTS:
-            self._settle()
         odd = self._tally.read_batch(records) if isinstance(records, Batch) else self._read(list(map(payload_of, records)))
         events = {place: event for place in odd if (event := self._by_hand(records[place], place))}
         if self._tally.newest != NEVER:
@@ -93,13 +92,10 @@ class NativeIntake(Intake):
 
     @override
     def _settle(self) -> None:
-        for window, key, sums in self._tally.fetch():
+        for _shard, window, packed in self._tally.pack():
             cells = self._windows.setdefault(window, {})
-            cell = cells.get(key)
-            if cell is None:
-                cells[key] = Metrics(*sums)
-            else:
-                cell.merge(Metrics(*sums))
+            for key, sums in unpack(packed):
+                cells.setdefault(key, Metrics()).merge(sums)
 
     @property
     @override

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from dataflows.native.batch import Batch
 from dataflows.native.library import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
-from dataflows.native.tally import COUNTED, LATE, MOST_EVENTS, NEVER, RANDOM_BYTES, Noted, Tally
+from dataflows.native.structs import CHANGED, COUNTED, LATE, NEVER, RANDOM_BYTES
+from dataflows.native.tally import Noted, Tally
 
 __all__ = [
+    "CHANGED",
     "COUNTED",
     "CSRC",
     "FLAGS",
@@ -21,7 +23,6 @@ __all__ = [
     "HEADERS",
     "LATE",
     "LINKED",
-    "MOST_EVENTS",
     "NEVER",
     "RANDOM_BYTES",
     "SOURCES",

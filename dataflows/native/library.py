@@ -4,147 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Sequence
-from ctypes import (
-    POINTER,
-    c_bool,
-    c_char_p,
-    c_double,
-    c_int32,
-    c_int64,
-    c_size_t,
-    c_uint8,
-    c_uint16,
-    c_uint32,
-    c_uint64,
-    c_void_p,
-)
+from ctypes import POINTER, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from dataflows.native.structs import Face, Fetched, Header, Layout, PanesFace, difference
 
 FOLDER = Path(__file__).parent
 CSRC = FOLDER / "csrc"
-SOURCES = (
-    "cells.c",
-    "client.c",
-    "due.c",
-    "fetch.c",
-    "ids.c",
-    "pack.c",
-    "panes.c",
-    "plain.c",
-    "records.c",
-    "send.c",
-    "tally.c",
-    "text.c",
+UNITS = (
+    *("cells", "client", "due", "fetch", "ids", "layout", "memory", "pack", "panes", "plain", "records", "send", "tally", "text"),
 )
-HEADERS = ("client.h", "export.h", "fetch.h", "panes.h", "slots.h", "tally.h")
+SOURCES = tuple(f"{unit}.c" for unit in UNITS)
+HEADERS = tuple(sorted(file.name for file in CSRC.glob("*.h")))
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 LINKED = ("-lm",)
 
 
-class Row(ctypes.Structure):
-    """One message as it was read; as in tally.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("time", c_int64),
-        ("cost", c_int64),
-        ("revenue", c_int64),
-        ("first", c_uint64),
-        ("campaign", c_void_p),
-        ("channel", c_void_p),
-        ("rest", c_uint32),
-        ("campaign_size", c_uint16),
-        ("channel_size", c_uint16),
-        ("kind", c_uint8),
-        ("status", c_uint8),
-        ("by_hand", c_bool),
-    ]
-
-
-class Group(ctypes.Structure):
-    """Where the cells of one shard and window stand; as in tally.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [("window", c_int64), ("shard", c_int64), ("at", c_int64), ("size", c_int64)]
-
-
-class PanesFace(ctypes.Structure):
-    """What the cells of a shard show; as in panes.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("records", c_void_p),
-        ("size", c_int64),
-        ("count", c_int64),
-        ("odd", c_int64),
-        ("oldest", c_int64),
-        ("oldest_time", c_int64),
-        ("next_due", c_int64),
-        ("image", c_void_p),
-        ("image_size", c_int64),
-    ]
-
-
-class Header(ctypes.Structure):
-    """A header of a record that is sent; as in send.c."""
-
-    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p), ("size", c_int64)]
-
-
-class Face(ctypes.Structure):
-    """What a tally shows; as in tally.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("clock", c_int64),
-        ("turns_at", c_int64),
-        ("newest", c_int64),
-        ("counted", c_int64),
-        ("duplicate", c_int64),
-        ("noted", c_int64),
-        ("places", POINTER(c_int32)),
-        ("rows", POINTER(Row)),
-        ("cells", c_void_p),
-        ("cell_count", c_int64),
-        ("keys", c_void_p),
-        ("key_count", c_int64),
-        ("names", c_void_p),
-        ("names_size", c_int64),
-        ("ids", c_int64),
-        ("ids_bytes", c_int64),
-        ("packed", c_void_p),
-        ("groups", POINTER(Group)),
-        ("group_count", c_int64),
-    ]
-
-
-class Fault(ctypes.Structure):
-    """What librdkafka says in the place of a message; as in fetch.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("offset", c_int64),
-        ("words", c_char_p),
-        ("place", c_int32),
-        ("code", c_int32),
-    ]
-
-
-class Fetched(ctypes.Structure):
-    """What was taken from the queue; as in fetch.h."""
-
-    _fields_: ClassVar[Sequence[Any]] = [
-        ("count", c_int32),
-        ("fault_count", c_int32),
-        ("values", POINTER(c_void_p)),
-        ("sizes", POINTER(c_int32)),
-        ("offsets", POINTER(c_int64)),
-        ("times", POINTER(c_int64)),
-        ("kinds", POINTER(c_int32)),
-        ("faults", POINTER(Fault)),
-        ("least_time", c_int64),
-    ]
-
-
 SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "layouts": (POINTER(Layout),),
     "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
     "tally_free": (None, POINTER(Face)),
     "tally_read": (c_bool, POINTER(Face), c_char_p, c_void_p, c_void_p, c_int32),
@@ -152,7 +31,6 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "tally_refuse": (None, POINTER(Face), c_int32),
     "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
     "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
-    "tally_clear": (None, POINTER(Face)),
     "tally_pack": (c_bool, POINTER(Face)),
     "tally_taken": (None, POINTER(Face)),
     "doubles_prepare": (None, POINTER(c_uint64)),
@@ -215,6 +93,8 @@ def library() -> tuple[ctypes.CDLL | None, str]:
     for name, (result, *arguments) in SIGNATURES.items():
         function = getattr(found, name)
         function.restype, function.argtypes = result, arguments
+    if differs := difference(found.layouts()):
+        return None, f"{file.name} does not fit this Python: {differs}"
     found.doubles_prepare(_powers_of_ten())
     return found, ""
 

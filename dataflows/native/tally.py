@@ -6,27 +6,12 @@ import os
 from array import array
 from collections.abc import Sequence
 from ctypes import c_int64
-from struct import Struct
 from typing import Any, NamedTuple
 
 from dataflows.native.batch import Batch
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
-
-NEVER = -(2**62)
-"""In the place of a clock: before the first event."""
-
-COUNTED, LATE = 3, 5
-"""What `Tally.judge` notes, beside what is too far ahead; as in tally.h."""
-
-MOST_EVENTS = 50_000
-"""So many events may be judged between two calls of `Tally.fetch`: their sums fit in 64 bits, for a plain event has money of 14 digits."""
-
-RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
-"""Of a `Hash` in tally.h."""
-
-_CELL = Struct("=11q")
-_KEY = Struct("=Qqiii4x")
+from dataflows.native.structs import NEVER, RANDOM_BYTES
 
 
 class Noted(NamedTuple):
@@ -39,7 +24,7 @@ class Noted(NamedTuple):
 
 
 class Tally:
-    """The messages of one partition: `read` some, `put` or `refuse` those of them that are odd, `judge` them all; `fetch` now and then.
+    """The messages of one partition: `read` some, `put` or `refuse` those of them that are odd, `judge` them all; `pack` now and then.
 
     Times are microseconds since 1970. Every method raises `MemoryError` where there is no memory.
     """
@@ -59,9 +44,6 @@ class Tally:
         self._face: Any = self._handle.contents
         self._text = b""
         self._count = 0
-        self._keys: list[tuple[str, str]] = []
-        self.since_fetch = 0
-        """Events judged since the last fetch, at the most `MOST_EVENTS`."""
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -117,7 +99,6 @@ class Tally:
         stop = self._library.tally_judge(self._handle, begin, self._count, limit if limits is None else 0, limits, refill)
         if stop < 0:
             raise MemoryError
-        self.since_fetch += stop - begin
         rows = self._face.rows
         return stop, [Noted(place, (row := rows[place]).status, row.time, row.cost) for place in self._noted()]
 
@@ -145,35 +126,13 @@ class Tally:
         """Let the next event that is not late begin a generation."""
         self._face.turns_at = NEVER
 
-    def fetch(self) -> list[tuple[int, tuple[str, str], tuple[int, ...]]]:
-        """What was counted since the last time: window, (campaign, channel), sums in the order of `dataflows.contract.metrics.Metrics`."""
-        self.since_fetch = 0
-        face, keys = self._face, self._keys
-        if not face.cell_count:
-            return []
-        if face.key_count > len(keys):
-            names = bytes_at(face.names, face.names_size)
-            new = bytes_at(face.keys + len(keys) * _KEY.size, (face.key_count - len(keys)) * _KEY.size)
-            for _, at, campaign, channel, _ in _KEY.iter_unpack(new):
-                middle = at + campaign
-                keys.append((names[at:middle].decode(), names[middle : middle + channel].decode()))
-        cells = bytes_at(face.cells, face.cell_count * _CELL.size)
-        fetched = [(cell[0], keys[cell[1]], cell[2:]) for cell in _CELL.iter_unpack(cells)]
-        self._library.tally_clear(self._handle)
-        if not face.key_count:
-            keys.clear()
-        return fetched
-
     def pack(self) -> list[tuple[int, int, bytes]]:
-        """The same by shard and window: both, and the cells as `dataflows.wire.cell_bytes` has them."""
-        self.since_fetch = 0
+        """Return what was counted since the last call: shard, window, and the cells as bytes (`dataflows.wire.cell_bytes`)."""
         face = self._face
         if not face.cell_count:
             return []
         if not self._library.tally_pack(self._handle):
             raise MemoryError
-        if not face.key_count:
-            self._keys.clear()
         groups = face.groups[: face.group_count]
         packed = [(group.shard, group.window, bytes_at(face.packed + group.at, group.size)) for group in groups]
         self._library.tally_taken(self._handle)

@@ -8,13 +8,14 @@ from typing import Any
 
 from typing_extensions import override
 
+from dataflows.contract.constants import QUEUES_A_SECOND
 from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import STATES, decode_result_key, encode, rfc3339
 from dataflows.intake.rules import SECOND, Rules
-from dataflows.native import RANDOM_BYTES
+from dataflows.native import CHANGED, RANDOM_BYTES
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
-from dataflows.windows.cells import BEHIND, QUEUES_A_SECOND, Cell, CellStore, decode_window, to_result
+from dataflows.windows.cells import BEHIND, Cell, CellStore, decode_window, to_result
 from dataflows.wire.cell_bytes import SUMS_BYTES, pack, unpack_sums
 from dataflows.wire.records import SIZES, Records
 
@@ -142,7 +143,7 @@ class NativeCells(CellStore):
         self._open(window)
         keys, cells = decode_window(data)
         text = pack({key: cell.metrics for key, cell in zip(keys, cells, strict=True)})
-        states = bytes([_STATES[cell.state] | cell.changed << 2 for cell in cells])
+        states = bytes([_STATES[cell.state] | CHANGED * cell.changed for cell in cells])
         self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text), states)
         _check(size >= 0)
         self._encoded[window] = data

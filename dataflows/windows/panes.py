@@ -10,16 +10,13 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Cells
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import make_cells
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.windows.cells import CellStore, Given
-
-SHARDS = 8
-"""Into so many shards the cells are divided, whatever the number of workers (Flink calls them key groups); fixed, for the state of a
-recovery folder is kept by shard. Up to so many workers share the work."""
 
 
 class SourceClock(msgspec.Struct, frozen=True, array_like=True):

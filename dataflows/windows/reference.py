@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from typing_extensions import override
 
+from dataflows.contract.constants import QUEUES_A_SECOND
 from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import WindowResult
 from dataflows.intake.rules import Rules
 from dataflows.windows.cells import (
     BEHIND,
-    QUEUES_A_SECOND,
     Cell,
     CellKey,
     CellStore,

@@ -54,4 +54,4 @@ def unpack_sums(data: bytes, place: int = 0) -> Metrics:
     numbers = _SUMS.unpack_from(data, place)
     halves, counts = numbers[: 2 * len(MONEY)], numbers[2 * len(MONEY) : -1]
     money = [low | high << 64 for low, high in zip(halves[::2], halves[1::2], strict=True)]
-    return Metrics(*counts, *money, numbers[-1])
+    return Metrics(*[*counts, *money, numbers[-1]])

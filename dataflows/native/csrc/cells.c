@@ -1,7 +1,8 @@
-/* What the events between two polls add up to. The names stay from poll to poll, so that Python need not make them
- * anew each time. */
+/* The names stay from poll to poll, for the same campaigns come again. */
+#include "cells.h"
+#include "memory.h"
+#include "pack.h"
 #include "slots.h"
-#include "tally.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,30 +27,6 @@ void cells_free(Cells *cells)
     free(cells->names);
     free(cells->cells);
     free(cells->cell_slots);
-}
-
-bool grow(void **array, int64_t *room, int64_t needed, size_t size)
-{
-    if (needed <= *room)
-        return true;
-    int64_t wanted = *room ? *room : 16;
-    while (wanted < needed)
-        wanted *= 2;
-    void *grown = realloc(*array, (size_t)wanted * size);
-    if (!grown)
-        return false;
-    *array = grown;
-    *room = wanted;
-    return true;
-}
-
-void let_go(void **array, int64_t *room, int64_t kept)
-{
-    if (*room > kept) {
-        free(*array);
-        *array = NULL;
-        *room = 0;
-    }
 }
 
 static bool grow_keys(Cells *cells)
@@ -132,36 +109,18 @@ static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
     return cell;
 }
 
-/* The fold of dataflows/contract/metrics.py, an event at a time. */
+/* Add an event to its cell, as the contract says for its type. */
 bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)
 {
     int64_t key = key_of(cells, hash, row);
     Cell *cell = key < 0 ? NULL : cell_of(cells, window, key);
     if (!cell)
         return false;
-    cell->sums[EVENTS]++;
-    cell->sums[SPEND] += row->cost;
-    cell->sums[row->kind == REFUND ? REFUNDED : REVENUE] += row->revenue;
-    switch (row->kind) {
-    case IMPRESSION:
-        cell->sums[IMPRESSIONS]++;
-        break;
-    case CLICK:
-        cell->sums[CLICKS]++;
-        break;
-    case PURCHASE:
-        cell->sums[PURCHASES]++;
-        cell->sums[CONVERSIONS]++;
-        break;
-    case CONVERSION:
-        cell->sums[CONVERSIONS]++;
-        break;
-    case REFUND:
-        cell->sums[REFUNDS]++;
-        break;
-    default:
-        break;
-    }
+    Sums *sums = &cell->sums;
+    sums->money[MONEY_SPEND] += row->cost;
+    sums->money[REVENUE_SUM[row->type]] += row->revenue;
+    for (int at = 0; at < COUNTS; at++)
+        sums->counts[at] += ADDED_COUNTS[row->type][at];
     return true;
 }
 

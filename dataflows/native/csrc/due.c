@@ -1,5 +1,5 @@
 /* Which cells are due, by the watermark and by the machine's clock. */
-#include "panes.h"
+#include "records.h"
 
 #include <math.h>
 
@@ -8,7 +8,7 @@ enum { MANY = 1 << 8 /* places of a spoke */ };
 static void empty(Places *places, int64_t kept)
 {
     places->count = 0;
-    let_go((void **)&places->places, &places->room, kept);
+    shrink((void **)&places->places, &places->room, kept);
 }
 
 /* Forget the records, which Python has taken, and their memory where it is much: most of the time little is given
@@ -18,14 +18,14 @@ EXPORTED void panes_taken(Panes *panes)
     PanesFace *face = &panes->face;
     face->size = face->count = face->odd = 0;
     face->oldest = -1;
-    let_go((void **)&face->records, &panes->records_room, LARGE);
+    shrink((void **)&face->records, &panes->records_room, LARGE);
 }
 
 /* The same for the image. */
 EXPORTED void panes_image_taken(Panes *panes)
 {
     panes->face.image_size = 0;
-    let_go((void **)&panes->face.image, &panes->image_room, LARGE);
+    shrink((void **)&panes->face.image, &panes->image_room, LARGE);
 }
 
 static void look_ahead(Panes *panes)

@@ -71,11 +71,11 @@ static void take(Fetch *fetch, const Message *message)
         to->least_time = time;
 }
 
-static void heed(Fetch *fetch, Event *event)
+static void note_error(Fetch *fetch, Event *event)
 {
     int code = fetch->api.event_error(event);
     if (!code)
-        return; /* an event of another kind, with which nobody here has to do */
+        return; /* an event of another kind */
     Fault *fault = fetch->fetched.faults + fetch->fetched.fault_count++;
     Partition *partition = fetch->api.event_topic_partition(event);
     fault->code = code;
@@ -99,7 +99,7 @@ EXPORTED int32_t fetch_more(Fetch *fetch)
         if (message)
             take(fetch, message);
         else
-            heed(fetch, event);
+            note_error(fetch, event);
     }
     return fetch->held;
 }

@@ -1,7 +1,7 @@
-/* Fingerprints of ids, and the hash table of those that were seen. See dataflows/intake/dedup.py for the same in Python,
- * and for why. */
+/* Fingerprints of ids, and the hash table of those that were seen. dataflows/intake/dedup.py does the same in Python,
+ * and says why. */
 #define _DEFAULT_SOURCE /* for madvise */
-#include "tally.h"
+#include "ids.h"
 
 #include <stdlib.h>
 #include <string.h>

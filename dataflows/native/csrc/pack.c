@@ -1,5 +1,5 @@
-/* What the events between two polls add up to, shard by shard and window by window, as panes.c takes it. */
-#include "tally.h"
+#include "pack.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,17 +38,14 @@ static int compare(const void *left, const void *right)
     return one->cell < two->cell ? -1 : one->cell > two->cell;
 }
 
-static char *put_share(char *to, const Cell *cell, const Key *key, const char *names)
+static char *put_cell(char *to, const Cell *cell, const Key *key, const char *names)
 {
-    const int64_t *sums = cell->sums;
-    Sums own = {{sums[SPEND], sums[REVENUE], sums[REFUNDED]},
-                {sums[IMPRESSIONS], sums[CLICKS], sums[CONVERSIONS], sums[PURCHASES], sums[REFUNDS], sums[EVENTS]}};
     uint16_t sizes[2] = {(uint16_t)key->campaign_size, (uint16_t)key->channel_size};
-    memcpy(to, &own, sizeof own);
-    memcpy(to + sizeof own, sizes, sizeof sizes);
+    memcpy(to, &cell->sums, sizeof(Sums));
+    memcpy(to + sizeof(Sums), sizes, sizeof sizes);
     size_t size = (size_t)(key->campaign_size + key->channel_size);
-    memcpy(to + SHARE_HEAD, names + key->at, size);
-    return to + SHARE_HEAD + size;
+    memcpy(to + CELL_HEAD, names + key->at, size);
+    return to + CELL_HEAD + size;
 }
 
 void pack_free(Pack *pack)
@@ -61,8 +58,8 @@ void pack_free(Pack *pack)
 void pack_taken(Pack *pack)
 {
     pack->group_count = 0;
-    let_go((void **)&pack->text, &pack->text_room, LARGE);
-    let_go((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
+    shrink((void **)&pack->text, &pack->text_room, LARGE);
+    shrink((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
 }
 
 /* Write the cells into the groups. False if there is no memory. */
@@ -71,7 +68,7 @@ bool pack_cells(Pack *pack, const Cells *cells)
     int64_t count = cells->cell_count, room = 0;
     for (int64_t at = 0; at < count; at++) {
         const Key *key = cells->keys + cells->cells[at].key;
-        room += SHARE_HEAD + key->campaign_size + key->channel_size;
+        room += CELL_HEAD + key->campaign_size + key->channel_size;
     }
     pack->group_count = 0;
     Order *order = malloc((size_t)count * sizeof(Order) + 1);
@@ -91,7 +88,7 @@ bool pack_cells(Pack *pack, const Cells *cells)
             *group = (Group){order[at].window, order[at].shard, to - pack->text, 0};
         }
         const Cell *cell = cells->cells + order[at].cell;
-        to = put_share(to, cell, cells->keys + cell->key, cells->names);
+        to = put_cell(to, cell, cells->keys + cell->key, cells->names);
         group->size = to - pack->text - group->at;
     }
     free(order);

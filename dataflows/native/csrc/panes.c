@@ -162,12 +162,12 @@ static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums 
     uint16_t sizes[2]; /* of campaign and channel */
     memcpy(sums, *text, sizeof(Sums));
     memcpy(sizes, *text + sizeof(Sums), sizeof sizes);
-    const char *names = *text + SHARE_HEAD;
+    const char *names = *text + CELL_HEAD;
     *text = names + sizes[0] + sizes[1];
     return cell_of(hash, pane, names, sizes[0], sizes[1]);
 }
 
-/* Add the cells of a share (SHARE_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
+/* Add the cells of a share (CELL_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
  * the time that stands for their events; `closed`: whether the watermark has passed the window. How many cells it
  * has then, -1 if there is no memory. */
 EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
@@ -181,10 +181,7 @@ EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
-        for (int kind = 0; kind < MONEY; kind++)
-            cell->sums.money[kind] += sums.money[kind];
-        for (int kind = 0; kind < COUNTS; kind++)
-            cell->sums.counts[kind] += sums.counts[kind];
+        sums_add(&cell->sums, &sums);
         cell->changed = true;
         if (closed)
             cell->state = CORRECTED;

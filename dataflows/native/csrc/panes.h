@@ -1,26 +1,17 @@
-/* The cells of one shard: dataflows/windows/reference.py in C, where nearly every event may be a cell, and each cell a
- * record.
+/* The windows of one shard and their cells: dataflows/windows/reference.py in C, where nearly every event may be a
+ * cell, and each cell a record.
  *
- * Plain C as in tally.h; by ctypes, without the interpreter's lock. Windows are their starts, microseconds since 1970;
- * `now` is in seconds.
+ * Windows are named by their starts, microseconds since 1970; `now` is in seconds.
  */
 #ifndef ADTALLY_PANES_H
 #define ADTALLY_PANES_H
 
-#include "tally.h"
+#include "export.h"
+#include "ids.h"
+#include "memory.h"
+#include "text.h"
 
-__extension__ typedef unsigned __int128 Wide;
-
-/* text.c: JSON, as msgspec writes it. Each puts at `to` and returns where it ends; there is room. */
-
-enum { LONGEST_NUMBER = 41, LONGEST_ESCAPE = 6 /* for a byte of a name */ };
-
-char *put_number(char *to, Money number);
-char *put_double(char *to, double number);
-char *put_name(char *to, const char *name, size_t size);
-void doubles_prepare(const uint64_t *powers);
-
-/* panes.c. What Python sees comes first, word for word as in `PanesFace`. */
+/* What Python sees of the panes comes first. */
 
 typedef struct {
     char *records;       /* {int32 size of the key, int32 size of the value, both of them}, one behind the other */
@@ -54,9 +45,7 @@ typedef struct {
 
 #define NOTHING INT64_MAX /* waits */
 
-enum state { PROVISIONAL, FINAL, CORRECTED };
-enum { CHANGED = 4 /* beside a state that is restored */ };
-extern const char *const STATES[];
+enum { CHANGED = 4 /* added to a state that is restored */ };
 
 enum { MOMENT = 20 /* the length of 2026-11-23T08:00:00Z */ };
 
@@ -80,7 +69,7 @@ typedef struct {
     int64_t count, room, least; /* the least tick of them */
 } Places;
 
-enum { TICKS = 40 /* a second */, SPOKES = 512 };
+enum { SPOKES = 512 };
 
 typedef struct {
     PanesFace face;
@@ -99,8 +88,5 @@ typedef struct {
 Pane *panes_find(const Panes *panes, int64_t window);
 bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick);
 bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick);
-
-/* records.c: the record of a cell, added to those of the face. */
-bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now);
 
 #endif

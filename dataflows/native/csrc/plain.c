@@ -4,27 +4,11 @@
  * is left to Python, which knows the whole contract. So this need not know what is malformed, only what is surely not;
  * tests/dataflows/native/test_sameness.py holds both together.
  */
-#include "tally.h"
+#include "plain.h"
 
 #include <string.h>
 
 enum { MAX_NESTING = 16, MAX_DIGITS = 14 };
-
-/* The names by which fields are told apart once read; each a bit, so that one that is given twice is noticed. */
-enum field {
-    OTHER = 0,
-    EVENT_ID = 1,
-    EVENT_TYPE = 2,
-    TIMESTAMP = 4,
-    CAMPAIGN_ID = 8,
-    CHANNEL = 16,
-    REQUIRED = 31,
-    COST_MICROS = 32,
-    REVENUE_MICROS = 64,
-    CURRENCY = 128,
-    USER_ID = 256,
-    ORDER_ID = 512,
-};
 
 static const char *skip_space(const char *at, const char *end)
 {
@@ -169,45 +153,6 @@ static bool is_utf8(const char *begin, const char *end)
                 return false;
     }
     return true;
-}
-
-static bool is(const char *text, size_t size, const char *word)
-{
-    return size == strlen(word) && memcmp(text, word, size) == 0;
-}
-
-static enum field field_of(const char *name, size_t size)
-{
-    switch (size) {
-    case 7:
-        return is(name, 7, "channel") ? CHANNEL : is(name, 7, "user_id") ? USER_ID : OTHER;
-    case 8:
-        return is(name, 8, "event_id")   ? EVENT_ID
-               : is(name, 8, "order_id") ? ORDER_ID
-               : is(name, 8, "currency") ? CURRENCY
-                                         : OTHER;
-    case 9:
-        return is(name, 9, "timestamp") ? TIMESTAMP : OTHER;
-    case 10:
-        return is(name, 10, "event_type") ? EVENT_TYPE : OTHER;
-    case 11:
-        return is(name, 11, "campaign_id") ? CAMPAIGN_ID : is(name, 11, "cost_micros") ? COST_MICROS : OTHER;
-    case 14:
-        return is(name, 14, "revenue_micros") ? REVENUE_MICROS : OTHER;
-    default:
-        return OTHER;
-    }
-}
-
-static bool kind_of(const char *name, size_t size, uint8_t *kind)
-{
-    static const char *const names[] = {"impression", "click", "conversion", "purchase", "refund", "cost"};
-    for (uint8_t at = 0; at < sizeof names / sizeof *names; at++)
-        if (is(name, size, names[at])) {
-            *kind = at;
-            return true;
-        }
-    return false;
 }
 
 /* 1 to 256 characters; of UTF-8 every byte but the continuing ones begins one. */
@@ -384,7 +329,7 @@ static bool take_text(Reading *reading, const Hash *hash, enum field field, cons
                       bool escaped, Row *row)
 {
     if (escaped) {
-        if (!(field & (EVENT_ID | CAMPAIGN_ID | CHANNEL | USER_ID | ORDER_ID)))
+        if (!(field & NAME_FIELDS))
             return false;
         char *to = reading->unescaped + reading->unescaped_size;
         size = unescape(value, value + size, to);
@@ -392,30 +337,27 @@ static bool take_text(Reading *reading, const Hash *hash, enum field field, cons
         reading->unescaped_size += (int64_t)size;
     }
     switch (field) {
-    case EVENT_TYPE:
-        return kind_of(value, size, &row->kind);
-    case TIMESTAMP:
+    case FIELD_EVENT_TYPE:
+        return event_type_of(value, size, &row->type);
+    case FIELD_TIMESTAMP:
         return read_time(reading, value, size, &row->time);
-    case CURRENCY:
+    case FIELD_CURRENCY:
         return size == reading->currency_size && memcmp(value, reading->currency, size) == 0;
-    case EVENT_ID:
+    case FIELD_EVENT_ID:
         if (!is_name(value, size))
             return false;
         fingerprint(hash, value, size, &row->first, &row->rest);
         return true;
-    case CAMPAIGN_ID:
+    case FIELD_CAMPAIGN_ID:
         row->campaign = value;
         row->campaign_size = (uint16_t)size;
         return is_name(value, size);
-    case CHANNEL:
+    case FIELD_CHANNEL:
         row->channel = value;
         row->channel_size = (uint16_t)size;
         return is_name(value, size);
-    case USER_ID:
-    case ORDER_ID:
-        return is_name(value, size);
-    default: /* money */
-        return false;
+    default: /* further names; the rest is money */
+        return field & NAME_FIELDS && is_name(value, size);
     }
 }
 
@@ -445,7 +387,7 @@ bool read_plain(Reading *reading, const Hash *hash, const char *begin, const cha
         at = skip_space(at + 1, end);
         if (at == end)
             return false;
-        if (field == OTHER) {
+        if (field == FIELD_OTHER) {
             Seen ignored = {false, false};
             at = skip_value(at, end, &ignored, MAX_NESTING);
             all.beyond |= ignored.beyond;
@@ -458,10 +400,10 @@ bool read_plain(Reading *reading, const Hash *hash, const char *begin, const cha
             all.beyond |= own.beyond;
             at++;
         } else if (*at == 'n')
-            at = field & REQUIRED ? NULL : skip_word(at, end, "null");
-        else if (field == COST_MICROS)
+            at = field & REQUIRED_FIELDS ? NULL : skip_word(at, end, "null");
+        else if (field == FIELD_COST_MICROS)
             at = read_integer(at, end, &row->cost);
-        else if (field == REVENUE_MICROS)
+        else if (field == FIELD_REVENUE_MICROS)
             at = read_integer(at, end, &row->revenue);
         else
             return false;
@@ -469,6 +411,8 @@ bool read_plain(Reading *reading, const Hash *hash, const char *begin, const cha
             return false;
         at = skip_space(at, end);
     } while (at < end && *at == ',');
-    bool whole = at < end && *at == '}' && skip_space(at + 1, end) == end && (given & REQUIRED) == REQUIRED;
+    bool whole = at < end && *at == '}' && skip_space(at + 1, end) == end;
+    if ((given & REQUIRED_FIELDS) != REQUIRED_FIELDS)
+        return false;
     return whole && (!all.beyond || is_utf8(begin, end));
 }

@@ -1,9 +1,6 @@
-/* What leaves a shard: the records of its cells, and the images of its windows for a snapshot. */
-#include "panes.h"
+#include "records.h"
 
 #include <string.h>
-
-const char *const STATES[] = {"provisional", "final", "corrected"};
 
 static char *put(char *to, const char *text)
 {
@@ -36,17 +33,12 @@ static char *put_ratio(char *to, const char *name, Money over, Money under)
     return put_double(to, over ? (double)over / (double)under : 0.0);
 }
 
-static const Money MICROS = 1000000;
-
+/* Whether a ratio of these sums can't be divided exactly with doubles. */
 static bool needs_python(const Sums *sums)
 {
-    const int64_t *counts = sums->counts;
-    Money spend = sums->money[M_SPEND];
-    Money most = counts[N_IMPRESSIONS] > counts[N_CLICKS] ? counts[N_IMPRESSIONS] : counts[N_CLICKS];
-    if (counts[N_CONVERSIONS] > most)
-        most = counts[N_CONVERSIONS];
-    Money earned = sums->money[M_REVENUE] - sums->money[M_REFUNDED];
-    return !is_whole(1000 * spend) || !is_whole(earned) || !is_whole(most * MICROS);
+#define IS_WHOLE(key, over, under) &&is_whole(over) && is_whole(under)
+    return !(true RATIOS(IS_WHOLE, sums->counts, sums->money));
+#undef IS_WHOLE
 }
 
 typedef struct {
@@ -63,29 +55,23 @@ static char *put_quoted(char *to, Quoted name)
 static char *put_value(char *to, const Panes *panes, const Pane *pane, const PaneCell *cell, Quoted campaign,
                        Quoted channel)
 {
-    static const char *const COUNT_NAMES[] = {",\"impressions\":", ",\"clicks\":", ",\"conversions\":",
-                                              ",\"purchases\":", ",\"refunds\":"};
-    static const char *const MONEY_NAMES[] = {",\"spend_micros\":", ",\"revenue_micros\":", ",\"refund_micros\":"};
     const int64_t *counts = cell->sums.counts;
-    const Money *money = cell->sums.money, spend = money[M_SPEND];
+    const Money *money = cell->sums.money;
     to = put_moment(put(to, "{\"window_start\":"), pane->start);
     to = put_moment(put(to, ",\"window_end\":"), pane->end);
     to = put_quoted(put(to, ",\"campaign_id\":"), campaign);
     to = put_quoted(put(to, ",\"channel\":"), channel);
-    for (int kind = 0; kind < N_EVENTS; kind++)
-        to = put_number(put(to, COUNT_NAMES[kind]), counts[kind]);
-    for (int kind = 0; kind < MONEY; kind++)
-        to = put_number(put(to, MONEY_NAMES[kind]), money[kind]);
-    to = put_ratio(to, ",\"ctr\":", counts[N_CLICKS], counts[N_IMPRESSIONS]);
-    to = put_ratio(to, ",\"cvr\":", counts[N_CONVERSIONS], counts[N_CLICKS]);
-    to = put_ratio(to, ",\"cpc\":", spend, counts[N_CLICKS] * MICROS);
-    to = put_ratio(to, ",\"cpm\":", 1000 * spend, counts[N_IMPRESSIONS] * MICROS);
-    to = put_ratio(to, ",\"cpa\":", spend, counts[N_CONVERSIONS] * MICROS);
-    to = put_ratio(to, ",\"roas\":", money[M_REVENUE] - money[M_REFUNDED], spend);
+    for (int at = 0; at < COUNT_EVENTS; at++)
+        to = put_number(put(to, COUNT_KEYS[at]), counts[at]);
+    for (int at = 0; at < MONEY; at++)
+        to = put_number(put(to, MONEY_KEYS[at]), money[at]);
+#define PUT_RATIO(key, over, under) to = put_ratio(to, key, over, under);
+    RATIOS(PUT_RATIO, counts, money)
+#undef PUT_RATIO
     to = put_name(put(to, ",\"currency\":"), panes->currency, strlen(panes->currency));
-    to = put_number(put(to, ",\"events\":"), counts[N_EVENTS]);
-    to = put_number(put(to, ",\"revision\":"), counts[N_EVENTS]);
-    return put(put(put(to, ",\"state\":\""), STATES[cell->state]), "\"}");
+    to = put_number(put(to, ",\"events\":"), counts[COUNT_EVENTS]);
+    to = put_number(put(to, ",\"revision\":"), counts[COUNT_EVENTS]);
+    return put(put(put(to, ",\"state\":\""), STATE_NAMES[cell->state]), "\"}");
 }
 
 enum { LONGEST_RECORD = 1024 /* without the names */ };
@@ -150,7 +136,7 @@ static char *put_flag(char *to, bool flag)
 static char *put_sums(char *to, const Sums *sums)
 {
     *to++ = '[';
-    for (int kind = 0; kind < N_EVENTS; kind++) {
+    for (int kind = 0; kind < COUNT_EVENTS; kind++) {
         to = put_number(to, sums->counts[kind]);
         *to++ = ',';
     }
@@ -158,7 +144,7 @@ static char *put_sums(char *to, const Sums *sums)
         to = put_number(to, sums->money[kind]);
         *to++ = ',';
     }
-    to = put_number(to, sums->counts[N_EVENTS]);
+    to = put_number(to, sums->counts[COUNT_EVENTS]);
     *to++ = ']';
     return to;
 }
@@ -173,7 +159,8 @@ static char *room_for_cell(Panes *panes, char *to, const PaneCell *cell)
     return fine ? face->image + size : NULL;
 }
 
-/* Write a window into the image of the face, as cells_python.py encodes it. False if there is no memory. */
+/* Write a window into the image of the face, as dataflows/windows/reference.py encodes it. False if there is no
+ * memory. */
 EXPORTED bool panes_encode(Panes *panes, int64_t window)
 {
     Pane *pane = panes_find(panes, window);
@@ -197,7 +184,7 @@ EXPORTED bool panes_encode(Panes *panes, int64_t window)
         if (!(to = room_for_cell(panes, to, cell)))
             return false;
         to = put_sums(put(to, at ? ",[" : "["), &cell->sums);
-        to = put(put(put(to, ",\""), STATES[cell->state]), "\"");
+        to = put(put(put(to, ",\""), STATE_NAMES[cell->state]), "\"");
         to = put(put_flag(put_flag(to, cell->changed), cell->queued), ",0.0]");
     }
     to = put(to, "]]");

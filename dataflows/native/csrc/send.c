@@ -3,7 +3,7 @@
  * Whether the broker took them is known by an interceptor (client.c): the callbacks of confluent-kafka want the
  * interpreter's lock and an object for each record.
  */
-#include "client.h"
+#include "send.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -44,12 +44,7 @@ EXPORTED void send_prepare(const SendApi *given)
     functions = *given;
 }
 
-typedef struct {
-    const char *name, *value;
-    int64_t size; /* of the value */
-} Header;
-
-enum { MOST_HEADERS = 4, INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
+enum { INVALID = -186 /* RD_KAFKA_RESP_ERR__INVALID_ARG */ };
 
 /* Send the records of `text` (as in panes.h) to `topic`, an rd_kafka_topic_t, from the byte `from` on, each with the
  * first `header_count` of `headers`; the record that begins at `measured`, -1 for none, also with the one behind

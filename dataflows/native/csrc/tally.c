@@ -1,6 +1,7 @@
-/* The messages of one partition, in their order: read, judged by the rules of dataflows/intake/rules.py, rid of duplicates,
+/* The messages of one partition, in their order: read, judged by the rules of dataflows/intake/rules.py, deduplicated,
  * added up. */
 #include "tally.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,7 @@ EXPORTED void tally_free(Tally *tally)
 static void show(Tally *tally)
 {
     Face *face = &tally->face;
-    face->cells = tally->cells.cells;
     face->cell_count = tally->cells.cell_count;
-    face->keys = tally->cells.keys;
-    face->key_count = tally->cells.key_count;
-    face->names = tally->cells.names;
-    face->names_size = tally->cells.names_size;
     face->ids = tally->index.count;
     face->ids_bytes = (int64_t)(sizeof(Bucket) << tally->index.bits);
 }
@@ -87,7 +83,7 @@ static bool make_room(Reading *reading, Texts texts, int32_t count)
     reading->unescaped_size = 0;
     if (escaped)
         return grow((void **)&reading->unescaped, &reading->unescaped_room, size, 1);
-    let_go((void **)&reading->unescaped, &reading->unescaped_room, LARGE);
+    shrink((void **)&reading->unescaped, &reading->unescaped_room, LARGE);
     return true;
 }
 
@@ -242,13 +238,6 @@ EXPORTED bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
     return turned;
 }
 
-/* Forget the cells, which Python has taken. */
-EXPORTED void tally_clear(Tally *tally)
-{
-    cells_clear(&tally->cells);
-    show(tally);
-}
-
 /* Write the cells into the groups of the face, and forget them. False if there is no memory. */
 EXPORTED bool tally_pack(Tally *tally)
 {
@@ -257,7 +246,8 @@ EXPORTED bool tally_pack(Tally *tally)
     tally->face.packed = tally->pack.text;
     tally->face.groups = tally->pack.groups;
     tally->face.group_count = tally->pack.group_count;
-    tally_clear(tally);
+    cells_clear(&tally->cells);
+    show(tally);
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* JSON as msgspec writes it: whole numbers, the shortest decimal that reads back as the same double, and names. */
-#include "panes.h"
+#include "text.h"
 
 #include <string.h>
 

@@ -15,8 +15,8 @@ from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import fetches_natively, make_intake, sends_natively
 from dataflows.intake.partition import IntakeState
-from dataflows.native import CSRC, FOLDER, HEADERS, SOURCES
-from dataflows.native.library import SIGNATURES
+from dataflows.native import CSRC, FOLDER, HEADERS, SOURCES, structs
+from dataflows.native.library import SIGNATURES, library
 
 pytestmark = pytest.mark.native
 
@@ -81,3 +81,30 @@ def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch,
     assert native.library_file().name == before
     (tmp_path / "ids.c").write_text("/* another */")
     assert native.library_file().name != before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"Row.cost": 16}, "Row.cost is 16 in Python and 8 in C"),
+        ({"Fetched": 1}, "Fetched is 1 in Python and "),
+        ({"LATE": 6}, "LATE is 6 in Python and 5 in C"),
+        ({"Row.of_another_version": 0}, "Row.of_another_version is known only to Python"),
+    ],
+)
+@pytest.mark.usefixtures("asked_anew")
+def test_a_library_whose_structs_are_laid_out_otherwise_is_not_used(
+    wrong: dict[str, int], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = structs.expected() | wrong
+    monkeypatch.setattr(structs, "expected", lambda: taken)
+    found, why = library.__wrapped__()
+    assert found is None
+    assert reason in why
+
+
+def test_a_field_that_only_c_knows_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = structs.expected()
+    del taken["Group.at"]
+    monkeypatch.setattr(structs, "expected", lambda: taken)
+    assert "Group.at is known only to C" in library.__wrapped__()[1]

@@ -23,6 +23,8 @@ from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
 from dataflows.native import Tally
+from dataflows.windows.panes import shard_of
+from dataflows.wire.cell_bytes import unpack
 from tests.support.engines.intakes import laid
 from tests.support.records import FakeRecord, event, log, micros, payload
 
@@ -231,7 +233,8 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
     assert tally.newest == to_micros(found.timestamp)
     tally.turn(0, 2**62)
     tally.judge(0, native.NEVER, 2**62, refill=False)
-    ((window, key, sums),) = tally.fetch()
+    ((shard, window, packed),) = tally.pack()
+    ((key, sums),) = unpack(packed)
     kind, cost, revenue = found.event_type, found.cost_micros or 0, found.revenue_micros or 0
     bought, refunded = kind == "purchase", kind == "refund"
     expected = (
@@ -239,7 +242,12 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
         *(int(kind == "conversion" or bought), int(bought), int(refunded)),
         *(cost, 0 if refunded else revenue, revenue if refunded else 0, 1),
     )
-    assert (window, key, sums) == (RULES.start(to_micros(found.timestamp)), (found.campaign_id, found.channel), expected)
+    assert (window, key, sums) == (
+        RULES.start(to_micros(found.timestamp)),
+        (found.campaign_id, found.channel),
+        Metrics(*expected),
+    )
+    assert shard == shard_of(*key)
 
 
 @pytest.mark.parametrize("value", [json.dumps(time) for time in TIMES])

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import STATES, WindowResult
 from dataflows.contract.settings import Settings
-from dataflows.windows.panes import SHARDS, Figures, Partial, SourceClock, Steps, shard_of, split
+from dataflows.windows.panes import Figures, Partial, SourceClock, Steps, shard_of, split
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import NewPanes, Played, counts, kinds
 from tests.support.records import T0, micros

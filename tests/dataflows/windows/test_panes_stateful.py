@@ -20,11 +20,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from dataflows.contract.constants import SHARDS
 from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from dataflows.contract.settings import Settings
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import KEPT, SECOND, Rules
-from dataflows.windows.panes import SHARDS, PanesState, Partial, SourceClock, split
+from dataflows.windows.panes import PanesState, Partial, SourceClock, split
 from tests.support.engines.intakes import both
 from tests.support.engines.panes import Played, kinds
 from tests.support.records import FakeRecord, micros, payload

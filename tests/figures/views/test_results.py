@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from dataflows.contract.errors import InputError
-from dataflows.contract.metrics import Metrics, ratios
+from dataflows.contract.measures import ratios
+from dataflows.contract.metrics import Metrics
 from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from figures.files.formats import FORMATS
 from figures.store.store import Store, parse_start
@@ -101,8 +102,7 @@ def test_minutes_are_those_of_the_topic_to_the_last_digit() -> None:
         one = wanted[row["window_start"], row["campaign_id"], row["channel"]]
         sums = {name: getattr(one, name) for name in SUMMED if name != "events"}
         figures = ratios(Metrics(**sums, events=one.events))
-        for name in ("ctr", "cvr", "cpc", "cpm", "cpa", "roas"):
-            assert row[name] == getattr(figures, name), name
+        assert {name: row[name] for name in figures} == figures
         assert (row["state"], row["window_end"]) == (one.state, one.window_end)
 
 

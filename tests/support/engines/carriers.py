@@ -116,6 +116,7 @@ def carried(choice: str) -> Iterator[object]:
     yield from _taken(choice)
     yield from _refused(choice)
     yield from _left(choice)
+    yield _forgotten(choice)
 
 
 def _taken(choice: str) -> Iterator[object]:
@@ -172,3 +173,16 @@ def _left(choice: str) -> Iterator[object]:
     except KafkaException as error:
         yield error.args[0].code(), carrier.sent()
     small.producer.purge()
+
+
+def _forgotten(choice: str) -> bool:
+    """Whether no handle is known any more of a producer that is gone, for another may be where it was."""
+    if choice != "on":
+        return True
+    gone = producer_of(choice, NOBODY)
+    handle = gone.handle
+    assert handle is not None
+    before = handle.value
+    assert before
+    del gone
+    return handle.value != before

@@ -18,7 +18,8 @@ import dataflows.intake.partition
 import dataflows.intake.reference
 import dataflows.windows.cells
 import dataflows.windows.reference
-from dataflows.contract.metrics import Cells, Metrics, Ratios, fold, ratios
+from dataflows.contract.measures import ratios
+from dataflows.contract.metrics import Cells, Metrics, fold
 from dataflows.contract.schema import Event, Rejected, WindowResult, to_micros
 from dataflows.flow.operators import ShardLogic
 from dataflows.flow.reader import Reader
@@ -105,9 +106,9 @@ def money_as_float() -> None:
 
 @mutant
 def ratio_without_its_thousand() -> None:
-    def wrong(sums: Metrics) -> Ratios:
+    def wrong(sums: Metrics) -> dict[str, float | None]:
         right = ratios(sums)
-        return replace(right, cpm=right.cpm / 1000 if right.cpm else right.cpm)
+        return {**right, "cpm": (right["cpm"] or 0.0) / 1000 or right["cpm"]}
 
     patch(dataflows.windows.cells, "ratios", wrong)
 

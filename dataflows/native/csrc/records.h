@@ -1,0 +1,10 @@
+/* What leaves a shard: the records of its cells. */
+#ifndef ADTALLY_RECORDS_H
+#define ADTALLY_RECORDS_H
+
+#include "panes.h"
+
+/* Add the record of a cell to those of the face. False if there is no memory. */
+bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now);
+
+#endif

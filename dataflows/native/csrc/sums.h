@@ -1,0 +1,25 @@
+/* The sums of a cell, the one form of them in C. In cell bytes the sizes of the two names follow, two bytes each, and
+ * the names. */
+#ifndef ADTALLY_SUMS_H
+#define ADTALLY_SUMS_H
+
+#include "contract.h"
+
+__extension__ typedef __int128 Money; /* the sums of 64-bit micros do not fit in 64 bits */
+
+typedef struct {
+    Money money[MONEY];
+    int64_t counts[COUNTS];
+} Sums;
+
+enum { CELL_HEAD = sizeof(Sums) + 4 };
+
+static inline void sums_add(Sums *sums, const Sums *more)
+{
+    for (int at = 0; at < MONEY; at++)
+        sums->money[at] += more->money[at];
+    for (int at = 0; at < COUNTS; at++)
+        sums->counts[at] += more->counts[at];
+}
+
+#endif

@@ -1,0 +1,153 @@
+"""The structs of C that Python reads and writes, and a check that both lay them out alike."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, c_bool, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from typing import Any, ClassVar
+
+NEVER = -(2**62)
+"""In the place of a clock: before the first event."""
+
+COUNTED, LATE = 3, 5
+"""What `Tally.judge` notes, besides events that are too far ahead; the statuses of plain.h."""
+
+CHANGED = 4
+"""Added to the state of a cell that is restored, if it was not emitted yet."""
+
+MOST_HEADERS = 4
+"""Headers of a record that is sent."""
+
+RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
+"""Size of a `Hash`: random coefficients of a process."""
+
+
+class Row(ctypes.Structure):
+    """One message as it was read; as in plain.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("time", c_int64),
+        ("cost", c_int64),
+        ("revenue", c_int64),
+        ("first", c_uint64),
+        ("campaign", c_void_p),
+        ("channel", c_void_p),
+        ("rest", c_uint32),
+        ("campaign_size", c_uint16),
+        ("channel_size", c_uint16),
+        ("type", c_uint8),
+        ("status", c_uint8),
+        ("by_hand", c_bool),
+    ]
+
+
+class Group(ctypes.Structure):
+    """Where the bytes of the cells of one shard and window are; as in pack.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("window", c_int64), ("shard", c_int64), ("at", c_int64), ("size", c_int64)]
+
+
+class PanesFace(ctypes.Structure):
+    """What the cells of a shard show; as in panes.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("records", c_void_p),
+        ("size", c_int64),
+        ("count", c_int64),
+        ("odd", c_int64),
+        ("oldest", c_int64),
+        ("oldest_time", c_int64),
+        ("next_due", c_int64),
+        ("image", c_void_p),
+        ("image_size", c_int64),
+    ]
+
+
+class Header(ctypes.Structure):
+    """A header of a record that is sent; as in send.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("value", c_char_p), ("size", c_int64)]
+
+
+class Face(ctypes.Structure):
+    """What a tally shows; as in tally.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("clock", c_int64),
+        ("turns_at", c_int64),
+        ("newest", c_int64),
+        ("counted", c_int64),
+        ("duplicate", c_int64),
+        ("noted", c_int64),
+        ("places", POINTER(c_int32)),
+        ("rows", POINTER(Row)),
+        ("cell_count", c_int64),
+        ("ids", c_int64),
+        ("ids_bytes", c_int64),
+        ("packed", c_void_p),
+        ("groups", POINTER(Group)),
+        ("group_count", c_int64),
+    ]
+
+
+class Fault(ctypes.Structure):
+    """What librdkafka says in the place of a message; as in fetch.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("offset", c_int64),
+        ("words", c_char_p),
+        ("place", c_int32),
+        ("code", c_int32),
+    ]
+
+
+class Fetched(ctypes.Structure):
+    """What was taken from the queue; as in fetch.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("count", c_int32),
+        ("fault_count", c_int32),
+        ("values", POINTER(c_void_p)),
+        ("sizes", POINTER(c_int32)),
+        ("offsets", POINTER(c_int64)),
+        ("times", POINTER(c_int64)),
+        ("kinds", POINTER(c_int32)),
+        ("faults", POINTER(Fault)),
+        ("least_time", c_int64),
+    ]
+
+
+class Layout(ctypes.Structure):
+    """A size, an offset or a constant of C; as in layout.c."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("number", c_int64)]
+
+
+_MIRRORED = (Row, Group, Face, PanesFace, Header, Fault, Fetched)
+
+
+def expected() -> dict[str, int]:
+    """Return what Python takes for granted: the size of each mirrored struct, the offset of each field, and the constants."""
+    found = {"Hash": RANDOM_BYTES}
+    found |= {"COUNTED": COUNTED, "LATE": LATE, "NEVER": NEVER, "CHANGED": CHANGED, "MOST_HEADERS": MOST_HEADERS}
+    for struct in _MIRRORED:
+        found[struct.__name__] = ctypes.sizeof(struct)
+        for name, *_ in struct._fields_:  # pyright: ignore[reportPrivateUsage]  # the public name of this attribute
+            found[f"{struct.__name__}.{name}"] = getattr(struct, name).offset
+    return found
+
+
+def difference(layouts: Any) -> str | None:
+    """Return the first difference between `expected` and the table of C (a pointer to `Layout`), in words; None if there is none."""
+    of_c: dict[str, int] = {}
+    for layout in layouts:
+        if layout.name is None:
+            break
+        of_c[layout.name.decode()] = layout.number
+    for name in sorted(expected().keys() ^ of_c.keys()):
+        return f"{name} is known only to {'C' if name in of_c else 'Python'}"
+    for name, number in expected().items():
+        if of_c[name] != number:
+            return f"{name} is {number} in Python and {of_c[name]} in C"
+    return None
