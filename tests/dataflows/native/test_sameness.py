@@ -237,11 +237,11 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
     ((key, sums),) = unpack(packed)
     kind, cost, revenue = found.event_type, found.cost_micros or 0, found.revenue_micros or 0
     bought, refunded = kind == "purchase", kind == "refund"
-    expected = (
+    expected = [
         *(int(kind == one) for one in ("impression", "click")),
         *(int(kind == "conversion" or bought), int(bought), int(refunded)),
         *(cost, 0 if refunded else revenue, revenue if refunded else 0, 1),
-    )
+    ]
     assert (window, key, sums) == (
         RULES.start(to_micros(found.timestamp)),
         (found.campaign_id, found.channel),
