@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py")))
-MODULES = sorted(path for package in (*PACKAGES, "tests") for path in (ROOT / package).rglob("*.py"))
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 NOT_COUNTED = {"__init__.py", "__main__.py", "conftest.py"}
 TEST_MODULES = [path for path in MODULES if path.is_relative_to(ROOT / "tests")]
 
@@ -35,10 +35,11 @@ def test_no_folder_has_more_than_18_modules() -> None:
 
 
 def test_a_test_module_imports_no_other_one_and_no_benchmark_unless_it_tests_it() -> None:
-    wrong: list[str] = []
-    for path in TEST_MODULES:
-        tests_benchmarks = path.is_relative_to(ROOT / "tests" / "benchmarks")
-        for name in sorted(imported(ast.parse(path.read_text(encoding="utf-8")))):
-            if is_test_module(name) or (name.partition(".")[0] == "benchmarks" and not tests_benchmarks):
-                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in TEST_MODULES
+        for name in sorted(imported(ast.parse(path.read_text(encoding="utf-8"))))
+        if is_test_module(name)
+        or (name.partition(".")[0] == "benchmarks" and not path.is_relative_to(ROOT / "tests" / "benchmarks"))
+    ]
     assert wrong == []
