@@ -5,7 +5,7 @@
 PY := .venv/bin/python
 KAFKA_PORT ?= 19092
 TESTS ?=
-SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh deploy/run-dataflow.sh deploy/cluster.sh
+SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh
 
 help: ## list the targets
 	@echo "adtally: an exact tally of ads, by the minute"
@@ -19,7 +19,7 @@ setup-dev:
 	@deploy/setup.sh dev
 
 demo: setup ## run everything; PORT=8504 moves the dashboard, ADTALLY_BROKERS=host:port uses that Kafka
-	@$(PY) -m deploy.demo --with-parent
+	@$(PY) -m adtally demo --with-parent
 
 test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
 	@$(PY) -m pytest -n auto --dist loadgroup $(TESTS)
@@ -56,10 +56,10 @@ logs: ## follow the logs of the demo
 	@tail -n 20 -F run/logs/*.log
 
 kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; KAFKA_PORT=19092)
-	@$(PY) -m deploy.kafka.local run --port $(KAFKA_PORT)
+	@$(PY) -m adtally kafka run --port $(KAFKA_PORT)
 
 kafka-stop: setup ## stop an Apache Kafka that was started in the background
-	@$(PY) -m deploy.kafka.local stop
+	@$(PY) -m adtally kafka stop
 
 lint: setup-dev ## check style, spelling, the words of docs and shell scripts
 	@$(PY) -m ruff check .

@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")"
 deploy/setup.sh run
-exec .venv/bin/python -m deploy.demo "$@"
+exec .venv/bin/python -m adtally demo "$@"

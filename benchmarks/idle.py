@@ -30,9 +30,9 @@ from deploy.processes.watchdog import end
 ROOT = Path(__file__).parents[1]
 HEAD = ("what runs", "process", "% of a processor", "switches/s")
 ROLES = {
-    "deploy.demo": "demo",
+    "demo": "demo",
     "deploy.processes.watchdog": "watchdog",
-    "deploy.kafka.embedded": "broker",
+    "broker": "broker",
     "generator": "generator",
     "dataflows.marketing": "dataflow",
     "panel_app": "dashboard",
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
     try:
-        add("demo", [python("-m", "deploy.demo")], {"PORT": str(ports.free()), "ADTALLY_METRICS_PORT": "0"})
+        add("demo", [python("-m", "adtally", "demo")], {"PORT": str(ports.free()), "ADTALLY_METRICS_PORT": "0"})
         if not options.demo_only:
             with session() as here, tempfile.TemporaryDirectory(prefix="adtally-idle-", ignore_cleanup_errors=True) as folder:
                 for name, (commands, settings) in flows(here.brokers, Path(folder)).items():

@@ -1,4 +1,4 @@
-"""The whole pipeline on this machine: ``python -m deploy.demo``, which is what ``make demo`` and ``./start_mvp.sh`` run.
+"""The whole pipeline on this machine: ``adtally demo``, which is what ``make demo`` and ``./start_mvp.sh`` run.
 
 It starts the embedded broker (or uses the one in ``ADTALLY_BROKERS``), the generator, the dataflow and the dashboard, and ends them all
 when it is told to stop, when one of them dies, or when it is itself killed.
@@ -6,7 +6,6 @@ when it is told to stop, when one of them dies, or when it is itself killed.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -15,14 +14,13 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from dataflows.contract.errors import AdtallyError, SettingsError
+from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
 from deploy.kafka import embedded
@@ -84,7 +82,7 @@ def check_port(port: int) -> None:
         who = ports.holder(port)
         held = f" (by {who})" if who else ""
         other = port + 1 if port < 65_535 else PORT
-        raise AdtallyError(f"port {port} is taken{held}; stop that, or give the dashboard another: PORT={other} make demo")
+        raise AdtallyError(f"port {port} is taken{held}; stop that, or give the dashboard another: adtally demo --port {other}")
 
 
 def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
@@ -138,7 +136,7 @@ def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = embedde
     address = run / "broker.address"
     address.unlink(missing_ok=True)
     flags = ("--port", str(wished), "--address-file", str(address), "--with-parent")
-    parts.start(Part("broker", python("-m", "deploy.kafka.embedded", *flags)))
+    parts.start(Part("broker", python("-m", "adtally", "broker", *flags)))
     wait(parts, stop, address.exists)
     return address.read_text() if address.exists() else ""
 
@@ -220,49 +218,4 @@ def run_demo(port: int, stop: Stop, run: Path = RUN) -> None:
             # The broker goes last: generator and dataflow flush to it.
             parts.stop("broker")
             parts.close()
-
-
-def port_of(environment: str | None) -> int:
-    """The dashboard's port from the variable ``PORT``; raises `SettingsError`."""
-    if not environment:
-        return PORT
-    if environment.isdecimal() and 0 < int(environment) < 65_536:
-        return int(environment)
-    raise SettingsError(f"PORT={environment!r} is no port; give a number from 1 to 65535.")
-
-
-def told(command: str, run: Callable[[], None]) -> int:
-    """Run until it is over, and say how it ended; the exit code of `command`: 0, or 1 with one line for an `AdtallyError` or for a
-    folder that can't be used."""
-    try:
-        run()
-    except AdtallyError as error:
-        why = str(error)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        why = f"{error.filename} can't be used ({error.strerror}); run this where you may write and where no file is in its way."
-    else:
-        say("stopped")
-        return 0
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    print(f"{command}: {why}", file=sys.stderr)  # noqa: T201 - what the command says
-    return 1
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo until Ctrl-C or SIGTERM; returns the exit code: 0 when it was told to stop, 1 otherwise."""
-    parser = argparse.ArgumentParser(
-        prog="adtally-demo",
-        description="Run generator, broker, dataflow and dashboard on this machine, until Ctrl-C.",
-        epilog="PORT=8504 gives the dashboard another port; ADTALLY_BROKERS=host:port uses that Kafka instead of the embedded one.",
-    )
-    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
-    flags = parser.parse_args(argv)
-    stop = Stop(flags.with_parent)
-    return told("adtally-demo", lambda: run_demo(port_of(os.environ.get("PORT")), stop))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    say("stopped")

@@ -1,4 +1,4 @@
-"""``python -m generator``: see `generator.cli`."""
+"""``python -m generator``: the same as ``adtally generate``."""
 
 from __future__ import annotations
 

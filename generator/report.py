@@ -12,9 +12,9 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
+from dataflows.commands.frame import PROGRAM
 from dataflows.telemetry.log_lines import Level, say
 
-PROGRAM = "adtally-generate"
 SPARSE_SECONDS = 60.0
 """Where there is no terminal, one line in so long."""
 

@@ -101,7 +101,7 @@ def served(campaigns: int = 50, channels: int = 5, minutes: int = 120) -> Genera
     """A dashboard that holds `minutes` of `campaigns` × `channels`, gone when the block ends."""
     ports = free_port(), free_port()
     settings = Settings(brokers=f"127.0.0.1:{ports[0]}")
-    broker = subprocess.Popen([sys.executable, "-m", "deploy.kafka.embedded", "--port", str(ports[0])], stdout=subprocess.PIPE)
+    broker = subprocess.Popen([sys.executable, "-m", "adtally", "broker", "--port", str(ports[0])], stdout=subprocess.PIPE)
     child = None
     try:
         assert broker.stdout
@@ -137,7 +137,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     from figures.service import service  # noqa: PLC0415 - the same
-    from panel_app.__main__ import main as serve  # noqa: PLC0415 - a caller of `served` does not need Panel
+    from panel_app.cli import main as serve  # noqa: PLC0415 - a caller of `served` does not need Panel
 
     for at in range(options.minutes):
         service().store.apply(list(minute(at, options.campaigns, options.channels)))

@@ -1,4 +1,4 @@
-"""How far the flow is and what became of each message: ``python -m dataflows.commands.counters``.
+"""How far the flow is and what became of each message: ``adtally counters``.
 
 The flow commits, at each snapshot, its offset in every partition to the consumer group, and its counters as the commit's metadata. So
 Kafka's own tools show the lag, and this command the rest: read = counted + duplicate + late + malformed, for each partition.
@@ -6,16 +6,14 @@ Kafka's own tools show the lag, and this command the rest: read = counted + dupl
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
 import time
 from collections.abc import Sequence
 
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
-from dataflows.contract.errors import AdtallyError, BrokerError, TopicMissingError
+from dataflows.contract.errors import BrokerError, TopicMissingError
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
 from dataflows.intake.partition import Counters
@@ -163,22 +161,14 @@ def table(rows: Sequence[Progress]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def main() -> int:
-    """Print the table; 1 if the counters of a partition do not add up."""
-    argparse.ArgumentParser(prog="python -m dataflows.commands.counters", description=main.__doc__).parse_args()
-    try:
-        settings = Settings.from_environment()
-        log_lines.set_up(settings, "counters")
-        rows = progress(settings)
-        for row in rows:
-            for note in row.notes(settings):
-                log.warning("partition %d: %s", row.partition, note)
-        log_lines.tell(table(rows))
-    except AdtallyError as error:
-        log_lines.say("adtally", str(error))
-        return 1
+def show(settings: Settings) -> int:
+    """Print the table, and a warning for each problem; return the exit code, 1 if the counters of a partition do not add up.
+
+    Raises `BrokerError`.
+    """
+    rows = progress(settings)
+    for row in rows:
+        for note in row.notes(settings):
+            log.warning("partition %d: %s", row.partition, note)
+    log_lines.tell(table(rows))
     return 0 if all(row.shown.adds_up() for row in rows) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Counts past windows again from the logs: ``python -m dataflows.commands.rebuild --from … --to … [--late] [--dry-run]``.
+"""Counts past windows again from the logs: ``adtally rebuild --from … --to … [--late] [--dry-run]``.
 
 It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and
 writes a cell only where it counts more events than its result shows: `revision` is the number of events, so a second run changes
@@ -11,10 +11,7 @@ a snapshot: before it the results stand on their topic, and behind it no crash g
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import datetime as dt
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -24,7 +21,7 @@ from confluent_kafka import Message
 from tqdm import tqdm
 
 from dataflows.commands.counters import positions
-from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.errors import InputError
 from dataflows.contract.metrics import Cells, Metrics, fold
 from dataflows.contract.schema import (
     HEADERS,
@@ -210,58 +207,27 @@ def write(settings: Settings, results: Iterable[WindowResult]) -> int:
     return deliver(settings, "rebuild", settings.results_topic, records, headers=[*HEADERS])
 
 
-def moment(text: str) -> int:
-    """An RFC 3339 time with a zone, in microseconds since 1970; raises `argparse.ArgumentTypeError`."""
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give one like 2026-11-23T08:00:00Z") from None
-    if found.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} has no zone; add one, such as Z")
-    return to_micros(found)
+def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: bool) -> None:
+    """Count the windows from `first` to `last` (microseconds since 1970) again, and print each result that changes.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 1 after one line on standard error; flags that can't be used end it with 2."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dataflows.commands.rebuild", description="Counts past windows again from the logs."
-    )
-    parser.add_argument("--from", dest="first", required=True, type=moment, metavar="TIME", help="the first window, RFC 3339")
-    parser.add_argument("--to", dest="last", required=True, type=moment, metavar="TIME", help="the end of the last window")
-    parser.add_argument("--late", action="store_true", help="take in what came later than the allowed lateness")
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
-    given = parser.parse_args(arguments)
-    if given.first >= given.last:
-        parser.error("--to must lie after --from")
-    try:
-        settings = Settings.from_environment()
-        log_lines.set_up(settings, "rebuild")
-        for line in _run(settings, given):
-            log_lines.tell(line)
-    except AdtallyError as error:
-        log_lines.say("adtally", str(error))
-        return 1
-    return 0
-
-
-def _run(settings: Settings, given: argparse.Namespace) -> Iterator[str]:
+    `late` also counts what came too late; `dry_run` writes nothing. Raises `InputError` for windows that the flow may still write, and
+    `BrokerError` or `DeliveryError`.
+    """
     length = settings.window_seconds * SECOND
-    wanted = Range(given.first // length * length, -(-given.last // length) * length)
+    wanted = Range(first // length * length, -(-last // length) * length)
     end = latest_end(settings)
     if wanted.last > end:
         raise InputError(
             f"windows that end after {rfc3339(end // SECOND)} may still be corrected by the flow; choose an earlier --to."
         )
-    found = changes(settings, count(settings, wanted, late=given.late, show=True))
+    found = changes(settings, count(settings, wanted, late=late, show=True))
     gained = [change for change in found if change.gains]
     for change in found:
         result, before = change.result, "none" if change.before is None else f"{change.before:,}"
         note = "" if change.gains else "  (left: the logs no longer hold all of it)"
-        yield f"{result.window_start}  {result.campaign_id!r} {result.channel!r}: {before} → {change.after:,} events{note}"
-    if not given.dry_run:
+        log_lines.tell(
+            f"{result.window_start}  {result.campaign_id!r} {result.channel!r}: {before} → {change.after:,} events{note}"
+        )
+    if not dry_run:
         write(settings, [change.result for change in gained])
-    yield f"{len(gained):,} results {'would change' if given.dry_run else 'changed'}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    log_lines.tell(f"{len(gained):,} results {'would change' if dry_run else 'changed'}")

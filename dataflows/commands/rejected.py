@@ -1,24 +1,23 @@
-"""Rejected events: list them, count them, take them out, send corrected payloads: ``python -m dataflows.commands.rejected``.
+"""Rejected events: list them, count them, take them out, send corrected payloads: ``adtally rejected``.
 
 A payload that was sent in again is an event like any other: with an `event_id` that was never counted it counts, once. One that is late
-stays late; `python -m dataflows.commands.rebuild --late` takes it in where it stands.
+stays late; ``adtally rebuild --late`` counts it.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 
 from dataflows.commands.payload_lines import read_lines, to_line
-from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.errors import InputError
 from dataflows.contract.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
 from dataflows.contract.settings import Settings
 from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
@@ -27,7 +26,7 @@ from dataflows.kafka.scan import refuse_foreign, scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry import log_lines
-from dataflows.telemetry.terminal import json_for, typed
+from dataflows.telemetry.terminal import json_for
 
 log = logging.getLogger("adtally.rejected")
 
@@ -120,75 +119,23 @@ def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
     return deliver(settings, "rejected", settings.logs_topic, events)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of events")
-    return int(text)
+def list_rejected(settings: Settings, wanted: Wanted, form: Literal["lines", "json", "payloads"], limit: int) -> None:
+    """Print the `wanted` rejected events: the newest `limit` in `lines`; all of them as `json` records, or as their `payloads` alone.
 
-
-def _partition(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no partition; give a number from 0 on")
-    return int(text)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The flags of the command."""
-    made = argparse.ArgumentParser(
-        prog="python -m dataflows.commands.rejected", description=(__doc__ or "").partition(":")[0] + "."
-    )
-    made.add_argument(
-        "--reason", action="append", default=[], choices=REASONS, help="only this reason; may be given several times"
-    )
-    made.add_argument("--partition", action="append", default=[], type=_partition, help="only this partition of the logs")
-    made.add_argument("--containing", type=typed, default="", metavar="TEXT", help="only payloads that contain TEXT")
-    made.add_argument(
-        "--limit", type=_count, default=20, metavar="N", help="show the newest N (default 20; 0 shows the counts alone)"
-    )
-    made.add_argument("--json", action="store_true", help="print the records as JSON lines, all of them")
-    made.add_argument(
-        "--payloads",
-        action="store_true",
-        help="print only the payloads, one per line, ready to be corrected and sent again with --send",
-    )
-    made.add_argument(
-        "--send",
-        type=Path,
-        metavar="FILE",
-        help="send the events in FILE again (JSON lines; - is standard input); if one line is invalid, nothing is sent",
-    )
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 1 after one line on standard error."""
-    given = parser().parse_args(arguments)
-    try:
-        settings = Settings.from_environment()
-        log_lines.set_up(settings, "rejected")
-        for line in _run(given, settings):
+    Raises `BrokerError` and `InputError`.
+    """
+    found = rejected(settings, wanted)
+    if form == "lines":
+        for line in lines(found, limit):
             log_lines.tell(line)
-    except AdtallyError as error:
-        log_lines.say("adtally", str(error))
-        return 1
-    return 0
-
-
-def _run(given: argparse.Namespace, settings: Settings) -> Iterator[str]:
-    if given.send:
-        events = corrected(given.send, settings.currency)
-        yield f"{send(settings, events):,} events sent to {settings.logs_topic}"
         return
-    found = rejected(settings, Wanted(frozenset(given.reason), frozenset(given.partition), given.containing))
-    if given.json:
-        yield from (json_for(sys.stdout, encode(one).decode()) for one in found)
-    elif given.payloads:
-        yield from (json_for(sys.stdout, to_line(one)) for one in found)
-        if empty := sum(not (one.payload or one.payload_base64) for one in found):
-            log.warning("%d of these events have no payload; their lines are empty, and --send skips them", empty)
-    else:
-        yield from lines(found, given.limit)
+    for one in found:
+        log_lines.tell(json_for(sys.stdout, encode(one).decode() if form == "json" else to_line(one)))
+    if form == "payloads" and (empty := sum(not (one.payload or one.payload_base64) for one in found)):
+        log.warning("%d of these events have no payload; their lines are empty, and --send skips them", empty)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def send_file(settings: Settings, path: Path) -> None:
+    """Send the events of `path` to the logs, and print their number; raises `InputError` before anything is sent, and as `send`."""
+    events = corrected(path, settings.currency)
+    log_lines.tell(f"{send(settings, events):,} events sent to {settings.logs_topic}")

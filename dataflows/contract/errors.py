@@ -16,13 +16,20 @@
 Whatever has none of these types is a defect of adtally and keeps its traceback.
 """
 
+from typing import ClassVar
+
 
 class AdtallyError(Exception):
     """One line that names the culprit and the cure; shown to a person without a traceback."""
 
+    exit_code: ClassVar[int] = 1
+    """What a command that meets it ends with: 1 where it could not be done, 2 where what it was given can't be used."""
+
 
 class SettingsError(AdtallyError):
     """A setting has a value that can't be used."""
+
+    exit_code = 2
 
 
 class BrokerError(AdtallyError):
@@ -51,6 +58,8 @@ class RecoveryError(AdtallyError):
 
 class InputError(AdtallyError):
     """A file, a column or an option of a command can't be used."""
+
+    exit_code = 2
 
 
 class OutputError(AdtallyError):

@@ -1,7 +1,7 @@
 """The settings of adtally: one table, one environment variable each.
 
 `Settings` is the table: a field is a setting, its annotation the bounds and the help, its default the default.
-`Settings.from_environment` reads ``ADTALLY_<FIELD>``; ``python -m dataflows.contract.settings`` prints the table.
+`Settings.from_environment` reads ``ADTALLY_<FIELD>``; ``adtally settings`` prints the table.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, get_args, get_type_hints
 
@@ -17,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from dataflows.contract.client_properties import CLIENT_PREFIX, client_properties
-from dataflows.contract.errors import OutputError, SettingsError
+from dataflows.contract.errors import SettingsError
 
 PREFIX = "ADTALLY_"
 
@@ -26,7 +25,7 @@ _TOPIC = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$"
 Topic = Annotated[str, Meta(pattern=_TOPIC)]
 
 ELSEWHERE = {
-    *("ADTALLY_RECOVERY_FOLDER", "ADTALLY_PROCESSES"),
+    *("ADTALLY_RECOVERY_FOLDER", "ADTALLY_RUN_FOLDER", "ADTALLY_PROCESSES"),
     *("ADTALLY_MEMBERS", "ADTALLY_MEMBER", "ADTALLY_MEMBER_ADDRESS", "ADTALLY_MEMBER_LISTEN"),
     *("ADTALLY_REQUIRE", "ADTALLY_ARTEFACTS"),
 }
@@ -233,14 +232,3 @@ def table() -> Iterator[tuple[str, str, str]]:
 def _help(name: str) -> str:
     hints = get_type_hints(Settings, include_extras=True)
     return next(meta.description for meta in reversed(get_args(hints[name])) if isinstance(meta, Meta) and meta.description)
-
-
-if __name__ == "__main__":
-    from dataflows.telemetry import log_lines
-
-    try:
-        for row in table():
-            log_lines.tell(f"{row[0]:34} {row[1]:16} {row[2]}")
-    except OutputError as error:
-        log_lines.say("adtally", str(error))
-        sys.exit(1)

@@ -76,7 +76,7 @@ class Complaints:
 def unreachable(settings: Settings) -> BrokerError:
     """The error for a broker that does not answer."""
     return BrokerError(
-        f"no Kafka broker answers at {settings.brokers}; start one (`make demo` brings its own) or set ADTALLY_BROKERS=host:port."
+        f"no Kafka broker answers at {settings.brokers}; start one (`adtally demo` brings its own) or set ADTALLY_BROKERS=host:port."
     )
 
 

@@ -1,4 +1,4 @@
-"""The embedded broker: ``python -m deploy.kafka.embedded [--port 9092]``.
+"""The embedded broker: ``adtally broker [--port 9092]``.
 
 It is the cluster that is built into librdkafka, kept in a process of its own. Nothing has to be installed, but it is in memory, has no
 admin API, makes a topic of 4 partitions when one is first asked for, and drops the oldest records past 5 MiB or 100,000 a partition.
@@ -9,13 +9,10 @@ on with the port that the cluster advertises.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
 import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -107,27 +104,6 @@ async def serve(wished: int, address_file: Path | None = None, with_parent: bool
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The flags of the command."""
-    made = argparse.ArgumentParser(prog="adtally-broker", description=f"A Kafka broker with nothing to install: {LIMITS}.")
-    made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT}); a free one if that is taken")
-    made.add_argument("--address-file", type=Path, metavar="FILE", help="write host:port to FILE once it serves")
-    made.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
-    return made
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code."""
-    flags = parser().parse_args(argv)
-    asyncio.run(serve(flags.port, flags.address_file, flags.with_parent))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def run_broker(port: int, address_file: Path | None, with_parent: bool) -> None:
+    """Serve as `serve` does, until it is over."""
+    asyncio.run(serve(port, address_file, with_parent))

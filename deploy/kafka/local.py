@@ -1,11 +1,10 @@
-"""A real Apache Kafka (KRaft, one node) on this machine: ``python -m deploy.kafka.local run|start|stop|status``.
+"""A real Apache Kafka (KRaft, one node) on this machine: ``adtally kafka run|start|stop|status``.
 
 `LocalKafka` is the same for tests, which also kill and pause it. Each has a port and a data folder of its own: several run side by side.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import os
@@ -17,7 +16,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Literal, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -28,7 +27,6 @@ from deploy.kafka.server_properties import Listener
 from deploy.processes import ports
 from deploy.processes.watchdog import Watchdog, alive, await_frozen, end, send
 
-PORT = 19092
 START_SECONDS = 90.0
 
 
@@ -265,7 +263,7 @@ def _run(data: Path, port: int) -> int:
     kafka = _start(data, port, detached=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
-    _say(f"use it with: ADTALLY_BROKERS={kafka.bootstrap} make demo; stop it with Ctrl-C")
+    _say(f"use it with: ADTALLY_BROKERS={kafka.bootstrap} adtally demo; stop it with Ctrl-C")
     while not asked and not kafka.ended():
         time.sleep(0.1)
     died = kafka.ended()
@@ -296,33 +294,14 @@ def _status(data: Path) -> int:
     return 0 if found else 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code: 0, 1 for what went wrong, and 1 of ``status`` when it does not run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.kafka.local", description="A real Apache Kafka (one node) on this machine."
-    )
-    parser.add_argument("what", choices=("run", "start", "stop", "status"), help="run: until Ctrl-C; start: in the background")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default {PORT})")
-    parser.add_argument("--data", type=Path, default=jars.HOME / "data", help="folder for its data and log")
-    flags = parser.parse_args(argv)
-    if not 0 < flags.port < 65_536:
-        parser.error(f"{flags.port} is no port; give a number from 1 to 65535")
-    try:
-        if flags.what == "run":
-            return _run(flags.data, flags.port)
-        if flags.what == "start":
-            _start(flags.data, flags.port, detached=True)
-            return 0
-        return _stop(flags.data) if flags.what == "stop" else _status(flags.data)
-    except AdtallyError as error:
-        print(f"kafka: {error}", file=sys.stderr)  # noqa: T201 - what the command says
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-
-
-if __name__ == "__main__":
-    # A detached JVM is left behind on purpose: no warning that its process still runs.
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)
+def command(what: Literal["run", "start", "stop", "status"], port: int, data: Path | None) -> int:
+    """Run the command ``adtally kafka``; return its exit code, 1 of ``status`` when none runs. Raises `AdtallyError`."""
+    data = data or jars.HOME / "data"
+    if what == "run":
+        return _run(data, port)
+    if what == "start":
+        _start(data, port, detached=True)
+        # The detached JVM is left behind on purpose: no warning that its process still runs.
+        sys.stdout.flush()
+        os._exit(0)
+    return _stop(data) if what == "stop" else _status(data)

@@ -1,4 +1,4 @@
-"""Several processes of the dataflow on this machine as one cluster: ``python -m deploy.processes.cluster N`` (``deploy/cluster.sh N``).
+"""Several processes of the dataflow on this machine as one cluster: ``adtally run --processes N``.
 
 They share a recovery folder, which is made if it is not there, and stand and fall together: Ctrl-C or SIGTERM ends all with a last
 snapshot, and a member that dies takes the others with it, for the flow runs only as a whole. The next start may have another N.
@@ -6,20 +6,17 @@ snapshot, and a member that dies takes the others with it, for the flow runs onl
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataflows.contract.errors import AdtallyError
+from dataflows.contract.errors import RecoveryError
 from dataflows.process.runtime import STOP_SECONDS
-from deploy.demo import Stop, one_at_a_time, say, told
+from deploy.demo import Stop, one_at_a_time, say
 from deploy.processes import ports
 from deploy.processes.supervisor import Part, PartDiedError, Supervisor, python
 
-RUN = Path("run/cluster")
 PARTS = 8
 """Files of a recovery store that is made here, at least: each is written by one process, and more than 8 gain nothing."""
 
@@ -44,14 +41,19 @@ def members(processes: int) -> list[list[str]]:
     return [["-i", str(number), "-a", addresses] for number in range(processes)]
 
 
+def flow_command(*flags: str) -> list[str]:
+    """Return the command of one process of the dataflow."""
+    return python("-m", "bytewax.run", "dataflows.marketing", *flags)
+
+
 def recovery_store(folder: Path, processes: int) -> None:
-    """Make a recovery store in `folder` if there is none, with a file for each of `processes`; raises `AdtallyError`."""
+    """Create a recovery store in `folder` if there is none, with a file for each of `processes`; raises `RecoveryError`."""
     if any(folder.glob("part-*.sqlite3")):
         return
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise AdtallyError(f"the recovery folder {folder} can't be made ({error.strerror}); give another with -r.") from None
+        raise RecoveryError(f"the recovery folder {folder} can't be made ({error.strerror}); give another with -r.") from None
     made = subprocess.run(  # noqa: S603 - our own arguments
         python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))),
         capture_output=True,
@@ -61,7 +63,7 @@ def recovery_store(folder: Path, processes: int) -> None:
     )
     if made.returncode:
         words = (made.stderr.strip().splitlines() or ["without a word"])[-1]
-        raise AdtallyError(f"no recovery store can be made in {folder}: {words}")
+        raise RecoveryError(f"no recovery store can be made in {folder}: {words}")
 
 
 def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path) -> None:
@@ -70,7 +72,7 @@ def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop,
         recovery_store(recovery, processes)
         parts = Supervisor(run / "logs")
         stop.at_once = parts.kill
-        flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), *more)
+        flow = flow_command("-r", str(recovery), *more)
         shown = Follow(parts)
         try:
             for number, own in enumerate(members(processes)):
@@ -89,6 +91,7 @@ def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop,
         finally:
             parts.close()
             shown.look()
+    say("stopped")
 
 
 class Follow:
@@ -109,33 +112,3 @@ class Follow:
                 number = log.stem.removeprefix("process ")
                 for line in whole.decode(errors="replace").splitlines():
                     say(f"{number}| {line}")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the cluster until it is told to stop; returns the exit code: 0 then, 1 when a member died, 2 for flags."""
-    parser = argparse.ArgumentParser(
-        prog="deploy/cluster.sh",
-        description="Run the dataflow as N processes of this machine, on free ports, with one recovery folder, until Ctrl-C.",
-        epilog="Other flags go to each process: -w 2, -s 5, -b 0. Without -s and -b these two are 5 and 0.",
-    )
-    parser.add_argument("processes", type=int, metavar="N", help=f"how many processes, 1 to {MOST}")
-    parser.add_argument(
-        "-r", "--recovery-directory", type=Path, default=RUN / "recovery", metavar="FOLDER", help="default: run/cluster/recovery"
-    )
-    parser.add_argument(
-        "--run", type=Path, default=RUN, metavar="FOLDER", help="where logs and the lock go (default run/cluster)"
-    )
-    flags, more = parser.parse_known_args(argv)
-    if not 1 <= flags.processes <= MOST:
-        parser.error(f"{flags.processes} is no number of processes; give 1 to {MOST}")
-    if own := [flag for flag in more if flag.startswith(("-i", "-a", "--process-id", "--addresses"))]:
-        parser.error(f"{own[0]} is set for each process by this script")
-    for flag, value in (("-s", "5"), ("-b", "0")):
-        if not any(one.startswith(flag) for one in more):
-            more += [flag, value]
-    stop = Stop()
-    return told("cluster", lambda: run_cluster(flags.processes, flags.recovery_directory, more, stop, flags.run))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

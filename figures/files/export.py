@@ -1,8 +1,7 @@
-"""Results as a file, read from their topic and without a dashboard: ``python -m figures.files.export --out FILE``."""
+"""Results as a file, read from their topic and without a dashboard: ``adtally export --out FILE``."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -15,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 from tqdm import tqdm
 
-from dataflows.contract.errors import AdtallyError, InputError
+from dataflows.contract.errors import InputError
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from dataflows.kafka.scan import scan
@@ -26,73 +26,68 @@ from dataflows.telemetry import log_lines
 from dataflows.telemetry.terminal import typed
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
 from figures.files.file_names import format_of
-from figures.files.formats import FORMATS, Format, csv_format
+from figures.files.formats import Format, csv_format
 from figures.store.deletion import Cell
 from figures.store.store import Store
-from figures.views.results import INTERVALS, Question, question, table
+from figures.views.results import Question, question, table
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
 _BATCH = 5_000
 
 
-def parser() -> argparse.ArgumentParser:
-    """The flags of the command."""
-    made = argparse.ArgumentParser(
-        prog="python -m figures.files.export",
-        description="Write results to a file: the last value of each window, campaign and channel, as it stands on the topic.",
-        epilog="Settings come from ADTALLY_… variables. Exit codes: 0 written, 1 it can't be done, 2 flags or settings that can't be used.",
-    )
-    made.add_argument(
-        "--from", dest="start", metavar="TIME", help="first window start, RFC 3339 with a zone (default: the oldest)"
-    )
-    made.add_argument("--to", dest="end", metavar="TIME", help="windows that start before it (default: all)")
-    for name in ("--campaign", "--channel"):
-        made.add_argument(
-            name, action="append", type=typed, default=[], metavar="NAME", help="only this one; may be given several times"
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What to export, as the flags of ``adtally export`` have it: which results, in which form, to which file (``-``: standard output)."""
+
+    out: str
+    start: str | None = None
+    end: str | None = None
+    campaigns: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    interval: str = "minute"
+    by: str = "campaign,channel"
+    format: str | None = None
+    bom: bool = False
+    separator: str | None = None
+    decimal_comma: bool = False
+    force: bool = False
+
+
+def export(settings: Settings, wish: Wish) -> None:
+    """Write the file, and print on standard error what was written.
+
+    Raises `InputError` for what can't be used, `BrokerError`, `OutputError`, and `KeyboardInterrupt` on SIGINT and SIGTERM; the file then
+    is as it was before.
+    """
+    if not wish.out:
+        raise InputError("--out '' names no file; - is for standard output.")
+    try:
+        asked = question(
+            {
+                "from": _given(wish.start),
+                "to": _given(wish.end),
+                "campaign": [typed(name) for name in wish.campaigns],
+                "channel": [typed(name) for name in wish.channels],
+                "interval": [wish.interval],
+                "by": [wish.by],
+            }
         )
-    made.add_argument("--interval", default="minute", metavar="|".join(INTERVALS), help="time that a row covers (default minute)")
-    made.add_argument(
-        "--by", default="campaign,channel", metavar="LIST", help="what splits a row: campaign,channel, one of them, or none"
-    )
-    made.add_argument("--format", choices=list(FORMATS), help="default: by the ending of FILE; csv without an ending")
-    made.add_argument("--out", required=True, metavar="FILE", help="the file; - writes to the terminal or a pipe")
-    made.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for spreadsheets")
-    made.add_argument("--separator", metavar="CHAR", help="separator of CSV: , ; | or \\t (default ,)")
-    made.add_argument("--decimal-comma", action="store_true", help="write CSV with decimal commas; needs another separator")
-    made.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code."""
-    given = parser().parse_args(arguments)
-    if not given.out:
-        return _say("--out '' names no file; - is for standard output.", 2)
+        form = _format(wish)
+    except InputError as error:
+        raise InputError(str(error).replace("`", "")) from None
     # A terminated export must not leave half a file behind.
     signal.signal(signal.SIGTERM, _end)
     try:
-        settings = Settings.from_environment()
-        log_lines.set_up(settings, "export")
-        asked = question(
-            {"from": _given(given.start), "to": _given(given.end), "campaign": given.campaign, "channel": given.channel}
-            | {"interval": [given.interval], "by": [given.by]}
-        )
-        form = _format(given)
-    except AdtallyError as error:
-        return _say(str(error).replace("`", ""), 2)
-    try:
-        with target(given.out, force=given.force) as out:
+        with target(wish.out, force=wish.force) as out:
             said = write(settings, asked, form, out)
-    except AdtallyError as error:
-        return _say(str(error), 1)
     except BrokenPipeError:
-        return 1  # whoever read the pipe has enough
+        raise SystemExit(1) from None  # the reader of the pipe has enough
     except OSError as error:  # of what is written to as it comes: standard output, a pipe, a device
-        return _say(str(log_lines.unwritten(error, "standard output" if given.out == "-" else given.out)), 1)
+        raise log_lines.unwritten(error, "standard output" if wish.out == "-" else wish.out) from None
     except KeyboardInterrupt:
-        return _say("stopped; nothing was written.", 130)
-    return _say(said, 0)
+        log_lines.say("adtally", "stopped; nothing was written.")
+        raise
+    log_lines.say("adtally", said, level="info")
 
 
 def _end(_signal: int, _frame: object) -> None:
@@ -103,11 +98,11 @@ def _given(text: str | None) -> list[str]:
     return [] if text is None else [text]
 
 
-def _format(given: argparse.Namespace) -> Format:
+def _format(wish: Wish) -> Format:
     csv = None
-    if given.bom or given.decimal_comma or given.separator is not None:
-        csv = csv_format("," if given.separator is None else given.separator, bom=given.bom, decimal_comma=given.decimal_comma)
-    return format_of(given.out, given.format, csv)
+    if wish.bom or wish.decimal_comma or wish.separator is not None:
+        csv = csv_format("," if wish.separator is None else wish.separator, bom=wish.bom, decimal_comma=wish.decimal_comma)
+    return format_of(wish.out, wish.format, csv)
 
 
 def held_for_export() -> Store:
@@ -223,12 +218,3 @@ def _put(made: Path, wanted: Path, *, force: bool) -> None:
         raise InputError(f"{wanted} has appeared meanwhile; give another --out, or --force to replace it.") from None
     except OSError:
         made.replace(wanted)  # a file system without links
-
-
-def _say(line: str, code: int) -> int:
-    log_lines.say("adtally-export", line)
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

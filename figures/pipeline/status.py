@@ -79,7 +79,7 @@ _WORST = ("bad", "warn")
 _CAUSES = ("broker", "dataflow", "results", "dashboard", "events", "rejected")
 
 _RESUMES = "Everything resumes by itself once it answers."
-_SEND = "Check that the producer runs, and which topic it writes to. “make demo” and “python -m generator” send synthetic events."
+_SEND = "Check that the producer runs, and which topic it writes to. “make demo” and “adtally generate synthetic” send synthetic events."
 _START = "python -m bytewax.run dataflows.marketing -r FOLDER -s 5 -b 0"
 _RESTART = (
     f"Start it again on its recovery folder: {_START}. Its last log line says why it ended. It resumes at its last snapshot."
@@ -202,9 +202,7 @@ def _rejected(seen: Seen, flow: Part) -> Part:
         state = f"There is no topic {rejects.topic}"
         if flow.tone not in ("good", "warn"):
             return part("wait", f"{state} yet: the dataflow creates it when it starts")
-        return part(
-            "bad", state, rejects.since, "Create it (python -m deploy.kafka.topics): the dataflow needs it for rejected events."
-        )
+        return part("bad", state, rejects.since, "Create it (adtally topics): the dataflow needs it for rejected events.")
     if rejects.unread:
         return part(
             "warn",

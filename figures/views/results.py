@@ -1,6 +1,6 @@
 """Results as a table for people who compute on: any span, interval and split, exact to the micro. Pure functions on a snapshot.
 
-The downloads beside the charts, ``/api/results`` and ``python -m figures.files.export`` all ask here, so that they can't differ.
+The downloads beside the charts, ``/api/results`` and ``adtally export`` all ask here, so that they can't differ.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ TABLE = {
     "OAUTH_ALLOW": "users of the provider who may see the dashboard: names or @domain, separated by commas; * for all",
     "OPEN_TO_EVERYONE": "true: everyone who can reach the port may see the dashboard, without a login",
 }
-"""Each variable without `PREFIX`, and what it sets; `python -m panel_app --help` points to docs/security.md, which has it."""
+"""Each variable without `PREFIX`, and what it sets; `adtally dashboard --help` points to docs/security.md, which has it."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):

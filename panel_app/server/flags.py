@@ -1,76 +1,29 @@
-"""The flags of the dashboard's command, and what can be said of them before anything is served."""
+"""The flags of the dashboard, and the checks of them that come before anything is served."""
 
 from __future__ import annotations
 
-import argparse
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Sequence
+
+import msgspec
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
 from panel_app.server.access import PREFIX, Access, is_loopback
 
-PORT = 8503
 
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """How to serve the dashboard, as the flags of ``adtally dashboard`` have it."""
 
-def parser() -> argparse.ArgumentParser:
-    """The flags of the command."""
-    made = argparse.ArgumentParser(
-        prog="adtally-dashboard",
-        description="Serve the dashboard of adtally: / is the overview, /explore the workbench, /data the pipeline; /api/results is for "
-        "scripts, /healthz for probes.",
-        epilog="Settings come from ADTALLY_… variables; `python -m dataflows.contract.settings` lists them, "
-        "docs/security.md those of the login.",
-    )
-    made.add_argument("--port", type=_port, default=PORT, help=f"port to listen on (default {PORT})")
-    made.add_argument("--address", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")
-    made.add_argument(
-        "--allow-origin",
-        action="append",
-        default=[],
-        type=_host,
-        metavar="HOST[:PORT]",
-        help="another name under which browsers reach this dashboard; may be given several times",
-    )
-    made.add_argument(
-        "--embed-in",
-        action="append",
-        default=[],
-        type=_origin,
-        metavar="ORIGIN",
-        help="a site, such as https://wiki.example.com, whose pages may show those with ?embed=1; may be given several times",
-    )
-    made.add_argument("--tls-certificate", metavar="FILE", help="serve HTTPS with this certificate (PEM)")
-    made.add_argument("--tls-key", metavar="FILE", help="its private key (PEM), if it is not in the same file")
-    made.add_argument(
-        "--open-to-everyone",
-        action="store_true",
-        help="whoever reaches the port may see the dashboard, without a login (also ADTALLY_DASHBOARD_OPEN_TO_EVERYONE=true)",
-    )
-    return made
-
-
-def _origin(text: str) -> str:
-    if re.fullmatch(r"https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?", text):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no origin; give one like https://wiki.example.com")
-
-
-def _host(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9.*_-]+(:([0-9]{1,5}|\*))?", text):
-        return text
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is no host; give one like dash.example.com or dash.example.com:8443, without https://"
-    )
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+    port: int
+    address: str
+    allow_origin: Sequence[str]
+    embed_in: Sequence[str]
+    tls_certificate: str | None
+    tls_key: str | None
+    open_to_everyone: bool
 
 
 def origins(address: str, port: int, more: Sequence[str]) -> list[str]:
@@ -99,7 +52,7 @@ def taken(address: str, port: int) -> str:
     return ""
 
 
-def check(flags: argparse.Namespace, access: Access, settings: Settings) -> None:
+def check(flags: Flags, access: Access, settings: Settings) -> None:
     """Raise `SettingsError` where the dashboard would be open to others by accident, can't serve HTTPS, or has one port for two servers."""
     if flags.port == settings.metrics_port:
         raise SettingsError(

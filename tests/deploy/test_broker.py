@@ -24,9 +24,7 @@ def address_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def broker(address_file: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     port = ports.free()
-    process = start_python(
-        "-m", "deploy.kafka.embedded", "--port", str(port), "--address-file", str(address_file), "--with-parent"
-    )
+    process = start_python("-m", "adtally", "broker", "--port", str(port), "--address-file", str(address_file), "--with-parent")
     wait_for(address_file.exists)
     yield process, port
     process.kill()
@@ -73,7 +71,7 @@ def test_a_signal_ends_it_cleanly_even_while_clients_are_connected(
 def test_it_takes_a_free_port_when_the_wished_one_is_taken(address_file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         wished = occupant.getsockname()[1]
-        process = start_python("-m", "deploy.kafka.embedded", "--port", str(wished), "--address-file", str(address_file))
+        process = start_python("-m", "adtally", "broker", "--port", str(wished), "--address-file", str(address_file))
         wait_for(address_file.exists)
         port = int(address_file.read_text().rpartition(":")[2])
         topics = Producer({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
@@ -88,7 +86,8 @@ def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> No
     command = [
         sys.executable,
         "-m",
-        "deploy.kafka.embedded",
+        "adtally",
+        "broker",
         "--port",
         str(ports.free()),
         "--address-file",
@@ -105,7 +104,7 @@ def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> No
 
 
 def test_a_port_that_does_not_exist_is_refused_in_words() -> None:
-    process = start_python("-m", "deploy.kafka.embedded", "--port", "99999")
+    process = start_python("-m", "adtally", "broker", "--port", "99999")
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "'99999' is no port" in complaints
+    assert "'99999' is not a port" in complaints

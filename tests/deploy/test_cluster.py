@@ -1,10 +1,11 @@
-"""`deploy/cluster.sh N`: several processes as one, which stand and fall together."""
+"""`adtally run --processes N`: several processes as one, which start and end together."""
 
 from __future__ import annotations
 
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +16,11 @@ from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
 from deploy.processes.cluster import members
-from tests.support.deploy.processes import ROOT, runs
+from tests.support.deploy.processes import runs
 from tests.support.flows import counted, environment, send, wait_for
 from tests.support.records import payload
 
-SCRIPT = str(ROOT / "deploy" / "cluster.sh")
+COMMAND = [sys.executable, "-m", "adtally", "run", "--processes"]
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -30,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def begin(settings: Settings, *flags: str) -> subprocess.Popen[str]:
         child = subprocess.Popen(
-            [SCRIPT, *flags],
+            [*COMMAND, *flags],
             cwd=tmp_path,
             env=environment(settings),
             stdout=subprocess.PIPE,
@@ -104,7 +105,7 @@ def test_a_member_that_dies_ends_the_others_and_is_the_one_that_is_named(setting
     found[killed].kill()
     said, _ = cluster.communicate(timeout=60)
     assert cluster.returncode == 1
-    assert re.search(rf"^cluster: the process {killed} was ended by SIGKILL", said, re.MULTILINE), said
+    assert re.search(rf"^adtally: the process {killed} was ended by SIGKILL", said, re.MULTILINE), said
     assert not any(runs(one.pid) for one in found)
     again = start(settings, "3")
     send(settings, events(50, 80))
@@ -123,10 +124,10 @@ def test_members_do_not_outlive_a_script_that_is_killed(settings: Settings, star
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["0"], 2, "no number of processes"),
-        (["many"], 2, "invalid int value"),
-        ([], 2, "required"),
-        (["2", "-i", "1"], 2, "-i is set for each process"),
+        (["0"], 2, "'0' is not a number of processes"),
+        (["many"], 2, "'many' is not a number of processes"),
+        ([], 2, "requires an argument"),
+        (["2", "-i", "1"], 2, "it needs -a"),
         (["2", "-r", "/proc/none"], 1, "can't be made"),
     ],
 )
@@ -139,7 +140,7 @@ def test_what_cannot_be_started_is_told(settings: Settings, start: Start, flags:
 
 
 def test_only_one_runs_in_a_folder(settings: Settings, start: Start) -> None:
-    first = start(settings, "1")
+    first = start(settings, "2")
     wait_for(lambda: processes(first), "the first")
-    said, _ = start(settings, "1").communicate(timeout=60)
+    said, _ = start(settings, "2").communicate(timeout=60)
     assert "a cluster already runs in this folder" in said

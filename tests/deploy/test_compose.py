@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 from dataflows.contract.client_properties import CLIENT_PREFIX
 from dataflows.contract.settings import table
 from tests.support.deploy.processes import ROOT
+from tests.support.docs.commands_page import commands, flags
 
 DEPLOY = ROOT / "deploy"
 OURS = ("topics", "producer", "dataflow", "dashboard")
@@ -31,13 +31,14 @@ def test_the_services_are_those_that_the_documentation_names(compose: dict[str, 
     assert set(compose["services"]) == {"redpanda", *OURS}
 
 
-def test_every_command_starts_a_module_that_exists(compose: dict[str, Any]) -> None:
+def test_every_command_and_health_check_is_one_of_adtally_with_flags_that_it_takes(compose: dict[str, Any]) -> None:
+    taken = {path: flags(program) for path, program, _ in commands()}
     for name in OURS:
-        command = compose["services"][name]["command"]
-        if command[:2] == ["python", "-m"]:
-            assert importlib.util.find_spec(command[2]), name
-        else:
-            assert command == ["run-dataflow"], name
+        service = compose["services"][name]
+        for command in (service["command"], service.get("healthcheck", {}).get("test", ["CMD", "adtally", "probe"])[1:]):
+            path = max((one for one in taken if " ".join(command).startswith(one)), key=len)
+            assert path != "adtally", name
+            assert {word for word in command if word.startswith("-")} <= taken[path], name
 
 
 def test_redpanda_is_on_9092_and_the_dashboard_on_8503_of_this_machine_only(compose: dict[str, Any]) -> None:

@@ -7,12 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
+from adtally.__main__ import main
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
 from deploy.processes.watchdog import await_frozen
-from tests.support.deploy.processes import ROOT, start, start_python
+from tests.support.deploy.processes import ROOT, start_python
 from tests.support.flows import ANSWER_SECONDS, free_ports, recovery_folder, running, wait_for
 
 BIN = Path(sys.executable).parent
@@ -25,7 +27,7 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
         "ADTALLY_RESULTS_TOPIC": settings.results_topic,
         "ADTALLY_REJECTED_TOPIC": settings.rejected_topic,
     }
-    process = start_python("-m", "deploy.kafka.topics", cwd=ROOT, **environment)
+    process = start_python("-m", "adtally", "topics", cwd=ROOT, **environment)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints) == (0, "")
     names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
@@ -34,59 +36,62 @@ def test_the_three_topics_are_made_and_named(settings: Settings) -> None:
 
 
 def test_a_flag_that_is_none_is_refused_before_any_broker_is_asked() -> None:
-    process = start_python("-m", "deploy.kafka.topics", "--partitions", "3", ADTALLY_BROKERS="127.0.0.1:1")
+    process = start_python("-m", "adtally", "topics", "--partitions", "3", ADTALLY_BROKERS="127.0.0.1:1")
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert complaints.splitlines()[-1].endswith("unrecognized arguments: --partitions 3")
+    assert complaints.splitlines()[-1].startswith("adtally: no such option: --partitions")
 
 
 def test_settings_that_cannot_be_used_give_one_line() -> None:
-    process = start_python("-m", "deploy.kafka.topics", ADTALLY_BROKERS="nowhere")
+    process = start_python("-m", "adtally", "topics", ADTALLY_BROKERS="nowhere")
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said, complaints.count("\n")) == (2, "", 1)
-    assert complaints.startswith("topics: ADTALLY_BROKERS='nowhere'")
+    assert complaints.startswith("adtally: ADTALLY_BROKERS='nowhere'")
 
 
-def pretending(folder: Path, module: str) -> str:
-    """A `PATH` with a Python that only says how it was called where it is to run `module`; anything else it runs for real."""
-    fake = folder / "bin" / "python"
-    fake.parent.mkdir()
-    fake.write_text(f'#!/bin/sh\n[ "$2" = {module} ] && {{ echo "$@"; exit; }}\nexec {sys.executable} "$@"\n')
-    fake.chmod(0o755)
-    return f"{fake.parent}:{os.environ['PATH']}"
-
-
-def test_the_recovery_store_is_made_once_and_the_flow_gets_it_and_the_flags(tmp_path: Path) -> None:
+def test_the_recovery_store_is_created_once_and_the_flow_gets_it_and_the_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = tmp_path / "recovery"
-    environment = {"PATH": pretending(tmp_path, "bytewax.run"), "ADTALLY_RECOVERY_FOLDER": str(store)}
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _file, command: became.append(command))
+    monkeypatch.setenv("ADTALLY_RECOVERY_FOLDER", str(store))
     for _ in range(2):
-        process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-        said, complaints = process.communicate(timeout=60)
-        assert (process.returncode, complaints) == (0, "")
-        assert said == f"-m bytewax.run dataflows.marketing -r {store} -s 5 -b 0 -w 2\n"
+        assert main(["run", "-w", "2", "-s", "1"]) == 0
+        assert became.pop() == [
+            *[sys.executable, "-m", "bytewax.run", "dataflows.marketing"],
+            *["-r", str(store), "-w", "2", "-s", "1", "-b", "0"],
+        ]
         assert len(list(store.glob("part-*.sqlite3"))) == 8
-        (store / "part-0.sqlite3").chmod(0o400)  # who made it anew would not leave it so
+        (store / "part-0.sqlite3").chmod(0o400)  # a store that is created again would not keep it
     assert (store / "part-0.sqlite3").stat().st_mode & 0o777 == 0o400
 
 
-def test_several_processes_are_one_cluster(tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    environment = {
-        "PATH": pretending(tmp_path, "deploy.processes.cluster"),
-        "ADTALLY_RECOVERY_FOLDER": str(store),
-        "ADTALLY_PROCESSES": "3",
-    }
-    process = start(str(ROOT / "deploy" / "run-dataflow.sh"), "-w", "2", cwd=ROOT, **environment)
-    assert process.communicate(timeout=60)[0] == f"-m deploy.processes.cluster 3 --run /tmp/cluster -r {store} -w 2\n"
+def test_without_a_recovery_folder_the_flow_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _file, command: became.append(command))
+    assert main(["run"]) == 0
+    assert "-r" not in became[0]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line() -> None:
-    process = start(
-        str(ROOT / "deploy" / "run-dataflow.sh"), PATH=f"{BIN}:{os.environ['PATH']}", ADTALLY_RECOVERY_FOLDER="/proc/none"
-    )
-    said, complaints = process.communicate(timeout=60)
-    assert (process.returncode, said, complaints.count("\n")) == (1, "", 1)
-    assert complaints.startswith("run-dataflow: the recovery folder /proc/none can't be made")
+def test_a_further_process_of_a_cluster_keeps_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _file, command: became.append(command))
+    assert main(["run", "-r", str(tmp_path / "r"), "-i", "1", "-a", "a:2101;b:2101"]) == 0
+    assert became[0][-4:] == ["-i", "1", "-a", "a:2101;b:2101"]
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_settings_are_checked_before_a_folder_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADTALLY_WINDOW_SECONDS", "0")
+    assert main(["run", "-r", str(tmp_path / "r")]) == 2
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_that_cannot_be_created_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-r", "/proc/none"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("adtally: the recovery folder /proc/none can't be made")
 
 
 def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_ready(settings: Settings, tmp_path: Path) -> None:
@@ -96,7 +101,7 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
 
     def probe(what: str, processes: int) -> tuple[int, str]:
         given = {"ADTALLY_METRICS_PORT": str(ports), "ADTALLY_PROCESSES": str(processes), "PATH": f"{BIN}:{os.environ['PATH']}"}
-        asked = start(str(ROOT / "deploy" / "run-dataflow.sh"), what, cwd=ROOT, **given)
+        asked = start_python("-m", "adtally", "probe", what, cwd=ROOT, **given)
         said, _ = asked.communicate(timeout=60)
         return asked.returncode, said
 
@@ -115,6 +120,9 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
 
 
 def test_a_probe_without_a_port_to_ask_says_so() -> None:
-    asked = start_python("-m", "dataflows.telemetry.probe", "readyz", cwd=ROOT)
-    assert asked.communicate(timeout=60) == ("", "probe: ADTALLY_METRICS_PORT is not set, so there is nobody to ask.\n")
+    asked = start_python("-m", "adtally", "probe", "ready", cwd=ROOT)
+    assert asked.communicate(timeout=60) == (
+        "",
+        "adtally: ADTALLY_METRICS_PORT is not set, so no process can be asked; set it to the port that the process has.\n",
+    )
     assert asked.returncode == 2

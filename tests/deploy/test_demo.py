@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from dataflows.contract.errors import AdtallyError, SettingsError
+from adtally.__main__ import main
+from dataflows.contract.errors import AdtallyError
 from deploy import demo
 from deploy.processes import ports
 from tests.support.deploy.processes import runs, start_python, wait_for
@@ -33,7 +34,8 @@ SERVE = "import http.server as h; h.HTTPServer(('127.0.0.1', %d), h.SimpleHTTPRe
 CODES = {"generator": "import time; time.sleep(600)", "dataflow": "import time; time.sleep(600)", **CHANGES}
 demo.pipeline = lambda address, recovery, port, backfill: [
     *(fake(name, code) for name, code in CODES.items()), fake("dashboard", SERVE % port)]
-sys.exit(demo.main())
+from adtally.__main__ import main
+sys.exit(main(["demo", *sys.argv[1:]]))
 """
 PARTS = ("generator", "dataflow", "dashboard")
 
@@ -108,7 +110,7 @@ def test_a_second_demo_beside_the_first_gets_one_line(tmp_path: Path) -> None:
     second = start_demo(tmp_path, port)
     said, complaints = second.communicate(timeout=60)
     assert (second.returncode, said) == (1, "")
-    assert complaints == "adtally-demo: a demo already runs in this folder; stop it with Ctrl-C in its terminal first.\n"
+    assert complaints == "adtally: a demo already runs in this folder; stop it with Ctrl-C in its terminal first.\n"
     assert all(runs(pid) for pid in pids(tmp_path))
     first.terminate()
     first.communicate(timeout=60)
@@ -120,7 +122,7 @@ def test_a_part_that_dies_gives_one_line_and_ends_the_others(tmp_path: Path) -> 
     )
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert complaints == "adtally-demo: the dataflow ended with exit code 3: no such topic (log: run/logs/dataflow.log)\n"
+    assert complaints == "adtally: the dataflow ended with exit code 3: no such topic (log: run/logs/dataflow.log)\n"
     assert not any(runs(pid) for pid in pids(tmp_path))
 
 
@@ -152,8 +154,8 @@ def test_a_taken_port_gives_one_line_with_the_cure_before_anything_starts(tmp_pa
         process = start_demo(tmp_path, port)
         said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "")
-    assert complaints.startswith(f"adtally-demo: port {port} is taken")
-    assert complaints.endswith(f"PORT={port + 1} make demo\n")
+    assert complaints.startswith(f"adtally: port {port} is taken")
+    assert complaints.endswith(f"adtally demo --port {port + 1}\n")
     assert complaints.count("\n") == 1
     assert pids(tmp_path) == []
     assert not (tmp_path / "run" / "logs").exists()
@@ -188,7 +190,7 @@ def test_a_file_in_the_place_of_its_folder_gives_one_line(tmp_path: Path, place:
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
     (line,) = complaints.splitlines()
-    assert line.startswith(f"adtally-demo: {place}")
+    assert line.startswith(f"adtally: {place}")
     assert "can't be used" in line
 
 
@@ -221,7 +223,7 @@ def test_a_broker_that_does_not_answer_gives_one_line(tmp_path: Path) -> None:
     process = start_demo(tmp_path, ports.free(), ADTALLY_BROKERS=address)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "")
-    assert complaints.startswith(f"adtally-demo: no Kafka broker answers at {address};")
+    assert complaints.startswith(f"adtally: no Kafka broker answers at {address};")
     assert complaints.count("\n") == 1
 
 
@@ -274,9 +276,12 @@ def test_past_events_are_sent_only_where_no_run_has_counted_them(tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "85 03"])
-def test_a_port_that_does_not_exist_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="is no port"):
-        demo.port_of(text)
+def test_a_port_that_does_not_exist_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", text)
+    assert main(["demo"]) == 2
+    assert f"{text!r} is not a port" in capsys.readouterr().err
 
 
 def test_a_port_bound_but_silent_counts_as_taken() -> None:

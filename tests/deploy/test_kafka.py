@@ -97,7 +97,7 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
     flags = ("--port", str(port), "--data", str(tmp_path))
 
     def command(what: str) -> tuple[int, str]:
-        process = start_python("-m", "deploy.kafka.local", what, *flags)
+        process = start_python("-m", "adtally", "kafka", what, *flags)
         said, complaints = process.communicate(timeout=150)
         return process.returncode, said + complaints
 
@@ -118,7 +118,7 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
 @pytest.mark.xdist_group("kafka")
 def test_in_the_foreground_it_dies_with_the_process_that_runs_it(kafka: LocalKafka, tmp_path: Path) -> None:
     assert kafka.pid
-    process = start_python("-m", "deploy.kafka.local", "run", "--port", str(ports.free()), "--data", str(tmp_path))
+    process = start_python("-m", "adtally", "kafka", "run", "--port", str(ports.free()), "--data", str(tmp_path))
     wait_for(lambda: local.running(tmp_path), 120)
     found = local.running(tmp_path)
     assert found

@@ -62,10 +62,10 @@ def test_start_mvp_runs_the_set_up_and_then_the_demo(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
         (tmp_path / name).chmod(0o755)
     done = subprocess.run([str(tmp_path / "start_mvp.sh")], cwd="/", capture_output=True, text=True, check=True)
-    assert done.stdout == "deploy/setup.sh run\n.venv/bin/python -m deploy.demo\n"
+    assert done.stdout == "deploy/setup.sh run\n.venv/bin/python -m adtally demo\n"
 
 
-@pytest.mark.parametrize("name", ["start_mvp.sh", "deploy/find-python.sh", "deploy/setup.sh", "deploy/run-dataflow.sh"])
+@pytest.mark.parametrize("name", ["start_mvp.sh", "deploy/find-python.sh", "deploy/setup.sh"])
 def test_every_script_may_be_executed_and_is_understood_by_a_plain_shell(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)
     subprocess.run(["sh", "-n", str(ROOT / name)], check=True)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
-from deploy.processes.container import Container
+from deploy.processes.launch import Launch, Member
 from tests.support.deploy.pods import Pods, pod_environment
 from tests.support.flows import counted, send, wait_for
 from tests.support.records import payload
@@ -47,28 +47,27 @@ def events(first: int, last: int) -> list[bytes]:
 
 
 def test_a_member_finds_the_others_by_their_names_and_keeps_no_store_but_the_first() -> None:
-    second = Container.from_environment(POD)
+    second = Member.from_environment(POD)
     names = [f"adtally-dataflow-{number}.adtally-dataflow:2101" for number in range(3)]
     assert second.addresses() == names
-    assert second.command(["-w", "2"])[2:] == [
-        *["bytewax.run", "dataflows.marketing", "-r", "/recovery/store/member-1", "-s", "5", "-b", "0"],
-        *["-i", "1", "-a", ";".join(names), "-w", "2"],
+    store = Path("/recovery/store")
+    assert Launch(workers=2, recovery=store).as_member(second).command()[2:] == [
+        *["bytewax.run", "dataflows.marketing", "-r", f"{store}/member-1", "-w", "2", "-s", "5", "-b", "0"],
+        *["-i", "1", "-a", ";".join(names)],
     ]
-    assert Container.from_environment({**POD, "ADTALLY_MEMBER": "0"}).folder() == Path("/recovery/store")
+    assert Member.from_environment({**POD, "ADTALLY_MEMBER": "0"}).folder(store) == store
 
 
 @pytest.mark.parametrize(("address", "own"), [("10.1.2.3", "10.1.2.3:2101"), ("fd00::7", "[fd00::7]:2101")])
 def test_a_member_listens_on_its_own_address(address: str, own: str) -> None:
-    assert Container.from_environment({**POD, "ADTALLY_MEMBER_LISTEN": address}).addresses()[1] == own
+    assert Member.from_environment({**POD, "ADTALLY_MEMBER_LISTEN": address}).addresses()[1] == own
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ADTALLY_MEMBERS": "many"}, "ADTALLY_MEMBERS='many' is no number of processes; give 1 to 32"),
+        ({"ADTALLY_MEMBERS": "many"}, "ADTALLY_MEMBERS='many' is not a number of processes; give 1 to 32"),
         ({"ADTALLY_MEMBERS": "33"}, "give 1 to 32"),
-        ({"ADTALLY_PROCESSES": "0"}, "ADTALLY_PROCESSES='0' is no number"),
-        ({"ADTALLY_PROCESSES": "2"}, "a member is one process; leave one of them at 1"),
         ({"ADTALLY_MEMBERS": "1"}, "this is member 1, and ADTALLY_MEMBERS=1 has no place for it"),
         ({"ADTALLY_MEMBER": "adtally-dataflow-3"}, "this is member 3, and ADTALLY_MEMBERS=3 has no place for it"),
         ({"ADTALLY_MEMBER": "dataflow"}, "ADTALLY_MEMBER='dataflow' ends in no number"),
@@ -80,23 +79,28 @@ def test_a_member_listens_on_its_own_address(address: str, own: str) -> None:
 )
 def test_what_cannot_be_a_member_is_told_in_one_line(change: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)) as caught:
-        Container.from_environment({**POD, **change})
+        Member.from_environment({**POD, **change})
     assert "\n" not in str(caught.value)
+
+
+def test_a_member_is_one_process() -> None:
+    with pytest.raises(SettingsError, match="a member is one process; leave one of them at 1"):
+        Launch(processes=2).as_member(Member.from_environment(POD))
 
 
 def test_the_manifests_make_members_of_the_pods(tmp_path: Path) -> None:
     for number in range(2):
-        one = Container.from_environment(pod_environment(number, 2, tmp_path, 2101))
-        assert (one.members, one.number, one.processes) == (2, number, 1)
+        one = Member.from_environment(pod_environment(number, 2, tmp_path, 2101))
+        assert (one.members, one.number) == (2, number)
         assert one.addresses() == ["127.0.0.10:2101", "127.0.0.11:2101"]
 
 
 def test_a_pod_too_many_ends_with_a_line_and_touches_nothing(settings: Settings, start: START, tmp_path: Path) -> None:
     pods = start(settings)
     pods.scale(2, 2)
-    assert pods.running[2].wait(60) == 1
+    assert pods.running[2].wait(60) == 2
     (line,) = pods.log(2).read_text().splitlines()
-    assert line.startswith("run-dataflow: this is member 2, and ADTALLY_MEMBERS=2 has no place for it")
+    assert line.startswith("adtally: this is member 2, and ADTALLY_MEMBERS=2 has no place for it")
     assert not (tmp_path / "volume-2").exists()
 
 

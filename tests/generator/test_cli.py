@@ -13,6 +13,8 @@ import pytest
 
 from dataflows.contract.settings import Settings
 from generator import cli
+from generator import run as running
+from generator.formats.registry import FORMATS
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parents[1] / "data"
@@ -43,7 +45,7 @@ def test_two_dry_runs_of_one_seed_are_equal(capsysbinary: Captured) -> None:
     assert first[0] == 0
     assert len(first[1].splitlines()) == 1000
     assert json.loads(first[1].splitlines()[0])["timestamp"] == "2026-01-01T12:00:00.000000Z"
-    assert first[2][-1] == "adtally-generate: sent 1,000, acknowledged 1,000, failed 0"
+    assert first[2][-1] == "adtally: sent 1,000, acknowledged 1,000, failed 0"
 
 
 def test_without_a_seed_each_run_is_another_and_says_which(capsysbinary: Captured) -> None:
@@ -72,9 +74,9 @@ def test_backfill_begins_so_long_ago_and_duration_counts_from_now(capsysbinary: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("synthetic --rate fast", "argument --rate: 'fast' is not a rate"),
+        ("synthetic --rate fast", "'--rate': 'fast' is not a rate"),
         ("synthetic --rate 0", "is not a rate"),
-        ("synthetic --late 2", "argument --late: '2' is not a share"),
+        ("synthetic --late 2", "'--late': '2' is not a share"),
         ("synthetic --backfill 1y", "is not a duration"),
         ("synthetic --count -5", "--count"),
         ("synthetic --start-time 2026-01-01T12:00:00", "is not a time with a zone"),
@@ -88,23 +90,23 @@ def test_backfill_begins_so_long_ago_and_duration_counts_from_now(capsysbinary: 
         ("synthetic --late 0.6 --malformed 0.6", "more than all messages"),
         ("synthetic --brokers nowhere", "ADTALLY_BROKERS='nowhere' can't be used"),
         ("synthetic --topic a/b", "ADTALLY_LOGS_TOPIC='a/b' can't be used"),
-        ("synthetic --nonsense", "unrecognized arguments: --nonsense"),
+        ("synthetic --nonsense", "no such option: --nonsense"),
         ("synthetic --channels a,,b", "is neither a number"),
         ("replay --format online-retail missing.csv", "missing.csv: no such file."),
-        ("replay --format parquet a.csv", "invalid choice: 'parquet'"),
-        ("replay --format jsonl --speed never a.jsonl", "argument --speed: 'never' is not 1"),
+        ("replay --format parquet a.csv", "'parquet' is not one of jsonl"),
+        ("replay --format jsonl --speed never a.jsonl", "'--speed': 'never' is not 1"),
         ("replay --format jsonl --timezone Mars/Base a.jsonl", "'Mars/Base' is not a time zone"),
-        ("replay --format jsonl --encoding rot13 a.jsonl", "argument --encoding: 'rot13' is not a text encoding"),
-        ("replay --format jsonl --dates us a.jsonl", "argument --dates: invalid choice: 'us'"),
+        ("replay --format jsonl --encoding rot13 a.jsonl", "'--encoding': 'rot13' is not a text encoding"),
+        ("replay --format jsonl --dates us a.jsonl", "'--dates': 'us' is not one of"),
         ("replay --format online-retail --dry-run /dev/zero", "it is a device"),
         ("replay a.csv", "--format"),
-        ("", "required"),
+        ("", "missing command"),
     ],
 )
 def test_what_can_not_be_used_is_one_line_and_exit_code_2(capsysbinary: Captured, arguments: str, words: str) -> None:
     code, out, said = run(capsysbinary, *arguments.split())
     assert (code, out, len(said)) == (2, b"", 1)
-    assert said[0].startswith("adtally-generate: ")
+    assert said[0].startswith("adtally: ")
     assert words in said[0]
 
 
@@ -122,8 +124,8 @@ def test_an_empty_file_is_one_line(capsysbinary: Captured, tmp_path: Path) -> No
 
 
 def test_no_broker_is_one_line_and_exit_code_1(capsysbinary: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cli.BROKER_SECONDS <= 10
-    monkeypatch.setattr(cli, "BROKER_SECONDS", 0.3)
+    assert running.BROKER_SECONDS <= 10
+    monkeypatch.setattr(running, "BROKER_SECONDS", 0.3)
     code, _, said = run(capsysbinary, "synthetic", "--brokers", "127.0.0.1:9")
     assert (code, len(said)) == (1, 1)
     assert "no Kafka broker answers at 127.0.0.1:9" in said[0]
@@ -135,7 +137,7 @@ def test_a_replay_says_how_many_were_sent_and_how_many_rows_were_bad(capsysbinar
         capsysbinary, "replay", "--format", "online-retail", "--speed", "max", *where, str(DATA / "online-retail.csv")
     )
     assert code == 0
-    assert said[-1] == "adtally-generate: sent 32, acknowledged 32, failed 0, bad rows 2"
+    assert said[-1] == "adtally: sent 32, acknowledged 32, failed 0, bad rows 2"
     assert sum("bad row, " in text for text in said) == 2
 
 
@@ -144,7 +146,11 @@ def test_help_explains_every_option(capsysbinary: Captured) -> None:
         code, out, _ = run(capsysbinary, command, "--help")
         assert code == 0
         assert b"--dry-run" in out
-    assert b"examples:" in run(capsysbinary, "--help")[1]
+        assert f"Examples:\n    adtally generate {command} ".encode() in out
+
+
+def test_the_formats_that_the_flag_takes_are_those_of_the_registry() -> None:
+    assert list(cli.FORMAT_NAMES) == sorted(FORMATS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -161,7 +167,7 @@ def test_an_interrupted_run_flushes_and_prints_the_summary(settings: Settings, n
     *waits, summary = said.splitlines()
     assert len(waits) <= 1  # where the broker takes longer than a second to acknowledge
     assert all("acknowledgements; Ctrl-C again ends now" in line for line in waits)
-    sent = summary.removeprefix("adtally-generate: sent ").partition(",")[0]
+    sent = summary.removeprefix("adtally: sent ").partition(",")[0]
     assert f"acknowledged {sent}, failed 0" in summary
 
 

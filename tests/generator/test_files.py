@@ -209,12 +209,12 @@ def test_standard_input_is_read_once_and_in_any_form() -> None:
     assert run("online-retail", "-", stdin=gzip.compress(PLAIN))[:2] == (0, PAYLOADS)
     assert run("online-retail", f"<(cat {RETAIL})", "/dev/stdin", stdin=HEADER.encode())[:2] == (0, PAYLOADS)
     code, lines, said = run("online-retail", "-", "-", stdin=PLAIN)
-    assert (code, lines, said) == (2, [], "adtally-generate: standard input: named twice; each file is replayed once.\n")
+    assert (code, lines, said) == (2, [], "adtally: standard input: named twice; each file is replayed once.\n")
 
 
 def test_a_closed_standard_input_and_an_empty_pipe_are_one_line() -> None:
     code, lines, said = run("jsonl", "- <&-")
-    assert (code, lines, said) == (2, [], "adtally-generate: standard input: it is closed.\n")
+    assert (code, lines, said) == (2, [], "adtally: standard input: it is closed.\n")
     code, lines, said = run("online-retail", "<(true)")
     assert (code, lines) == (2, [])
     assert "the file is empty" in said
@@ -308,7 +308,7 @@ def test_the_summary_says_how_a_column_was_read(capsys: pytest.CaptureFixture[st
     path.write_text(f"{HEADER.replace(',', ';')}\n1;A;x;2;13/12/2010 08:26;2,55;1;France\n2;A;x;2;13/12/2010 08:26;?;1;France\n")
     assert cli.main(["replay", "--dry-run", "--quiet", "--format", "online-retail", str(path)]) == 0
     assert capsys.readouterr().err.splitlines()[1:] == [
-        f"adtally-generate: InvoiceDate is read day-first, as line 2 of {path} (13/12/2010 08:26) decides",
-        f"adtally-generate: numbers are read with decimal commas, as in line 2 of {path} (2,55)",
-        "adtally-generate: sent 1, acknowledged 1, failed 0, bad rows 1",
+        f"adtally: InvoiceDate is read day-first, as line 2 of {path} (13/12/2010 08:26) decides",
+        f"adtally: numbers are read with decimal commas, as in line 2 of {path} (2,55)",
+        "adtally: sent 1, acknowledged 1, failed 0, bad rows 1",
     ]

@@ -47,7 +47,7 @@ def test_what_it_has_sent_is_told_by_kind_and_is_what_its_summary_says(sending: 
     assert ask(settings.metrics_port, "/livez") == (200, "live\n")
     found = scraped(settings.metrics_port)
     child.terminate()
-    summary = child.communicate(timeout=60)[1].splitlines()[-1].removeprefix("adtally-generate: ")
+    summary = child.communicate(timeout=60)[1].splitlines()[-1].removeprefix("adtally: ")
     said = {name: int(number.replace(",", "")) for name, number in (part.rsplit(" ", 1) for part in summary.split(", "))}
     kinds = by(found, "adtally_generator_messages_total", "kind")
     assert total(found, "adtally_generator_sent_total") == said["sent"] == sum(kinds.values())
@@ -95,7 +95,7 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
     )
     assert second.returncode == 2
     (line,) = second.stderr.splitlines()
-    assert line.startswith(f"adtally-generate: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken")
+    assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken")
 
 
 def test_what_was_not_marked_is_plain_and_figures_do_not_go_back() -> None:

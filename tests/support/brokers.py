@@ -9,7 +9,7 @@ import sys
 def broker_process(port: int) -> subprocess.Popen[str]:
     """The embedded broker as a process of its own, which can be killed; it is ready when this returns."""
     started = subprocess.Popen(
-        [sys.executable, "-m", "deploy.kafka.embedded", "--port", str(port)],
+        [sys.executable, "-m", "adtally", "broker", "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from tests.support.docs.commands_page import commands as commands_of_adtally
+from tests.support.docs.commands_page import flags
 from tests.support.docs.documents import ROOT, Block, blocks, commands, inline
 from tests.support.docs.settings_page import OTHERS, parsers
 
@@ -43,7 +45,7 @@ ELSEWHERE = {
         "tests/system/test_security_kafka.py::test_records_come_and_go_by",
         "ssl_key_password",
     ),
-    "ADTALLY_DASHBOARD_PASSWORD_FILE=/run/secrets/dashboard python -m panel_app --address 0.0.0.0 --tls-certificate /etc/adtally/dash.pem "
+    "ADTALLY_DASHBOARD_PASSWORD_FILE=/run/secrets/dashboard adtally dashboard --address 0.0.0.0 --tls-certificate /etc/adtally/dash.pem "
     "--tls-key /etc/adtally/dash.key --allow-origin dash.example.com:8503": (
         "tests/panel_app/server/test_access.py::test_it_serves_https_itself",
         "--tls-certificate",
@@ -105,7 +107,12 @@ def test_what_is_not_run_is_checked_by_a_test_that_is_there(beginning: str) -> N
     assert (ROOT / CHECKED[beginning][0]).is_file()
 
 
-TAKEN = {command: {flag for action in parser._actions for flag in action.option_strings} for command, parser in parsers()}  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+TAKEN = {path: flags(program) for path, program, _ in commands_of_adtally()} | {
+    command: {flag for action in parser._actions for flag in action.option_strings}
+    for command, parser in parsers()  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+}
+TAKEN |= {path.replace("adtally generate", "python -m generator"): taken for path, taken in TAKEN.items()}
+TAKEN["python -m panel_app"] = TAKEN["adtally dashboard"]
 """The flags of each command."""
 
 
@@ -121,12 +128,12 @@ def test_every_flag_and_target_in_the_docs_is_one_that_there_is(text: str) -> No
             assert {one.partition("=")[0] for one in variables} <= {name for name, _, _ in OTHERS}
         command = max((name for name in TAKEN if line.startswith(name)), key=len, default=None)
         if command:
-            flags = {
+            given = {
                 flag.partition("=")[0].strip("[]")
                 for flag in line.removeprefix(command).split()
                 if re.match(r"\[?--?[a-z]", flag)
             }
-            assert flags - {"--help"} <= TAKEN[command] | ({"-w", "-s", "-b"} if command == "deploy/cluster.sh" else set())
+            assert given - {"--help"} <= TAKEN[command]
         elif line.startswith("python -m "):
             module = words[2].replace(".", "/")
             assert any((ROOT / where).exists() for where in (f"{module}.py", f"{module}/__main__.py")) or module.startswith(

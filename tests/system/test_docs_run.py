@@ -136,7 +136,7 @@ def exact(settings: Settings) -> bool:
 
 def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(shop: Shop) -> None:
     shop.run("export ADTALLY_BROKERS=kafka-1:9092,kafka-2:9092")
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     with shop.running("python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0"):
         if shutil.which("kcat") is None:
@@ -149,7 +149,7 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
         wait_for(lambda: shop.counted() == 2, "both events")
         with shop.running("panel serve panel_app/app.py --port 8503") as said:
             wait_for(lambda: "Bokeh app running" in said(), "panel serve")
-        with shop.running("python -m panel_app --port 8503"):
+        with shop.running("adtally dashboard --port 8503"):
             total = f"curl -s 'http://127.0.0.1:{shop.port}/api/results?interval=total&by=none' || true"
             wait_for(lambda: '"events":2' in shop.run(total), "the page")
             shown = shop.run("curl 'http://localhost:8503/api/results?interval=hour&format=csv'")
@@ -164,41 +164,41 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
                 [sys.executable, "-c", f"{code}\nassert by_hour['events'].sum() == exact['events'].sum() == 2"], check=True
             )
     (shop.folder / "results.parquet").unlink()
-    assert "rows written" in shop.run("python -m figures.files.export --out results.parquet")
-    shop.run("python -m figures.files.export --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z --interval hour --out day.csv")
-    shop.run("python -m figures.files.export --campaign 'Autumn Sale' --by channel --interval day --format json --out -")
+    assert "rows written" in shop.run("adtally export --out results.parquet")
+    shop.run("adtally export --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z --interval hour --out day.csv")
+    shop.run("adtally export --campaign 'Autumn Sale' --by channel --interval day --format json --out -")
 
 
 def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     for name in ("invoices/2010.csv", "data/2010-12-01.csv"):
         (shop.folder / name).parent.mkdir()
         shutil.copy(ROOT / "tests/data/online-retail.csv", shop.folder / name)
     shutil.copy(ROOT / "tests/data/open-bandit.csv", shop.folder / "random-men.csv")
     for command in (
-        ".venv/bin/adtally-generate synthetic --rate 100 --duplicates 1% --malformed 1% --disorder 5%",
-        "adtally-generate synthetic --backfill 30m",
-        "adtally-generate replay --format open-bandit --shift-to-now --speed 60 random-men.csv",
+        ".venv/bin/adtally generate synthetic --rate 100 --duplicates 1% --malformed 1% --disorder 5%",
+        "adtally generate synthetic --backfill 30m",
+        "adtally generate replay --format open-bandit --shift-to-now --speed 60 random-men.csv",
     ):
         before = len(list(scan(shop.settings, shop.settings.logs_topic)))
         with shop.running(command) as said:
             wait_for(lambda: len(list(scan(shop.settings, shop.settings.logs_topic))) > before + 5, "events")  # noqa: B023 - called at once
         assert "failed 0" in said()
     for command in (
-        ".venv/bin/adtally-generate replay --format online-retail --speed max invoices/*.csv",
-        "adtally-generate synthetic --rate 100000 --duration 1m",
-        "adtally-generate replay --format online-retail --speed max data/2010-12-*.csv",
+        ".venv/bin/adtally generate replay --format online-retail --speed max invoices/*.csv",
+        "adtally generate synthetic --rate 100000 --duration 1m",
+        "adtally generate replay --format online-retail --speed max data/2010-12-*.csv",
     ):
         assert "failed 0" in shop.run(command)
-    once = shop.run("adtally-generate synthetic --dry-run --seed 7 --count 1000")
-    assert once == shop.run("adtally-generate synthetic --dry-run --seed 7 --count 1000")
-    shop.run("adtally-generate synthetic --dry-run --count 100000 > events.jsonl")
-    assert "acknowledged 100,000" in shop.run("adtally-generate replay --format jsonl --speed max events.jsonl")
+    once = shop.run("adtally generate synthetic --dry-run --seed 7 --count 1000")
+    assert once == shop.run("adtally generate synthetic --dry-run --seed 7 --count 1000")
+    shop.run("adtally generate synthetic --dry-run --count 100000 > events.jsonl")
+    assert "acknowledged 100,000" in shop.run("adtally generate replay --format jsonl --speed max events.jsonl")
 
 
 def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop) -> None:
     shop.run("export ADTALLY_BROKERS=kafka-1:9092,kafka-2:9092 ADTALLY_REPLICATION=3")
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     sent = 0
 
@@ -241,14 +241,14 @@ def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop
 
 
 def test_a_cluster_is_rescaled(shop: Shop) -> None:
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     shop.run("mkdir -p /var/lib/adtally && python -m bytewax.recovery /var/lib/adtally 4")
     send(shop.settings, [payload(f"e{n}", n) for n in range(300)])
     with shop.running("python -m bytewax.run dataflows.marketing -r /var/lib/adtally -s 5 -b 0"):
         wait_for(lambda: exact(shop.settings), "one process")
     for first, command in (
-        (300, "deploy/cluster.sh 2 -r /var/lib/adtally"),
-        (600, "deploy/cluster.sh 4 -r /var/lib/adtally -w 1"),
+        (300, "adtally run --processes 2 -r /var/lib/adtally"),
+        (600, "adtally run --processes 4 -r /var/lib/adtally -w 1"),
     ):
         send(shop.settings, [payload(f"e{first + n}", first + n) for n in range(300)])
         with shop.running(command):
@@ -256,7 +256,7 @@ def test_a_cluster_is_rescaled(shop: Shop) -> None:
 
 
 def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     now = (NOW - T0).total_seconds()
     bad = payload("bad", now - 4 * 3600).replace(b'"impression"', b'"impresion"')
@@ -265,13 +265,13 @@ def test_rejected_events_are_mended_and_windows_rebuilt(shop: Shop) -> None:
     send(shop.settings, [bad], ["bad"], partition=0)
     with shop.running(FLOW):
         wait_for(lambda: len(list(scan(shop.settings, shop.settings.rejected_topic))) == 1, "the rejected event")
-        assert "1 malformed" in shop.run("python -m dataflows.commands.rejected")
-        shop.run("python -m dataflows.commands.rejected --reason malformed --payloads > mend.jsonl")
+        assert "1 malformed" in shop.run("adtally rejected")
+        shop.run("adtally rejected --reason malformed --payloads > mend.jsonl")
         mended = shop.folder / "mend.jsonl"
         mended.write_bytes(mended.read_bytes().replace(b"impresion", b"impression"))
-        assert "1 events sent" in shop.run("python -m dataflows.commands.rejected --send mend.jsonl")
-        wait_for(lambda: "1 late" in shop.run("python -m dataflows.commands.rejected"), "the mended event, which is late")
-        rebuild = "python -m dataflows.commands.rebuild --from 2026-11-23T08:00:00Z --to 2026-11-23T10:00:00Z --late --dry-run"
+        assert "1 events sent" in shop.run("adtally rejected --send mend.jsonl")
+        wait_for(lambda: "1 late" in shop.run("adtally rejected"), "the mended event, which is late")
+        rebuild = "adtally rebuild --from 2026-11-23T08:00:00Z --to 2026-11-23T10:00:00Z --late --dry-run"
         wait_for(lambda: "1 results would change" in shop.run(f"{rebuild} || true"), "two snapshots")
 
 
@@ -294,7 +294,7 @@ def test_all_of_the_logs_is_counted_again_into_new_topics_also_with_another_wind
 def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> None:
     old = replace(shop.settings, max_ahead_seconds=3.0)
     shop.run("export ADTALLY_MAX_AHEAD_SECONDS=3")
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     send(old, [payload(f"e{n}", n, campaign_id=f"c{n % 7}") for n in range(900)] + [b"{bad"], partition=1)
     send(old, [payload("late", 1)], partition=1)
     ahead = (dt.datetime.now(dt.UTC) - T0).total_seconds() + 20  # so that it is too far ahead also where sending it takes seconds
@@ -348,7 +348,7 @@ def shop_on(settings: Settings, shop: Shop, command: str) -> str:
 
 
 def test_partitions_that_are_added_are_counted_while_the_flow_runs(shop: Shop) -> None:
-    shop.run("python -m deploy.kafka.topics")
+    shop.run("adtally topics")
     shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
     send(shop.settings, [payload(f"e{n}", n) for n in range(100)])
     with shop.running(FLOW):
@@ -369,17 +369,17 @@ if (ROOT / "docs" / "metrics.md").exists():
         shop.names["9470"] = str(free_port())
         shutil.copytree(recovery_folder(shop.folder / "recovery"), shop.folder / "dir")
         with shop.running("ADTALLY_METRICS_PORT=9470 python -m bytewax.run dataflows.marketing -r DIR -s 5 -b 0"):
-            ready = "ADTALLY_METRICS_PORT=9470 python -m dataflows.telemetry.probe readyz"
+            ready = "ADTALLY_METRICS_PORT=9470 adtally probe ready"
             wait_for(lambda: "is ready" in shop.run(f"{ready} && echo it is ready || true"), "readiness")
             assert "adtally_" in shop.run("curl http://127.0.0.1:9470/metrics")
 
 
 def test_a_kafka_of_ones_own_is_started_asked_and_stopped(shop: Shop) -> None:
-    with shop.running("python -m deploy.kafka.local run --port 19092 --data DIR") as said:
+    with shop.running("adtally kafka run --port 19092 --data DIR") as said:
         wait_for(lambda: "Apache Kafka on" in said(), "Kafka", 150)
-    shop.run("python -m deploy.kafka.local start --port 19092 --data DIR")
-    assert "process" in shop.run("python -m deploy.kafka.local status --data DIR")
-    assert "stopped" in shop.run("python -m deploy.kafka.local stop --data DIR")
+    shop.run("adtally kafka start --port 19092 --data DIR")
+    assert "process" in shop.run("adtally kafka status --data DIR")
+    assert "stopped" in shop.run("adtally kafka stop --data DIR")
 
 
 def test_the_environment_is_made_and_entered(shop: Shop) -> None:

@@ -16,34 +16,34 @@ pytestmark = pytest.mark.xdist_group("no broker")
 ROOT = Path(__file__).parents[2]
 NOWHERE = "127.0.0.1:1"
 COMMANDS = {
-    "generator": ("synthetic", "--count", "1"),
-    "dataflows.commands.counters": (),
-    "dataflows.commands.rebuild": ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
-    "dataflows.commands.rejected": (),
-    "figures.files.export": ("--out", "nowhere.csv"),
+    "generate": ("synthetic", "--count", "1"),
+    "counters": (),
+    "rebuild": ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
+    "rejected": (),
+    "export": ("--out", "nowhere.csv"),
 }
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[subprocess.Popen[str], Path]]]:
-    """Every command by its module, with the empty folder that it was started in."""
+    """Every command by its name, with the empty folder that it was started in."""
     env = environment(Settings(brokers=NOWHERE)) | {"PYTHONPATH": str(ROOT)}
     found: dict[str, tuple[subprocess.Popen[str], Path]] = {}
-    for module, flags in COMMANDS.items():
-        command, folder = [sys.executable, "-m", module, *flags], tmp_path_factory.mktemp(module)
+    for name, flags in COMMANDS.items():
+        command, folder = [sys.executable, "-m", "adtally", name, *flags], tmp_path_factory.mktemp(name)
         child = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        found[module] = child, folder
+        found[name] = child, folder
     yield found
     for one, _ in found.values():
         one.kill()
         one.wait()
 
 
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_without_a_broker_says_so_in_one_line_and_leaves_nothing(
-    started: dict[str, tuple[subprocess.Popen[str], Path]], module: str
+    started: dict[str, tuple[subprocess.Popen[str], Path]], name: str
 ) -> None:
-    child, folder = started[module]
+    child, folder = started[name]
     said, complaints = child.communicate(timeout=120)
     assert (child.returncode, said) == (1, "")
     (line,) = complaints.splitlines()

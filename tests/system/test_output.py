@@ -14,12 +14,12 @@ from tests.support.flows import ANSWER_SECONDS, environment
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
-    "dataflows.contract.settings": (),
-    "dataflows.commands.counters": (),
-    "dataflows.commands.rejected": (),
-    "deploy.kafka.topics": (),
-    "figures.files.export": ("--out", "-"),
-    "generator": ("synthetic", "--count", "5", "--dry-run", "--quiet"),
+    "settings": (),
+    "counters": (),
+    "rejected": (),
+    "topics": (),
+    "export": ("--out", "-"),
+    "generate": ("synthetic", "--count", "5", "--dry-run", "--quiet"),
 }
 
 pytestmark = pytest.mark.usefixtures("made")
@@ -32,30 +32,30 @@ def made(settings: Settings) -> None:
     Topics(settings).ensure(*topics, timeout=ANSWER_SECONDS)
 
 
-def run(module: str, settings: Settings, where: str) -> subprocess.CompletedProcess[str]:
+def run(name: str, settings: Settings, where: str) -> subprocess.CompletedProcess[str]:
     """The command with standard output as the shell's redirection `where` says."""
-    words = ["sh", "-c", f'exec "$@" {where}', "sh", sys.executable, "-m", module, *COMMANDS[module]]
+    words = ["sh", "-c", f'exec "$@" {where}', "sh", sys.executable, "-m", "adtally", name, *COMMANDS[name]]
     env = environment(settings) | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(words, env=env, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-@pytest.mark.parametrize("module", COMMANDS)
-def test_on_a_full_disk_it_ends_with_one_line_that_says_so(settings: Settings, module: str) -> None:
-    done = run(module, settings, "> /dev/full")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_on_a_full_disk_it_ends_with_one_line_that_says_so(settings: Settings, name: str) -> None:
+    done = run(name, settings, "> /dev/full")
     assert done.returncode not in (0, -13)
     said = done.stderr.splitlines()
     assert "standard output can't be written: No space left on device." in said[0]
     assert not any(word in done.stderr for word in ("Traceback", "Exception ignored"))
-    assert len(said) == (2 if module == "generator" else 1)  # which also sums up
+    assert len(said) == (2 if name == "generate" else 1)  # which also sums up
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-def test_where_the_reader_has_enough_it_ends_without_a_complaint(settings: Settings, module: str) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_where_the_reader_has_enough_it_ends_without_a_complaint(settings: Settings, name: str) -> None:
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     assert reader.stdin
     reader.wait()
-    words = [sys.executable, "-m", module, *COMMANDS[module]]
+    words = [sys.executable, "-m", "adtally", name, *COMMANDS[name]]
     env = environment(settings) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, env=env, stdout=reader.stdin, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
     reader.stdin.close()
@@ -63,9 +63,9 @@ def test_where_the_reader_has_enough_it_ends_without_a_complaint(settings: Setti
     assert not any(word in done.stderr for word in ("Traceback", "Exception", "rror"))
 
 
-@pytest.mark.parametrize("module", ["figures.files.export", "generator"])
-def test_without_standard_output_what_needs_it_says_so(settings: Settings, module: str) -> None:
-    done = run(module, settings, ">&-")
+@pytest.mark.parametrize("name", ["export", "generate"])
+def test_without_standard_output_what_needs_it_says_so(settings: Settings, name: str) -> None:
+    done = run(name, settings, ">&-")
     assert done.returncode in (1, 2)
     (line,) = done.stderr.splitlines()
     assert "standard output can't be written: it is closed." in line

@@ -134,11 +134,11 @@ def test_a_dataflow_that_may_write_nowhere_is_told_so(place: Place, tmp_path: Pa
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
 COMMANDS: dict[str, Sequence[str]] = {
     "generator, any producer": ["generator", "synthetic", "--count", "3", "--quiet"],
-    "figures.files.export": ["figures.files.export", "--out", "-"],
-    "dataflows.commands.counters": ["dataflows.commands.counters"],
-    "dataflows.commands.rejected": ["dataflows.commands.rejected"],
-    "dataflows.commands.rejected --send": ["dataflows.commands.rejected", "--send", "mended.jsonl"],
-    "dataflows.commands.rebuild": ["dataflows.commands.rebuild", *PAST],
+    "adtally export": ["adtally", "export", "--out", "-"],
+    "adtally counters": ["adtally", "counters"],
+    "adtally rejected": ["adtally", "rejected"],
+    "adtally rejected --send": ["adtally", "rejected", "--send", "mended.jsonl"],
+    "adtally rebuild": ["adtally", "rebuild", *PAST],
 }
 
 
@@ -162,7 +162,7 @@ def long_past(settings: Settings) -> None:
 
 
 def test_every_part_of_the_page_is_tried() -> None:
-    assert set(TABLE) == {*COMMANDS, "dataflow", "dashboard", "deploy.kafka.topics"}
+    assert set(TABLE) == {*COMMANDS, "dataflow", "dashboard", "adtally topics"}
 
 
 @on_kafka
@@ -170,7 +170,7 @@ def test_every_part_of_the_page_is_tried() -> None:
 def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page(place: Place, tmp_path: Path, part: str) -> None:
     long_past(place.all_rights)
     # A result to be read, and one more event, which changes it.
-    assert run(COMMANDS["dataflows.commands.rebuild"], place.all_rights, tmp_path)[0] == 0
+    assert run(COMMANDS["adtally", "rebuild"], place.all_rights, tmp_path)[0] == 0
     send(place.all_rights, [payload("e-3")])
     long_past(place.all_rights)
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
@@ -184,7 +184,7 @@ def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page
 
 
 @on_kafka
-@pytest.mark.parametrize("part", ["generator, any producer", "dataflows.commands.rejected --send"])
+@pytest.mark.parametrize("part", ["generator, any producer", "adtally rejected --send"])
 def test_who_may_see_the_logs_and_not_write_to_them_is_told_so(place: Place, tmp_path: Path, part: str) -> None:
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
     (needed,) = named(part, place.all_rights).values()
@@ -199,7 +199,7 @@ def test_topics_are_created_with_the_rights_of_the_page(secured_kafka: SecuredKa
     place = Place(secured_kafka, secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {}))
     mine = place.all_rights
     names = (mine.logs_topic, mine.results_topic, mine.rejected_topic)
-    rights = list(named("deploy.kafka.topics", mine).values())
+    rights = list(named("adtally topics", mine).values())
     for lacking in rights:
         with pytest.raises(BrokerError) as caught:
             Topics(place.as_user(*(one for one in rights if one != lacking))).ensure(lacking.name, timeout=ANSWER_SECONDS)

@@ -146,12 +146,12 @@ COMMANDS = {
     "dataflow": ["bytewax.run", "dataflows.marketing"],
     "generator": ["generator", "synthetic", "--count", "5"],
     "dashboard": ["panel_app", "--port", "{port}"],
-    "rebuild": ["dataflows.commands.rebuild", *PAST],
-    "rejected": ["dataflows.commands.rejected"],
-    "counters": ["dataflows.commands.counters"],
-    "export": ["figures.files.export", "--out", "-"],
-    "topics": ["deploy.kafka.topics"],
-    "demo": ["deploy.demo"],
+    "rebuild": ["adtally", "rebuild", *PAST],
+    "rejected": ["adtally", "rejected"],
+    "counters": ["adtally", "counters"],
+    "export": ["adtally", "export", "--out", "-"],
+    "topics": ["adtally", "topics"],
+    "demo": ["adtally", "demo"],
 }
 
 
@@ -241,7 +241,7 @@ def test_the_whole_pipeline_runs_by_tls_and_a_password_from_a_file_and_shows_it_
         wait_for(lambda: counted(plain) == 500, "the events")
         shown = [" ".join(psutil.Process(process.pid).cmdline()) for process in flow.processes]
         assert flow.stop() == [0]
-    code, exported = run(["figures.files.export", "--out", "-"], given, tmp_path)
+    code, exported = run(["adtally", "export", "--out", "-"], given, tmp_path)
     assert code == 0
     assert re.search(r"\n\d{4}-", exported)
     everything = [

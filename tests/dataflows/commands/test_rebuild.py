@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows.commands import rebuild
+from adtally.__main__ import main
 from dataflows.commands.rebuild import Range, changes, count, latest_end, write
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import result_key
@@ -97,11 +97,11 @@ def test_windows_that_the_flow_may_still_correct_are_refused(
     assert latest_end(settings) == micros(5000 - 600 - 5)
     for name in ("brokers", "logs_topic", "results_topic", "rejected_topic", "group"):
         monkeypatch.setenv(f"ADTALLY_{name.upper()}", getattr(settings, name))
-    assert rebuild.main(["--from", stamp(0), "--to", stamp(5000)]) == 1
+    assert main(["rebuild", "--from", stamp(0), "--to", stamp(5000)]) == 2
     assert "may still be corrected by the flow" in capsys.readouterr().err
-    assert rebuild.main(["--from", stamp(0), "--to", stamp(60), "--late", "--dry-run"]) == 0
+    assert main(["rebuild", "--from", stamp(0), "--to", stamp(60), "--late", "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == [f"{stamp(0)}  'c' 'search': 1 → 2 events", "1 results would change"]
-    assert rebuild.main(["--from", stamp(0), "--to", stamp(60), "--late"]) == 0
+    assert main(["rebuild", "--from", stamp(0), "--to", stamp(60), "--late"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 results changed"
 
 
@@ -144,9 +144,9 @@ def test_beside_a_running_flow_it_takes_late_events_in_for_good(
         wait_for(lambda: now() == 200, "the present to be counted")
         wait_for(lambda: all(one.get("kept") for one in counters(settings)), "clocks that no crash takes back")
         assert rebuilt() == {"c": 1, "d": 1}
-        assert rebuild.main(["--from", stamp(0), "--to", stamp(4380), "--late"]) == 0
+        assert main(["rebuild", "--from", stamp(0), "--to", stamp(4380), "--late"]) == 0
         assert capsys.readouterr().out.splitlines()[-1] == "1 results changed"
-        assert rebuild.main(["--from", stamp(0), "--to", stamp(4500), "--late"]) == 1
+        assert main(["rebuild", "--from", stamp(0), "--to", stamp(4500), "--late"]) == 2
         assert "may still be corrected by the flow" in capsys.readouterr().err
         stream(50)
         send(settings, [payload("corrects", 4470, campaign_id="edge"), payload("later still", 30)], partition=0)
@@ -158,7 +158,7 @@ def test_beside_a_running_flow_it_takes_late_events_in_for_good(
         assert rebuilt() == {"c": 2, "d": 1}, "nothing of the flow's has replaced what was rebuilt"
         wait_for(lambda: sum(one["late"] for one in counters(settings)) == 4, "the late ones to be rejected")
         for changed in (1, 0, 0):
-            assert rebuild.main(whole) == 0
+            assert main(["rebuild", *whole]) == 0
             assert capsys.readouterr().out.splitlines()[-1] == f"{changed} results changed"
         assert rebuilt() == {"c": 3, "d": 1}
         assert flow.stop() == [0]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dataflows.commands import rejected as command
+from adtally.__main__ import main
 from dataflows.commands.rejected import Wanted, corrected, lines, plain, rejected, send
 from dataflows.contract.errors import BrokerError, InputError
 from dataflows.contract.settings import Settings
@@ -41,12 +41,6 @@ def test_rejected_events_are_listed_filtered_and_counted(
     assert f"2 records of {settings.rejected_topic} are not rejected events" in caplog.text
 
 
-@pytest.mark.parametrize("number", ["-1", "x", ""])
-def test_a_limit_that_is_no_number_of_events_is_refused(number: str) -> None:
-    with pytest.raises(SystemExit):
-        command.parser().parse_args([f"--limit={number}"])
-
-
 def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings, tmp_path: Path) -> None:
     put(settings, [payload("a", 0), payload("b", 1, cost_micros="5")], partition=0)
     file = tmp_path / "corrected.jsonl"
@@ -72,7 +66,7 @@ def test_a_topic_that_is_not_there_and_a_file_that_is_not_there_are_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ADTALLY_BROKERS", "127.0.0.1:1")
-    assert command.main(["--send", str(tmp_path / "none")]) == 1
+    assert main(["rejected", "--send", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.splitlines() == [f"adtally: {tmp_path / 'none'} can't be read: No such file or directory."]
 
 

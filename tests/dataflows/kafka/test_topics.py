@@ -85,9 +85,9 @@ def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
 
 
 def set_up(settings: Settings) -> str:
-    """What `python -m deploy.kafka.topics` complains of on these topics."""
+    """What `adtally topics` complains of on these topics."""
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.kafka.topics"],
+        [sys.executable, "-m", "adtally", "topics"],
         env=environment(settings),
         capture_output=True,
         text=True,

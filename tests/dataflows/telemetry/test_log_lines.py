@@ -41,7 +41,7 @@ def test_variables_that_nobody_reads_are_named_in_one_line_and_their_values_are_
     monkeypatch.setenv("ADTALLY_WINDOW", "hunter2")
     monkeypatch.setenv("ADTALLY_KAFKA", "hunter2")
     (line,) = lines(lambda _log: None)
-    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; python -m dataflows.contract.settings lists what can be set"
+    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; adtally settings lists what can be set"
     assert line.split(" ", 1)[1] == f"WARNING {words}"
 
 
@@ -170,11 +170,11 @@ COMMANDS = [
     ("-m", "bytewax.run", "dataflows.marketing"),
     ("-m", "generator", "synthetic", "--count", "1"),
     ("-m", "panel_app", "--port", "1"),
-    ("-m", "dataflows.commands.rebuild", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
-    ("-m", "dataflows.commands.rejected"),
-    ("-m", "dataflows.commands.counters"),
-    ("-m", "figures.files.export", "--out", "nowhere.csv"),
-    ("-m", "deploy.kafka.topics"),
+    ("-m", "adtally", "rebuild", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T01:00:00Z"),
+    ("-m", "adtally", "rejected"),
+    ("-m", "adtally", "counters"),
+    ("-m", "adtally", "export", "--out", "nowhere.csv"),
+    ("-m", "adtally", "topics"),
 ]
 
 

@@ -223,7 +223,7 @@ def test_under_a_login_the_api_wants_it_and_the_probe_does_not(settings: Setting
 
 
 def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "figures.files.export", *flags]
+    command = [sys.executable, "-m", "adtally", "export", *flags]
     return subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -213,7 +213,7 @@ def test_a_taken_port_for_metrics_is_one_line(settings: Settings) -> None:
         ended = command("--port", str(free_port()), **given)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"adtally-dashboard: port {port} on 127.0.0.1, for metrics, is taken")
+    assert line.startswith(f"adtally: port {port} on 127.0.0.1, for metrics, is taken")
 
 
 def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:
@@ -221,7 +221,7 @@ def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:
     ended = command("--port", port, ADTALLY_METRICS_PORT=port)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"adtally-dashboard: ADTALLY_METRICS_PORT={port} is the dashboard's own port")
+    assert line.startswith(f"adtally: ADTALLY_METRICS_PORT={port} is the dashboard's own port")
 
 
 def test_a_scrape_does_not_query_the_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from tests.support.deploy.manifests import objects
 from tests.support.flows import environment, free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
-COMMAND = str(ROOT / "deploy" / "run-dataflow.sh")
+COMMAND = [sys.executable, "-m", "adtally"]
 NAME = "adtally-dataflow"
 
 
@@ -75,7 +75,7 @@ class Pods:
 
     def start(self, number: int) -> None:
         """Start one pod."""
-        command = [COMMAND, "-s", "1"]
+        command = [*COMMAND, "run", "-s", "1"]
         with self.log(number).open("ab") as out:
             self.running[number] = subprocess.Popen(
                 command, env=self._environment(number), cwd=self._folder, stdout=out, stderr=out
@@ -83,7 +83,9 @@ class Pods:
 
     def probe(self, number: int, what: str) -> bool:
         """Whether a probe of a pod says yes: ``ready`` or ``live``."""
-        asked = subprocess.run([COMMAND, what], env=self._environment(number), cwd=self._folder, check=False, capture_output=True)
+        asked = subprocess.run(
+            [*COMMAND, "probe", what], env=self._environment(number), cwd=self._folder, check=False, capture_output=True
+        )
         return asked.returncode == 0
 
     def look(self) -> None:

@@ -22,27 +22,20 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "settings.md"
 
 COMMANDS = {
-    "adtally-generate": "generator.cli",
-    "python -m panel_app": "panel_app.__main__",
-    "python -m figures.files.export": "figures.files.export",
-    "python -m dataflows.commands.counters": "dataflows.commands.counters",
-    "python -m dataflows.commands.rejected": "dataflows.commands.rejected",
-    "python -m dataflows.commands.rebuild": "dataflows.commands.rebuild",
     "python -m dataflows.native.build": "dataflows.native.build",
-    "python -m dataflows.telemetry.probe": "dataflows.telemetry.probe",
-    "deploy/cluster.sh": "deploy.processes.cluster",
-    "python -m deploy.demo": "deploy.demo",
-    "python -m deploy.kafka.embedded": "deploy.kafka.embedded",
-    "python -m deploy.kafka.topics": "deploy.kafka.topics",
-    "python -m deploy.kafka.local": "deploy.kafka.local",
     "python -m tests.system.oracle": "tests.system.oracle.__main__",
     "python -m tests.system.faults.chaos": "tests.system.faults.chaos",
 }
-"""Each command that takes flags, and the module whose `main` reads them; also installed as `adtally-dashboard`, `-demo`, `-broker`."""
+"""Each command beside ``adtally`` that takes flags, and the module whose `main` reads them."""
 
 OTHERS = (
-    ("ADTALLY_RECOVERY_FOLDER", "/recovery", "containers: where the dataflow keeps its recovery store"),
-    ("ADTALLY_PROCESSES", "1", "containers: processes of the dataflow, as one cluster"),
+    ("ADTALLY_RECOVERY_FOLDER", "", "`adtally run`: its recovery folder; `/recovery` in the image"),
+    (
+        "ADTALLY_RUN_FOLDER",
+        "run/cluster",
+        "`adtally run --processes`: where the logs of the processes go; `/tmp/cluster` in the image",
+    ),
+    ("ADTALLY_PROCESSES", "1", "`adtally run`: processes of the dataflow on this machine, as one cluster"),
     ("ADTALLY_MEMBERS", "1", "containers: number of containers of the cluster, each with one process"),
     (
         "ADTALLY_MEMBER",
@@ -57,7 +50,7 @@ OTHERS = (
         "tests: markers whose tests must not be skipped, separated by commas: kafka, browser, long, native, promtool",
     ),
     ("ADTALLY_ARTEFACTS", "", "tests and benchmarks: folder for screenshots, tables and the SBOM"),
-    ("PORT", "8503", "`make demo`: port of the dashboard"),
+    ("PORT", "8503", "`adtally demo`, `make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
     ("PYTHON", "", "`make setup`: the Python that creates `.venv`"),
     ("CC", "", "`make setup`: the C compiler for the native engine; by default the first of cc, gcc, clang"),
@@ -76,9 +69,10 @@ OTHERS = (
 
 HEAD = """# Settings
 
-This page lists every environment variable and every flag. It is generated from the code by `python -m tests.support.docs.settings_page`,
-and a test checks that it is current. An empty variable means the default. A misspelt variable, or a value that can't be used, ends the
-command with one line that names it. Any other variable that begins with `ADTALLY_` and has no effect is named in a warning.
+This page lists every environment variable. The flags of `adtally` are on [a page of their own](commands.md). It is generated from the
+code by `python -m tests.support.docs.settings_page`, and a test checks that it is current. An empty variable means the default. A
+misspelt variable, or a value that can't be used, ends the command with one line that names it. Any other variable that begins with
+`ADTALLY_` and has no effect is named in a warning.
 
 A recovery folder can only be resumed with the same logs topic, window size, out-of-orderness, allowed lateness and currency
 ([how to change them](operations.md#changing-window-size-or-lateness)). Every other setting can be changed by a restart.
@@ -162,7 +156,7 @@ def page() -> str:
     lines += ["| variable | default | sets |", head, *(_row(PREFIX + name, "", words) for name, words in TABLE.items())]
     lines += ["", "## Variables of scripts, Make and the tests", "", "| variable | default | sets |", head]
     lines += [_row(*row) for row in OTHERS]
-    lines += ["", "## Flags", "", BENCHMARKS]
+    lines += ["", "## Flags of other commands", "", BENCHMARKS]
     for command, parser in parsers():
         found = list(flags(parser))
         if found:

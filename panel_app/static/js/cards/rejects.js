@@ -82,7 +82,7 @@ export function makeRejects(place, setup, pick) {
     const rest = rejects.newest.length - shown.length;
     const unread = rejects.unread > 0 && h("span", {}, `${many(rejects.unread, "record")} of the topic could not be read. The last one: ${label(rejects.problem, 200)}`);
     const more = (rest > 0 || all) && h("button", { type: "button", class: "link", "data-key": "more", onclick: () => { all = !all; update(rejects, reason); } }, all ? `Show the newest ${FIRST}` : `Show the newest ${whole(rejects.newest.length)}`);
-    const hint = rejects.total > 0 && h("span", {}, "“python -m dataflows.commands.rejected” lists all of them, and sends corrected ones in again.");
+    const hint = rejects.total > 0 && h("span", {}, "“adtally rejected” lists all of them, and sends corrected ones in again.");
     patch(foot, more, hint, unread);
   };
 }

@@ -74,10 +74,10 @@ function drawFiles() {
   const script = (text) => h("code", { class: "command" }, ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]));
   byId("files").replaceChildren(
     h("div", { class: "card-head" }, h("h2", {}, "Take it with you")),
-    ...(setup.api ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows] : [h("p", { class: "hint" }, "Files are served by “python -m panel_app”, and by “panel serve” with “--plugins panel_app.routes”.")]),
+    ...(setup.api ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows] : [h("p", { class: "hint" }, "Files are served by “adtally dashboard”, and by “panel serve” with “--plugins panel_app.routes”.")]),
     h("p", { class: "hint gap" }, "For scripts:"),
     setup.api ? script(`curl '${new URL(setup.api, location.href).href}?interval=hour&format=csv'`) : "",
-    script("python -m figures.files.export --interval hour --out results.parquet"),
+    script("adtally export --interval hour --out results.parquet"),
   );
 }
 

@@ -1,0 +1,147 @@
+"""Starts the dataflow as ``adtally run`` is asked to: this process becomes the flow, or looks after a cluster of several processes.
+
+In a container the environment asks. ``ADTALLY_PROCESSES=4``: four processes within the container, as one cluster.
+``ADTALLY_MEMBERS=4``: the container is one of four that are one cluster; ``ADTALLY_MEMBER`` ends in its number. It finds the others at
+``ADTALLY_MEMBER_ADDRESS``, with their numbers in the place of ``{}``, and listens on ``ADTALLY_MEMBER_LISTEN``, or where the others look
+for it. The recovery store is with member 0: the others send there what they have to keep. So any number of members resumes from it, and
+only one machine opens its files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from dataflows.contract.errors import RecoveryError, SettingsError
+from dataflows.contract.settings import Settings
+from deploy.demo import Stop
+from deploy.processes.cluster import MOST, flow_command, recovery_store, run_cluster
+
+_ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
+
+
+class Member(msgspec.Struct, frozen=True):
+    """The place of this container among the `members` of a cluster, as the environment says it."""
+
+    members: int = 1
+    number: int = 0
+    address: str = ""
+    listen: str = ""
+
+    @classmethod
+    def from_environment(cls, given: Mapping[str, str]) -> Member:
+        """Raises `SettingsError` for what can't be, and for a container that has no place among the members."""
+        one = cls(
+            _count("ADTALLY_MEMBERS", given.get("ADTALLY_MEMBERS") or "1"),
+            _number(given),
+            given.get("ADTALLY_MEMBER_ADDRESS", ""),
+            given.get("ADTALLY_MEMBER_LISTEN", ""),
+        )
+        if one.number >= one.members:
+            raise SettingsError(
+                f"this is member {one.number}, and ADTALLY_MEMBERS={one.members} has no place for it: a second flow would count all again. "
+                "Have as many replicas as ADTALLY_MEMBERS says."
+            )
+        if one.members > 1 and not _ADDRESS.fullmatch(one.address):
+            raise SettingsError(
+                f"ADTALLY_MEMBER_ADDRESS={one.address!r} can't be used; give host:port with {{}} for a member's number, such as "
+                "adtally-dataflow-{}.adtally-dataflow:2101."
+            )
+        return one
+
+    def folder(self, recovery: Path) -> Path:
+        """Where it looks for a recovery store: member 0 for that of all, each other one where there is none."""
+        return recovery / f"member-{self.number}" if self.number else recovery
+
+    def addresses(self) -> list[str]:
+        """``host:port`` of each member, of its own that on which it listens."""
+        found = [self.address.replace("{}", str(number)) for number in range(self.members)]
+        if self.listen:
+            port = found[self.number].rpartition(":")[2]
+            found[self.number] = f"[{self.listen}]:{port}" if ":" in self.listen else f"{self.listen}:{port}"
+        return found
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """How to start the flow, as the flags of ``adtally run`` have it; `cluster`: number of this process and addresses of all."""
+
+    workers: int = 1
+    recovery: Path | None = None
+    snapshot: int = 5
+    backup: int = 0
+    processes: int = 1
+    run_folder: Path = Path("run/cluster")
+    cluster: tuple[int, str] | None = None
+
+    def flags(self) -> list[str]:
+        """What every process of the flow is started with."""
+        return ["-w", str(self.workers), "-s", str(self.snapshot), "-b", str(self.backup)]
+
+    def as_member(self, member: Member) -> Launch:
+        """Return this launch with the place of `member`; raises `SettingsError` where both say how many processes there are."""
+        if member.members == 1:
+            return self
+        if self.processes > 1:
+            raise SettingsError(
+                f"ADTALLY_PROCESSES={self.processes} and ADTALLY_MEMBERS={member.members}: a member is one process; leave one of them at 1."
+            )
+        return msgspec.structs.replace(
+            self,
+            recovery=None if self.recovery is None else member.folder(self.recovery),
+            cluster=(member.number, ";".join(member.addresses())),
+        )
+
+    def command(self) -> list[str]:
+        """The command of a single process."""
+        place = [] if self.cluster is None else ["-i", str(self.cluster[0]), "-a", self.cluster[1]]
+        recovery = [] if self.recovery is None else ["-r", str(self.recovery)]
+        return flow_command(*recovery, *self.flags(), *place)
+
+    def make_folder(self) -> None:
+        """Create what is missing of the recovery folder; the store only where this process keeps one. Raises `RecoveryError`."""
+        if self.recovery is None:
+            return
+        if self.cluster is None or not self.cluster[0]:
+            recovery_store(self.recovery, 1)
+            return
+        try:
+            self.recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise RecoveryError(f"the folder {self.recovery} can't be made ({error.strerror}); give another with -r.") from None
+
+
+def launch(asked: Launch) -> None:
+    """Start the flow; returns once a cluster of this machine has stopped, and not at all for a single process, which becomes the flow.
+
+    Raises `SettingsError` and `RecoveryError`, and `PartDiedError` with the line of the process that died first.
+    """
+    Settings.from_environment()  # so that this process says once what can't be used
+    asked = asked.as_member(Member.from_environment(os.environ))
+    if asked.processes > 1:
+        recovery = asked.recovery or asked.run_folder / "recovery"
+        run_cluster(asked.processes, recovery, asked.flags(), Stop(), asked.run_folder)
+        return
+    asked.make_folder()
+    command = asked.command()
+    # In place of this process, so that a container's SIGTERM reaches the flow, and it stops with a snapshot.
+    os.execv(command[0], command)  # noqa: S606 - our own arguments
+
+
+def _count(name: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= MOST:
+        raise SettingsError(f"{name}={value!r} is not a number of processes; give 1 to {MOST}.")
+    return int(value)
+
+
+def _number(given: Mapping[str, str]) -> int:
+    name = given.get("ADTALLY_MEMBER", "")
+    found = re.search(r"[0-9]+$", name)
+    if name and not found:
+        raise SettingsError(f"ADTALLY_MEMBER={name!r} ends in no number; give a member's number, or the name of its pod.")
+    if not found and (given.get("ADTALLY_MEMBERS") or "1") != "1":
+        raise SettingsError("ADTALLY_MEMBERS is set and ADTALLY_MEMBER is not: give this member's number, from 0 on.")
+    return int(found[0]) if found else 0

@@ -1,0 +1,173 @@
+"""Serves the dashboard: from flags and settings to a server that runs until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from dataflows.contract.errors import AdtallyError
+from dataflows.contract.settings import Settings
+from dataflows.telemetry import log_lines
+from dataflows.telemetry.server import Pulse, serve
+from panel_app.server import access
+from panel_app.server.flags import Flags, check, origins, taken, written
+from panel_app.static import TEMPLATES
+
+if TYPE_CHECKING:
+    from bokeh.server.server import Server
+
+    from figures.service import Service
+
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep the interpreter's lock while the server waits for it.
+
+With Python's own 5 ms each of a visit's forty requests lost so much, and more than once, while a long topic was being read.
+"""
+
+
+REQUEST_BYTES = 2**21 + 2**16
+"""Limit of a request's first line and headers: the longest URL that Chromium sends, plus Tornado's default limit.
+
+Tornado closes the connection of a longer request without an answer.
+"""
+
+PARAMETERS = 100_000
+"""Number of parameters that Tornado accepts; a query of `parameters.LONGEST` characters has fewer filters."""
+
+
+def serve_dashboard(flags: Flags) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code.
+
+    Raises `AdtallyError` if a port is taken, the broker refuses the feed, or flags or settings can't be used.
+    """
+    if reason := taken(flags.address, flags.port):
+        raise AdtallyError(reason)
+    asked = access.from_environment()
+    if flags.open_to_everyone:
+        asked = replace(asked, open_to_everyone=True)
+    settings = Settings.from_environment()
+    check(flags, asked, settings)
+    log_lines.set_up(settings, "dashboard", secrets=asked.secrets())
+    _say_no_more_than_news()
+    # Panel takes a second to import: only who gets here needs it.
+    import panel as pn  # noqa: PLC0415
+    from bokeh.server.server import Server  # noqa: PLC0415
+
+    from figures.service import service  # noqa: PLC0415
+    from panel_app.pages.choice import data_page, explore_page, overview_page  # noqa: PLC0415
+    from panel_app.routes import ROUTES  # noqa: PLC0415
+    from panel_app.server.compression import Compressed  # noqa: PLC0415
+    from panel_app.server.headers import with_headers  # noqa: PLC0415
+    from panel_app.server.login import login_routes  # noqa: PLC0415
+    from panel_app.server.telemetry import dashboard  # noqa: PLC0415
+    from panel_app.server.warming import warm  # noqa: PLC0415
+
+    # Until both ports are bound nothing is read, and nothing is printed but that one of them is taken.
+    one = service(begin=False)
+    telemetry = dashboard(one)
+    close = serve(settings, telemetry.served)
+    access.use(asked)
+    one.feed.start()
+    _take_many_parameters()
+    server = pn.serve(
+        {"/": overview_page, "explore": explore_page, "data": data_page},
+        port=flags.port,
+        address=flags.address,
+        websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
+        title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
+        extra_patterns=[*ROUTES, *login_routes(asked, tls=bool(flags.tls_certificate))],
+        http_server_kwargs={"max_header_size": REQUEST_BYTES},
+        websocket_compression_level=6,
+        websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
+        login_template=str(TEMPLATES / "login.html") if asked.by_password else None,
+        ssl_certfile=flags.tls_certificate,
+        ssl_keyfile=flags.tls_key,
+        **asked.of_panel(),
+        transforms=[with_headers(flags.embed_in, tls=bool(flags.tls_certificate)), Compressed],
+        show=False,
+        start=False,
+        verbose=False,
+    )
+    assert isinstance(server, Server)  # noqa: S101 - with `threaded` it would be a thread
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.io_loop.add_callback_from_signal(server.io_loop.stop)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    server.start()
+    server.io_loop.add_callback(warm, one)
+    ended = _end_when_refused(server, one)
+    _beat(telemetry.pulse)
+    print(_greeting(flags, settings), flush=True)  # noqa: T201 - this is what the command says
+    server.io_loop.start()
+    with contextlib.suppress(RuntimeError):
+        server.stop()
+    one.stop()
+    if close:
+        close()
+    if ended:
+        raise ended[0]
+    return 0
+
+
+def _greeting(flags: Flags, settings: Settings) -> str:
+    host = "localhost" if flags.address in ("0.0.0.0", "127.0.0.1", "::") else written(flags.address)  # noqa: S104 - compared, not bound
+    scheme = "https" if flags.tls_certificate else "http"
+    return f"adtally dashboard: {scheme}://{host}:{flags.port} (reads {settings.results_topic} on {settings.brokers})"
+
+
+def _take_many_parameters() -> None:
+    """Make Tornado accept `PARAMETERS` in a URL: by default it refuses more than 1,000 with an empty answer."""
+    from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config  # noqa: PLC0415 - as Panel in `serve_dashboard`
+
+    set_parse_body_config(ParseBodyConfig(urlencoded=ParseUrlEncodedConfig(max_arguments=PARAMETERS)))
+
+
+def _say_no_more_than_news() -> None:
+    # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
+    # Nor is a tab that was closed while something was on its way to it.
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's is worth saying: Panel waits for no message to a browser, and asyncio tells of those that met a
+    closed tab."""
+    from tornado.websocket import WebSocketClosedError  # noqa: PLC0415 - as Panel in `serve_dashboard`
+
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
+
+
+def _end_when_refused(server: Server, one: Service) -> list[AdtallyError]:
+    """Stop `server` if the broker will not let the feed in; that reason is then in what is returned."""
+    from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `serve_dashboard`
+
+    found: list[AdtallyError] = []
+
+    def look() -> None:
+        if one.feed.refused is not None:
+            found.append(one.feed.refused)
+            server.io_loop.stop()
+        if one.feed.refused is not None or one.feed.status.state in ("waiting", "reading", "live"):
+            every.stop()
+
+    every = PeriodicCallback(look, 200)
+    every.start()
+    return found
+
+
+def _beat(pulse: Pulse) -> None:
+    """Let the server's loop say each second that it turns."""
+    from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `serve_dashboard`
+
+    PeriodicCallback(pulse.beat, 1000).start()
