@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard soak profile logs kafka kafka-stop lint types format check docs clean lock
 
-PY := .venv/bin/python
+VENV ?= .venv
+PY := $(VENV)/bin/python
 KAFKA_PORT ?= 19092
 TESTS ?=
 SHELL_FILES := start_mvp.sh deploy/find-python.sh deploy/setup.sh
@@ -80,7 +81,7 @@ docs: setup-dev ## build the docs as a site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict && echo "docs: build/site/index.html"
 
 clean: ## remove .venv, the native engine, logs, recovery stores, caches
-	@rm -rf dataflows/native/*.so .venv run build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf dataflows/native/*.so .venv .venv-* run build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## write the lock files anew from pyproject.toml (needs uv)

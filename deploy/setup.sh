@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv from a lock file with hashes: setup.sh run | dev. Does nothing when nothing changed, and mends what was left half made.
+# Creates the virtual environment ($VENV, default .venv) from a lock file with hashes: setup.sh run | dev.
+# Does nothing when nothing changed, and repairs a half-made environment. Installs with uv where it is on PATH, else with pip.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,8 @@ dev) lock=requirements-dev.lock ;;
 *) echo "usage: setup.sh run|dev" >&2 && exit 2 ;;
 esac
 
-venv_python=.venv/bin/python
+venv=${VENV:-.venv}
+venv_python=$venv/bin/python
 log=run/setup.log
 
 fail() {
@@ -20,9 +22,9 @@ fail() {
 
 # The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native engine.
 key() { { cat "$1" pyproject.toml dataflows/native/csrc/*.[ch] 2>/dev/null; pwd; } | cksum; }
-stamped() { [ -f ".venv/.adtally-$1" ] && [ "$(cat ".venv/.adtally-$1")" = "$(key "$2")" ]; }
+stamped() { [ -f "$venv/.adtally-$1" ] && [ "$(cat "$venv/.adtally-$1")" = "$(key "$2")" ]; }
 home() { "$1" -c 'import sys; print(sys.base_prefix)' 2>/dev/null; }
-# Whether the .venv works, and is of the Python that was asked for, if one was.
+# Whether the environment works, and is of the Python that was asked for, if one was.
 runs() {
     "$venv_python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || return 1
     [ -z "${PYTHON:-}" ] || [ "$(home "$venv_python")" = "$(home "$PYTHON")" ]
@@ -34,21 +36,29 @@ if { stamped "$kind" "$lock" || stamped dev requirements-dev.lock; } && runs; th
 fi
 
 mkdir -p run
-rm -f .venv/.adtally-run .venv/.adtally-dev
+rm -f "$venv/.adtally-run" "$venv/.adtally-dev"
 found=$(deploy/find-python.sh) || exit 1
+tool=pip
+if uv --version >/dev/null 2>&1; then tool=uv; fi
 
-usable() { runs && { [ "$found" = uv ] || "$venv_python" -m pip --version >/dev/null 2>&1; }; }
-if ! usable; then
-    [ ! -e .venv ] || echo "setup: .venv is not complete; making it anew"
-    rm -rf .venv
+usable() { runs && { [ "$tool" = uv ] || "$venv_python" -m pip --version >/dev/null 2>&1; }; }
+make_venv() {
+    [ ! -e "$venv" ] || [ "$venv" = .venv ] || [ -f "$venv/pyvenv.cfg" ] ||
+        fail "VENV=$venv is a folder of something else; name another one"
+    rm -rf "$venv"
+    echo "setup: creating $venv with $found"
     if [ "$found" = uv ]; then
-        echo "setup: making .venv with uv"
-        { uv venv --quiet --python 3.12 .venv || uv venv --quiet --python 3.11 .venv; } >"$log" 2>&1 ||
+        { uv venv --quiet --python 3.12 "$venv" || uv venv --quiet --python 3.11 "$venv"; } >"$log" 2>&1 ||
             fail "uv can't bring a Python 3.12; install Python 3.12 or 3.11 ($(tail -n 1 "$log"))"
+    elif [ "$tool" = uv ]; then
+        uv venv --quiet --python "$found" "$venv" >"$log" 2>&1 || fail "uv can't create $venv: $(tail -n 1 "$log") (log: $log)"
     else
-        echo "setup: making .venv with $found"
-        "$found" -m venv .venv >"$log" 2>&1 || fail "$found can't make a venv: $(tail -n 1 "$log") (log: $log)"
+        "$found" -m venv "$venv" >"$log" 2>&1 || fail "$found can't create $venv: $(tail -n 1 "$log") (log: $log)"
     fi
+}
+if ! usable; then
+    [ ! -e "$venv" ] || echo "setup: $venv is not complete and is created again"
+    make_venv
 fi
 
 # One line that counts on a terminal, one line every twenty packages elsewhere.
@@ -77,7 +87,7 @@ progress() {
 }
 
 install() {
-    if [ "$found" = uv ]; then
+    if [ "$tool" = uv ]; then
         # On a terminal uv draws its own progress, and says itself what went wrong.
         if [ -t 2 ]; then
             uv pip install --python "$venv_python" --require-hashes -r "$lock" || return 1
@@ -97,9 +107,18 @@ install() {
     fi
 }
 
-echo "setup: installing at most $total packages from $lock (once; log: $log)"
+echo "setup: installing at most $total packages from $lock with $tool (once; log: $log)"
 : >"$log"
-if ! install; then
+installed=yes
+install || installed=no
+if [ "$installed$tool" = nouv ] && [ "$found" != uv ]; then
+    # uv does not read pip's own settings, which may name a mirror or a proxy.
+    echo "setup: uv could not install them: $(grep -v '^ *$' "$log" | head -n 1); trying pip"
+    tool=pip
+    usable || make_venv
+    install && installed=yes
+fi
+if [ "$installed" = no ]; then
     [ ! -t 1 ] || echo
     if grep -qiE 'NewConnectionError|Name or service not known|Temporary failure in name resolution|ConnectTimeout|ReadTimeout|Read timed out|Max retries|Network is unreachable|ProxyError|dns error|error sending request|nodename nor servname' "$log"; then
         fail "the package index can't be reached; look at the network (or its proxy) and run it again (log: $log)"
@@ -109,5 +128,5 @@ if ! install; then
 fi
 # Optional: without a C compiler the same is done in Python.
 echo "setup: $("$venv_python" -m dataflows.native.build --if-possible 2>&1 | tail -n 1)"
-key "$lock" >".venv/.adtally-$kind"
+key "$lock" >"$venv/.adtally-$kind"
 echo "setup: done"

@@ -109,8 +109,16 @@ FAKE = """
 case "$*" in
 *"find_python"*|*"ensurepip"*) echo "good $0" ;;
 *"base_prefix"*) echo /fake ;;
-"-m venv "*) mkdir -p .venv/bin; cat "$0" > .venv/bin/python; chmod +x .venv/bin/python ;;
+"-m venv "*) mkdir -p "$3/bin"; cat "$0" > "$3/bin/python"; chmod +x "$3/bin/python"; echo >"$3/pyvenv.cfg" ;;
 *"pip install"*) echo "$*" >> asked.txt; echo "Collecting bokeh==3 (from -r x)"; echo "$PIP_SAYS"; exit "${PIP_CODE:-0}" ;;
+esac
+"""
+
+UV = """
+case "$*" in
+--version) echo uv 0.9 ;;
+"venv "*) mkdir -p "$5/bin"; cat "$4" > "$5/bin/python"; chmod +x "$5/bin/python"; echo >"$5/pyvenv.cfg" ;;
+*"pip install"*) echo "uv $*" >> asked.txt; echo "$UV_SAYS" >&2; exit "${UV_CODE:-0}" ;;
 esac
 """
 
@@ -175,7 +183,7 @@ def test_a_half_failed_setup_is_mended_by_the_next(tree: Path, path: Path) -> No
     (tree / ".venv" / "bin" / "python").unlink()
     mended = setup(tree, path)
     assert mended.returncode == 0
-    assert "making it anew" in mended.stdout
+    assert "is not complete and is created again" in mended.stdout
 
 
 def test_a_network_that_is_down_gives_one_line(tree: Path, path: Path) -> None:
@@ -188,3 +196,31 @@ def test_a_network_that_is_down_gives_one_line(tree: Path, path: Path) -> None:
 def test_what_else_pip_says_is_passed_on_in_one_line(tree: Path, path: Path) -> None:
     done = setup(tree, path, PIP_CODE="1", PIP_SAYS="ERROR: No space left on device")
     assert done.stderr == "setup: packages could not be installed: ERROR: No space left on device (log: run/setup.log)\n"
+
+
+def test_uv_installs_the_same_lock_file_with_hashes_where_it_is(tree: Path, path: Path) -> None:
+    program(path, "uv", UV)
+    done = setup(tree, path, "dev")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = asked(tree)
+    assert first == "uv pip install --python .venv/bin/python --require-hashes -r requirements-dev.lock"
+    assert second == "uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e ."
+    assert setup(tree, path).stdout == ""
+
+
+def test_what_uv_can_not_fetch_pip_may_with_its_own_mirror(tree: Path, path: Path) -> None:
+    program(path, "uv", UV)
+    done = setup(tree, path, UV_CODE="1", UV_SAYS="error sending request for url")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "setup: uv could not install them: error sending request for url; trying pip" in done.stdout
+    assert [line.partition(" ")[0] for line in asked(tree)] == ["uv", "-m", "-m"]
+
+
+def test_an_environment_of_another_name_leaves_the_first_alone_and_never_replaces_another_folder(tree: Path, path: Path) -> None:
+    setup(tree, path)
+    assert setup(tree, path, VENV=".venv-3.11").returncode == 0
+    assert setup(tree, path).stdout == ""
+    (tree / "docs").mkdir()
+    refused = setup(tree, path, VENV="docs")
+    assert (refused.returncode, refused.stderr) == (1, "setup: VENV=docs is a folder of something else; name another one\n")
+    assert (tree / "docs").is_dir()

@@ -53,6 +53,7 @@ OTHERS = (
     ("PORT", "8503", "`adtally demo`, `make demo`: port of the dashboard"),
     ("KAFKA_PORT", "19092", "`make kafka`: port of the broker"),
     ("PYTHON", "", "`make setup`: the Python that creates `.venv`"),
+    ("VENV", ".venv", "`make` and `deploy/setup.sh`: the folder of the virtual environment"),
     ("CC", "", "`make setup`: the C compiler for the native engine; by default the first of cc, gcc, clang"),
     ("TESTS", "", "`make test`: arguments of pytest"),
     ("SEED", "1", "`make chaos`: seed of the random faults"),
