@@ -84,9 +84,8 @@ clean: ## remove .venv, the native engine, logs, recovery stores, caches
 	@rm -rf dataflows/native/*.so .venv .venv-* run build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: ## write the lock files anew from pyproject.toml (needs uv)
-	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv" >&2; exit 1; }
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
+lock: setup-dev ## write the lock files from pyproject.toml
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build \
 		-o requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build --group dev \
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build --group dev \
 		-c requirements.lock -o requirements-dev.lock pyproject.toml
