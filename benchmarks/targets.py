@@ -24,7 +24,7 @@ from dataflows import native
 from dataflows.contract.constants import SHARDS
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import make_intake
+from dataflows.flow.engines import Engine
 from dataflows.flow.reader import CHUNK, POLL
 from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
@@ -63,7 +63,7 @@ def records(load: Load) -> list[LoadRecord]:
 
 def taken(those: Sequence[LoadRecord], settings: Settings) -> tuple[float, Intake]:
     """CPU-seconds that an intake needs for the records, in chunks and polls as the reader gives them."""
-    intake = make_intake(settings, 0, IntakeState(), time.time)
+    intake = Engine(settings).make_intake(0, IntakeState(), time.time)
     chunks = [those[start : start + CHUNK] for start in range(0, len(those), CHUNK)]
     begun = time.process_time()
     for number, chunk in enumerate(chunks):
@@ -131,7 +131,7 @@ def ids(count: int, rounds: int) -> str:
     refills: list[float] = []
     for _ in range(rounds):
         state = taken(those, Settings())[1].state()
-        again = make_intake(Settings(), 0, state, time.time)
+        again = Engine(Settings()).make_intake(0, state, time.time)
         first = again.rewind()
         assert first is not None
         old = those[first:]
@@ -186,7 +186,7 @@ def one_window(campaigns: int, window: int, first: int = 0) -> Cells:
 
 def shards(settings: Settings) -> list[Panes]:
     """The panes of a worker that has all shards."""
-    return [Panes(settings) for _ in range(SHARDS)]
+    return [Panes(settings, Engine(settings).make_cells()) for _ in range(SHARDS)]
 
 
 def feed(panes: Sequence[Panes], window: int, cells: Cells) -> None:

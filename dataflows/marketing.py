@@ -8,40 +8,37 @@ from bytewax.dataflow import Dataflow
 
 from dataflows.contract.settings import Settings
 from dataflows.flow import operators
-from dataflows.flow.idle import Workers
+from dataflows.flow.context import FlowContext
 from dataflows.flow.sink import TopicSink
 from dataflows.flow.source import LogsSource
-from dataflows.flow.telemetry import Observed
-from dataflows.process import runtime
+from dataflows.process import start
 
 
-def build(settings: Settings, observed: Observed) -> Dataflow:
-    """The flow of a deployment; in `observed` it writes down what it does, for metrics and probes."""
+def build(context: FlowContext) -> Dataflow:
+    """Return the flow of a deployment; its parts share `context`."""
     flow = Dataflow("marketing")
-    workers = Workers()
+    settings = context.settings
 
     # One item a poll of one Kafka partition: its messages decoded, judged, rid of duplicates and folded, as they stand in the log.
-    polls = op.input("logs", flow, LogsSource(settings, observed, workers))  # Poll
+    polls = op.input("logs", flow, LogsSource(context))  # Poll
 
     # To every shard of campaigns and channels its share, and with it how far that partition's event time has come.
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
     # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
-    results = op.stateful_batch("windows", partials, operators.panes(settings, observed, workers))  # (shard, Given)
+    results = op.stateful_batch("windows", partials, operators.panes(context))  # (shard, Given)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
     records = op.map_value("encode_results", results, operators.result_records)  # (shard, Records)
-    op.output("results", records, TopicSink(settings, settings.results_topic, observed.outgoing("results")))
+    op.output("results", records, TopicSink(context, settings.results_topic, context.observed.outgoing("results")))
 
     # What could not be counted goes out as it came, with the reason.
     records = op.flat_map("rejected", polls, operators.rejected_records)  # (part, Records)
-    op.output("rejects", records, TopicSink(settings, settings.rejected_topic, observed.outgoing("rejected")))
+    op.output("rejects", records, TopicSink(context, settings.rejected_topic, context.observed.outgoing("rejected")))
 
     return flow
 
 
-with runtime.one_line_errors():
-    settings = Settings.from_environment()
-    observed = Observed(settings.window_seconds)
-    runtime.prepare(settings, observed)
-    flow = build(settings, observed)
+lifecycle = start.make_lifecycle()
+with lifecycle.one_line_errors():
+    flow = build(start.prepare(Settings.from_environment(), lifecycle))

@@ -79,11 +79,9 @@ def undisturbed() -> Iterator[None]:
 def asked_anew() -> Iterator[None]:
     """What the native engine can do here is found out again by this test, and by whichever comes after it."""
     # Imported here: it brings Kafka's client, which not every test needs.
-    from dataflows.flow import engines
     from dataflows.native import client, queue, sender
 
     found_out = (
-        *(engines.is_native, engines.fetches_natively, engines.sends_natively),
         *(client.client_library, client._no_handle_reason, queue.no_queue_reason, sender.no_sender_reason),  # pyright: ignore[reportPrivateUsage]  # asked once in a process
     )
     for one in found_out:

@@ -36,7 +36,7 @@ from dataflows.contract.schema import (
     to_micros,
 )
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import make_intake
+from dataflows.flow.engines import Engine
 from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND, Rules
@@ -109,12 +109,13 @@ def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) 
 
 
 def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, list[Rejected]]:
+    engine = Engine(settings)
     intakes: dict[int, Intake] = {}
     sums: Sums = {}
     too_late: list[Rejected] = []
     for partition, records in _chunks(_reading(settings, show=show)):
         if partition not in intakes:
-            intakes[partition] = make_intake(settings, partition, IntakeState(), time.time)
+            intakes[partition] = engine.make_intake(partition, IntakeState(), time.time)
         intakes[partition].take(records)
         windows, rejected = intakes[partition].fetch()
         too_late += [one for one in rejected if one.reason == "late"]

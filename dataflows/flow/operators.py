@@ -12,11 +12,10 @@ from typing_extensions import override
 from dataflows.contract.constants import SHARDS
 from dataflows.contract.schema import encode, rejected_key, result_key
 from dataflows.contract.settings import Settings
-from dataflows.flow.idle import Rest, Workers
+from dataflows.flow.context import FlowContext
+from dataflows.flow.idle import Rest
 from dataflows.flow.source import Poll
 from dataflows.flow.state import Saved, load, save
-from dataflows.flow.telemetry import Observed
-from dataflows.process.runtime import one_line_errors
 from dataflows.windows.cells import Given
 from dataflows.windows.panes import Panes, PanesState, Partial
 from dataflows.wire.records import Records
@@ -66,14 +65,15 @@ def _one(given: Given | None) -> list[Given]:
     return [] if given is None else [given]
 
 
-def panes(settings: Settings, observed: Observed, workers: Workers) -> Callable[[Saved | None], ShardLogic]:
-    """Builds the panes of a shard, from its snapshot if there is one."""
+def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
+    """Return what builds the panes of a shard, from its snapshot if there is one."""
+    settings = context.settings
 
     def build(saved: Saved | None) -> ShardLogic:
-        with one_line_errors():
-            made = Panes(settings, load(saved, PanesState, settings))
-        observed.shards.append(made.figures)
-        return ShardLogic(settings, made, workers.rest())
+        with context.lifecycle.one_line_errors():
+            made = Panes(settings, context.engine.make_cells(), load(saved, PanesState, settings))
+        context.observed.add_shard(made.figures)
+        return ShardLogic(settings, made, context.workers.rest())
 
     return build
 

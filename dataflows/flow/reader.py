@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -14,8 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from dataflows.contract.errors import OffsetGoneError, RecoveryError
 from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
-from dataflows.contract.settings import Settings
-from dataflows.flow.engines import fetches_natively, make_intake
+from dataflows.flow.context import FlowContext
 from dataflows.flow.progress import CommittedCounters
 from dataflows.flow.telemetry import Place
 from dataflows.intake.partition import Counters, IntakeState
@@ -41,9 +38,6 @@ POLL = 20_000
 
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
-_abandoned: list[Consumer] = []
-"""Kept to the end of the process: to free one closes it."""
-
 CURE = (
     "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
     "in the old one, the minute at the cut would be replaced by what is left of it."
@@ -60,22 +54,6 @@ class ReaderState(msgspec.Struct):
     offset: int
     intake: IntakeState
     last: Fingerprint | None = None
-
-
-class Surroundings(Protocol):
-    """What a reader must know of the world outside its partition."""
-
-    def reachable(self) -> bool:
-        """Whether the broker answered lately, so that silence means that there is nothing to read."""
-        ...
-
-    def newest(self) -> int | None:
-        """The highest clock of all source partitions, as far as it is known here (microseconds)."""
-        ...
-
-    def behind(self, partition: int, span: Span) -> int:
-        """Return the number of messages in `span` of `partition`, which are held back by an open transaction."""
-        ...
 
 
 class Haul(msgspec.Struct):
@@ -96,22 +74,19 @@ class Reader:
 
     def __init__(
         self,
-        settings: Settings,
+        context: FlowContext,
         partition: int,
         state: ReaderState | None,
-        surroundings: Surroundings,
         *,
         start: str,
         after: int | None = None,
         bell: Bell | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
-        `bell`: rung when there is something to poll (`rings`). `monotonic` and `now`: seconds. Raises `RecoveryError` if `state`
-        belongs to another topic.
+        `bell`: rung when there is something to poll (`rings`). Raises `RecoveryError` if `state` belongs to another topic.
         """
+        settings = context.settings
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
                 f"the recovery folder is that of topic {state.topic}, but ADTALLY_LOGS_TOPIC is {settings.logs_topic}; "
@@ -119,15 +94,17 @@ class Reader:
             )
         self.partition = partition
         self._settings = settings
-        self._surroundings = surroundings
-        self._monotonic = monotonic
-        self._now = now
+        self._topology = context.topology
+        self._engine = context.engine
+        self._lifecycle = context.lifecycle
+        self._monotonic = context.monotonic
+        self._now = context.now
         self._shown_at: int | None = None
         self._topic = settings.logs_topic
         self._start = start
         self._bell = bell
         self._state = state
-        self._intake = make_intake(settings, partition, state.intake if state else IntakeState(clock=after), now)
+        self._intake = context.engine.make_intake(partition, state.intake if state else IntakeState(clock=after), context.now)
         self._offset = state.offset if state else None
         self._at = 0
         self._kept = state.intake.clock if state else None
@@ -137,7 +114,7 @@ class Reader:
         self._fetcher: Fetcher | None = None
         self._not_shown: KafkaError | None = None
         self._caught_up = False
-        self._last_heard = monotonic()
+        self._last_heard = context.monotonic()
         self._handed_over: SourceClock | None = None
 
     @property
@@ -157,7 +134,7 @@ class Reader:
         if not lag or not self._caught_up:
             return lag
         # This reader reached its end although the log is longer: the rest is held back by an open transaction.
-        return self._surroundings.behind(self.partition, Span(self._offset, self._offset + lag))
+        return self._topology.behind(self.partition, Span(self._offset, self._offset + lag))
 
     @property
     def is_open(self) -> bool:
@@ -239,15 +216,15 @@ class Reader:
             return make_consumer(settings, role, **{"on_commit": heard, **own})
 
         plugins = settings.client.get(PLUGINS, "")
-        return make_fetcher(make, CHUNK, native=fetches_natively(settings.native), bell=self._bell, plugins=plugins)
+        return make_fetcher(make, CHUNK, native=self._engine.fetches_natively, bell=self._bell, plugins=plugins)
 
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""
         if self._fetcher is not None:
-            if self._surroundings.reachable():
+            if self._topology.reachable():
                 self._fetcher.close()
             else:
-                _abandoned.append(self._fetcher.abandon())
+                self._lifecycle.hold(self._fetcher.abandon())  # to free a consumer closes it
             self._fetcher = None
 
     def _open(self) -> Fetcher | None:
@@ -370,13 +347,13 @@ class Reader:
 
     def _is_idle(self) -> bool:
         silent = self._monotonic() - self._last_heard >= self._settings.idle_seconds
-        return self._caught_up and silent and self._surroundings.reachable()
+        return self._caught_up and silent and self._topology.reachable()
 
     def _keep_up(self) -> None:
         """A partition that has been silent for the idle retention lets the others' old windows go: its clock follows theirs."""
         if self._offset is None or self._refill_until is not None or not self._is_idle():
             return
-        newest = self._surroundings.newest()
+        newest = self._topology.newest()
         if newest is None:
             return
         # In whole windows, for each step goes to every shard.

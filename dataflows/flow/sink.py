@@ -16,15 +16,14 @@ from typing_extensions import override
 from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import DeliveryError
 from dataflows.contract.schema import HEADERS
-from dataflows.contract.settings import Settings
-from dataflows.flow.engines import sends_natively
+from dataflows.flow.context import FlowContext
+from dataflows.flow.lifecycle import Lifecycle
 from dataflows.flow.telemetry import Observed, Outgoing
 from dataflows.kafka.clients import STOPPED, describe, make_producer, why_stopped
 from dataflows.kafka.diagnosis import is_forbidden, lack
 from dataflows.kafka.produce import Carrier, PlainCarrier
 from dataflows.native.client import PLUGINS, ClientHandle
 from dataflows.native.sender import Sender
-from dataflows.process.runtime import one_line_errors, stopping
 from dataflows.telemetry.ages import EVENT_TIME
 from dataflows.wire.records import Records
 
@@ -53,8 +52,7 @@ class Outbox:
         self.outgoing = outgoing or Observed(0).outgoing(topic)
         self._producer = producer
         self._carrier: Carrier = carrier or PlainCarrier(producer, topic, HEADERS)
-        self.outgoing.pending = producer.__len__
-        self.outgoing.failed = self._carrier.refused
+        self.outgoing.follow(pending=producer.__len__, failed=self._carrier.refused)
         self._topic = topic
         self._stopping = stopping
         self._measured: deque[tuple[int, int]] = deque()
@@ -165,13 +163,14 @@ def _attend(outbox: weakref.ref[Outbox]) -> None:
 class OutboxPart(StatefulSinkPartition[Records, None]):
     """One part of the sink: it is stateless but for the promise that its snapshot comes after the acknowledgements."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, lifecycle: Lifecycle | None = None) -> None:
         self._outbox = outbox
+        self._lifecycle = lifecycle or Lifecycle()
         self._sent = outbox.outgoing.own_count()
 
     @override
     def write_batch(self, values: list[Records]) -> None:
-        with one_line_errors():
+        with self._lifecycle.one_line_errors():
             for records in values:
                 self._outbox.send(records)
                 self._sent[0] += records.count
@@ -179,22 +178,22 @@ class OutboxPart(StatefulSinkPartition[Records, None]):
 
     @override
     def snapshot(self) -> None:
-        with one_line_errors():
+        with self._lifecycle.one_line_errors():
             begun = time.monotonic()
             self._outbox.flush()
-            self._outbox.outgoing.waits[id(self)] = time.monotonic() - begun
+            self._outbox.outgoing.note_wait(id(self), time.monotonic() - begun)
 
     @override
     def close(self) -> None:
-        with one_line_errors():
+        with self._lifecycle.one_line_errors():
             self._outbox.flush()
 
 
 class TopicSink(FixedPartitionedSink[Records, None]):
     """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
-    def __init__(self, settings: Settings, topic: str, outgoing: Outgoing | None = None) -> None:
-        self._settings = settings
+    def __init__(self, context: FlowContext, topic: str, outgoing: Outgoing | None = None) -> None:
+        self._context = context
         self._topic = topic
         self._outgoing = outgoing
         self._outbox: Outbox | None = None
@@ -210,25 +209,26 @@ class TopicSink(FixedPartitionedSink[Records, None]):
 
     @override
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
-        with self._lock, one_line_errors():
+        with self._lock, self._context.lifecycle.one_line_errors():
             if self._outbox is None:
                 producer, carrier = self._make_carrier()
-                self._outbox = Outbox(producer, self._topic, stopping.is_set, self._outgoing, carrier)
+                stopping = self._context.lifecycle.stopping.is_set
+                self._outbox = Outbox(producer, self._topic, stopping, self._outgoing, carrier)
                 attend = threading.Thread(
                     target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
                 )
                 attend.start()
-        return OutboxPart(self._outbox)
+        return OutboxPart(self._outbox, self._context.lifecycle)
 
     def _make_carrier(self) -> tuple[Producer, Carrier]:
-        settings, topic = self._settings, self._topic
+        settings, topic = self._context.settings, self._topic
 
         def make(own: dict[str, str]) -> Producer:
             # No time limit: a broker that is away is waited for, as long as it takes.
             # And a call of Python for each record that went well costs more than its JSON.
             return make_producer(settings, topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True, **own})
 
-        if sends_natively(settings.native):
+        if self._context.engine.sends_natively:
             producer, handle = ClientHandle.capture(make, settings.client.get(PLUGINS, ""))
             return producer, Sender(producer, handle, topic, HEADERS)
         producer = make({})

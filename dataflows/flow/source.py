@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
 from collections import defaultdict
 from typing import Any
 
@@ -13,14 +12,12 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from typing_extensions import override
 
 from dataflows.contract.schema import Rejected
-from dataflows.contract.settings import Settings
-from dataflows.flow.idle import PAUSE_SECONDS, Rest, Workers
+from dataflows.flow.context import FlowContext
+from dataflows.flow.idle import PAUSE_SECONDS, Rest
 from dataflows.flow.reader import Haul, Reader, ReaderState
 from dataflows.flow.state import Saved, load, save
-from dataflows.flow.telemetry import LOOK_SECONDS, Observed
-from dataflows.flow.topology import Topology
+from dataflows.flow.telemetry import LOOK_SECONDS
 from dataflows.intake.rules import Rules
-from dataflows.process.runtime import begun, one_line_errors, stopping
 from dataflows.windows.panes import Partial, Steps, split
 
 log = logging.getLogger("adtally.source")
@@ -62,26 +59,26 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     def __init__(
         self,
-        settings: Settings,
-        topology: Topology,
+        context: FlowContext,
         number: int,
         state: SlotState | None,
         *,
-        observed: Observed | None = None,
         rest: Rest | None = None,
     ) -> None:
-        """`rest`: the `Rest` of the worker that runs the slot."""
-        self._settings = settings
-        self._observed = observed or Observed(settings.window_seconds)
+        """`rest`: that of the worker that runs the slot; by default that of the calling thread."""
+        self._context = context
+        self._settings = settings = context.settings
+        self._observed = context.observed
         self._look_at = 0.0
-        self._observed.slots.add(number)
-        self._rest = rest or Rest()
+        self._observed.add_slot(number)
+        self._lifecycle = context.lifecycle
+        self._rest = rest or context.workers.rest()
         self._rest.join(number, SLOTS)
         self._complete = 0
         self._poll_at: dict[int, float] = {}
         out_of_order = Rules.of(settings).out_of_order
         self._steps = defaultdict[int, Steps](lambda: Steps(out_of_order))
-        self._topology = topology
+        self._topology = context.topology
         self._number = number
         self._readers: dict[int, Reader] = {}
         self._states = dict(state.readers) if state else {}
@@ -91,12 +88,12 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     @override
     def next_batch(self) -> list[Poll]:
-        if not begun.is_set():
-            begun.set()
+        if not self._lifecycle.begun.is_set():
+            self._lifecycle.begun.set()
         self._observed.pulse.beat()
-        if stopping.is_set():
+        if self._lifecycle.stopping.is_set():
             raise StopIteration
-        with one_line_errors():
+        with self._lifecycle.one_line_errors():
             return self._poll()
 
     def _poll(self) -> list[Poll]:
@@ -126,7 +123,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     def _is_due(self, reader: Reader) -> bool:
         """Return whether to poll `reader`: its bell was rung, or it is time to check what rings no bell, such as idleness."""
-        moment = self._observed.monotonic()
+        moment = self._context.monotonic()
         rung = self._rest.take_ring(reader.partition)
         if reader.rings and not rung and moment < self._poll_at.get(reader.partition, 0.0):
             return False
@@ -145,7 +142,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     def _look(self) -> None:
         """Write down how far the partitions are, if it is time to."""
-        moment = self._observed.monotonic()
+        moment = self._context.monotonic()
         if moment >= self._look_at:
             self._look_at = moment + LOOK_SECONDS
             for reader in self._readers.values():
@@ -165,19 +162,19 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
             self._known = max(self._known, partitions)
             self._complete = partitions
         if partitions:
-            self._observed.assigned.add(self._number)
+            self._observed.assign(self._number)
 
     def _reader(self, partition: int) -> Reader:
-        settings, state = self._settings, self._states.get(partition)
+        state = self._states.get(partition)
         if partition < self._known:
-            return Reader(settings, partition, state, self._topology, start=settings.start, bell=self._rest.bell)
+            return Reader(self._context, partition, state, start=self._settings.start, bell=self._rest.bell)
         # It appeared later, so all of it is to be read, wherever the others began. But its shards may have let windows go that the other
         # partitions have left behind: it begins with their clock, and what is late for all of them is late here too.
         after = self._topology.oldest()
-        return Reader(settings, partition, state, self._topology, start="earliest", after=after, bell=self._rest.bell)
+        return Reader(self._context, partition, state, start="earliest", after=after, bell=self._rest.bell)
 
     def _has_settled(self, partition: int) -> bool:
-        now = time.monotonic()
+        now = self._context.monotonic()
         return now - self._appeared.setdefault(partition, now) >= SETTLE_SECONDS
 
     @override
@@ -212,14 +209,8 @@ def _in_words(reader: Reader) -> str:
 class LogsSource(FixedPartitionedSource[Poll, Saved]):
     """The topic of ad events, as `Poll` items."""
 
-    def __init__(self, settings: Settings, observed: Observed, workers: Workers) -> None:
-        self._settings = settings
-        self._workers = workers
-        self._topology = Topology(settings, stopping.is_set)
-        self._observed = observed
-        observed.stopping = stopping.is_set
-        observed.reachable = self._topology.reachable
-        observed.partitions = self._topology.known
+    def __init__(self, context: FlowContext) -> None:
+        self._context = context
 
     @override
     def list_parts(self) -> list[str]:
@@ -227,6 +218,6 @@ class LogsSource(FixedPartitionedSource[Poll, Saved]):
 
     @override
     def build_part(self, step_id: str, for_part: str, resume_state: Saved | None) -> Slot:
-        with one_line_errors():
-            state = load(resume_state, SlotState, self._settings)
-        return Slot(self._settings, self._topology, int(for_part), state, observed=self._observed, rest=self._workers.rest())
+        with self._context.lifecycle.one_line_errors():
+            state = load(resume_state, SlotState, self._context.settings)
+        return Slot(self._context, int(for_part), state)

@@ -162,11 +162,19 @@ class Outgoing:
         self.pulse = pulse
         self.sent: list[list[int]] = []
         self.waits: dict[int, float] = {}
-        self.failed: Callable[[], int] = lambda: 0
         self.catching_up = 0
+        self.failed: Callable[[], int] = lambda: 0
         self.pending: Callable[[], int] = lambda: 0
         self._acknowledged = 0
         self._lock = threading.Lock()
+
+    def follow(self, *, pending: Callable[[], int], failed: Callable[[], int]) -> None:
+        """Take the numbers of records that wait for the broker, and that it refused, from the producer; once it is there."""
+        self.pending, self.failed = pending, failed
+
+    def note_wait(self, part: int, seconds: float) -> None:
+        """Note how long the last snapshot of a part of the sink waited for the broker."""
+        self.waits[part] = seconds
 
     def own_count(self) -> list[int]:
         """A count of one, for one part to add to what it has sent."""
@@ -197,21 +205,27 @@ class Observed:
         self,
         window_seconds: float,
         *,
+        stopping: Callable[[], bool] = lambda: False,
+        reachable: Callable[[], bool] = lambda: False,
+        partitions: Callable[[], int] = lambda: 0,
+        recovery: Path | None = None,
+        intake: str = "",
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`stopping`, `reachable`, `partitions`: whether the process must stop, whether the broker answers, how many partitions there are.
+
+        `recovery`: the recovery folder; `intake`: ``native`` or ``python``. `now` and `monotonic`: seconds; `now` since 1970.
+        """
         self.pulse = Pulse(monotonic)
-        self.monotonic = monotonic
-        self.recovery: Path | None = None
-        self.intake = ""
-        self.shards: list[Callable[[], Figures]] = []
-        """What each shard of this process holds, to be asked from any thread."""
-        self.slots: set[int] = set()
-        self.assigned: set[int] = set()
-        """The parts of the source in this process, and those of them that know which partitions they read."""
-        self.stopping: Callable[[], bool] = lambda: False
-        self.reachable: Callable[[], bool] = lambda: False
-        self.partitions: Callable[[], int] = lambda: 0
+        self._recovery = recovery
+        self._intake = intake
+        self._shards: list[Callable[[], Figures]] = []
+        self._slots: set[int] = set()
+        self._assigned: set[int] = set()
+        self._stopping = stopping
+        self._reachable = reachable
+        self._partitions = partitions
         self._now = now
         self._window = window_seconds
         self._places: dict[int, Place] = {}
@@ -222,6 +236,18 @@ class Observed:
     def outgoing(self, topic: str) -> Outgoing:
         """Where the sink of a topic, ``results`` or ``rejected``, writes."""
         return self._outgoing.setdefault(topic, Outgoing(self._window, self._age, self.pulse, self._now))
+
+    def add_shard(self, figures: Callable[[], Figures]) -> None:
+        """Take in a shard of this process; `figures` returns what it holds, from any thread."""
+        self._shards.append(figures)
+
+    def add_slot(self, number: int) -> None:
+        """Take in a part of the source in this process; the process is not ready until `assign` has been called for each."""
+        self._slots.add(number)
+
+    def assign(self, slot: int) -> None:
+        """Note that a part of the source knows which partitions it reads."""
+        self._assigned.add(slot)
 
     def begin(self, partition: int, counters: Counters) -> None:
         """A partition is read from now on; `counters` are what the snapshot gave."""
@@ -237,13 +263,13 @@ class Observed:
 
     def ready(self) -> str:
         """Why it is not ready; empty if the broker answers and every partition that falls to this process is being read."""
-        if self.stopping():
+        if self._stopping():
             return "it is stopping"
-        if not self.reachable():
+        if not self._reachable():
             return "the broker does not answer"
-        if not self.partitions():
+        if not self._partitions():
             return "there is no topic of logs yet"
-        if not self.slots or not self.slots <= self.assigned:
+        if not self._slots or not self._slots <= self._assigned:
             return "its partitions are not assigned yet"
         closed = [str(number) for number in list(self._begun) if number not in self._places or not self._places[number].is_open]
         return f"not read yet: partition {', '.join(sorted(closed))}" if closed else ""
@@ -260,11 +286,11 @@ class Observed:
 
     def _gather(self) -> Iterable[Value]:
         yield READY, (), float(not self.ready())
-        yield BROKER_UP, (), float(self.reachable())
-        yield PARTITIONS, (), self.partitions()
+        yield BROKER_UP, (), float(self._reachable())
+        yield PARTITIONS, (), self._partitions()
         yield PARTITIONS_READ, (), sum(place.is_open for place in list(self._places.values()))
-        if self.intake:
-            yield INTAKE, (self.intake,), 1
+        if self._intake:
+            yield INTAKE, (self._intake,), 1
         for partition, place in sorted(self._places.items()):
             yield from _partition(str(partition), place, self._begun[partition])
         yield from self._windows()
@@ -277,7 +303,7 @@ class Observed:
         yield from self._store()
 
     def _windows(self) -> Iterable[Value]:
-        shards = [figures() for figures in list(self.shards)]
+        shards = [figures() for figures in list(self._shards)]
         yield OPEN_WINDOWS, (), max((one.open_windows for one in shards), default=0)
         yield WINDOWS, (), max((one.windows for one in shards), default=0)
         yield OPEN_CELLS, (), sum(one.open_cells for one in shards)
@@ -288,10 +314,10 @@ class Observed:
             yield WATERMARK_LAG, (), self._now() - min(marks) / SECOND
 
     def _store(self) -> Iterable[Value]:
-        if self.recovery is None:
+        if self._recovery is None:
             return
         try:
-            files = [file.stat() for file in self.recovery.glob("part-*.sqlite3*")]
+            files = [file.stat() for file in self._recovery.glob("part-*.sqlite3*")]
         except OSError:  # one of them was a journal that is gone by now
             return
         if files:

@@ -126,7 +126,7 @@ class NativeFetcher(PlainFetcher):
 def make_fetcher(
     make: Callable[[dict[str, str]], Consumer], most: int, *, native: bool, bell: Bell | None = None, plugins: str = ""
 ) -> Fetcher:
-    """Return the native fetcher if `native` (see `dataflows.flow.engines.fetches_natively`), else the plain one, which rings no `bell`.
+    """Return the native fetcher if `native`, else the plain one, which rings no `bell`.
 
     `make` returns the consumer of its configuration and the properties that it is given; `plugins`: the operator's plug-ins of
     librdkafka. Raises what `make` raises.

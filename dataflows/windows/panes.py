@@ -14,7 +14,6 @@ from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Cells
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import make_cells
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.windows.cells import CellStore, Given
 
@@ -120,15 +119,15 @@ class Panes:
     accepted by its partition, and must find its cell.
     """
 
-    def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
-        """`state`: what `state` gave before a restart; raises `RecoveryError` if its windows have another length."""
+    def __init__(self, settings: Settings, cells: CellStore, state: PanesState | None = None) -> None:
+        """`cells`: empty; `state`: what `state` gave before a restart. Raises `RecoveryError` if its windows have another length."""
         self._rules = Rules.of(settings)
         if state and state.window != self._rules.window:
             raise RecoveryError(
                 f"the recovery folder holds windows of {state.window / SECOND:g} s, but ADTALLY_WINDOW_SECONDS is "
                 f"{settings.window_seconds}; set it back, or start with an empty folder and other topics."
             )
-        self._cells: CellStore = make_cells(settings)
+        self._cells = cells
         self._partitions = state.partitions if state else 0
         # None is idle before it says so again: while this run was down, a backlog may have come.
         self._clocks = {partition: SourceClock(clock.time, False) for partition, clock in state.clocks.items()} if state else {}

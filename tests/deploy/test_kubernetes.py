@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dataflows.contract.settings import Settings
-from dataflows.process.runtime import STOP_SECONDS
+from dataflows.process.stop import STOP_SECONDS
 from panel_app.server.access import PREFIX, TABLE
 from tests.support.deploy.manifests import Manifest, Objects, merged, objects
 from tests.support.deploy.processes import ROOT

@@ -1,32 +1,57 @@
-"""A `Reader` whose surroundings and clock a test sets."""
+"""A `Reader` whose topology and clock a test sets."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from typing_extensions import override
+
 from dataflows.contract.settings import Settings
+from dataflows.flow.context import FlowContext
 from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.flow.topology import Topology
 from dataflows.kafka.lag import Span
 from tests.support.engines.panes import cells_of
 from tests.support.flows import wait_for
 
 
-class Around:
-    """Surroundings that a test sets."""
+class FakeTopology(Topology):
+    """`count` partitions; `clock`: that of all others (microseconds); `up`: whether the broker answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 1, clock: int | None = None) -> None:
+        super().__init__(Settings(), give_up=lambda: True)
+        self.count = count
+        self.clock = clock
         self.up = True
-        self.clock: int | None = None
 
+    @override
+    def start(self) -> None: ...
+
+    @override
+    def close(self) -> None: ...
+
+    @override
+    def partitions(self) -> int:
+        return self.count
+
+    @override
     def reachable(self) -> bool:
         return self.up
 
+    @override
     def newest(self) -> int | None:
         return self.clock
 
+    @override
+    def oldest(self) -> int | None:
+        return self.clock
+
+    @override
     def behind(self, partition: int, span: Span) -> int:
-        del partition
         return span.end - span.first
+
+    @override
+    def report(self, partition: int, clock: int | None) -> None: ...
 
 
 class Time:
@@ -40,9 +65,9 @@ class Time:
 
 
 def reader(
-    settings: Settings, state: ReaderState | None = None, *, start: str = "earliest", around: Around | None = None
+    settings: Settings, state: ReaderState | None = None, *, start: str = "earliest", around: FakeTopology | None = None
 ) -> Reader:
-    return Reader(settings, 0, state, around or Around(), start=start, monotonic=Time())
+    return Reader(FlowContext(settings, topology=around or FakeTopology(), monotonic=Time()), 0, state, start=start)
 
 
 def read(one: Reader, count: int) -> Counter[tuple[int, str]]:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.flow.state import VERSION, count_again, load, save
 from dataflows.kafka.scan import scan
 from dataflows.windows.panes import Panes, PanesState, Partial, SourceClock
@@ -142,14 +143,14 @@ def exists(settings: Settings) -> bool:
     ids=["window", "lateness", "out of order", "currency"],
 )
 def test_a_folder_that_was_counted_by_other_rules_is_refused(changed: dict[str, Any], name: str) -> None:
-    saved = save(Panes(Settings()).state(), Settings())
+    saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
     with pytest.raises(RecoveryError) as caught:
         load(saved, PanesState, replace(Settings(), **changed))
     assert str(caught.value).startswith(f"the recovery folder was counted with {name}; set it back, or count all that logs")
 
 
 def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
-    panes = Panes(Settings())
+    panes = Panes(Settings(), Engine(Settings()).make_cells())
     cells = {("c", "search"): Metrics(events=1, spend_micros=2**70)}
     panes.take([Partial(0, 1, SourceClock(2**53, idle=False), {2**53 // MINUTE * MINUTE: cells})], 0.0)
     state = panes.state()
@@ -165,7 +166,7 @@ def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other(
 
 
 def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
-    saved = save(Panes(Settings()).state(), Settings())
+    saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
     with pytest.raises(RecoveryError, match="is not as version 2 writes it"):
         load(saved | {"state": {"window": "a minute"}}, PanesState, Settings())
 

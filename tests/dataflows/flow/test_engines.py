@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import RefusedError, SettingsError
 from dataflows.contract.settings import Settings
-from dataflows.flow import engines
+from dataflows.flow.context import FlowContext
+from dataflows.flow.engines import Engine
 from dataflows.flow.sink import OutboxPart, TopicSink
 from dataflows.kafka.produce import PlainCarrier
 from dataflows.native import library
@@ -43,7 +44,7 @@ def calls(plug_in: Path) -> int:
 
 
 def of_flow(settings: Settings) -> OutboxPart:
-    part = TopicSink(settings, settings.results_topic).build_part("results", "00", None)
+    part = TopicSink(FlowContext(settings), settings.results_topic).build_part("results", "00", None)
     part.write_batch([Records.of(PAIRS)])
     part.snapshot()
     assert {key: str(value).encode() for key, value in read_topic(settings, settings.results_topic)} == dict(PAIRS)
@@ -78,12 +79,11 @@ def test_where_librdkafka_can_not_be_sent_to_directly_records_leave_by_confluent
 ) -> None:
     caplog.set_level(logging.INFO)
     assert carrier(of_flow(settings)) is PlainCarrier
-    assert not engines.sends_natively("auto")
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(f"the native engine can't send records, which is done in Python, as exact and slower: {lack}")
     assert "\n" not in said
     with pytest.raises(SettingsError) as caught:
-        TopicSink(replace(settings, native="on"), settings.results_topic).build_part("results", "00", None)
+        TopicSink(FlowContext(replace(settings, native="on")), settings.results_topic).build_part("results", "00", None)
     assert str(caught.value).startswith(f"ADTALLY_NATIVE=on, but the native engine can't send records: {lack}")
 
 
@@ -102,28 +102,29 @@ def test_where_librdkafka_can_not_be_asked_directly_messages_come_by_confluent_k
 ) -> None:
     monkeypatch.setattr(f"dataflows.native.{name}", instead)
     caplog.set_level(logging.INFO)
+    engine = Engine(Settings())
     for _ in range(2):
-        assert not engines.fetches_natively("auto")
+        assert not engine.fetches_natively
     (said,) = [record.getMessage() for record in caplog.records]
     assert re.fullmatch(f"the native engine can't fetch messages, .* as exact and slower: {reason}", said)
     with pytest.raises(SettingsError, match=r"on, but the native engine can't fetch messages: .* ADTALLY_NATIVE=auto does it in"):
-        engines.fetches_natively("on")
+        _ = Engine(Settings(native="on")).fetches_natively
 
 
 def test_where_it_can_it_is_done_in_c_and_nothing_is_said(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert carrier(of_flow(replace(settings, native="on"))) is Sender
-    assert engines.fetches_natively("on")
+    assert Engine(Settings(native="on")).fetches_natively
     assert not caplog.records
     assert carrier(of_flow(replace(settings, native="off"))) is PlainCarrier
-    assert not engines.fetches_natively("off")
+    assert not Engine(Settings(native="off")).fetches_natively
 
 
 @pytest.mark.parametrize("end", ["", ";"])
 def test_plug_ins_of_the_operator_are_loaded_beside_our_own(settings: Settings, plug_in: Path, end: str) -> None:
     before = calls(plug_in)
     with_own = replace(settings, client={PLUGINS: f"{plug_in}{end}"})
-    part = TopicSink(with_own, settings.results_topic).build_part("results", "00", None)
+    part = TopicSink(FlowContext(with_own), settings.results_topic).build_part("results", "00", None)
     assert calls(plug_in) == before + 1
     part.write_batch([Records.of(PAIRS)])
     part.snapshot()
@@ -134,4 +135,4 @@ def test_plug_ins_of_the_operator_are_loaded_beside_our_own(settings: Settings, 
 def test_a_plug_in_of_the_operator_that_is_not_there_ends_the_run_with_a_line_that_names_it(settings: Settings) -> None:
     missing = replace(settings, client={PLUGINS: "/nowhere/own.so"})
     with pytest.raises(RefusedError, match=r"can't be set up: dlopen\(\) failed: /nowhere/own\.so"):
-        TopicSink(missing, settings.results_topic).build_part("results", "00", None)
+        TopicSink(FlowContext(missing), settings.results_topic).build_part("results", "00", None)

@@ -8,9 +8,8 @@ import pytest
 
 from dataflows.contract.schema import decode_result
 from dataflows.contract.settings import Settings
-from dataflows.flow.idle import Workers
+from dataflows.flow.context import FlowContext
 from dataflows.flow.operators import panes, result_records
-from dataflows.flow.telemetry import Observed
 from dataflows.windows.panes import Partial, SourceClock
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import counts
@@ -19,13 +18,13 @@ from tests.support.records import micros
 
 @pytest.mark.parametrize("native", KINDS)
 def test_of_a_batch_one_result_is_measured_and_all_of_them_are_sent_as_they_are(native: Literal["on", "off"]) -> None:
-    observed = Observed(60)
-    logic = panes(Settings(native=native), observed, Workers())(None)
+    context = FlowContext(Settings(native=native))
+    logic = panes(context)(None)
     cells = {micros(0): {(name, "x"): counts(1) for name in "abc"}}
     updates, done = logic.on_batch([Partial(0, 1, SourceClock(micros(10), False), cells)])
     assert done is False
     (records,) = map(result_records, updates)
     assert [decode_result(value).campaign_id for _, value in records.pairs()] == ["a", "b", "c"]
     assert records.waited == (0, micros(10))
-    (figures,) = observed.shards
-    assert (figures().open_windows, figures().open_cells) == (1, 3)
+    metrics = context.observed.registry()
+    assert [metrics.get_sample_value(f"adtally_open_{what}") for what in ("windows", "cells")] == [1, 3]

@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import OffsetGoneError, RecoveryError
 from dataflows.contract.settings import Settings
+from dataflows.flow.context import FlowContext
 from dataflows.flow.reader import Haul, Reader, ReaderState
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
 from dataflows.kafka.fetch import Fetched, PlainFetcher
 from tests.support.flows import counters, send, stumbling, wait_for
-from tests.support.readers import Around, Time, read, reader, until_idle
+from tests.support.readers import FakeTopology, Time, read, reader, until_idle
 from tests.support.records import micros, payload
 
 
@@ -77,9 +78,9 @@ def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
 
 def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_answers(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    around, clock = Around(), Time()
+    around, clock = FakeTopology(), Time()
     around.up = False
-    one = Reader(settings, 0, None, around, start="earliest", monotonic=clock)
+    one = Reader(FlowContext(settings, topology=around, monotonic=clock), 0, None, start="earliest")
     read(one, 1)
     clock.seconds += 4.9
     assert one.poll() is None
@@ -92,8 +93,8 @@ def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_an
 
 def test_a_silent_partition_follows_the_others_at_the_distance_of_the_idle_retention(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    around, clock = Around(), Time()
-    one = Reader(settings, 0, None, around, start="earliest", monotonic=clock)
+    around, clock = FakeTopology(), Time()
+    one = Reader(FlowContext(settings, topology=around, monotonic=clock), 0, None, start="earliest")
     read(one, 1)
     clock.seconds += 6
     assert until_idle(one).clock.time == micros(0)
@@ -203,7 +204,7 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings,
     monkeypatch.setattr("dataflows.flow.reader.make_fetcher", lambda make, most, **_: Passing(make({}), most))
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()
-    one = Reader(settings, 0, None, Around(), start="earliest", monotonic=clock)
+    one = Reader(FlowContext(settings, topology=FakeTopology(), monotonic=clock), 0, None, start="earliest")
     read(one, 1)
     clock.seconds += 6
     assert one.poll() is None, "what came after that end may be more"

@@ -2,54 +2,19 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from typing_extensions import override
 
 from dataflows.contract.settings import Settings
-from dataflows.flow import source
+from dataflows.flow.context import FlowContext
 from dataflows.flow.idle import Rest
 from dataflows.flow.reader import Reader, ReaderState
-from dataflows.flow.source import SLOTS, Slot, SlotState
+from dataflows.flow.source import SETTLE_SECONDS, SLOTS, Slot, SlotState
 from dataflows.flow.state import load
-from dataflows.flow.telemetry import LOOK_SECONDS, Observed
-from dataflows.flow.topology import Topology
+from dataflows.flow.telemetry import LOOK_SECONDS
 from dataflows.intake.partition import IntakeState
 from tests.support.engines.panes import cells_of
 from tests.support.flows import send, wait_for
+from tests.support.readers import FakeTopology, Time
 from tests.support.records import micros, payload
-
-
-class FakeTopology(Topology):
-    """A topology that a test sets; it asks no broker."""
-
-    def __init__(self, partitions: int, oldest: int | None = None) -> None:
-        super().__init__(Settings(), give_up=lambda: True)
-        self.count = partitions
-        self.clock = oldest
-
-    @override
-    def start(self) -> None: ...
-
-    @override
-    def close(self) -> None: ...
-
-    @override
-    def partitions(self) -> int:
-        return self.count
-
-    @override
-    def reachable(self) -> bool:
-        return True
-
-    @override
-    def newest(self) -> int | None:
-        return self.clock
-
-    @override
-    def oldest(self) -> int | None:
-        return self.clock
-
-    @override
-    def report(self, partition: int, clock: int | None) -> None: ...
 
 
 def kept(one: Slot) -> SlotState:
@@ -59,8 +24,10 @@ def kept(one: Slot) -> SlotState:
     return state
 
 
-def slot(settings: Settings, topology: FakeTopology, number: int, state: SlotState | None = None) -> Slot:
-    return Slot(settings, topology, number, state)
+def slot(
+    settings: Settings, topology: FakeTopology, number: int, state: SlotState | None = None, clock: Time | None = None
+) -> Slot:
+    return Slot(FlowContext(settings, topology=topology, monotonic=clock or Time()), number, state)
 
 
 def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
@@ -92,28 +59,31 @@ def test_a_slot_without_partitions_reads_nothing_until_there_is_one(settings: Se
 
 
 def test_a_partition_that_appears_later_waits_and_then_begins_with_the_clock_of_the_others(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
 ) -> None:
-    topology = FakeTopology(1, oldest=micros(5000))
-    one = slot(settings, topology, 1)
+    topology = FakeTopology(1, micros(5000))
+    clock = Time()
+    one = slot(settings, topology, 1, clock=clock)
     assert one.next_batch() == []
     send(settings, [payload("old", 10), payload("new", 5001)], partition=1)
     topology.count = 2
     assert one.next_batch() == []
     assert kept(one) == SlotState(1, {})
-    monkeypatch.setattr(source, "SETTLE_SECONDS", 0.0)
+    clock.seconds += SETTLE_SECONDS
     assert rejected_and_counted(one, 2) == (1, 1)
     assert kept(one).partitions == 2
     one.close()
 
 
 def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also_with_start_latest(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
 ) -> None:
-    monkeypatch.setattr(source, "SETTLE_SECONDS", 0.0)
     latest = replace(settings, start="latest")
     send(latest, [payload("a", 1)], partition=1)
-    one = slot(latest, FakeTopology(2), 1, SlotState(1, {}))
+    clock = Time()
+    one = slot(latest, FakeTopology(2), 1, SlotState(1, {}), clock)
+    one.next_batch()
+    clock.seconds += SETTLE_SECONDS
     assert rejected_and_counted(one) == (0, 1)
     one.close()
 
@@ -122,15 +92,15 @@ def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also
 def test_a_reader_whose_bell_is_silent_is_polled_only_where_time_may_have_changed_something(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
+    clock = Time()
     rest = Rest()
     send(settings, [payload("a", 1)], partition=1)
-    one = Slot(settings, FakeTopology(2), 1, None, observed=Observed(60, monotonic=lambda: now), rest=rest)
+    one = Slot(FlowContext(settings, topology=FakeTopology(2), monotonic=clock), 1, None, rest=rest)
     assert rejected_and_counted(one) == (0, 1)
     polls: list[float] = []
-    monkeypatch.setattr(Reader, "poll", lambda _self: polls.append(now))
+    monkeypatch.setattr(Reader, "poll", lambda _self: polls.append(clock()))
     for _ in range(40):
-        now += 0.025
+        clock.seconds += 0.025
         one.next_batch()
     assert len(polls) <= 1 / LOOK_SECONDS + 2, "the end of the log rings too"
     polls.clear()

@@ -6,6 +6,7 @@ import datetime as dt
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -285,17 +286,27 @@ def test_the_age_of_an_event_is_measured_where_it_is_recent_and_told_apart_where
         assert any(one["window_start"][:16] == now[:16] for _, one in messages)
 
 
-def ready(observed: Observed) -> Observed:
-    """One that lacks nothing."""
-    observed.reachable, observed.partitions = lambda: True, lambda: 2
-    observed.slots, observed.assigned = {0, 1}, {0, 1}
+def observed_by(
+    *,
+    stopping: bool = False,
+    reachable: bool = True,
+    partitions: int = 2,
+    slots: Iterable[int] = (0, 1),
+    assigned: Iterable[int] = (0, 1),
+) -> Observed:
+    """One that lacks nothing but what is given otherwise."""
+    observed = Observed(60, stopping=lambda: stopping, reachable=lambda: reachable, partitions=lambda: partitions)
+    for number in slots:
+        observed.add_slot(number)
+    for number in assigned:
+        observed.assign(number)
     return observed
 
 
-def test_it_is_ready_when_nothing_is_missing_and_says_what_is() -> None:
+def test_it_is_ready_when_nothing_is_missing() -> None:
     from dataflows.intake.partition import Counters
 
-    observed = ready(Observed(60))
+    observed = observed_by()
     assert observed.ready() == ""
     observed.begin(1, Counters())
     assert observed.ready() == "not read yet: partition 1"
@@ -303,16 +314,20 @@ def test_it_is_ready_when_nothing_is_missing_and_says_what_is() -> None:
     assert observed.ready() == "not read yet: partition 1"
     observed.place(1, Place(Counters(), 0, 0, None, True))
     assert observed.ready() == ""
-    for name, value, words in (
-        ("stopping", lambda: True, "it is stopping"),
-        ("reachable", lambda: False, "the broker does not answer"),
-        ("partitions", lambda: 0, "there is no topic of logs yet"),
-        ("slots", set[int](), "its partitions are not assigned yet"),
-        ("assigned", {1}, "its partitions are not assigned yet"),
-    ):
-        other = ready(Observed(60))
-        setattr(other, name, value)
-        assert other.ready() == words
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ({"stopping": True}, "it is stopping"),
+        ({"reachable": False}, "the broker does not answer"),
+        ({"partitions": 0}, "there is no topic of logs yet"),
+        ({"slots": ()}, "its partitions are not assigned yet"),
+        ({"assigned": (1,)}, "its partitions are not assigned yet"),
+    ],
+)
+def test_where_it_is_not_ready_it_says_why(lacking: dict[str, Any], words: str) -> None:
+    assert observed_by(**lacking).ready() == words
 
 
 def test_a_wait_for_the_broker_is_no_standstill_and_a_loop_that_stands_is() -> None:
@@ -334,7 +349,7 @@ def test_the_watermark_is_the_least_of_the_shards_that_have_one() -> None:
     observed = Observed(60, now=lambda: 1_000.0)
     assert "adtally_watermark_timestamp_seconds" not in names(samples(generate_latest(observed.registry()).decode()))
     for figures in (Figures(None, 0, 0, 0, 0), Figures(900_000_000, 1, 3, 5, 9), Figures(990_000_000, 2, 2, 4, 4)):
-        observed.shards.append(lambda figures=figures: figures)
+        observed.add_shard(lambda figures=figures: figures)
     found = samples(generate_latest(observed.registry()).decode())
     assert (total(found, "adtally_watermark_timestamp_seconds"), total(found, "adtally_watermark_lag_seconds")) == (900, 100)
     assert [total(found, f"adtally_{name}") for name in ("open_windows", "windows", "open_cells", "cells")] == [2, 3, 9, 13]
@@ -345,7 +360,7 @@ def test_what_was_acknowledged_never_goes_back_while_a_record_is_on_its_way() ->
     first, second = outgoing.own_count(), outgoing.own_count()
     first[0], second[0] = 5, 3
     assert outgoing.acknowledged() == 8
-    outgoing.pending = lambda: 2  # the client has two that are not counted as sent yet
+    outgoing.follow(pending=lambda: 2, failed=lambda: 0)  # the client has two that are not counted as sent yet
     assert outgoing.acknowledged() == 8
     first[0] += 4
     assert outgoing.acknowledged() == 10

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import intake_kind
 from dataflows.intake.fast_decode import ChunkDecoder
 from dataflows.intake.messages import Chunk
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import KEPT, Rules
-from tests.support.engines.intakes import KINDS
+from tests.support.engines.intakes import KINDS, intake_kind
 from tests.support.malformed import BAD
 from tests.support.records import T0, FakeRecord, event, log, micros, payload, stamp
 

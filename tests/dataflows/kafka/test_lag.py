@@ -18,7 +18,7 @@ from dataflows.flow.topology import Behind
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.lag import Counted, Span, Waiting, Waits
 from tests.support.flows import ANSWER_SECONDS, send, wait_for
-from tests.support.readers import Around, read, reader
+from tests.support.readers import FakeTopology, read, reader
 from tests.support.records import payload
 from tests.support.settings import own_names
 
@@ -145,7 +145,7 @@ class Logs:
         self.settings = settings
         self.admin = AdminClient({"bootstrap.servers": settings.brokers})
         self.create()
-        self.around = Around()
+        self.around = FakeTopology()
         self.reader = reader(settings, around=self.around)
         self.numbers = iter(range(1_000_000))
 

@@ -13,7 +13,7 @@ import pytest
 from dataflows import native
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import fetches_natively, make_intake, sends_natively
+from dataflows.flow.engines import Engine
 from dataflows.intake.partition import IntakeState
 from dataflows.native import CSRC, FOLDER, HEADERS, SOURCES, structs
 from dataflows.native.library import SIGNATURES, library
@@ -50,15 +50,16 @@ def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypa
     with pytest.raises(
         SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; build it with: python -m dataflows\.native\.build"
     ):
-        make_intake(Settings(native="on"), 0, IntakeState(), lambda: 0.0)
-    assert type(make_intake(Settings(), 0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
-    assert not fetches_natively("auto")
-    assert not sends_natively("auto")
+        Engine(Settings(native="on")).make_intake(0, IntakeState(), lambda: 0.0)
+    engine = Engine(Settings())
+    assert type(engine.make_intake(0, IntakeState(), lambda: 0.0)).__name__ == "PythonIntake"
+    assert not engine.fetches_natively
+    assert not engine.sends_natively
 
 
 def test_it_is_taken_where_it_is_built_and_left_where_it_is_switched_off() -> None:
     for wanted, name in ((Settings(), "Native"), (Settings(native="on"), "Native"), (Settings(native="off"), "Python")):
-        assert type(make_intake(wanted, 0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
+        assert type(Engine(wanted).make_intake(0, IntakeState(), lambda: 0.0)).__name__ == f"{name}Intake"
 
 
 @pytest.mark.parametrize("name", [*HEADERS, *SOURCES])

@@ -17,7 +17,6 @@ from dataflows import native
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.schema import Event, to_micros
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import intake_kind
 from dataflows.intake.decode import CarefulDecoder
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
@@ -25,7 +24,7 @@ from dataflows.kafka.record import Record
 from dataflows.native import Tally
 from dataflows.windows.panes import shard_of
 from dataflows.wire.cell_bytes import unpack
-from tests.support.engines.intakes import laid
+from tests.support.engines.intakes import intake_kind, laid
 from tests.support.records import FakeRecord, event, log, micros, payload
 
 pytestmark = pytest.mark.native

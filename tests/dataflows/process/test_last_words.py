@@ -11,7 +11,7 @@ import pytest
 
 from dataflows.contract.errors import SettingsError
 from dataflows.process.last_words import Run, explain, gone_peers, has_room
-from dataflows.process.runtime import command_line
+from dataflows.process.start import command_line
 from tests.support.disks import small_disk
 
 FOLDER = Path("/where/snapshots/are")
@@ -178,7 +178,7 @@ def test_a_panic_that_does_not_end_the_process_is_shown_after_a_while() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-w", "0"], "-w 0 is no number of workers"),
+        (["-w", "0"], "-w 0 is not a number of workers"),
         (["-i", "2", "-a", ";".join(TWO)], "-i 2: -a names 2 processes, so give 0 to 1"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pytest
@@ -80,7 +80,7 @@ def test_they_are_the_same_with_many_cells_and_windows() -> None:
 @pytest.mark.parametrize("choice", ["off", "on"])
 @pytest.mark.parametrize("spend", [-5, -(2**62), -(2**90)])
 @pytest.mark.parametrize("revenue", [0, 7, -7, 2**80])
-def test_no_ratio_is_a_negative_zero(choice: str, spend: int, revenue: int) -> None:
+def test_no_ratio_is_a_negative_zero(choice: Literal["on", "off"], spend: int, revenue: int) -> None:
     kind = Kind(choice, 0.0)
     sums = Metrics(
         impressions=3, clicks=2, conversions=1, spend_micros=spend, revenue_micros=revenue, refund_micros=revenue, events=6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 from msgspec import convert
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import cells_kind
+from dataflows.flow.engines import Engine
 from dataflows.intake.rules import Rules
 from dataflows.windows.cells import CellStore, decode_window
 from dataflows.wire.cell_bytes import pack
@@ -26,8 +27,8 @@ NOW = T0.timestamp() + 86_400
 class Kind:
     """One kind of cells."""
 
-    def __init__(self, choice: str, emit_seconds: float) -> None:
-        self._new = lambda: cells_kind(choice)(RULES, emit_seconds)
+    def __init__(self, choice: Literal["on", "off"], emit_seconds: float) -> None:
+        self._new = lambda: Engine(Settings(native=choice)).cells_kind(RULES, emit_seconds)
         self.cells: CellStore = self._new()
 
     def told(self) -> tuple[list[WindowResult], int | None]:
@@ -79,7 +80,7 @@ def copied(cells: Cells) -> Cells:
     return {key: replace(metrics) for key, metrics in cells.items()}
 
 
-def played(choice: str) -> list[object]:
+def played(choice: Literal["on", "off"]) -> list[object]:
     """All that one kind of cells does over some thousand steps in which everything happens."""
     rng = random.Random(5)
     names = ["a", "b", "ab", 'ü"\\\n\x01', "x" * 256, *(f"campaign-{number}" for number in range(300))]
@@ -108,7 +109,7 @@ def played(choice: str) -> list[object]:
     return [*shown, *waits_apart(choice)]
 
 
-def waits_apart(choice: str) -> list[object]:
+def waits_apart(choice: Literal["on", "off"]) -> list[object]:
     """Two cells of which one waits for 512 fortieths of a second and the other five times as long: turns of one wheel."""
     kind, shown = Kind(choice, 512 / 40), list[object]()
     for name, behind in (("a", False), ("a", False), ("b", True)):

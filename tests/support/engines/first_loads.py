@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.flow.source import SlotState
 from dataflows.flow.state import load, save
 from dataflows.windows.panes import Panes, PanesState
@@ -37,7 +38,7 @@ def all_at_once(first: Callable[[int], object]) -> None:
 def main(count: int) -> int:
     """Fork `count` processes, one after the other; how many did not end well."""
     settings = Settings()
-    panes, slot = save(Panes(settings).state(), settings), save(SlotState(0, {}), settings)
+    panes, slot = save(Panes(settings, Engine(settings).make_cells()).state(), settings), save(SlotState(0, {}), settings)
     failed = 0
     for _ in range(count):
         child = os.fork()

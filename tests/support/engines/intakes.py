@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
 from dataflows import native
-from dataflows.flow.engines import intake_kind
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Intake
 from dataflows.kafka.record import Record
 from dataflows.native.library import Fetched
 
 KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]
 """What ADTALLY_NATIVE gives, for a fixture or a test with both."""
+
+
+def intake_kind(choice: Literal["on", "off"]) -> type[Intake]:
+    """The intake that ADTALLY_NATIVE gives."""
+    return Engine(Settings(native=choice)).intake_kind
 
 
 def both() -> list[type[Intake]]:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import intake_kind
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
@@ -24,7 +23,7 @@ from dataflows.windows.panes import shard_of
 from dataflows.wire.cell_bytes import unpack
 from tests.support.engines.carriers import carried
 from tests.support.engines.cells import played
-from tests.support.engines.intakes import laid
+from tests.support.engines.intakes import intake_kind, laid
 from tests.support.records import FakeRecord, micros, payload
 
 RULES = Rules.of(Settings())

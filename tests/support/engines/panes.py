@@ -10,6 +10,7 @@ from dataflows import native
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import WindowResult, decode_result, result_key
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.windows.cells import CellKey, Given
 from dataflows.windows.panes import Panes, PanesState, Partial
 from dataflows.wire.cell_bytes import unpack
@@ -23,7 +24,7 @@ class Played:
     """`Panes`, whose results are read: `waited` is that of the last call, the first of it a place among them."""
 
     def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
-        self.panes = Panes(settings, state)
+        self.panes = Panes(settings, Engine(settings).make_cells(), state)
         self.waited: tuple[int, int] | None = None
         self.wake_at, self.figures, self.state = self.panes.wake_at, self.panes.figures, self.panes.state
 

@@ -147,7 +147,7 @@ def late_by_the_clock_of_other_partitions() -> None:
     take = Reader._take
 
     def ahead(self: Reader, records: Any) -> None:
-        newest = self._surroundings.newest()
+        newest = self._topology.newest()
         if newest is not None:
             self._intake.advance(newest, records[0].offset())
         take(self, records)
@@ -267,8 +267,8 @@ def counters_begin_anew_after_a_restart() -> None:
 def windows_begin_anew_after_a_restart() -> None:
     right = Panes.__init__
 
-    def forgetful(self: Panes, settings: Any, _state: PanesState | None = None) -> None:
-        right(self, settings, None)
+    def forgetful(self: Panes, settings: Any, cells: Any, _state: PanesState | None = None) -> None:
+        right(self, settings, cells, None)
 
     patch(Panes, "__init__", forgetful)
 

@@ -17,6 +17,7 @@ from dataflows.contract.metrics import Metrics, fold
 from dataflows.contract.schema import Event
 from dataflows.contract.settings import Settings
 from dataflows.flow import operators
+from dataflows.flow.context import FlowContext
 from dataflows.flow.sink import TopicSink
 from dataflows.intake.decode import CarefulDecoder, NotAnEvent
 from dataflows.intake.rules import Rules
@@ -92,5 +93,5 @@ def fold_window_flow() -> Dataflow:
     windower = windowing.TumblingWindower(length=dt.timedelta(microseconds=rules.window), align_to=EPOCH)
     folded = windowing.fold_window("windows", keyed, clock, windower, Metrics, add, merged)
     records = op.map_value("encode", op.map("result", folded.down, result), operators.result_records)
-    op.output("results", records, TopicSink(settings, settings.results_topic))
+    op.output("results", records, TopicSink(FlowContext(settings), settings.results_topic))
     return flow

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from dataflows.contract.errors import AdtallyError, RecoveryError
-from dataflows.process.runtime import lock_recovery, one_line_errors, set_back
+from dataflows.flow.lifecycle import Lifecycle
+from dataflows.process.recovery_folder import lock_recovery
+from dataflows.process.stop import set_back
 from tests.support.disks import small_disk
 from tests.support.flows import recovery_folder
 
@@ -27,10 +29,10 @@ def test_a_new_recovery_folder_is_taken_and_closed_to_others(tmp_path: Path) -> 
 
 def test_two_processes_of_one_cluster_share_a_folder_and_two_runs_do_not(tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
-    lock_recovery(folder, 0)
-    lock_recovery(folder, 1)
+    held = lock_recovery(folder, 0), lock_recovery(folder, 1)
     with pytest.raises(RecoveryError, match="another run uses the recovery folder"):
         lock_recovery(folder, 1)
+    del held
 
 
 def truncated(part: Path) -> None:
@@ -64,7 +66,7 @@ def test_a_folder_without_a_store_is_one_line_with_the_command_that_makes_it(
 
 
 def test_outside_of_the_command_an_error_passes_through() -> None:
-    with pytest.raises(AdtallyError, match="the culprit"), one_line_errors():
+    with pytest.raises(AdtallyError, match="the culprit"), Lifecycle().one_line_errors():
         raise AdtallyError("the culprit, the cure")
 
 

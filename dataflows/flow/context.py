@@ -1,0 +1,49 @@
+"""What all parts of the flow in one process share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
+from dataflows.flow.idle import Workers
+from dataflows.flow.lifecycle import Lifecycle
+from dataflows.flow.telemetry import Observed
+from dataflows.flow.topology import Topology
+
+
+class FlowContext:
+    """Settings, engine, lifecycle and view of the cluster of one process, and the figures that its parts write down."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        lifecycle: Lifecycle | None = None,
+        recovery: Path | None = None,
+        topology: Topology | None = None,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`recovery`: the recovery folder, for metrics; `now` and `monotonic`: seconds, `now` since 1970.
+
+        Raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met."""
+        self.settings = settings
+        self.now = now
+        self.monotonic = monotonic
+        self.lifecycle = lifecycle or Lifecycle()
+        self.engine = Engine(settings)
+        self.workers = Workers()
+        self.topology = topology or Topology(settings, self.lifecycle.stopping.is_set)
+        self.observed = Observed(
+            settings.window_seconds,
+            stopping=self.lifecycle.stopping.is_set,
+            reachable=self.topology.reachable,
+            partitions=self.topology.known,
+            recovery=recovery,
+            intake="native" if self.engine.is_native else "python",
+            now=now,
+            monotonic=monotonic,
+        )

@@ -1,0 +1,119 @@
+"""The start of a process of the flow: command line, log lines, signals, metrics, recovery folder, and the wait for its peers."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from dataflows.flow.context import FlowContext
+from dataflows.flow.lifecycle import Lifecycle
+from dataflows.process.last_words import Run, die, peer_lost, watch
+from dataflows.process.peers import LOOK_SECONDS, Attempts, Peers
+from dataflows.process.recovery_folder import lock_recovery
+from dataflows.process.stop import end_at_once, listen, set_back
+from dataflows.telemetry import log_lines
+from dataflows.telemetry.server import serve
+
+log = logging.getLogger("adtally")
+
+WAITING_SECONDS = 10.0
+"""Time after which a process logs that it waits for its peers, for Bytewax does so silently."""
+
+
+def runs_as_command() -> bool:
+    """Whether this process is ``python -m bytewax.run``, not a test or a tool that imports the flow."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == "bytewax.run"
+
+
+def make_lifecycle() -> Lifecycle:
+    """Return the lifecycle of this process; in ``python -m bytewax.run`` an `AdtallyError` ends the process with one line."""
+    return Lifecycle(die if runs_as_command() else None)
+
+
+def prepare(settings: Settings, lifecycle: Lifecycle, arguments: Sequence[str] | None = None) -> FlowContext:
+    """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, metrics, the recovery folder named by `arguments`.
+
+    In any other process only the context is made. Raises `RecoveryError` and `SettingsError`.
+    """
+    if not runs_as_command():
+        return FlowContext(settings, lifecycle=lifecycle)
+    run = command_line(sys.argv[1:] if arguments is None else arguments)
+    watch(run)
+    atexit.register(end_at_once, lifecycle)
+    log_lines.set_up(settings, "dataflow")
+    cluster = len(run.addresses) > 1
+    listen(lifecycle, cluster=cluster)
+    spare_the_collector()
+    threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
+    if cluster:
+        threading.Thread(target=_await_peers, args=(run, lifecycle, Attempts()), name="peers", daemon=True).start()
+    context = FlowContext(settings, lifecycle=lifecycle, recovery=run.recovery)
+    context.engine.check()
+    serve(settings, context.observed.served(), run.beside())
+    if run.recovery:
+        lifecycle.hold(lock_recovery(run.recovery, run.process))
+    else:
+        log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
+    return context
+
+
+def spare_the_collector() -> None:
+    """Let Python look for reference cycles rarely: an event is in none, and what was imported stays.
+
+    With its own thresholds the collector takes about 4 % of a drain.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+
+
+def _await_peers(run: Run, lifecycle: Lifecycle, attempts: Attempts) -> None:
+    """Until the flow has begun: say once which peers it waits for, and end with one that was there and is gone.
+
+    Started again, that one would not be let in any more.
+    """
+    peers = Peers(run.addresses, run.process)
+    to_tell = time.monotonic() + WAITING_SECONDS
+    while not lifecycle.begun.wait(LOOK_SECONDS):
+        if peers.look() and not lifecycle.stopping.is_set() and not lifecycle.begun.is_set():
+            die(peer_lost(run))
+        if time.monotonic() > to_tell and not lifecycle.stopping.is_set():
+            to_tell = float("inf")
+            others = ", ".join(
+                f"{address}: {attempts.reasons[number]}" if number in attempts.reasons else address
+                for number, address in enumerate(run.addresses)
+                if number != run.process
+            )
+            log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+    attempts.release()
+    peers.look()  # from now on Bytewax notices; what came last is looked after too
+
+
+def command_line(arguments: Sequence[str]) -> Run:
+    """What `arguments` and the environment tell bytewax.run; raises `SettingsError` for values that it would accept and ignore."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
+    parser.add_argument("-w", "--workers-per-process", type=int, default=os.environ.get("BYTEWAX_WORKERS_PER_PROCESS", "1"))
+    parser.add_argument("-a", "--addresses", default=os.environ.get("BYTEWAX_ADDRESSES", ""))
+    # As bytewax.run has it: the number is a flag, a variable, or the end of the name of a pod.
+    pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
+    number = os.environ.get("BYTEWAX_PROCESS_ID") or (pod if pod.isdecimal() else None)
+    parser.add_argument("-i", "--process-id", type=int, default=number)
+    given = parser.parse_known_args(list(arguments))[0]
+    addresses = tuple(filter(None, given.addresses.split(";")))
+    process = given.process_id or 0
+    if given.workers_per_process < 1:
+        raise SettingsError(f"-w {given.workers_per_process} is not a number of workers; give 1 or more.")
+    if addresses and not 0 <= process < len(addresses):
+        raise SettingsError(f"-i {process}: -a names {len(addresses)} processes, so give 0 to {len(addresses) - 1}.")
+    return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)
