@@ -74,15 +74,15 @@ class Service:
         self.store = Store(settings.store_hours, settings.history_days)
         self.age_histogram = Histogram(
             "adtally_dashboard_event_age_seconds",
-            "Age of an event when the dashboard holds the result that counts it; of the results of a shard at one time, the one that has "
-            "waited longest. What is read from before it has met the end of the topic is not among them.",
+            "Age of an event when the dashboard holds the result that contains it; for each batch of a shard, the result that has "
+            "waited longest. Records that were on the topic before the dashboard had reached its end are excluded.",
             buckets=BUCKETS,
             registry=None,
         )
         self.ages = Ages(settings.window_seconds, self.age_histogram.observe)
         self.refreshes = Histogram(
             "adtally_dashboard_refresh_seconds",
-            "Time that an answer to a page took to be made.",
+            "Time to compute an answer for a page.",
             buckets=REFRESH_BUCKETS,
             registry=None,
         )

@@ -12,16 +12,14 @@ from dataflows.telemetry.families import READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
 from generator.messages import Mark
 
-SENT = Metric("adtally_generator_sent_total", "counter", "Messages handed over to the Kafka client, since the start.")
-ACKNOWLEDGED = Metric(
-    "adtally_generator_acknowledged_total", "counter", "Messages that the broker has acknowledged, since the start."
-)
-FAILED = Metric("adtally_generator_failures_total", "counter", "Messages that the broker refused for good, since the start.")
+SENT = Metric("adtally_generator_sent_total", "counter", "Messages passed to the Kafka client since the start.")
+ACKNOWLEDGED = Metric("adtally_generator_acknowledged_total", "counter", "Messages that the broker acknowledged since the start.")
+FAILED = Metric("adtally_generator_failures_total", "counter", "Messages that the broker permanently refused since the start.")
 QUEUE = Metric("adtally_generator_queue_messages", "gauge", "Messages that wait for the broker's acknowledgement.")
 KINDS = Metric(
     "adtally_generator_messages_total",
     "counter",
-    "Messages sent, by what was done to them on purpose: plain (nothing, or only disorder), duplicates, late, malformed.",
+    "Messages sent by injected fault: plain (none, or only disorder), duplicates, late, malformed.",
     ("kind",),
 )
 

@@ -30,11 +30,11 @@ LOOK_SECONDS = 0.25
 OUTCOMES = ("counted", "duplicate", "late", "malformed")
 REASONS: tuple[str, ...] = get_args(Reason)
 
-_PROCESS = "Of this process: 0 at its start."
-_LOG = "Of the log: a restart with its recovery folder arrives at the same value."
-_READ = "Messages of the logs that were read."
-_BECAME = "What became of the messages read: counted, duplicate, late, malformed (with too_far_ahead and oversize)."
-_REJECTED = "Messages rejected, by the reason that stands on the topic: late, malformed, too_far_ahead, oversize."
+_PROCESS = "Counter of the process: it starts at 0."
+_LOG = "Value of the log: after a restart with the recovery folder it converges to the same value."
+_READ = "Messages that were read from the logs topic."
+_BECAME = "Messages by outcome: counted, duplicate, late, malformed (includes too_far_ahead and oversize)."
+_REJECTED = "Rejected messages by reason: late, malformed, too_far_ahead, oversize."
 
 READ = Metric("adtally_read_total", "counter", f"{_READ} {_PROCESS}", ("partition",))
 EVENTS = Metric(
@@ -65,74 +65,80 @@ LOG_REJECTED = Metric(
 CONSERVATION = Metric(
     "adtally_conservation_difference",
     "gauge",
-    f"Read less counted, duplicate, late and malformed: 0, or adtally has a defect. {_LOG}",
+    f"Read minus counted, duplicate, late and malformed. Any value but 0 is a defect of adtally. {_LOG}",
     ("partition",),
 )
-OFFSET = Metric("adtally_offset", "gauge", f"The offset of the next message to be counted. {_LOG}", ("partition",))
+OFFSET = Metric("adtally_offset", "gauge", f"Offset of the next message to be counted. {_LOG}", ("partition",))
 LAG = Metric(
     "adtally_consumer_lag_messages",
     "gauge",
-    "Messages of the logs that wait to be counted, also behind an open transaction; without transaction markers and aborted messages.",
+    "Messages that wait to be counted, including those behind an open transaction, excluding transaction markers and aborted messages.",
     ("partition",),
 )
 CLOCK = Metric(
     "adtally_partition_clock_timestamp_seconds",
     "gauge",
-    f"The highest event time read, in seconds since 1970. {_LOG}",
+    f"Highest event time that was read, in seconds since 1970. {_LOG}",
     ("partition",),
 )
 WATERMARK = Metric(
     "adtally_watermark_timestamp_seconds",
     "gauge",
-    "Up to this event time, in seconds since 1970, minutes are final. The least of the shards of this process.",
+    "Event time, in seconds since 1970, up to which windows are final: the lowest watermark of the shards of this process.",
 )
 WATERMARK_LAG = Metric(
     "adtally_watermark_lag_seconds",
     "gauge",
-    "How far the watermark is behind the machine's clock. It grows while no events come.",
+    "Time between the watermark and the machine's clock. It increases while no events arrive.",
 )
 OPEN_WINDOWS = Metric("adtally_open_windows", "gauge", "Windows that are not final yet.")
-WINDOWS = Metric("adtally_windows", "gauge", "Windows in memory: those not final, and those that still take corrections.")
-OPEN_CELLS = Metric("adtally_open_cells", "gauge", "Campaigns and channels in windows that are not final yet, over this process.")
-CELLS = Metric("adtally_cells", "gauge", "Campaigns and channels in all windows in memory, over this process.")
-PARTITIONS = Metric("adtally_partitions", "gauge", "Partitions of the logs that are known.")
-PARTITIONS_READ = Metric("adtally_partitions_read", "gauge", "Partitions of the logs that this process reads.")
+WINDOWS = Metric(
+    "adtally_windows", "gauge", "Windows in memory: those that are not final, and those that can still be corrected."
+)
+OPEN_CELLS = Metric(
+    "adtally_open_cells", "gauge", "Cells (window, campaign and channel) in windows that are not final yet, in this process."
+)
+CELLS = Metric("adtally_cells", "gauge", "Cells (window, campaign and channel) in all windows in memory, in this process.")
+PARTITIONS = Metric("adtally_partitions", "gauge", "Known partitions of the logs topic.")
+PARTITIONS_READ = Metric("adtally_partitions_read", "gauge", "Partitions of the logs topic that this process reads.")
 BROKER_UP = Metric("adtally_broker_up", "gauge", "Whether the broker answered within the last 5 s: 1 or 0.")
 ACKNOWLEDGED = Metric(
     "adtally_records_acknowledged_total",
     "counter",
-    f"Records that the broker has acknowledged, by topic: results, rejected. {_PROCESS}",
+    f"Records that the broker acknowledged, by topic: results, rejected. {_PROCESS}",
     ("topic",),
 )
 FAILED = Metric(
     "adtally_delivery_failures_total",
     "counter",
-    f"Records that the broker refused for good. The first ends the process, for going on would lose it. {_PROCESS}",
+    f"Records that the broker permanently refused. The first one ends the process, because otherwise it would be lost. {_PROCESS}",
     ("topic",),
 )
 PENDING = Metric("adtally_records_pending", "gauge", "Records that wait for the broker's acknowledgement.", ("topic",))
 SNAPSHOT = Metric(
     "adtally_last_snapshot_timestamp_seconds",
     "gauge",
-    "When the recovery folder was written last, in seconds since 1970. Without a recovery folder there is none.",
+    "Time of the last snapshot, in seconds since 1970. No value without a recovery folder.",
 )
 SNAPSHOT_WAIT = Metric(
     "adtally_snapshot_wait_seconds",
     "gauge",
-    "How long the last snapshot of each part of the sinks waited for acknowledgements, added up.",
+    "Time that the last snapshot waited for acknowledgements, summed over the parts of the sinks.",
 )
-STORE = Metric("adtally_recovery_store_bytes", "gauge", "What the files of the recovery folder take.")
-INTAKE = Metric("adtally_intake_info", "gauge", "1; which intake counts: native (in C) or python.", ("kind",))
+STORE = Metric("adtally_recovery_store_bytes", "gauge", "Size of the files in the recovery folder.")
+INTAKE = Metric(
+    "adtally_intake_info", "gauge", "Always 1; the label is the engine of the intake: native (C) or python.", ("kind",)
+)
 CATCHING_UP = Metric(
     "adtally_catching_up_results_total",
     "counter",
-    "Acknowledged results of minutes long over, whose age says nothing of the way through adtally: an outage is made up for, or a log is "
-    f"replayed. They are not in adtally_event_to_result_seconds. {_PROCESS}",
+    "Acknowledged results of old windows, which are not a measure of latency because adtally catches up after an outage or a log is "
+    f"replayed. They are excluded from adtally_event_to_result_seconds. {_PROCESS}",
 )
 AGE = "adtally_event_to_result_seconds"
 AGE_HELP = (
-    "Age of an event when the broker acknowledges the result that counts it; of the results of a shard at one time, the one that "
-    f"has waited longest. The newest event time of its partition stands for the event's own. {_PROCESS}"
+    "Age of an event when the broker acknowledges the result that contains it; for each batch of a shard, the result that "
+    f"has waited longest. The newest event time of the partition is used as the event time. {_PROCESS}"
 )
 
 METRICS = (

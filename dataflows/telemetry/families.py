@@ -38,10 +38,12 @@ class Metric(msgspec.Struct, frozen=True):
 Value = tuple[Metric, tuple[str, ...], float]
 """A metric, the values of its labels, and its own."""
 
-READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz tells it: 1 or 0.")
+READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz reports it: 1 or 0.")
 """Of every part."""
 
-BUILD = Metric("adtally_build_info", "gauge", "1; which version of adtally this is, and which of its parts.", ("version", "part"))
+BUILD = Metric(
+    "adtally_build_info", "gauge", "Always 1; the labels are the version of adtally and the part.", ("version", "part")
+)
 
 
 class Table(Collector):

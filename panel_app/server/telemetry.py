@@ -13,40 +13,40 @@ from figures.service import Service, service
 from panel_app.server.bridge import viewers
 from panel_app.server.web import Guarded, Plain
 
-ROWS = Metric("adtally_dashboard_rows", "gauge", "Minute rows held, those that are packed among them.")
-PACKED = Metric("adtally_dashboard_packed_rows", "gauge", "Of the rows held, those that are packed by the hour.")
-HELD = Metric("adtally_dashboard_held_bytes", "gauge", "About how much memory the rows take.")
-VIEWERS = Metric("adtally_dashboard_viewers", "gauge", "Pages that are open in a browser.")
-RECORDS = Metric("adtally_dashboard_records_total", "counter", "Results read from their topic, since the start.")
+ROWS = Metric("adtally_dashboard_rows", "gauge", "Rows (window, campaign and channel) held, including packed ones.")
+PACKED = Metric("adtally_dashboard_packed_rows", "gauge", "Rows that are packed by hour.")
+HELD = Metric("adtally_dashboard_held_bytes", "gauge", "Approximate memory of the rows.")
+VIEWERS = Metric("adtally_dashboard_viewers", "gauge", "Pages that are open in browsers.")
+RECORDS = Metric("adtally_dashboard_records_total", "counter", "Records read from the results topic since the start.")
 UNREAD = Metric(
     "adtally_dashboard_unread_records_total",
     "counter",
-    "Records of that topic that are no result of this deployment, since the start.",
+    "Records of the results topic that are not results of this deployment, since the start.",
 )
 LAG = Metric(
     "adtally_dashboard_consumer_lag_messages",
     "gauge",
-    "Results on their topic that the dashboard has still to read, as of its last look (every 5 s).",
+    "Records of the results topic that the dashboard has not read yet, measured every 5 s.",
     ("partition",),
 )
 AGE = Metric(
     "adtally_dashboard_newest_minute_age_seconds",
     "gauge",
-    "Time since the end of the newest window that is held: below 0 while it is not over; none without one.",
+    "Time since the end of the newest window held: negative while the window is open; no value without a window.",
 )
 QUANTILE = Metric(
     "adtally_dashboard_event_age_recent_seconds",
     "gauge",
-    "Median and 99th percentile of adtally_dashboard_event_age_seconds over 5 minutes, as on the Data page; none without one.",
+    "Median and 99th percentile of adtally_dashboard_event_age_seconds over 5 minutes, as on the Data page; no value without measurements.",
     ("quantile",),
 )
 CATCHING_UP = Metric(
     "adtally_dashboard_catching_up_results_total",
     "counter",
-    "Results of minutes long over that came in, whose age says nothing of the way through adtally, since the start.",
+    "Results of old windows since the start, which are not a measure of latency because adtally catches up.",
 )
 FEED_UP = Metric(
-    "adtally_dashboard_feed_up", "gauge", "Whether the feed reads, or waits for a topic that is not there yet: 1 or 0."
+    "adtally_dashboard_feed_up", "gauge", "Whether the feed reads, or waits for a topic that does not exist yet: 1 or 0."
 )
 
 METRICS = (ROWS, PACKED, HELD, VIEWERS, RECORDS, UNREAD, LAG, AGE, QUANTILE, CATCHING_UP, FEED_UP, READY)

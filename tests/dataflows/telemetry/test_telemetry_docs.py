@@ -48,7 +48,7 @@ def queries() -> list[str]:
 @pytest.mark.parametrize("part", OURS)
 def test_the_document_has_a_row_for_every_metric_as_it_is_and_for_no_other(part: str) -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
-    (section,) = re.findall(rf"^## Of the {part}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(rf"^## Metrics of the {part}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     rows = set(re.findall(r"^\| `adtally.*$", section, re.MULTILINE))
     assert rows == {f"| `{name}` | {kind} | {labels} | {words} |" for name, (kind, labels, words) in OURS[part].items()}
 
