@@ -62,9 +62,10 @@ kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; K
 kafka-stop: setup ## stop an Apache Kafka that was started in the background
 	@$(PY) -m adtally kafka stop
 
-lint: setup-dev ## check style, spelling, the words of docs and shell scripts
+lint: setup-dev ## check style, imports between packages, spelling, the words of docs and shell scripts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(dir $(PY))lint-imports --no-cache --no-logo
 	@git ls-files | xargs $(PY) -m codespell_lib
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
 
