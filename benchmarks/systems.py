@@ -18,6 +18,9 @@ PEERS = Path(__file__).parent / "peers"
 CACHE = Path(__file__).parent / ".cache"
 """Folder in which the peers are installed, one folder each; Git ignores it."""
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs a command, as `subprocess.run` does."""
+
 LOOP = "loop"
 """The system with which the others are compared."""
 
@@ -130,22 +133,22 @@ def _java(name: str, what: str, project: str, main: str, quiet: float, *extra: s
     return System(name, what, lambda: compile_java(project), start, quiet)
 
 
-def virtual_environment(name: str, packages: Sequence[str]) -> None:
-    """An environment with `packages` in `CACHE`, made once for each list; raises `SkippedError`."""
-    folder = CACHE / name
+def virtual_environment(name: str, packages: Sequence[str], cache: Path = CACHE, run: Run = subprocess.run) -> None:
+    """Create an environment with `packages` in `cache`, once for each list; `run` runs the commands. Raises `SkippedError`."""
+    folder = cache / name
     stamp = folder / f".{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:16]}"
     if stamp.exists():
         return
     shutil.rmtree(folder, ignore_errors=True)
-    _call([sys.executable, "-m", "venv", str(folder)])
+    _call([sys.executable, "-m", "venv", str(folder)], run)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _call([*pip, *packages])
+    _call([*pip, *packages], run)
     stamp.touch()
 
 
-def compile_java(project: str) -> None:
-    """The jars that a peer's pom.xml names, and its classes, in `CACHE`, made once for each version; raises `SkippedError`."""
-    folder, source = CACHE / project, PEERS / project
+def compile_java(project: str, cache: Path = CACHE) -> None:
+    """Fetch the jars that a peer's pom.xml names and compile its classes, in `cache`, once for each version; raises `SkippedError`."""
+    folder, source = cache / project, PEERS / project
     files = [source / "pom.xml", *sorted(source.glob("*.java"))]
     stamp = folder / f".{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
     if stamp.exists():
@@ -159,8 +162,8 @@ def compile_java(project: str) -> None:
     stamp.touch()
 
 
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _call(command: list[str], run: Run = subprocess.run) -> None:
+    done = run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise SkippedError(f"{Path(command[0]).name} failed: {lines[0][:160] if lines else f'exit code {done.returncode}'}")

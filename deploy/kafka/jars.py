@@ -16,12 +16,12 @@ HOME = Path(__file__).parents[1] / "kafka"
 JAVA = 17
 
 
-def missing_tool() -> str:
-    """What keeps Kafka from running here, with its cure, in one line; empty if nothing does."""
+def missing_tool(home: Path = HOME) -> str:
+    """Return what keeps Kafka from running here, with its cure, in one line; empty if nothing does. `home` holds pom.xml and jars."""
     java = shutil.which("java")
     if not java or _java_version(java) < JAVA:
         return f"Apache Kafka needs Java {JAVA} or newer on PATH (Debian, Ubuntu: apt install openjdk-17-jre-headless)."
-    if not jars_are_there() and not shutil.which("mvn"):
+    if not jars_are_there(home) and not shutil.which("mvn"):
         return "Apache Kafka's jars come with Maven: put mvn on PATH (Debian, Ubuntu: apt install maven)."
     return ""
 
@@ -33,14 +33,14 @@ def _java_version(java: str) -> int:
     return int(found[1]) if found and asked.returncode == 0 else 0
 
 
-def _stamp() -> Path:
-    """Stands in lib/ when all jars of this very pom.xml are there."""
-    return HOME / "lib" / f".pom-{hashlib.sha256((HOME / 'pom.xml').read_bytes()).hexdigest()[:16]}"
+def _stamp(home: Path) -> Path:
+    """Return the file that is in lib/ when all jars of this very pom.xml are there."""
+    return home / "lib" / f".pom-{hashlib.sha256((home / 'pom.xml').read_bytes()).hexdigest()[:16]}"
 
 
-def jars_are_there() -> bool:
-    """Whether the jars that the pom.xml names have been fetched."""
-    return _stamp().exists()
+def jars_are_there(home: Path = HOME) -> bool:
+    """Whether the jars that the pom.xml in `home` names have been fetched."""
+    return _stamp(home).exists()
 
 
 def fetch(say: Callable[[str], None] = lambda _line: None) -> Path:
@@ -55,7 +55,7 @@ def fetch(say: Callable[[str], None] = lambda _line: None) -> Path:
         if not jars_are_there():
             say("fetching Apache Kafka's jars with Maven (once, about 45 MB) …")
             _copy(lib)
-            _stamp().touch()
+            _stamp(HOME).touch()
     return lib
 
 

@@ -89,6 +89,7 @@ class Store:
 
     `hours` of minutes are at hand and `days` packed behind them, both back from the newest window; `clock` gives seconds that only
     grow, and measures the time left for an undo. A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
+    `pending`: rows that may wait for a merge.
     """
 
     def __init__(
@@ -97,8 +98,10 @@ class Store:
         days: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         packed_from: int = PACKED_FROM,
+        pending: int = _PENDING,
     ) -> None:
         self._packed_from = packed_from
+        self._most_pending = pending
         self._span = int(hours * HOUR)
         self._history = int(days * DAY)
         self._clock = clock
@@ -166,7 +169,7 @@ class Store:
 
         Not if hours are packed, which is done to save memory.
         """
-        return _PENDING if self._packed else max(_PENDING, self._rows // 4)
+        return self._most_pending if self._packed else max(self._most_pending, self._rows // 4)
 
     def _edges(self) -> tuple[int, int]:
         """From when on minutes are at hand, and from when on anything is held."""

@@ -52,8 +52,8 @@ _ANYBODY = "viewer"
 class Attempts:
     """When wrong passwords came, by place: an IPv4 address, or the /64 network of an IPv6 address, for one host has all of that."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = PLACES) -> None:
+        self._clock, self._places = clock, places
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def wait(self, address: str | None) -> float:
@@ -66,7 +66,7 @@ class Attempts:
         place = _place(address)
         self._wrong[place] = [*self._recent(place), self._clock()]
         self._wrong.move_to_end(place)
-        if len(self._wrong) > PLACES:
+        if len(self._wrong) > self._places:
             self._wrong.popitem(last=False)
         if len(self._wrong[place]) == MOST:
             log.warning("%d wrong passwords from %s: none is heard from there for a while", MOST, place)

@@ -64,20 +64,17 @@ def test_a_system_that_cannot_be_prepared_is_skipped_by_name_and_the_others_run(
 
 
 def test_java_peers_are_skipped_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(systems, "CACHE", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SkippedError, match="needs java on PATH"):
-        systems.compile_java("flink")
+        systems.compile_java("flink", tmp_path)
 
 
-def test_a_package_that_cannot_be_installed_is_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_installed_is_the_reason(tmp_path: Path) -> None:
     def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, int("pip" in command), "", "ERROR: no such version\n")
 
-    monkeypatch.setattr(systems, "CACHE", tmp_path)
-    monkeypatch.setattr(systems.subprocess, "run", run)
     with pytest.raises(SkippedError, match="python failed: ERROR: no such version"):
-        systems.virtual_environment("nothing", ["nothing==0"])
+        systems.virtual_environment("nothing", ["nothing==0"], tmp_path, run)
 
 
 def test_adtally_is_started_with_recovery_and_snapshots(tmp_path: Path) -> None:

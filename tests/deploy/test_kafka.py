@@ -148,9 +148,8 @@ def test_without_maven_one_line_says_what_to_install(tmp_path: Path, monkeypatch
     (tmp_path / "java").chmod(0o755)
     (tmp_path / "kafka").mkdir()
     shutil.copy(ROOT / "deploy" / "kafka" / "pom.xml", tmp_path / "kafka")
-    monkeypatch.setattr(jars, "HOME", tmp_path / "kafka")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "come with Maven" in jars.missing_tool()
+    assert "come with Maven" in jars.missing_tool(tmp_path / "kafka")
 
 
 def test_a_stale_note_of_a_run_is_not_taken_for_a_running_kafka(tmp_path: Path) -> None:

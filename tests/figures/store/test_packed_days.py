@@ -176,13 +176,12 @@ def test_a_day_of_few_rows_is_not_packed_until_it_has_many() -> None:
     assert store.snapshot().between(0, 2**40, 86_400)["clicks"].sum() == 3 * 300 + 1 + 5600
 
 
-def test_rows_that_come_in_no_order_of_time_are_held_as_those_that_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("figures.store.store._PENDING", 50)
+def test_rows_that_come_in_no_order_of_time_are_held_as_those_that_come_in_order() -> None:
     rows = [result(minute=minute, campaign=f"c{minute % 3}", clicks=minute) for minute in range(0, 5 * 1440, 23)]
     mixed = random.Random(3).sample(rows, len(rows))
     held: list[list[tuple[object, ...]]] = []
     for arriving in (rows, mixed):
-        store = Store(hours=2, days=30, packed_from=40)
+        store = Store(hours=2, days=30, packed_from=40, pending=50)
         for at in range(0, len(arriving), 40):
             store.apply(arriving[at : at + 40])
         held.append(shown(store, 0, 2**40, 60))

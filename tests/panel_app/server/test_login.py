@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from panel_app.server import login
 from panel_app.server.login import MOST, SECONDS, Attempts
 
 
@@ -45,9 +44,8 @@ def test_a_host_with_a_whole_network_is_one_place(one: str, other: str | None, s
     assert (attempts.wait(other) > 0) is same
 
 
-def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
-    monkeypatch.setattr(login, "PLACES", 3)
-    attempts = Attempts(lambda: now[0])
+def test_what_is_remembered_has_a_bound(now: list[float]) -> None:
+    attempts = Attempts(lambda: now[0], places=3)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3", "192.0.2.4"):
         for _ in range(MOST):
             attempts.note(address)
