@@ -1,7 +1,4 @@
-"""What one process has once: settings, store, feed, and the answers that viewers share.
-
-Panel runs the code of a page anew for each visitor; this module is imported, so that what stands here is shared by all of them.
-"""
+"""The service: one store and its feed, and the answers that all viewers share. It knows neither HTTP nor Panel."""
 
 from __future__ import annotations
 
@@ -12,11 +9,9 @@ from collections.abc import Callable
 from zlib import crc32
 
 import msgspec
-from prometheus_client import Histogram
 
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
-from dataflows.telemetry.families import BUCKETS
 from figures.attention.engine import NOTHING, Attention, Report, within
 from figures.feed.follower import Status
 from figures.feed.upserts import Feed
@@ -25,10 +20,9 @@ from figures.pipeline.status import Part, Seen, diagnose, trouble
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
-from figures.views.query import page, span_of
+from figures.views.query import page
+from figures.views.span import span_of
 
-REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-__all__ = ["LATE_SECONDS", "Service", "service"]
 HISTORICAL_SECONDS = 86_400
 """Data older than this was replayed, so it is not a failure that nothing newer arrives."""
 
@@ -69,23 +63,16 @@ class Answer(msgspec.Struct, frozen=True):
 class Service:
     """The store of one deployment, its feed, and a memory of the last answers."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        measured: Callable[[float], None] = lambda _age: None,
+    ) -> None:
+        """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`)."""
         self.settings = settings
         self.store = Store(settings.store_hours, settings.history_days)
-        self.age_histogram = Histogram(
-            "adtally_dashboard_event_age_seconds",
-            "Age of an event when the dashboard holds the result that contains it; for each batch of a shard, the result that has "
-            "waited longest. Records that were on the topic before the dashboard had reached its end are excluded.",
-            buckets=BUCKETS,
-            registry=None,
-        )
-        self.ages = Ages(settings.window_seconds, self.age_histogram.observe)
-        self.refreshes = Histogram(
-            "adtally_dashboard_refresh_seconds",
-            "Time to compute an answer for a page.",
-            buckets=REFRESH_BUCKETS,
-            registry=None,
-        )
+        self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, ages=self.ages)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until somebody looks at the Data page."""
@@ -189,24 +176,6 @@ class Service:
         self.rejected.stop()
         self.watch.stop()
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the feed reads, or waits for a topic that a broker says is not there yet."""
         return self.feed.alive and self.feed.status.state not in ("down", "starting")
-
-
-_one: Service | None = None
-_making = threading.Lock()
-
-
-def service(*, begin: bool = True) -> Service:
-    """The service of this process; the first call reads the environment. Raises `SettingsError`.
-
-    Its feed reads from the first call with `begin` on.
-    """
-    global _one  # noqa: PLW0603 - one feed per process, however many pages import this
-    with _making:
-        if _one is None:
-            _one = Service(Settings.from_environment())
-        if begin:
-            _one.feed.start()
-        return _one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from panel_app.pages.choice import serve_here
+from panel_app.pages.choice import Pages
+from panel_app.routes import from_environment
 
-serve_here()
+Pages(from_environment).serve_here()

@@ -82,7 +82,7 @@ def dashboard(
     Settings come from ADTALLY_... variables: adtally settings lists them, docs/security.md those of the login.
     """
     from panel_app.server.flags import Flags
-    from panel_app.server.serving import serve_dashboard
+    from panel_app.serving import serve_dashboard
 
     return serve_dashboard(
         Flags(

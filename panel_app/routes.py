@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from panel_app.api.probes import Health, Metrics, Probe
 from panel_app.api.questions import QUESTIONS
 from panel_app.api.results import Results
-from panel_app.server.health import Health
-from panel_app.server.telemetry import Metrics, Probe
+from panel_app.server.dashboard import FindDashboard, FromEnvironment
 
-ROUTES = [
+Route = tuple[str, type[RequestHandler], dict[str, Any]]
+
+_HANDLERS: list[tuple[str, type[RequestHandler]]] = [
     (r"/healthz", Health),
     (r"/livez", Probe),
     (r"/readyz", Probe),
@@ -15,4 +21,15 @@ ROUTES = [
     (r"/api/results", Results),
     *QUESTIONS,
 ]
-"""As tornado takes them."""
+
+
+def routes(find: FindDashboard) -> list[Route]:
+    """Return the routes of the dashboard that `find` returns, as Tornado takes them."""
+    return [(address, handler, {"find": find}) for address, handler in _HANDLERS]
+
+
+from_environment = FromEnvironment()
+"""The one dashboard of a process that `panel serve` runs: its scripts and these routes must find the same."""
+
+ROUTES = routes(from_environment)
+"""Where Panel looks for the routes of a plug-in."""

@@ -19,6 +19,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
@@ -29,6 +30,9 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
 from figures.store.memory import resident_bytes
 from tests.support.flows import environment, free_port, wait_for
+
+if TYPE_CHECKING:
+    from panel_app.server.dashboard import Dashboard
 
 START_SECONDS = 180.0
 
@@ -136,13 +140,16 @@ def main() -> None:
     for name in ("port", "campaigns", "channels", "minutes"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
-    from figures.service import service  # noqa: PLC0415 - the same
-    from panel_app.cli import main as serve  # noqa: PLC0415 - a caller of `served` does not need Panel
+    # A caller of `served` does not need Panel.
+    from panel_app.server.flags import Flags  # noqa: PLC0415
+    from panel_app.serving import serve_dashboard  # noqa: PLC0415
 
-    for at in range(options.minutes):
-        service().store.apply(list(minute(at, options.campaigns, options.channels)))
-    threading.Thread(target=_answer, daemon=True).start()
-    sys.exit(serve(["--port", str(options.port)]))
+    def fill(dashboard: Dashboard) -> None:
+        for at in range(options.minutes):
+            dashboard.service.store.apply(list(minute(at, options.campaigns, options.channels)))
+        threading.Thread(target=_answer, daemon=True).start()
+
+    sys.exit(serve_dashboard(Flags(port=options.port), prepare=fill))
 
 
 if __name__ == "__main__":

@@ -11,51 +11,13 @@ import numpy.typing as npt
 
 from figures.measures import SUMS, Keys, Measure, Sums, compared
 from figures.store.snapshot import Snapshot
+from figures.views.span import Span
 from figures.views.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
 """So many colours a page has for channels (`--channel-0` and on in its style sheet)."""
 _PALETTE = {name: place for place, name in enumerate(("search", "social", "display", "email", "video"))}
-
-
-class Span(msgspec.Struct, frozen=True):
-    """Where a view lies in time; seconds since 1970. The previous period is the same span, `length` earlier."""
-
-    start: int
-    end: int
-    """End of the range's last point."""
-    settled: int
-    """Start of the trailing open windows; earlier windows can be open too (`apart`)."""
-    newest_end: int
-    bucket: int
-    length: int
-    range: str
-    """Which of `view.RANGES` it is."""
-    oldest: int
-    """Start of the oldest window that is held; before it nothing is known."""
-    known: int
-    """End of that window. The stream may have begun in the middle of it, so only windows from here on are complete."""
-    apart: tuple[tuple[int, int], ...]
-    """Stretches (start, end) before `settled` that are excluded from the comparison in both periods, because one of the two is open or
-    incomplete."""
-    counting: int
-    """Seconds of the range whose windows are open."""
-    compared: int
-    """Seconds of the range that are compared with the previous period; 0 if that period is not held completely."""
-    held: int
-    """Seconds of the previous period that are held."""
-
-    @property
-    def points(self) -> range:
-        """The start of each bucket."""
-        return range(self.start, self.end, self.bucket)
-
-    @property
-    def unheld(self) -> npt.NDArray[np.bool_]:
-        """Mask of the points for which no data is held."""
-        starts = np.array(self.points)
-        return (starts + self.bucket <= self.oldest) | (starts >= self.newest_end)
 
 
 class Tile(msgspec.Struct, frozen=True):

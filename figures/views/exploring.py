@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from figures.measures import ALL, SIZE, sums
-from figures.service import Service
 from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import Mark
@@ -23,16 +21,10 @@ DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "
 KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
 _LINES = 12
 BARS = 25
-"""So many bars are drawn."""
+"""Largest number of bars that are drawn."""
 _POINTS = 240
 _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
 _MEASURES = 4
-_TABLE_ROWS = 200
-HEIGHT, _TALL = 360, 440
-"""Pixels of a plot, and of one on a phone."""
-_BAR = 20
-_BETWEEN = 10
-"""Pixels of the margins of a plot."""
 
 
 class Ask(Filtered, frozen=True):
@@ -96,10 +88,11 @@ def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt
     return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(found)]
 
 
-def find(service: Service, ask: Ask) -> Found:
-    """The figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them."""
-    snapshot = service.snapshot()
-    window = service.settings.window_seconds
+def find(snapshot: Snapshot, ask: Ask, window: int) -> Found:
+    """Return the figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them.
+
+    `window` is the length of a window in seconds.
+    """
     end = snapshot.newest + window
     start = snapshot.oldest if ask.span == "all" else max(end - SPANS[ask.span], snapshot.oldest)
     grain = max(GRAINS[ask.grain], window)
@@ -134,40 +127,3 @@ def find(service: Service, ask: Ask) -> Found:
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     return Found(ask, frame, dimensions, note, grain, incomplete, marks)
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """What the page shows under its plots; `rows` are the first of `total` rows: the newest, or the largest."""
-
-    id: int
-    ask: Ask
-    columns: list[str]
-    kinds: list[str]
-    rows: list[tuple[Any, ...]]
-    total: int
-    note: str
-    notes: tuple[str, ...]
-    """Parameters of the URL that are not applied, one line each."""
-    marks: dict[str, Mark]
-    zone: str
-    """The time zone of the plots."""
-    heights: tuple[int, int]
-    """Height in pixels of all plots together: on wide screens, and on a phone."""
-
-
-def height(found: Found, *, narrow: bool) -> int:
-    """Return the height of one plot in pixels: room for the name of each bar, and for a legend in two columns (`narrow`)."""
-    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
-    return max(_TALL if narrow else HEIGHT, bars)
-
-
-def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
-    """Return JSON of what the page shows of `found`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
-    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
-    timed = "time" in found.frame.columns
-    newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
-    rows = newest.head(_TABLE_ROWS).rows()
-    wide, narrow = ((height(found, narrow=narrow) + _BETWEEN) * len(found.ask.measures) for narrow in (False, True))
-    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow))
-    return msgspec.json.encode(answer).decode()

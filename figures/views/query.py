@@ -1,25 +1,20 @@
-"""From a snapshot and a view to the figures of one page. Pure functions on polars frames; they know no Panel and no Kafka.
-
-The range ends with the newest window that is held, not with the clock on the wall, so that a page of replayed data is never empty.
-Provisional windows are `open`, wherever they are: they count in the figures, and are excluded from every comparison. So is the oldest
-window that is held, because the stream may have begun in the middle of it. The same minutes are excluded from both periods.
-"""
+"""From a snapshot and a view to the figures of one page. Pure functions on polars frames; they know no Panel and no Kafka."""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from figures.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import Mark
 from figures.views import charts, matrix, tables
-from figures.views.charts import Chart, Span, Tile
+from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
+from figures.views.span import Span, span_of
 from figures.views.sums import Source, untimed
 from figures.views.tables import Numbers
-from figures.views.view import FITTING, RANGES, View
+from figures.views.view import View
 
 _NOTHING = np.zeros(len(SUMS), np.int64)
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
@@ -54,50 +49,6 @@ class Page(msgspec.Struct, frozen=True):
     """How names of the tables and the heatmap that look like another one differ from it, by name."""
     funnel_changes: dict[str, Moved]
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
-
-
-def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
-    """Where `view` lies in time, given what is held and the length of a window in seconds."""
-    held = snapshot.newest + window - snapshot.oldest
-    # Who asks for no range gets one whose figures can be compared: an hour, or less while less is held.
-    name = view.range or next((one for one in FITTING if 2 * RANGES[one][0] <= held), FITTING[-1])
-    length, bucket = RANGES[name]
-    bucket = max(bucket, window)
-    newest_end = snapshot.newest + window
-    end = -(-newest_end // bucket) * bucket
-    length = -(-length // bucket) * bucket
-    start, before = end - length, end - 2 * length
-    open_ = snapshot.open_windows(before, newest_end)
-    tail = open_[::-1] == newest_end - window * np.arange(1, len(open_) + 1)
-    settled = newest_end - window * (len(tail) if tail.all() else int(np.argmin(tail)))
-    # The stream may have begun in the middle of the oldest window.
-    known = snapshot.oldest + window
-    apart = np.union1d(open_, np.append(open_, snapshot.oldest) + length)
-    apart = apart[(apart >= start) & (apart < settled)]
-    compared = max(settled - start, 0) - window * len(apart) if snapshot.oldest <= before and not snapshot.empty else 0
-    return Span(
-        start=start,
-        end=end,
-        settled=settled,
-        newest_end=newest_end,
-        bucket=bucket,
-        length=length,
-        range=name,
-        oldest=snapshot.oldest,
-        known=known,
-        apart=_stretches(apart, window),
-        counting=window * int(np.count_nonzero(open_ >= start)),
-        compared=compared,
-        held=0 if snapshot.empty else max(start - max(snapshot.oldest, before), 0),
-    )
-
-
-def _stretches(windows: npt.NDArray[np.int64], window: int) -> tuple[tuple[int, int], ...]:
-    """Return the stretches of time (start, end) that `windows`, in order of time, cover."""
-    if not len(windows):
-        return ()
-    parts = np.split(windows, np.flatnonzero(np.diff(windows) > window) + 1)
-    return tuple((int(part[0]), int(part[-1]) + window) for part in parts)
 
 
 def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Page:

@@ -17,7 +17,7 @@ from figures.measures import Keyed, Keys, Sums, added, matrix, sums
 from figures.store.blocks import block_of, floor_to
 from figures.store.names import pair
 from figures.store.snapshot import Snapshot
-from figures.views.charts import Span
+from figures.views.span import Span
 from figures.views.view import Filtered, View
 
 T = TypeVar("T")

@@ -6,7 +6,6 @@ Polars has added the rows up by now; for the few that are left arrays are quicke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -15,10 +14,8 @@ import numpy.typing as npt
 from figures.measures import MEASURES, SUMS, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
+from figures.views.span import Span
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
-
-if TYPE_CHECKING:
-    from figures.views.charts import Span
 
 _TREND_POINTS = 30
 _CHANNEL_ROWS = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -116,3 +117,16 @@ def asked(query: str) -> Asked:
 def from_query(query: str) -> View:
     """Return the view of a URL's query."""
     return asked(query).view
+
+
+def is_embed(query: str) -> bool:
+    """Return whether a page with the URL's `query` is shown in another page: with ``embed=1``, as the last value."""
+    return parse_qs(query).get("embed", [""])[-1] == "1"
+
+
+def scope_of(query: str) -> Scope:
+    """Return the scope of a page with the URL's `query`: for an embed, the filter that it was opened with."""
+    if not is_embed(query):
+        return EVERYTHING
+    view = from_query(query)
+    return Scope(campaigns=view.campaigns, channels=view.channels)

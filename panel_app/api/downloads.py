@@ -13,8 +13,8 @@ from figures.files.formats import FORMATS, Format, csv_format
 from figures.service import Service
 from figures.store.spelling import folded, matches
 from figures.views import view as views
-from figures.views.query import span_of
 from figures.views.results import Question, Table, table
+from figures.views.span import span_of
 
 SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
     "chart": (True, ("channel",)),

@@ -1,8 +1,8 @@
 """The requests of a page over HTTP: `/api/view`, `/api/names`, `/api/stock`, `/api/table` and `/api/sheet`.
 
 A page shows its figures seconds before Bokeh's scripts and WebSocket are ready, and some networks block WebSockets. Until then its
-controls send their requests here. The answers are the same as over the WebSocket (`overview.handlers`), with the same limits for embeds.
-These endpoints are read-only.
+controls send their requests here. The answers are the same as over the WebSocket, with the same limits for embeds. These endpoints
+are read-only.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import msgspec
 from typing_extensions import override
 
 from dataflows.contract.errors import InputError
-from figures.service import Service, service
 from figures.views import exploring, parameters
-from panel_app.api import downloads
-from panel_app.pages import data, pickers
-from panel_app.pages.overview import confines_of
+from figures.views.view import scope_of
+from panel_app.api import downloads, explore, pickers, stock
+from panel_app.server.dashboard import Dashboard
 from panel_app.server.web import Guarded
 
 
@@ -27,11 +26,11 @@ class Question(Guarded):
 
     async def get(self) -> None:
         """Send the answer, 304 if `If-None-Match` matches it, or 400 and one line for an invalid query."""
-        one = service()
+        dashboard = self.dashboard
         self.set_header("Cache-Control", "private, no-cache")
         try:
-            with one.refreshes.time():
-                answer = self.reply(one, self.request.query)
+            with dashboard.telemetry.refreshes.time():
+                answer = self.reply(dashboard, self.request.query)
         except InputError as error:
             self.fail(400, str(error))
             return
@@ -40,7 +39,7 @@ class Question(Guarded):
     head = get
 
     @abstractmethod
-    def reply(self, one: Service, query: str) -> bytes | str:
+    def reply(self, dashboard: Dashboard, query: str) -> bytes | str:
         """Return JSON of the answer to the URL's `query`; raises `InputError` if it is invalid."""
 
 
@@ -50,8 +49,8 @@ class View(Question):
     _tag = ""
 
     @override
-    def reply(self, one: Service, query: str) -> bytes:
-        answer = one.answered(query, scope=confines_of(query))
+    def reply(self, dashboard: Dashboard, query: str) -> bytes:
+        answer = dashboard.service.answered(query, scope=scope_of(query))
         live = answer.live
         # The part of the state that does not change with time alone.
         state = msgspec.json.encode((live.feed, live.cleared, live.undo_rows, answer.notes))
@@ -67,38 +66,42 @@ class Names(Question):
     """`/api/names`: what a picker offers for `dimension` under `search`."""
 
     @override
-    def reply(self, one: Service, query: str) -> str:
-        if confines_of(query).filtered:
+    def reply(self, dashboard: Dashboard, query: str) -> str:
+        if scope_of(query).filtered:
             raise InputError("an embed with a filter offers no names.")
         given = {name: values[-1] for name, values in parameters.parsed(query).items()}
-        return pickers.reply(one, 0, given.get("dimension", ""), given.get("search", "").encode(errors="replace").decode())
+        return pickers.reply(
+            dashboard.service, 0, given.get("dimension", ""), given.get("search", "").encode(errors="replace").decode()
+        )
 
 
 class Stock(Question):
     """`/api/stock`: what the Data page shows under the same query."""
 
     @override
-    def reply(self, one: Service, query: str) -> bytes:
-        return data.shown(one, query)
+    def reply(self, dashboard: Dashboard, query: str) -> bytes:
+        return stock.shown(dashboard, query)
 
 
 class ExploreTable(Question):
     """`/api/table`: the table of the Explore page under the same query; its plots are sent only over the WebSocket."""
 
     @override
-    def reply(self, one: Service, query: str) -> str:
+    def reply(self, dashboard: Dashboard, query: str) -> str:
         ask, notes = exploring.asked(query)
-        return exploring.shown(0, exploring.find(one, confines_of(query).within(ask)), notes)
+        service = dashboard.service
+        found = exploring.find(service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds)
+        return explore.shown(0, found, notes)
 
 
 class Sheet(Question):
     """`/api/sheet`: the file of a card of the overview, by `what` and `format` (`downloads.reply`), under the page's query."""
 
     @override
-    def reply(self, one: Service, query: str) -> str:
+    def reply(self, dashboard: Dashboard, query: str) -> str:
         given = {name: values[-1] for name, values in parameters.parsed(query).items()}
         asked = {"what": given.get("what"), "format": given.get("format"), "query": query}
-        return downloads.reply(one, 0, asked, confines_of(query))
+        return downloads.reply(dashboard.service, 0, asked, scope_of(query))
 
 
 QUESTIONS = [

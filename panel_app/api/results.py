@@ -9,7 +9,6 @@ from tornado.iostream import StreamClosedError
 
 from dataflows.contract.errors import InputError
 from figures.files.formats import FORMATS, Format, csv_format
-from figures.service import service
 from figures.views import parameters
 from figures.views.results import Question, Table, file_name, question, table
 from panel_app.server.web import Guarded
@@ -17,7 +16,7 @@ from panel_app.server.web import Guarded
 PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000
 _at_once = asyncio.Semaphore(2)
-"""Answers that are worked out at the same time; more would keep those who look at the dashboard waiting."""
+"""Answers that are worked out at the same time; more would keep the viewers of the dashboard waiting."""
 
 
 def asked_for(query: str) -> tuple[Question, Format, int]:
@@ -72,11 +71,11 @@ class Results(Guarded):
     head = get
 
     async def _answer(self, asked: Question, form: Format, limit: int) -> None:
-        one = service()
-        snapshot, status = one.store.snapshot(max_age=1.0), one.feed.status
-        settings = one.settings
+        service = self.dashboard.service
+        snapshot, status = service.store.snapshot(max_age=1.0), service.feed.status
+        settings = service.settings
         loop = asyncio.get_running_loop()
-        # polars lets go of the interpreter's lock: viewers are answered meanwhile.
+        # polars releases the interpreter's lock, so that viewers are answered meanwhile.
         found: Table = await loop.run_in_executor(
             None, lambda: table(snapshot, asked, window=settings.window_seconds, currency=settings.currency)
         )
@@ -104,4 +103,4 @@ class Results(Guarded):
                     self.write(piece)
                     await self.flush()
         except StreamClosedError:
-            return  # whoever asked has gone
+            return  # the client has closed the connection

@@ -10,65 +10,68 @@ from functools import cache
 import panel as pn
 
 from dataflows.contract.errors import AdtallyError
-from figures.service import service
 from panel_app.pages.data import data
 from panel_app.pages.overview import TITLE, overview
-from panel_app.server import access
+from panel_app.server.dashboard import Dashboard, FindDashboard
 
-_WARM_SECONDS = 5.0
+_PRELOAD_SECONDS = 5.0
 
-
-def by_query() -> pn.Template | pn.viewable.Viewable:
-    """The page that ``?page=`` names: explore, data, or else the overview."""
-    asked = (pn.state.session_args or {}).get("page", [b""])[-1]
-    if asked == b"explore":
-        return explore_page("?")
-    return data_page("?", "?page=explore", "") if asked == b"data" else overview_page("?page=explore", "?page=data")
+Page = pn.Template | pn.viewable.Viewable
 
 
-def overview_page(explore: str = "explore", data: str = "data") -> pn.Template | pn.viewable.Viewable:
-    """The overview for one visitor; `explore` and `data` are the addresses of the other pages."""
-    _warm()
-    return _guarded(lambda: overview(service(), explore, data))
+class Pages:
+    """The pages of the dashboard that `find` returns, for one visitor each; a page's arguments are the addresses of the others."""
 
+    def __init__(self, find: FindDashboard) -> None:
+        self._find = find
 
-def _guarded(page: Callable[[], pn.Template | pn.viewable.Viewable]) -> pn.Template | pn.viewable.Viewable:
-    """`page` for who may see it; for others a line, and nothing of what is held."""
-    context = pn.state.curdoc.session_context if pn.state.curdoc else None
-    request = getattr(context, "request", None)
-    panels_login = bool(pn.config.basic_auth or pn.config.oauth_provider)
-    try:
-        reason = access.refusal(pn.state.cookies, getattr(request, "remote_ip", None), panels_login=panels_login)
-        return pn.pane.Str(f"adtally: {reason}") if reason else page()
-    except AdtallyError as error:
-        # Under `panel serve` there is no command line that could say so before.
-        return pn.pane.Str(f"adtally can't start: {error}")
+    def overview(self, explore: str = "explore", data: str = "data") -> Page:
+        """Return the overview."""
+        _preload_explorer()
+        return self._guarded(lambda dashboard: overview(dashboard, explore, data))
+
+    def explore(self, back: str = "./") -> Page:
+        """Return the Explore page; `back` leads to the overview."""
+        # hvplot, pandas and HoloViews take seconds to import; the overview does not wait for them.
+        from panel_app.pages.explorer import explorer  # noqa: PLC0415
+
+        return self._guarded(lambda dashboard: explorer(dashboard, back))
+
+    def data(self, back: str = "./", explore: str = "explore", api: str = "api/results") -> Page:
+        """Return the Data page; `api` is empty where the API is not served."""
+        return self._guarded(lambda dashboard: data(dashboard, back, explore, api))
+
+    def by_query(self) -> Page:
+        """Return the page that ``?page=`` names: explore, data, or else the overview."""
+        name = (pn.state.session_args or {}).get("page", [b""])[-1]
+        if name == b"explore":
+            return self.explore("?")
+        return self.data("?", "?page=explore", "") if name == b"data" else self.overview("?page=explore", "?page=data")
+
+    def serve_here(self) -> None:
+        """Serve the page asked for from the script that Panel runs at this moment."""
+        self.by_query().servable(title=TITLE)
+
+    def _guarded(self, page: Callable[[Dashboard], Page]) -> Page:
+        """Return `page` to those who may see it; to others a line, and nothing of what is held."""
+        context = pn.state.curdoc.session_context if pn.state.curdoc else None
+        remote = getattr(getattr(context, "request", None), "remote_ip", None)
+        try:
+            dashboard = self._find()
+            gate = dashboard.gate
+            reason = gate.refusal(pn.state.cookies, remote, panels_login=gate.panels_login)
+            return pn.pane.Str(f"adtally: {reason}") if reason else page(dashboard)
+        except AdtallyError as error:
+            # Under `panel serve` there is no command line that could say so before.
+            return pn.pane.Str(f"adtally can't start: {error}")
 
 
 @cache
-def _warm() -> None:
-    """Import what the Explore page needs on a thread, once the first visitor has his figures.
+def _preload_explorer() -> None:
+    """Import what the Explore page needs on a thread, once the first visitor has seen figures.
 
-    On the server's own thread it would keep every viewer waiting when somebody opens that page for the first time.
+    On the server's own thread it would keep every viewer waiting when that page is opened for the first time.
     """
-    thread = threading.Timer(_WARM_SECONDS, importlib.import_module, ["panel_app.pages.explorer"])
+    thread = threading.Timer(_PRELOAD_SECONDS, importlib.import_module, ["panel_app.pages.explorer"])
     thread.daemon = True
     thread.start()
-
-
-def explore_page(back: str = "./") -> pn.Template | pn.viewable.Viewable:
-    """The Explore page for one visitor; `back` is the address of the overview."""
-    # hvplot, pandas and HoloViews take seconds to import; the overview does not wait for them.
-    from panel_app.pages.explorer import explorer  # noqa: PLC0415
-
-    return _guarded(lambda: explorer(service(), back))
-
-
-def data_page(back: str = "./", explore: str = "explore", api: str = "api/results") -> pn.Template | pn.viewable.Viewable:
-    """The Data page for one visitor; `back`, `explore` and `api` are addresses, the last one empty where it is not served."""
-    return _guarded(lambda: data(service(), back, explore, api))
-
-
-def serve_here() -> None:
-    """Serve the page asked for from the script that Panel runs at this moment."""
-    by_query().servable(title=TITLE)

@@ -12,23 +12,26 @@ import msgspec
 import panel as pn
 
 from figures.measures import ALL
-from figures.service import Service
 from figures.views import exploring
 from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
+from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
-from panel_app.pages.overview import confines, embeddable, request_query
-from panel_app.server import access, assets
+from panel_app.pages.visit import confines, request_query
+from panel_app.server import assets
+from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
+from panel_app.server.dashboard import Dashboard
+from panel_app.server.gate import LOGOUT
 
 
-def explorer(service: Service, back: str) -> pn.Template:
+def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     """A page for one visitor; `back` is the address of the overview."""
-    scope = confines()
+    scope, service = confines(), dashboard.service
 
     def find(query: str) -> tuple[exploring.Found, tuple[str, ...]]:
         ask, notes = exploring.asked(query)
-        return exploring.find(service, scope.within(ask)), notes
+        return exploring.find(service.snapshot(), scope.within(ask), service.settings.window_seconds), notes
 
     # The browser asks for the plots as soon as it is connected, and knows by then whether it is dark: they are drawn once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
@@ -45,7 +48,7 @@ def explorer(service: Service, back: str) -> pn.Template:
                 zone=zone,
             )
         ]
-        return exploring.shown(number, found, notes, zone)
+        return explore.shown(number, found, notes, zone)
 
     def download(number: int, data: dict[str, Any]) -> str:
         found, _notes = find(str(data.get("query", "")))
@@ -54,7 +57,7 @@ def explorer(service: Service, back: str) -> pn.Template:
     talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
         "currency": service.settings.currency,
-        "logout": access.LOGOUT if access.in_force() else "",
+        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [{"id": one.id, "label": one.label, "short": one.short} for one in ALL.values()],
@@ -63,8 +66,8 @@ def explorer(service: Service, back: str) -> pn.Template:
         "spans": list(SPANS),
         "kinds": KINDS,
     }
-    known = embeddable(exploring.shown(0, *find(request_query())).encode())
+    known = embeddable(explore.shown(0, *find(request_query())).encode())
     template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
-    template.add_panel("bridge", Bridge(service, talk))
+    template.add_panel("bridge", Bridge(dashboard, talk))
     template.add_panel("plots", pane)
     return template

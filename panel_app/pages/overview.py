@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import msgspec
 import panel as pn
 
+from dataflows.telemetry.ages import LATE_SECONDS
 from figures.measures import MEASURES, TILES
-from figures.service import LATE_SECONDS, Service
-from figures.views.view import EVERYTHING, RANGES, Scope, from_query
-from panel_app.pages import pickers
+from figures.service import Service
+from figures.views.view import EVERYTHING, RANGES, Scope
+from panel_app.api import pickers
 from panel_app.pages.talk import common
-from panel_app.server import access, assets
+from panel_app.pages.visit import confines, embedded, request_query
+from panel_app.server import assets
+from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
+from panel_app.server.dashboard import Dashboard
+from panel_app.server.gate import LOGOUT
 
 TITLE = "adtally"
-
-
-def request_query() -> str:
-    """The query part of the URL under which this page was asked for."""
-    arguments = pn.state.session_args or {}
-    # Bytes that are not UTF-8 are kept: `parameters` decides whether they can be a name.
-    return urlencode([(name.encode("latin-1", "replace"), value) for name, values in arguments.items() for value in values])
-
-
-def embedded() -> bool:
-    """Whether this page was asked for with ``embed=1``: to stand in another page, where nothing can be cleared."""
-    return (pn.state.session_args or {}).get("embed", [b""])[-1] == b"1"
-
-
-def confines() -> Scope:
-    """Return the scope of this page: for an embed, the filter that it was opened with."""
-    return confines_of(request_query())
-
-
-def confines_of(query: str) -> Scope:
-    """Return the scope of a page with the URL's `query`."""
-    if parse_qs(query).get("embed", [""])[-1] != "1":
-        return EVERYTHING
-    view = from_query(query)
-    return Scope(campaigns=view.campaigns, channels=view.channels)
-
-
-def embeddable(data: bytes) -> str:
-    """JSON that can stand in a script element: no name in it can end that element."""
-    return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:
@@ -65,12 +39,12 @@ def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYT
     return talk if scope.filtered else {**talk, "names": names}
 
 
-def overview(service: Service, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
+def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
     """A page for one visitor; `explore` and `data` are where its links to the other pages lead."""
-    scope = confines()
+    scope, service = confines(), dashboard.service
     setup = {
         "currency": service.settings.currency,
-        "logout": access.LOGOUT if access.in_force() else "",
+        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
         "window": service.settings.window_seconds,
         "late": LATE_SECONDS,
         "ranges": list(RANGES),
@@ -87,5 +61,5 @@ def overview(service: Service, explore: str = "?page=explore", data: str = "?pag
     }
     first = embeddable(service.answer(request_query(), scope=scope))
     template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(setup)), first=first)
-    template.add_panel("bridge", Bridge(service, handlers(service, read_only=embedded(), scope=scope)))
+    template.add_panel("bridge", Bridge(dashboard, handlers(service, read_only=embedded(), scope=scope)))
     return template

@@ -16,7 +16,8 @@ from bokeh.models import ColorBar, NumeralTickFormatter
 
 from figures.measures import ALL, Measure
 from figures.views.charts import apart, palette
-from figures.views.exploring import BARS, HEIGHT, Found, height
+from figures.views.exploring import BARS, Found
+from panel_app.api.explore import HEIGHT, height
 
 # Importing them registers `.hvplot` on the frames of both libraries.
 _REGISTERED = (hvplot.pandas, hvplot.polars)

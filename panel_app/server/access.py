@@ -5,19 +5,16 @@ Settings are environment variables, `TABLE`; a secret may stand in a file: ``ADT
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import json
 import os
 import re
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from tornado.web import decode_signed_value
 from typing_extensions import override
 
 from dataflows.contract.client_properties import FILE, secret_file
@@ -99,9 +96,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         domain = "@" + user.rpartition("@")[2].lower() if "@" in user else ""
         return any(one == user or (one.startswith("@") and one.lower() == domain) for one in self.oauth_allow)
 
-
-LOGOUT = "./logout"
-"""Address of the log-out, relative to any page; Panel's own log-out has the same."""
 
 _ANY = "*"
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|(SERVICE_)?PORT(_\w+)?")
@@ -205,79 +199,3 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return (mapped or found).is_loopback
-
-
-_access: Access | None = None
-
-
-def use(access: Access) -> None:
-    """From now on ask this of visitors."""
-    global _access  # noqa: PLW0603 - one for a process, as the service is
-    _access = access
-
-
-def refusal(cookies: Mapping[str, Any], remote: str | None, *, panels_login: bool = False) -> str:
-    """Why a visitor gets nothing, in a line; empty if he may see the dashboard.
-
-    `cookies`: of his request; `remote`: the address that it came from; `panels_login`: Panel has let him in by a login of its own
-    flags. Raises `SettingsError`.
-    """
-    access = _access or from_environment()
-    if access.wants_login:
-        who = user(cookies)
-        if not who:
-            return "you are logged out; log in again."
-        return "" if access.allows(who) else "you are logged in, but not among those who may see this dashboard."
-    if access.open_to_everyone or panels_login or is_loopback(remote or ""):
-        return ""
-    return (
-        "this dashboard asks for no login, and so it answers to its own machine only; whoever runs it finds in docs/security.md how to "
-        "open it."
-    )
-
-
-def in_force() -> bool:
-    """Return whether visitors have to log in, by these settings or by Panel's own flags, and so can log out."""
-    from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
-
-    return (_access or from_environment()).wants_login or bool(config.basic_auth or config.oauth_provider)
-
-
-def cookie(cookies: Mapping[str, Any]) -> str:
-    """Return the signed cookie of a login; empty without one."""
-    found = cookies.get("user")
-    return str(getattr(found, "value", found) or "")
-
-
-def end(signed: str) -> None:
-    """End the login of this signed cookie: no copy of the cookie is valid any more."""
-    if not user({"user": signed}):
-        return  # not a valid login: forged cookies must not fill the memory
-    _ended[_digest(signed)] = None
-    while len(_ended) > _MOST_ENDED:
-        _ended.popitem(last=False)
-
-
-def has_ended(signed: str) -> bool:
-    """Return whether this login was ended by logging out."""
-    return bool(signed) and _digest(signed) in _ended
-
-
-def _digest(signed: str) -> bytes:
-    return hashlib.sha256(signed.encode(errors="replace")).digest()
-
-
-_MOST_ENDED = 100_000
-_ended: OrderedDict[bytes, None] = OrderedDict()
-"""Digests of the cookies of ended logins, kept in this process only."""
-
-
-def user(cookies: Mapping[str, Any]) -> str | None:
-    """Who has logged in, by the signed cookie; Panel's own `state.user` believes an unsigned one that says guest."""
-    from panel.config import config  # noqa: PLC0415 - Panel takes a second to import
-
-    signed = cookie(cookies)
-    if not config.cookie_secret or not signed or has_ended(signed):
-        return None
-    decoded = decode_signed_value(config.cookie_secret, "user", signed, max_age_days=config.oauth_expiry)
-    return decoded.decode() if decoded else None

@@ -63,3 +63,8 @@ def variables() -> dict[str, object]:
         "importmap": json.dumps({"imports": {f"adtally/{name}": url(name) for name in MODULES}}),
         "modules": modules(),
     }
+
+
+def embeddable(data: bytes) -> str:
+    """JSON that can stand in a script element: no name in it can end that element."""
+    return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

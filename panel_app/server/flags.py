@@ -18,12 +18,12 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve the dashboard, as the flags of ``adtally dashboard`` have it."""
 
     port: int
-    address: str
-    allow_origin: Sequence[str]
-    embed_in: Sequence[str]
-    tls_certificate: str | None
-    tls_key: str | None
-    open_to_everyone: bool
+    address: str = "127.0.0.1"
+    allow_origin: Sequence[str] = ()
+    embed_in: Sequence[str] = ()
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    open_to_everyone: bool = False
 
 
 def origins(address: str, port: int, more: Sequence[str]) -> list[str]:

@@ -10,11 +10,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from urllib.parse import parse_qs
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 from typing_extensions import override
+
+from figures.views.view import is_embed
 
 _SCRIPT = re.compile(rb"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL | re.IGNORECASE)
 _DATA = re.compile(rb"""type\s*=\s*["']?application/(?:ld\+)?json""", re.IGNORECASE)
@@ -71,8 +72,7 @@ def with_headers(embed_in: Sequence[str], *, tls: bool) -> type[OutputTransform]
     class Headers(OutputTransform):
         def __init__(self, request: HTTPServerRequest) -> None:
             super().__init__(request)
-            embedded = parse_qs(request.query).get("embed", [""])[-1] == "1"
-            self._ancestors = " ".join(["'self'", *embed_in]) if embedded else "'none'"
+            self._ancestors = " ".join(["'self'", *embed_in]) if is_embed(request.query) else "'none'"
 
         @override
         def transform_first_chunk(

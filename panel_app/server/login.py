@@ -18,7 +18,7 @@ from panel.config import config
 from tornado.web import RequestHandler
 from typing_extensions import override
 
-from panel_app.server import access
+from panel_app.server.gate import Gate, cookie
 from panel_app.static import TEMPLATES
 
 log = logging.getLogger("adtally.login")
@@ -96,16 +96,16 @@ class _Form:
         return self._template.render(**given, **self._more)
 
 
-def logout_route(*, provider: str = "") -> tuple[str, type[RequestHandler]]:
-    """Return the route of the log-out, which replaces Panel's own; `provider`: name of the OAuth provider, empty with passwords."""
+def logout_route(gate: Gate) -> tuple[str, type[RequestHandler]]:
+    """Return the route of the log-out, which replaces Panel's own."""
     text = (TEMPLATES / "login.html").read_text(encoding="utf-8")
-    page = jinja2.Environment(autoescape=True).from_string(text).render(out=True, provider=provider)
+    page = jinja2.Environment(autoescape=True).from_string(text).render(out=True, provider=gate.access.oauth_provider)
 
     class Logout(RequestHandler):
         """Ends the login: copies of its cookie are not valid any more, and open pages get no more figures."""
 
         def get(self) -> None:
-            access.end(access.cookie(self.request.cookies))
+            gate.end(cookie(self.request.cookies))
             for name in _COOKIES:
                 self.clear_cookie(name, path=config.cookie_path)
             self.set_header("Cache-Control", "no-store")
@@ -171,9 +171,9 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
     return r"/login", Login
 
 
-def login_routes(asked: access.Access, *, tls: bool) -> list[tuple[str, type[RequestHandler]]]:
-    """Return the routes of login and log-out for the access settings `asked`; none without a login."""
-    if not asked.wants_login:
+def login_routes(gate: Gate, *, tls: bool) -> list[tuple[str, type[RequestHandler]]]:
+    """Return the routes of login and log-out of `gate`; none without a login."""
+    if not gate.access.wants_login:
         return []
-    login = [login_route(tls=tls, named=bool(asked.users))] if asked.by_password else []
-    return [*login, logout_route(provider=asked.oauth_provider)]
+    login = [login_route(tls=tls, named=bool(gate.access.users))] if gate.access.by_password else []
+    return [*login, logout_route(gate)]

@@ -1,17 +1,15 @@
-"""What the dashboard tells of itself to Prometheus and to probes: on its own port, and on ``ADTALLY_METRICS_PORT`` where that is set."""
+"""Metrics and health of the dashboard, for Prometheus and probes: on its own port, and on ``ADTALLY_METRICS_PORT`` if that is set."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
-from dataflows.telemetry.families import READY, Metric, Value, make_registry
+from dataflows.telemetry.families import BUCKETS, READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
-from figures.service import Service, service
-from panel_app.server.bridge import viewers
-from panel_app.server.web import Guarded, Plain
+from figures.service import Service
+from panel_app.server.open_pages import OpenPages
 
 ROWS = Metric("adtally_dashboard_rows", "gauge", "Rows (window, campaign and channel) held, including packed ones.")
 PACKED = Metric("adtally_dashboard_packed_rows", "gauge", "Rows that are packed by hour.")
@@ -51,22 +49,47 @@ FEED_UP = Metric(
 
 METRICS = (ROWS, PACKED, HELD, VIEWERS, RECORDS, UNREAD, LAG, AGE, QUANTILE, CATCHING_UP, FEED_UP, READY)
 
+REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-class Dashboard:
-    """The metrics and the health of one service; `pulse` is beaten by the server's loop where there is one of our own."""
 
-    def __init__(self, one: Service) -> None:
-        self._one = one
+def age_histogram() -> Histogram:
+    """Return the histogram of the ages of events."""
+    return Histogram(
+        "adtally_dashboard_event_age_seconds",
+        "Age of an event when the dashboard holds the result that contains it; for each batch of a shard, the result that has "
+        "waited longest. Records that were on the topic before the dashboard had reached its end are excluded.",
+        buckets=BUCKETS,
+        registry=None,
+    )
+
+
+class Telemetry:
+    """Metrics and health of `service`, whose pages are `open_pages`.
+
+    The server's loop beats `pulse`; under `panel serve` nothing does, and the pulse never counts as missing.
+    """
+
+    def __init__(self, service: Service, open_pages: OpenPages, ages: Histogram) -> None:
+        """`ages`: the histogram into which the service's feed puts the age of each event (`age_histogram`)."""
+        self._service = service
+        self._open_pages = open_pages
+        self._ages = ages
+        self.refreshes = Histogram(
+            "adtally_dashboard_refresh_seconds",
+            "Time to compute an answer for a page.",
+            buckets=REFRESH_BUCKETS,
+            registry=None,
+        )
         self.pulse = Pulse()
-        self.served = Served(self.registry(), self.live, self.ready)
+        self.served = Served(self.registry(), self.not_live_reason, self.not_ready_reason)
 
-    def live(self) -> str:
-        """Why it is not alive."""
-        return self.pulse.stands() or ("" if self._one.feed.alive else "its feed has ended")
+    def not_live_reason(self) -> str:
+        """Return why it is not alive; empty if it is."""
+        return self.pulse.stands() or ("" if self._service.feed.alive else "its feed has ended")
 
-    def ready(self) -> str:
-        """Why it is not ready; empty once what was on the topic has been read, and while a broker says that there is no topic yet."""
-        state = self._one.feed.status.state
+    def not_ready_reason(self) -> str:
+        """Return why it is not ready; empty once the topic has been read, and while a broker says that there is no topic yet."""
+        state = self._service.feed.status.state
         words = {
             "starting": "it has not reached the broker yet",
             "down": "the broker does not answer",
@@ -75,71 +98,30 @@ class Dashboard:
         return words.get(state, "")
 
     def registry(self) -> CollectorRegistry:
-        """All metrics of the dashboard."""
-        made = make_registry("dashboard", METRICS, self._gather)
-        made.register(self._one.refreshes)
-        made.register(self._one.age_histogram)
-        return made
+        """Return a registry of all metrics of the dashboard."""
+        registry = make_registry("dashboard", METRICS, self._gather)
+        registry.register(self.refreshes)
+        registry.register(self._ages)
+        return registry
 
     def _gather(self) -> Iterable[Value]:
-        one = self._one
-        snapshot = one.store.snapshot(max_age=5.0)
+        service = self._service
+        snapshot = service.store.snapshot(max_age=5.0)
         yield ROWS, (), snapshot.rows
         yield PACKED, (), snapshot.packed
         yield HELD, (), snapshot.bytes
-        yield VIEWERS, (), viewers(one)
-        yield RECORDS, (), one.feed.records
-        yield UNREAD, (), one.feed.unread
-        for partition, lag in sorted(one.feed.lags().items()):
+        yield VIEWERS, (), self._open_pages.viewers()
+        yield RECORDS, (), service.feed.records
+        yield UNREAD, (), service.feed.unread
+        for partition, lag in sorted(service.feed.lags().items()):
             yield LAG, (str(partition),), lag
-        age = one.age(snapshot)
+        age = service.age(snapshot)
         if age is not None:
             yield AGE, (), age
-        recent = one.ages.recent()
+        recent = service.ages.recent()
         for name, value in (("0.5", recent.p50), ("0.99", recent.p99)):
             if value is not None:
                 yield QUANTILE, (name,), value
-        yield CATCHING_UP, (), one.ages.left_out
-        yield FEED_UP, (), float(one.healthy())
-        yield READY, (), float(not self.ready())
-
-
-_made: weakref.WeakKeyDictionary[Service, Dashboard] = weakref.WeakKeyDictionary()
-
-
-def dashboard(one: Service) -> Dashboard:
-    """The one of a service."""
-    found = _made.get(one)
-    if found is None:
-        found = _made[one] = Dashboard(one)
-    return found
-
-
-class Probe(Plain):
-    """`/livez` and `/readyz`: they need no login, for a probe has none, and tell no figure and no address."""
-
-    def get(self) -> None:
-        """200 or 503, and why."""
-        _reply(self)
-
-    head = get
-
-
-class Metrics(Guarded):
-    """`/metrics`, behind the same login as the pages: figures of the business can be told from it."""
-
-    def get(self) -> None:
-        """As Prometheus reads it."""
-        _reply(self)
-
-    head = get
-
-
-def _reply(handler: Plain) -> None:
-    request = handler.request
-    status, kind, content = dashboard(service()).served.answer(
-        f"/{request.path.rpartition('/')[2]}", request.headers.get("Accept", "")
-    )
-    handler.set_status(status)
-    handler.set_header("Content-Type", kind)
-    handler.finish(content)
+        yield CATCHING_UP, (), service.ages.left_out
+        yield FEED_UP, (), float(service.is_healthy())
+        yield READY, (), float(not self.not_ready_reason())

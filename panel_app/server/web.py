@@ -9,11 +9,21 @@ from bokeh.server.auth_provider import NullAuth
 from bokeh.server.views.auth_request_handler import AuthRequestHandler
 from typing_extensions import override
 
-from panel_app.server import access
+from panel_app.server.dashboard import Dashboard, FindDashboard
 
 
 class Plain(AuthRequestHandler):
     """A request that is answered with data, or with `{"error": "one line"}`."""
+
+    @override
+    def initialize(self, find: FindDashboard) -> None:
+        """`find` returns the dashboard that answers."""
+        self._find = find
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The dashboard that answers; raises `SettingsError`."""
+        return self._find()
 
     @override
     def set_default_headers(self) -> None:
@@ -53,5 +63,5 @@ class Guarded(Plain):
             self.fail(401, "log in at the dashboard first, and send its cookie.")
             return
         panels_login = not isinstance(getattr(self.application, "auth_provider", None), NullAuth)
-        if reason := access.refusal(self.request.cookies, self.request.remote_ip, panels_login=panels_login):
+        if reason := self.dashboard.gate.refusal(self.request.cookies, self.request.remote_ip, panels_login=panels_login):
             self.fail(403, reason)

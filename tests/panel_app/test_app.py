@@ -15,9 +15,10 @@ from tornado.websocket import WebSocketClosedError
 from dataflows.contract.settings import Settings
 from figures.service import Service
 from panel_app.cli import main
-from panel_app.pages.overview import embeddable, handlers
+from panel_app.pages.overview import handlers
 from panel_app.server import assets, flags
-from panel_app.server.serving import is_news
+from panel_app.server.assets import embeddable
+from panel_app.serving import is_news
 from tests.support.dashboards import get, run, server
 from tests.support.feeds import World
 from tests.support.flows import free_port

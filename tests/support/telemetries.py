@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from dataflows.contract.settings import Settings
 from dataflows.flow import telemetry as dataflow_telemetry
 from dataflows.telemetry.families import BUILD, Metric
-from figures.service import Service
 from generator import telemetry as generator_telemetry
 from panel_app.server import telemetry as dashboard_telemetry
+from panel_app.server.access import Access
+from panel_app.server.dashboard import Dashboard
 
 Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -24,7 +25,7 @@ def registries() -> dict[str, CollectorRegistry]:
     return {
         "dataflow": dataflow_telemetry.Observed(60).registry(),
         "generator": generator_telemetry.Sending().registry(),
-        "dashboard": dashboard_telemetry.Dashboard(Service(Settings())).registry(),
+        "dashboard": Dashboard(Settings(), Access()).telemetry.registry(),
     }
 
 

@@ -11,8 +11,8 @@ from dataflows.contract.settings import Settings
 from figures.service import Service
 from figures.store.names import Names
 from figures.store.spelling import matches
+from panel_app.api import pickers
 from panel_app.api.downloads import sheet
-from panel_app.pages import pickers
 from tests.support.results import BEGIN, result
 
 SEASON = "Été soldes"

@@ -18,8 +18,10 @@ from figures.views.results import Question, table
 from figures.views.view import NOTHING, Scope, View, asked
 from panel_app.api.downloads import sheet
 from panel_app.api.results import asked_for
-from panel_app.pages.data import shown
+from panel_app.api.stock import shown
 from panel_app.pages.overview import handlers
+from panel_app.server.access import Access
+from panel_app.server.dashboard import Dashboard
 from tests.support.results import BEGIN, result
 from tests.support.settings import own_names
 
@@ -66,7 +68,7 @@ def clicks(service: Service, query: str) -> dict[str, Any]:
         "tile": tile or 0,
         "table": listed,
         "download": sum(sheet(service, "campaigns", query)[1].frame["clicks"]),
-        "explore": sum(find(service, ask).frame["clicks"]),
+        "explore": sum(find(service.snapshot(), ask, 60).frame["clicks"]),
     }
     try:
         question, _form, _limit = asked_for(filters)
@@ -161,8 +163,9 @@ def test_a_url_that_is_applied_as_it_stands_has_no_notes(query: str) -> None:
 
 
 def test_a_page_without_filters_says_that_they_are_not_applied(service: Service) -> None:
-    said = json.loads(shown(service, "campaign=a&channel=b&reason=none"))["notes"]
-    service.stop()
+    dashboard = Dashboard(service.settings, Access())
+    said = json.loads(shown(dashboard, "campaign=a&channel=b&reason=none"))["notes"]
+    dashboard.service.stop()
     assert [line.split(":")[0] for line in said] == [
         "`reason` is not applied",
         "`campaign` is not applied",

@@ -15,10 +15,16 @@ from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
 from dataflows.contract.settings import Settings
 from figures.measures import ALL
 from figures.service import Service
-from figures.views.exploring import KINDS, Ask, Found, find, from_query, shown
+from figures.views import exploring
+from figures.views.exploring import KINDS, Ask, Found, from_query
+from panel_app.api.explore import shown
 from panel_app.pages import plots
 from panel_app.pages.plots import draw, readable
 from tests.support.results import BEGIN, result
+
+
+def find(service: Service, ask: Ask) -> Found:
+    return exploring.find(service.snapshot(), ask, service.settings.window_seconds)
 
 
 @pytest.fixture

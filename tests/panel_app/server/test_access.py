@@ -29,11 +29,11 @@ from typing_extensions import override
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
-from figures.service import Service
-from panel_app.server import access
 from panel_app.server import login as login_module
-from panel_app.server.access import PREFIX, TABLE, Access, from_environment, is_loopback, refusal
+from panel_app.server.access import PREFIX, TABLE, Access, from_environment, is_loopback
 from panel_app.server.bridge import Bridge
+from panel_app.server.dashboard import Dashboard
+from panel_app.server.gate import Gate
 from panel_app.server.headers import digests, policy
 from tests.support.certificates import Authority
 from tests.support.dashboards import ROOT, get, run
@@ -47,48 +47,39 @@ SECRET = "oauth-secret-4716"
 OAUTH = {f"{PREFIX}OAUTH_PROVIDER": "generic", f"{PREFIX}OAUTH_KEY": "adtally", f"{PREFIX}OAUTH_SECRET": SECRET}
 
 
-@pytest.fixture(autouse=True)
-def nobody_asked() -> Iterator[None]:
-    """This process as it began: without a login, whatever a test has it ask for."""
-    access.use(Access())
-    yield
-    access.use(Access())
-
-
 def test_without_variables_nothing_is_asked_and_only_this_machine_is_let_in() -> None:
     assert not from_environment({}).wants_login
-    assert refusal({}, "127.0.0.1") == refusal({}, "::1") == ""
+    gate = Gate(from_environment({}))
+    assert gate.refusal({}, "127.0.0.1") == gate.refusal({}, "::1") == ""
     for remote in ("10.0.0.1", "", None, "localhost.example"):
-        assert "asks for no login" in refusal({}, remote)
-    assert refusal({}, "10.0.0.1", panels_login=True) == ""
-    access.use(from_environment({f"{PREFIX}OPEN_TO_EVERYONE": "true"}))
-    assert refusal({}, "10.0.0.1") == ""
+        assert "asks for no login" in gate.refusal({}, remote)
+    assert gate.refusal({}, "10.0.0.1", panels_login=True) == ""
+    assert Gate(from_environment({f"{PREFIX}OPEN_TO_EVERYONE": "true"})).refusal({}, "10.0.0.1") == ""
 
 
 def test_who_says_to_be_a_guest_is_not_believed() -> None:
-    access.use(Access(password=PASSWORD))
-    assert refusal({"is_guest": "1", "user": "ada"}, "127.0.0.1")
+    assert Gate(Access(password=PASSWORD)).refusal({"is_guest": "1", "user": "ada"}, "127.0.0.1")
 
 
 def test_a_login_that_was_ended_is_answered_no_figures_on_a_connection_that_is_open(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config, "cookie_secret", SECRET)
-    access.use(Access(password=PASSWORD))
+    dashboard = Dashboard(settings, Access(password=PASSWORD))
+    gate = dashboard.gate
     signed = create_signed_value(SECRET, "user", "ada").decode()
-    bridge = Bridge(Service(settings), {"view": lambda number, _data: f'{{"id":{number}}}'})
-    monkeypatch.setattr(bridge, "_login", signed)
+    bridge = Bridge(dashboard, {"view": lambda number, _data: f'{{"id":{number}}}'}, login=signed)
     sent: list[str] = []
     monkeypatch.setattr(bridge, "_send_msg", sent.append)
-    assert refusal({"user": signed}, "127.0.0.1") == ""
+    assert gate.refusal({"user": signed}, "127.0.0.1") == ""
     bridge._handle_msg({"kind": "view", "id": 1})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
-    access.end(signed)
-    access.end("nobody's cookie")
+    gate.end(signed)
+    gate.end("nobody's cookie")
     bridge._handle_msg({"kind": "view", "id": 2})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
     assert sent == ['{"id":1}', '{"ended":true}']
-    assert "logged out" in refusal({"user": signed}, "127.0.0.1")
-    assert not access.has_ended("nobody's cookie")
-    assert refusal({"user": create_signed_value(SECRET, "user", "bob").decode()}, "127.0.0.1") == ""
+    assert "logged out" in gate.refusal({"user": signed}, "127.0.0.1")
+    assert not gate.has_ended("nobody's cookie")
+    assert gate.refusal({"user": create_signed_value(SECRET, "user", "bob").decode()}, "127.0.0.1") == ""
 
 
 def test_the_login_asks_for_a_name_only_where_people_have_one() -> None:
@@ -318,7 +309,7 @@ def test_panel_serve_without_a_login_answers_its_own_machine_and_shows_others_no
     assert "4321" not in get(f"{there}/app")[1]
     assert get(f"{there}/api/view")[0] == 403
     status, body = get(f"{there}/api/results")
-    assert (status, "answers to its own machine only" in body) == (403, True)
+    assert (status, "answers only its own machine" in body) == (403, True)
 
 
 @pytest.mark.long

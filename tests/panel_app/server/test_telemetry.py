@@ -16,9 +16,9 @@ from prometheus_client import generate_latest
 from dataflows.contract.schema import WindowResult, encode, result_key
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import EVENT_TIME
-from figures.service import Service
+from panel_app.server.access import Access
 from panel_app.server.bridge import Bridge
-from panel_app.server.telemetry import Dashboard, dashboard
+from panel_app.server.dashboard import Dashboard
 from tests.support.dashboards import run as command
 from tests.support.feeds import World
 from tests.support.flows import environment, free_port
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[3]
 NOW = 1_800_000_000.0
 
 
-def answer(one: Service) -> Found:
-    return samples(generate_latest(dashboard(one).registry()).decode())
+def answer(desk: Desk) -> Found:
+    return samples(generate_latest(desk.dashboard.telemetry.registry()).decode())
 
 
 class Desk:
@@ -40,7 +40,8 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.world = World(settings)
         self.now = NOW
-        self.one = Service(settings, lambda: self.now)
+        self.dashboard = Dashboard(settings, Access(), lambda: self.now)
+        self.one = self.dashboard.service
         self.one.feed.look_seconds = 0.2
 
     def put(self, *ages: float | bytes | None, window: WindowResult | None = None) -> None:
@@ -77,7 +78,7 @@ def test_the_age_of_an_event_is_from_its_time_to_when_its_result_is_held(desk: D
     until(lambda: desk.one.ages.recent().measured == 100)
     found = desk.one.ages.recent()
     assert (found.p50, found.p99) == (pytest.approx(0.4, rel=0.0101), pytest.approx(3.0, rel=0.0101))
-    told = answer(desk.one)
+    told = answer(desk)
     assert by(told, "adtally_dashboard_event_age_recent_seconds", "quantile") == {"0.5": found.p50, "0.99": found.p99}
     assert total(told, "adtally_dashboard_event_age_seconds_count") == 100
     assert total(told, "adtally_dashboard_event_age_seconds_sum") == pytest.approx(98 * 0.4 + 23.0)
@@ -102,7 +103,7 @@ def test_a_backfill_does_not_pretend_to_be_a_latency(desk: Desk) -> None:
     until(lambda: desk.one.ages.recent().catching_up == 51)
     found = desk.one.ages.recent()
     assert (found.p50, found.p99, found.measured) == (None, None, 0)
-    told = answer(desk.one)
+    told = answer(desk)
     assert "adtally_dashboard_event_age_recent_seconds" not in names(told)
     assert total(told, "adtally_dashboard_catching_up_results_total") == 51
 
@@ -120,16 +121,16 @@ def test_a_header_that_is_no_time_is_passed_over(desk: Desk, junk: bytes) -> Non
 def test_what_is_held_and_how_fresh_it_is_is_told(desk: Desk) -> None:
     desk.world.send(result(), result(minute=1), b"no result")
     desk.now = BEGIN + 60 + 60 + 25.0
-    assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk.one))
+    assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk))
     desk.one.feed.start()
     until(lambda: desk.one.feed.status.state == "live" and desk.one.feed.unread == 1)
     desk.one.store.snapshot()
-    told = answer(desk.one)
+    told = answer(desk)
     assert total(told, "adtally_dashboard_rows") == 2
     assert total(told, "adtally_dashboard_records_total") == 2
     assert total(told, "adtally_dashboard_unread_records_total") == 1
     assert total(told, "adtally_dashboard_newest_minute_age_seconds") == 25
-    until(lambda: total(answer(desk.one), "adtally_dashboard_consumer_lag_messages") == 0)
+    until(lambda: total(answer(desk), "adtally_dashboard_consumer_lag_messages") == 0)
     assert (total(told, "adtally_dashboard_feed_up"), total(told, "adtally_ready")) == (1, 1)
 
 
@@ -137,22 +138,22 @@ def test_the_time_that_each_message_of_a_page_takes_is_told_also_of_one_that_fai
     def fail(_number: int, _data: dict[str, Any]) -> str:
         raise ValueError
 
-    bridge = Bridge(desk.one, {"fail": fail, "well": lambda _number, _data: "{}"})
+    bridge = Bridge(desk.dashboard, {"fail": fail, "well": lambda _number, _data: "{}"})
     for kind in ("fail", "well", "well", "unknown"):
         bridge._handle_msg({"kind": kind, "id": 1})  # pyright: ignore[reportPrivateUsage]  # what Panel calls
-    assert total(answer(desk.one), "adtally_dashboard_refresh_seconds_count") == 4
+    assert total(answer(desk), "adtally_dashboard_refresh_seconds_count") == 4
 
 
 def test_it_is_ready_once_its_topic_is_read_and_alive_before(desk: Desk) -> None:
-    one = Dashboard(desk.one)
-    assert one.ready() == "it has not reached the broker yet"
-    assert one.live() == "its feed has ended"
+    one = desk.dashboard.telemetry
+    assert one.not_ready_reason() == "it has not reached the broker yet"
+    assert one.not_live_reason() == "its feed has ended"
     desk.put(None)
     desk.one.feed.start()
-    assert one.live() == ""
-    until(lambda: one.ready() == "")
+    assert one.not_live_reason() == ""
+    until(lambda: one.not_ready_reason() == "")
     desk.one.feed.stop()
-    assert one.live() == "its feed has ended"
+    assert one.not_live_reason() == "its feed has ended"
 
 
 class Running:
@@ -227,7 +228,7 @@ def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:
 def test_a_scrape_does_not_query_the_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(desk.one.watch, "pipeline", lambda: asked.append("progress"))
-    assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk.one))  # no window is held: a page would ask why
+    assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk))  # no window is held: a page would ask why
     desk.one.store.apply([result()])
-    assert total(answer(desk.one), "adtally_dashboard_newest_minute_age_seconds") == NOW - BEGIN - 60
+    assert total(answer(desk), "adtally_dashboard_newest_minute_age_seconds") == NOW - BEGIN - 60
     assert not asked

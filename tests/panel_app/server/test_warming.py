@@ -7,35 +7,34 @@ import gc
 import weakref
 
 import panel as pn
-import pytest
 
 from dataflows.contract.settings import Settings
 from figures.service import Service
+from panel_app.pages.overview import overview
 from panel_app.server import warming
-from panel_app.server.bridge import viewers
+from panel_app.server.access import Access
+from panel_app.server.dashboard import Dashboard
 from tests.support.feeds import World
 from tests.support.results import result
 from tests.support.waiting import until
 
 
-def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(settings)
-    service.store.apply([result(clicks=4321)])
-    made: list[weakref.ref[pn.Template]] = []
-    overview = warming.overview
+def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings) -> None:
+    dashboard = Dashboard(settings, Access())
+    dashboard.service.store.apply([result(clicks=4321)])
+    rendered: list[weakref.ref[pn.Template]] = []
 
-    def noted(of: Service) -> pn.Template:
-        template = overview(of)
-        made.append(weakref.ref(template))
+    def page() -> pn.Template:
+        template = overview(dashboard)
+        rendered.append(weakref.ref(template))
         return template
 
-    monkeypatch.setattr(warming, "overview", noted)
-    page = asyncio.run(warming.render(service))
-    assert '"value":4321' in page
-    assert '<script type="module" async>import "adtally/main.js";</script>' in page
+    html = asyncio.run(warming.render(page))
+    assert '"value":4321' in html
+    assert '<script type="module" async>import "adtally/main.js";</script>' in html
     gc.collect()
-    assert [one() for one in made] == [None]
-    assert viewers(service) == 0
+    assert [template() for template in rendered] == [None]
+    assert dashboard.open_pages.viewers() == 0
 
 
 def test_the_first_figures_are_worked_out_once_the_topic_was_read(settings: Settings) -> None:

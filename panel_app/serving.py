@@ -6,6 +6,7 @@ import contextlib
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bokeh.server.server import Server
 
     from figures.service import Service
+    from panel_app.server.dashboard import Dashboard
 
 
 SWITCH_SECONDS = 0.0005
@@ -42,8 +44,8 @@ PARAMETERS = 100_000
 """Number of parameters that Tornado accepts; a query of `parameters.LONGEST` characters has fewer filters."""
 
 
-def serve_dashboard(flags: Flags) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code.
+def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lambda _dashboard: None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code. `prepare` gets the dashboard before its feed begins.
 
     Raises `AdtallyError` if a port is taken, the broker refuses the feed, or flags or settings can't be used.
     """
@@ -60,29 +62,30 @@ def serve_dashboard(flags: Flags) -> int:
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
 
-    from figures.service import service  # noqa: PLC0415
-    from panel_app.pages.choice import data_page, explore_page, overview_page  # noqa: PLC0415
-    from panel_app.routes import ROUTES  # noqa: PLC0415
+    from panel_app.pages.choice import Pages  # noqa: PLC0415
+    from panel_app.pages.overview import overview  # noqa: PLC0415
+    from panel_app.routes import routes  # noqa: PLC0415
     from panel_app.server.compression import Compressed  # noqa: PLC0415
+    from panel_app.server.dashboard import Dashboard  # noqa: PLC0415
     from panel_app.server.headers import with_headers  # noqa: PLC0415
     from panel_app.server.login import login_routes  # noqa: PLC0415
-    from panel_app.server.telemetry import dashboard  # noqa: PLC0415
     from panel_app.server.warming import warm  # noqa: PLC0415
 
     # Until both ports are bound nothing is read, and nothing is printed but that one of them is taken.
-    one = service(begin=False)
-    telemetry = dashboard(one)
-    close = serve(settings, telemetry.served)
-    access.use(asked)
-    one.feed.start()
+    dashboard = Dashboard(settings, asked)
+    service = dashboard.service
+    close = serve(settings, dashboard.telemetry.served)
+    prepare(dashboard)
+    service.feed.start()
     _take_many_parameters()
+    pages = Pages(lambda: dashboard)
     server = pn.serve(
-        {"/": overview_page, "explore": explore_page, "data": data_page},
+        {"/": pages.overview, "explore": pages.explore, "data": pages.data},
         port=flags.port,
         address=flags.address,
         websocket_origin=origins(flags.address, flags.port, flags.allow_origin),
         title={"/": "adtally", "explore": "adtally: explore", "data": "adtally: data"},  # pyright: ignore[reportArgumentType]  # Panel takes one by page too
-        extra_patterns=[*ROUTES, *login_routes(asked, tls=bool(flags.tls_certificate))],
+        extra_patterns=[*routes(lambda: dashboard), *login_routes(dashboard.gate, tls=bool(flags.tls_certificate))],
         http_server_kwargs={"max_header_size": REQUEST_BYTES},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
@@ -104,14 +107,14 @@ def serve_dashboard(flags: Flags) -> int:
     signal.signal(signal.SIGINT, stop)
     sys.setswitchinterval(SWITCH_SECONDS)
     server.start()
-    server.io_loop.add_callback(warm, one)
-    ended = _end_when_refused(server, one)
-    _beat(telemetry.pulse)
+    server.io_loop.add_callback(warm, service, lambda: overview(dashboard))
+    ended = _end_when_refused(server, service)
+    _beat(dashboard.telemetry.pulse)
     print(_greeting(flags, settings), flush=True)  # noqa: T201 - this is what the command says
     server.io_loop.start()
     with contextlib.suppress(RuntimeError):
         server.stop()
-    one.stop()
+    service.stop()
     if close:
         close()
     if ended:
@@ -148,22 +151,22 @@ def is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
 
 
-def _end_when_refused(server: Server, one: Service) -> list[AdtallyError]:
+def _end_when_refused(server: Server, service: Service) -> list[AdtallyError]:
     """Stop `server` if the broker will not let the feed in; that reason is then in what is returned."""
     from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `serve_dashboard`
 
-    found: list[AdtallyError] = []
+    refusals: list[AdtallyError] = []
 
     def look() -> None:
-        if one.feed.refused is not None:
-            found.append(one.feed.refused)
+        if service.feed.refused is not None:
+            refusals.append(service.feed.refused)
             server.io_loop.stop()
-        if one.feed.refused is not None or one.feed.status.state in ("waiting", "reading", "live"):
+        if service.feed.refused is not None or service.feed.status.state in ("waiting", "reading", "live"):
             every.stop()
 
     every = PeriodicCallback(look, 200)
     every.start()
-    return found
+    return refusals
 
 
 def _beat(pulse: Pulse) -> None:

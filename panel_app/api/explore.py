@@ -1,0 +1,55 @@
+"""What the Explore page shows besides its plots: the table, and how high the plots are, so that nothing moves when they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from figures.measures import ALL
+from figures.store.spelling import Mark
+from figures.views.exploring import BARS, Ask, Found
+
+HEIGHT, _TALL = 360, 440
+"""Pixels of a plot, and of one on a phone."""
+_BAR = 20
+_BETWEEN = 10
+"""Pixels of the margins of a plot."""
+_TABLE_ROWS = 200
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What the page shows under its plots; `rows` are the first of `total` rows: the newest, or the largest."""
+
+    id: int
+    ask: Ask
+    columns: list[str]
+    kinds: list[str]
+    rows: list[tuple[Any, ...]]
+    total: int
+    note: str
+    notes: tuple[str, ...]
+    """Parameters of the URL that are not applied, one line each."""
+    marks: dict[str, Mark]
+    zone: str
+    """The time zone of the plots."""
+    heights: tuple[int, int]
+    """Height in pixels of all plots together: on wide screens, and on a phone."""
+
+
+def height(found: Found, *, narrow: bool) -> int:
+    """Return the height of one plot in pixels: room for the name of each bar, and for a legend in two columns (`narrow`)."""
+    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
+    return max(_TALL if narrow else HEIGHT, bars)
+
+
+def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
+    """Return JSON of what the page shows of `found`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
+    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
+    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
+    timed = "time" in found.frame.columns
+    newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
+    rows = newest.head(_TABLE_ROWS).rows()
+    wide, narrow = ((height(found, narrow=narrow) + _BETWEEN) * len(found.ask.measures) for narrow in (False, True))
+    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow))
+    return msgspec.json.encode(answer).decode()

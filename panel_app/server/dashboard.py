@@ -1,0 +1,48 @@
+"""The parts of one dashboard, put together: the service that answers, the gate, the open pages, and the metrics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from dataflows.contract.settings import Settings
+from figures.service import Service
+from panel_app.server import access
+from panel_app.server.access import Access
+from panel_app.server.gate import Gate
+from panel_app.server.open_pages import OpenPages
+from panel_app.server.telemetry import Telemetry, age_histogram
+
+
+class Dashboard:
+    """Everything that all visitors share. Panel runs the code of a page again for each visitor; this object is made once."""
+
+    def __init__(self, settings: Settings, access: Access, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives the wall time in seconds."""
+        ages = age_histogram()
+        self.service = Service(settings, clock, measured=ages.observe)
+        self.gate = Gate(access)
+        self.open_pages = OpenPages()
+        self.telemetry = Telemetry(self.service, self.open_pages, ages)
+        self.service.store.on_cleared(self.open_pages.announce)
+
+
+FindDashboard = Callable[[], Dashboard]
+"""Return the dashboard; raises `SettingsError` if the environment has settings that can't be used."""
+
+
+class FromEnvironment:
+    """The dashboard of a process that Panel's own command runs: made from the environment when a visitor first asks for it."""
+
+    def __init__(self) -> None:
+        self._dashboard: Dashboard | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Dashboard:
+        """Return the dashboard; the first call makes its feed begin. Raises `SettingsError`."""
+        with self._lock:
+            if self._dashboard is None:
+                self._dashboard = Dashboard(Settings.from_environment(), access.from_environment())
+                self._dashboard.service.feed.start()
+            return self._dashboard
