@@ -12,7 +12,6 @@ import pickle
 import statistics
 import sys
 import time
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +30,7 @@ from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND
 from dataflows.kafka.record import LOG_APPEND_TIME
 from dataflows.windows.panes import Panes, Partial, SourceClock, split
+from dataflows.wire.cell_bytes import shares_of
 
 NOW_MS = 1_780_000_000_000
 """Kafka's time on every message: later than any event of a load."""
@@ -118,15 +118,16 @@ def ids(count: int, rounds: int) -> str:
     for name, make in (("in Python, uuid", "{:08x}-0000-4000-8000-000000000000"), ("in Python, short", "e{}")):
         for known in (count // 10, count):
             spent: list[float] = []
-            index = IdIndex()
+            before, size = resident(), 0.0
             for _ in range(rounds):
                 index = IdIndex()
                 index.turn(0)
                 begun = time.process_time()
-                for start in range(0, known, 1500):
-                    index.add([make.format(number) for number in range(start, min(start + 1500, known))])
+                for number in range(known):
+                    index.add(make.format(number))
                 spent.append((time.process_time() - begun) / known * 1e6)
-            body.append([f"{name}, {known:,} ids", f"{index.nbytes / known:.1f}", str(Spread.of(spent))])
+                size = max(size, (resident() - before) / known)
+            body.append([f"{name}, {known:,} ids", f"{size:.0f}", str(Spread.of(spent))])
     those = records(Load(count // 5, partitions=1))
     refills: list[float] = []
     for _ in range(rounds):
@@ -146,7 +147,7 @@ def ids(count: int, rounds: int) -> str:
 
 def _native_ids(count: int, rounds: int) -> list[list[str]]:
     """The index in C: what a judged event costs more with it than without, the events themselves read before."""
-    chunks = [payloads(count, start) for start in range(0, count, CHUNK)]
+    chunks = [records_with_ids(count, start) for start in range(0, count, CHUNK)]
     spent: list[float] = []
     size = 0.0
     for _ in range(rounds):
@@ -156,7 +157,7 @@ def _native_ids(count: int, rounds: int) -> list[list[str]]:
             tally.turn(0, 2**62)
             total = 0.0
             for number, chunk in enumerate(chunks):
-                tally.read(b"".join(chunk), array("i", map(len, chunk)))
+                tally.read(native.Batch.of(chunk))
                 begun = time.perf_counter()
                 tally.judge(0, 0, 2**62, refill=False)
                 total += time.perf_counter() - begun
@@ -168,11 +169,11 @@ def _native_ids(count: int, rounds: int) -> list[list[str]]:
     return [[f"in C, uuid, {count:,} ids", f"{size:.1f}", f"{Spread.of(spent)} (elapsed)"]]
 
 
-def payloads(count: int, start: int) -> list[bytes]:
+def records_with_ids(count: int, start: int) -> list[LoadRecord]:
     """A chunk of events with ids of their own."""
     fields = b'"event_type":"click","timestamp":"2026-01-01T00:00:00Z","campaign_id":"c","channel":"x"'
     made = b'{"event_id":"%08x-0000-4000-8000-000000000000",' + fields + b"}"
-    return [made % number for number in range(start, min(start + CHUNK, count))]
+    return [LoadRecord(made % number, number) for number in range(start, min(start + CHUNK, count))]
 
 
 def one_window(campaigns: int, window: int, first: int = 0) -> Cells:
@@ -192,7 +193,7 @@ def shards(settings: Settings) -> list[Panes]:
 def feed(panes: Sequence[Panes], window: int, cells: Cells) -> None:
     """One poll of the only partition, its clock in that window."""
     clock = SourceClock(window + SECOND, idle=False)
-    shares: Iterable[tuple[str, Partial]] = split(0, 1, clock, {window: cells})
+    shares: Iterable[tuple[str, Partial]] = split(0, 1, clock, shares_of(window, cells))
     for shard, partial in shares:
         panes[int(shard)].take([partial], time.time())
 

@@ -26,11 +26,10 @@ def build(context: FlowContext) -> Dataflow:
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
     # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
-    results = op.stateful_batch("windows", partials, operators.panes(context))  # (shard, Given)
+    results = op.stateful_batch("windows", partials, operators.panes(context))  # (shard, Records)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.
-    records = op.map_value("encode_results", results, operators.result_records)  # (shard, Records)
-    op.output("results", records, TopicSink(context, settings.results_topic, context.observed.outgoing("results")))
+    op.output("results", results, TopicSink(context, settings.results_topic, context.observed.outgoing("results")))
 
     # What could not be counted goes out as it came, with the reason.
     records = op.flat_map("rejected", polls, operators.rejected_records)  # (part, Records)

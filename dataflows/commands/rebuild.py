@@ -37,18 +37,18 @@ from dataflows.contract.schema import (
 )
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
-from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
+from dataflows.intake.decode import DECODE_ERRORS, EventDecoder, NotAnEvent
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.kafka.clients import deliver
 from dataflows.kafka.scan import refuse_foreign, scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
 from dataflows.telemetry import log_lines
-from dataflows.windows.cells import Cell, to_result
+from dataflows.windows.cells import Cell, CellKey, to_result
+from dataflows.wire.cell_bytes import unpack
 
 CHUNK = 300
-Place = tuple[int, tuple[str, str]]
-Sums = dict[Place, Metrics]
+Sums = dict[tuple[int, CellKey], Metrics]
 ResultKey = tuple[str, str, str]
 
 
@@ -103,8 +103,8 @@ def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) 
             window = moment - moment % (settings.window_seconds * SECOND)
             if wanted.has(window):
                 cells: Cells = {}
-                fold(cells, [event])
-                _add(sums, window, cells)
+                fold(cells, event)
+                _add(sums, window, cells.items())
     return sums
 
 
@@ -117,17 +117,17 @@ def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, li
         if partition not in intakes:
             intakes[partition] = engine.make_intake(partition, IntakeState(), time.time)
         intakes[partition].take(records)
-        windows, rejected = intakes[partition].fetch()
-        too_late += [one for one in rejected if one.reason == "late"]
-        for window, cells in windows.items():
-            if wanted.has(window):
-                _add(sums, window, cells)
+        shares, rejected = intakes[partition].fetch()
+        too_late += [record for record in rejected if record.reason == "late"]
+        for share in shares:
+            if wanted.has(share.window):
+                _add(sums, share.window, unpack(share.cells))
     return sums, too_late
 
 
 def _new(settings: Settings, too_late: Sequence[Rejected], *, show: bool) -> Iterator[Event]:
     """The late events whose id was counted nowhere in their partition, each id once."""
-    decode = CarefulDecoder(settings.currency)
+    decode = EventDecoder(settings.currency)
     places = {(one.partition, one.offset) for one in too_late}
     waiting: dict[tuple[int, str], Event] = {}
     for one in too_late:
@@ -161,8 +161,8 @@ def _chunks(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
     yield from gathered.items()
 
 
-def _add(sums: Sums, window: int, cells: Cells) -> None:
-    for key, metrics in cells.items():
+def _add(sums: Sums, window: int, cells: Iterable[tuple[CellKey, Metrics]]) -> None:
+    for key, metrics in cells:
         known = sums.get((window, key))
         if known is None:
             sums[window, key] = metrics

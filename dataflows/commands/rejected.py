@@ -20,7 +20,7 @@ from dataflows.commands.payload_lines import read_lines, to_line
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import Reason, Rejected, decode_rejected, decode_rejected_key, encode
 from dataflows.contract.settings import Settings
-from dataflows.intake.decode import DECODE_ERRORS, CarefulDecoder, NotAnEvent
+from dataflows.intake.decode import DECODE_ERRORS, EventDecoder, NotAnEvent
 from dataflows.kafka.clients import deliver
 from dataflows.kafka.scan import refuse_foreign, scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
@@ -103,7 +103,7 @@ def plain(text: str) -> str:
 
 def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
     """Return the events of a JSON lines file (`read_lines`) as (event_id, payload); raises `InputError` for the first line that is none."""
-    decode = CarefulDecoder(currency)
+    decode = EventDecoder(currency)
     found: list[tuple[str, bytes]] = []
     for number, line in read_lines(path):
         try:

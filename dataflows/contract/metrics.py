@@ -5,8 +5,6 @@ All fields are sums, so that partial tallies of one cell can be merged in any or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from dataflows.contract.schema import Event, EventType
@@ -63,18 +61,14 @@ Cells = dict[tuple[str, str], Metrics]
 """Metrics by (campaign, channel), all of one window."""
 
 
-def fold(cells: Cells, events: Iterable[Event]) -> None:
-    """Count `events`, all of one window, into `cells`, as `CONTRIBUTIONS` says."""
-    for event in events:
-        key = (event.campaign_id, event.channel)
-        cell = cells.get(key)
-        if cell is None:
-            cell = cells[key] = Metrics()
-        cell.events += 1
-        adds = CONTRIBUTIONS[event.event_type]
-        for name in adds.counts:
-            setattr(cell, name, getattr(cell, name) + 1)
-        if event.revenue_micros:
-            setattr(cell, adds.revenue, getattr(cell, adds.revenue) + event.revenue_micros)
-        if event.cost_micros:
-            cell.spend_micros += event.cost_micros
+def fold(cells: Cells, event: Event) -> None:
+    """Add `event` to its cell of `cells`, which are those of its window, as `CONTRIBUTIONS` says."""
+    cell = cells.setdefault((event.campaign_id, event.channel), Metrics())
+    cell.events += 1
+    adds = CONTRIBUTIONS[event.event_type]
+    for name in adds.counts:
+        setattr(cell, name, getattr(cell, name) + 1)
+    if event.revenue_micros:
+        setattr(cell, adds.revenue, getattr(cell, adds.revenue) + event.revenue_micros)
+    if event.cost_micros:
+        cell.spend_micros += event.cost_micros

@@ -10,13 +10,12 @@ from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
 from dataflows.contract.constants import SHARDS
-from dataflows.contract.schema import encode, rejected_key, result_key
+from dataflows.contract.schema import encode, rejected_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.idle import Rest
 from dataflows.flow.source import Poll
 from dataflows.flow.state import Saved, load, save
-from dataflows.windows.cells import Given
 from dataflows.windows.panes import Panes, PanesState, Partial
 from dataflows.wire.records import Records
 
@@ -26,7 +25,7 @@ def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:
     return poll.partials
 
 
-class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
+class ShardLogic(StatefulBatchLogic[Partial, Records, Saved]):
     """The panes of one shard on Bytewax's clock and snapshots; its key is never discarded, so the key set stays fixed."""
 
     def __init__(self, settings: Settings, panes: Panes, rest: Rest) -> None:
@@ -35,19 +34,19 @@ class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
         self._rest = rest
 
     @override
-    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Given], bool]:
+    def on_batch(self, values: list[Partial]) -> tuple[Iterable[Records], bool]:
         self._rest.note_activity()
-        return _one(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
+        return _as_items(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_notify(self) -> tuple[Iterable[Given], bool]:
+    def on_notify(self) -> tuple[Iterable[Records], bool]:
         self._rest.note_activity()
-        return _one(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
+        return _as_items(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
 
     @override
-    def on_eof(self) -> tuple[Iterable[Given], bool]:
-        # The stream ends because the process was asked to stop: nothing stays unsaid, and the windows stay open for the next run.
-        return _one(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
+    def on_eof(self) -> tuple[Iterable[Records], bool]:
+        # The stream ends because the process was asked to stop: pending updates are emitted, and the windows stay open for the next run.
+        return _as_items(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
 
     @override
     def notify_at(self) -> dt.datetime | None:
@@ -61,8 +60,8 @@ class ShardLogic(StatefulBatchLogic[Partial, Given, Saved]):
         return save(self._panes.state(), self._settings)
 
 
-def _one(given: Given | None) -> list[Given]:
-    return [] if given is None else [given]
+def _as_items(records: Records | None) -> list[Records]:
+    return [] if records is None else [records]
 
 
 def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
@@ -76,14 +75,6 @@ def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
         return ShardLogic(settings, made, context.workers.rest())
 
     return build
-
-
-def result_records(given: Given) -> Records:
-    """Results as Kafka records, in their order."""
-    if isinstance(given, Records):
-        return given
-    pairs = ((result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in given.results)
-    return Records.of(pairs, given.waited)
 
 
 def rejected_records(poll: Poll) -> Iterable[tuple[str, Records]]:

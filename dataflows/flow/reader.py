@@ -10,7 +10,6 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.contract.errors import OffsetGoneError, RecoveryError
-from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
 from dataflows.flow.context import FlowContext
 from dataflows.flow.progress import CommittedCounters
@@ -27,6 +26,7 @@ from dataflows.kafka.lag import Span
 from dataflows.kafka.record import LOG_APPEND_TIME, Record
 from dataflows.native.client import PLUGINS
 from dataflows.windows.panes import SourceClock
+from dataflows.wire.cell_bytes import Share
 
 log = logging.getLogger("adtally.reader")
 
@@ -57,16 +57,12 @@ class ReaderState(msgspec.Struct):
 
 
 class Haul(msgspec.Struct):
-    """What one poll brought: the clock after it, what was counted, what was rejected, and whether there is more at once.
-
-    `windows` and `packed`: metrics by window start, and further ones by shard and window (`dataflows.wire.cell_bytes`).
-    """
+    """What one poll brought: the clock after it, what was counted, what was rejected, and whether there is more at once."""
 
     clock: SourceClock
-    windows: dict[int, Cells]
+    shares: list[Share]
     rejected: list[Rejected]
     more: bool
-    packed: list[tuple[int, int, bytes]]
 
 
 class Reader:
@@ -173,11 +169,11 @@ class Reader:
             self._last_heard = self._monotonic()
         self._keep_up()
         clock = SourceClock(self._intake.reached, self._is_idle())
-        windows, packed, rejected = self._intake.fetch_packed()
-        if not (windows or packed or rejected or more) and clock == self._handed_over:
+        shares, rejected = self._intake.fetch()
+        if not (shares or rejected or more) and clock == self._handed_over:
             return None
         self._handed_over = clock
-        return Haul(clock, windows, rejected, more, packed)
+        return Haul(clock, shares, rejected, more)
 
     def snapshot(self) -> ReaderState | None:
         """The place in the log and what was decided up to it; None before the partition was opened for the first time."""

@@ -119,7 +119,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
 
     def _split(self, partition: int, partitions: int, haul: Haul) -> list[tuple[str, Partial]]:
         to_all = self._steps[partition].passes(partitions, haul.clock) or haul.more
-        return split(partition, partitions, haul.clock, haul.windows, behind=haul.more, packed=haul.packed, to_all=to_all)
+        return split(partition, partitions, haul.clock, haul.shares, behind=haul.more, to_all=to_all)
 
     def _is_due(self, reader: Reader) -> bool:
         """Return whether to poll `reader`: its bell was rung, or it is time to check what rings no bell, such as idleness."""

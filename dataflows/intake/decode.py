@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 
 import msgspec
@@ -15,12 +16,15 @@ from dataflows.contract.schema import (
     Reason,
     Rejected,
     event_decoder,
+    to_micros,
 )
 from dataflows.intake.leap_seconds import without_leap_second
 from dataflows.intake.malformed import explain, framing
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that are no event."""
+"""What decoding raises for bytes that are not an event."""
+
+_MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler, it is no fault of the program
@@ -32,35 +36,41 @@ class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler
         self.detail = detail
 
 
-class CarefulDecoder:
-    """Decodes one message at a time, by the whole contract; the fast path falls back to it for a chunk that has a bad event in it."""
+class EventDecoder:
+    """Decodes one payload at a time, by the whole contract."""
 
     def __init__(self, currency: str) -> None:
+        """`currency`: that of the deployment; an event in another one is malformed."""
         self._currency = currency
         self._decode = event_decoder(currency).decode
 
     def __call__(self, value: bytes | None) -> Event:
-        """The event in `value`; raises `NotAnEvent`."""
+        """Return the event in `value`; raises `NotAnEvent`."""
         if value is None:
             raise NotAnEvent("malformed", "the message has no value")
         if len(value) > MAX_PAYLOAD_BYTES:
             raise NotAnEvent("oversize", f"{len(value):,} bytes are more than the {MAX_PAYLOAD_BYTES:,} that an event may have")
-        try:
-            value.decode()
-        except UnicodeDecodeError as error:
-            raise NotAnEvent("malformed", framing(value) or f"not UTF-8: {error.reason} at byte {error.start}") from None
+        if not value.isascii():
+            self._check_utf8(value)
         if depth(value) > MAX_DEPTH:
             raise NotAnEvent("malformed", f"JSON nested deeper than {MAX_DEPTH} levels")
         try:
             return self._decode(value)
         except msgspec.ValidationError as error:
-            return self._slowly(value, error)
+            return self._with_last_values(value, error)
         except DECODE_ERRORS as error:
             raise NotAnEvent("malformed", self._words(value, error)) from None
 
-    def _slowly(self, value: bytes, error: Exception) -> Event:
-        # Of a key given twice the last counts: a first one that is wrong must not condemn the event. A dict keeps the last, and as it
-        # came: a number that no machine can hold is no fault in a value that nobody asks for.
+    @staticmethod
+    def _check_utf8(value: bytes) -> None:
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise NotAnEvent("malformed", framing(value) or f"not UTF-8: {error.reason} at byte {error.start}") from None
+
+    def _with_last_values(self, value: bytes, error: Exception) -> Event:
+        # Of a key given twice the last value counts: a wrong one before it must not condemn the event. A dict keeps the last, undecoded: in
+        # a field that is not read, a number of any size is right.
         try:
             fields = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
             if before := _before_leap_second(fields.get("timestamp")):
@@ -84,9 +94,9 @@ def _before_leap_second(timestamp: msgspec.Raw | None) -> bytes | None:
 
 
 def depth(value: bytes) -> int:
-    """How deep the brackets of a JSON text nest, those in strings left out."""
+    """Return how deep the brackets of a JSON text nest, except those in strings; 0 where they are too few to exceed `MAX_DEPTH`."""
     if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
-        return 0  # it can't be deeper than it has brackets, and then nobody asks how deep it is
+        return 0
     deepest = level = 0
     quoted = escaped = False
     for byte in value:
@@ -111,8 +121,19 @@ class _Time(msgspec.Struct):
 _decode_time = msgspec.json.Decoder(_Time).decode
 
 
+def in_own_window(event: Event, value: bytes, window: int) -> Event:
+    """Return `event`, decoded from `value`, with the time that decoding has rounded up into the next window back in its own.
+
+    `window`: the length of a window in microseconds.
+    """
+    time = event.timestamp
+    if time.microsecond or to_micros(time) % window or not rounds_up(value):
+        return event
+    return msgspec.structs.replace(event, timestamp=time - _MICROSECOND)
+
+
 def rounds_up(value: bytes) -> bool:
-    """Whether the time in an event's payload has digits beyond the microsecond that round it up to a whole second."""
+    """Return whether the time in an event's payload has digits beyond the microsecond that round it up to a whole second."""
     if b".999999" not in value and b"\\u003" not in value:
         return False
     digits = msgspec.json.decode(_decode_time(value).timestamp, type=str).partition(".")[2]

@@ -1,8 +1,8 @@
-"""Intake of one source partition: decode, judge, drop duplicates, fold. It knows the log's order, but no Kafka client.
+"""Intake of one source partition: decode, judge, deduplicate, fold. It knows the log's order, but no Kafka client.
 
 Whatever is decided here is a function of the log alone - of the messages of this partition and of Kafka's time on them - so that
-every replay decides alike. There are two that decide alike: `dataflows.intake.reference`, which says in Python how it is done, and
-`dataflows.intake.native`, which does the same in C for the messages that are plain.
+every replay decides alike. Here is what both engines share: counters, state, and the clock with its generations of ids. How a message is
+judged is in `dataflows.intake.reference`; `dataflows.intake.native` does the same in C.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from operator import methodcaller
 
 import msgspec
 
-from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Reason, Rejected, rfc3339
 from dataflows.intake.decode import NotAnEvent, rejected
+from dataflows.intake.messages import MessageReader
 from dataflows.intake.rules import KEPT, SECOND, Rules
 from dataflows.kafka.record import Record
-
-payload_of = methodcaller("value")
+from dataflows.wire.cell_bytes import Share
 
 
 class Counters(msgspec.Struct):
@@ -47,8 +45,8 @@ class Counters(msgspec.Struct):
 
     def rejected(self, reason: str) -> int:
         """Messages that stand on the topic of rejected events with `reason`."""
-        found: int = getattr(self, reason)
-        return found - self.too_far_ahead - self.oversize if reason == "malformed" else found
+        messages: int = getattr(self, reason)
+        return messages - self.too_far_ahead - self.oversize if reason == "malformed" else messages
 
     def reject(self, reason: Reason) -> None:
         """Count a rejected message."""
@@ -79,7 +77,7 @@ class IntakeState(msgspec.Struct):
 
 
 class Intake(ABC):
-    """Takes the messages of one partition in their order, and keeps what they add up to until it is fetched."""
+    """Takes the messages of one partition in their order, and keeps their sums until they are fetched."""
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         """`now`: seconds since 1970, for `rejected_at` alone: no decision depends on it."""
@@ -88,11 +86,12 @@ class Intake(ABC):
         self.partition = partition
         self.clock: int | None = state.clock
         self.marks = list(state.marks)
-        self._counters = msgspec.structs.replace(state.counters)
+        self.counters = msgspec.structs.replace(state.counters)
+        """What became of the messages taken so far."""
         self._now = now
+        self._read = MessageReader(rules)
         self._generation: int | None = None
         self._resume_to: tuple[int | None, list[Mark]] | None = None
-        self._windows: dict[int, Cells] = {}
         self._rejected: list[Rejected] = []
         if self.clock is not None and self.marks:
             self._begin_generation(self.clock)  # without a mark, the first event makes one
@@ -107,18 +106,12 @@ class Intake(ABC):
         """Count `records`, the next ones of the log."""
 
     @abstractmethod
-    def _settle(self) -> None:
-        """Let `_windows` and `_counters` hold whatever was taken."""
+    def _take_shares(self) -> list[Share]:
+        """Return the sums of what was counted since the last call; a shard and window may have several shares."""
 
     @abstractmethod
     def _turn(self, generation: int) -> None:
         """Let the index of ids begin `generation`."""
-
-    @property
-    def counters(self) -> Counters:
-        """What became of the messages taken so far."""
-        self._settle()
-        return self._counters
 
     def state(self) -> IntakeState:
         """A copy of what must be kept over a restart."""
@@ -129,25 +122,17 @@ class Intake(ABC):
         """Reject, as malformed and without a payload, what can't be read: the offsets from `first` up to, and without, `end`."""
         for offset in range(first, end):
             self._reject(NotAnEvent("malformed", detail), offset, None)
-        self._counters.read += end - first
+        self.counters.read += end - first
 
-    def fetch(self) -> tuple[dict[int, Cells], list[Rejected]]:
-        """What was taken since the last fetch: metrics by window start (microseconds), and what was rejected, in its order."""
-        self._settle()
-        fetched = self._windows, sorted(self._rejected, key=lambda one: one.offset)
-        self._windows, self._rejected = {}, []
-        return fetched
-
-    def fetch_packed(self) -> tuple[dict[int, Cells], list[tuple[int, int, bytes]], list[Rejected]]:
-        """The same, most of it by shard and window, as `dataflows.wire.cell_bytes` has it, where the intake can do so."""
-        windows, rejected = self.fetch()
-        return windows, [], rejected
+    def fetch(self) -> tuple[list[Share], list[Rejected]]:
+        """Return what was taken since the last call: the sums of what was counted, and what was rejected, in the order of the log."""
+        rejected, self._rejected = sorted(self._rejected, key=lambda record: record.offset), []
+        return self._take_shares(), rejected
 
     def rewind(self) -> int | None:
         """Go back to the first mark, for `refill`; the offset to read from, None if there is nothing to fill the index with."""
         if not self.marks or not self.rules.dedup:
             return None
-        self._settle()
         first = self.marks[0]
         self._resume_to = self.clock, self.marks
         self.clock, self.marks, self._generation = first.clock, [], None  # and so the first event in time begins one
@@ -160,10 +145,10 @@ class Intake(ABC):
         for mark in self._resume_to[1]:
             if mark.clock is None or (records[-1].offset() or 0) < mark.offset:
                 continue
-            place = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
-            self._refill(records[:place])
+            at_mark = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
+            self._refill(records[:at_mark])
             self.advance(mark.clock, mark.offset)  # where time had gone on without an event
-            records = records[place:]
+            records = records[at_mark:]
         self._refill(records)
 
     def _refill(self, records: Sequence[Record]) -> None:
@@ -174,7 +159,6 @@ class Intake(ABC):
         """End the refill: the next records are new."""
         if self._resume_to is None:
             return
-        self._settle()
         (self.clock, self.marks), self._resume_to = self._resume_to, None
         if self.clock is not None:
             self._begin_generation(self.clock)
@@ -182,8 +166,7 @@ class Intake(ABC):
     def advance(self, clock: int, offset: int) -> None:
         """Let time go on without an event up to `clock` (microseconds); `offset` is that of the next message."""
         if self.clock is None or clock > self.clock:
-            self.clock = clock
-            self._tick(clock, offset)
+            self._advance_clock(clock, offset)
             # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.
             self.marks = [mark for mark in self.marks if mark.offset != offset]
             self.marks.append(Mark(self.rules.generation(clock), offset, clock))
@@ -192,11 +175,11 @@ class Intake(ABC):
     def _is_refilling(self) -> bool:
         return self._resume_to is not None
 
-    def _tick(self, clock: int, offset: int) -> None:
-        """Set the clock; where a generation of ids begins with it, mark the place."""
+    def _advance_clock(self, moment: int, offset: int) -> None:
+        """Advance the clock to `moment` unless it is further; where that begins a generation of ids, mark the offset."""
+        clock = moment if self.clock is None else max(self.clock, moment)
         generation = self.rules.generation(clock)
         if generation != self._generation:
-            self._settle()  # what came before belongs to the generation before
             self.marks = [mark for mark in self.marks if mark.generation > generation - KEPT]
             self.marks.append(Mark(generation, offset, self.clock))
             self._begin_generation(clock)
@@ -206,15 +189,18 @@ class Intake(ABC):
         self._generation = self.rules.generation(clock)
         self._turn(self._generation)
 
-    def _how_late(self, moment: int, clock: int) -> str:
+    def _late(self, moment: int, clock: int) -> NotAnEvent:
+        """Return the verdict on an event of `moment` that is late by `clock`."""
         end = self.rules.start(moment) + self.rules.window
         behind = (clock - self.rules.out_of_order - end) / SECOND
-        return f"its window ended at {rfc3339(end // SECOND)}, {behind:,.3f} s before the watermark of its partition"
+        return NotAnEvent(
+            "late", f"its window ended at {rfc3339(end // SECOND)}, {behind:,.3f} s before the watermark of its partition"
+        )
 
     def _reject(self, verdict: NotAnEvent, offset: int, value: bytes | None) -> None:
         if self._is_refilling:
             return
-        self._counters.reject(verdict.reason)
+        self.counters.reject(verdict.reason)
         self._rejected.append(
             rejected(
                 verdict.reason,

@@ -6,7 +6,6 @@ import datetime as dt
 
 import msgspec
 
-from dataflows.contract.schema import to_micros
 from dataflows.contract.settings import Settings
 
 SECOND = 1_000_000
@@ -17,10 +16,6 @@ KEPT = 3
 FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 """The times for which a window can be named whatever its length."""
-
-_DAY = dt.timedelta(days=1)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_LEAST, _GREATEST = to_micros(FIRST - _DAY), to_micros(LAST + _DAY)
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -67,16 +62,7 @@ class Rules(msgspec.Struct, frozen=True):
         """Whether an event of `moment` comes later than the allowed lateness, its partition's clock being `clock`."""
         return self.start(moment) + self.window + self.lateness <= clock - self.out_of_order
 
-    def first_in_time(self, clock: int) -> int:
-        """The least moment that is not late (`is_late`) by `clock`."""
-        return self.start(clock - self.out_of_order - self.lateness - self.window) + self.window
-
 
 def span(horizon: int) -> int:
     """The event time of a generation of ids that are remembered for at least `horizon`."""
     return max(1, -(-horizon // (KEPT - 1)))
-
-
-def to_datetime(moment: int) -> dt.datetime:
-    """A moment in microseconds since 1970 as a datetime; one far out as one just beyond `FIRST` or `LAST`."""
-    return _EPOCH + dt.timedelta(microseconds=max(_LEAST, min(moment, _GREATEST)))

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_int32, c_void_p
-from typing import Any, NamedTuple, overload
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
+from typing import Any, NamedTuple, Protocol, overload
 
 from typing_extensions import override
+
+from dataflows.native.library import Fetched
+
+
+class Message(Protocol):
+    """The part of a Kafka message that is used here, as confluent-kafka's `Message` has it."""
+
+    def value(self) -> bytes | None:
+        """Return the payload."""
+        ...
+
+    def offset(self) -> int | None:
+        """Return the offset in the partition."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return the type of the message timestamp, and the timestamp in milliseconds since 1970."""
+        ...
 
 
 class Place(NamedTuple):
@@ -39,6 +57,27 @@ class Batch(Sequence[Place]):
         self._fetched = fetched
         self._begin = begin
         self._end = end
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> Batch:
+        """Return messages of Python's as a batch, which keeps their payloads; a batch stays as it is."""
+        if isinstance(messages, Batch):
+            return messages
+        count = len(messages)
+        values = [message.value() for message in messages]
+        times = [message.timestamp() for message in messages]
+        payloads = ctypes.cast((c_char_p * count)(*values), POINTER(c_void_p))  # keeps the array, and that the payloads
+        fetched = Fetched(
+            count,
+            0,
+            payloads,
+            (c_int32 * count)(*[len(value or b"") for value in values]),
+            (c_int64 * count)(*[message.offset() or 0 for message in messages]),
+            (c_int64 * count)(*[milliseconds for _, milliseconds in times]),
+            (c_int32 * count)(*[kind for kind, _ in times]),
+        )
+        fetched.least_time = min((milliseconds for _, milliseconds in times), default=0)
+        return cls(fetched, 0, count)
 
     @override
     def __len__(self) -> int:

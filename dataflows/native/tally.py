@@ -1,9 +1,8 @@
-"""`Tally` reads, judges and adds up the plain messages of one partition in C, without the interpreter's lock."""
+"""`Tally` reads, judges and counts the messages of one partition in C, without the interpreter's lock."""
 
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Sequence
 from ctypes import c_int64
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from dataflows.native.structs import NEVER, RANDOM_BYTES
 
 
 class Noted(NamedTuple):
-    """A message with which Python has to do: its place, what became of it, its time, and, if it is late, the clock before it."""
+    """A message that needs Python: its place, what became of it, its time, and, if it is late, the clock before it."""
 
     place: int
     status: int
@@ -24,7 +23,7 @@ class Noted(NamedTuple):
 
 
 class Tally:
-    """The messages of one partition: `read` some, `put` or `refuse` those of them that are odd, `judge` them all; `pack` now and then.
+    """The messages of one partition: `read` a batch, `put` or `refuse` those of the slow path, `judge` all; `pack` now and then.
 
     Times are microseconds since 1970. Every method raises `MemoryError` where there is no memory.
     """
@@ -42,25 +41,17 @@ class Tally:
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
-        self._text = b""
+        self._batch: Batch | None = None
         self._count = 0
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             self._library.tally_free(self._handle)
 
-    def read(self, text: bytes, sizes: array[int]) -> list[int]:
-        """Read messages of `sizes` bytes (type code ``i``) that stand one behind the other in `text`; the places of those that are odd."""
-        self._text, self._count = text, len(sizes)  # the library looks at the text until all are judged
-        return self._read(text, None, sizes.buffer_info()[0])
-
-    def read_batch(self, batch: Batch) -> list[int]:
-        """The same with messages where they lie; they must stay there until they are judged."""
-        self._text, self._count = b"", len(batch)
-        return self._read(None, batch.values_address, batch.sizes_address)
-
-    def _read(self, text: bytes | None, values: int | None, sizes: int) -> list[int]:
-        if not self._library.tally_read(self._handle, text, values, sizes, self._count):
+    def read(self, batch: Batch) -> list[int]:
+        """Read a batch, which must stay as it is until it is judged; return the places of those for the slow path."""
+        self._batch, self._count = batch, len(batch)  # which the library looks at until all are judged
+        if not self._library.tally_read(self._handle, None, batch.values_address, batch.sizes_address, self._count):
             raise MemoryError
         return self._noted()
 
@@ -79,12 +70,12 @@ class Tally:
         return self._face.rows[place].time
 
     def put(self, place: int, time: int, event_id: str) -> None:
-        """Give back an odd message that is an event: it is judged with the others, and noted if it counts."""
+        """Give back the event of a message of the slow path: it is judged with the others, and noted if it counts."""
         raw = event_id.encode()
         self._library.tally_put(self._handle, place, time, raw, len(raw))
 
     def refuse(self, place: int) -> None:
-        """Leave an odd message out."""
+        """Leave out a message of the slow path."""
         self._library.tally_refuse(self._handle, place)
 
     def judge(self, begin: int, clock: int, limit: int | Sequence[int], *, refill: bool) -> tuple[int, list[Noted]]:
@@ -127,7 +118,7 @@ class Tally:
         self._face.turns_at = NEVER
 
     def pack(self) -> list[tuple[int, int, bytes]]:
-        """Return what was counted since the last call: shard, window, and the cells as bytes (`dataflows.wire.cell_bytes`)."""
+        """Return what was counted since the last call: shard, start of the window, and cells as bytes (`dataflows.wire.cell_bytes`)."""
         face = self._face
         if not face.cell_count:
             return []

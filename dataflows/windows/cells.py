@@ -1,8 +1,7 @@
 """The cells of one shard: what they have added up to, which of them are due, and what is given out of them.
 
-There are two that do the same: `dataflows.windows.reference`, which says in Python how it is done, and
-`dataflows.windows.native`, which does it in C. Windows are named by their starts; all times are event time in
-integer microseconds since 1970, but for `now`, which is the machine's clock in seconds.
+`dataflows.windows.reference` is the specification, in Python; `dataflows.windows.native` does the same in C. Windows are named by their
+starts; all times are event time in integer microseconds since 1970, except `now`, which is the machine's clock in seconds.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import msgspec
 from msgspec.structs import astuple
 
 from dataflows.contract.measures import ratios
-from dataflows.contract.metrics import Cells, Metrics
-from dataflows.contract.schema import State, WindowResult, rfc3339
+from dataflows.contract.metrics import Metrics
+from dataflows.contract.schema import State, WindowResult, encode, result_key, rfc3339
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.wire.records import Records
 
@@ -39,33 +38,16 @@ class Cell(msgspec.Struct, gc=False, array_like=True):
     emitted_at: float = 0.0
 
 
-class Updates(msgspec.Struct, frozen=True, gc=False):
-    """What a shard gives out at one time: one item, for to Bytewax an item costs as much as a result.
-
-    `waited`: the place of the result whose event has waited longest, and the time of that event (microseconds since 1970). The event is
-    the first that changed the cell since it was emitted before. Its own time is not known here: the clock of its partition stands for
-    it, which is later by as much as the event came out of order, and never past the end of its window. None where no result has a new
-    event.
-    """
-
-    results: list[WindowResult]
-    waited: tuple[int, int] | None
-
-
-Given = Updates | Records
-"""Results, or those that are encoded already."""
-
-
 class CellStore(ABC):
-    """The cells of one shard, by window. What is to be given out gathers until it is `taken`."""
+    """The cells of one shard, by window. Results that are due gather until `take_results`."""
 
     @abstractmethod
     def sizes(self) -> Mapping[int, int]:
         """How many cells each window has that is held; other threads may ask."""
 
     @abstractmethod
-    def merge(self, window: int, share: Cells | bytes, moment: int, *, closed: bool) -> None:
-        """Add `share`, whose metrics are then this shard's own, to `window`; to be settled.
+    def merge(self, window: int, cells: bytes, moment: int, *, closed: bool) -> None:
+        """Add `cells` (`dataflows.wire.cell_bytes`) to `window`; to be settled.
 
         `moment`: the time that stands for its events; `closed`: whether the watermark has passed the window.
         """
@@ -95,8 +77,13 @@ class CellStore(ABC):
         """When, on the machine's clock, `tick` has something to do."""
 
     @abstractmethod
-    def taken(self) -> Given | None:
-        """What gathered since the last call; None if it is nothing."""
+    def take_results(self) -> Records | None:
+        """Return the results that gathered since the last call, as records for their topic; None without any.
+
+        `Records.waited` is about the event that has waited longest, which is the first that changed its cell since the cell's last result.
+        Its own time is not known here: the clock of its partition stands for it, which is later by as much as the event came out of
+        order, and never past the end of its window.
+        """
 
     @abstractmethod
     def encoded(self, window: int) -> bytes:
@@ -112,8 +99,14 @@ encode_window = msgspec.json.Encoder().encode
 decode_window = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
 
 
+def to_record(window: int, rules: Rules, key: CellKey, cell: Cell) -> tuple[bytes, bytes]:
+    """Return the result of a cell (see `to_result`) as key and value of a Kafka record."""
+    result = to_result(window, rules, key, cell)
+    return result_key(result.window_start, *key), encode(result)
+
+
 def to_result(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
-    """The contract's record of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
+    """Return the contract's result of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
     *sums, events = astuple(cell.metrics)
     # The fields by position, for the sums and the ratios are those of the contract, in its order.
     fields: list[Any] = [

@@ -1,4 +1,7 @@
-"""The cells of one shard in C (`dataflows/native/csrc/panes.c`), without the interpreter's lock; what it gives out is encoded already."""
+"""The native engine's cells of one shard, in C (`dataflows/native/csrc/panes.c`), without the interpreter's lock.
+
+`dataflows.windows.reference` is the specification of what it does.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ from typing import Any
 from typing_extensions import override
 
 from dataflows.contract.constants import QUEUES_A_SECOND
-from dataflows.contract.metrics import Cells
-from dataflows.contract.schema import STATES, decode_result_key, encode, rfc3339
+from dataflows.contract.schema import STATES, decode_result_key, rfc3339
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.native import CHANGED, RANDOM_BYTES
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
-from dataflows.windows.cells import BEHIND, Cell, CellStore, decode_window, to_result
+from dataflows.windows.cells import BEHIND, Cell, CellStore, decode_window, to_record
 from dataflows.wire.cell_bytes import SUMS_BYTES, pack, unpack_sums
 from dataflows.wire.records import SIZES, Records
 
@@ -24,7 +26,7 @@ _STATES = {state: number for number, state in enumerate(STATES)}
 
 
 class NativeCells(CellStore):
-    """As `dataflows.windows.reference.PythonCells`. Every method raises `MemoryError` where there is no memory."""
+    """The cells of one shard in C. Every method raises `MemoryError` if memory runs out."""
 
     def __init__(self, rules: Rules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell.
@@ -53,10 +55,9 @@ class NativeCells(CellStore):
         return self._sizes.copy()
 
     @override
-    def merge(self, window: int, share: Cells | bytes, moment: int, *, closed: bool) -> None:
+    def merge(self, window: int, cells: bytes, moment: int, *, closed: bool) -> None:
         self._open(window)
-        packed = share if isinstance(share, bytes) else pack(share)
-        self._sizes[window] = size = self._library.panes_merge(self._handle, window, packed, len(packed), moment, closed)
+        self._sizes[window] = size = self._library.panes_merge(self._handle, window, cells, len(cells), moment, closed)
         _check(size >= 0)
 
     def _open(self, window: int) -> None:
@@ -95,40 +96,45 @@ class NativeCells(CellStore):
         return None if due == _NEVER_DUE else due / QUEUES_A_SECOND
 
     @override
-    def taken(self) -> Records | None:
+    def take_results(self) -> Records | None:
         face = self._face
         if not face.count:
             return None
         text, oldest = bytes_at(face.records, face.size), face.oldest
         if face.odd:
-            text, oldest = self._divided(text, oldest)
+            text, oldest = self._with_large_sums(text, oldest)
         records = Records(text, face.count, None if oldest < 0 else (oldest, face.oldest_time))
         self._library.panes_taken(self._handle)
         return records
 
-    def _divided(self, text: bytes, oldest: int) -> tuple[bytes, int]:
-        """The same with the values of those cells whose sums are too large for C to divide them exactly, and where `oldest` begins then."""
+    def _with_large_sums(self, text: bytes, oldest: int) -> tuple[bytes, int]:
+        """Encode the results whose sums are too large for C to divide exactly; return all records, and where `oldest` begins then.
+
+        Such a record has the sums and the state as its value, with the size negated.
+        """
         parts: list[bytes] = []
-        place = size = 0
+        start = end = 0
         moved = oldest
-        while place < len(text):
-            if place == oldest:
-                moved = size
-            key_size, value_size = SIZES.unpack_from(text, place)
-            begin = place + SIZES.size
-            middle = begin + key_size
-            place = middle + abs(value_size)
-            key, value = text[begin:middle], text[middle:place]
+        while start < len(text):
+            if start == oldest:
+                moved = end
+            key_size, value_size = SIZES.unpack_from(text, start)
+            key_start = start + SIZES.size
+            value_start = key_start + key_size
+            start = value_start + abs(value_size)
+            key, value = text[key_start:value_start], text[value_start:start]
             if value_size < 0:
-                value = self._odd_value(key, value)
+                value = self._encode_large(key, value)
             parts += (SIZES.pack(len(key), len(value)), key, value)
-            size += SIZES.size + len(key) + len(value)
+            end += SIZES.size + len(key) + len(value)
         return b"".join(parts), moved
 
-    def _odd_value(self, key: bytes, odd: bytes) -> bytes:
-        window, state = (int.from_bytes(odd[at : at + 8], "little", signed=True) for at in (SUMS_BYTES, SUMS_BYTES + 8))
+    def _encode_large(self, key: bytes, sums_and_state: bytes) -> bytes:
+        window, state = (
+            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True) for start in (SUMS_BYTES, SUMS_BYTES + 8)
+        )
         _, campaign, channel = decode_result_key(key)
-        return encode(to_result(window, self._rules, (campaign, channel), Cell(unpack_sums(odd), STATES[state])))
+        return to_record(window, self._rules, (campaign, channel), Cell(unpack_sums(sums_and_state), STATES[state]))[1]
 
     @override
     def encoded(self, window: int) -> bytes:
@@ -149,6 +155,6 @@ class NativeCells(CellStore):
         self._encoded[window] = data
 
 
-def _check(fine: bool) -> None:
-    if not fine:
+def _check(has_memory: bool) -> None:
+    if not has_memory:
         raise MemoryError

@@ -5,17 +5,17 @@ All times are event time in integer microseconds since 1970, but for `now`, whic
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import RecoveryError
-from dataflows.contract.metrics import Cells
 from dataflows.contract.settings import Settings
 from dataflows.intake.rules import SECOND, Rules
-from dataflows.windows.cells import CellStore, Given
+from dataflows.windows.cells import CellStore
+from dataflows.wire.cell_bytes import Share
+from dataflows.wire.records import Records
 
 
 class SourceClock(msgspec.Struct, frozen=True, array_like=True):
@@ -31,39 +31,21 @@ class Partial(msgspec.Struct, gc=False):
     partition: int
     partitions: int
     clock: SourceClock
-    cells: dict[int, Cells]
+    cells: dict[int, bytes]
+    """By start of the window, as `dataflows.wire.cell_bytes` defines them."""
     behind: bool = False
-    """Whether there was more to read at once: nobody waits for the figures of a minute that will be over in a moment."""
-    packed: dict[int, bytes] = {}
-    """Further cells by window, as `dataflows.wire.cell_bytes` has them."""
-
-
-def shard_of(campaign_id: str, channel: str) -> int:
-    """The shard of a campaign and channel; the same in every process and every run."""
-    return zlib.crc32(f"{campaign_id}\0{channel}".encode()) % SHARDS
+    """Whether the log had more to read at once: its results will change again in a moment, and can wait."""
 
 
 def split(
-    partition: int,
-    partitions: int,
-    clock: SourceClock,
-    windows: Mapping[int, Cells],
-    *,
-    behind: bool = False,
-    packed: Iterable[tuple[int, int, bytes]] = (),
-    to_all: bool = True,
+    partition: int, partitions: int, clock: SourceClock, shares: Iterable[Share], *, behind: bool = False, to_all: bool = True
 ) -> list[tuple[str, Partial]]:
-    """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard.
-
-    `windows`: cells by window; `packed`: further ones by shard and window, as `dataflows.wire.cell_bytes` has them.
-    """
-    partials = [Partial(partition, partitions, clock, {}, behind, {}) for _ in range(SHARDS)]
-    for window, cells in windows.items():
-        for key, metrics in cells.items():
-            partials[shard_of(*key)].cells.setdefault(window, {})[key] = metrics
-    for shard, window, share in packed:
-        partials[shard].packed[window] = share
-    return [(str(shard), partial) for shard, partial in enumerate(partials) if to_all or partial.cells or partial.packed]
+    """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard."""
+    partials = [Partial(partition, partitions, clock, {}, behind) for _ in range(SHARDS)]
+    for shard, window, cells in shares:
+        by_window = partials[shard].cells
+        by_window[window] = by_window.get(window, b"") + cells
+    return [(str(shard), partial) for shard, partial in enumerate(partials) if to_all or partial.cells]
 
 
 class Steps:
@@ -138,33 +120,32 @@ class Panes:
             if not self._is_closed(window):
                 self._open.add(window)
 
-    def take(self, partials: Iterable[Partial], now: float) -> Given | None:
+    def take(self, partials: Iterable[Partial], now: float) -> Records | None:
         """Merge `partials` and move the watermark; the results that are due at `now`, None without any."""
         behind = False
         for partial in partials:
             behind = behind or partial.behind
             self._partitions = max(self._partitions, partial.partitions)
             self._clocks[partial.partition] = partial.clock
-            for shares in (partial.cells, partial.packed):
-                for window, share in shares.items():
-                    self._merge(window, share, partial.clock.time)
+            for window, cells in partial.cells.items():
+                self._merge(window, cells, partial.clock.time)
             self._advance(now)
         self._cells.settle(self._watermark, now, behind=behind)
         self._finish(now)
         self._forget(now)
-        return self._cells.taken()
+        return self._cells.take_results()
 
-    def tick(self, now: float) -> Given | None:
+    def tick(self, now: float) -> Records | None:
         """The results that have become due by waiting until `now`."""
         self._advance(now)
         self._cells.tick(self._watermark, now)
         self._finish(now)
-        return self._cells.taken()
+        return self._cells.take_results()
 
-    def flush(self, now: float) -> Given | None:
+    def flush(self, now: float) -> Records | None:
         """The results of every cell that waits for its next update, at once."""
         self._cells.flush(sorted(self._open), now)
-        return self._cells.taken()
+        return self._cells.take_results()
 
     def wake_at(self) -> float | None:
         """When, on the machine's clock, `tick` has something to do; None if only an event can change anything."""
@@ -190,11 +171,11 @@ class Panes:
         panes = {window: self._cells.encoded(window) for window in self._cells.sizes()}
         return PanesState(self._rules.window, self._partitions, dict(self._clocks), self._watermark, panes)
 
-    def _merge(self, window: int, share: Cells | bytes, clock: int | None) -> None:
+    def _merge(self, window: int, cells: bytes, clock: int | None) -> None:
         closed = self._is_closed(window)
         if not closed:
             self._open.add(window)
-        self._cells.merge(window, share, min(clock or 0, self._end(window)), closed=closed)
+        self._cells.merge(window, cells, min(clock or 0, self._end(window)), closed=closed)
 
     def _end(self, window: int) -> int:
         return window + self._rules.window

@@ -1,4 +1,7 @@
-"""The cells of one shard in Python: the letter of how they are given out, and what runs where there is no C compiler."""
+"""The reference engine's cells of one shard: one cell at a time, by the letter.
+
+This is the specification of what `dataflows.windows.native` does in C. It runs everywhere, and is as exact.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +11,37 @@ from collections.abc import Iterable, Mapping
 from typing_extensions import override
 
 from dataflows.contract.constants import QUEUES_A_SECOND
-from dataflows.contract.metrics import Cells
-from dataflows.contract.schema import WindowResult
+from dataflows.contract.metrics import Metrics
 from dataflows.intake.rules import Rules
 from dataflows.windows.cells import (
     BEHIND,
     Cell,
     CellKey,
     CellStore,
-    Updates,
     decode_window,
     encode_window,
-    to_result,
+    to_record,
 )
 from dataflows.wire.cell_bytes import unpack
+from dataflows.wire.records import Records
 
-Place = tuple[int, CellKey]
-Pane = dict[CellKey, Cell]
+WindowCell = tuple[int, CellKey]
+"""A cell of this shard: the start of its window, its campaign and channel."""
 
 
 class PythonCells(CellStore):
-    """The cells of one shard as objects of Python's."""
+    """The cells of one shard, an object each."""
 
     def __init__(self, rules: Rules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell."""
         self._rules = rules
         self._emit_seconds = emit_seconds
-        self._panes: dict[int, Pane] = {}
+        self._panes: dict[int, dict[CellKey, Cell]] = {}
         self._encoded: dict[int, bytes] = {}
-        self._touched: dict[Place, Cell] = {}
-        self._queues: dict[float, list[Place]] = {}
-        self._waiting: dict[Place, int] = {}
-        self._results: list[WindowResult] = []
+        self._touched: dict[WindowCell, Cell] = {}
+        self._queues: dict[float, list[WindowCell]] = {}
+        self._waiting_since: dict[WindowCell, int] = {}
+        self._results: list[tuple[bytes, bytes]] = []
         self._longest: tuple[int, int] | None = None
 
     @override
@@ -47,63 +49,63 @@ class PythonCells(CellStore):
         return {window: len(pane) for window, pane in list(self._panes.items())}
 
     @override
-    def merge(self, window: int, share: Cells | bytes, moment: int, *, closed: bool) -> None:
-        waiting, touched = self._waiting, self._touched
+    def merge(self, window: int, cells: bytes, moment: int, *, closed: bool) -> None:
         pane = self._panes.setdefault(window, {})
         self._encoded.pop(window, None)
-        for key, metrics in unpack(share) if isinstance(share, bytes) else share.items():
-            cell = pane.get(key)
-            if cell is None:
-                cell = pane[key] = Cell(metrics)
-            else:
-                cell.metrics.merge(metrics)
-                cell.changed = True
+        for key, metrics in unpack(cells):
+            cell = pane.setdefault(key, Cell(Metrics()))
+            cell.metrics.merge(metrics)
+            cell.changed = True
             if closed:
                 cell.state = "corrected"
-            place = window, key
-            touched[place] = cell
-            waiting.setdefault(place, moment)
+            self._touched[window, key] = cell
+            self._waiting_since.setdefault((window, key), moment)
 
     @override
     def settle(self, watermark: int, now: float, *, behind: bool) -> None:
-        for place, cell in self._touched.items():
-            if self._is_due(place, cell, watermark, now, behind):
-                self._emit(place, cell, now)
+        for (window, key), cell in self._touched.items():
+            if self._is_closed(window, watermark):
+                if cell.state == "corrected":  # the others get their last result from `finish`
+                    self._emit(window, key, now)
+            elif self._is_due_now(window, key, cell, now, behind):
+                self._emit(window, key, now)
         self._touched.clear()
 
     def _is_closed(self, window: int, watermark: int) -> bool:
         return window + self._rules.window <= watermark
 
-    def _is_due(self, place: Place, cell: Cell, watermark: int, now: float, behind: bool) -> bool:
-        if self._is_closed(place[0], watermark):
-            return cell.state == "corrected"  # the others get their last result from `finish`
+    def _is_due_now(self, window: int, key: CellKey, cell: Cell, now: float, behind: bool) -> bool:
+        """Return whether a cell of an open window gets its next result at once; if not, it waits in a queue."""
         if behind and not cell.emitted_at:
-            cell.emitted_at = now
+            cell.emitted_at = now  # while a backlog is read, the first result waits too
         due = cell.emitted_at + self._emit_seconds * (BEHIND if behind else 1)
-        if not cell.emitted_at <= now < due:
+        if not cell.emitted_at <= now < due:  # the machine's clock may have been set back
             return True
         if not cell.waits:
-            cell.waits = True
-            queue = math.ceil(due * QUEUES_A_SECOND) / QUEUES_A_SECOND
-            self._queues.setdefault(queue, []).append(place)
+            self._queue(window, key, cell, due)
         return False
+
+    def _queue(self, window: int, key: CellKey, cell: Cell, due: float) -> None:
+        cell.waits = True
+        tick = math.ceil(due * QUEUES_A_SECOND) / QUEUES_A_SECOND
+        self._queues.setdefault(tick, []).append((window, key))
 
     @override
     def tick(self, watermark: int, now: float) -> None:
         for due in [due for due in self._queues if due <= now]:
-            for place in self._queues.pop(due):
-                cell = self._panes.get(place[0], {}).get(place[1])
+            for window, key in self._queues.pop(due):
+                cell = self._panes.get(window, {}).get(key)
                 if cell is not None:
                     cell.waits = False
-                    if cell.changed and not self._is_closed(place[0], watermark):
-                        self._emit(place, cell, now)
+                    if cell.changed and not self._is_closed(window, watermark):
+                        self._emit(window, key, now)
 
     @override
     def finish(self, window: int, now: float) -> None:
         for key, cell in self._panes[window].items():
             if cell.state == "provisional":
                 cell.state = "final"
-                self._emit((window, key), cell, now)
+                self._emit(window, key, now)
 
     @override
     def flush(self, windows: Iterable[int], now: float) -> None:
@@ -111,7 +113,7 @@ class PythonCells(CellStore):
         for window in windows:
             for key, cell in self._panes[window].items():
                 if cell.changed:
-                    self._emit((window, key), cell, now)
+                    self._emit(window, key, now)
 
     @override
     def forget(self, window: int) -> None:
@@ -123,12 +125,12 @@ class PythonCells(CellStore):
         return min(self._queues, default=None)
 
     @override
-    def taken(self) -> Updates | None:
+    def take_results(self) -> Records | None:
         if not self._results:
             return None
-        updates = Updates(self._results, self._longest)
+        records = Records.of(self._results, self._longest)
         self._results, self._longest = [], None
-        return updates
+        return records
 
     @override
     def encoded(self, window: int) -> bytes:
@@ -142,16 +144,16 @@ class PythonCells(CellStore):
         pane = self._panes[window] = dict(zip(*decode_window(data), strict=True))
         self._encoded[window] = data
         for key, cell in pane.items():
-            cell.emitted_at, cell.waits = 0.0, cell.changed
+            cell.emitted_at, cell.waits = 0.0, False
             if cell.changed:
-                self._queues.setdefault(0.0, []).append((window, key))
+                self._queue(window, key, cell, due=0.0)
 
-    def _emit(self, place: Place, cell: Cell, now: float) -> None:
-        window, key = place
-        moment = self._waiting.pop(place, None)
+    def _emit(self, window: int, key: CellKey, now: float) -> None:
+        cell = self._panes[window][key]
+        moment = self._waiting_since.pop((window, key), None)
         if moment is not None and (self._longest is None or moment < self._longest[1]):
             self._longest = len(self._results), moment
         cell.changed = cell.waits = False
         cell.emitted_at = now
         self._encoded.pop(window, None)
-        self._results.append(to_result(window, self._rules, key, cell))
+        self._results.append(to_record(window, self._rules, key, cell))

@@ -6,13 +6,11 @@ import codecs
 import io
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 
 import msgspec
 
 from dataflows.contract.schema import Event, to_micros
-from dataflows.intake.decode import NotAnEvent
-from dataflows.intake.fast_decode import ChunkDecoder
+from dataflows.intake.decode import EventDecoder, NotAnEvent
 from dataflows.intake.rules import FIRST, LAST
 from generator.formats.base import Complaints, Context, RowError
 from generator.formats.columns import Column
@@ -20,9 +18,6 @@ from generator.formats.encodings import as_text, encoding_of
 from generator.formats.inputs import Input
 from generator.formats.tables import unreadable
 from generator.ordering import BEFORE_ALL, Row
-
-CHUNK = 200
-"""Number of lines that are decoded at a time; each may have the maximum length."""
 
 LONGEST = 1 << 20
 """Longest line in bytes. Only the beginning of a longer one is kept: it exceeds Kafka's default limit, so it is never sent."""
@@ -50,59 +45,46 @@ class _Events:
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
         self._context = context
-        self._decode = ChunkDecoder(context.currency)
+        self._decode = EventDecoder(context.currency)
         file.open().close()
 
     def rows(self, complaints: Complaints) -> Iterator[Row]:
         """A row for each line that is an event; with `keep_bad` also for each that is none, right behind the line before it."""
         last, retime = BEFORE_ALL, self._context.retime
-        for numbers, lines in self._chunks():
-            for number, line, event in zip(numbers, lines, self._events(lines), strict=True):
-                if isinstance(event, Event):
-                    time = to_micros(event.timestamp)
-                    if _LEAST <= time <= _GREATEST:
-                        last = time
-                        yield _moved(line, event, time, retime) if retime else Row(time, event.event_id, line, None)
-                        continue
-                    detail = f"no window can be named for the time {event.timestamp.isoformat()}"
-                else:
-                    detail = event.detail
-                complaints.add(self._file.name, (number, number), RowError(f"not an event ({detail})", line[:80]))
-                if self._context.keep_bad and len(line) <= LONGEST:
-                    yield Row(last, f"{self._file.short}-{number}", line, None)
+        for number, line in self._lines():
+            try:
+                event = self._decode(line)
+            except NotAnEvent as verdict:
+                detail = verdict.detail
+            else:
+                time = to_micros(event.timestamp)
+                if _LEAST <= time <= _GREATEST:
+                    last = time
+                    yield _moved(line, event, time, retime) if retime else Row(time, event.event_id, line, None)
+                    continue
+                detail = f"no window can be named for the time {event.timestamp.isoformat()}"
+            complaints.add(self._file.name, (number, number), RowError(f"not an event ({detail})", line[:80]))
+            if self._context.keep_bad and len(line) <= LONGEST:
+                yield Row(last, f"{self._file.short}-{number}", line, None)
 
-    def _events(self, lines: list[bytes]) -> Sequence[Event | NotAnEvent]:
-        """Return, for each of `lines`, its event or why the dataflow would reject it as malformed or oversize."""
-        events, refused = self._decode(lines)
-        if not refused:
-            return events
-        verdicts: list[Event | NotAnEvent] = [*events]
-        for place, verdict in refused:  # in ascending order, so that each is inserted where it was
-            verdicts.insert(place, verdict)
-        return verdicts
-
-    def _chunks(self) -> Iterator[tuple[Sequence[int], list[bytes]]]:
-        """Yield chunks of line numbers and lines, without byte order mark, line end and blank lines."""
-        number, cut = 1, False
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of each line that is not blank, without byte order mark and line end."""
+        number, cut = 0, False
         with self._file.open() as content:
             try:
-                pieces = iter(partial(_as_utf8(content, self._context.encoding).readline, LONGEST + 1), b"")
-                while chunk := list(islice(pieces, CHUNK)):
-                    if cut or max(map(len, chunk)) > LONGEST:
-                        chunk, cut = _beginnings(chunk, cut)
-                    else:
-                        chunk = [line.strip(_BLANKS) for line in chunk]
+                for piece in iter(partial(_as_utf8(content, self._context.encoding).readline, LONGEST + 1), b""):
+                    is_long = len(piece) > LONGEST
+                    continues_line, cut = cut, (cut or is_long) and not piece.endswith(b"\n")
+                    if continues_line:
+                        continue
+                    number += 1
+                    line = piece if is_long else piece.strip(_BLANKS)
                     if number == 1:
-                        chunk[0] = chunk[0].removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
-                    numbers: Sequence[int] = range(number, number + len(chunk))
-                    number += len(chunk)
-                    if not all(chunk):
-                        numbers = [each for each, line in zip(numbers, chunk, strict=True) if line]
-                        chunk = [line for line in chunk if line]
-                    if chunk:
-                        yield numbers, chunk
+                        line = line.removeprefix(codecs.BOM_UTF8).strip(_BLANKS)
+                    if line:
+                        yield number, line
             except (OSError, UnicodeError) as error:
-                raise unreadable(self._file.name, number - 1, error) from None
+                raise unreadable(self._file.name, number, error) from None
 
 
 def _as_utf8(content: io.BufferedReader, encoding: str | None) -> io.BufferedIOBase | _Encoded:
@@ -120,16 +102,6 @@ class _Encoded:
     def readline(self, size: int) -> bytes:
         """Return up to `size` characters of the next line."""
         return self._text.readline(size).encode("utf-8", "surrogatepass")
-
-
-def _beginnings(pieces: list[bytes], cut: bool) -> tuple[list[bytes], bool]:
-    """Return the `pieces` that begin a line, and whether the last line continues; `cut`: the first piece continues a line."""
-    kept: list[bytes] = []
-    for piece in pieces:
-        if not cut:
-            kept.append(piece if len(piece) > LONGEST else piece.strip(_BLANKS))
-        cut = (cut or len(piece) > LONGEST) and not piece.endswith(b"\n")
-    return kept, cut
 
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:

@@ -76,7 +76,7 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
 
     def enough() -> bool:
         haul = one.poll()
-        for window, (campaign, _), metrics in cells_of(haul.windows, haul.packed) if haul else ():
+        for window, (campaign, _), metrics in cells_of(haul.shares) if haul else ():
             found[window, campaign] += metrics.events
         return one.counters.read >= count
 

@@ -25,6 +25,7 @@ from dataflows.flow.engines import Engine
 from dataflows.flow.state import VERSION, count_again, load, save
 from dataflows.kafka.scan import scan
 from dataflows.windows.panes import Panes, PanesState, Partial, SourceClock
+from dataflows.wire.cell_bytes import pack
 from tests.support.flows import counters, environment, read_topic, recovery_folder, running, wait_for
 from tests.support.records import stamp
 from tests.support.upgrade import await_read, bring_back, half, kept, put, settings_of
@@ -151,7 +152,7 @@ def test_a_folder_that_was_counted_by_other_rules_is_refused(changed: dict[str, 
 
 def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
     panes = Panes(Settings(), Engine(Settings()).make_cells())
-    cells = {("c", "search"): Metrics(events=1, spend_micros=2**70)}
+    cells = pack({("c", "search"): Metrics(events=1, spend_micros=2**70)})
     panes.take([Partial(0, 1, SourceClock(2**53, idle=False), {2**53 // MINUTE * MINUTE: cells})], 0.0)
     state = panes.state()
     saved = save(state, Settings())

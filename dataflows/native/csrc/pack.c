@@ -16,7 +16,7 @@ static uint32_t crc32(uint32_t crc, const char *text, size_t size)
     return crc;
 }
 
-/* As `shard_of` of dataflows/windows/panes.py. */
+/* As `shard_of` of dataflows/wire/cell_bytes.py. */
 int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel, size_t channel_size)
 {
     uint32_t crc = crc32(crc32(crc32(UINT32_MAX, campaign, campaign_size), "", 1), channel, channel_size);

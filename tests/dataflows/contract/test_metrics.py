@@ -16,7 +16,8 @@ decode = event_decoder("USD").decode
 
 def tally(*events: dict[str, Any]) -> Metrics:
     cells: Cells = {}
-    fold(cells, [decode(payload(f"e{number}", **fields)) for number, fields in enumerate(events)])
+    for number, fields in enumerate(events):
+        fold(cells, decode(payload(f"e{number}", **fields)))
     (metrics,) = cells.values()
     return metrics
 
@@ -43,7 +44,8 @@ def test_each_type_of_event_counts_where_the_contract_says(fields: dict[str, Any
 
 def test_campaigns_and_channels_are_kept_apart_whatever_characters_they_hold() -> None:
     cells: Cells = {}
-    fold(cells, [decode(payload("1", campaign_id="a|b", channel="c")), decode(payload("2", campaign_id="a", channel="b|c"))])
+    fold(cells, decode(payload("1", campaign_id="a|b", channel="c")))
+    fold(cells, decode(payload("2", campaign_id="a", channel="b|c")))
     assert set(cells) == {("a|b", "c"), ("a", "b|c")}
 
 

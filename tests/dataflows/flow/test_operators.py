@@ -9,8 +9,9 @@ import pytest
 from dataflows.contract.schema import decode_result
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
-from dataflows.flow.operators import panes, result_records
+from dataflows.flow.operators import panes
 from dataflows.windows.panes import Partial, SourceClock
+from dataflows.wire.cell_bytes import pack
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import counts
 from tests.support.records import micros
@@ -20,10 +21,9 @@ from tests.support.records import micros
 def test_of_a_batch_one_result_is_measured_and_all_of_them_are_sent_as_they_are(native: Literal["on", "off"]) -> None:
     context = FlowContext(Settings(native=native))
     logic = panes(context)(None)
-    cells = {micros(0): {(name, "x"): counts(1) for name in "abc"}}
-    updates, done = logic.on_batch([Partial(0, 1, SourceClock(micros(10), False), cells)])
+    cells = {micros(0): pack({(name, "x"): counts(1) for name in "abc"})}
+    (records,), done = logic.on_batch([Partial(0, 1, SourceClock(micros(10), False), cells)])
     assert done is False
-    (records,) = map(result_records, updates)
     assert [decode_result(value).campaign_id for _, value in records.pairs()] == ["a", "b", "c"]
     assert records.waited == (0, micros(10))
     metrics = context.observed.registry()

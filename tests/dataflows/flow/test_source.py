@@ -11,6 +11,7 @@ from dataflows.flow.source import SETTLE_SECONDS, SLOTS, Slot, SlotState
 from dataflows.flow.state import load
 from dataflows.flow.telemetry import LOOK_SECONDS
 from dataflows.intake.partition import IntakeState
+from dataflows.wire.cell_bytes import Share
 from tests.support.engines.panes import cells_of
 from tests.support.flows import send, wait_for
 from tests.support.readers import FakeTopology, Time
@@ -39,8 +40,8 @@ def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
         for poll in one.next_batch():
             rejected += len(poll.rejected)
             for shard, part in poll.partials:
-                packed = [(int(shard), window, share) for window, share in part.packed.items()]
-                counted += sum(metrics.events for _, _, metrics in cells_of(part.cells, packed))
+                shares = [Share(int(shard), window, cells) for window, cells in part.cells.items()]
+                counted += sum(metrics.events for _, _, metrics in cells_of(shares))
         return rejected + counted >= messages
 
     wait_for(enough, f"{messages} messages")

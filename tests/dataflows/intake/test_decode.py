@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from dataflows.contract.schema import to_micros
 from dataflows.contract.settings import Settings
-from dataflows.intake.decode import CarefulDecoder, NotAnEvent
+from dataflows.intake.decode import EventDecoder, NotAnEvent
 from dataflows.intake.partition import IntakeState
 from dataflows.intake.rules import Rules
 from tests.support.engines.intakes import both
+from tests.support.engines.panes import cells_of
 from tests.support.records import T0, event, log, payload
 
-decode = CarefulDecoder("USD")
+decode = EventDecoder("USD")
 KINDS = ["impression", "click", "conversion", "purchase", "refund", "cost"]
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
@@ -117,12 +118,12 @@ def test_the_intake_takes_any_bytes_and_its_counters_add_up(given: list[bytes]) 
     for kind in both():
         intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=T0.timestamp)
         intake.take(log(payload("first"), *given))
-        windows, rejected = intake.fetch()
+        shares, rejected = intake.fetch()
         counters = intake.counters
         assert counters.adds_up()
         assert counters.read == len(given) + 1
         assert len(rejected) == counters.late + counters.malformed
-        assert sum(metrics.events for cells in windows.values() for metrics in cells.values()) == counters.counted
+        assert sum(metrics.events for _, _, metrics in cells_of(shares)) == counters.counted
 
 
 @pytest.mark.parametrize("levels", [100, 101])
@@ -153,9 +154,9 @@ def test_a_leap_second_counts_as_the_last_microsecond_of_its_minute(text: str) -
     for kind in both():
         intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=T0.timestamp)
         intake.take(log(payload("before", timestamp="2015-01-01T00:00:00Z"), payload("leap", timestamp=text)))
-        windows, rejected = intake.fetch()
+        shares, rejected = intake.fetch()
         assert not rejected
-        assert to_micros(found) // 60_000_000 * 60_000_000 in windows
+        assert to_micros(found) // 60_000_000 * 60_000_000 in {share.window for share in shares}
 
 
 EVENT = payload().decode()

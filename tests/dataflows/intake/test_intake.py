@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.contract.metrics import Cells
 from dataflows.contract.schema import Rejected
 from dataflows.contract.settings import Settings
-from dataflows.intake.fast_decode import ChunkDecoder
-from dataflows.intake.messages import Chunk
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import KEPT, Rules
 from tests.support.engines.intakes import KINDS, intake_kind
+from tests.support.engines.panes import sums_of
 from tests.support.malformed import BAD
 from tests.support.records import T0, FakeRecord, event, log, micros, payload, stamp
 
@@ -40,10 +38,6 @@ def new_intake(state: IntakeState | None = None, rules: Rules = RULES) -> Intake
     return kind(rules, "logs", 0, state or IntakeState(), now=lambda: 0.0)
 
 
-def figures(windows: dict[int, Cells]) -> dict[tuple[int, str, str], int]:
-    return {(window, *key): cell.events for window, cells in windows.items() for key, cell in cells.items()}
-
-
 def take_all(
     intake: Intake, records: Sequence[FakeRecord], chunk: int = 300
 ) -> tuple[dict[tuple[int, str, str], int], list[Rejected]]:
@@ -51,8 +45,8 @@ def take_all(
     refused: list[Rejected] = []
     for start in range(0, len(records), chunk):
         intake.take(records[start : start + chunk])
-        windows, rejected = intake.fetch()
-        total.update(figures(windows))
+        shares, rejected = intake.fetch()
+        total.update({cell: sums.events for cell, sums in sums_of(shares).items()})
         refused += rejected
     return dict(total), refused
 
@@ -98,6 +92,15 @@ def test_a_partition_that_begins_with_a_clock_rejects_what_is_late_by_it_and_mar
     _, rejected = take_all(intake, log(payload("old", 10), payload("a", 5001), payload("b", 5002)))
     assert reasons(rejected) == [(0, "late")]
     assert [mark.offset for mark in intake.state().marks] == [1]
+
+
+def test_an_event_that_is_out_of_order_but_not_late_takes_no_clock_back() -> None:
+    """The first event after such a start begins a generation of ids, as the first one that is read again does."""
+    intake = new_intake(IntakeState(clock=micros(5000)))
+    _, rejected = take_all(intake, log(payload("a", 4400), payload("late by the clock before", 3900)))
+    assert reasons(rejected) == [(1, "late")]
+    assert intake.clock == micros(5000)
+    assert [(mark.offset, mark.generation) for mark in intake.state().marks] == [(0, RULES.generation(micros(5000)))]
 
 
 def test_a_broker_whose_clock_was_set_back_is_judged_alike_however_the_log_is_cut() -> None:
@@ -174,9 +177,9 @@ def test_a_key_given_twice_counts_by_its_last_value_also_when_the_first_is_wrong
     twice = payload("a")[:-1] + b',"cost_micros":"x","cost_micros":5}'
     intake = new_intake()
     intake.take(log(twice))
-    windows, rejected = intake.fetch()
+    shares, rejected = intake.fetch()
     assert not rejected
-    assert windows[micros(0)]["c", "search"].spend_micros == 5
+    assert sums_of(shares)[micros(0), "c", "search"].spend_micros == 5
 
 
 @pytest.mark.parametrize("first", [b"5", b"1e400", b"9" * 5000, b"{}"], ids=["number", "too large", "5000 digits", "object"])
@@ -186,9 +189,9 @@ def test_whatever_number_or_object_a_later_pair_replaces_the_event_counts_and_th
     given = given.replace(b'"%s"' % name, b'"%s": %s, "%s"' % (name, first, name))
     intake = new_intake()
     intake.take(log(given))
-    windows, rejected = intake.fetch()
+    shares, rejected = intake.fetch()
     assert not rejected
-    assert windows[micros(0)]["c", "search"].spend_micros == 5
+    assert sums_of(shares)[micros(0), "c", "search"].spend_micros == 5
 
 
 messages = st.lists(
@@ -267,19 +270,6 @@ def test_with_dedup_off_a_repeat_counts() -> None:
     intake = new_intake(rules=Rules.of(Settings(dedup=False)))
     found, _ = take_all(intake, log(payload("a"), payload("a")))
     assert sum(found.values()) == 2
-
-
-def test_a_chunk_of_good_events_takes_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = new_intake()
-    intake.take(log(payload("first")))
-
-    def never(*_: Any) -> None:
-        raise AssertionError("an event was looked at by itself")
-
-    monkeypatch.setattr(ChunkDecoder, "_with_care", never)
-    monkeypatch.setattr(Chunk, "part", never)
-    intake.take(log(*[payload(f"e{n}", n % 120, user_id="ü") for n in range(300)], start=1))
-    assert intake.counters.counted == 301
 
 
 def test_silence_that_lasts_the_retention_moves_the_clock_and_then_old_events_are_late() -> None:

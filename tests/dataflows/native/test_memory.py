@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from array import array
 
 import pytest
 
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
 from dataflows.intake.rules import Rules
-from dataflows.native import NEVER, Tally
+from dataflows.native import NEVER, Batch, Tally
 from dataflows.native.memory import bytes_at
 from dataflows.windows.native import NativeCells
 from dataflows.wire.cell_bytes import pack
-from tests.support.records import micros, payload
+from tests.support.records import log, micros, payload
 
 TEXT = b"seen\0 and counted"
 HELD = ctypes.create_string_buffer(TEXT, len(TEXT))
@@ -62,7 +61,7 @@ def test_what_a_rush_of_shares_took_is_given_back() -> None:
     tally.turn(0, 2**62)
     for first in range(0, len(NAMES), 1000):
         values = [payload("a", campaign_id=name) for name in NAMES[first : first + 1000]]
-        tally.read(b"".join(values), array("i", map(len, values)))
+        tally.read(Batch.of(log(*values)))
         tally.judge(0, NEVER, 2**62, refill=False)
     before = held()
     size = sum(len(share) for _, _, share in tally.pack())
@@ -76,7 +75,7 @@ def test_what_a_rush_of_results_took_is_given_back() -> None:
     cells.merge(micros(0), pack({(name, "x"): Metrics(events=1) for name in NAMES}), micros(0), closed=False)
     before = held()
     cells.settle(micros(0), 0.0, behind=False)
-    size = len((cells.taken() or pytest.fail("nothing was given out")).text)
+    size = len((cells.take_results() or pytest.fail("nothing was given out")).text)
     assert size > 7_000_000
     assert held() - before < size // 4
 
@@ -85,7 +84,7 @@ def test_what_a_rush_of_results_took_is_given_back() -> None:
 def test_what_a_large_message_took_to_be_unescaped_is_given_back() -> None:
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
     large = [payload("a", note="\n" + "x" * 60_000)] * 200
-    tally.read(b"".join(large), array("i", map(len, large)))
+    tally.read(Batch.of(log(*large)))
     during = held()
-    tally.read(payload("a"), array("i", [len(payload("a"))]))
+    tally.read(Batch.of(log(payload("a"))))
     assert during - held() > 60_000 * 200

@@ -6,7 +6,6 @@ import json
 import random
 import subprocess
 import sys
-from array import array
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -14,23 +13,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
-from dataflows.contract.metrics import Metrics
+from dataflows.contract.metrics import Cells, Metrics, fold
 from dataflows.contract.schema import Event, to_micros
 from dataflows.contract.settings import Settings
-from dataflows.intake.decode import CarefulDecoder
+from dataflows.intake.decode import EventDecoder
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
-from dataflows.native import Tally
-from dataflows.windows.panes import shard_of
-from dataflows.wire.cell_bytes import unpack
+from dataflows.native import Batch, Tally
+from dataflows.wire.cell_bytes import shard_of, unpack
 from tests.support.engines.intakes import intake_kind, laid
+from tests.support.engines.panes import sums_of
 from tests.support.records import FakeRecord, event, log, micros, payload
 
 pytestmark = pytest.mark.native
 
 RULES = Rules.of(Settings())
-CAREFUL = CarefulDecoder("USD")
+decode = EventDecoder("USD")
 Outcome = tuple[Counters, list[tuple[int, str, str]], dict[tuple[int, str, str], Metrics], IntakeState]
 
 
@@ -45,9 +44,9 @@ def outcome(
     intake = kind(rules, "logs", 0, IntakeState(), now=lambda: 0.0)
     for place in range(0, len(records), chunk):
         intake.take(lay(records[place : place + chunk]))
-    windows, rejected = intake.fetch()
-    cells = {(window, *key): sums for window, found in windows.items() for key, sums in found.items()}
-    return intake.counters, [(one.offset, one.reason, one.detail) for one in rejected], cells, intake.state()
+    shares, rejected = intake.fetch()
+    reasons = [(record.offset, record.reason, record.detail) for record in rejected]
+    return intake.counters, reasons, sums_of(shares), intake.state()
 
 
 def by_both(records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -> tuple[Outcome, Outcome]:
@@ -56,10 +55,10 @@ def by_both(records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -
     return outcome(intake_kind("off"), records, chunk, rules), found
 
 
-def plain(value: bytes) -> bool:
-    """Whether the library takes a message without Python."""
+def is_fast(value: bytes) -> bool:
+    """Return whether a message takes the fast path."""
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
-    return not tally.read(value, array("i", [len(value)]))
+    return not tally.read(Batch.of(log(value)))
 
 
 # What a field may look like: right, wrong, and right in an unusual way.
@@ -224,29 +223,19 @@ def test_both_intakes_make_the_same_of_any_log(given: list[bytes | None], chunk:
 @given(odd_texts)
 @example(payload("a", user_id=None, cost_micros=-5, note={"deep": [1, 2.5, "x"]}))
 def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes) -> None:
-    if not plain(given):
+    if not is_fast(given):
         return
-    found: Event = CAREFUL(given)
+    event: Event = decode(given)
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
-    assert tally.read(given, array("i", [len(given)])) == []
-    assert tally.newest == to_micros(found.timestamp)
+    assert tally.read(Batch.of(log(given))) == []
+    assert tally.newest == to_micros(event.timestamp)
     tally.turn(0, 2**62)
     tally.judge(0, native.NEVER, 2**62, refill=False)
-    ((shard, window, packed),) = tally.pack()
-    ((key, sums),) = unpack(packed)
-    kind, cost, revenue = found.event_type, found.cost_micros or 0, found.revenue_micros or 0
-    bought, refunded = kind == "purchase", kind == "refund"
-    expected = [
-        *(int(kind == one) for one in ("impression", "click")),
-        *(int(kind == "conversion" or bought), int(bought), int(refunded)),
-        *(cost, 0 if refunded else revenue, revenue if refunded else 0, 1),
-    ]
-    assert (window, key, sums) == (
-        RULES.start(to_micros(found.timestamp)),
-        (found.campaign_id, found.channel),
-        Metrics(*expected),
-    )
-    assert shard == shard_of(*key)
+    ((shard, window, cells),) = tally.pack()
+    expected: Cells = {}
+    fold(expected, event)
+    assert (window, dict(unpack(cells))) == (RULES.start(to_micros(event.timestamp)), expected)
+    assert shard == shard_of(event.campaign_id, event.channel)
 
 
 @pytest.mark.parametrize("value", [json.dumps(time) for time in TIMES])
@@ -267,7 +256,7 @@ def test_what_events_look_like_in_practice_is_plain() -> None:
             event(timestamp="2026-01-01T17:30:00.123+05:30", score=0.6374839201847561), ensure_ascii=False, indent=2
         ).encode(),
     ]
-    assert all(map(plain, usual))
+    assert all(map(is_fast, usual))
 
 
 @given(
@@ -286,8 +275,8 @@ def test_what_is_utf8_is_plain_and_nothing_else(name: bytes) -> None:
         right = True
     except UnicodeDecodeError:
         right = False
-    assert plain(payload(channel="?").replace(b"?", name)) == right
-    assert plain(payload(note="?").replace(b"?", name)) == right
+    assert is_fast(payload(channel="?").replace(b"?", name)) == right
+    assert is_fast(payload(note="?").replace(b"?", name)) == right
 
 
 def test_a_text_whose_pieces_are_utf8_only_together_is_not_taken_for_utf8() -> None:
@@ -323,10 +312,11 @@ def test_times_of_kafka_that_go_back_and_forth_are_judged_alike(given: list[tupl
 def test_sums_beyond_64_bits_are_exact() -> None:
     biggest = [payload(f"e{n}", n, cost_micros=2**63 - 1) for n in range(3)]
     long = [payload(f"f{n}", 0, cost_micros=99_999_999_999_999, revenue_micros=-99_999_999_999_999) for n in range(60_000)]
-    _, _, cells, _ = outcome(intake_kind("on"), log(*biggest, *long))
-    sums = cells[micros(0), "c", "search"]
-    assert sums.spend_micros == 3 * (2**63 - 1) + 60_000 * 99_999_999_999_999
-    assert sums.revenue_micros == -60_000 * 99_999_999_999_999
+    for choice in ("on", "off"):
+        _, _, cells, _ = outcome(intake_kind(choice), log(*biggest, *long))
+        sums = cells[micros(0), "c", "search"]
+        assert sums.spend_micros == 3 * (2**63 - 1) + 60_000 * 99_999_999_999_999
+        assert sums.revenue_micros == -60_000 * 99_999_999_999_999
 
 
 def test_many_names_and_windows_between_two_polls_are_kept_apart() -> None:
@@ -347,8 +337,8 @@ def test_names_are_forgotten_when_they_are_many_and_come_again_as_themselves() -
             intake.take(
                 log(*[payload(f"{turn}-{n}", campaign_id=f"{n}" * 40, channel="x") for n in range(first, first + 300)], start=0)
             )
-        (cells,) = intake.fetch()[0].values()
-        assert set(cells) == {(f"{n}" * 40, "x") for n in range(45_000)}
+        cells = sums_of(intake.fetch()[0])
+        assert set(cells) == {(micros(0), f"{n}" * 40, "x") for n in range(45_000)}
         assert {cell.events for cell in cells.values()} == {1}
 
 
@@ -370,7 +360,7 @@ def test_the_index_of_ids_holds_what_a_plain_model_holds(turns: list[tuple[int, 
             expected += number not in known
             known[number] = generation
         values = [payload(f"id-{number}") for number in numbers]
-        tally.read(b"".join(values), array("i", map(len, values)))
+        tally.read(Batch.of(log(*values)))
         tally.judge(0, 0, 2**62, refill=True)
         assert (tally.counted, tally.duplicate) == (expected, count - expected)
         assert tally.ids[0] == len(known)
@@ -381,7 +371,7 @@ def test_the_index_takes_at_most_thirty_bytes_an_id_and_gives_back_what_a_rush_t
     tally.turn(0, 2**62)
     for first in range(0, 300_000, 1000):
         values = [payload(f"{n:08x}-0000-4000-8000-000000000000") for n in range(first, first + 1000)]
-        tally.read(b"".join(values), array("i", map(len, values)))
+        tally.read(Batch.of(log(*values)))
         tally.judge(0, 0, 2**62, refill=True)
         ids, size = tally.ids
         assert ids == first + 1000

@@ -15,7 +15,7 @@ from dataflows.contract.metrics import Cells, Metrics
 from dataflows.native.library import library
 from dataflows.windows.cells import decode_window, encode_window
 from dataflows.wire.cell_bytes import pack, unpack
-from tests.support.engines.cells import NOW, RULES, WINDOWS, Kind, copied, played
+from tests.support.engines.cells import NOW, RULES, WINDOWS, Kind, played
 from tests.support.records import micros
 
 pytestmark = pytest.mark.native
@@ -57,8 +57,7 @@ def test_both_kinds_give_out_the_same_at_the_same_time_and_keep_the_same(played:
         for kind in kinds:
             for number, cells in step.shares:
                 window = WINDOWS[number]
-                share = pack(cells) if step.behind else copied(cells)
-                kind.cells.merge(window, share, micros(number), closed=window + RULES.window <= watermark)
+                kind.cells.merge(window, pack(cells), micros(number), closed=window + RULES.window <= watermark)
         before = watermark
         watermark += step.watermark * 10**6
         over = [window for window in WINDOWS if window + RULES.window <= watermark and window not in finished]
@@ -85,7 +84,8 @@ def test_no_ratio_is_a_negative_zero(choice: Literal["on", "off"], spend: int, r
     sums = Metrics(
         impressions=3, clicks=2, conversions=1, spend_micros=spend, revenue_micros=revenue, refund_micros=revenue, events=6
     )
-    kind.cells.merge(WINDOWS[0], {("refunded", "a"): sums, ("free", "b"): Metrics(3, 2, 1, events=6)}, micros(0), closed=False)
+    share = pack({("refunded", "a"): sums, ("free", "b"): Metrics(3, 2, 1, events=6)})
+    kind.cells.merge(WINDOWS[0], share, micros(0), closed=False)
     kind.cells.settle(micros(0), NOW, behind=False)
     found, _ = kind.told()
     assert len(found) == 2
@@ -97,7 +97,7 @@ def test_a_snapshot_is_the_same_text_of_either_kind() -> None:
     kinds = [Kind("off", 0.0), Kind("on", 0.0)]
     share: Cells = {('ä"\\\n\x07', "x\u2028"): Metrics(1, 2, 3, 4, 5, 2**70, -7, 8, 9), ("a", "b"): Metrics(events=1)}
     for kind in kinds:
-        kind.cells.merge(WINDOWS[0], copied(share), micros(0), closed=False)
+        kind.cells.merge(WINDOWS[0], pack(share), micros(0), closed=False)
     texts = {kind.cells.encoded(WINDOWS[0]) for kind in kinds}
     assert len(texts) == 1
     keys, cells = decode_window(texts.pop())

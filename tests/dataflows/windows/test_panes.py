@@ -13,7 +13,8 @@ from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import STATES, WindowResult
 from dataflows.contract.settings import Settings
-from dataflows.windows.panes import Figures, Partial, SourceClock, Steps, shard_of, split
+from dataflows.windows.panes import Figures, Partial, SourceClock, Steps, split
+from dataflows.wire.cell_bytes import pack, shard_of, shares_of, unpack
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import NewPanes, Played, counts, kinds
 from tests.support.records import T0, micros
@@ -39,8 +40,8 @@ def partial(
     behind: bool = False,
 ) -> Partial:
     """What `partition` sends: its clock and, by window start (both seconds after T0), events by campaign."""
-    windows: dict[int, Cells] = {
-        micros(window): {(campaign, "x"): counts(number) for campaign, number in of.items()}
+    windows = {
+        micros(window): pack({(campaign, "x"): counts(number) for campaign, number in of.items()})
         for window, of in (cells or {}).items()
     }
     return Partial(partition, partitions, SourceClock(None if clock is None else micros(clock), idle), windows, behind)
@@ -237,33 +238,36 @@ def test_a_window_that_is_let_go_while_this_machines_clock_is_far_behind_is_fina
 
 def test_sums_beyond_64_bits_survive_a_restart(new: NewPanes) -> None:
     panes = new()
-    huge = {micros(0): {("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)}}
+    huge = {micros(0): pack({("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)})}
     for _ in range(3):
-        panes.take([Partial(0, 1, SourceClock(micros(10), False), copied(huge))], NOW)
+        panes.take([Partial(0, 1, SourceClock(micros(10), False), huge)], NOW)
     again = new(panes.state())
     (result,) = again.take([partial(0, 65)], NOW)
     assert result.spend_micros == 3 * (2**63 - 1)
 
 
-def copied(windows: dict[int, Cells]) -> dict[int, Cells]:
-    """The same, in objects of its own: a shard keeps the metrics that it is given."""
-    return {window: {key: replace(metrics) for key, metrics in cells.items()} for window, cells in windows.items()}
-
-
 def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:
     cells: Cells = {(f"c{n}", "x"): counts(n) for n in range(100)}
-    parts = split(3, 4, SourceClock(7, False), {0: cells})
+    parts = split(3, 4, SourceClock(7, False), shares_of(0, cells))
     assert [shard for shard, _ in parts] == [str(shard) for shard in range(SHARDS)]
     assert all((part.partition, part.partitions, part.clock.time) == (3, 4, 7) for _, part in parts)
-    assert sum(len(part.cells.get(0, {})) for _, part in parts) == 100
-    assert all(str(shard_of(*key)) == shard for shard, part in parts for key in part.cells.get(0, {}))
+    found = [(shard, key) for shard, part in parts for key, _ in unpack(part.cells.get(0, b""))]
+    assert len(found) == 100
+    assert all(str(shard_of(*key)) == shard for shard, key in found)
+
+
+def test_several_shares_of_a_shard_and_window_arrive_as_one_and_a_cell_in_two_of_them_is_their_sum(new: NewPanes) -> None:
+    cells: Cells = {("autumn", "search"): counts(2)}
+    shares = [*shares_of(micros(0), cells), *shares_of(micros(60), cells), *shares_of(micros(0), cells)]
+    ((_, only),) = split(0, 1, SourceClock(micros(10), False), shares, to_all=False)
+    assert seen(new().take([only], NOW)) == [("12:00", "autumn", 4, "provisional"), ("12:01", "autumn", 2, "provisional")]
 
 
 def test_a_shard_without_cells_gets_the_clock_only_where_that_can_end_a_window() -> None:
     cells: Cells = {("autumn", "search"): counts(1)}
-    (only,) = split(3, 4, SourceClock(7, False), {0: cells}, to_all=False)
+    (only,) = split(3, 4, SourceClock(7, False), shares_of(0, cells), to_all=False)
     assert only[0] == str(shard_of("autumn", "search"))
-    assert len(split(3, 4, SourceClock(7, False), {0: cells}, to_all=True)) == SHARDS
+    assert len(split(3, 4, SourceClock(7, False), shares_of(0, cells), to_all=True)) == SHARDS
     steps = Steps(out_of_order=300_000)
     passed = [
         steps.passes(2, SourceClock(time, False)) for time in (None, 100, 299_999, 300_000, 1_299_999, 1_300_000, 1_300_000)

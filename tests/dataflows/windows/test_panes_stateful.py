@@ -175,10 +175,10 @@ class Life(RuleBasedStateMachine):
 
     def hand_over(self, partition: int, *, idle: bool) -> None:
         intake = self.intakes[partition]
-        windows, packed, refused = intake.fetch_packed()
+        shares, refused = intake.fetch()
         for one in refused:
             assert self.rejected.setdefault((one.partition, one.offset), one.reason) == one.reason
-        for shard, partial in split(partition, PARTITIONS, SourceClock(intake.clock, idle), windows, packed=packed):
+        for shard, partial in split(partition, PARTITIONS, SourceClock(intake.clock, idle), shares):
             self.waiting[int(shard)][partition].append(partial)
 
     def caught_up(self, partition: int) -> bool:

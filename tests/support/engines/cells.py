@@ -15,7 +15,6 @@ from dataflows.flow.engines import Engine
 from dataflows.intake.rules import Rules
 from dataflows.windows.cells import CellStore, decode_window
 from dataflows.wire.cell_bytes import pack
-from dataflows.wire.records import Records
 from tests.support.engines.panes import results
 from tests.support.records import T0, micros
 
@@ -33,12 +32,12 @@ class Kind:
 
     def told(self) -> tuple[list[WindowResult], int | None]:
         """What was given out since the last call, in an order of its own, and the time of what waited longest."""
-        given = self.cells.taken()
-        found = results(given)
-        if given is None or given.waited is None:
-            return sorted(found, key=repr), None
-        assert given.waited[0] in (given.starts() if isinstance(given, Records) else range(len(found)))
-        return sorted(found, key=repr), given.waited[1]
+        records = self.cells.take_results()
+        found = sorted(results(records), key=repr)
+        if records is None or records.waited is None:
+            return found, None
+        assert records.waited[0] in records.starts()
+        return found, records.waited[1]
 
     def restart(self) -> None:
         """Go on from what a snapshot kept."""
@@ -75,11 +74,6 @@ class Kind:
             self.restart()
 
 
-def copied(cells: Cells) -> Cells:
-    """The same in objects of its own: a shard keeps the metrics that it is given."""
-    return {key: replace(metrics) for key, metrics in cells.items()}
-
-
 def played(choice: Literal["on", "off"]) -> list[object]:
     """All that one kind of cells does over some thousand steps in which everything happens."""
     rng = random.Random(5)
@@ -97,7 +91,7 @@ def played(choice: Literal["on", "off"]) -> list[object]:
                 counts = [rng.choice([0, 0, 1, 3, 7, 10**9]) for _ in range(5)]
                 money = [rng.choice(large) if rng.random() < 0.1 else rng.randrange(10**7) for _ in range(3)]
                 share[rng.choice(names), rng.choice("xyz")] = convert([*counts, *money, rng.randrange(1, 9)], Metrics)
-            kind.cells.merge(window, pack(share) if behind else share, micros(step), closed=window + RULES.window <= watermark)
+            kind.cells.merge(window, pack(share), micros(step), closed=window + RULES.window <= watermark)
         before = watermark
         watermark += rng.choice([0, 0, 0, 1, 3, 30]) * 10**6
         done = [window for window in kind.cells.sizes() if window + RULES.window <= watermark and window not in over]
@@ -113,7 +107,7 @@ def waits_apart(choice: Literal["on", "off"]) -> list[object]:
     """Two cells of which one waits for 512 fortieths of a second and the other five times as long: turns of one wheel."""
     kind, shown = Kind(choice, 512 / 40), list[object]()
     for name, behind in (("a", False), ("a", False), ("b", True)):
-        kind.cells.merge(WINDOWS[0], {(name, "x"): Metrics(events=1)}, micros(0), closed=False)
+        kind.cells.merge(WINDOWS[0], pack({(name, "x"): Metrics(events=1)}), micros(0), closed=False)
         kind.cells.settle(micros(0), NOW, behind=behind)
         shown.append(kind.told())
     for seconds in (12, 13, 60, 65):

@@ -19,7 +19,7 @@ from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
 from dataflows.native import library as native_library
-from dataflows.windows.panes import shard_of
+from dataflows.windows.cells import CellKey
 from dataflows.wire.cell_bytes import unpack
 from tests.support.engines.carriers import carried
 from tests.support.engines.cells import played
@@ -85,12 +85,12 @@ def decided(
             again.resume()
             intake = again
         intake.take(lay(records[first : first + 77]))
-        windows, packed, rejected = intake.fetch_packed()
-        sums = {(window, shard_of(*key), key): own for window, cells in windows.items() for key, own in cells.items()}
-        for shard, window, share in packed:
-            for key, own in unpack(share):
-                sums.setdefault((window, shard, key), Metrics()).merge(own)
-        cells = sorted((*place, repr(own)) for place, own in sums.items())
+        shares, rejected = intake.fetch()
+        sums: dict[tuple[int, int, CellKey], Metrics] = {}
+        for share in shares:
+            for key, own in unpack(share.cells):
+                sums.setdefault((share.shard, share.window, key), Metrics()).merge(own)
+        cells = sorted((*cell, repr(own)) for cell, own in sums.items())
         shown.append((cells, rejected, repr(intake.state())))
     return tuple(shown)
 

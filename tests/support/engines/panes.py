@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from dataflows import native
-from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.metrics import Metrics
 from dataflows.contract.schema import WindowResult, decode_result, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
-from dataflows.windows.cells import CellKey, Given
+from dataflows.windows.cells import CellKey
 from dataflows.windows.panes import Panes, PanesState, Partial
-from dataflows.wire.cell_bytes import unpack
+from dataflows.wire.cell_bytes import Share, unpack
 from dataflows.wire.records import Records
 
 NewPanes = Callable[..., "Played"]
@@ -40,34 +40,37 @@ class Played:
         """See `Panes.flush`."""
         return self._read(self.panes.flush(now))
 
-    def _read(self, given: Given | None) -> list[WindowResult]:
-        self.waited = None if given is None else given.waited
-        if self.waited is not None and isinstance(given, Records):
-            self.waited = list(given.starts()).index(self.waited[0]), self.waited[1]
-        return results(given)
+    def _read(self, records: Records | None) -> list[WindowResult]:
+        self.waited = None if records is None else records.waited
+        if records is not None and self.waited is not None:
+            self.waited = list(records.starts()).index(self.waited[0]), self.waited[1]
+        return results(records)
 
 
-def results(given: Given | None) -> list[WindowResult]:
-    """What `given` holds; of records, their keys must fit."""
-    if given is None:
+def results(records: Records | None) -> list[WindowResult]:
+    """Return the results in `records`, whose keys must fit."""
+    if records is None:
         return []
-    if not isinstance(given, Records):
-        return given.results
-    pairs = list(given.pairs())
-    assert len(pairs) == given.count
+    pairs = list(records.pairs())
+    assert len(pairs) == records.count
     read = [decode_result(value) for _, value in pairs]
     assert [key for key, _ in pairs] == [result_key(one.window_start, one.campaign_id, one.channel) for one in read]
     return read
 
 
-def cells_of(windows: dict[int, Cells], packed: Iterable[tuple[int, int, bytes]]) -> Iterator[tuple[int, CellKey, Metrics]]:
-    """What an intake has fetched, in whichever form: window, campaign and channel, metrics."""
-    for window, cells in windows.items():
-        for key, metrics in cells.items():
-            yield window, key, metrics
-    for _, window, share in packed:
-        for key, metrics in unpack(share):
-            yield window, key, metrics
+def cells_of(shares: Iterable[Share]) -> Iterator[tuple[int, CellKey, Metrics]]:
+    """Yield start of the window, campaign and channel, and metrics of each cell; a cell may come several times."""
+    for share in shares:
+        for key, metrics in unpack(share.cells):
+            yield share.window, key, metrics
+
+
+def sums_of(shares: Iterable[Share]) -> dict[tuple[int, str, str], Metrics]:
+    """Return the metrics of each cell by start of the window, campaign and channel."""
+    sums: dict[tuple[int, str, str], Metrics] = {}
+    for window, key, metrics in cells_of(shares):
+        sums.setdefault((window, *key), Metrics()).merge(metrics)
+    return sums
 
 
 def kinds(settings: Settings) -> list[Settings]:

@@ -13,11 +13,9 @@ from msgspec.structs import replace
 import dataflows.flow.operators
 import dataflows.flow.sink
 import dataflows.intake.decode
-import dataflows.intake.messages
 import dataflows.intake.partition
 import dataflows.intake.reference
 import dataflows.windows.cells
-import dataflows.windows.reference
 from dataflows.contract.measures import ratios
 from dataflows.contract.metrics import Cells, Metrics, fold
 from dataflows.contract.schema import Event, Rejected, WindowResult, to_micros
@@ -29,8 +27,9 @@ from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
 from dataflows.kafka.produce import PlainCarrier
 from dataflows.kafka.record import Record
-from dataflows.windows.cells import Cell, CellKey, Given, to_result
+from dataflows.windows.cells import Cell, CellKey, to_result
 from dataflows.windows.panes import Panes, PanesState
+from dataflows.wire.records import Records
 from tests.system.mutants.stock import StockKafkaSink
 
 MUTANTS: dict[str, Callable[[], None]] = {}
@@ -52,48 +51,48 @@ def patch(owner: Any, name: str, value: Any) -> None:
 # Counting.
 
 
-def _first_events(change: Callable[[list[Event]], Iterable[Event]]) -> None:
-    left = [change]
+def _first_event(count: Callable[[Cells, Event], None]) -> None:
+    """Have the first event that is counted added to its cells by `count`."""
+    first = [count]
 
-    def changed(cells: Cells, events: Iterable[Event]) -> None:
-        fold(cells, left.pop()(list(events)) if left else events)
+    def changed(cells: Cells, event: Event) -> None:
+        (first.pop() if first else fold)(cells, event)
 
     patch(dataflows.intake.reference, "fold", changed)
 
 
 @mutant
 def one_event_dropped() -> None:
-    _first_events(lambda events: events[1:])
+    _first_event(lambda _cells, _event: None)
 
 
 @mutant
 def one_event_doubled() -> None:
-    _first_events(lambda events: [*events, events[0]])
+    def twice(cells: Cells, event: Event) -> None:
+        fold(cells, event)
+        fold(cells, event)
+
+    _first_event(twice)
 
 
 @mutant
 def one_event_in_the_next_window() -> None:
-    moved: list[Event] = []
+    left: list[Event] = []
     take = PythonIntake.take
-
-    def first_out(events: list[Event]) -> list[Event]:
-        moved.append(events[0])
-        return events[1:]
 
     def moving(self: PythonIntake, records: Sequence[Record]) -> None:
         take(self, records)
-        if self.counters.counted and moved:  # the counters are those of all that was taken, so it is folded by now
-            event, length = moved.pop(), self.rules.window
-            window = to_micros(event.timestamp) // length * length + length
-            fold(self._windows.setdefault(window, {}), [event])
+        if left:
+            event, length = left.pop(), self.rules.window
+            fold(self._windows[self.rules.start(to_micros(event.timestamp)) + length], event)
 
-    _first_events(first_out)
+    _first_event(lambda _cells, event: left.append(event))
     patch(PythonIntake, "take", moving)
 
 
 @mutant
 def rounded_into_the_next_window() -> None:
-    patch(dataflows.intake.messages, "rounds_up", lambda _value: False)
+    patch(dataflows.intake.decode, "rounds_up", lambda _value: False)
 
 
 @mutant
@@ -101,7 +100,7 @@ def money_as_float() -> None:
     def rough(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
         return replace(to_result(window, rules, key, cell), spend_micros=int(float(cell.metrics.spend_micros)))
 
-    patch(dataflows.windows.reference, "to_result", rough)
+    patch(dataflows.windows.cells, "to_result", rough)
 
 
 @mutant
@@ -119,7 +118,7 @@ def revision_is_not_the_events() -> None:
         right = to_result(window, rules, key, cell)
         return replace(right, revision=right.revision + 1)
 
-    patch(dataflows.windows.reference, "to_result", wrong)
+    patch(dataflows.windows.cells, "to_result", wrong)
 
 
 @mutant
@@ -127,7 +126,7 @@ def keys_joined_by_a_bar() -> None:
     def joined(start: str, campaign: str, channel: str) -> bytes:
         return f"{start}|{campaign}|{channel}".encode()
 
-    patch(dataflows.flow.operators, "result_key", joined)
+    patch(dataflows.windows.cells, "result_key", joined)
 
 
 # Judging.
@@ -139,7 +138,6 @@ def late_by_the_wall_clock() -> None:
         return moment - moment % self.window + self.window + self.lateness <= time.time() * 1_000_000 - self.out_of_order
 
     patch(Rules, "is_late", is_late)
-    patch(Rules, "first_in_time", lambda _self, _clock: 2**62)
 
 
 @mutant
@@ -282,7 +280,7 @@ def stop_leaves_the_last_updates_unsaid() -> None:
 def stop_discards_the_windows() -> None:
     on_eof = ShardLogic.on_eof
 
-    def discarding(self: ShardLogic) -> tuple[Iterable[Given], bool]:
+    def discarding(self: ShardLogic) -> tuple[Iterable[Records], bool]:
         return on_eof(self)[0], True
 
     patch(ShardLogic, "on_eof", discarding)

@@ -16,13 +16,12 @@ from typing_extensions import override
 from dataflows.contract.metrics import Metrics, fold
 from dataflows.contract.schema import Event
 from dataflows.contract.settings import Settings
-from dataflows.flow import operators
 from dataflows.flow.context import FlowContext
 from dataflows.flow.sink import TopicSink
-from dataflows.intake.decode import CarefulDecoder, NotAnEvent
+from dataflows.intake.decode import EventDecoder, NotAnEvent
 from dataflows.intake.rules import Rules
-from dataflows.windows.cells import Cell, Updates, to_result
-from dataflows.windows.panes import shard_of
+from dataflows.windows.cells import Cell, to_record
+from dataflows.wire.cell_bytes import shard_of
 from dataflows.wire.records import Records
 
 FLOWS = {"stock fold_window": "tests.system.mutants.stock:fold_window_flow()"}
@@ -60,11 +59,11 @@ class StockKafkaSink(KafkaSink):
 def fold_window_flow() -> Dataflow:
     """The same pipeline on the stock source and `fold_window` with its `EventClock`; it ends with the log."""
     settings = Settings.from_environment()
-    rules, careful = Rules.of(settings), CarefulDecoder(settings.currency)
+    rules, decode = Rules.of(settings), EventDecoder(settings.currency)
 
     def event(message: Any) -> Event | None:
         try:
-            return Event(**msgspec.structs.asdict(careful(message.value)))  # the plain class, which pickle can name
+            return Event(**msgspec.structs.asdict(decode(message.value)))  # the plain class, which pickle can name
         except NotAnEvent:
             return None
 
@@ -73,18 +72,18 @@ def fold_window_flow() -> Dataflow:
 
     def add(metrics: Metrics, one: Event) -> Metrics:
         cells = {(one.campaign_id, one.channel): metrics}
-        fold(cells, [one])
+        fold(cells, one)
         return metrics
 
     def merged(one: Metrics, other: Metrics) -> Metrics:
         one.merge(other)
         return one
 
-    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, Updates]:
+    def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, Records]:
         key, (number, metrics) = item
         campaign, channel = key.split("\n")
-        final = to_result(number * rules.window, rules, (campaign, channel), Cell(metrics, "final"))
-        return str(shard_of(campaign, channel)), Updates([final], None)
+        final = to_record(number * rules.window, rules, (campaign, channel), Cell(metrics, "final"))
+        return str(shard_of(campaign, channel)), Records.of([final])
 
     flow = Dataflow("stock")
     messages = op.input("logs", flow, KafkaSource([settings.brokers], [settings.logs_topic], tail=False))
@@ -92,6 +91,5 @@ def fold_window_flow() -> Dataflow:
     clock = windowing.EventClock(time_of, dt.timedelta(microseconds=rules.out_of_order))
     windower = windowing.TumblingWindower(length=dt.timedelta(microseconds=rules.window), align_to=EPOCH)
     folded = windowing.fold_window("windows", keyed, clock, windower, Metrics, add, merged)
-    records = op.map_value("encode", op.map("result", folded.down, result), operators.result_records)
-    op.output("results", records, TopicSink(FlowContext(settings), settings.results_topic))
+    op.output("results", op.map("result", folded.down, result), TopicSink(FlowContext(settings), settings.results_topic))
     return flow

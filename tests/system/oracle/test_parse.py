@@ -21,6 +21,7 @@ from generator.formats.own import JsonLines
 from generator.replay import Pace, Replay
 from tests.support.engines.intakes import both
 from tests.support.engines.native_comparison import the_log
+from tests.support.engines.panes import sums_of
 from tests.support.records import FAR, FakeRecord, event, payload
 from tests.system.oracle.judge import Message, judge, windows
 from tests.system.oracle.sums import SUMS
@@ -157,12 +158,11 @@ _payloads = st.one_of(
 def by_the_engine(given: list[bytes | None], kind: type[Intake]) -> tuple[object, ...]:
     intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=lambda: 0.0)
     intake.take([FakeRecord(value, offset) for offset, value in enumerate(given)])
-    folded, refused = intake.fetch()
+    shares, refused = intake.fetch()
     shown = {name: getattr(intake.counters, name) for name in ("read", "counted", "duplicate", "late", "malformed")}
     sums = {
         (rfc3339(window // 1_000_000), *key): [getattr(cell, name) for name in SUMS]
-        for window, cells in folded.items()
-        for key, cell in cells.items()
+        for (window, *key), cell in sums_of(shares).items()
     }
     return shown, {one.offset: one.reason for one in refused}, sums
 
