@@ -222,7 +222,8 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "adtally: ADTALLY_WINDOW_SECONDS='soon' can't be used (expected int, got str); it sets: length of a tumbling window, in seconds (default 60)."
+        "adtally: ADTALLY_WINDOW_SECONDS='soon' can't be used (expected int, got str); it sets: "
+        "length of a tumbling window, in seconds (default 60)."
     ]
 
 
