@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -65,6 +66,15 @@ class Haul(msgspec.Struct):
     more: bool
 
 
+class Fetching(NamedTuple):
+    """How a reader gets its messages: how many at a time and in a poll, and what makes its consumer and its fetcher."""
+
+    chunk: int = CHUNK
+    poll: int = POLL
+    make_consumer: Callable[..., Consumer] = make_consumer
+    make_fetcher: Callable[..., Fetcher] = make_fetcher
+
+
 class Reader:
     """Reads one partition of the logs in its order, from where a snapshot left it."""
 
@@ -77,6 +87,7 @@ class Reader:
         start: str,
         after: int | None = None,
         bell: Bell | None = None,
+        fetching: Fetching | None = None,
     ) -> None:
         """For a partition without state, `start` is ``earliest`` or ``latest``, and `after` its first clock (microseconds).
 
@@ -99,6 +110,7 @@ class Reader:
         self._topic = settings.logs_topic
         self._start = start
         self._bell = bell
+        self._fetching = fetching or Fetching()
         self._state = state
         self._intake = context.engine.make_intake(partition, state.intake if state else IntakeState(clock=after), context.now)
         self._offset = state.offset if state else None
@@ -143,13 +155,13 @@ class Reader:
         return self._fetcher is not None and self._fetcher.rings
 
     def poll(self) -> Haul | None:
-        """Read what is there, up to `POLL` messages; None where nothing changed. Raises `OffsetGoneError` and `BrokerError`."""
+        """Read what is there, up to `Fetching.poll` messages; None where nothing changed. Raises `OffsetGoneError` and `BrokerError`."""
         fetcher = self._fetcher or self._open()
         if fetcher is None:
             return None
         taken = 0
         more = True
-        while more and taken < POLL and self._fetcher is fetcher:
+        while more and taken < self._fetching.poll and self._fetcher is fetcher:
             records, faults, more = fetcher.fetch()
             hurt = next((number for number, fault in enumerate(faults) if fault.is_damage), None)
             if hurt is not None:
@@ -203,16 +215,17 @@ class Reader:
             log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
 
     def _make_fetcher(self) -> Fetcher:
-        settings, role = self._settings, f"reader-{self.partition}"
+        settings, role, fetching = self._settings, f"reader-{self.partition}", self._fetching
 
         def heard(error: KafkaError | None, _places: Sequence[TopicPartition]) -> None:
             self._not_shown = error
 
         def make(own: dict[str, str]) -> Consumer:
-            return make_consumer(settings, role, **{"on_commit": heard, **own})
+            return fetching.make_consumer(settings, role, **{"on_commit": heard, **own})
 
         plugins = settings.client.get(PLUGINS, "")
-        return make_fetcher(make, CHUNK, native=self._engine.fetches_natively, bell=self._bell, plugins=plugins)
+        native = self._engine.fetches_natively
+        return fetching.make_fetcher(make, fetching.chunk, native=native, bell=self._bell, plugins=plugins)
 
     def close(self) -> None:
         """Let go of the broker; of one that does not answer without a word, for a farewell would wait for it."""

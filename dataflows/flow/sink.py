@@ -47,8 +47,16 @@ class Outbox:
         stopping: Callable[[], bool],
         outgoing: Outgoing | None = None,
         carrier: Carrier | None = None,
+        *,
+        give_up_seconds: float = GIVE_UP_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`producer` need tell of failures alone; `stopping`: whether the process was asked to stop; `carrier`: its carrier."""
+        """`producer` need report failures only; `stopping`: whether the process was asked to stop; `carrier`: its carrier.
+
+        `give_up_seconds`: how long a stop waits for a broker that is away.
+        """
+        self._give_up_seconds = give_up_seconds
+        self._monotonic = monotonic
         self.outgoing = outgoing or Observed(0).outgoing(topic)
         self._producer = producer
         self._carrier: Carrier = carrier or PlainCarrier(producer, topic, HEADERS)
@@ -113,7 +121,7 @@ class Outbox:
             log.warning("the broker has taken all records of %s", self._topic)
 
     def _wait(self, since: float | None, wait: Callable[[float], int]) -> float:
-        now = time.monotonic()
+        now = self._monotonic()
         self.outgoing.pulse.beat()
         since = now if since is None else since
         try:
@@ -125,7 +133,7 @@ class Outbox:
             log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
         if self._stopping() and self._stop_asked is None:
             self._stop_asked = now
-        if self._stop_asked is not None and now - self._stop_asked > GIVE_UP_SECONDS:
+        if self._stop_asked is not None and now - self._stop_asked > self._give_up_seconds:
             raise DeliveryError(
                 f"stopped while the broker did not take {len(self._producer)} records of {self._topic}; the next run sends them again."
             )

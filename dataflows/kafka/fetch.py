@@ -55,12 +55,12 @@ class Fetcher(ABC):
         """Let go of what is held, without a farewell to the broker; the consumer, which must be kept to the end of the process."""
         return self.consumer
 
-    def close(self) -> None:
-        """Let go of the broker; of one that does not hear it within `FAREWELL_SECONDS` without its knowledge."""
+    def close(self, seconds: float = FAREWELL_SECONDS) -> None:
+        """Close the consumer; if the broker does not answer within `seconds`, without its knowledge."""
         # Beside this thread, for librdkafka's farewell has no time limit, and a broker may have stopped answering a moment ago.
         farewell = threading.Thread(target=self.abandon().close, name="farewell", daemon=True)
         farewell.start()
-        farewell.join(FAREWELL_SECONDS)
+        farewell.join(seconds)
 
 
 class PlainFetcher(Fetcher):

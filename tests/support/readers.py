@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
-from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.flow.reader import Fetching, Haul, Reader, ReaderState
 from dataflows.flow.topology import Topology
 from dataflows.kafka.lag import Span
 from tests.support.engines.panes import cells_of
@@ -65,9 +65,16 @@ class Time:
 
 
 def reader(
-    settings: Settings, state: ReaderState | None = None, *, start: str = "earliest", around: FakeTopology | None = None
+    settings: Settings,
+    state: ReaderState | None = None,
+    *,
+    start: str = "earliest",
+    around: FakeTopology | None = None,
+    clock: Time | None = None,
+    fetching: Fetching | None = None,
 ) -> Reader:
-    return Reader(FlowContext(settings, topology=around or FakeTopology(), monotonic=Time()), 0, state, start=start)
+    context = FlowContext(settings, topology=around or FakeTopology(), monotonic=clock or Time())
+    return Reader(context, 0, state, start=start, fetching=fetching)
 
 
 def read(one: Reader, count: int) -> Counter[tuple[int, str]]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from dataflows.contract.errors import OffsetGoneError, RecoveryError
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
-from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.flow.reader import Fetching, Haul, Reader, ReaderState
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
@@ -122,15 +122,11 @@ def test_the_index_of_ids_is_not_read_again_where_duplicates_are_not_looked_for(
 
 
 @pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT, KafkaError.NOT_LEADER_FOR_PARTITION])
-def test_an_opening_that_fails_with_the_broker_is_tried_again(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_an_opening_that_fails_with_the_broker_is_tried_again(settings: Settings, code: int) -> None:
     send(settings, [payload("e1", 1)], partition=0)
     kind = stumbling(code, 1)
-    monkeypatch.setattr(
-        "dataflows.flow.reader.make_consumer", lambda settings, role, **own: kind(consumer_config(settings, role) | own)
-    )
-    one = reader(settings)
+    fetching = Fetching(make_consumer=lambda settings, role, **own: kind(consumer_config(settings, role) | own))
+    one = reader(settings, fetching=fetching)
     assert one.poll() is None
     assert not one.is_open
     read(one, 1)
@@ -161,9 +157,7 @@ def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings
     again.close()
 
 
-def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(settings: Settings) -> None:
     send(settings, [payload(f"e{number}", number) for number in range(3000)], partition=0)
     first = reader(settings)
     read(first, 3000)
@@ -172,9 +166,7 @@ def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
     clock = state.intake.clock
     assert clock == micros(2999)
     first.close()
-    monkeypatch.setattr("dataflows.flow.reader.CHUNK", 100)
-    monkeypatch.setattr("dataflows.flow.reader.POLL", 100)
-    again = reader(settings, state)
+    again = reader(settings, state, fetching=Fetching(chunk=100, poll=100))
     polls: list[Haul] = []
     places: list[int | None] = []
 
@@ -192,7 +184,7 @@ def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
     again.close()
 
 
-def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings) -> None:
     ends = [Fault(KafkaError(KafkaError._PARTITION_EOF), 1, 0)]
 
     class Passing(PlainFetcher):
@@ -201,10 +193,10 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings,
             records, _, more = super().fetch()
             return Fetched(records, ends[: len(records)], more)
 
-    monkeypatch.setattr("dataflows.flow.reader.make_fetcher", lambda make, most, **_: Passing(make({}), most))
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()
-    one = Reader(FlowContext(settings, topology=FakeTopology(), monotonic=clock), 0, None, start="earliest")
+    fetching = Fetching(make_fetcher=lambda make, most, **_: Passing(make({}), most))
+    one = reader(settings, clock=clock, fetching=fetching)
     read(one, 1)
     clock.seconds += 6
     assert one.poll() is None, "what came after that end may be more"

@@ -51,8 +51,8 @@ class FakeProducer:
         return len(self.waiting)
 
 
-def outbox(producer: Any, stopping: Callable[[], bool] = lambda: False) -> Outbox:
-    return Outbox(producer, "results", stopping)
+def outbox(producer: Any, stopping: Callable[[], bool] = lambda: False, **given: Any) -> Outbox:
+    return Outbox(producer, "results", stopping, **given)
 
 
 def test_a_snapshot_waits_until_every_record_is_acknowledged() -> None:
@@ -136,11 +136,10 @@ def test_a_refusal_is_raised_at_the_next_record_too() -> None:
         box.send(Records.of([(b"b", b"2")]))
 
 
-def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflows.flow.sink.GIVE_UP_SECONDS", 0.0)
+def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot() -> None:
     producer = FakeProducer()
     producer.answer = None
-    part = OutboxPart(outbox(producer, stopping=lambda: True))
+    part = OutboxPart(outbox(producer, stopping=lambda: True, give_up_seconds=0.0))
     part.write_batch([Records.of([(b"a", b"1")])])
     with pytest.raises(DeliveryError, match="the next run sends them again"):
         part.snapshot()
@@ -148,9 +147,8 @@ def test_a_stop_gives_up_on_a_broker_that_is_away_and_takes_no_snapshot(monkeypa
 
 def test_a_stop_after_a_long_wait_still_gives_the_broker_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("dataflows.flow.sink.time.monotonic", lambda: clock[0])
     producer, stopped = FakeProducer(), [False]
-    box = outbox(producer, stopping=lambda: stopped[0])
+    box = outbox(producer, stopping=lambda: stopped[0], monotonic=lambda: clock[0])
     box.send(Records.of([(b"a", b"1")]))
     polls = [0]
 

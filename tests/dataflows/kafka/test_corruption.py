@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
+from dataflows.flow.reader import Fetching
 from dataflows.intake.partition import Counters
 from dataflows.kafka import corruption
 from dataflows.kafka.corruption import Fault
@@ -108,8 +109,7 @@ def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
         monkeypatch.setattr(fetcher, "fetch", fetch)
         return fetcher
 
-    monkeypatch.setattr("dataflows.flow.reader.make_fetcher", noisy)
-    one = reader(settings)
+    one = reader(settings, fetching=Fetching(make_fetcher=noisy))
     read(one, 5)
     assert one.counters == Counters(read=5, counted=5)
     assert len(disturbed) == corruption.TRIES - 1

@@ -183,8 +183,7 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
     consumer.close()
 
 
-def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflows.kafka.fetch.FAREWELL_SECONDS", 0.05)
+def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Settings) -> None:
     heard, ended = threading.Event(), threading.Event()
 
     class Unheard(Consumer):
@@ -195,7 +194,7 @@ def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Sett
 
     one = PlainFetcher(Unheard(consumer_config(settings, "test")), 10)
     one.begin(settings.logs_topic, 0, 0)
-    one.close()
+    one.close(0.05)
     assert not ended.is_set()
     heard.set()
     assert ended.wait(30)
