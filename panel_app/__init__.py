@@ -1,4 +1,4 @@
-"""The dashboard of adtally: topic `results` -> feed -> store -> query -> page. It never imports Bytewax."""
+"""The dashboard: pages (HTML and Panel) on api (answers over HTTP) on server (how it is served). It never imports Bytewax."""
 
 from dataflows.telemetry import terminal
 

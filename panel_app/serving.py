@@ -65,7 +65,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     from panel_app.pages.choice import Pages  # noqa: PLC0415
     from panel_app.pages.overview import overview  # noqa: PLC0415
     from panel_app.routes import routes  # noqa: PLC0415
-    from panel_app.server.compression import Compressed  # noqa: PLC0415
+    from panel_app.server.compression import Compression  # noqa: PLC0415
     from panel_app.server.dashboard import Dashboard  # noqa: PLC0415
     from panel_app.server.headers import with_headers  # noqa: PLC0415
     from panel_app.server.login import login_routes  # noqa: PLC0415
@@ -93,7 +93,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
         ssl_certfile=flags.tls_certificate,
         ssl_keyfile=flags.tls_key,
         **asked.of_panel(),
-        transforms=[with_headers(flags.embed_in, tls=bool(flags.tls_certificate)), Compressed],
+        transforms=[with_headers(flags.embed_in, tls=bool(flags.tls_certificate)), Compression],
         show=False,
         start=False,
         verbose=False,
