@@ -67,6 +67,7 @@ lint: setup-dev ## check style, imports between packages, spelling, the words of
 	@$(PY) -m ruff format --check .
 	@$(dir $(PY))lint-imports --no-cache --no-logo
 	@git ls-files | xargs $(PY) -m codespell_lib
+	@$(PY) .ci/words.py --documents
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
 
 types: setup-dev ## check the types

@@ -221,7 +221,7 @@ def kafka(
     ] = 19092,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder of its data and log (default: deploy/kafka/data beside the code)."),
+        typer.Option(metavar="FOLDER", help="Folder of its data and log (default: deploy/kafka/data in the source tree)."),
     ] = None,
 ) -> int:
     """Run a real Apache Kafka of one node on this machine; needs Java 17 and Maven."""

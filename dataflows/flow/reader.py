@@ -377,6 +377,6 @@ class Reader:
                 f"the topic was recreated or has lost data. {CURE}"
             )
         return OffsetGoneError(
-            f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must go on at {self._offset}: "
+            f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must resume at {self._offset}: "
             f"the events between are gone (retention). {CURE}"
         )

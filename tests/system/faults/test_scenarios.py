@@ -145,7 +145,7 @@ def lose_the_beginning(settings: Settings, offset: int) -> None:
 def refusal(settings: Settings, said: str) -> str:
     """The last line of a flow that found its place gone, after a look that it is all that one needs to know."""
     last = said.splitlines()[-1]
-    assert f"adtally: partition 0 of {settings.logs_topic} begins at offset 150, but this run must go on at 100" in last
+    assert f"adtally: partition 0 of {settings.logs_topic} begins at offset 150, but this run must resume at 100" in last
     assert "(retention)" in last
     assert "empty recovery folder" in last
     assert "another ADTALLY_RESULTS_TOPIC" in last
