@@ -29,7 +29,9 @@ from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND
 from dataflows.kafka.record import LOG_APPEND_TIME
-from dataflows.windows.panes import Panes, Partial, SourceClock, split
+from dataflows.windows.panes import Panes
+from dataflows.windows.shards import Partial, split
+from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import shares_of
 
 NOW_MS = 1_780_000_000_000

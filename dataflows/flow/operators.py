@@ -16,7 +16,8 @@ from dataflows.flow.context import FlowContext
 from dataflows.flow.idle import Rest
 from dataflows.flow.source import Poll
 from dataflows.flow.state import Saved, load, save
-from dataflows.windows.panes import Panes, PanesState, Partial
+from dataflows.windows.panes import Panes, PanesState
+from dataflows.windows.shards import Partial
 from dataflows.wire.records import Records
 
 

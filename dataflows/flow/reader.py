@@ -26,7 +26,7 @@ from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.lag import Span
 from dataflows.kafka.record import LOG_APPEND_TIME, Record
 from dataflows.native.client import PLUGINS
-from dataflows.windows.panes import SourceClock
+from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import Share
 
 log = logging.getLogger("adtally.reader")

@@ -18,7 +18,8 @@ from dataflows.flow.reader import Haul, Reader, ReaderState
 from dataflows.flow.state import Saved, load, save
 from dataflows.flow.telemetry import LOOK_SECONDS
 from dataflows.intake.rules import Rules
-from dataflows.windows.panes import Partial, Steps, split
+from dataflows.windows.shards import Partial, split
+from dataflows.windows.watermark import Steps
 
 log = logging.getLogger("adtally.source")
 

@@ -1,4 +1,4 @@
-"""The windows of one shard: watermark over the source partitions, panes, corrections. It knows no Kafka and no Bytewax.
+"""The windows of one shard: provisional, final, corrected, evicted. It knows no Kafka and no Bytewax.
 
 All times are event time in integer microseconds since 1970, but for `now`, which is the machine's clock in seconds.
 """
@@ -9,64 +9,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dataflows.contract.constants import SHARDS
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.settings import Settings
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.windows.cells import CellStore
-from dataflows.wire.cell_bytes import Share
+from dataflows.windows.shards import Partial
+from dataflows.windows.watermark import SourceClock, Watermark
 from dataflows.wire.records import Records
-
-
-class SourceClock(msgspec.Struct, frozen=True, array_like=True):
-    """How far a source partition is: the highest event time seen (None before the first), and whether it is read to its end and silent."""
-
-    time: int | None
-    idle: bool
-
-
-class Partial(msgspec.Struct, gc=False):
-    """What one poll of one source partition has for one shard. Data and clock travel together, so that neither overtakes the other."""
-
-    partition: int
-    partitions: int
-    clock: SourceClock
-    cells: dict[int, bytes]
-    """By start of the window, as `dataflows.wire.cell_bytes` defines them."""
-    behind: bool = False
-    """Whether the log had more to read at once: its results will change again in a moment, and can wait."""
-
-
-def split(
-    partition: int, partitions: int, clock: SourceClock, shares: Iterable[Share], *, behind: bool = False, to_all: bool = True
-) -> list[tuple[str, Partial]]:
-    """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard."""
-    partials = [Partial(partition, partitions, clock, {}, behind) for _ in range(SHARDS)]
-    for shard, window, cells in shares:
-        by_window = partials[shard].cells
-        by_window[window] = by_window.get(window, b"") + cells
-    return [(str(shard), partial) for shard, partial in enumerate(partials) if to_all or partial.cells]
-
-
-class Steps:
-    """Decides, for one partition, whether its clock must go to every shard or only to those for which the poll has cells.
-
-    Windows end at whole seconds. Until the clock minus the out-of-orderness bound passes the next second, it ends no window, and the
-    shards decide the same with the clock that they have.
-    """
-
-    def __init__(self, out_of_order: int) -> None:
-        """`out_of_order`: microseconds."""
-        self._out_of_order = out_of_order
-        self._last: tuple[int, int | None, bool] | None = None
-
-    def passes(self, partitions: int, clock: SourceClock) -> bool:
-        """Return whether `clock` has passed a second, the partition became idle or active, or the number of partitions changed."""
-        second = None if clock.time is None else (clock.time - self._out_of_order) // SECOND
-        step = partitions, second, clock.idle
-        passed = step != self._last
-        self._last = step
-        return passed
 
 
 class PanesState(msgspec.Struct):
@@ -89,16 +38,12 @@ class Figures(msgspec.Struct, frozen=True):
     cells: int
 
 
-_NEVER = -(2**63)
-
-
 class Panes:
     """The open and the correctable windows of one shard.
 
-    A window is *provisional* until the watermark has passed its end, then *final*; a cell that changes after that is *corrected*. The
-    watermark is the least clock of the source partitions that are not idle, less the out-of-orderness bound. A window leaves only
-    when **every** partition's clock, idle ones included, has passed its end and the allowed lateness: up to then an event of it may be
-    accepted by its partition, and must find its cell.
+    A window is *provisional* until the watermark has passed its end, then *final*; a cell that changes after that is *corrected*. A
+    window is evicted only when **every** partition's clock, idle ones included, has passed its end and the allowed lateness: up to then
+    an event of it may be accepted by its partition, and must find its cell.
     """
 
     def __init__(self, settings: Settings, cells: CellStore, state: PanesState | None = None) -> None:
@@ -110,10 +55,9 @@ class Panes:
                 f"{settings.window_seconds}; set it back, or start with an empty folder and other topics."
             )
         self._cells = cells
-        self._partitions = state.partitions if state else 0
-        # None is idle before it says so again: while this run was down, a backlog may have come.
-        self._clocks = {partition: SourceClock(clock.time, False) for partition, clock in state.clocks.items()} if state else {}
-        self._watermark = state.watermark if state else _NEVER
+        self._watermark = (
+            Watermark(self._rules, state.partitions, state.clocks, state.watermark) if state else Watermark(self._rules)
+        )
         self._open: set[int] = set()
         for window, data in state.panes.items() if state else ():
             self._cells.restore(window, data)
@@ -125,20 +69,19 @@ class Panes:
         behind = False
         for partial in partials:
             behind = behind or partial.behind
-            self._partitions = max(self._partitions, partial.partitions)
-            self._clocks[partial.partition] = partial.clock
+            self._watermark.note(partial.partition, partial.partitions, partial.clock)
             for window, cells in partial.cells.items():
                 self._merge(window, cells, partial.clock.time)
-            self._advance(now)
-        self._cells.settle(self._watermark, now, behind=behind)
+            self._watermark.advance(map(self._end, self._open), now)
+        self._cells.settle(self._watermark.value, now, behind=behind)
         self._finish(now)
-        self._forget(now)
+        self._evict(now)
         return self._cells.take_results()
 
     def tick(self, now: float) -> Records | None:
         """The results that have become due by waiting until `now`."""
-        self._advance(now)
-        self._cells.tick(self._watermark, now)
+        self._watermark.advance(map(self._end, self._open), now)
+        self._cells.tick(self._watermark.value, now)
         self._finish(now)
         return self._cells.take_results()
 
@@ -151,7 +94,7 @@ class Panes:
         """When, on the machine's clock, `tick` has something to do; None if only an event can change anything."""
         due = self._cells.next_due()
         times = [] if due is None else [due]
-        if self._all_idle():
+        if self._watermark.all_idle():
             times += [self._end(window) / SECOND for window in self._open]
         return min(times, default=None)
 
@@ -159,7 +102,7 @@ class Panes:
         """How much is held; asked by other threads than the one that changes it, so it may be of two moments."""
         sizes = self._cells.sizes()
         return Figures(
-            watermark=None if self._watermark == _NEVER else self._watermark,
+            watermark=self._watermark.time,
             open_windows=len(self._open),
             windows=len(sizes),
             open_cells=sum(sizes.get(window, 0) for window in list(self._open)),
@@ -169,7 +112,8 @@ class Panes:
     def state(self) -> PanesState:
         """What must be kept over a restart; only windows that changed since the last call are encoded anew."""
         panes = {window: self._cells.encoded(window) for window in self._cells.sizes()}
-        return PanesState(self._rules.window, self._partitions, dict(self._clocks), self._watermark, panes)
+        mark = self._watermark
+        return PanesState(self._rules.window, mark.partitions, dict(mark.clocks), mark.value, panes)
 
     def _merge(self, window: int, cells: bytes, clock: int | None) -> None:
         closed = self._is_closed(window)
@@ -181,23 +125,7 @@ class Panes:
         return window + self._rules.window
 
     def _is_closed(self, window: int) -> bool:
-        return self._end(window) <= self._watermark
-
-    def _all_idle(self) -> bool:
-        return 0 < self._partitions <= len(self._clocks) and all(clock.idle for clock in self._clocks.values())
-
-    def _advance(self, now: float) -> None:
-        """Move the watermark; it never goes back, though a partition that returns from silence may."""
-        if len(self._clocks) < self._partitions:
-            return  # a partition that has not been heard yet may hold anything
-        if self._all_idle():
-            # Nothing is left to read: time goes on to the end of the newest window that holds data and whose own time is over.
-            over = [self._end(window) for window in self._open if self._end(window) <= now * SECOND]
-            self._watermark = max([self._watermark, *over])
-            return
-        times = [clock.time for clock in self._clocks.values() if not clock.idle]
-        if None not in times:
-            self._watermark = max(self._watermark, min(time for time in times if time is not None) - self._rules.out_of_order)
+        return self._watermark.has_passed(self._end(window))
 
     def _finish(self, now: float) -> None:
         """Have the last result given out of each cell whose window the watermark has passed."""
@@ -205,12 +133,11 @@ class Panes:
             self._open.remove(window)
             self._cells.finish(window, now)
 
-    def _forget(self, now: float) -> None:
-        times = [clock.time for clock in self._clocks.values()]
-        if len(times) < self._partitions or None in times:
+    def _evict(self, now: float) -> None:
+        before = self._watermark.evict_before()
+        if before is None:
             return
-        floor = min(time for time in times if time is not None) - self._rules.out_of_order - self._rules.lateness
-        for window in [window for window in self._cells.sizes() if self._end(window) <= floor]:
+        for window in [window for window in self._cells.sizes() if self._end(window) <= before]:
             if window in self._open:  # all are idle, and this machine's clock is far behind
                 self._open.remove(window)
                 self._cells.finish(window, now)

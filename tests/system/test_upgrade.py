@@ -24,7 +24,9 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.flow.state import VERSION, count_again, load, save
 from dataflows.kafka.scan import scan
-from dataflows.windows.panes import Panes, PanesState, Partial, SourceClock
+from dataflows.windows.panes import Panes, PanesState
+from dataflows.windows.shards import Partial
+from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import pack
 from tests.support.flows import counters, environment, read_topic, recovery_folder, running, wait_for
 from tests.support.records import stamp

@@ -10,7 +10,8 @@ from dataflows.contract.schema import decode_result
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.operators import panes
-from dataflows.windows.panes import Partial, SourceClock
+from dataflows.windows.shards import Partial
+from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import pack
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import counts

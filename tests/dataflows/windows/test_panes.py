@@ -13,7 +13,9 @@ from dataflows.contract.errors import RecoveryError
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.schema import STATES, WindowResult
 from dataflows.contract.settings import Settings
-from dataflows.windows.panes import Figures, Partial, SourceClock, Steps, split
+from dataflows.windows.panes import Figures
+from dataflows.windows.shards import Partial, split
+from dataflows.windows.watermark import SourceClock, Steps
 from dataflows.wire.cell_bytes import pack, shard_of, shares_of, unpack
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import NewPanes, Played, counts, kinds

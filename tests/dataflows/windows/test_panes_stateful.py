@@ -25,7 +25,9 @@ from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from dataflows.contract.settings import Settings
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import KEPT, SECOND, Rules
-from dataflows.windows.panes import PanesState, Partial, SourceClock, split
+from dataflows.windows.panes import PanesState
+from dataflows.windows.shards import Partial, split
+from dataflows.windows.watermark import SourceClock
 from tests.support.engines.intakes import both
 from tests.support.engines.panes import Played, kinds
 from tests.support.records import FakeRecord, micros, payload

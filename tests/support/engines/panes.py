@@ -12,7 +12,8 @@ from dataflows.contract.schema import WindowResult, decode_result, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.windows.cells import CellKey
-from dataflows.windows.panes import Panes, PanesState, Partial
+from dataflows.windows.panes import Panes, PanesState
+from dataflows.windows.shards import Partial
 from dataflows.wire.cell_bytes import Share, unpack
 from dataflows.wire.records import Records
 

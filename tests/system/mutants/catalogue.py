@@ -29,6 +29,7 @@ from dataflows.kafka.produce import PlainCarrier
 from dataflows.kafka.record import Record
 from dataflows.windows.cells import Cell, CellKey, to_result
 from dataflows.windows.panes import Panes, PanesState
+from dataflows.windows.watermark import Watermark
 from dataflows.wire.records import Records
 from tests.system.mutants.stock import StockKafkaSink
 
@@ -195,31 +196,31 @@ def rejected_events_are_not_kept_as_they_came() -> None:
 
 @mutant
 def watermark_ignores_the_slowest_partition() -> None:
-    advance = Panes._advance
+    advance = Watermark.advance
 
-    def hasty(self: Panes, now: float) -> None:
-        right = self._clocks
+    def hasty(self: Watermark, ends: Iterable[int], now: float) -> None:
+        right = self.clocks
         newest = max((clock.time for clock in right.values() if clock.time is not None), default=None)
-        self._clocks = {number: replace(clock, time=newest) for number, clock in right.items()}
-        advance(self, now)
-        self._clocks = right
+        self.clocks = {number: replace(clock, time=newest) for number, clock in right.items()}
+        advance(self, ends, now)
+        self.clocks = right
 
-    patch(Panes, "_advance", hasty)
+    patch(Watermark, "advance", hasty)
 
 
 @mutant
 def windows_go_without_the_idle_partitions() -> None:
-    forget = Panes._forget
+    evict_before = Watermark.evict_before
 
-    def hasty(self: Panes, now: float) -> None:
-        right, partitions = self._clocks, self._partitions
-        self._clocks = {number: clock for number, clock in right.items() if not clock.idle}
-        self._partitions = len(self._clocks)
-        if self._clocks:
-            forget(self, now)
-        self._clocks, self._partitions = right, partitions
+    def hasty(self: Watermark) -> int | None:
+        right, partitions = self.clocks, self.partitions
+        self.clocks = {number: clock for number, clock in right.items() if not clock.idle}
+        self.partitions = len(self.clocks)
+        before = evict_before(self) if self.clocks else None
+        self.clocks, self.partitions = right, partitions
+        return before
 
-    patch(Panes, "_forget", hasty)
+    patch(Watermark, "evict_before", hasty)
 
 
 # Stopping and starting again.
