@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,16 +15,21 @@ from dataflows.kafka.corruption import Passage, sound
 from dataflows.kafka.diagnosis import forbidden, is_forbidden
 from dataflows.kafka.topics import Topics
 
+MakeConsumer = Callable[..., Consumer]
 
-def scan(settings: Settings, topic: str, since: int | None = None, timeout: float = 10.0) -> Iterator[Message]:
-    """The messages of `topic`, each partition in its order, partitions interleaved; from Kafka's time `since` (milliseconds) on.
 
-    Raises `BrokerError` if there is no such topic, or no broker answers within `timeout` seconds.
+def scan(
+    settings: Settings, topic: str, since: int | None = None, timeout: float = 10.0, make: MakeConsumer = make_consumer
+) -> Iterator[Message]:
+    """Yield the messages of `topic`, each partition in its order, partitions interleaved; from Kafka's time `since` (milliseconds) on.
+
+    `make` returns a consumer, as `make_consumer` does. Raises `BrokerError` if there is no such topic, or no broker answers within
+    `timeout` seconds.
     """
     count = Topics(settings, rights={topic: "Read"}).partitions(topic, timeout)
     if not count:
         raise BrokerError(f"there is no topic {topic} on {settings.brokers}.")
-    consumer = make_consumer(settings, "scan")
+    consumer = make(settings, "scan")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]
         limits = {place.partition: _limits(consumer, place, timeout) for place in places}
@@ -35,7 +40,7 @@ def scan(settings: Settings, topic: str, since: int | None = None, timeout: floa
                 # Below 0: no message is that young.
                 starts[found.partition] = found.offset if found.offset >= 0 else limits[found.partition][1]
         ends = {number: high for number, (_, high) in limits.items() if starts[number] < high}
-        yield from _until(settings, topic, starts, ends, timeout)
+        yield from _until(settings, topic, starts, ends, timeout=timeout, make=make)
     except KafkaException as error:
         if is_forbidden(error.args[0]):
             raise forbidden(settings, "Read", f"topic {topic}") from None
@@ -62,11 +67,13 @@ def _limits(consumer: Consumer, place: TopicPartition, timeout: float) -> tuple[
             time.sleep(0.05)
 
 
-def _until(settings: Settings, topic: str, at: dict[int, int], ends: dict[int, int], timeout: float) -> Iterator[Message]:
+def _until(
+    settings: Settings, topic: str, at: dict[int, int], ends: dict[int, int], *, timeout: float, make: MakeConsumer
+) -> Iterator[Message]:
     """The messages of the partitions of `ends`, from the offsets of `at`, which it moves on."""
     passage = Passage(settings, topic)
     silent_since = time.monotonic()
-    consumer = _begin(settings, topic, at, ends)
+    consumer = _begin(settings, topic, at, ends, make)
     left = set(ends)
     try:
         while left:
@@ -89,15 +96,15 @@ def _until(settings: Settings, topic: str, at: dict[int, int], ends: dict[int, i
             left = {number for number in left if at[number] < ends[number]}
             if damaged:
                 consumer.close()
-                consumer = _begin(settings, topic, at, left)
+                consumer = _begin(settings, topic, at, left, make)
             if time.monotonic() - silent_since > timeout:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     finally:
         consumer.close()
 
 
-def _begin(settings: Settings, topic: str, at: dict[int, int], left: Iterable[int]) -> Consumer:
+def _begin(settings: Settings, topic: str, at: dict[int, int], left: Iterable[int], make: MakeConsumer) -> Consumer:
     # Where retention has taken the beginning since it was asked for, what is left is meant.
-    consumer = make_consumer(settings, "scan", **{"auto.offset.reset": "earliest"})
+    consumer = make(settings, "scan", **{"auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(topic, number, at[number]) for number in left])
     return consumer

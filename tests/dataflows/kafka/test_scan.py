@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from confluent_kafka import Consumer, KafkaError
 
@@ -13,14 +15,15 @@ from tests.support.flows import send, stumbling
 from tests.support.records import payload
 
 
-def use(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:
-    monkeypatch.setattr("dataflows.kafka.scan.make_consumer", lambda settings, role, **_: kind(consumer_config(settings, role)))
+def maker(kind: type[Consumer]) -> Callable[..., Consumer]:
+    """What makes consumers of this `kind`."""
+    return lambda settings, role, **_: kind(consumer_config(settings, role))
 
 
-def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings) -> None:
     send(settings, [payload("a", 0), payload("b", 1)], partition=0)
-    use(monkeypatch, stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 3))
-    assert [message.offset() for message in scan(settings, settings.logs_topic)] == [0, 1]
+    make = maker(stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 3))
+    assert [message.offset() for message in scan(settings, settings.logs_topic, make=make)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -30,17 +33,15 @@ def test_a_leader_that_is_only_being_found_is_waited_for(settings: Settings, mon
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "this client lacks the right Read on topic logs-"),
     ],
 )
-def test_what_does_not_pass_by_itself_is_said_at_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int, words: str
-) -> None:
+def test_what_does_not_pass_by_itself_is_said_at_once(settings: Settings, code: int, words: str) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    use(monkeypatch, stumbling(code, 1))
+    make = maker(stumbling(code, 1))
     with pytest.raises(BrokerError, match=words):
-        list(scan(settings, settings.logs_topic))
+        list(scan(settings, settings.logs_topic, make=make))
 
 
-def test_a_leader_that_is_not_found_in_time_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_is_not_found_in_time_is_said(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    use(monkeypatch, stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 10**9))
+    make = maker(stumbling(KafkaError.NOT_LEADER_FOR_PARTITION, 10**9))
     with pytest.raises(BrokerError, match="Not leader for partition"):
-        list(scan(settings, settings.logs_topic, timeout=2))
+        list(scan(settings, settings.logs_topic, timeout=2, make=make))

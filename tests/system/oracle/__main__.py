@@ -11,12 +11,12 @@ import argparse
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.system.oracle.compare import Audit, found_in, gather
+from tests.system.oracle.compare import Audit, Evidence, found_in, gather
 from tests.system.oracle.judge import Terms
 from tests.system.oracle.topics import Where, committed, follow, partitions, properties
 
@@ -26,9 +26,12 @@ SHOWN = 20
 LINE_SECONDS = 60.0
 """With --follow, one line on standard error in so long."""
 
+Gather = Callable[..., Evidence]
+"""Reads what the topics hold, as `gather` does."""
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge the topics and print what was found; the exit code."""
+
+def main(arguments: Sequence[str] | None = None, gather: Gather = gather) -> int:
+    """Judge the topics, read by `gather`, and print what was found; return the exit code."""
     given = _parser().parse_args(arguments)
     terms = Terms(given.window, given.out_of_order, given.lateness, given.max_ahead, given.currency, not given.no_dedup)
     try:
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"oracle: --client {given.client} can't be used: {why}.", file=sys.stderr)
         return 2
     try:
-        judged = (_followed if given.follow else _gathered)(where, given, terms)
+        judged = _followed(where, given, terms) if given.follow else _gathered(where, given, terms, gather)
     except KafkaException as error:
         inner = error.args[0]
         why = inner.str() if isinstance(inner, KafkaError) else str(inner)
@@ -63,7 +66,7 @@ Judged = tuple[list[str], str]
 """The differences, and what was read in words."""
 
 
-def _gathered(where: Where, given: argparse.Namespace, terms: Terms) -> Judged | None:
+def _gathered(where: Where, given: argparse.Namespace, terms: Terms, gather: Gather) -> Judged | None:
     evidence = gather(where, given.logs, given.results, given.rejected, group=given.group, progress=True)
     if not evidence.partitions:
         return None

@@ -272,14 +272,11 @@ def test_what_comes_while_it_is_followed_is_read_to_its_end(settings: Settings) 
     assert sorted(one or b"" for one in found) == [b"1", b"2", b"3", b"4"]
 
 
-def test_the_command_names_a_broker_that_does_not_answer_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_names_a_broker_that_does_not_answer_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def away(*_: Any, **__: Any) -> Evidence:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT, "away"))
 
-    monkeypatch.setattr("tests.system.oracle.__main__.gather", away)
-    assert main(["--brokers", "nowhere:1"]) == 2
+    assert main(["--brokers", "nowhere:1"], away) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "nowhere:1" in line
 
