@@ -29,6 +29,7 @@ def _version(asked: bool) -> None:
 @app.callback(
     epilog=examples(
         "adtally demo                      everything on this machine, with synthetic events",
+        "adtally doctor                    what is wrong with this deployment, and the cure",
         "adtally generate synthetic --help",
         "",
         "Settings come from ADTALLY_... variables: adtally settings lists them.",

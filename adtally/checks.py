@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dataflows.commands import frame, values
-from dataflows.commands.frame import Command, examples
+from dataflows.commands.frame import Command, examples, settings_of
 
 app = frame.new_app("Look at a deployment.")
 
@@ -24,6 +25,35 @@ def settings() -> None:
 
     for variable, default, words in table():
         log_lines.tell(f"{variable:34} {default:16} {words}")
+
+
+@app.command(
+    cls=Command,
+    short_help="Look at the deployment: what is wrong, and the cure.",
+    epilog=examples("adtally doctor", "adtally doctor -r recovery    with the recovery folder of the flow"),
+)
+def doctor(
+    *,
+    recovery: Annotated[
+        Path | None,
+        typer.Option(
+            "--recovery",
+            "-r",
+            metavar="FOLDER",
+            envvar="ADTALLY_RECOVERY_FOLDER",
+            show_envvar=False,
+            help="Recovery folder of the flow (default: ADTALLY_RECOVERY_FOLDER).",
+        ),
+    ] = None,
+) -> int:
+    """Look at Python, the engine, the Kafka client, brokers, topics, rights, the recovery folder, the clock and each partition.
+
+    One line each: ok, or what is wrong with the cure. Exit code 0 if all is well, 1 if something should be mended, 2 if something does
+    not work. Nothing is changed.
+    """
+    from dataflows.commands.doctor.examination import examine
+
+    return examine(settings_of("doctor"), recovery)
 
 
 @app.command(

@@ -20,7 +20,7 @@ from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings
 
 PROBE_SECONDS = 2.0
-"""So long a broker may take to answer to a look at its certificate."""
+"""Time limit of a look at a broker's certificate."""
 
 _PLACE = re.compile(r"(?:\w+://)?(?P<host>\[[^\]]+\]|[^\s/:]+):(?P<port>\d+)/\S*: (?P<words>.*)")
 _AFTER = re.compile(r" \(after .*?\)$")
@@ -63,20 +63,20 @@ class Complaints:
         """Why no broker lets this client in, if that is sure: one that is only away may come back."""
         if not self._all_down:
             return None  # another one of them may answer
-        if self._met is not None:
-            return RefusedError(f"{_who(self._settings, self._met)} {_why(self._settings, self._met)}.")
-        found = _look(self._settings)
-        return found if isinstance(found, RefusedError) else None
+        if self._met is None:
+            return None
+        return RefusedError(f"{_who(self._settings, self._met)} {_why(self._settings, self._met)}.")
 
     def unreachable(self) -> BrokerError:
         """The error for a broker that does not answer, whatever the reason."""
-        return self.refusal() or _look(self._settings) or unreachable(self._settings)
+        return self.refusal() or unreachable(self._settings)
 
 
 def unreachable(settings: Settings) -> BrokerError:
     """The error for a broker that does not answer."""
     return BrokerError(
-        f"no Kafka broker answers at {settings.brokers}; start one (`adtally demo` brings its own) or set ADTALLY_BROKERS=host:port."
+        f"no Kafka broker answers at {settings.brokers}; start one (`adtally demo` brings its own) or set ADTALLY_BROKERS=host:port. "
+        "adtally doctor looks for the reason."
     )
 
 
@@ -158,7 +158,7 @@ def _why(settings: Settings, met: KafkaError) -> str:
     words = plain_words(met)
     if met.code() == KafkaError._AUTHENTICATION:
         if "current SASL state" in words:
-            without = "SSL" if _uses_tls(settings) else "PLAINTEXT"
+            without = "SSL" if uses_tls(settings) else "PLAINTEXT"
             return f"wants no login on this port; set {_PROTOCOL}={without}, or the port of a listener that wants one"
         names = ", ".join(client_variable(name) for name in ("sasl.username", "sasl.password", "sasl.mechanism"))
         return f"does not let this client in ({words}); check {names}"
@@ -166,15 +166,15 @@ def _why(settings: Settings, met: KafkaError) -> str:
         location, key = client_variable("ssl.certificate.location"), client_variable("ssl.key.location")
         return f"wants a certificate of this client that it trusts (mTLS); check {location} and {key}"
     place = _place(met)
-    found = _distrust(settings, place) if place else None
+    found = distrust(settings, place) if place else None
     return found or f"can't be talked to by TLS ({words}); check the {client_variable('ssl')}_… variables"
 
 
-def _distrust(settings: Settings, place: Place) -> str | None:
+def distrust(settings: Settings, place: Place) -> str | None:
     """What is wrong with the certificate of the broker at `place`; None if nothing can be seen."""
     try:
         with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
-            _context(settings).wrap_socket(plain, server_hostname=place.host).close()
+            tls_context(settings).wrap_socket(plain, server_hostname=place.host).close()
     except ssl.SSLCertVerificationError as error:
         words = error.verify_message.rstrip(".")
         cures = {
@@ -190,7 +190,8 @@ def _distrust(settings: Settings, place: Place) -> str | None:
     return None
 
 
-def _context(settings: Settings) -> ssl.SSLContext:
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Return what Python needs to trust a broker as this client does; raises `OSError` or `ValueError` for files that can't be used."""
     client = settings.client
     location = client.get("ssl.ca.location", "probe")
     if Path(location).is_dir():
@@ -201,60 +202,18 @@ def _context(settings: Settings) -> ssl.SSLContext:
     return made
 
 
-def _uses_tls(settings: Settings) -> bool:
+def uses_tls(settings: Settings) -> bool:
+    """Whether this client speaks TLS."""
     return settings.client.get("security.protocol", "plaintext").lower() in ("ssl", "sasl_ssl")
 
 
-def _logs_in(settings: Settings) -> bool:
+def logs_in(settings: Settings) -> bool:
+    """Whether this client logs in by SASL."""
     return settings.client.get("security.protocol", "plaintext").lower().startswith("sasl")
 
 
-def _places(settings: Settings) -> Iterator[Place]:
+def places(settings: Settings) -> Iterator[Place]:
+    """Yield the addresses of ``ADTALLY_BROKERS``."""
     for server in settings.brokers.split(","):
         host, _, port = server.rpartition(":")
         yield Place(host.strip("[]"), int(port))
-
-
-_HANDSHAKE = bytes.fromhex("0000000c 0011 0001 00000001 ffff 0000")
-"""Kafka's SaslHandshake request, version 1, for a mechanism without a name: asked in vain of every broker, each in its own way."""
-
-_NO_SUCH_MECHANISM = (33).to_bytes(2, "big")
-_TLS_ALERT = b"\x15\x03"
-
-
-def _look(settings: Settings) -> BrokerError | None:
-    """What the first broker that takes a connection makes of it: a `RefusedError` where it says so itself, None if nothing is wrong."""
-    for place in _places(settings):
-        try:
-            with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as connection:
-                answer = _ask(settings, connection, place)
-        except (TimeoutError, ConnectionRefusedError, socket.gaierror):
-            continue
-        except ssl.SSLCertVerificationError:
-            return None  # it speaks TLS; whether it is to be trusted is for librdkafka to say
-        except (OSError, ValueError):
-            answer = b""
-        at = f"{place.host}:{place.port}"
-        if not answer and _uses_tls(settings):
-            return BrokerError(
-                f"what listens at {at} speaks no TLS, or hangs up at once; set {_PROTOCOL} as that listener has it."
-            )
-        if not answer:
-            return BrokerError(f"what listens at {at} hangs up at once: it may want another {_PROTOCOL}, or its broker is away.")
-        if answer.startswith(_TLS_ALERT):
-            cure = "SASL_SSL" if _logs_in(settings) else "SSL, or SASL_SSL if it also wants a login"
-            return RefusedError(f"the broker at {at} speaks TLS; set {_PROTOCOL}={cure}.")
-        if answer[8:10] == _NO_SUCH_MECHANISM and not _logs_in(settings):
-            protocol = "SASL_SSL" if _uses_tls(settings) else "SASL_PLAINTEXT"
-            rest = ", ".join(client_variable(name) for name in ("sasl.mechanism", "sasl.username", "sasl.password"))
-            return RefusedError(f"the broker at {at} wants a login; set {_PROTOCOL}={protocol}, {rest}.")
-        return None
-    return None
-
-
-def _ask(settings: Settings, connection: socket.socket, place: Place) -> bytes:
-    if _uses_tls(settings):
-        connection = _context(settings).wrap_socket(connection, server_hostname=place.host)
-    with connection:
-        connection.sendall(_HANDSHAKE)
-        return connection.recv(64)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AdminClient,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
     ClusterMetadata,  # pyright: ignore[reportPrivateImportUsage]  # the documented place
@@ -55,6 +55,41 @@ class Topics:
             raise forbidden(self.settings, self._rights.get(topic, "Describe"), f"topic {topic}")
         return len(found.partitions)
 
+    def metadata(self, timeout: float = 5.0) -> ClusterMetadata:
+        """Return the brokers and all topics of the cluster; raises as `partitions`."""
+        self._ask(self._admin, self.settings.logs_topic, timeout)  # with patience, and with the reason where it fails
+        return self._admin.list_topics(timeout=timeout)
+
+    def rights(self, names: Sequence[str], timeout: float = 5.0) -> dict[str, set[str]] | None:
+        """Return what this client may do on each of the topics `names` and on the group: ``{"topic logs": {"Read", …}}``.
+
+        None if the broker does not report it.
+        """
+        if self._is_embedded(names[0], timeout):
+            return None
+        topics = self._admin.describe_topics(
+            TopicCollection([*names]), include_authorized_operations=True, request_timeout=timeout
+        )
+        groups = self._admin.describe_consumer_groups(
+            [self.settings.group], include_authorized_operations=True, request_timeout=timeout
+        )
+        found: dict[str, set[str]] = {}
+        for kind, asked in (("topic", topics), ("group", groups)):
+            for name, answer in asked.items():
+                try:
+                    operations = answer.result(timeout).authorized_operations
+                except (KafkaException, TimeoutError) as error:
+                    if isinstance(error, TimeoutError) or not is_forbidden(error.args[0]):
+                        return None
+                    operations = []
+                if operations is None:
+                    return None
+                found[f"{kind} {name}"] = {one.name.title() for one in operations}
+        return found
+
+    def _is_embedded(self, topic: str, timeout: float) -> bool:
+        return str(self._ask(self._admin, topic, timeout).cluster_id).startswith(EMBEDDED)
+
     def _ask(self, client: AdminClient, topic: str, timeout: float) -> ClusterMetadata:
         deadline = time.monotonic() + timeout
         patience = 0.5
@@ -88,7 +123,7 @@ class Topics:
             time.sleep(0.05)
 
     def _create(self, missing: list[str], timeout: float) -> None:
-        if str(self._ask(self._admin, missing[0], timeout).cluster_id).startswith(EMBEDDED):
+        if self._is_embedded(missing[0], timeout):
             # That broker knows no wish for a topic: it makes one when a client asks for it that lets it do so.
             client = AdminClient(self._client)
             for name in missing:
@@ -128,7 +163,7 @@ class Topics:
         Empty where the broker does not tell: to a client without the right to ask, or on the embedded one, which knows no properties.
         Raises `BrokerError` if none answers.
         """
-        if str(self._ask(self._admin, topics[0], timeout).cluster_id).startswith(EMBEDDED):
+        if self._is_embedded(topics[0], timeout):
             return []
         asked = self._admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics])
         lines: list[str] = []

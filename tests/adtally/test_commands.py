@@ -48,7 +48,7 @@ def test_the_page_of_commands_is_the_help() -> None:
 
 def test_these_are_the_commands() -> None:
     assert " ".join(path.removeprefix("adtally ") for path in LEAVES) == (
-        "demo run broker kafka generate synthetic generate replay dashboard counters rejected rebuild export topics settings probe"
+        "demo run broker kafka generate synthetic generate replay dashboard counters rejected rebuild export topics settings doctor probe"
     )
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from dataflows.commands.doctor.brokers import brokers
 from dataflows.contract.client_properties import client_variable
 from dataflows.contract.errors import RefusedError
 from dataflows.contract.settings import Settings
@@ -78,14 +79,6 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
         lambda kafka: kafka.mutual(kafka.client, ssl_key_location=str(kafka.unknown.key)),
         r"does not belong to the certificate",
     ),
-    "no TLS": ("TLS", lambda _: {}, r"speaks TLS; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL"),
-    "a login without TLS": (
-        "LOGIN",
-        lambda kafka: {**kafka.login(), "security.protocol": "SASL_PLAINTEXT"},
-        r"speaks TLS; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL\.",
-    ),
-    "no login": ("LOGIN", lambda kafka: kafka.tls(), r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
-    "no login and no TLS": ("BARE", lambda _: {}, r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"),
     "a login that nobody wants": ("TLS", lambda kafka: kafka.login(), r"wants no login.*ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL"),
     "no password": (
         "LOGIN",
@@ -98,6 +91,20 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
         r"ADTALLY_KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
     ),
 }
+
+
+MISTAKEN: dict[str, tuple[str, Make, str]] = {
+    "no TLS": ("TLS", lambda _: {}, r"speaks TLS; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL"),
+    "a login without TLS": (
+        "LOGIN",
+        lambda kafka: {**kafka.login(), "security.protocol": "SASL_PLAINTEXT"},
+        r"speaks TLS; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL",
+    ),
+    "no login": ("LOGIN", lambda kafka: kafka.tls(), r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+    "no login and no TLS": ("BARE", lambda _: {}, r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"),
+    "TLS on this side only": ("PLAINTEXT", lambda kafka: kafka.tls(), r"does not speak TLS|can't be talked to by TLS"),
+}
+"""What looks to librdkafka like a broker that is away: the flow waits, and the doctor looks for the reason."""
 
 
 @pytest.mark.parametrize("how", LET_IN)
@@ -122,13 +129,30 @@ def test_who_comes_with_something_else_is_told_why_in_one_line_and_is_not_kept_w
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
-def test_tls_on_this_side_only_is_told_but_waited_for_as_it_looks_like_a_broker_that_is_away(
-    secured_kafka: SecuredKafka, settings: Settings, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("with_what", MISTAKEN)
+def test_another_protocol_is_waited_for_and_the_doctor_names_the_variable(
+    secured_kafka: SecuredKafka, settings: Settings, caplog: pytest.LogCaptureFixture, with_what: str
 ) -> None:
-    mine = secured_kafka.settings(settings, "PLAINTEXT", secured_kafka.tls())
+    listener, client, words = MISTAKEN[with_what]
+    mine = secured_kafka.settings(settings, listener, client(secured_kafka))
     tries = iter([False, True])
     assert not Topics(mine).wait(mine.logs_topic, give_up=lambda: next(tries))
-    assert "speaks no TLS, or hangs up" in caplog.text
+    assert "adtally doctor looks for the reason" in caplog.text
+    (found,) = brokers(mine)
+    assert found.level == "fail"
+    assert re.search(words, found.words), found.words
+    assert not any(secret in found.words for secret in SECRETS)
+
+
+@pytest.mark.parametrize("with_what", [*LET_IN, *REFUSED])
+def test_the_doctor_says_of_a_broker_whether_it_lets_this_client_in(
+    secured_kafka: SecuredKafka, settings: Settings, with_what: str
+) -> None:
+    listener, client, *words = {**LET_IN, **REFUSED}[with_what]
+    mine = secured_kafka.settings(settings, listener, client(secured_kafka))
+    found = list(brokers(mine))
+    assert found[0].level == ("fail" if words else "ok"), found
+    assert not any(secret in one.words for one in found for secret in SECRETS)
 
 
 def test_of_a_broker_that_is_slow_to_be_distrusted_it_is_not_said_that_it_speaks_no_tls(

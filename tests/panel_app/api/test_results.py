@@ -243,7 +243,7 @@ def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: P
     assert [one.name for one in tmp_path.iterdir()] == ["results.parquet"]
 
     again = export(settings, "--out", str(out))
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "--force" in again.stderr
     assert len(pl.read_parquet(out)) == 4
     assert export(settings, "--out", str(out), "--force", "--interval", "total", "--by", "none").returncode == 0
@@ -255,8 +255,8 @@ def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: P
 
 
 CANNOT = [
-    (("--out", "{folder}"), 1, "folder"),
-    (("--out", "{folder}/no/such/file.csv"), 1, "can't be written"),
+    (("--out", "{folder}"), 2, "folder"),
+    (("--out", "{folder}/no/such/file.csv"), 2, "can't be written"),
     (("--out", "{folder}/x.csv", "--from", "tomorrow"), 2, "RFC 3339"),
     (("--out", "{folder}/x.csv", "--interval", "week"), 2, "interval"),
     (("--out", "{folder}/x.xlsx", "--force"), 2, "--bom"),
@@ -293,10 +293,10 @@ def test_every_example_of_the_documentation_runs(address: str, five_minutes: Set
     assert len(urls) == 6
     for url in urls:
         assert ask(address, url)[0] == 200, url
-    commands = [shlex.split(line) for line in lines if line.startswith("python")]
+    commands = [shlex.split(line) for line in lines if line.startswith("adtally export")]
     assert len(commands) == 3
     for command in commands:
-        flags = [str(tmp_path / flag) if flag.startswith(("results.", "day.")) else flag for flag in command[3:]]
+        flags = [str(tmp_path / flag) if flag.startswith(("results.", "day.")) else flag for flag in command[2:]]
         done = export(five_minutes, *flags)
         assert done.returncode == 0, done.stderr
     assert sorted(one.name for one in tmp_path.iterdir()) == ["day.csv", "results.parquet"]

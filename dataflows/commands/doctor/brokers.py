@@ -1,0 +1,136 @@
+"""Checks of the brokers: whether each can be reached, speaks the protocol that is set, is trusted, and lets this client in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from confluent_kafka.admin import ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from msgspec.structs import replace
+
+from dataflows.commands.doctor.findings import Finding, fail, ok
+from dataflows.contract.client_properties import client_variable
+from dataflows.contract.errors import BrokerError, RefusedError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.diagnosis import Place, distrust, logs_in, places, tls_context, uses_tls
+from dataflows.kafka.topics import Topics
+
+PROBE_SECONDS = 3.0
+"""How long a broker may take to accept a connection and to answer on it."""
+
+CLIENT_SECONDS = 5.0
+"""How long a client may take to log in and to list the topics, unless a caller says otherwise."""
+
+_PROTOCOL = client_variable("security.protocol")
+
+_HANDSHAKE = bytes.fromhex("0000000c 0011 0001 00000001 ffff 0000")
+"""Kafka's SaslHandshake request, version 1, for a mechanism without a name: every broker answers it, each in its own way."""
+
+_NO_SUCH_MECHANISM = (33).to_bytes(2, "big")
+_TLS_ALERT = b"\x15\x03"
+
+
+def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Finding]:
+    """Check each address of ``ADTALLY_BROKERS``, and each further broker of the cluster that these name.
+
+    `patience`: seconds that a client may take to log in and to list the topics.
+    """
+    known: dict[tuple[str, int], None] = {}
+    advertised: dict[tuple[str, int], None] = {}
+    for place in places(settings):
+        known[place.host, place.port] = None
+        problem, metadata = _look(settings, place, patience)
+        yield problem
+        for broker in metadata.brokers.values() if metadata else ():
+            advertised[broker.host, broker.port] = None
+    for host, port in advertised:
+        # A broker may name itself by another name than the one that it was asked by.
+        if (host, port) not in known and not _same(Place(host, port), known):
+            yield _reachable(Place(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
+
+
+def _look(settings: Settings, place: Place, patience: float) -> tuple[Finding, ClusterMetadata | None]:
+    at = f"{place.host}:{place.port}"
+    if problem := _reachable(place):
+        return problem, None
+    try:
+        metadata = Topics(replace(settings, brokers=at), "doctor").metadata(patience)
+    except RefusedError as error:
+        return fail("broker", str(error).removeprefix("the broker at ").rstrip(".")), None
+    except BrokerError as error:
+        return _protocol_problem(settings, place) or fail("broker", str(error).rstrip(".")), None
+    user = settings.client.get("sasl.username")
+    login = f"logged in as {user}" if logs_in(settings) and user else "logged in" if logs_in(settings) else "no login"
+    return ok("broker", f"{at}: reachable, {_tls_version(settings, place)}, {login}"), metadata
+
+
+def _reachable(place: Place) -> Finding | None:
+    try:
+        socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        reason = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        return fail(
+            "broker", f"{place.host}:{place.port} can't be reached ({reason}); start that broker, or correct ADTALLY_BROKERS"
+        )
+    return None
+
+
+def _protocol_problem(settings: Settings, place: Place) -> Finding | None:
+    """Return what the broker at `place` makes of the protocol that is set, if it is not that."""
+    at = f"{place.host}:{place.port}"
+    try:
+        answer = _ask(settings, place)
+    except TimeoutError:
+        return fail("broker", f"{at} accepts connections and does not answer; look at the broker, or correct ADTALLY_BROKERS")
+    except ssl.SSLCertVerificationError:
+        reason = distrust(settings, place)
+        return fail("broker", f"{at} {reason}") if reason else None
+    except (OSError, ValueError):
+        answer = b""
+    if not answer and uses_tls(settings):
+        return fail(
+            "broker", f"{at} does not speak TLS, or closes the connection at once; set {_PROTOCOL} as that listener has it"
+        )
+    if not answer:
+        return fail("broker", f"{at} closes the connection at once: it may want another {_PROTOCOL}, or its broker is away")
+    if answer.startswith(_TLS_ALERT):
+        cure = "SASL_SSL" if logs_in(settings) else "SSL, or SASL_SSL if it also wants a login"
+        return fail("broker", f"{at} speaks TLS; set {_PROTOCOL}={cure}")
+    if answer[8:10] == _NO_SUCH_MECHANISM and not logs_in(settings):
+        protocol = "SASL_SSL" if uses_tls(settings) else "SASL_PLAINTEXT"
+        rest = ", ".join(client_variable(name) for name in ("sasl.mechanism", "sasl.username", "sasl.password"))
+        return fail("broker", f"{at} wants a login; set {_PROTOCOL}={protocol}, {rest}")
+    return None
+
+
+def _ask(settings: Settings, place: Place) -> bytes:
+    with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
+        connection = tls_context(settings).wrap_socket(plain, server_hostname=place.host) if uses_tls(settings) else plain
+        with connection:
+            connection.sendall(_HANDSHAKE)
+            return connection.recv(64)
+
+
+def _tls_version(settings: Settings, place: Place) -> str:
+    if not uses_tls(settings):
+        return "no TLS"
+    try:
+        with (
+            socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain,
+            tls_context(settings).wrap_socket(plain, server_hostname=place.host) as connection,
+        ):
+            return connection.version() or "TLS"
+    except (OSError, ValueError):  # it wants a certificate of the client, which librdkafka has shown it
+        return "TLS"
+
+
+def _same(place: Place, known: dict[tuple[str, int], None]) -> bool:
+    """Whether `place` is one of `known` by another name."""
+    try:
+        found = {one[4][:2] for one in socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)}
+        return any(
+            found & {one[4][:2] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)} for host, port in known
+        )
+    except OSError:
+        return False

@@ -1,0 +1,51 @@
+"""The whole examination: every check in its order, each line as soon as it is known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataflows.commands.doctor import brokers, machine, recovery, topics
+from dataflows.commands.doctor.findings import Finding, Level, fail, worst
+from dataflows.contract.errors import AdtallyError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.topics import Topics
+from dataflows.telemetry import log_lines
+
+
+def examine(settings: Settings, folder: Path | None) -> int:
+    """Print a line for each check; return 0 if all is well, 1 if something should be mended, 2 if something does not work."""
+    coloured = sys.stdout.isatty()
+    levels: list[Level] = []
+    for finding in checks(settings, folder):
+        levels.append(finding.level)
+        log_lines.tell(log_lines.one_line(finding.line(coloured=False)) if not coloured else finding.line(coloured=True))
+    return worst(levels)
+
+
+def checks(settings: Settings, folder: Path | None) -> Iterator[Finding]:
+    """Yield what each check finds; those of the topics only where a broker lets this client in."""
+    yield from machine.python()
+    yield from machine.engine(settings)
+    yield from machine.client()
+    reached = False
+    for finding in brokers.brokers(settings):
+        reached = reached or finding.level == "ok"
+        yield finding
+    yield from recovery.recovery(folder)
+    if reached:
+        yield from _of_the_cluster(settings)
+
+
+def _of_the_cluster(settings: Settings) -> Iterator[Finding]:
+    try:
+        client = Topics(settings, "doctor")
+        metadata = client.metadata(topics.SECONDS)
+        yield from topics.topics(settings, client, metadata)
+        yield from topics.rights(settings, client, metadata)
+        yield from topics.clock(settings, metadata)
+        if settings.logs_topic in metadata.topics:
+            yield from topics.partitions(settings)
+    except AdtallyError as error:
+        yield fail("topics", str(error))

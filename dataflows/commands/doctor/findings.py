@@ -1,0 +1,49 @@
+"""What a check found: a line of ``adtally doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+Level = Literal["ok", "warn", "fail"]
+
+LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
+"""From good to bad; the place of a level is its exit code: ok; it works, and something should be mended; it does not work."""
+
+_GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
+_COLOURS: dict[Level, str] = {"ok": _GREEN, "warn": _YELLOW, "fail": _RED}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`what` was looked at, how it is, and in `words` what it is, or what is wrong and the cure."""
+
+    level: Level
+    what: str
+    words: str
+
+    def line(self, *, coloured: bool) -> str:
+        """Return the finding as one line."""
+        mark = f"{self.level:4}"
+        return f"{_COLOURS[self.level] + mark + _PLAIN if coloured else mark}  {self.what:10}  {self.words}"
+
+
+def ok(what: str, words: str) -> Finding:
+    """`what` is as it should be."""
+    return Finding("ok", what, words)
+
+
+def warn(what: str, words: str) -> Finding:
+    """`what` works, and should be mended."""
+    return Finding("warn", what, words)
+
+
+def fail(what: str, words: str) -> Finding:
+    """`what` keeps adtally from working."""
+    return Finding("fail", what, words)
+
+
+def worst(levels: Iterable[Level]) -> int:
+    """Return the exit code of the worst of `levels`."""
+    return max(map(LEVELS.index, levels), default=0)
