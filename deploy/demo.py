@@ -23,6 +23,7 @@ from types import FrameType
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
+from dataflows.process.ownership import check_packages
 from deploy.kafka import embedded
 from deploy.processes import ports
 from deploy.processes.supervisor import Part, Supervisor, python
@@ -194,6 +195,7 @@ def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs
 def run_demo(port: int, stop: Stop, run: Path = RUN) -> None:
     """Run the demo until `stop`; raises `AdtallyError` for whatever keeps it from running."""
     began = time.monotonic()
+    check_packages()
     with one_at_a_time(run):
         settings = Settings.from_environment()
         check_port(port)

@@ -21,7 +21,7 @@ fail() {
 }
 
 # The folder belongs to the key: an editable install and a venv's scripts hold its path. So do the sources of the native engine.
-key() { { cat "$1" pyproject.toml dataflows/native/csrc/*.[ch] 2>/dev/null; pwd; } | cksum; }
+key() { { cat "$1" pyproject.toml hatch_build.py dataflows/native/csrc/*.[ch] 2>/dev/null; pwd; } | cksum; }
 stamped() { [ -f "$venv/.adtally-$1" ] && [ "$(cat "$venv/.adtally-$1")" = "$(key "$2")" ]; }
 home() { "$1" -c 'import sys; print(sys.base_prefix)' 2>/dev/null; }
 # Whether the environment works, and is of the Python that was asked for, if one was.
@@ -127,6 +127,10 @@ if [ "$installed" = no ]; then
     fail "packages could not be installed: ${reason:-see above} (log: $log)"
 fi
 # Optional: without a C compiler the same is done in Python.
-echo "setup: $("$venv_python" -m dataflows.native.build --if-possible 2>&1 | tail -n 1)"
+if engine=$("$venv_python" -m dataflows.native.build 2>&1); then
+    echo "setup: the native engine is built"
+else
+    echo "setup: slow engine: $(printf '%s\n' "$engine" | tail -n 1 | sed 's/^adtally: //')"
+fi
 key "$lock" >"$venv/.adtally-$kind"
 echo "setup: done"

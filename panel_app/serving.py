@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
+from dataflows.process.ownership import check_packages
 from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import Pulse, serve
 from panel_app.server import access
@@ -49,6 +50,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
 
     Raises `AdtallyError` if a port is taken, the broker refuses the feed, or flags or settings can't be used.
     """
+    check_packages()
     if reason := taken(flags.address, flags.port):
         raise AdtallyError(reason)
     asked = access.from_environment()

@@ -42,9 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason="the real input in ../shared/data is not here"))
         if item.get_closest_marker("native") and (reason := native.why_not()):
-            item.add_marker(
-                pytest.mark.skip(reason=f"no native engine: {reason}; python -m dataflows.native.build needs a C compiler")
-            )
+            item.add_marker(pytest.mark.skip(reason=f"no native engine: {reason}; it needs a C compiler"))
         if item.get_closest_marker("promtool") and not shutil.which("promtool") and "promtool" not in REQUIRED:
             item.add_marker(
                 pytest.mark.skip(reason="promtool is not installed here (Debian: apt-get install prometheus); CI has it")

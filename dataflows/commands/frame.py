@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
+from dataflows.process.ownership import check_packages
 from dataflows.telemetry import log_lines
 
 PROGRAM = "adtally"
@@ -101,8 +102,10 @@ def settings_of(
 ) -> Settings:
     """Return the settings of this process, those `given` in place of its environment's, and set up its log lines.
 
-    `part` names the process in JSON log lines; `secrets` are values that no log line may show. Raises `SettingsError`.
+    `part` names the process in JSON log lines; `secrets` are values that no log line may show. Raises `SettingsError`, also where another
+    distribution owns a package of adtally.
     """
+    check_packages()
     more = {name: value for name, value in (given or {}).items() if value is not None}
     settings = Settings.from_environment({**os.environ, **more})
     log_lines.set_up(settings, part, secrets=secrets)

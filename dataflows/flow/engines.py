@@ -15,7 +15,7 @@ from dataflows.windows.cells import CellStore
 
 log = logging.getLogger("adtally")
 
-BUILD = "python -m dataflows.native.build"
+CURE = "install a C compiler (gcc or clang) and install adtally again"
 
 
 class Engine:
@@ -36,12 +36,10 @@ class Engine:
         """Whether events are read and counted in C."""
         choice, reason = self._settings.native, native.why_not()
         if choice == "on" and reason:
-            raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native engine: {reason}; build it with: {BUILD}")
+            raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native engine: {reason}; {CURE}.")
         if choice == "auto" and reason:
-            log.info(
-                "counting in Python, as exact and slower: no native engine (%s); %s builds it where there is a C compiler",
-                reason,
-                BUILD,
+            log.warning(
+                "the slow engine counts, as exactly and for about three times the CPU: no native engine (%s); %s", reason, CURE
             )
         return choice != "off" and reason is None
 

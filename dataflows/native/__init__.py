@@ -2,15 +2,16 @@
 
 The cells of a shard are in C too: `dataflows.windows.native`.
 
-It is built where there is a C compiler (`dataflows.native.build`, which ``make setup`` runs) and does nothing that the Python beside it
-(`intake_python`, `cells_python`, `carrier`) does not do as well, only in a fraction of the time.
+An installation builds it where there is a C compiler (hatch_build.py). It does nothing that the reference in Python does not do as well
+(`dataflows.intake.reference`, `dataflows.windows.reference`, `dataflows.kafka.produce`), only in a fraction of the time.
 tests/dataflows/native/test_sameness.py, test_cells.py and test_produce.py hold the two together.
 """
 
 from __future__ import annotations
 
 from dataflows.native.batch import Batch
-from dataflows.native.library import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file, why_not
+from dataflows.native.library import why_not
+from dataflows.native.sources import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file
 from dataflows.native.structs import CHANGED, COUNTED, LATE, NEVER, RANDOM_BYTES
 from dataflows.native.tally import Noted, Tally
 

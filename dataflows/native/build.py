@@ -1,8 +1,10 @@
-"""Builds the native engine with the C compiler of the machine: ``python -m dataflows.native.build``."""
+"""Builds the native engine with the C compiler of the machine: ``python -m dataflows.native.build`` after a change of its sources.
+
+An installation does it by itself (hatch_build.py). Like `dataflows.native.sources` it uses the standard library only.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import shutil
@@ -11,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dataflows.native.library import CSRC, FLAGS, FOLDER, LINKED, SOURCES, library_file
+from dataflows.native.sources import CSRC, FLAGS, FOLDER, LINKED, SOURCES, library_file
 
 
 class BuildError(Exception):
@@ -19,25 +21,28 @@ class BuildError(Exception):
 
 
 def compiler() -> list[str]:
-    """The command of a C compiler: ``CC``, else what the machine has; raises `BuildError` if it has none."""
+    """Return the command of a C compiler: ``CC``, else what the machine has; raises `BuildError` if it has none."""
     given = shlex.split(os.environ.get("CC", ""))
     for command in [given] if given else [["cc"], ["gcc"], ["clang"]]:
         if shutil.which(command[0]):
             return command
-    raise BuildError(f"there is no C compiler ({given[0] if given else 'cc'}); install gcc or clang and run it again.")
+    raise BuildError(
+        f"no compiler: there is no {given[0] if given else 'cc'} on PATH; install gcc or clang and install adtally again."
+    )
 
 
-def build() -> Path:
-    """Build the library where it belongs, in place of older ones; its path. Raises `BuildError`."""
-    command, file = compiler(), library_file()
+def build(folder: Path = FOLDER) -> Path:
+    """Build the library into `folder`, in place of older ones, and return its path. Raises `BuildError`."""
+    command, file = compiler(), folder / library_file().name
     try:
-        with tempfile.NamedTemporaryFile(dir=FOLDER, suffix=".part", delete=False) as made:
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as made:
             part = Path(made.name)
     except OSError as error:
-        raise BuildError(f"{FOLDER} can't be written ({error.strerror}); give this user the right to.") from None
+        raise BuildError(f"{folder} can't be written ({error.strerror}); give this user the right to.") from None
+    architecture = shlex.split(os.environ.get("ARCHFLAGS", ""))  # where wheels of macOS are built
     try:
         done = subprocess.run(  # noqa: S603 - the compiler of the machine, on sources of our own
-            [*command, *FLAGS, "-o", str(part), *(str(CSRC / name) for name in SOURCES), *LINKED],
+            [*command, *FLAGS, *architecture, "-o", str(part), *(str(CSRC / name) for name in SOURCES), *LINKED],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -50,25 +55,19 @@ def build() -> Path:
         part.replace(file)  # at once: a flow that starts meanwhile finds it whole or not at all
     finally:
         part.unlink(missing_ok=True)
-    for old in FOLDER.glob("tally-*.so"):
+    for old in folder.glob("tally-*.so"):
         if old != file:
             old.unlink(missing_ok=True)
     return file
 
 
 def main() -> int:
-    """The command; 0 if the library is there."""
-    parser = argparse.ArgumentParser(prog="python -m dataflows.native.build", description="Build adtally's native engine.")
-    parser.add_argument("--if-possible", action="store_true", help="say it, and go on, where it can't be built")
-    optional = parser.parse_args().if_possible
+    """Build the library if it is not there; return 0 if it is there then."""
     try:
         if not library_file().exists():
             build()
     except BuildError as error:
-        if optional:
-            print(f"the native engine is not built: {error} adtally is as exact without it, and takes about three times the CPU.")  # noqa: T201 - a command's answer
-            return 0
-        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - ditto
+        print(f"adtally: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
     print("the native engine is built")  # noqa: T201 - ditto
     return 0

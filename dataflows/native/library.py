@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from ctypes import POINTER, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from dataflows.native.sources import library_file
 from dataflows.native.structs import Face, Fetched, Header, Layout, PanesFace, difference
-
-FOLDER = Path(__file__).parent
-CSRC = FOLDER / "csrc"
-UNITS = (
-    *("cells", "client", "due", "fetch", "ids", "layout", "memory", "pack", "panes", "plain", "records", "send", "tally", "text"),
-)
-SOURCES = tuple(f"{unit}.c" for unit in UNITS)
-HEADERS = tuple(sorted(file.name for file in CSRC.glob("*.h")))
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
-LINKED = ("-lm",)
-
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "layouts": (POINTER(Layout),),
@@ -70,14 +58,6 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fetch_free": (None, POINTER(Fetched)),
 }
 """What its functions give and take; what is not among them but for librdkafka's ``conf_init`` is not to be had from outside."""
-
-
-def library_file() -> Path:
-    """Where the library belongs; its name tells of which sources it was built, so that a stale one is never used."""
-    digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
-    for name in (*HEADERS, *SOURCES):
-        digest.update((CSRC / name).read_bytes())
-    return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.lifecycle import Lifecycle
 from dataflows.process.last_words import Run, die, peer_lost, watch
+from dataflows.process.ownership import check_packages
 from dataflows.process.peers import LOOK_SECONDS, Attempts, Peers
 from dataflows.process.recovery_folder import lock_recovery
 from dataflows.process.stop import end_at_once, listen, set_back
@@ -44,10 +45,12 @@ def make_lifecycle() -> Lifecycle:
 def prepare(settings: Settings, lifecycle: Lifecycle, arguments: Sequence[str] | None = None) -> FlowContext:
     """Set up the process of ``python -m bytewax.run``: last words, log lines, signals, metrics, the recovery folder named by `arguments`.
 
-    In any other process only the context is made. Raises `RecoveryError` and `SettingsError`.
+    In any other process only the context is made. Raises `RecoveryError`, and `SettingsError` also where another distribution
+    owns a package of adtally.
     """
     if not runs_as_command():
         return FlowContext(settings, lifecycle=lifecycle)
+    check_packages()
     run = command_line(sys.argv[1:] if arguments is None else arguments)
     watch(run)
     atexit.register(end_at_once, lifecycle)

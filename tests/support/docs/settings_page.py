@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "settings.md"
 
 COMMANDS = {
-    "python -m dataflows.native.build": "dataflows.native.build",
     "python -m tests.system.oracle": "tests.system.oracle.__main__",
     "python -m tests.system.faults.chaos": "tests.system.faults.chaos",
 }

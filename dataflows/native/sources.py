@@ -1,0 +1,24 @@
+"""The C sources of the native engine, and where its library belongs. It uses the standard library only: the build of a wheel loads it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+CSRC = FOLDER / "csrc"
+UNITS = (
+    *("cells", "client", "due", "fetch", "ids", "layout", "memory", "pack", "panes", "plain", "records", "send", "tally", "text"),
+)
+SOURCES = tuple(f"{unit}.c" for unit in UNITS)
+HEADERS = tuple(sorted(file.name for file in CSRC.glob("*.h")))
+FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
+LINKED = ("-lm",)
+
+
+def library_file() -> Path:
+    """Return where the library belongs; its name is a digest of the sources that it was built from, so a stale one is never used."""
+    digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
+    for name in (*HEADERS, *SOURCES):
+        digest.update((CSRC / name).read_bytes())
+    return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"
