@@ -179,7 +179,7 @@ def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
     other = own and not address.endswith(f":{embedded.PORT}")
     say()
-    say(f"  broker     {address}  {limits}{f' (port {embedded.PORT} is taken)' if other else ''}")
+    say(f"  broker     {address}  {limits}{f' (port {embedded.PORT} is in use)' if other else ''}")
     say(f"  generator  {RATE} synthetic events/s{past}")
     say("  dataflow   counts them by the minute, campaign and channel")
     say(f"  dashboard  http://localhost:{port}")

@@ -119,7 +119,7 @@ class KafkaSink:
         self._run(self._producer.poll, timeout)
         if self._away and self._acknowledged() > self._acknowledged_then:
             self._away = False
-            self._say(f"the broker at {self._settings.brokers} is back")
+            self._say(f"the broker at {self._settings.brokers} answers again")
 
     def _acknowledged(self) -> int:
         return self.sent - self.failed - self.pending()
@@ -154,13 +154,13 @@ class KafkaSink:
         return lack("Write", f"topic {self._settings.logs_topic}") if is_forbidden(error) else describe(error)
 
     def _no_more(self, error: KafkaError) -> DeliveryError:
-        return DeliveryError(f"Kafka takes no more events for topic {self._settings.logs_topic}: {self._why(error)}.")
+        return DeliveryError(f"Kafka refuses events for topic {self._settings.logs_topic}: {self._why(error)}.")
 
     def _trouble(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:
             self._away = True
             self._acknowledged_then = self._acknowledged()
-            self._say(f"no broker answers at {self._settings.brokers}; events are kept, and sent when it is back")
+            self._say(f"no broker answers at {self._settings.brokers}; events are kept in memory and sent when it answers again")
 
     def _refused(self, error: KafkaException) -> None:
         """Count a message that Kafka does not take (it is too large, say); raise where it will take no other either."""

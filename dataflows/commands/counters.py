@@ -69,7 +69,7 @@ class Progress(msgspec.Struct):
         """Return a line for each problem of the partition that affects its lag, without the partition's number."""
         found: list[str] = []
         if self.is_recreated:
-            ends = f"the log ends at offset {self.end:,}, before the {self.offset or 0:,} that was read"
+            ends = f"the log ends at offset {self.end:,}, but the flow has already read up to {self.offset or 0:,}"
             other = "the log holds a different message at the offset that was read last"
             found.append(
                 f"{other if self.is_other else ends}: topic {settings.logs_topic} was recreated or has lost data. "
@@ -132,7 +132,9 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
                     raise forbidden(settings, "Describe", f"group {settings.group}") from None
                 # A broker that has just started has no coordinator of the group for a moment.
                 if error.args[0].code() not in PASSING or time.monotonic() > deadline:
-                    raise BrokerError(f"the broker at {settings.brokers} does not tell the offsets: {describe(error)}.") from None
+                    raise BrokerError(
+                        f"the broker at {settings.brokers} did not return the offsets: {describe(error)}."
+                    ) from None
                 time.sleep(0.1)
     finally:
         consumer.close()

@@ -87,9 +87,9 @@ def latest_end(settings: Settings) -> int:
     unknown = [str(partition) for partition, clock in clocks.items() if clock is None]
     if unknown:
         raise InputError(
-            f"the flow (group {settings.group}) has kept no time for partition {', '.join(unknown)} of {settings.logs_topic} yet, so any "
-            "window may still change; let it run with -r for two snapshots, and where a partition stays empty wait for "
-            "ADTALLY_IDLE_RETENTION_SECONDS."
+            f"the flow (group {settings.group}) has not committed a time for partition {', '.join(unknown)} of {settings.logs_topic} "
+            "yet, so any window may still change; let it run with -r for two snapshots, or, if a partition stays "
+            "empty, for ADTALLY_IDLE_RETENTION_SECONDS."
         )
     return min(clock for clock in clocks.values() if clock is not None) - rules.lateness - rules.out_of_order
 

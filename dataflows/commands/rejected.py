@@ -59,7 +59,7 @@ def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
     """
     found, none_of_ours = read_settled(partial(_read, settings))
     if none_of_ours:
-        log.warning("%d records of %s are not rejected events and were left out", none_of_ours, settings.rejected_topic)
+        log.warning("skipped %d records of %s that are not rejected events", none_of_ours, settings.rejected_topic)
     return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
 
 
@@ -109,7 +109,7 @@ def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
         try:
             found.append((decode(line).event_id, line))
         except NotAnEvent as verdict:
-            raise InputError(f"{path} line {number} is not an event yet: {verdict.detail}. Nothing was sent.") from None
+            raise InputError(f"{path} line {number} is not a valid event: {verdict.detail}. Nothing was sent.") from None
     return found
 
 

@@ -42,7 +42,7 @@ def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
         name = key[len(CLIENT_PREFIX) :].lower().replace("_", ".")
         if key.endswith(FILE) and name not in _OWN_FILES:
             if environment.get(key.removesuffix(FILE)):
-                raise SettingsError(f"{key.removesuffix(FILE)} and {key} are both set; take one away.")
+                raise SettingsError(f"{key.removesuffix(FILE)} and {key} are both set; unset one of them.")
             found[name.removesuffix(".file")] = secret_file(key, text)
         else:
             found[name] = text
@@ -62,13 +62,13 @@ def secret_file(variable: str, path: str) -> str:
             content = file.read(LARGEST + 1)
         text = content.decode()
     except OSError as error:
-        raise SettingsError(f"{variable}={path} can't be read ({_reason(error)}); give a file that this user may read.") from None
+        raise SettingsError(f"{variable}={path} can't be read ({_reason(error)}); use a file that this user may read.") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{variable}={path} is no text in UTF-8; give the file that holds the value.") from None
+        raise SettingsError(f"{variable}={path} is not UTF-8 text; use a file that holds only the value.") from None
     text = text.rstrip("\r\n")
     if not text or len(content) > LARGEST or "\0" in text:
-        why = "is empty" if not text else "holds more than any value may" if len(content) > LARGEST else "is no text"
-        raise SettingsError(f"{variable}={path} {why}; give the file that holds the value.")
+        why = "is empty" if not text else "is larger than any value may be" if len(content) > LARGEST else "is not text"
+        raise SettingsError(f"{variable}={path} {why}; use a file that holds only the value.")
     return text
 
 
@@ -88,7 +88,7 @@ def _check_readable(variable: str, path: Path) -> None:
         else:
             path.open("rb").close()
     except OSError as error:
-        raise SettingsError(f"{variable}={path} can't be read ({_reason(error)}); give a file that this user may read.") from None
+        raise SettingsError(f"{variable}={path} can't be read ({_reason(error)}); use a file that this user may read.") from None
 
 
 def _reason(error: OSError) -> str:

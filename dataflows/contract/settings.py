@@ -172,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for server in self.brokers.split(","):
             if not 0 < int(server.rpartition(":")[2]) < 65536:
                 raise SettingsError(
-                    f"ADTALLY_BROKERS={self.brokers!r} has a port that does not exist; give host:port, such as 127.0.0.1:9092."
+                    f"ADTALLY_BROKERS={self.brokers!r} has a port that does not exist; use host:port, such as 127.0.0.1:9092."
                 )
         if self.max_ahead_seconds >= self.allowed_lateness_seconds > 0:
             raise SettingsError(

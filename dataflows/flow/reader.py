@@ -40,8 +40,8 @@ POLL = 20_000
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 CURE = (
-    "To count what is left, start with an empty recovery folder and another ADTALLY_RESULTS_TOPIC: "
-    "in the old one, the minute at the cut would be replaced by what is left of it."
+    "To count the remaining events, start with an empty recovery folder and another "
+    "ADTALLY_RESULTS_TOPIC; in the old topic, the results of the minute at the gap would be overwritten with incomplete ones."
 )
 
 
@@ -96,8 +96,8 @@ class Reader:
         settings = context.settings
         if state and state.topic != settings.logs_topic:
             raise RecoveryError(
-                f"the recovery folder is that of topic {state.topic}, but ADTALLY_LOGS_TOPIC is {settings.logs_topic}; "
-                "set it back, or give this run a folder of its own."
+                f"the recovery folder belongs to topic {state.topic}, but ADTALLY_LOGS_TOPIC is "
+                f"{settings.logs_topic}; set it back, or use another recovery folder."
             )
         self.partition = partition
         self._settings = settings
@@ -212,7 +212,7 @@ class Reader:
         try:
             self._fetcher.consumer.commit(offsets=[place], asynchronous=True)
         except KafkaException as error:
-            log.debug("progress of partition %d not shown: %s", self.partition, describe(error))
+            log.debug("the progress of partition %d was not committed: %s", self.partition, describe(error))
 
     def _make_fetcher(self) -> Fetcher:
         settings, role, fetching = self._settings, f"reader-{self.partition}", self._fetching
@@ -266,10 +266,11 @@ class Reader:
         begin = self._offset if refill_from is None else min(refill_from, self._offset)
         if begin < low:
             log.warning(
-                "partition %d: the events from %d to %d are gone; whose twin is among them is counted again",
-                self.partition,
+                "offsets %d-%d of %s/%d are no longer on the broker; duplicates of those events will be counted twice",
                 begin,
                 low - 1,
+                self._topic,
+                self.partition,
             )
         if self._last is not None:
             begin = min(begin, self._last.offset)  # to be recognised
@@ -303,8 +304,8 @@ class Reader:
         last = self._last
         if last and any(record.offset() == last.offset and Fingerprint.of(record) != last for record in records):
             raise OffsetGoneError(
-                f"partition {self.partition} of {self._topic} holds another message at offset {last.offset} than this run has read there: "
-                f"the topic was recreated. {CURE}"
+                f"partition {self.partition} of {self._topic} holds a different message at offset {last.offset} than the flow read "
+                f"there: the topic was recreated. {CURE}"
             )
 
     def _end_refill(self) -> None:
@@ -344,7 +345,13 @@ class Reader:
         self._at = damage.end
         if self._refill_until is not None:
             if damage.first < self._refill_until:
-                log.warning("partition %d: whose twin is among those that can't be read again is counted again", self.partition)
+                log.warning(
+                    "offsets %d-%d of %s/%d can't be read again; duplicates of those events will be counted twice",
+                    damage.first,
+                    damage.end - 1,
+                    self._topic,
+                    self.partition,
+                )
             if damage.end >= self._refill_until:
                 self._end_refill()
         first = max(damage.first, self._offset or 0)
@@ -373,8 +380,8 @@ class Reader:
     def _gone(self, low: int, high: int) -> OffsetGoneError:
         if self._offset is not None and self._offset > high:
             return OffsetGoneError(
-                f"partition {self.partition} of {self._topic} ends at offset {high}, but this run has read up to {self._offset}: "
-                f"the topic was recreated or has lost data. {CURE}"
+                f"partition {self.partition} of {self._topic} ends at offset {high}, but the flow has already read up to "
+                f"{self._offset}: the topic was recreated or has lost data. {CURE}"
             )
         return OffsetGoneError(
             f"partition {self.partition} of {self._topic} begins at offset {low}, but this run must resume at {self._offset}: "

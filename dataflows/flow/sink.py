@@ -118,7 +118,7 @@ class Outbox:
         self._look()
         if self._said:
             self._said = False
-            log.warning("the broker has taken all records of %s", self._topic)
+            log.warning("the broker has acknowledged all records of %s", self._topic)
 
     def _wait(self, since: float | None, wait: Callable[[float], int]) -> float:
         now = self._monotonic()
@@ -130,12 +130,16 @@ class Outbox:
             raise self._no_more(why_stopped(error)) from None
         if now - since > 3 and len(self._producer) and not self._said:
             self._said = True
-            log.warning("waiting for the broker to take %d records of %s", len(self._producer), self._topic)
+            log.warning(
+                "waiting for the broker to acknowledge %d records of %s; they are kept and sent again",
+                len(self._producer),
+                self._topic,
+            )
         if self._stopping() and self._stop_asked is None:
             self._stop_asked = now
         if self._stop_asked is not None and now - self._stop_asked > self._give_up_seconds:
             raise DeliveryError(
-                f"stopped while the broker did not take {len(self._producer)} records of {self._topic}; the next run sends them again."
+                f"stopped before the broker acknowledged {len(self._producer)} records of {self._topic}; the next run sends them again."
             )
         return since
 
@@ -151,11 +155,9 @@ class Outbox:
         if self._failure is None:
             why = f"{describe(error)}: {lack('Write', f'topic {self._topic}')}" if is_forbidden(error) else describe(error)
             if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:
-                why += (
-                    "; is this machine's clock right? With message.timestamp.type=LogAppendTime on the topic it would not matter"
-                )
+                why += "; check this machine's clock, or set message.timestamp.type=LogAppendTime on the topic"
             self._failure = DeliveryError(
-                f"the broker refused a record of {self._topic}: {why}. Mend that and start again: nothing is lost."
+                f"the broker refused a record of {self._topic}: {why}. Fix that and start the flow again: nothing is lost."
             )
         return self._failure
 

@@ -51,13 +51,14 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
             state = msgspec.convert(envelope.state, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise RecoveryError(
-            f"the recovery folder's state is not as version {VERSION} writes it ({error}); bring the folder back from a backup, "
-            f"or {count_again(settings)}"
+            f"the state in the recovery folder is not valid state of version {VERSION} ({error}); restore the folder from a "
+            f"backup, or {count_again(settings)}"
         ) from None
     for name, now in _rules(settings).items():
         if (before := envelope.rules.get(name)) != now:
             raise RecoveryError(
-                f"the recovery folder was counted with {name}={before}, but it is {now} now; set it back, or {count_again(settings)}"
+                f"the state in the recovery folder was counted with {name}={before}, but {name} is now {now}; set it "
+                f"back, or {count_again(settings)}"
             )
     return state
 
@@ -66,7 +67,7 @@ def unknown(settings: Settings, version: int | None = None) -> RecoveryError:
     """The refusal of a state of `version`, or of one that does not tell."""
     whose = "an unknown version" if version is None else f"version {version}"
     return RecoveryError(
-        f"the recovery folder's state is of {whose}, and this adtally reads 1 to {VERSION}; go back to the version that wrote it, "
+        f"the state in the recovery folder has {whose}, and this adtally reads 1 to {VERSION}; go back to the version that wrote it, "
         f"or {count_again(settings)}"
     )
 

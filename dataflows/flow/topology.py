@@ -131,7 +131,7 @@ class Topology:
         except AdtallyError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - whatever it is, the flow must end with it and not stand still without it
-            self._error = AdtallyError(f"the broker at {settings.brokers} can't be followed: {error!r}.")
+            self._error = AdtallyError(f"querying the topics on {settings.brokers} failed unexpectedly: {error!r}.")
 
     def _ask(self, settings: Settings) -> None:
         rights = {settings.logs_topic: "Read", settings.results_topic: "Write", settings.rejected_topic: "Write"}
@@ -155,7 +155,11 @@ class Topology:
 
     def _heed(self, partitions: int) -> None:
         if not partitions and self._partitions and not self._missing:
-            log.warning("topic %s is gone from %s; waiting for it", self._settings.logs_topic, self._settings.brokers)
+            log.warning(
+                "topic %s no longer exists on %s; waiting until it is created again",
+                self._settings.logs_topic,
+                self._settings.brokers,
+            )
         self._missing = not partitions
         self._partitions = max(self._partitions, partitions)
 

@@ -178,7 +178,7 @@ def heard_lag(consumer: Consumer, place: TopicPartition) -> int | None:
 def unusable(settings: Settings, error: KafkaException) -> RefusedError:
     """The error to raise where librdkafka makes no client of what the operator set, without its secrets."""
     words = redact(describe(error).partition("create admin client: ")[2] or describe(error), settings.client)
-    return RefusedError(f"the Kafka client can't be set up: {words}; {hint(words) or 'look at the ADTALLY_KAFKA_… variables'}.")
+    return RefusedError(f"the Kafka client can't be set up: {words}; {hint(words) or 'check the ADTALLY_KAFKA_… variables'}.")
 
 
 def deliver(
@@ -220,7 +220,9 @@ def deliver(
         why = describe(refused[0]) if refused else f"the broker did not answer within {timeout:g} s"
         if refused and is_forbidden(refused[0]):
             why = lack("Write", f"topic {topic}")
-        raise DeliveryError(f"{missing} of {sent} records of {topic} were not taken ({why}); run it again: nothing counts twice.")
+        raise DeliveryError(
+            f"{missing} of {sent} records of {topic} were not acknowledged ({why}); run the command again: nothing is counted twice."
+        )
     return sent
 
 
@@ -228,7 +230,7 @@ def deliver(
 def warn_of_create_time(topic: str) -> None:
     """Say once in a process that the topic's times are not the broker's own."""
     log.warning(
-        "topic %s keeps its producers' times (CreateTime): what is too far ahead then depends on their clocks; "
-        "set message.timestamp.type=LogAppendTime on it",
+        "topic %s has message.timestamp.type=CreateTime, so the producers' clocks decide which events are too "
+        "far ahead; set it to LogAppendTime",
         topic,
     )

@@ -101,12 +101,12 @@ class Passage:
         self._tried[partition] = begin, tries
         end = self._end(partition, met, max(at, begin)) if tries >= TRIES else None
         if end is None:
-            log.debug("partition %d of %s: %s; fetched again", partition, self._topic, words)
+            log.debug("partition %d of %s: %s; fetching it again", partition, self._topic, words)
             return None
         del self._tried[partition]
         damage = Damage(max(at, begin), end, words)
         log.warning(
-            "partition %d of %s: offsets %d to %d can't be read and are passed over (%s)",
+            "partition %d of %s: offsets %d-%d can't be read and are skipped; the data in them is lost (%s)",
             partition,
             self._topic,
             damage.first,

@@ -161,10 +161,10 @@ def _why(settings: Settings, met: KafkaError) -> str:
             without = "SSL" if uses_tls(settings) else "PLAINTEXT"
             return f"wants no login on this port; set {_PROTOCOL}={without}, or the port of a listener that wants one"
         names = ", ".join(client_variable(name) for name in ("sasl.username", "sasl.password", "sasl.mechanism"))
-        return f"does not let this client in ({words}); check {names}"
+        return f"rejects this client's credentials ({words}); check {names}"
     if _ALERT.search(words):
         location, key = client_variable("ssl.certificate.location"), client_variable("ssl.key.location")
-        return f"wants a certificate of this client that it trusts (mTLS); check {location} and {key}"
+        return f"requires a client certificate that it trusts (mTLS); check {location} and {key}"
     place = _place(met)
     found = distrust(settings, place) if place else None
     return found or f"can't be talked to by TLS ({words}); check the {client_variable('ssl')}_… variables"
@@ -178,12 +178,12 @@ def distrust(settings: Settings, place: Place) -> str | None:
     except ssl.SSLCertVerificationError as error:
         words = error.verify_message.rstrip(".")
         cures = {
-            _EXPIRED: "have it renewed, or look at this machine's clock",
-            _NOT_YET: "look at this machine's clock",
-            _HOSTNAME: "give ADTALLY_BROKERS a name that stands in it",
-            _ADDRESS: "give ADTALLY_BROKERS a name or an address that stands in it",
+            _EXPIRED: "renew it, or check this machine's clock",
+            _NOT_YET: "check this machine's clock",
+            _HOSTNAME: "use a name in ADTALLY_BROKERS that the certificate contains",
+            _ADDRESS: "use a name or an address in ADTALLY_BROKERS that the certificate contains",
         }
-        authority = f"give the certificate of its authority with {client_variable('ssl.ca.location')}"
+        authority = f"set {client_variable('ssl.ca.location')} to the certificate of its authority"
         return f"has a certificate that is not accepted ({words}); {cures.get(error.verify_code, authority)}"
     except (OSError, ValueError):
         return None

@@ -137,7 +137,7 @@ class Topics:
                 done.result(timeout)
             except TimeoutError:
                 raise BrokerError(
-                    f"the broker at {self.settings.brokers} does not answer to the wish for topic {name}."
+                    f"the broker at {self.settings.brokers} did not answer the request to create topic {name}."
                 ) from None
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
@@ -176,7 +176,7 @@ class Topics:
                 # Compacted and by age as well is an operator's own wish, as is the size of a segment.
                 if name != "segment.bytes" and wanted not in str(found[name].value).split(","):
                     lines.append(
-                        f"topic {resource.name} has {name}={found[name].value} where the contract has {wanted}: "
+                        f"topic {resource.name} has {name}={found[name].value} but the contract requires {wanted}; set it with: "
                         f"kafka-configs.sh --alter --entity-type topics --entity-name {resource.name} --add-config {name}={wanted}"
                     )
         return lines
@@ -194,10 +194,10 @@ class Topics:
                 raise
             except BrokerError as error:
                 if not said:
-                    log.warning("waiting: %s", error)
+                    log.warning("waiting for Kafka: %s", error)
                 said = True
             else:
                 if said:
-                    log.warning("the broker at %s is there", self.settings.brokers)
+                    log.warning("the broker at %s is available", self.settings.brokers)
                 return True
         return False

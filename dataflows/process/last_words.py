@@ -31,7 +31,7 @@ PANIC_SECONDS = 3.0
 PROBE_BYTES = 1 << 20
 """A folder that has no room for so much is full for a snapshot."""
 
-AGAIN = "start the same command again: nothing is lost."
+AGAIN = "run the same command again: nothing is lost."
 
 _NETWORK = "failed to initialize networking: "
 
@@ -154,7 +154,9 @@ def explain(words: str, run: Run) -> AdtallyError | None:
             return peer_lost(run)
         own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
         reason = found[1][0].lower() + found[1][1:]
-        return SettingsError(f"this process can't listen on {own} ({reason}); give all processes of the cluster another -a.")
+        return SettingsError(
+            f"this process can't listen on {own} ({reason}); start all processes of the cluster with other addresses (-a)."
+        )
     if _LOST.search(words) and len(run.addresses) > 1:
         if folder and not has_room(folder):
             return full(folder)
@@ -164,17 +166,17 @@ def explain(words: str, run: Run) -> AdtallyError | None:
 
 def full(folder: Path) -> RecoveryError:
     """The line for a recovery folder without room."""
-    return RecoveryError(f"the disk of the recovery folder {folder} is full; make room there and {AGAIN}")
+    return RecoveryError(f"the disk of the recovery folder {folder} is full; free some space there and {AGAIN}")
 
 
 def _unwritable(folder: Path, words: str) -> RecoveryError:
-    return RecoveryError(f"the recovery folder {folder} can't be used ({words}); mend that and {AGAIN}")
+    return RecoveryError(f"the recovery folder {folder} can't be used ({words}); fix that and {AGAIN}")
 
 
 def _incomplete(folder: Path, words: str) -> RecoveryError:
     return RecoveryError(
-        f"the recovery folder {folder} {words}; bring all of it back from one backup, "
-        "or give this run a new one and another ADTALLY_RESULTS_TOPIC."
+        f"the recovery folder {folder} {words}; restore all of it from one backup, or start with "
+        "an empty recovery folder and another ADTALLY_RESULTS_TOPIC."
     )
 
 
@@ -203,7 +205,7 @@ def peer_lost(run: Run) -> AdtallyError:
     gone = gone_peers(run)
     who = " and ".join(f"process {number} ({run.addresses[number]})" for number in gone) or "another process"
     return AdtallyError(
-        f"{who} of this cluster has ended, and it runs only as a whole; start all its processes again: nothing is lost."
+        f"{who} of this cluster has ended, and a cluster runs only with all its processes; restart all of them: nothing is lost."
     )
 
 

@@ -46,7 +46,7 @@ class Pulse:
     def stands(self) -> str:
         """Why it is not live: a thread whose loop turned once has not turned for `LIVE_SECONDS`. One that has not begun is not held up."""
         silent = self._monotonic() - min(list(self._beats.values()), default=self._monotonic())
-        return f"its loop has not turned for {silent:.0f} s" if silent > LIVE_SECONDS else ""
+        return f"its main loop has not run for {silent:.0f} s" if silent > LIVE_SECONDS else ""
 
 
 class Served:
@@ -110,7 +110,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     @override
     def handle_error(self, request: object, client_address: object) -> None:
-        log.debug("a request was not answered", exc_info=True)
+        log.debug("a request could not be answered", exc_info=True)
 
 
 def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], None] | None:
@@ -123,7 +123,7 @@ def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], N
     address, port = settings.metrics_address, settings.metrics_port + number
     if port > 65_535:
         raise SettingsError(
-            f"ADTALLY_METRICS_PORT={settings.metrics_port} leaves no port for process {number} of the cluster; give a smaller one."
+            f"ADTALLY_METRICS_PORT={settings.metrics_port} leaves no port for process {number} of the cluster; use a lower port."
         )
 
     class Own(_Server):
@@ -134,7 +134,8 @@ def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], N
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             words = (
-                f"port {port} on {address}, for metrics, is taken; stop what listens there, or set another ADTALLY_METRICS_PORT."
+                f"port {port} on {address}, for metrics, is already in use; stop the process that listens there, or "
+                "set another ADTALLY_METRICS_PORT."
             )
         else:
             words = (

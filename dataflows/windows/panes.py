@@ -52,7 +52,7 @@ class Panes:
         if state and state.window != self._rules.window:
             raise RecoveryError(
                 f"the recovery folder holds windows of {state.window / SECOND:g} s, but ADTALLY_WINDOW_SECONDS is "
-                f"{settings.window_seconds}; set it back, or start with an empty folder and other topics."
+                f"{settings.window_seconds}; set it back, or start with an empty recovery folder and other topics."
             )
         self._cells = cells
         self._watermark = (

@@ -88,7 +88,7 @@ async def serve(wished: int, address_file: Path | None = None, with_parent: bool
         half = address_file.with_suffix(".part")
         half.write_text(f"{ports.HOST}:{port}")
         half.replace(address_file)
-    other = "" if port == wished else f" (port {wished} is taken)"
+    other = "" if port == wished else f" (port {wished} is in use)"
     print(f"embedded broker on {ports.HOST}:{port}{other}; {LIMITS}", flush=True)  # noqa: T201 - what the command says
     waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
     if with_parent:

@@ -67,4 +67,4 @@ def _copy(lib: Path) -> None:
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
         reason = lines[0].removeprefix("[ERROR] ") if lines else f"exit code {done.returncode}"
-        raise AdtallyError(f"Maven can't fetch Apache Kafka's jars; look at the network and try again. It says: {reason}")
+        raise AdtallyError(f"Maven can't download Apache Kafka's jars; check the network and try again. Maven says: {reason}")

@@ -99,7 +99,7 @@ class LocalKafka:
         lib = jars.fetch()
         if ports.taken(self.port):
             who = ports.holder(self.port)
-            raise AdtallyError(f"port {self.port} is taken{f' (by {who})' if who else ''}; give another with --port.")
+            raise AdtallyError(f"port {self.port} is already in use{f' (by {who})' if who else ''}; use another --port.")
         self.data.mkdir(parents=True, exist_ok=True)
         properties = self._configure(lib)
         with self.log.open("ab") as output:
@@ -211,7 +211,7 @@ class LocalKafka:
 
 def _last_line(file: Path) -> str:
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without any output")
 
 
 def running(data: Path) -> tuple[int, str] | None:

@@ -114,7 +114,7 @@ class Supervisor:
     def _last_words(self, name: str) -> str:
         lines = self.log(name).read_text(errors="replace").splitlines()
         words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f": {_COLOURS.sub('', words)}" if words else ", without a word"
+        return f": {_COLOURS.sub('', words)}" if words else ", without any output"
 
 
 def _how(code: int) -> str:

@@ -179,11 +179,11 @@ class Follower(ABC):
         # A refusal is logged by the dashboard's command when it ends.
         level = logging.WARNING if self._aloud and not self.refused else logging.DEBUG
         if state == "down":
-            log.log(level, "waiting: %s", problem)
+            log.log(level, "waiting for Kafka: %s", problem)
         elif state == "waiting":
             log.log(level, "waiting for topic %s on %s; the dataflow creates it", topic, brokers)
         elif before in ("down", "waiting"):
-            log.log(level, "topic %s on %s is there", topic, brokers)
+            log.log(level, "topic %s on %s is available", topic, brokers)
         else:
             log.info("%s: %s", topic, state)
 

@@ -123,7 +123,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
         out.write(piece)
     out.flush()
     skipped = (
-        f" {unread:,} records of {settings.results_topic} are not results in {settings.currency} and were left out (the last: {reason})."
+        f" {unread:,} records of {settings.results_topic} are not results in {settings.currency} and were skipped (the last: {reason})."
         if unread
         else ""
     )
@@ -177,13 +177,13 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
         return
     wanted = Path(path)
     if wanted.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file in it.")
+        raise InputError(f"{path} is a folder; use the name of a file in it.")
     if wanted.exists() and not wanted.is_file():  # a pipe or a device: written to, and never replaced
         with wanted.open("wb") as out:
             yield out
         return
     if wanted.exists() and not force:
-        raise InputError(f"{path} exists; give another --out, or --force to replace it.")
+        raise InputError(f"{path} exists; use another --out, or --force to replace it.")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{wanted.name}.", suffix=".part", dir=wanted.parent)
     except OSError as error:
@@ -215,6 +215,6 @@ def _put(made: Path, wanted: Path, *, force: bool) -> None:
         # Unlike a renaming it fails if somebody else has made the file meanwhile.
         os.link(made, wanted)
     except FileExistsError:
-        raise InputError(f"{wanted} has appeared meanwhile; give another --out, or --force to replace it.") from None
+        raise InputError(f"{wanted} was created in the meantime; use another --out, or --force to replace it.") from None
     except OSError:
         made.replace(wanted)  # a file system without links

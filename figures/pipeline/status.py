@@ -190,7 +190,7 @@ def _results(seen: Seen, flow: Part) -> Part:
             None,
             f"The last one: {feed.problem}",
         )
-    return part("good", f"Topic {feed.topic} is there")
+    return part("good", f"Topic {feed.topic} exists")
 
 
 def _rejected(seen: Seen, flow: Part) -> Part:
@@ -210,7 +210,7 @@ def _rejected(seen: Seen, flow: Part) -> Part:
             None,
             f"The last one: {rejects.problem}",
         )
-    return part("good", f"Topic {rejects.topic} is there")
+    return part("good", f"Topic {rejects.topic} exists")
 
 
 def _dashboard(seen: Seen) -> Part:

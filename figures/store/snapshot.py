@@ -103,7 +103,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """About how much memory the rows take."""
+        """Approximate memory of the rows."""
         return sum(part.bytes for part in self.parts)
 
     def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: str = "both") -> pl.DataFrame:

@@ -73,7 +73,7 @@ class Input:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor) and os.read(descriptor, 1)):
                 os.close(descriptor)
-                raise InputError(f"{self.name}: it is a device, which may never end; give a file or a pipe.")
+                raise InputError(f"{self.name}: it is a device, which may never end; use a file or a pipe.")
             if stat.S_ISREG(mode) and self._given != STANDARD_INPUT:
                 return _File(descriptor, self._stopped)
             self._copy = self._copied(descriptor)
@@ -157,7 +157,7 @@ def _expanded(name: str, suffixes: tuple[str, ...]) -> list[str]:
     path = Path(name)
     try:
         if not name:
-            raise InputError("a file has an empty name; give its path, or - for standard input.")
+            raise InputError("a file has an empty name; use its path, or - for standard input.")
         if name == STANDARD_INPUT or not path.is_dir():
             return [name]
         inside = sorted(entry for entry in path.iterdir() if entry.name.lower().endswith(suffixes) and entry.is_file())

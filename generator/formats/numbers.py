@@ -90,8 +90,8 @@ class NumberColumns:
         )
         why = f"has decimal {both.removeprefix(', ')}" if both else "has no other number that decides"
         return InputError(
-            f"{self.file}: {sight.text[:40]} in line {sight.line[0]} may be a thousand times as much, and the file {why}; "
-            "say which it is with --decimal comma or --decimal point."
+            f"{self.file}: {sight.text[:40]} in line {sight.line[0]} may be a thousand times as much, and the file {why}; choose "
+            "one with --decimal comma or --decimal point."
         )
 
     def note(self) -> str:

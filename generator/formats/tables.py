@@ -195,8 +195,6 @@ def _places(head: _Head, required: Sequence[str], name: str) -> list[int]:
         found = [place for place, each in enumerate(head.names) if _plain(each) == _plain(column)]
         if len(found) > 1:
             where = " and ".join(str(place + 1) for place in found)
-            raise InputError(
-                f"{name}: the column {column} is given twice, as columns {where}; leave one of them, or rename the other."
-            )
+            raise InputError(f"{name}: the column {column} appears twice, as columns {where}; remove or rename one of them.")
         places += found
     return places

@@ -238,7 +238,7 @@ class TimeColumn:
         sight = next(iter(self.either.values()))
         raise InputError(
             f"{self.file}: {self.name} fits day-first and month-first, as in line {sight.line[0]} ({sight.text[:40]}); "
-            "say which it is with --dates day-first or --dates month-first."
+            "choose one with --dates day-first or --dates month-first."
         )
 
     def _agreed(self, columns: Sequence[TimeColumn]) -> Order | None:
@@ -249,7 +249,7 @@ class TimeColumn:
         if len(found) > 1:
             raise InputError(
                 f"{self.file}: {self.name} can only be day-first by {found['day-first']} and only month-first by "
-                f"{found['month-first']}; give --dates to say which lines are bad, or replay the files one by one."
+                f"{found['month-first']}; choose the valid ones with --dates, or replay the files one by one."
             )
         return next(iter(found), None)
 

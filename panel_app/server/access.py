@@ -136,9 +136,11 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Access:
         if _SERVICE_LINK.fullmatch(name):
             continue
         if plain not in TABLE:
-            raise SettingsError(f"{key} is no setting of the dashboard; there are {', '.join(PREFIX + one for one in TABLE)}.")
+            raise SettingsError(
+                f"{key} is not a setting of the dashboard; its settings are {', '.join(PREFIX + one for one in TABLE)}."
+            )
         if plain.lower() in values:
-            raise SettingsError(f"{PREFIX}{plain} and {PREFIX}{plain}{FILE} are both set; take one away.")
+            raise SettingsError(f"{PREFIX}{plain} and {PREFIX}{plain}{FILE} are both set; unset one of them.")
         values[plain.lower()] = _read(key, plain, secret_file(key, text) if name.endswith(FILE) else text)
     access = Access(**values)
     _check(access)
@@ -173,7 +175,7 @@ def _check(access: Access) -> None:
     if len(ways) > 1:
         raise SettingsError(f"{' and '.join(ways)} are ways to log in; set one of them.")
     if _ANY in access.users or not all(access.users.values()):
-        raise SettingsError(f"{PREFIX}USERS must give each name a password, and {_ANY} is no name.")
+        raise SettingsError(f"{PREFIX}USERS must give each name a password, and {_ANY} is not a name.")
     if not access.oauth_provider:
         return
     from panel.auth import AUTH_PROVIDERS  # noqa: PLC0415 - Panel takes a second to import
@@ -185,7 +187,7 @@ def _check(access: Access) -> None:
             raise SettingsError(f"{PREFIX}{name} is missing; {PREFIX}OAUTH_PROVIDER needs it.")
     if not access.oauth_allow:
         raise SettingsError(
-            f"{PREFIX}OAUTH_ALLOW is missing: whoever has an account there could come in. Give names, @domain, or * for all."
+            f"{PREFIX}OAUTH_ALLOW is missing, so anyone with an account there could log in; set it to names, @domain, or * for all."
         )
 
 

@@ -47,8 +47,8 @@ def taken(address: str, port: int) -> str:
             probe.bind((address, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return f"port {port} on {address} is taken; stop what listens there, or give another with --port."
-            return f"can't listen on {address} port {port}: {error.strerror}; give another --address or --port."
+                return f"port {port} on {address} is already in use; stop the process that listens there, or use another --port."
+            return f"can't listen on {address} port {port}: {error.strerror}; use another --address or --port."
     return ""
 
 
@@ -56,7 +56,7 @@ def check(flags: Flags, access: Access, settings: Settings) -> None:
     """Raise `SettingsError` where the dashboard would be open to others by accident, can't serve HTTPS, or has one port for two servers."""
     if flags.port == settings.metrics_port:
         raise SettingsError(
-            f"ADTALLY_METRICS_PORT={flags.port} is the dashboard's own port, which answers /metrics too; unset it, or give another."
+            f"ADTALLY_METRICS_PORT={flags.port} is the dashboard's own port, which serves /metrics too; unset it, or use another port."
         )
     if not (is_loopback(flags.address) or access.wants_login or access.open_to_everyone):
         raise SettingsError(
@@ -73,5 +73,5 @@ def check(flags: Flags, access: Access, settings: Settings) -> None:
     except (OSError, ValueError) as error:
         files = " and ".join(filter(None, (flags.tls_certificate, flags.tls_key)))
         raise SettingsError(
-            f"HTTPS can't be served with {files} ({getattr(error, 'strerror', None) or error}); give a certificate and its unencrypted key."
+            f"HTTPS can't be served with {files} ({getattr(error, 'strerror', None) or error}); use a certificate and its unencrypted key."
         ) from None

@@ -69,7 +69,7 @@ class Attempts:
         if len(self._wrong) > self._places:
             self._wrong.popitem(last=False)
         if len(self._wrong[place]) == MOST:
-            log.warning("%d wrong passwords from %s: none is heard from there for a while", MOST, place)
+            log.warning("%d wrong passwords from %s; logins from there are refused for a while", MOST, place)
 
     def _recent(self, place: str) -> list[float]:
         return [moment for moment in self._wrong.get(place, ()) if self._clock() - moment < SECONDS]

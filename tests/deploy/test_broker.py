@@ -79,7 +79,7 @@ def test_it_takes_a_free_port_when_the_wished_one_is_taken(address_file: Path) -
         said, _ = process.communicate(timeout=60)
     assert port != wished
     assert len(topics.brokers) == 1
-    assert f"(port {wished} is taken)" in said
+    assert f"(port {wished} is in use)" in said
 
 
 def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> None:

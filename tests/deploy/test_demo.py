@@ -288,5 +288,5 @@ def test_a_port_bound_but_silent_counts_as_taken() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(AdtallyError, match="is taken"):
+        with pytest.raises(AdtallyError, match="is already in use"):
             demo.check_port(silent.getsockname()[1])

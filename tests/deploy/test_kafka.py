@@ -84,7 +84,7 @@ def test_an_unknown_topic_is_not_made_by_asking_for_it(kafka: LocalKafka) -> Non
 @pytest.mark.xdist_group("kafka")
 def test_a_taken_port_gives_one_line(kafka: LocalKafka, tmp_path: Path) -> None:
     second = LocalKafka(tmp_path, kafka.port)
-    with pytest.raises(AdtallyError, match=rf"^port {kafka.port} is taken"):
+    with pytest.raises(AdtallyError, match=rf"^port {kafka.port} is already in use"):
         second.start()
     second.close()
 

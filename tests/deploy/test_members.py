@@ -115,7 +115,7 @@ def test_members_that_met_begin_anew_where_one_is_started_again_while_another_is
     pods.running[2].kill()
     assert pods.running[0].wait(60) == 1
     last = pods.log(0).read_text().splitlines()[-1]
-    assert last.startswith("adtally: another process of this cluster has ended, and it runs only as a whole")
+    assert last.startswith("adtally: another process of this cluster has ended, and a cluster runs only with all its processes")
     pods.start(1)
     pods.until(lambda: counted(settings) == 50, "all three to find each other")
     assert pods.stop() == [0, 0, 0]

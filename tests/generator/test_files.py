@@ -129,7 +129,7 @@ REFUSED = {
     "no header": (PLAIN.partition(b"\n")[2], "no column InvoiceNo, StockCode, "),
     "a column too few": (separated(";").replace(b"Country", b"Land", 1), "no column Country in its first line (read with semicolons)"),
     "a column too few, and tabs": (separated("\t").replace(b"Country", b"Land", 1), "(read with tabs)"),
-    "a column twice": (PLAIN.replace(b"Description", b"unit price", 1), "column UnitPrice is given twice, as columns 3 and 6"),
+    "a column twice": (PLAIN.replace(b"Description", b"unit price", 1), "column UnitPrice appears twice, as columns 3 and 6"),
     "sep= that is wrong": (b"sep=;\n" + PLAIN, "in line 2, below sep=;;"),
     "other columns below a blank line": (b"\n\nfoo,bar\n", "in line 3, below its blank first line (read with commas)"),
     "sep= without one": (b"sep=\n" + PLAIN, "sep=, must name one character"),

@@ -87,7 +87,7 @@ def test_an_address_of_ipv6_is_written_in_brackets_and_is_no_origin_of_its_own()
 def test_a_taken_port_is_told_on_an_address_of_ipv6_too() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as busy:
         port = busy.getsockname()[1]
-        assert flags.taken("::1", port).startswith(f"port {port} on ::1 is taken")
+        assert flags.taken("::1", port).startswith(f"port {port} on ::1 is already in use")
     assert flags.taken("::1", free_port()) == ""
 
 

@@ -316,7 +316,7 @@ def test_a_topic_that_was_moved_is_counted_to_the_same_figures(shop: Shop) -> No
     change = ConfigEntry("message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET)
     topic = ConfigResource(ConfigResource.Type.TOPIC, new.logs_topic, incremental_configs=[change])
     admin.incremental_alter_configs([topic])[topic].result()
-    assert "that of topic" in shop_on(new, shop, FLOW)
+    assert "belongs to topic" in shop_on(new, shop, FLOW)
     (shop.folder / "moved").mkdir()
     moved = Shop(new, shop.folder / "moved")
     moved.run("mkdir recovery-new && python -m bytewax.recovery recovery-new 8")

@@ -37,7 +37,7 @@ def test_dashboard_and_flow_before_their_broker_wait_and_go_on_by_themselves(tmp
             send(settings, [payload("a"), payload("b", 70)])
             wait_for(lambda: dashboard.health() == (200, "live", 2), "the figures on the dashboard")
             assert counted(settings) == 2
-            for line in (f"waiting: no Kafka broker answers at 127.0.0.1:{port}", "is there"):
+            for line in (f"waiting for Kafka: no Kafka broker answers at 127.0.0.1:{port}", "is available"):
                 assert dashboard.says(line) == 1
                 assert flow.output().count(line) == 1
             assert "Traceback" not in dashboard.log.read_text() + flow.output()
@@ -59,7 +59,7 @@ def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka
             wait_for(lambda: dashboard.health() == (200, "live", 1), "the figures on the dashboard")
             assert flow.stop() == [0]
         assert dashboard.says(f"waiting for topic {settings.results_topic}") == 1
-        assert dashboard.says("is there") == 1
+        assert dashboard.says("is available") == 1
 
 
 @pytest.mark.kafka

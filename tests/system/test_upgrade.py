@@ -108,13 +108,13 @@ def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_coun
     rewrite(stopped, lambda _: b"cdataflows.windows\nNoSuchClass\n.", "marketing.windows")  # as if it kept objects again
     line = refused(settings, stopped, tmp_path / "of an unknown class")
     assert line.startswith(
-        f"adtally: the recovery folder's state is of an unknown version, and this adtally reads 1 to {VERSION}; go"
+        f"adtally: the state in the recovery folder has an unknown version, and this adtally reads 1 to {VERSION}; go"
     )
     rewrite(stopped, lambda _: pickle.dumps({"adtally": VERSION + 1}), "marketing.windows")
     line = refused(settings, stopped, tmp_path / "refused")
     told = re.fullmatch(
-        rf"adtally: the recovery folder's state is of version {VERSION + 1}, and this adtally reads 1 to {VERSION}; go back to the version "
-        rf"that wrote it, or count all that {settings.logs_topic} still holds again, into new topics: (mkdir .+)",
+        rf"adtally: the state in the recovery folder has version {VERSION + 1}, and this adtally reads 1 to {VERSION}; go back to the "
+        rf"version that wrote it, or count all that {settings.logs_topic} still holds again, into new topics: (mkdir .+)",
         line,
     )
     assert told, line

@@ -107,7 +107,7 @@ def test_windows_that_the_flow_may_still_correct_are_refused(
 
 def test_without_the_flows_clocks_nothing_is_rebuilt(settings: Settings) -> None:
     send(settings, [payload("a")], partition=0)
-    with pytest.raises(InputError, match="has kept no time for partition 0, 1, 2, 3"):
+    with pytest.raises(InputError, match="has not committed a time for partition 0, 1, 2, 3"):
         latest_end(settings)
 
 

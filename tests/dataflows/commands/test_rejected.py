@@ -38,7 +38,7 @@ def test_rejected_events_are_listed_filtered_and_counted(
     assert list(lines(everything, 1))[-1] == "2 malformed, 1 late"
     deliver(settings, "test", settings.rejected_topic, [(b"x", b"none"), (b"y", b'{"reason":"\xff"}')])
     assert rejected(settings, Wanted()) == everything
-    assert f"2 records of {settings.rejected_topic} are not rejected events" in caplog.text
+    assert f"2 records of {settings.rejected_topic} that are not rejected events" in caplog.text
 
 
 def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings
 def test_a_file_with_one_line_that_is_still_no_event_sends_nothing_and_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "corrected.jsonl"
     file.write_bytes(payload("a", 0) + b"\n" + payload("b", 1, channel="") + b"\n")
-    with pytest.raises(InputError, match=r"corrected\.jsonl line 2 is not an event yet: .*channel.* Nothing was sent"):
+    with pytest.raises(InputError, match=r"corrected\.jsonl line 2 is not a valid event: .*channel.* Nothing was sent"):
         corrected(file, "USD")
 
 

@@ -63,7 +63,7 @@ def test_a_record_that_the_broker_refuses_ends_the_run_before_the_snapshot(choic
     part.snapshot()
     refuse(sending, [KafkaError.INVALID_TIMESTAMP] * 50)
     part.write_batch([Records(RECORDS.text, RECORDS.count, (start_of(0), 998_765_432))])
-    with pytest.raises(DeliveryError, match=r"refused a record of results: .*is this machine's clock right"):
+    with pytest.raises(DeliveryError, match=r"refused a record of results: .*check this machine's clock"):
         part.snapshot()
     with pytest.raises(DeliveryError, match="refused a record of results"):
         part.write_batch([RECORDS])

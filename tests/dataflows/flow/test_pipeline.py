@@ -191,7 +191,7 @@ def test_a_second_run_on_one_recovery_folder_is_refused_in_one_line(settings: Se
         done = run_to_its_end(settings, "-r", str(folder), *RECOVER)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "another run uses the recovery folder" in line
+    assert "another flow uses the recovery folder" in line
 
 
 def test_a_recovery_folder_of_another_deployment_is_refused_in_one_line(settings: Settings, tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ def test_a_recovery_folder_of_another_deployment_is_refused_in_one_line(settings
         wait_for(lambda: counted(settings) == 2, "the events")
         assert flow.stop() == [0]
     for other, words in (
-        (replace(settings, logs_topic=settings.logs_topic + "-new"), "that of topic " + settings.logs_topic),
-        (replace(settings, window_seconds=10), "ADTALLY_WINDOW_SECONDS=60, but it is 10 now"),
+        (replace(settings, logs_topic=settings.logs_topic + "-new"), "belongs to topic " + settings.logs_topic),
+        (replace(settings, window_seconds=10), "ADTALLY_WINDOW_SECONDS=60, but ADTALLY_WINDOW_SECONDS is now 10"),
     ):
         done = run_to_its_end(other, "-r", str(folder), *RECOVER)
         assert done.returncode == 1

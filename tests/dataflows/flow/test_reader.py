@@ -46,7 +46,7 @@ def test_a_reader_that_starts_at_the_latest_event_reads_only_what_comes_after(se
 def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
     one = reader(settings, ReaderState(settings.logs_topic, 10, IntakeState()))
-    with pytest.raises(OffsetGoneError, match="ends at offset 1, but this run has read up to 10"):
+    with pytest.raises(OffsetGoneError, match="ends at offset 1, but the flow has already read up to 10"):
         wait_for(lambda: one.poll() and False, "the error")
 
 
@@ -66,13 +66,13 @@ def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recogni
     send(anew, [payload(f"new-{number}", number) for number in range(30)], partition=0)
     second = reader(anew, replace(state, topic=anew.logs_topic))
     with pytest.raises(
-        OffsetGoneError, match="another message at offset 9 than this run has read there: the topic was recreated"
+        OffsetGoneError, match="a different message at offset 9 than the flow read there: the topic was recreated"
     ):
         wait_for(lambda: second.poll() and False, "the error")
 
 
 def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
-    with pytest.raises(RecoveryError, match=r"that of topic others, but ADTALLY_LOGS_TOPIC is logs-.*; set it back"):
+    with pytest.raises(RecoveryError, match=r"belongs to topic others, but ADTALLY_LOGS_TOPIC is logs-.*; set it back"):
         reader(settings, ReaderState("others", 10, IntakeState()))
 
 

@@ -264,7 +264,7 @@ def test_a_taken_port_ends_the_flow_with_one_line(settings: Settings, tmp_path: 
         second = Flow(settings, tmp_path / "second")
         assert second.wait() == [1]
         (line,) = second.output().splitlines()
-        assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken; ")
+        assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is already in use; ")
 
 
 def test_the_age_of_an_event_is_measured_where_it_is_recent_and_told_apart_where_it_is_not(
@@ -340,7 +340,7 @@ def test_a_wait_for_the_broker_is_no_standstill_and_a_loop_that_stands_is() -> N
     clock[0] = 2 * LIVE_SECONDS
     assert observed.live() == ""
     clock[0] += 1
-    assert observed.live() == "its loop has not turned for 61 s"
+    assert observed.live() == "its main loop has not run for 61 s"
 
 
 def test_the_watermark_is_the_least_of_the_shards_that_have_one() -> None:

@@ -44,6 +44,6 @@ def test_records_are_delivered_or_told_to_be_missing(settings: Settings) -> None
     assert deliver(settings, "test", settings.results_topic, [(b"a", b"1"), ("b", b"2")]) == 2
     assert sorted(message.value() or b"" for message in scan(settings, settings.results_topic)) == [b"1", b"2"]
     with pytest.raises(
-        DeliveryError, match=r"1 of 1 records of results-.* were not taken \(the broker did not answer within 0.2 s\)"
+        DeliveryError, match=r"1 of 1 records of results-.* were not acknowledged \(the broker did not answer within 0.2 s\)"
     ):
         deliver(replace(settings, brokers="127.0.0.1:1"), "test", settings.results_topic, [(b"a", b"1")], timeout=0.2)

@@ -251,7 +251,7 @@ def test_batches_that_a_disk_has_spoiled_do_not_stop_the_flow_on_a_real_kafka(ka
     )
     assert len(lost) > 50
     with running(settings, tmp_path / "log3", "-r", str(folder), *RECOVER) as flow:
-        wait_for(lambda: "can't be read and are passed over" in flow.output(), "the first damaged batch")
+        wait_for(lambda: "can't be read and are skipped" in flow.output(), "the first damaged batch")
         flow.kill()
     with running(settings, tmp_path / "log4", "-r", str(folder), *RECOVER) as flow:
         ends_exactly(settings, flow, good=361 - len(lost), lost=lost)

@@ -32,7 +32,9 @@ def test_a_refusal_by_one_broker_is_none_while_another_may_answer() -> None:
     assert heard(settings, WRONG).refusal() is None
     refusal = heard(settings, WRONG, DOWN).refusal()
     assert refusal
-    assert "kafka-1.example:9093 does not let this client in (SASL authentication error: Authentication failed" in str(refusal)
+    assert "kafka-1.example:9093 rejects this client's credentials (SASL authentication error: Authentication failed" in str(
+        refusal
+    )
 
 
 def test_what_was_met_before_a_broker_answered_is_forgotten() -> None:

@@ -41,8 +41,8 @@ def test_a_property_whose_own_name_ends_in_file_is_itself() -> None:
         (b"", "is empty"),
         (b"\n", "is empty"),
         (b"\xff\xfe", "UTF-8"),
-        (b"a\0b", "no text"),
-        (b"x" * (LARGEST + 1), "more than any value"),
+        (b"a\0b", "not text"),
+        (b"x" * (LARGEST + 1), "larger than any value"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line_with_the_variable_and_the_path(

@@ -49,12 +49,12 @@ POISONED = (
         (
             FULL,
             Run(FOLDER),
-            f"the disk of the recovery folder {FOLDER} is full; make room there and start the same command again",
+            f"the disk of the recovery folder {FOLDER} is full; free some space there and run the same command again",
         ),
-        (READ_ONLY, Run(FOLDER), f"the recovery folder {FOLDER} can't be used (attempt to write a readonly database); mend that"),
-        (MISSING, Run(FOLDER), "has 4 parts, of which part-1.sqlite3, part-3.sqlite3 can't be found; bring all of it back"),
-        (OLD, Run(FOLDER), "has 2 parts, of which part-0.sqlite3 is older than the others; bring all of it back from one backup"),
-        (TAKEN, Run(None, 1, TWO), "this process can't listen on 127.0.0.1:2102 (address already in use); give all processes"),
+        (READ_ONLY, Run(FOLDER), f"the recovery folder {FOLDER} can't be used (attempt to write a readonly database); fix that"),
+        (MISSING, Run(FOLDER), "has 4 parts, of which part-1.sqlite3, part-3.sqlite3 can't be found; restore all of it"),
+        (OLD, Run(FOLDER), "has 2 parts, of which part-0.sqlite3 is older than the others; restore all of it from one backup"),
+        (TAKEN, Run(None, 1, TWO), "this process can't listen on 127.0.0.1:2102 (address already in use); start all processes"),
         (PEER, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (POISONED, Run(None, 0, TWO), "process 1 (127.0.0.1:2102) of this cluster has ended"),
         (PEER, Run(None, 0, (*TWO, "127.0.0.1:2103")), "another process of this cluster has ended"),
@@ -114,7 +114,7 @@ def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", kib=100) as disk:
         assert not has_room(disk)
         assert list(disk.iterdir()) == []
-        assert "is full; make room" in str(explain(READ_ONLY.replace("ReadOnly", "SystemIoFailure"), Run(disk)))
+        assert "is full; free some space" in str(explain(READ_ONLY.replace("ReadOnly", "SystemIoFailure"), Run(disk)))
 
 
 WATCHED = """
@@ -142,7 +142,8 @@ def test_a_panic_is_not_shown_where_one_line_tells_it() -> None:
     *before, last = done.stderr.splitlines()
     assert sorted(before) == ["from Python", "from below"]
     assert (
-        last == "adtally: this process can't listen on ? (address already in use); give all processes of the cluster another -a."
+        last == "adtally: this process can't listen on ? (address already in use); start all processes of the cluster "
+        "with other addresses (-a)."
     )
 
 

@@ -81,9 +81,7 @@ def test_a_clock_that_is_set_back_is_told_and_one_that_goes_forward_or_is_adjust
         clocks["monotonic"] += seconds
 
     error = set_back(wait, lambda: clocks["wall"], lambda: clocks["monotonic"])
-    assert str(error).startswith(
-        "the clock of this machine was set back by 7,201 s, and the flow would stand still; start the same"
-    )
+    assert str(error).startswith("the clock of this machine was set back by 7,201 s, which would stall the flow; run the same")
     assert len(waited) == 6
 
 
@@ -93,5 +91,5 @@ def test_a_folder_on_a_full_disk_is_told_to_be_full_and_not_to_be_forbidden(tmp_
         with suppress(OSError):  # until there is no room for a lock file either
             for number in itertools.count():
                 (disk / f"filler {number}").touch()
-        with pytest.raises(RecoveryError, match=f"the disk of the recovery folder {folder} is full; make room there"):
+        with pytest.raises(RecoveryError, match=f"the disk of the recovery folder {folder} is full; free some space there"):
             lock_recovery(folder, 0)

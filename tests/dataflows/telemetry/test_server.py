@@ -90,7 +90,7 @@ def test_a_taken_port_is_one_line_that_names_it_and_the_setting(number: int) -> 
         busy.listen()
         taken = busy.getsockname()[1]
         with pytest.raises(
-            SettingsError, match=rf"port {taken} on 127\.0\.0\.1, for metrics, is taken; .*ADTALLY_METRICS_PORT"
+            SettingsError, match=rf"port {taken} on 127\.0\.0\.1, for metrics, is already in use; .*ADTALLY_METRICS_PORT"
         ) as caught:
             serve(replace(Settings(), metrics_port=taken - number), served(), number)
     assert "\n" not in str(caught.value)
@@ -115,7 +115,7 @@ def test_a_loop_that_turned_and_stands_still_is_not_alive_and_one_that_has_not_b
     clock.now += LIVE_SECONDS
     assert (pulse.stands(), pulse.turned()) == ("", True)
     clock.now += 1
-    assert pulse.stands() == "its loop has not turned for 61 s"
+    assert pulse.stands() == "its main loop has not run for 61 s"
     pulse.beat()
     assert pulse.stands() == ""
 
@@ -128,7 +128,7 @@ def test_one_thread_that_stands_still_is_seen_beside_others_that_turn() -> None:
     other.join()
     clock.now += LIVE_SECONDS + 1
     pulse.beat()
-    assert "not turned" in pulse.stands()
+    assert "not run" in pulse.stands()
 
 
 def rank(ages: list[float], share: float) -> float:

@@ -139,10 +139,10 @@ def test_who_has_logged_in_elsewhere_must_be_among_those_who_may(user: str, let_
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({f"{PREFIX}PASWORD": PASSWORD}, "no setting of the dashboard"),
+        ({f"{PREFIX}PASWORD": PASSWORD}, "not a setting of the dashboard"),
         ({f"{PREFIX}PASSWORD": PASSWORD, f"{PREFIX}USERS": f'{{"a":"{PASSWORD}"}}'}, "set one of them"),
         ({f"{PREFIX}USERS": PASSWORD}, "must be a JSON object"),
-        ({f"{PREFIX}USERS": f'{{"*":"{PASSWORD}"}}'}, "is no name"),
+        ({f"{PREFIX}USERS": f'{{"*":"{PASSWORD}"}}'}, "is not a name"),
         ({f"{PREFIX}OPEN_TO_EVERYONE": "yes"}, "true or false"),
         ({f"{PREFIX}PASSWORD_FILE": "/no/such"}, "can't be read"),
         (OAUTH, "OAUTH_ALLOW is missing"),
@@ -163,7 +163,7 @@ def test_what_kubernetes_tells_of_its_service_is_no_setting() -> None:
     given = {f"{PREFIX}{name}": "tcp://10.0.0.1:8503" for name in links}
     assert not from_environment(given).wants_login
     assert from_environment(given | {f"{PREFIX}PASSWORD": PASSWORD}).wants_login
-    with pytest.raises(SettingsError, match="is no setting"):
+    with pytest.raises(SettingsError, match="is not a setting"):
         from_environment(given | {f"{PREFIX}SERVICE_PASSWORD": PASSWORD})
 
 

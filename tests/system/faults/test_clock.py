@@ -85,7 +85,7 @@ def test_the_clock_is_moved_by_hours_and_no_figure_with_it(
             clock.move("-5h")
             assert flow.wait() == [1]
             assert "adtally: the clock of this machine was set back by 18,00" in flow.output().splitlines()[-1]
-            assert "start the same command again: nothing is lost" in flow.output()
+            assert "run the same command again: nothing is lost" in flow.output()
     with running(mine, tmp_path / "now", *command) as flow:
         await_caught_up(mine)
         await_exact(mine, flow)

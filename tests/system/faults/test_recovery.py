@@ -52,7 +52,7 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_same_command_goes_on_ex
     with small_disk(tmp_path / "disk", kib) as disk:
         folder = recovery_folder(disk / "recovery", processes)
         command = ("-r", str(folder), *RECOVER)
-        line = f"adtally: the disk of the recovery folder {folder} is full; make room there and start the same command again"
+        line = f"adtally: the disk of the recovery folder {folder} is full; free some space there and run the same command again"
         sent = 0
         with running(mine, tmp_path / "log", *command, processes=processes) as flow:
             while not ended(flow) and sent < 50_000:
@@ -107,7 +107,7 @@ def test_a_part_of_the_store_that_is_missing_is_one_line_that_names_it(mine: Set
     (folder / "part-1.sqlite3").unlink()
     with running(mine, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
         assert flow.wait() == [1]
-        assert "has 3 parts, of which part-1.sqlite3 can't be found; bring all of it back from one backup" in last_line(flow)
+        assert "has 3 parts, of which part-1.sqlite3 can't be found; restore all of it from one backup" in last_line(flow)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
@@ -122,7 +122,7 @@ def test_of_three_processes_one_dies_and_the_others_say_which_and_the_next_run_i
         assert flow.wait() == [1, -number, 1]
         lines = [line for line in flow.output().splitlines() if line.startswith("adtally: process 1 (127.0.0.1:")]
         assert len(lines) == 2, flow.output()
-        assert "start all its processes again: nothing is lost" in last_line(flow)
+        assert "restart all of them: nothing is lost" in last_line(flow)
     send(mine, events(1000, 1000))
     with running(mine, tmp_path / "again", *command, processes=3) as flow:
         await_exact(mine, flow)

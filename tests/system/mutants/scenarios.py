@@ -83,7 +83,7 @@ class Trial:
         # The flow shows what it has read before that snapshot is on disk; a few snapshots further, it is.
         seen = self._snapshots()
         wait_for(
-            lambda: self.ended() or self._snapshots() > seen + 3 or "waiting for the broker to take" in self.output(),
+            lambda: self.ended() or self._snapshots() > seen + 3 or "waiting for the broker to acknowledge" in self.output(),
             "a snapshot",
         )
 
