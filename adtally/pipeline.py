@@ -186,7 +186,7 @@ def broker(
         typer.Option(
             parser=values.port,
             metavar="N",
-            help="Port to listen on (default: 9092); a free one if that is taken.",
+            help="Port to listen on (default: 9092); a free one if that is in use.",
             show_default=False,
         ),
     ] = 9092,

@@ -113,7 +113,7 @@ def rebuild(
 ) -> None:
     """Count past windows again from the logs, and write each result that gains events."""
     if first >= last:
-        raise typer.BadParameter("--to must lie after --from", param_hint="--to")
+        raise typer.BadParameter("--to must be later than --from", param_hint="--to")
     from dataflows.commands.rebuild import rebuild as count_again
 
     count_again(settings_of("rebuild"), first, last, late=late, dry_run=dry_run)

@@ -83,7 +83,10 @@ def check_port(port: int) -> None:
         who = ports.holder(port)
         held = f" (by {who})" if who else ""
         other = port + 1 if port < 65_535 else PORT
-        raise AdtallyError(f"port {port} is taken{held}; stop that, or give the dashboard another: adtally demo --port {other}")
+        raise AdtallyError(
+            f"port {port} is already in use{held}; stop that process, or use another port for the "
+            f"dashboard: adtally demo --port {other}"
+        )
 
 
 def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:

@@ -118,7 +118,7 @@ def _read(replay: Replay, reporter: Reporter, stop: Stop) -> None:
 def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Clock) -> Synthetic:
     mix = Mix(options.impressions, options.clicks, options.conversions)
     if not mix.impressions + mix.clicks + mix.conversions:
-        raise InputError("--impressions, --clicks and --conversions are all 0: one of them must be more.")
+        raise InputError("--impressions, --clicks and --conversions are all 0; one of them must be greater.")
     faults = Faults(options.disorder, options.disorder_seconds, options.duplicates, options.late, options.malformed)
     if faults.disorder + faults.duplicates + faults.late + faults.malformed > 1:
         raise InputError("--disorder, --duplicates, --late and --malformed add up to more than all messages.")
@@ -126,7 +126,7 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
     # A dry run with a seed must not depend on when it is made.
     now = FIXED_NOW if target.dry_run and options.seed is not None and given is None else clock.now()
     if given is not None and given > now and not target.dry_run:
-        raise InputError("--start-time lies ahead of now: events are sent when their time has come.")
+        raise InputError("--start-time is in the future: live events are sent as their time comes.")
     start = now - int(options.backfill * 1_000_000) if given is None else given
     # --duration counts from now, for what lies before is backfill; where nothing waits for now, from the start.
     live_from = start if target.dry_run and given is not None else now

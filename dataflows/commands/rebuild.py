@@ -225,7 +225,7 @@ def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: b
     gained = [change for change in found if change.gains]
     for change in found:
         result, before = change.result, "none" if change.before is None else f"{change.before:,}"
-        note = "" if change.gains else "  (left: the logs no longer hold all of it)"
+        note = "" if change.gains else "  (unchanged: the logs no longer hold all of its events)"
         log_lines.tell(
             f"{result.window_start}  {result.campaign_id!r} {result.channel!r}: {before} → {change.after:,} events{note}"
         )

@@ -69,7 +69,7 @@ def partition(text: str) -> int:
     """Return the number of a partition."""
     if text.isascii() and text.isdecimal():
         return int(text)
-    raise typer.BadParameter(f"{text!r} is not a partition; give a number from 0 on")
+    raise typer.BadParameter(f"{text!r} is not a partition; use 0 or a higher number")
 
 
 def seconds(text: str) -> float:

@@ -71,7 +71,7 @@ class Engine:
                 f"ADTALLY_NATIVE=on, but the native engine can't {what}: {reason}; ADTALLY_NATIVE=auto does it in Python."
             )
         if reason:
-            log.info("the native engine can't %s, which is done in Python, as exact and slower: %s", what, reason)
+            log.info("the native engine can't %s (%s); Python does it, with the same results but more slowly", what, reason)
         return reason is None
 
     @cached_property

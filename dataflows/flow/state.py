@@ -57,7 +57,7 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
     for name, now in _rules(settings).items():
         if (before := envelope.rules.get(name)) != now:
             raise RecoveryError(
-                f"the state in the recovery folder was counted with {name}={before}, but {name} is now {now}; set it "
+                f"the state in the recovery folder was counted with {name}={before}, but it is {now} now; set it "
                 f"back, or {count_again(settings)}"
             )
     return state

@@ -18,11 +18,11 @@ def lock_recovery(folder: Path, process: int) -> TextIO:
 
     The store may be with process 0 alone: the folders of the others are then empty.
     """
-    make = f"make it with: mkdir -p {folder} && python -m bytewax.recovery {folder} 4"
+    make = f"create it with: mkdir -p {folder} && python -m bytewax.recovery {folder} 4"
     if not folder.is_dir():
         raise RecoveryError(f"the recovery folder {folder} does not exist; {make}")
     if not process and not any(folder.glob("part-*.sqlite3")):
-        raise RecoveryError(f"the folder {folder} holds no recovery store; {make}")
+        raise RecoveryError(f"the folder {folder} does not contain a recovery store; {make}")
     try:
         with suppress(OSError):  # it is another user's, and still this one may write
             # Its content is pickle: who can write there can run code here.
@@ -32,14 +32,12 @@ def lock_recovery(folder: Path, process: int) -> TextIO:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise full(folder) from None
         raise RecoveryError(
-            f"the recovery folder {folder} can't be written ({error.strerror}); give this user the right to, or another -r."
+            f"the recovery folder {folder} can't be written ({error.strerror}); give this user write access, or use another -r."
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise RecoveryError(
-            f"another run uses the recovery folder {folder}; stop it first, or give this one a folder of its own."
-        ) from None
+        raise RecoveryError(f"another flow uses the recovery folder {folder}; stop it first, or use another folder.") from None
     for part in sorted(folder.glob("part-*.sqlite3")):
         _check_store(part)
     return handle
@@ -59,6 +57,7 @@ def _check_store(part: Path) -> None:
         found, tables = str(error), 0
     if found != "ok" or not tables:
         raise RecoveryError(
-            f"{part} of the recovery folder is damaged ({found if found != 'ok' else 'it is empty'}); bring the folder back from a backup, "
-            "or give this run a new one and another ADTALLY_RESULTS_TOPIC."
+            f"{part} of the recovery folder is damaged ({found if found != 'ok' else 'it is empty'}); restore the folder "
+            "from a backup, or start with an empty "
+            "recovery folder and another ADTALLY_RESULTS_TOPIC."
         )

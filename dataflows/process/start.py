@@ -67,7 +67,7 @@ def prepare(settings: Settings, lifecycle: Lifecycle, arguments: Sequence[str] |
     if run.recovery:
         lifecycle.hold(lock_recovery(run.recovery, run.process))
     else:
-        log.warning("no recovery folder (-r): a restart reads the log from ADTALLY_START again")
+        log.warning("no recovery folder (-r): after a restart, the flow reads the log from ADTALLY_START again")
     return context
 
 
@@ -97,7 +97,7 @@ def _await_peers(run: Run, lifecycle: Lifecycle, attempts: Attempts) -> None:
                 for number, address in enumerate(run.addresses)
                 if number != run.process
             )
-            log.warning("waiting for the other processes of the cluster (%s); it runs once all do", others)
+            log.warning("waiting for the other processes of the cluster (%s); the flow starts when all of them run", others)
     attempts.release()
     peers.look()  # from now on Bytewax notices; what came last is looked after too
 
@@ -118,5 +118,5 @@ def command_line(arguments: Sequence[str]) -> Run:
     if given.workers_per_process < 1:
         raise SettingsError(f"-w {given.workers_per_process} is not a number of workers; give 1 or more.")
     if addresses and not 0 <= process < len(addresses):
-        raise SettingsError(f"-i {process}: -a names {len(addresses)} processes, so give 0 to {len(addresses) - 1}.")
+        raise SettingsError(f"-i {process}: -a lists {len(addresses)} processes, so use 0 to {len(addresses) - 1}.")
     return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)

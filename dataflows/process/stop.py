@@ -69,11 +69,12 @@ def _limit_stop(lifecycle: Lifecycle, cluster: bool) -> None:
         os._exit(0)  # nothing was read yet
     # A second deadline that needs no Python, and prints the tracebacks: this thread does not run where another keeps Python's lock.
     faulthandler.dump_traceback_later(STOP_SECONDS + 5, exit=True, file=sys.stderr)
-    log.info("stopping; what was read will be saved (once more to end at once)")
+    log.info("stopping after a last snapshot; repeat the signal to end at once")
     time.sleep(STOP_SECONDS)
     die(
         AdtallyError(
-            f"the stop was not over after {STOP_SECONDS:g} s: ended without a last snapshot; the next run reads again from the one before."
+            f"the flow did not stop within {STOP_SECONDS:g} s and was ended without a last snapshot; the next run "
+            "resumes from the previous one."
         )
     )
 
@@ -91,6 +92,6 @@ def set_back(
         now = wall() - monotonic()
         if ahead - now > CLOCK_SECONDS:
             return AdtallyError(
-                f"the clock of this machine was set back by {ahead - now:,.0f} s, and the flow would stand still; {AGAIN}"
+                f"the clock of this machine was set back by {ahead - now:,.0f} s, which would stall the flow; {AGAIN}"
             )
         ahead = now

@@ -53,7 +53,7 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     logging.getLogger("adtally").setLevel(settings.log_level.upper())
     _formats[:] = [settings.log_format]
     if strangers := unknown(os.environ):
-        log.warning("no part of adtally reads %s; adtally settings lists what can be set", ", ".join(strangers))
+        log.warning("ignoring unknown settings: %s; adtally settings lists the known ones", ", ".join(strangers))
 
 
 def forget() -> None:

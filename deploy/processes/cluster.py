@@ -53,7 +53,9 @@ def recovery_store(folder: Path, processes: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise RecoveryError(f"the recovery folder {folder} can't be made ({error.strerror}); give another with -r.") from None
+        raise RecoveryError(
+            f"the recovery folder {folder} can't be created ({error.strerror}); use another one with -r."
+        ) from None
     made = subprocess.run(  # noqa: S603 - our own arguments
         python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))),
         capture_output=True,
@@ -62,8 +64,8 @@ def recovery_store(folder: Path, processes: int) -> None:
         check=False,
     )
     if made.returncode:
-        words = (made.stderr.strip().splitlines() or ["without a word"])[-1]
-        raise RecoveryError(f"no recovery store can be made in {folder}: {words}")
+        words = (made.stderr.strip().splitlines() or ["without any output"])[-1]
+        raise RecoveryError(f"can't create a recovery store in {folder}: {words}")
 
 
 def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path) -> None:

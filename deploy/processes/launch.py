@@ -43,12 +43,12 @@ class Member(msgspec.Struct, frozen=True):
         )
         if one.number >= one.members:
             raise SettingsError(
-                f"this is member {one.number}, and ADTALLY_MEMBERS={one.members} has no place for it: a second flow would count all again. "
-                "Have as many replicas as ADTALLY_MEMBERS says."
+                f"this is member {one.number}, but ADTALLY_MEMBERS={one.members}: a further member would be a second flow that counts "
+                "everything again. Set the number of replicas to ADTALLY_MEMBERS."
             )
         if one.members > 1 and not _ADDRESS.fullmatch(one.address):
             raise SettingsError(
-                f"ADTALLY_MEMBER_ADDRESS={one.address!r} can't be used; give host:port with {{}} for a member's number, such as "
+                f"ADTALLY_MEMBER_ADDRESS={one.address!r} can't be used; use host:port with {{}} for a member's number, such as "
                 "adtally-dataflow-{}.adtally-dataflow:2101."
             )
         return one
@@ -87,7 +87,8 @@ class Launch(msgspec.Struct, frozen=True):
             return self
         if self.processes > 1:
             raise SettingsError(
-                f"ADTALLY_PROCESSES={self.processes} and ADTALLY_MEMBERS={member.members}: a member is one process; leave one of them at 1."
+                f"ADTALLY_PROCESSES={self.processes} and ADTALLY_MEMBERS={member.members}: a member is one process, so "
+                "one of them must be 1."
             )
         return msgspec.structs.replace(
             self,
@@ -111,7 +112,9 @@ class Launch(msgspec.Struct, frozen=True):
         try:
             self.recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise RecoveryError(f"the folder {self.recovery} can't be made ({error.strerror}); give another with -r.") from None
+            raise RecoveryError(
+                f"the folder {self.recovery} can't be created ({error.strerror}); use another one with -r."
+            ) from None
 
 
 def launch(asked: Launch) -> None:
@@ -133,7 +136,7 @@ def launch(asked: Launch) -> None:
 
 def _count(name: str, value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= MOST:
-        raise SettingsError(f"{name}={value!r} is not a number of processes; give 1 to {MOST}.")
+        raise SettingsError(f"{name}={value!r} is not a number of processes; use 1 to {MOST}.")
     return int(value)
 
 
@@ -141,7 +144,9 @@ def _number(given: Mapping[str, str]) -> int:
     name = given.get("ADTALLY_MEMBER", "")
     found = re.search(r"[0-9]+$", name)
     if name and not found:
-        raise SettingsError(f"ADTALLY_MEMBER={name!r} ends in no number; give a member's number, or the name of its pod.")
+        raise SettingsError(
+            f"ADTALLY_MEMBER={name!r} does not end in a number; set it to the member's number or to the name of its pod."
+        )
     if not found and (given.get("ADTALLY_MEMBERS") or "1") != "1":
-        raise SettingsError("ADTALLY_MEMBERS is set and ADTALLY_MEMBER is not: give this member's number, from 0 on.")
+        raise SettingsError("ADTALLY_MEMBERS is set but ADTALLY_MEMBER is not; set it to the number of this member, from 0.")
     return int(found[0]) if found else 0

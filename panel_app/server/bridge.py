@@ -61,7 +61,7 @@ class Bridge(JSComponent):
             with self._refreshes.time():
                 reply = handler(number, data) if handler else f'{{"id":{number},"error":true}}'
         except Exception:  # one viewer's malformed request must not end the session
-            log.exception("a message of a viewer could not be answered")
+            log.exception("answering a viewer's message failed; the page shows an error and asks again")
             reply = f'{{"id":{number},"error":true}}'
         self._send_msg(reply)
 

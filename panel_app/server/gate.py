@@ -55,7 +55,9 @@ class Gate:
             return "" if self.access.allows(visitor) else "you are logged in, but not among those who may see this dashboard."
         if self.access.open_to_everyone or panels_login or is_loopback(remote or ""):
             return ""
-        return "this dashboard asks for no login, so it answers only its own machine; docs/security.md says how its operator can open it."
+        return (
+            "this dashboard has no login, so it answers only its own machine; docs/security.md says how its operator can open it."
+        )
 
     def end(self, signed: str) -> None:
         """End the login of this signed cookie: no copy of the cookie is valid any more."""

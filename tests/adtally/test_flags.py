@@ -8,15 +8,15 @@ from adtally.__main__ import main
 
 EARLY, LATE = "2026-01-01T00:00:10Z", "2026-01-01T00:00:30Z"
 BAD = [
-    (("rebuild", "--from", LATE, "--to", EARLY), "--to must lie after --from"),
-    (("rebuild", "--from", LATE, "--to", LATE), "--to must lie after --from"),
+    (("rebuild", "--from", LATE, "--to", EARLY), "--to must be later than --from"),
+    (("rebuild", "--from", LATE, "--to", LATE), "--to must be later than --from"),
     (("rebuild", "--from", "now", "--to", LATE), "'--from': 'now' is not a time with a zone"),
     (("rebuild", "--from", EARLY, "--to", "2026-01-01T00:00:30"), "'2026-01-01T00:00:30' is not a time with a zone"),
     (("rejected", "--limit", "-1"), "'-1' is not a number of events"),
     (("rejected", "--limit", "x"), "'x' is not a number of events"),
     (("rejected", "--limit", ""), "'' is not a number of events"),
-    (("rejected", "--partition", "-1"), "'-1' is not a partition; give a number from 0 on"),
-    (("rejected", "--partition", "x"), "'x' is not a partition; give a number from 0 on"),
+    (("rejected", "--partition", "-1"), "'-1' is not a partition; use 0 or a higher number"),
+    (("rejected", "--partition", "x"), "'x' is not a partition; use 0 or a higher number"),
     (("rejected", "--reason", "wrong"), "'wrong' is not one of malformed, late, too_far_ahead, oversize"),
     (("counters", "--now"), "no such option: --now"),
     (("counters", "now"), "got unexpected extra argument(s) (now)"),

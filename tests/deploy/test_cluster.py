@@ -128,7 +128,7 @@ def test_members_do_not_outlive_a_script_that_is_killed(settings: Settings, star
         (["many"], 2, "'many' is not a number of processes"),
         ([], 2, "requires an argument"),
         (["2", "-i", "1"], 2, "it needs -a"),
-        (["2", "-r", "/proc/none"], 1, "can't be made"),
+        (["2", "-r", "/proc/none"], 1, "can't be created"),
     ],
 )
 def test_what_cannot_be_started_is_told(settings: Settings, start: Start, flags: list[str], code: int, words: str) -> None:

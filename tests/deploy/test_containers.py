@@ -91,7 +91,7 @@ def test_settings_are_checked_before_a_folder_is_touched(tmp_path: Path, monkeyp
 def test_a_folder_that_cannot_be_created_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "-r", "/proc/none"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("adtally: the recovery folder /proc/none can't be made")
+    assert line.startswith("adtally: the recovery folder /proc/none can't be created")
 
 
 def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_ready(settings: Settings, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_taken_port_gives_one_line_with_the_cure_before_anything_starts(tmp_pa
         process = start_demo(tmp_path, port)
         said, complaints = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "")
-    assert complaints.startswith(f"adtally: port {port} is taken")
+    assert complaints.startswith(f"adtally: port {port} is already in use")
     assert complaints.endswith(f"adtally demo --port {port + 1}\n")
     assert complaints.count("\n") == 1
     assert pids(tmp_path) == []

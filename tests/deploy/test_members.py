@@ -66,15 +66,15 @@ def test_a_member_listens_on_its_own_address(address: str, own: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ADTALLY_MEMBERS": "many"}, "ADTALLY_MEMBERS='many' is not a number of processes; give 1 to 32"),
+        ({"ADTALLY_MEMBERS": "many"}, "ADTALLY_MEMBERS='many' is not a number of processes; use 1 to 32"),
         ({"ADTALLY_MEMBERS": "33"}, "give 1 to 32"),
-        ({"ADTALLY_MEMBERS": "1"}, "this is member 1, and ADTALLY_MEMBERS=1 has no place for it"),
-        ({"ADTALLY_MEMBER": "adtally-dataflow-3"}, "this is member 3, and ADTALLY_MEMBERS=3 has no place for it"),
-        ({"ADTALLY_MEMBER": "dataflow"}, "ADTALLY_MEMBER='dataflow' ends in no number"),
-        ({"ADTALLY_MEMBER": ""}, "ADTALLY_MEMBER is not: give this member's number"),
-        ({"ADTALLY_MEMBER_ADDRESS": ""}, "ADTALLY_MEMBER_ADDRESS='' can't be used; give host:port with {}"),
-        ({"ADTALLY_MEMBER_ADDRESS": "dataflow:2101"}, "give host:port with {}"),
-        ({"ADTALLY_MEMBER_ADDRESS": "dataflow-{}"}, "give host:port with {}"),
+        ({"ADTALLY_MEMBERS": "1"}, "this is member 1, but ADTALLY_MEMBERS=1"),
+        ({"ADTALLY_MEMBER": "adtally-dataflow-3"}, "this is member 3, but ADTALLY_MEMBERS=3"),
+        ({"ADTALLY_MEMBER": "dataflow"}, "ADTALLY_MEMBER='dataflow' does not end in a number"),
+        ({"ADTALLY_MEMBER": ""}, "ADTALLY_MEMBER is not; set it to the number of this member"),
+        ({"ADTALLY_MEMBER_ADDRESS": ""}, "ADTALLY_MEMBER_ADDRESS='' can't be used; use host:port with {}"),
+        ({"ADTALLY_MEMBER_ADDRESS": "dataflow:2101"}, "use host:port with {}"),
+        ({"ADTALLY_MEMBER_ADDRESS": "dataflow-{}"}, "use host:port with {}"),
     ],
 )
 def test_what_cannot_be_a_member_is_told_in_one_line(change: dict[str, str], words: str) -> None:
@@ -84,7 +84,7 @@ def test_what_cannot_be_a_member_is_told_in_one_line(change: dict[str, str], wor
 
 
 def test_a_member_is_one_process() -> None:
-    with pytest.raises(SettingsError, match="a member is one process; leave one of them at 1"):
+    with pytest.raises(SettingsError, match="a member is one process, so one of them must be 1"):
         Launch(processes=2).as_member(Member.from_environment(POD))
 
 
@@ -100,7 +100,7 @@ def test_a_pod_too_many_ends_with_a_line_and_touches_nothing(settings: Settings,
     pods.scale(2, 2)
     assert pods.running[2].wait(60) == 2
     (line,) = pods.log(2).read_text().splitlines()
-    assert line.startswith("adtally: this is member 2, and ADTALLY_MEMBERS=2 has no place for it")
+    assert line.startswith("adtally: this is member 2, but ADTALLY_MEMBERS=2")
     assert not (tmp_path / "volume-2").exists()
 
 

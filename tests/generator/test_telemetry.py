@@ -95,7 +95,7 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
     )
     assert second.returncode == 2
     (line,) = second.stderr.splitlines()
-    assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is taken")
+    assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is already in use")
 
 
 def test_what_was_not_marked_is_plain_and_figures_do_not_go_back() -> None:

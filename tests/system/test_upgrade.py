@@ -149,7 +149,9 @@ def test_a_folder_that_was_counted_by_other_rules_is_refused(changed: dict[str, 
     saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
     with pytest.raises(RecoveryError) as caught:
         load(saved, PanesState, replace(Settings(), **changed))
-    assert str(caught.value).startswith(f"the recovery folder was counted with {name}; set it back, or count all that logs")
+    assert str(caught.value).startswith(
+        f"the state in the recovery folder was counted with {name}; set it back, or count all that logs"
+    )
 
 
 def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
@@ -170,7 +172,7 @@ def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other(
 
 def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
     saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
-    with pytest.raises(RecoveryError, match="is not as version 2 writes it"):
+    with pytest.raises(RecoveryError, match="is not valid state of version 2"):
         load(saved | {"state": {"window": "a minute"}}, PanesState, Settings())
 
 

@@ -202,7 +202,7 @@ def test_a_recovery_folder_of_another_deployment_is_refused_in_one_line(settings
         assert flow.stop() == [0]
     for other, words in (
         (replace(settings, logs_topic=settings.logs_topic + "-new"), "belongs to topic " + settings.logs_topic),
-        (replace(settings, window_seconds=10), "ADTALLY_WINDOW_SECONDS=60, but ADTALLY_WINDOW_SECONDS is now 10"),
+        (replace(settings, window_seconds=10), "ADTALLY_WINDOW_SECONDS=60, but it is 10 now"),
     ):
         done = run_to_its_end(other, "-r", str(folder), *RECOVER)
         assert done.returncode == 1

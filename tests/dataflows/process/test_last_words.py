@@ -180,7 +180,7 @@ def test_a_panic_that_does_not_end_the_process_is_shown_after_a_while() -> None:
     ("arguments", "words"),
     [
         (["-w", "0"], "-w 0 is not a number of workers"),
-        (["-i", "2", "-a", ";".join(TWO)], "-i 2: -a names 2 processes, so give 0 to 1"),
+        (["-i", "2", "-a", ";".join(TWO)], "-i 2: -a lists 2 processes, so use 0 to 1"),
     ],
 )
 def test_numbers_that_bytewax_would_hang_on_or_ignore_are_refused(arguments: Sequence[str], words: str) -> None:

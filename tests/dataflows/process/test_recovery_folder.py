@@ -30,7 +30,7 @@ def test_a_new_recovery_folder_is_taken_and_closed_to_others(tmp_path: Path) -> 
 def test_two_processes_of_one_cluster_share_a_folder_and_two_runs_do_not(tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
     held = lock_recovery(folder, 0), lock_recovery(folder, 1)
-    with pytest.raises(RecoveryError, match="another run uses the recovery folder"):
+    with pytest.raises(RecoveryError, match="another flow uses the recovery folder"):
         lock_recovery(folder, 1)
     del held
 

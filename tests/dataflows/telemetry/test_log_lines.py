@@ -41,7 +41,7 @@ def test_variables_that_nobody_reads_are_named_in_one_line_and_their_values_are_
     monkeypatch.setenv("ADTALLY_WINDOW", "hunter2")
     monkeypatch.setenv("ADTALLY_KAFKA", "hunter2")
     (line,) = lines(lambda _log: None)
-    words = "no part of adtally reads ADTALLY_WINDOW, ADTALLY_KAFKA; adtally settings lists what can be set"
+    words = "ignoring unknown settings: ADTALLY_WINDOW, ADTALLY_KAFKA; adtally settings lists the known ones"
     assert line.split(" ", 1)[1] == f"WARNING {words}"
 
 

@@ -52,7 +52,7 @@ def test_without_variables_nothing_is_asked_and_only_this_machine_is_let_in() ->
     gate = Gate(from_environment({}))
     assert gate.refusal({}, "127.0.0.1") == gate.refusal({}, "::1") == ""
     for remote in ("10.0.0.1", "", None, "localhost.example"):
-        assert "asks for no login" in gate.refusal({}, remote)
+        assert "has no login" in gate.refusal({}, remote)
     assert gate.refusal({}, "10.0.0.1", panels_login=True) == ""
     assert Gate(from_environment({f"{PREFIX}OPEN_TO_EVERYONE": "true"})).refusal({}, "10.0.0.1") == ""
 

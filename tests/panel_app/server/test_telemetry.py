@@ -214,7 +214,7 @@ def test_a_taken_port_for_metrics_is_one_line(settings: Settings) -> None:
         ended = command("--port", str(free_port()), **given)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"adtally: port {port} on 127.0.0.1, for metrics, is taken")
+    assert line.startswith(f"adtally: port {port} on 127.0.0.1, for metrics, is already in use")
 
 
 def test_metrics_on_the_dashboards_own_port_are_refused_in_one_line() -> None:

@@ -21,7 +21,7 @@ HEAD = """# Commands
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | it could not be done: no broker answers, a port is taken, `adtally counters` does not add up |
+| 1 | it could not be done: no broker answers, a port is in use, `adtally counters` does not add up |
 | 2 | the usage, a setting or an input file can't be used |
 | 130 | stopped by Ctrl-C before it was done |
 
