@@ -13,7 +13,7 @@ import msgspec
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from figures.attention.engine import NOTHING, Attention, Report, within
-from figures.feed.follower import Status
+from figures.feed.reporter import Status
 from figures.feed.upserts import Feed
 from figures.pipeline.operations import RejectedFeed, Watch
 from figures.pipeline.status import Part, Seen, diagnose, trouble
@@ -23,6 +23,7 @@ from figures.views import view as views
 from figures.views.query import page
 from figures.views.span import span_of
 
+LOOK_SECONDS = 5.0
 HISTORICAL_SECONDS = 86_400
 """Data older than this was replayed, so it is not a failure that nothing newer arrives."""
 
@@ -68,12 +69,16 @@ class Service:
         settings: Settings,
         clock: Callable[[], float] = time.time,
         measured: Callable[[float], None] = lambda _age: None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`)."""
+        """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`).
+
+        `look_seconds`: how often the feed looks for new partitions.
+        """
         self.settings = settings
         self.store = Store(settings.store_hours, settings.history_days)
         self.ages = Ages(settings.window_seconds, measured)
-        self.feed = Feed(settings, self.store, clock, ages=self.ages)
+        self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until somebody looks at the Data page."""
         self.watch = Watch(settings, clock)

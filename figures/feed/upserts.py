@@ -14,7 +14,8 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.tombstones import Position, Tombstones
 from dataflows.telemetry.ages import EVENT_TIME, Ages
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
-from figures.feed.follower import Follower, LogReplacedError
+from figures.feed.follower import Follower
+from figures.feed.positions import LogReplacedError
 from figures.store.deletion import Cell
 from figures.store.store import START, Place, Store
 
@@ -69,7 +70,7 @@ class Feed(Follower):
         log.warning(
             "partition %d of topic %s was recreated or emptied; dropped all %d rows, and the topic is read again from its beginning",
             partition,
-            self._topic,
+            self._topic.name,
             rows,
         )
 
@@ -114,7 +115,7 @@ class Feed(Follower):
         self._store.apply(self._left(results), positions)
         self._places = {**self._places, **positions}
         # What stood on the topic before has been there for who knows how long.
-        if self._ages is not None and self._state == "live":
+        if self._ages is not None and self.reporter.state == "live":
             self._measure(self._ages, messages)
 
     def _delete(self, deleted: list[tuple[Cell, Position]]) -> None:

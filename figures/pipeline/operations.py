@@ -20,7 +20,8 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.lag import Waiting
 from dataflows.kafka.tombstones import Position, Tombstones
-from figures.feed.follower import Follower, LogReplacedError
+from figures.feed.follower import Follower
+from figures.feed.positions import LogReplacedError
 
 log = logging.getLogger("adtally.operations")
 
@@ -158,7 +159,7 @@ class RejectedFeed(Follower):
         part = self._parts.get(partition)
         if part is None:
             return OFFSET_BEGINNING
-        low, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)
+        low, end = consumer.get_watermark_offsets(TopicPartition(self._topic.name, partition), timeout=2.0)
         if low <= part.last.offset < end:
             return part.last.offset  # read once more, to see whether it is the same
         self.forget(partition)

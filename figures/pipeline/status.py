@@ -13,7 +13,7 @@ import msgspec
 
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS
-from figures.feed.follower import Status
+from figures.feed.reporter import Status
 from figures.pipeline.operations import Partition, Pipeline
 
 SILENT_SECONDS = 30.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from dataflows.contract.settings import Settings
-from figures.service import Service
+from figures.service import LOOK_SECONDS, Service
 from panel_app.server import access
 from panel_app.server.access import Access
 from panel_app.server.gate import Gate
@@ -18,10 +18,12 @@ from panel_app.server.telemetry import Telemetry, age_histogram
 class Dashboard:
     """Everything that all visitors share. Panel runs the code of a page again for each visitor; this object is made once."""
 
-    def __init__(self, settings: Settings, access: Access, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives the wall time in seconds."""
+    def __init__(
+        self, settings: Settings, access: Access, clock: Callable[[], float] = time.time, look_seconds: float = LOOK_SECONDS
+    ) -> None:
+        """`clock` gives the wall time in seconds; `look_seconds`: how often the feed looks for new partitions."""
         ages = age_histogram()
-        self.service = Service(settings, clock, measured=ages.observe)
+        self.service = Service(settings, clock, measured=ages.observe, look_seconds=look_seconds)
         self.gate = Gate(access)
         self.open_pages = OpenPages()
         self.telemetry = Telemetry(self.service, self.open_pages, ages)

@@ -267,16 +267,14 @@ def test_values_beyond_64_bits_crash_nothing() -> None:
     assert looked(store, 60).campaigns == 1
 
 
-def test_nothing_is_said_while_the_topic_is_read_for_the_rest_of_it_would_look_silent(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_said_while_the_topic_is_read_for_the_rest_of_it_would_look_silent(settings: Settings) -> None:
     service = Service(settings)
     service.store = traffic(scaled(everything=0.0))
     assert service.attention(service.snapshot()).findings
-    monkeypatch.setattr(service.feed, "_state", "reading")
+    service.feed.reporter.enter("reading")
     assert service.attention(service.snapshot()) == NOTHING
     held = msgspec.json.decode(service.answer(""))
-    monkeypatch.setattr(service.feed, "_state", "live")
+    service.feed.reporter.enter("live")
     # The figures are the same, and yet the browser gets a new answer.
     assert msgspec.json.decode(service.answer("", have=held["token"]))["attention"]["findings"]
 

@@ -16,7 +16,7 @@ from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
 from dataflows.kafka.topics import Topics
-from figures.feed.follower import LogReplacedError
+from figures.feed.positions import LogReplacedError
 from figures.feed.upserts import Feed
 from figures.store.store import Store
 from tests.support.brokers import broker_process

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
-from figures.feed.follower import Status
+from figures.feed.reporter import Status
 from figures.pipeline.operations import Partition, Pipeline
 from figures.pipeline.status import Seen, diagnose, trouble
 

@@ -40,9 +40,8 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.world = World(settings)
         self.now = NOW
-        self.dashboard = Dashboard(settings, Access(), lambda: self.now)
+        self.dashboard = Dashboard(settings, Access(), lambda: self.now, look_seconds=0.2)
         self.one = self.dashboard.service
-        self.one.feed.look_seconds = 0.2
 
     def put(self, *ages: float | bytes | None, window: WindowResult | None = None) -> None:
         """A result for each of `ages`: of an event so many seconds old, without a header (None), or with this text in it."""
