@@ -1,6 +1,7 @@
+"""Rebuilding results from the logs: what the flow counted is found again, and late events are added once."""
+
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,13 @@ from dataflows.contract.errors import InputError
 from dataflows.contract.schema import result_key
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import deliver, make_producer
+from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
 from tests.support.flows import ANSWER_SECONDS, counters, last_results, recovery_folder, running, send, wait_for
 from tests.support.records import micros, payload, stamp
+from tests.support.settings import own_names
 
 FIRST = Range(micros(0), micros(300))
-
-
-def run_through(settings: Settings, tmp_path: Path, payloads: Sequence[bytes | None], name: str = "recovery") -> None:
-    """Send to partition 0 of a topic with one partition, and let a flow read all of it."""
-    send(settings, payloads, partition=0)
-    for other in range(1, 4):
-        send(settings, [payload(f"clock-{other}", 5000)], partition=other)
-    folder = recovery_folder(tmp_path / name)
-    with running(settings, tmp_path / "log", "-r", str(folder), "-s", "1", "-b", "0") as flow:
-        wait_for(
-            lambda: sum(one.get("read", 0) for one in counters(settings)) == len(payloads) + 3, "the flow to have read it all"
-        )
-        assert flow.stop() == [0]
 
 
 LOG = [
@@ -42,15 +32,39 @@ LOG = [
 ]
 
 
-def test_what_the_flow_has_counted_is_found_again_and_nothing_changes(settings: Settings, tmp_path: Path) -> None:
-    run_through(settings, tmp_path, LOG)
+@pytest.fixture(scope="module")
+def read_through(embedded_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a flow that has read `LOG` on partition 0, and a later event on each of the others."""
+    settings, folder = own_names(embedded_broker), tmp_path_factory.mktemp("flow")
+    send(settings, LOG, partition=0)
+    for other in range(1, 4):
+        send(settings, [payload(f"clock-{other}", 5000)], partition=other)
+    recovery = recovery_folder(folder / "recovery")
+    with running(settings, folder / "log", "-r", str(recovery), "-s", "1", "-b", "0") as flow:
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(LOG) + 3, "the flow to have read it all")
+        assert flow.stop() == [0]
+    return settings
+
+
+@pytest.fixture
+def settings(read_through: Settings) -> Settings:
+    """The same with a results topic of the test's own, which holds what the flow has written."""
+    own = replace(read_through, results_topic=own_names(read_through.brokers).results_topic)
+    Topics(own).ensure(own.results_topic, timeout=ANSWER_SECONDS)
+    deliver(
+        own,
+        "test",
+        own.results_topic,
+        [(message.key(), message.value()) for message in scan(read_through, read_through.results_topic)],
+    )
+    return own
+
+
+def test_what_the_flow_has_counted_is_found_again_and_nothing_changes(settings: Settings) -> None:
     assert changes(settings, count(settings, FIRST, late=False)) == []
 
 
-def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_changes_nothing(
-    settings: Settings, tmp_path: Path
-) -> None:
-    run_through(settings, tmp_path, LOG)
+def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_changes_nothing(settings: Settings) -> None:
     (change,) = changes(settings, count(settings, FIRST, late=True))
     assert (change.before, change.after, change.result.campaign_id, change.result.state) == (1, 2, "c", "corrected")
     write(settings, [change.result])
@@ -59,26 +73,21 @@ def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_
     assert changes(settings, count(settings, FIRST, late=True)) == []
 
 
-def test_results_that_were_lost_come_back(settings: Settings, tmp_path: Path) -> None:
-    run_through(settings, tmp_path, LOG)
+def test_results_that_were_lost_come_back(settings: Settings) -> None:
     empty = replace(settings, results_topic=settings.results_topic + "-new")
     Topics(empty).ensure(empty.results_topic, timeout=ANSWER_SECONDS)
     found = changes(empty, count(empty, FIRST, late=False))
     assert [(change.before, change.after, change.gains) for change in found] == [(None, 1, True), (None, 1, True)]
 
 
-def test_what_the_logs_no_longer_hold_takes_nothing_away(settings: Settings, tmp_path: Path) -> None:
-    run_through(settings, tmp_path, LOG)
+def test_what_the_logs_no_longer_hold_takes_nothing_away(settings: Settings) -> None:
     sums = count(settings, FIRST, late=True)
     write(settings, [change.result for change in changes(settings, sums)])
     (change,) = changes(settings, count(settings, FIRST, late=False))
     assert (change.before, change.after, change.gains) == (2, 1, False)
 
 
-def test_a_result_that_was_deleted_comes_back_and_a_record_that_is_none_is_passed_over(
-    settings: Settings, tmp_path: Path
-) -> None:
-    run_through(settings, tmp_path, LOG)
+def test_a_result_that_was_deleted_comes_back_and_a_record_that_is_none_is_passed_over(settings: Settings) -> None:
     key = result_key(stamp(0), "d", "search")
     junk = [(b"x", b"no result"), (b"y", b"{}"), (b"z", b'{"campaign_id":"\xff"}')]
     deliver(settings, "test", settings.results_topic, junk)
@@ -91,9 +100,8 @@ def test_a_result_that_was_deleted_comes_back_and_a_record_that_is_none_is_passe
 
 
 def test_windows_that_the_flow_may_still_correct_are_refused(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_through(settings, tmp_path, LOG)
     assert latest_end(settings) == micros(5000 - 600 - 5)
     for name in ("brokers", "logs_topic", "results_topic", "rejected_topic", "group"):
         monkeypatch.setenv(f"ADTALLY_{name.upper()}", getattr(settings, name))
@@ -105,7 +113,8 @@ def test_windows_that_the_flow_may_still_correct_are_refused(
     assert capsys.readouterr().out.splitlines()[-1] == "1 results changed"
 
 
-def test_without_the_flows_clocks_nothing_is_rebuilt(settings: Settings) -> None:
+def test_without_the_flows_clocks_nothing_is_rebuilt(embedded_broker: str) -> None:
+    settings = own_names(embedded_broker)
     send(settings, [payload("a")], partition=0)
     with pytest.raises(InputError, match="has not committed a time for partition 0, 1, 2, 3"):
         latest_end(settings)
@@ -113,8 +122,9 @@ def test_without_the_flows_clocks_nothing_is_rebuilt(settings: Settings) -> None
 
 @pytest.mark.long
 def test_beside_a_running_flow_it_takes_late_events_in_for_good(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    embedded_broker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = own_names(embedded_broker)
     for name in ("brokers", "logs_topic", "results_topic", "rejected_topic", "group"):
         monkeypatch.setenv(f"ADTALLY_{name.upper()}", getattr(settings, name))
     folder = recovery_folder(tmp_path / "recovery")
