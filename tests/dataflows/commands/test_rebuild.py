@@ -19,6 +19,7 @@ from tests.support.flows import ANSWER_SECONDS, counters, last_results, recovery
 from tests.support.records import micros, payload, stamp
 from tests.support.settings import own_names
 
+pytestmark = pytest.mark.xdist_group("rebuild")
 FIRST = Range(micros(0), micros(300))
 
 
@@ -51,12 +52,8 @@ def settings(read_through: Settings) -> Settings:
     """The same with a results topic of the test's own, which holds what the flow has written."""
     own = replace(read_through, results_topic=own_names(read_through.brokers).results_topic)
     Topics(own).ensure(own.results_topic, timeout=ANSWER_SECONDS)
-    deliver(
-        own,
-        "test",
-        own.results_topic,
-        [(message.key(), message.value()) for message in scan(read_through, read_through.results_topic)],
-    )
+    written = scan(read_through, read_through.results_topic)
+    deliver(own, "test", own.results_topic, [(message.key() or b"", message.value() or b"") for message in written])
     return own
 
 
