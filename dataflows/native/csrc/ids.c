@@ -12,7 +12,7 @@
  * chance of 2^-96, whatever they are. */
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest)
 {
-    const uint64_t(*own)[3] = hash->coefficients;
+    const uint64_t (*own)[3] = hash->coefficients;
     uint64_t a = own[0][0] * size, b = own[0][1] * size, c = own[0][2] * size;
     size_t at = 0;
     for (; at + 4 <= size; at += 4) {

@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[3]
 
 PAGES = (
     "README.md",
+    "CONTRIBUTING.md",
     *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
     "deploy/kubernetes/README.md",
     "benchmarks/README.md",
 )
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
-_INLINE = re.compile(r"(?<!`)`((?:make|python -m|adtally-\w+|deploy/cluster\.sh)[ ][^`]+)`(?!`)")
+_INLINE = re.compile(r"(?<!`)`((?:make|python -m|adtally)[ ][^`]+)`(?!`)")
 _COMMENT = re.compile(r"(?:^|\s{2,})#.*$")
 
 
