@@ -23,8 +23,8 @@ from dataflows import native
 from dataflows.contract.constants import SHARDS
 from dataflows.contract.metrics import Cells, Metrics
 from dataflows.contract.settings import Settings
+from dataflows.flow.connection import CHUNK, POLL
 from dataflows.flow.engines import Engine
-from dataflows.flow.reader import CHUNK, POLL
 from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import SECOND

@@ -14,7 +14,8 @@ from typing_extensions import override
 from dataflows.contract.schema import Rejected
 from dataflows.flow.context import FlowContext
 from dataflows.flow.idle import PAUSE_SECONDS, Rest
-from dataflows.flow.reader import Haul, Reader, ReaderState
+from dataflows.flow.position import ReaderState
+from dataflows.flow.reader import PollResult, Reader
 from dataflows.flow.state import Saved, load, save
 from dataflows.flow.telemetry import LOOK_SECONDS
 from dataflows.intake.rules import Rules
@@ -107,20 +108,20 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
         for reader in self._readers.values():
             if not self._is_due(reader):
                 continue
-            haul = reader.poll()
-            if haul is not None:
+            polled = reader.poll()
+            if polled is not None:
                 self._rest.wake_all()
-                self._topology.report(reader.partition, haul.clock.time)
-                polls.append(Poll(self._split(reader.partition, partitions, haul), haul.rejected))
-                more = more or haul.more
+                self._topology.report(reader.partition, polled.clock.time)
+                polls.append(Poll(self._split(reader.partition, partitions, polled), polled.rejected))
+                more = more or polled.more
         # Bytewax measures from the moment before the sleep: any other time would be reached late by the length of the sleep.
         self._awake = None if more or slept else self._next_turn(partitions)
         self._look()
         return polls
 
-    def _split(self, partition: int, partitions: int, haul: Haul) -> list[tuple[str, Partial]]:
-        to_all = self._steps[partition].passes(partitions, haul.clock) or haul.more
-        return split(partition, partitions, haul.clock, haul.shares, behind=haul.more, to_all=to_all)
+    def _split(self, partition: int, partitions: int, polled: PollResult) -> list[tuple[str, Partial]]:
+        to_all = self._steps[partition].passes(partitions, polled.clock) or polled.more
+        return split(partition, partitions, polled.clock, polled.shares, behind=polled.more, to_all=to_all)
 
     def _is_due(self, reader: Reader) -> bool:
         """Return whether to poll `reader`: its bell was rung, or it is time to check what rings no bell, such as idleness."""
@@ -147,7 +148,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
         if moment >= self._look_at:
             self._look_at = moment + LOOK_SECONDS
             for reader in self._readers.values():
-                self._observed.place(reader.partition, reader.place())
+                self._observed.note(reader.partition, reader.progress())
 
     def _add_readers(self, partitions: int) -> None:
         if partitions == self._complete:
@@ -189,7 +190,7 @@ class Slot(StatefulSourcePartition[Poll, Saved]):
             state = reader.snapshot()
             if state is not None:
                 self._states[partition] = state
-            reader.show_progress()
+            reader.commit_progress()
         return save(SlotState(self._known, dict(self._states)), self._settings)
 
     @override

@@ -7,8 +7,10 @@ from collections import Counter
 from typing_extensions import override
 
 from dataflows.contract.settings import Settings
+from dataflows.flow.connection import Fetching
 from dataflows.flow.context import FlowContext
-from dataflows.flow.reader import Fetching, Haul, Reader, ReaderState
+from dataflows.flow.position import ReaderState
+from dataflows.flow.reader import PollResult, Reader
 from dataflows.flow.topology import Topology
 from dataflows.kafka.lag import Span
 from tests.support.engines.panes import cells_of
@@ -82,8 +84,8 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
     found: Counter[tuple[int, str]] = Counter()
 
     def enough() -> bool:
-        haul = one.poll()
-        for window, (campaign, _), metrics in cells_of(haul.shares) if haul else ():
+        polled = one.poll()
+        for window, (campaign, _), metrics in cells_of(polled.shares) if polled else ():
             found[window, campaign] += metrics.events
         return one.counters.read >= count
 
@@ -91,15 +93,15 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
     return found
 
 
-def until_idle(one: Reader) -> Haul:
-    """The haul that says that the partition is idle."""
-    hauls: list[Haul] = []
+def until_idle(one: Reader) -> PollResult:
+    """The result that says that the partition is idle."""
+    results: list[PollResult] = []
 
     def idle() -> bool:
-        haul = one.poll()
-        if haul is not None:
-            hauls.append(haul)
-        return bool(hauls) and hauls[-1].clock.idle
+        polled = one.poll()
+        if polled is not None:
+            results.append(polled)
+        return bool(results) and results[-1].clock.idle
 
     wait_for(idle, "the reader to be idle")
-    return hauls[-1]
+    return results[-1]

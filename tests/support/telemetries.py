@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataflows.contract.settings import Settings
-from dataflows.flow import telemetry as dataflow_telemetry
+from dataflows.flow.metric_table import METRICS as DATAFLOW_METRICS
+from dataflows.flow.telemetry import Observed
 from dataflows.telemetry.families import BUILD, Metric
 from generator import telemetry as generator_telemetry
 from panel_app.server import telemetry as dashboard_telemetry
@@ -23,15 +24,14 @@ Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def registries() -> dict[str, CollectorRegistry]:
     """The registry of each part, as its process has it."""
     return {
-        "dataflow": dataflow_telemetry.Observed(60).registry(),
+        "dataflow": Observed(60).registry(),
         "generator": generator_telemetry.Sending().registry(),
         "dashboard": Dashboard(Settings(), Access()).telemetry.registry(),
     }
 
 
 DECLARED: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (BUILD, *dataflow_telemetry.METRICS, *generator_telemetry.METRICS, *dashboard_telemetry.METRICS)
+    metric.name: metric for metric in (BUILD, *DATAFLOW_METRICS, *generator_telemetry.METRICS, *dashboard_telemetry.METRICS)
 }
 
 

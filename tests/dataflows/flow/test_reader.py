@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import OffsetGoneError, RecoveryError
 from dataflows.contract.settings import Settings
+from dataflows.flow.connection import Fetching
 from dataflows.flow.context import FlowContext
-from dataflows.flow.reader import Fetching, Haul, Reader, ReaderState
+from dataflows.flow.position import ReaderState
+from dataflows.flow.reader import PollResult, Reader
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
@@ -137,13 +139,13 @@ def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings
     send(settings, [payload("a", 100)], partition=0)
     first = reader(settings)
     read(first, 1)
-    first.show_progress()
+    first.commit_progress()
     wait_for(lambda: counters(settings)[0].get("clock") == micros(100), "the first commit")
     assert counters(settings)[0]["kept"] is None
     send(settings, [payload("b", 200)], partition=0)
     read(first, 2)
     state = first.snapshot()
-    first.show_progress()
+    first.commit_progress()
     wait_for(lambda: counters(settings)[0].get("clock") == micros(200), "the second commit")
     shown = counters(settings)[0]
     assert shown["kept"] == micros(100)
@@ -152,7 +154,7 @@ def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings
     first.close()
     again = reader(settings, state)
     wait_for(lambda: again.poll() or again.is_open, "the reader to open")
-    again.show_progress()
+    again.commit_progress()
     wait_for(lambda: counters(settings)[0].get("kept") == micros(200), "what was restored to be shown as kept")
     again.close()
 
@@ -167,19 +169,19 @@ def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(
     assert clock == micros(2999)
     first.close()
     again = reader(settings, state, fetching=Fetching(chunk=100, poll=100))
-    polls: list[Haul] = []
+    polls: list[PollResult] = []
     places: list[int | None] = []
 
     def refilled() -> bool:
         haul = again.poll()
-        places.append(again.place().clock)
+        places.append(again.progress().clock)
         polls.extend([haul] if haul else [])
-        return again.is_open and again._refill_until is None  # pyright: ignore[reportPrivateUsage]  # else the test may end before what it is about
+        return again.is_open and not again.is_refilling  # else the test may end before what it is about
 
     wait_for(refilled, "the ids to be read again")
     assert len(polls) > 5, "there is more to read, and it is said"
     assert {haul.clock.time for haul in polls} == set(places) == {clock}
-    again.show_progress()
+    again.commit_progress()
     wait_for(lambda: counters(settings)[0].get("clock") == clock, "the clock to be shown")
     again.close()
 

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.idle import Rest
-from dataflows.flow.reader import Reader, ReaderState
+from dataflows.flow.position import ReaderState
+from dataflows.flow.reader import Reader
 from dataflows.flow.source import SETTLE_SECONDS, SLOTS, Slot, SlotState
 from dataflows.flow.state import load
 from dataflows.flow.telemetry import LOOK_SECONDS

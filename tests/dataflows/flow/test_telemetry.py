@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
-from dataflows.flow.telemetry import Observed, Place
+from dataflows.flow.telemetry import Observed, PartitionProgress
 from dataflows.telemetry.server import LIVE_SECONDS
 from dataflows.windows.panes import Figures
 from tests.support.brokers import broker_process
@@ -310,9 +310,9 @@ def test_it_is_ready_when_nothing_is_missing() -> None:
     assert observed.ready() == ""
     observed.begin(1, Counters())
     assert observed.ready() == "not read yet: partition 1"
-    observed.place(1, Place(Counters(), None, None, None, False))
+    observed.note(1, PartitionProgress(Counters(), None, None, None, False))
     assert observed.ready() == "not read yet: partition 1"
-    observed.place(1, Place(Counters(), 0, 0, None, True))
+    observed.note(1, PartitionProgress(Counters(), 0, 0, None, True))
     assert observed.ready() == ""
 
 

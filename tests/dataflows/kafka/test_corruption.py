@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
-from dataflows.flow.reader import Fetching
+from dataflows.flow.connection import Fetching
 from dataflows.intake.partition import Counters
 from dataflows.kafka import corruption
 from dataflows.kafka.corruption import Fault

@@ -102,7 +102,7 @@ def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_las
     one = reader(settings)
     read(one, 30)
     send(settings, [payload("more", 1)], partition=0)
-    wait_for(lambda: (one.show_progress(), progress(settings, ANSWER_SECONDS)[0].offset == 30)[1], "the commit")
+    wait_for(lambda: (one.commit_progress(), progress(settings, ANSWER_SECONDS)[0].offset == 30)[1], "the commit")
     row = progress(settings, ANSWER_SECONDS)[0]
     assert (row.is_recreated, row.lag) == (False, 1)
     one.close()
@@ -183,14 +183,14 @@ class Logs:
 
         def look() -> Progress | None:
             self.reader.poll()
-            self.reader.show_progress()
+            self.reader.commit_progress()
             return row if wanted(row := self.row()) else None
 
         return wait_for(look, f"the lag, now {self.row()}")
 
     def lag(self) -> int | None:
         """What /metrics shows."""
-        return self.reader.place().lag
+        return self.reader.progress().lag
 
 
 @pytest.fixture

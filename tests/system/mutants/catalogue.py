@@ -143,15 +143,21 @@ def late_by_the_wall_clock() -> None:
 
 @mutant
 def late_by_the_clock_of_other_partitions() -> None:
-    take = Reader._take
+    right = Reader.__init__
 
-    def ahead(self: Reader, records: Any) -> None:
-        newest = self._topology.newest()
-        if newest is not None:
-            self._intake.advance(newest, records[0].offset())
-        take(self, records)
+    def ahead(self: Reader, *given: Any, **more: Any) -> None:
+        right(self, *given, **more)
+        take = self._position.take
 
-    patch(Reader, "_take", ahead)
+        def taken(records: Sequence[Record]) -> None:
+            newest, offset = self._topology.newest(), records[0].offset()
+            if newest is not None and offset is not None:
+                self._intake.advance(newest, offset)
+            take(records)
+
+        patch(self._position, "take", taken)
+
+    patch(Reader, "__init__", ahead)
 
 
 @mutant
@@ -231,8 +237,8 @@ def _resume(shift: int) -> None:
 
     def shifted(self: Reader, *given: Any, **more: Any) -> None:
         right(self, *given, **more)
-        if self._offset is not None:
-            self._offset += shift
+        if self._position.offset is not None:
+            self._position.offset += shift
 
     patch(Reader, "__init__", shifted)
 
