@@ -9,8 +9,8 @@ import msgspec
 
 from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
 from figures.measures import SUMS
-from figures.store.deletion import Cell
-from figures.store.store import parse_start
+from figures.store.content import Cell
+from figures.store.rows import parse_start
 
 _HOUR = 3600
 _SUM_BITS, _REVISION_BITS = 96, 63

@@ -16,8 +16,9 @@ from dataflows.telemetry.ages import EVENT_TIME, Ages
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
 from figures.feed.follower import Follower
 from figures.feed.positions import LogReplacedError
-from figures.store.deletion import Cell
-from figures.store.store import START, Place, Store
+from figures.store.content import Cell
+from figures.store.extent import NOTHING_READ, ReadExtent
+from figures.store.store import Store
 
 log = logging.getLogger("adtally.feed")
 
@@ -41,7 +42,7 @@ class Feed(Follower):
         self._store = store
         self._clock = clock
         self._ages = ages
-        self._places: dict[int, Place] = {}
+        self._extents: dict[int, ReadExtent] = {}
         self._tombstones: Tombstones[Cell] = Tombstones()
         self._overtaken: set[Cell] = set()
         self._sought: set[Cell] = set()
@@ -63,7 +64,7 @@ class Feed(Follower):
     @override
     def forget(self, partition: int) -> None:
         """Drop every row: a key may be in any partition, and the higher revisions of the old log would hide the new results."""
-        self._places, self._tombstones = {}, Tombstones()
+        self._extents, self._tombstones = {}, Tombstones()
         self._overtaken, self._sought = set(), set()
         self.records = self.unread = 0
         rows = self._store.forget()
@@ -83,21 +84,21 @@ class Feed(Follower):
         """
         results: list[tuple[Position, WindowResult]] = []
         deleted: list[tuple[Cell, Position]] = []
-        positions: dict[int, Place] = {}
+        positions: dict[int, ReadExtent] = {}
         fence = self._store.fence()
         for message in messages:
             position, stamp = self._tombstones.position(message), message.timestamp()[1]
             partition, offset = position.partition, position.offset
-            place = positions.get(partition) or self._places.get(partition, START)
-            known = place.covers(offset, stamp)
+            extent = positions.get(partition) or self._extents.get(partition, NOTHING_READ)
+            known = extent.covers(offset, stamp)
             if known and not self._sought:
                 continue
-            if offset < place.next and not known:
+            if offset < extent.next and not known:
                 self.forget(partition)
                 raise LogReplacedError
-            positions[partition] = place.onward(offset, stamp)
+            positions[partition] = extent.onward(offset, stamp)
             value = message.value()
-            if fence.get(partition, START).covers(offset, stamp) or (known and value is None):
+            if fence.get(partition, NOTHING_READ).covers(offset, stamp) or (known and value is None):
                 continue
             try:
                 if value is None:
@@ -113,7 +114,7 @@ class Feed(Follower):
                 results.append((position, result))
         self._delete(deleted)
         self._store.apply(self._left(results), positions)
-        self._places = {**self._places, **positions}
+        self._extents = {**self._extents, **positions}
         # What stood on the topic before has been there for who knows how long.
         if self._ages is not None and self.reporter.state == "live":
             self._measure(self._ages, messages)

@@ -27,7 +27,7 @@ from dataflows.telemetry.terminal import typed
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
 from figures.files.file_names import format_of
 from figures.files.formats import Format, csv_format
-from figures.store.deletion import Cell
+from figures.store.content import Cell
 from figures.store.store import Store
 from figures.views.results import Question, question, table
 

@@ -14,7 +14,8 @@ from dataflows.contract.schema import STATES, WindowResult
 from figures.measures import SUMS, sums
 from figures.store.blocks import Block, floor_to, joint_state
 from figures.store.packed_days import Day, SparseDay
-from figures.store.store import PACKED_FROM, UNDO_SECONDS, Store, parse_start
+from figures.store.rows import parse_start
+from figures.store.store import PACKED_FROM, UNDO_SECONDS, Store
 from tests.support.results import BEGIN, Clock, result
 
 HOURS, DAYS = 2, 2

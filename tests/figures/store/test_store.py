@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from dataflows.contract.schema import State
-from figures.store.store import START, UNDO_SECONDS, Place, Store, parse_start
+from figures.store.extent import NOTHING_READ, ReadExtent
+from figures.store.rows import parse_start
+from figures.store.store import UNDO_SECONDS, Store
 from tests.support.results import BEGIN, Clock, held, result
 
 
@@ -135,19 +137,19 @@ def test_undo_is_over_after_its_time() -> None:
 
 def test_what_was_read_before_a_clear_lies_behind_a_fence_until_it_is_undone() -> None:
     store = Store()
-    store.apply([result()], {0: Place(17, 500), 3: Place(4, 600)})
+    store.apply([result()], {0: ReadExtent(17, 500), 3: ReadExtent(4, 600)})
     store.clear()
-    assert store.fence() == {0: Place(17, 500), 3: Place(4, 600)}
+    assert store.fence() == {0: ReadExtent(17, 500), 3: ReadExtent(4, 600)}
     store.undo()
     assert store.fence() == {}
 
 
 def test_what_is_read_once_more_moves_no_place_and_a_log_that_was_made_anew_does() -> None:
     store = Store()
-    store.apply([result()], {0: Place(17, 500), 1: Place(8, 500)})
-    store.apply([], {0: Place(5, 450), 1: Place(5, 501)})
+    store.apply([result()], {0: ReadExtent(17, 500), 1: ReadExtent(8, 500)})
+    store.apply([], {0: ReadExtent(5, 450), 1: ReadExtent(5, 501)})
     store.clear()
-    assert store.fence() == {0: Place(17, 500), 1: Place(5, 501)}
+    assert store.fence() == {0: ReadExtent(17, 500), 1: ReadExtent(5, 501)}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_what_is_read_once_more_moves_no_place_and_a_log_that_was_made_anew_does
     [(16, 500, True), (0, 1, True), (17, 500, False), (17, 400, False), (16, 501, False), (0, 501, False)],
 )
 def test_a_record_is_known_by_its_offset_and_its_time(offset: int, time: int, known: bool) -> None:
-    assert START.onward(3, 500).onward(16, 300).covers(offset, time) is known
+    assert NOTHING_READ.onward(3, 500).onward(16, 300).covers(offset, time) is known
 
 
 def test_listeners_hear_of_a_clear_and_of_its_undo() -> None:

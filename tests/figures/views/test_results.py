@@ -17,7 +17,8 @@ from dataflows.contract.measures import ratios
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from figures.files.formats import FORMATS
-from figures.store.store import Store, parse_start
+from figures.store.rows import parse_start
+from figures.store.store import Store
 from figures.views.results import INTERVALS, Question, file_name, question, table
 from tests.support.docs.tables import columns_of, rows_of, schema_of
 from tests.support.results import BEGIN, result

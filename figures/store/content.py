@@ -1,0 +1,129 @@
+"""The content of a store: rows by event time, minutes at hand in blocks and older ones by day, as long as its retention says.
+
+It knows no thread, no clock and no names; the store sees to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import polars as pl
+
+from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
+from figures.store.names import Names
+from figures.store.packed_days import DAY, HOUR, Day, SparseDay, day_since, day_with
+
+Cell = tuple[int, str, str]
+"""Key of a result: window start (seconds since 1970), campaign, channel."""
+
+_NO_END = 2**62
+
+
+def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFrame:
+    """Return `cells` as rows of `blocks.KEY`, in order of time.
+
+    Cells whose names have no number are left out: there is no row with them.
+    """
+    known = [
+        (start, *campaign, *channel)
+        for start, campaign_id, channel_id in cells
+        if (campaign := campaigns.known((campaign_id,))) and (channel := channels.known((channel_id,)))
+    ]
+    return pl.DataFrame(known, schema={"t": pl.Int64, "campaign": pl.UInt32, "channel": pl.UInt32}, orient="row").sort("t")
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """How long rows are kept: `minutes` seconds at hand and `history` seconds by day, both back from the newest window.
+
+    A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
+    """
+
+    minutes: int
+    history: int
+    packed_from: int
+
+    def edges(self, newest: int) -> tuple[int, int]:
+        """Return from when on minutes are at hand, and from when on anything is held (seconds since 1970)."""
+        recent = newest - self.minutes
+        if not self.history:
+            return block_of(recent), block_of(recent)
+        return recent - recent % HOUR, min(recent, newest - self.history) // HOUR * HOUR
+
+
+class Content:
+    """The rows that a store holds."""
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+        self._blocks: dict[int, Block] = {}
+        self._days: dict[int, Day | SparseDay] = {}
+        self.newest: int | None = None
+        """Start of the newest window that is held or waits to be merged (`reach`)."""
+        self.rows = self.packed = 0
+        """Number of rows held, and of packed rows, as of the last merge."""
+
+    @property
+    def parts(self) -> tuple[Day | SparseDay | Block, ...]:
+        """What is held, by time."""
+        return (*(self._days[at] for at in sorted(self._days)), *(self._blocks[at] for at in sorted(self._blocks)))
+
+    def reach(self, newest: int | None) -> None:
+        """Have the retention count back from `newest` at least, the start of a window; None for no window."""
+        if newest is not None:
+            self.newest = newest if self.newest is None else max(self.newest, newest)
+
+    def merge(self, frames: list[pl.DataFrame]) -> bool:
+        """Merge `frames` (`blocks.SCHEMA`, oldest first), pack what has become old, and drop what is too old.
+
+        Return whether rows left the minutes, or were dropped.
+        """
+        recent, oldest = self._retention.edges(self.newest or 0)
+        old = [at for at in sorted(self._blocks) if at < recent]
+        frames = [self._blocks.pop(at).rows for at in old] + frames
+        past = [day for day in self._days.values() if day.first < oldest]
+        for day in past:
+            del self._days[day.start]
+            if rest := day_since(day, oldest):
+                self._days[day.start] = rest
+        is_dropped = False
+        if frames:
+            # One merge for all blocks: a call into polars costs more than the rows of a small block.
+            rows = merge(frames)
+            for at, part in split(clipped(rows, oldest, recent), DAY):
+                self._days[at] = day_with(self._days.get(at), part, self._retention.packed_from)
+            for at, part in split(clipped(rows, recent, _NO_END), BLOCK_SECONDS):
+                block = self._blocks.get(at)
+                self._blocks[at] = block.upserted([part]) if block else Block(part)
+            is_dropped = int(rows["t"][0]) < oldest
+        self.packed = sum(len(day) for day in self._days.values() if isinstance(day, Day))
+        self.rows = self._count()
+        return bool(old or past or is_dropped)
+
+    def delete(self, gone: pl.DataFrame) -> int:
+        """Delete the rows with the keys `gone` (`keys`); return how many rows that were."""
+        before = self._count()
+        for at, part in split(gone, BLOCK_SECONDS):
+            block = self._blocks.pop(at, None)
+            if block is not None and (rest := block.without(part)) is not None:
+                self._blocks[at] = rest
+        for at, part in split(gone, DAY):
+            day = self._days.pop(at, None)
+            if day is not None and (left := day.without(part)) is not None:
+                self._days[at] = left
+        if not self._blocks and not self._days:
+            # Only then: minutes at hand must not begin before the end of the packed days.
+            self.newest = None
+        return before - self._count()
+
+    def used(self, dimension: str) -> pl.Series:
+        """Return the numbers of the names that rows have, in order; `dimension` is ``campaign`` or ``channel``."""
+        return pl.concat([part.numbers(dimension) for part in self.parts]).unique().sort()
+
+    def renumber(self, campaigns: pl.Series, channels: pl.Series) -> None:
+        """Give names other numbers: the series have the new number at the index of the old one."""
+        self._blocks = {at: block.renumbered(campaigns, channels) for at, block in self._blocks.items()}
+        self._days = {at: day.renumbered(campaigns, channels) for at, day in self._days.items()}
+
+    def _count(self) -> int:
+        return sum(map(len, (*self._days.values(), *self._blocks.values())))
