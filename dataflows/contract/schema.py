@@ -36,7 +36,7 @@ VERSION = 1
 VERSION_HEADER = "adtally-contract"
 RecordHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None
 HEADERS: list[tuple[str, bytes]] = [(VERSION_HEADER, str(VERSION).encode())]
-"""Of each Kafka record on `results` and `rejected`. What has none is of version 1: its first writers knew of no header."""
+"""Headers of each Kafka record on `results` and `rejected`; a record without them is read as one of this version."""
 
 STATES: tuple[State, ...] = ("provisional", "final", "corrected")
 """In the order of time: at equal `revision` a consumer keeps the later one."""

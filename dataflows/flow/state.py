@@ -1,10 +1,8 @@
-"""What a snapshot keeps, under a version number: plain values alone, so that any version of adtally can tell whose state it meets.
+"""The state that a snapshot keeps, under a version number: plain values alone, so that any version of adtally recognises it.
 
-Version 1 kept the objects of `dataflows.flow.source` and `dataflows.windows.panes` themselves, as pickle writes them. They are still read:
-`tests/data/recovery-v1` is a folder of that version. From version 2 on it is a dict of numbers, texts, bytes, lists and dicts.
-
-A change that an older state can't be read by - another number of shards or slots, a step with another name, a field with another
-meaning - makes `VERSION` one higher, and needs a way from the version before, or the refusal of `load`, which says how to count again.
+It is a dict of numbers, texts, bytes, lists and dicts. A change that makes an older state unreadable - another number of shards or slots,
+a step with another name, a field with another meaning - increases `VERSION`. State of another version is refused, with the command that
+counts again.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from dataflows.contract.settings import Settings, variable
 from dataflows.intake.rules import SECOND, Rules
 
 VERSION = 2
-"""Of what this version of adtally writes; it reads 1 and 2."""
+"""Version of the state that this adtally writes and reads."""
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -35,13 +33,13 @@ def save(state: msgspec.Struct, settings: Settings) -> Saved:
 
 
 def load(saved: object, kind: type[State], settings: Settings) -> State | None:
-    """The state in `saved`, of this version or an earlier one; None if there is none.
+    """Return the state in `saved`; None if there is none.
 
-    Raises `RecoveryError`, which names the way to count again, for a later version, for what is no state of adtally, and for one that was
-    counted by other rules than those of `settings`.
+    Raises `RecoveryError`, which says how to count again, for state of another version, for anything that is not state of adtally, and
+    for state that was counted by other rules than those of `settings`.
     """
-    if saved is None or isinstance(saved, kind):  # the object itself: version 1
-        return saved
+    if saved is None:
+        return None
     version = saved.get("adtally") if isinstance(saved, dict) else None
     if version != VERSION:
         raise unknown(settings, version if isinstance(version, int) else None)
@@ -64,10 +62,10 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
 
 
 def unknown(settings: Settings, version: int | None = None) -> RecoveryError:
-    """The refusal of a state of `version`, or of one that does not tell."""
+    """Return the error for state of `version`; None where it is not known."""
     whose = "an unknown version" if version is None else f"version {version}"
     return RecoveryError(
-        f"the state in the recovery folder has {whose}, and this adtally reads 1 to {VERSION}; go back to the version that wrote it, "
+        f"the state in the recovery folder has {whose}, but this adtally reads version {VERSION}; go back to the version that wrote it, "
         f"or {count_again(settings)}"
     )
 

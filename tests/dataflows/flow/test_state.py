@@ -1,11 +1,10 @@
-"""A folder of the first version is gone on with; one of a later version is refused in one line, and what that line says works."""
+"""State of a snapshot: a folder of another version or of other rules is refused in one line, and the command in that line works."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,20 +22,19 @@ from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.flow.state import VERSION, count_again, load, save
-from dataflows.kafka.scan import scan
 from dataflows.windows.panes import Panes, PanesState
 from dataflows.windows.shards import Partial
 from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import pack
-from tests.support.flows import counters, environment, read_topic, recovery_folder, running, wait_for
-from tests.support.records import stamp
-from tests.support.upgrade import await_read, bring_back, half, kept, put, settings_of
+from tests.support.flows import counters, environment, read_topic, recovery_folder, running, send, wait_for
+from tests.support.records import payload
 from tests.system.oracle.compare import differences
 from tests.system.oracle.judge import Terms
 
-FIRST = Path(__file__).parents[1] / "data" / "recovery-v1"
 RECOVER = ("-s", "1", "-b", "0")
 MINUTE = 60_000_000
+MESSAGES = [*(payload(f"e{number % 190}", number, cost_micros=number) for number in range(200)), b"{no event"]
+"""Some of them repeated, one malformed."""
 
 
 def wrong(settings: Settings) -> list[str]:
@@ -63,42 +61,18 @@ def refused(settings: Settings, folder: Path, log: Path) -> str:
     return last
 
 
-def test_a_recovery_folder_of_the_first_version_is_gone_on_with_and_the_figures_are_exact(
-    embedded_broker: str, tmp_path: Path
-) -> None:
-    settings = settings_of(embedded_broker)
-    put(settings, half(0))
-    bring_back(settings, FIRST)
-    before = kept(FIRST / "results.jsonl")
-    folder = shutil.copytree(FIRST / "recovery", tmp_path / "recovery")
-    put(settings, half(1))
-    with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
-        await_read(settings, len(half(0)) + len(half(1)))
-        assert flow.stop() == [0], flow.output()
-    assert wrong(settings) == []
-    duplicates = sum(one["duplicate"] for one in counters(settings))
-    assert duplicates > len({key for key, _ in half(0)[-60:]}) > 0  # also of ids that only the version before has counted
-    records = list(scan(settings, settings.results_topic))
-    headers = [message.headers() for message in records]
-    assert headers.count(None) == len(before)  # the first version wrote none
-    assert all(("adtally-contract", b"1") in one for one in headers if one is not None)
-    # And it has gone on, not begun anew: nothing was written of a minute that was over before.
-    written = [message for message in records if stamp(0).encode() in (message.key() or b"")]
-    assert len(written) == len([key for key, _ in before if stamp(0).encode() in key]) > 0
-
-
 @pytest.fixture
 def stopped(settings: Settings, tmp_path: Path) -> Path:
-    """The recovery folder of a run that counted the first half and was stopped."""
-    put(settings, half(0))
+    """The recovery folder of a run that counted some messages and was stopped."""
+    send(settings, MESSAGES)
     folder = recovery_folder(tmp_path / "recovery")
     with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
-        await_read(settings, len(half(0)))
+        wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) >= len(MESSAGES), "all messages to be counted")
         assert flow.stop() == [0], flow.output()
     return folder
 
 
-def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_counts_everything_again(
+def test_a_state_of_another_version_is_refused_and_the_command_in_that_line_counts_everything_again(
     settings: Settings, stopped: Path, tmp_path: Path
 ) -> None:
     def later(data: bytes) -> bytes:
@@ -108,19 +82,19 @@ def test_a_state_of_a_later_version_is_refused_and_the_command_in_that_line_coun
     rewrite(stopped, lambda _: b"cdataflows.windows\nNoSuchClass\n.", "marketing.windows")  # as if it kept objects again
     line = refused(settings, stopped, tmp_path / "of an unknown class")
     assert line.startswith(
-        f"adtally: the state in the recovery folder has an unknown version, and this adtally reads 1 to {VERSION}; go"
+        f"adtally: the state in the recovery folder has an unknown version, but this adtally reads version {VERSION}; go"
     )
     rewrite(stopped, lambda _: pickle.dumps({"adtally": VERSION + 1}), "marketing.windows")
     line = refused(settings, stopped, tmp_path / "refused")
     told = re.fullmatch(
-        rf"adtally: the state in the recovery folder has version {VERSION + 1}, and this adtally reads 1 to {VERSION}; go back to the "
+        rf"adtally: the state in the recovery folder has version {VERSION + 1}, but this adtally reads version {VERSION}; go back to the "
         rf"version that wrote it, or count all that {settings.logs_topic} still holds again, into new topics: (mkdir .+)",
         line,
     )
     assert told, line
     new = replace(settings, results_topic=f"{settings.results_topic}-2", rejected_topic=f"{settings.rejected_topic}-2")
     where = {**environment(settings), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    where["PYTHONPATH"] = str(Path(__file__).parents[2])
+    where["PYTHONPATH"] = str(Path(__file__).parents[3])
     with subprocess.Popen(
         ["sh", "-c", told[1]], cwd=tmp_path, env=where, start_new_session=True, stderr=subprocess.PIPE
     ) as again:
@@ -168,6 +142,14 @@ def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other(
     command = [sys.executable, "-m", "tests.support.engines.first_loads", "30"]
     done = subprocess.run(command, env=environment(Settings()), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "0"
+
+
+def test_an_object_and_a_state_of_an_earlier_version_are_refused() -> None:
+    state = Panes(Settings(), Engine(Settings()).make_cells()).state()
+    with pytest.raises(RecoveryError, match="has an unknown version, but"):
+        load(state, PanesState, Settings())
+    with pytest.raises(RecoveryError, match="has version 1, but"):
+        load(save(state, Settings()) | {"adtally": 1}, PanesState, Settings())
 
 
 def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
