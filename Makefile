@@ -1,6 +1,6 @@
 # What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard soak profile logs kafka kafka-stop lint types format check docs clean lock
+.PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard soak profile logs kafka kafka-stop lint lint-js types format check docs clean lock
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -67,8 +67,12 @@ lint: setup-dev ## check style, imports between packages, spelling, the words of
 	@$(PY) -m ruff format --check .
 	@$(dir $(PY))lint-imports --no-cache --no-logo
 	@git ls-files | xargs $(PY) -m codespell_lib
+	@$(dir $(PY))clang-format --dry-run --Werror $(filter-out %/contract.h,$(wildcard dataflows/native/csrc/*.[ch]))
 	@$(PY) .ci/words.py --documents
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
+
+lint-js: setup-dev ## check the dashboard's JavaScript: ESLint, Prettier, TypeScript (needs the npm registry once)
+	@$(PY) .ci/lint_js.py
 
 types: setup-dev ## check the types
 	@$(PY) -m basedpyright

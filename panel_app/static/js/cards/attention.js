@@ -1,4 +1,5 @@
-// What needs attention, in words: what changed, since when, how much money, and how sure. A click aims the page at it.
+// @ts-check
+// What needs attention, in words: what changed, since when, how much money, and how sure. A click filters the page by it.
 
 import { h, icon, label, named } from "adtally/dom.js";
 import { duration, figure, many, moment, percent, smallest, whole } from "adtally/format.js";
@@ -26,7 +27,7 @@ const amount = (value) => figure(value, "price");
 const NEXT = {
   silent: "Was it stopped or rejected, or is its budget used up?",
   drop: "Check its budget, bids and approval.",
-  surge: "If nobody meant it to, check its budget.",
+  surge: "If this was not intended, check its budget.",
   flood: "Check where the clicks come from before paying for more.",
   unconverted: "Check its tracking and its landing page, or stop it.",
   cpa_up: "Check its landing page and its bids.",
@@ -43,12 +44,21 @@ function words(one) {
   return {
     silent: () => ["Fallen silent", `No impression and no click; ${each(one.usual)} a minute were usual.`],
     drop: () => ["Traffic has dropped", `${each(one.now)} impressions and clicks a minute; ${each(one.usual)} were usual.`],
-    surge: () => [`Traffic is ${times(one)} the usual`, `${each(one.now)} impressions and clicks a minute; ${each(one.usual)} were usual.`],
-    flood: () => [`Click flood, ${times(one)} the usual`, `${each(one.now)} clicks a minute, ${each(one.usual)} were usual; impressions did not follow.`],
+    surge: () => [
+      `Traffic is ${times(one)} the usual`,
+      `${each(one.now)} impressions and clicks a minute; ${each(one.usual)} were usual.`,
+    ],
+    flood: () => [
+      `Click flood, ${times(one)} the usual`,
+      `${each(one.now)} clicks a minute, ${each(one.usual)} were usual; impressions did not follow.`,
+    ],
     unconverted: () => ["Spends without converting", `No conversion; about ${expected} would be usual.`],
     cpa_up: () => [`Cost per conversion ${times(one)}`, `${amount(one.now)}, was ${amount(one.usual)}.`],
     cpa_down: () => ["Conversions are cheaper than usual", `${amount(one.now)} each, was ${amount(one.usual)}.`],
-    ctr_down: () => [`Click rate down ${percent(1 - one.now / one.usual)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
+    ctr_down: () => [
+      `Click rate down ${percent(1 - one.now / one.usual)}`,
+      `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`,
+    ],
     ctr_up: () => [`Click rate ${times(one)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
   }[one.kind]();
 }
@@ -66,7 +76,9 @@ function sure(one) {
   const days = 1 / one.chance;
   if (days < 2) return "Chance alone does this about once a day.";
   if (days < 2 * YEAR) return `Chance alone does this once in ${each(Math.floor(days))} days.`;
-  return days < 1000 * YEAR ? `Chance alone does this once in ${each(Math.floor(days / YEAR))} years.` : "Chance alone does this less than once in 1,000 years.";
+  return days < 1000 * YEAR
+    ? `Chance alone does this once in ${each(Math.floor(days / YEAR))} years.`
+    : "Chance alone does this less than once in 1,000 years.";
 }
 
 function item(one, until, pick) {
@@ -76,16 +88,31 @@ function item(one, until, pick) {
   const who = one.campaign === null ? h("span", {}, "All campaigns") : named(one.campaign, { title: null });
   const key = `finding-${one.kind}-${(one.campaign ?? "").slice(0, 200)}`;
   return h(
-    "li", { "data-key": key },
+    "li",
+    { "data-key": key },
     h(
       "button",
-      { type: "button", class: "finding", "data-key": key, "data-kind": one.kind, title: one.campaign === null ? null : `Show only ${label(one.campaign, 200)}`, onclick: () => pick(one) },
+      {
+        type: "button",
+        class: "finding",
+        "data-key": key,
+        "data-kind": one.kind,
+        title: one.campaign === null ? null : `Show only ${label(one.campaign, 200)}`,
+        onclick: () => pick(one),
+      },
       h("span", { class: "sign", "data-tone": tone }, icon(sign, 16), h("span", { class: "hidden" }, `${spoken}: `)),
       h(
-        "span", { class: "finding-text" },
-        h("b", {}, title), h("span", { class: "finding-who" }, who), h("span", {}, sentence),
+        "span",
+        { class: "finding-text" },
+        h("b", {}, title),
+        h("span", { class: "finding-who" }, who),
+        h("span", {}, sentence),
         h("span", { class: "finding-next" }, one.campaign === null && tone !== "good" ? NEXT_OF_ALL : NEXT[one.kind]),
-        h("span", { class: "finding-more" }, `${money(one)}since ${moment(one.since)} (${duration(until - one.since)}). ${sure(one)}`),
+        h(
+          "span",
+          { class: "finding-more" },
+          `${money(one)}since ${moment(one.since)} (${duration(until - one.since)}). ${sure(one)}`,
+        ),
       ),
     ),
   );
@@ -97,7 +124,14 @@ const CHECKS = ["Silence", "Click floods", "Spend without conversions", "Jumps o
 function checked(report) {
   const whom = many(report.campaigns, "campaign");
   const checks = CHECKS.map((check) => h("li", {}, icon("check", 14), check));
-  return [h("span", { class: "hint" }, `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history:`), h("ul", { class: "checks hint" }, ...checks)];
+  return [
+    h(
+      "span",
+      { class: "hint" },
+      `${whom} checked up to ${moment(report.until)}, against ${duration(report.hours * 3600)} of history:`,
+    ),
+    h("ul", { class: "checks hint" }, ...checks),
+  ];
 }
 
 /** Since when something has been wrong with the one campaign that is shown; null where all is well or more are shown. */
@@ -109,7 +143,7 @@ export function wrongSince(report) {
 
 /**
  * @param {HTMLElement} place
- * @param {{pick: (one: object) => void, everything: (() => void) | null}} act `everything` is null if nothing beyond the filters may be shown
+ * @param {{pick: (one: Answer) => void, everything: (() => void) | null}} act `everything` is null if nothing beyond the filters may be shown
  */
 export function makeAttention(place, act) {
   const count = h("span", { class: "count", hidden: true });
@@ -122,23 +156,65 @@ export function makeAttention(place, act) {
   function update(report) {
     last = report;
     const chosen = params("campaign");
-    const own = chosen.length ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign)) : report.findings;
+    const own = chosen.length
+      ? report.findings.filter((one) => one.campaign === null || chosen.includes(one.campaign))
+      : report.findings;
     const elsewhere = act.everything ? report.total - own.length : 0;
     count.hidden = !own.length;
     body.classList.toggle("whole", all && own.length > FIRST);
     patch(count, whole(chosen.length ? own.length : report.total));
     if (!report.campaigns) {
-      patch(body, h("p", { class: "none" }, report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive."));
+      patch(
+        body,
+        h(
+          "p",
+          { class: "none" },
+          report.until ? "Checks start once there are 20 complete minutes." : "Checks start once results arrive.",
+        ),
+      );
     } else if (!own.length) {
       const here = chosen.length && elsewhere ? "Nothing needs attention here" : "Nothing needs attention";
-      patch(body, h("div", { class: "all-well" }, h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)), h("div", {}, h("b", {}, here), ...checked(report))));
+      patch(
+        body,
+        h(
+          "div",
+          { class: "all-well" },
+          h("span", { class: "sign", "data-tone": "good" }, icon("check", 16)),
+          h("div", {}, h("b", {}, here), ...checked(report)),
+        ),
+      );
     } else {
       const shown = all ? own : own.slice(0, FIRST);
       patch(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));
     }
-    const toggle = own.length > FIRST && h("button", { type: "button", class: "link", "data-key": "findings", onclick: () => { all = !all; update(last); } }, all ? `Show the first ${FIRST}` : `Show all ${whole(own.length)}`);
-    const rest = !chosen.length && report.total > report.findings.length && all && h("span", {}, `${whole(report.total - report.findings.length)} more of less weight`);
-    const others = chosen.length > 0 && elsewhere > 0 && h("button", { type: "button", class: "link", "data-key": "elsewhere", onclick: act.everything }, `${whole(elsewhere)} in other campaigns`);
+    const toggle =
+      own.length > FIRST &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "link",
+          "data-key": "findings",
+          onclick: () => {
+            all = !all;
+            update(last);
+          },
+        },
+        all ? `Show the first ${FIRST}` : `Show all ${whole(own.length)}`,
+      );
+    const rest =
+      !chosen.length &&
+      report.total > report.findings.length &&
+      all &&
+      h("span", {}, `${whole(report.total - report.findings.length)} more of less weight`);
+    const others =
+      chosen.length > 0 &&
+      elsewhere > 0 &&
+      h(
+        "button",
+        { type: "button", class: "link", "data-key": "elsewhere", onclick: act.everything },
+        `${whole(elsewhere)} in other campaigns`,
+      );
     patch(foot, toggle, rest, others);
   }
   return update;

@@ -1,3 +1,4 @@
+// @ts-check
 // The main chart, on the copy of ECharts that Panel ships. Minutes that are still being counted are hatched bars, never part of a line;
 // corrected minutes carry a mark on the axis.
 
@@ -8,7 +9,11 @@ import { timeZone } from "adtally/locale.js";
 import { patch } from "adtally/patch.js";
 import { channelColor, color } from "adtally/theme.js";
 
-const MODES = [["stacked", "Stacked"], ["share", "Share"], ["lines", "Lines"]];
+const MODES = [
+  ["stacked", "Stacked"],
+  ["share", "Share"],
+  ["lines", "Lines"],
+];
 const REST = "All others";
 const BEFORE = "Period before";
 const DAY = 86_400;
@@ -18,16 +23,19 @@ const nameOf = (series) => (series.name === null ? REST : drawable(label(series.
 /** Each point's part of the whole, so that every point adds up to one. */
 function shares(series) {
   const totals = series[0]?.values.map((_, at) => series.reduce((sum, one) => sum + Math.max(one.values[at] ?? 0, 0), 0)) ?? [];
-  return series.map((one) => ({ ...one, values: one.values.map((value, at) => (value === null || !totals[at] ? null : Math.max(value, 0) / totals[at])) }));
+  return series.map((one) => ({
+    ...one,
+    values: one.values.map((value, at) => (value === null || !totals[at] ? null : Math.max(value, 0) / totals[at])),
+  }));
 }
 
-/** The mode that is drawn: rates don't add up, so they are lines whatever was chosen. */
+/** The mode that is drawn: rates don't add up, so they are always lines. */
 export function modeOf(view, measure) {
   return measure.additive ? view.chart : "lines";
 }
 
 function seriesOf(page, mode, measure) {
-  const { chart, span } = page;
+  const { chart } = page;
   const drawn = mode === "share" ? shares(chart.series) : chart.series;
   const kind = mode === "share" ? "percent" : measure.kind;
   const stack = mode !== "lines";
@@ -40,32 +48,88 @@ function seriesOf(page, mode, measure) {
     const settled = one.values.map((value, at) => (open(at) ? null : value));
     // A line or an area of one point would be nothing at all: it is a dot.
     const alone = (at) => settled[at] !== null && (settled[at - 1] ?? null) === null && (settled[at + 1] ?? null) === null;
-    const points = settled.map((value, at) => ({ value: [chart.t[at] * 1000, value], symbolSize: alone(at) ? 5 : stack ? 0 : 3 }));
+    const points = settled.map((value, at) => ({
+      value: [chart.t[at] * 1000, value],
+      symbolSize: alone(at) ? 5 : stack ? 0 : 3,
+    }));
     out.push({
-      ...shared, id, type: "line", symbol: "circle", showSymbol: true,
-      ...(stack ? { stack: "now", areaStyle: { color: paint, opacity: 0.78 }, lineStyle: { width: 1, color: paint } } : { lineStyle: { width: 2, color: paint } }),
+      ...shared,
+      id,
+      type: "line",
+      symbol: "circle",
+      showSymbol: true,
+      ...(stack
+        ? { stack: "now", areaStyle: { color: paint, opacity: 0.78 }, lineStyle: { width: 1, color: paint } }
+        : { lineStyle: { width: 2, color: paint } }),
       data: points,
     });
-    const partial = one.values.map((value, at) => [chart.t[at] * 1000, open(at) ? value : null]).filter((point) => point[1] !== null);
+    const partial = one.values
+      .map((value, at) => [chart.t[at] * 1000, open(at) ? value : null])
+      .filter((point) => point[1] !== null);
     if (!partial.length) return;
     out.push(
       stack
         ? {
-            ...shared, id: `${id}-open`, type: "bar", stack: "open", data: partial, barMaxWidth: 18, barMinWidth: 5,
-            itemStyle: { color: paint, opacity: 0.6, decal: { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 4], rotation: -Math.PI / 4, color: "rgba(255,255,255,.75)" } },
+            ...shared,
+            id: `${id}-open`,
+            type: "bar",
+            stack: "open",
+            data: partial,
+            barMaxWidth: 18,
+            barMinWidth: 5,
+            itemStyle: {
+              color: paint,
+              opacity: 0.6,
+              decal: {
+                symbol: "rect",
+                dashArrayX: [1, 0],
+                dashArrayY: [2, 4],
+                rotation: -Math.PI / 4,
+                color: "rgba(255,255,255,.75)",
+              },
+            },
           }
-        : { ...shared, id: `${id}-open`, type: "scatter", data: partial, symbolSize: 7, itemStyle: { color: color("card"), borderColor: paint, borderWidth: 1.5, borderType: "dashed" } },
+        : {
+            ...shared,
+            id: `${id}-open`,
+            type: "scatter",
+            data: partial,
+            symbolSize: 7,
+            itemStyle: { color: color("card"), borderColor: paint, borderWidth: 1.5, borderType: "dashed" },
+          },
     );
   });
   if (dashed(page, mode, measure)) {
     out.push({
-      id: `${mode}-${measure.id}-previous`, name: BEFORE, type: "line", symbol: "circle", symbolSize: 4, showSymbol: chart.previous.filter((value) => value !== null).length === 1, connectNulls: true, animation: false, emphasis: { disabled: true }, z: 5,
-      color: color("ink"), lineStyle: { type: [5, 4], width: 1.4, color: color("ink") }, data: chart.previous.map((value, at) => [chart.t[at] * 1000, value]),
+      id: `${mode}-${measure.id}-previous`,
+      name: BEFORE,
+      type: "line",
+      symbol: "circle",
+      symbolSize: 4,
+      showSymbol: chart.previous.filter((value) => value !== null).length === 1,
+      connectNulls: true,
+      animation: false,
+      emphasis: { disabled: true },
+      z: 5,
+      color: color("ink"),
+      lineStyle: { type: [5, 4], width: 1.4, color: color("ink") },
+      data: chart.previous.map((value, at) => [chart.t[at] * 1000, value]),
     });
   }
   const fixed = chart.t.filter((_, at) => chart.fixed[at]).map((t) => [t * 1000, 0]);
   if (fixed.length) {
-    out.push({ id: "corrected", name: "Corrected", type: "scatter", symbol: "triangle", symbolSize: 7, color: color("warn"), itemStyle: { color: color("warn") }, data: fixed, z: 6, animation: false });
+    out.push({
+      id: "corrected",
+      name: "Corrected",
+      type: "scatter",
+      symbol: "triangle",
+      symbolSize: 7,
+      color: color("warn"),
+      itemStyle: { color: color("warn") },
+      data: fixed,
+      z: 6,
+      animation: false,
+    });
   }
   return { out, kind };
 }
@@ -76,20 +140,38 @@ function tooltip(items, page, kind) {
   const { span, chart } = page;
   const seen = new Set();
   const lines = items
-    .filter((item) => item.value[1] !== null && item.seriesId !== "corrected" && !seen.has(item.seriesName) && seen.add(item.seriesName))
+    .filter(
+      (item) =>
+        item.value[1] !== null && item.seriesId !== "corrected" && !seen.has(item.seriesName) && seen.add(item.seriesName),
+    )
     .map((item) => {
       const dot = h("i", { class: "tip-dot" });
       dot.style.background = item.color;
       return h("div", { class: "tip-line" }, dot, h("bdi", {}, item.seriesName), h("b", {}, figure(item.value[1], kind)));
     });
-  const state = chart.open[at] ? "Still counting" : chart.partial[at] ? "May not be held whole" : chart.fixed[at] ? "Final, corrected since" : "Final";
+  const state = chart.open[at]
+    ? "Still counting"
+    : chart.partial[at]
+      ? "May not be held whole"
+      : chart.fixed[at]
+        ? "Final, corrected since"
+        : "Final";
   const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
-  return h("div", { class: "tip" }, h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)), ...lines.reverse());
+  return h(
+    "div",
+    { class: "tip" },
+    h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)),
+    ...lines.reverse(),
+  );
 }
 
 /** The time since when something is wrong with what is shown, behind everything else. */
 function shade({ span }, since) {
-  const area = { silent: true, itemStyle: { color: color("bad"), opacity: 0.09 }, data: [[{ xAxis: Math.max(since, span.start) * 1000 }, { xAxis: (span.end - span.bucket) * 1000 }]] };
+  const area = {
+    silent: true,
+    itemStyle: { color: color("bad"), opacity: 0.09 },
+    data: [[{ xAxis: Math.max(since, span.start) * 1000 }, { xAxis: (span.end - span.bucket) * 1000 }]],
+  };
   return { id: "attention", type: "line", data: [], markArea: area, animation: false, z: 0 };
 }
 
@@ -103,27 +185,57 @@ function options(page, view, measure, since) {
   return {
     ...chartStyle(),
     useUTC: timeZone() === "UTC",
-    tooltip: { ...tooltipStyle(), trigger: "axis", formatter: (items) => tooltip(items, page, kind), axisPointer: { lineStyle: { color: muted } } },
-    xAxis: {
-      type: "time", min: span.start * 1000, max: (span.end - span.bucket) * 1000, splitNumber: narrow ? 3 : 8,
-      axisLabel: { color: muted, hideOverlap: true, showMaxLabel: true, formatter: (value) => moment(value / 1000, span.length > DAY && "date") }, axisLine: { lineStyle: { color: color("line") } }, axisTick: { show: false }, splitLine: { show: false },
+    tooltip: {
+      ...tooltipStyle(),
+      trigger: "axis",
+      formatter: (items) => tooltip(items, page, kind),
+      axisPointer: { lineStyle: { color: muted } },
     },
-    yAxis: { type: "value", max: mode === "share" ? 1 : null, min: (extent) => (extent.min < 0 ? null : 0), splitNumber: 5, axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) }, splitLine: { lineStyle: { color: color("line") } } },
+    xAxis: {
+      type: "time",
+      min: span.start * 1000,
+      max: (span.end - span.bucket) * 1000,
+      splitNumber: narrow ? 3 : 8,
+      axisLabel: {
+        color: muted,
+        hideOverlap: true,
+        showMaxLabel: true,
+        formatter: (value) => moment(value / 1000, span.length > DAY && "date"),
+      },
+      axisLine: { lineStyle: { color: color("line") } },
+      axisTick: { show: false },
+      splitLine: { show: false },
+    },
+    yAxis: {
+      type: "value",
+      max: mode === "share" ? 1 : null,
+      min: (extent) => (extent.min < 0 ? null : 0),
+      splitNumber: 5,
+      axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) },
+      splitLine: { lineStyle: { color: color("line") } },
+    },
     series: out,
   };
 }
 
-/** Whether the previous period is drawn: its total beside single lines of channels would only press them flat. */
+/** Whether the previous period is drawn: next to single lines of channels, its total would flatten them. */
 function dashed({ chart }, mode, measure) {
   const single = mode === "lines" && measure.additive && chart.series.length > 1;
   return mode !== "share" && !single && chart.previous.some((value) => value !== null);
 }
 
-/** What the chart shows, in words: for its subtitle, and for who can't see it. */
+/** What the chart shows, in words: for its subtitle and for screen readers. */
 function words(page, mode, measure) {
   const { span } = page;
   const each = span.bucket === 60 ? "minute" : span.bucket === 3600 ? "hour" : duration(span.bucket);
-  const last = span.length === 3600 ? "hour" : span.length > DAY ? `${Math.round(span.length / DAY)} days` : span.length > 3600 ? `${Math.round(span.length / 3600)} hours` : `${Math.round(span.length / 60)} minutes`;
+  const last =
+    span.length === 3600
+      ? "hour"
+      : span.length > DAY
+        ? `${Math.round(span.length / DAY)} days`
+        : span.length > 3600
+          ? `${Math.round(span.length / 3600)} hours`
+          : `${Math.round(span.length / 60)} minutes`;
   return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
 }
 
@@ -134,20 +246,39 @@ function legend(page, mode, measure, pick) {
     dot.style.background = channelColor(one.color);
     if (one.name === null) return key(REST, dot);
     const own = `legend-${one.name.slice(0, 200)}`;
-    return h("li", { "data-key": own }, h("button", { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) }, dot, h("bdi", {}, label(one.name, 40)), markOf(one.name)));
+    return h(
+      "li",
+      { "data-key": own },
+      h(
+        "button",
+        { type: "button", "data-key": own, title: `Show only ${label(one.name, 200)}`, onclick: () => pick(one.name) },
+        dot,
+        h("bdi", {}, label(one.name, 40)),
+        markOf(one.name),
+      ),
+    );
   });
-  // What comes and goes has a place of its own: nothing moves when it does.
-  const slot = (id, shown) => h("li", { "data-key": id, class: `slot ${id}` }, ...(shown ? [h("i", { class: `key ${shown[1]}` }), h("bdi", {}, shown[0])] : []));
+  // Parts that appear and disappear have reserved space, so that nothing moves.
+  const slot = (id, shown) =>
+    h(
+      "li",
+      { "data-key": id, class: `slot ${id}` },
+      ...(shown ? [h("i", { class: `key ${shown[1]}` }), h("bdi", {}, shown[0])] : []),
+    );
   const mark = mode === "lines" ? "hollow" : "hatched";
   const open = page.chart.open.some(Boolean) ? "Still counting" : page.chart.partial.some(Boolean) && "May be partial";
-  items.push(slot("slot-before", dashed(page, mode, measure) && [BEFORE, "dashed"]), slot("slot-open", open && [open, mark]), slot("slot-fixed", page.chart.fixed.some(Boolean) && ["Corrected", "triangle"]));
+  items.push(
+    slot("slot-before", dashed(page, mode, measure) && [BEFORE, "dashed"]),
+    slot("slot-open", open && [open, mark]),
+    slot("slot-fixed", page.chart.fixed.some(Boolean) && ["Corrected", "triangle"]),
+  );
   return items;
 }
 
 /**
  * @param {HTMLElement} place
  * @param {{mode: (mode: string) => void, pick: (channel: string) => void}} act
- * @returns {(page: object, view: object, measure: object, since: number | null) => void} `since` when something has been wrong with
+ * @returns {(page: Answer, view: Answer, measure: Answer, since: number | null) => void} `since` when something has been wrong with
  *   what is shown, in seconds
  */
 export function makeChart(place, act) {

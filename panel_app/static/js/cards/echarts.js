@@ -1,3 +1,4 @@
+// @ts-check
 // The copy of ECharts that Panel ships: fetched after the first figures are on the page, drawn again whenever there are new ones.
 
 import { h } from "adtally/dom.js";
@@ -5,6 +6,7 @@ import { color } from "adtally/theme.js";
 
 const ECHARTS = "./static/extensions/panel/bundled/echarts/echarts@6.0.0/dist/echarts.min.js";
 
+/** @type {Promise<any> | null} */
 let loading = null;
 
 function echarts() {
@@ -39,14 +41,16 @@ export function tooltipStyle() {
 
 /**
  * @param {HTMLElement} place
- * @param {string} sorry what stands there if ECharts can't be loaded
+ * @param {string} sorry shown instead if ECharts can't be loaded
  * @param {(chart: any) => void} [ready] called once
- * @param {(chart: any) => void} [finish] called whenever places on the canvas may be others than before
- * @returns {(options: () => object) => void} draws what `options` gives at that moment
+ * @param {(chart: any) => void} [finish] called whenever positions on the canvas may have changed
+ * @returns {(options: () => Record<string, any>) => void} draws what `options` gives at that moment
  */
 export function makeCanvas(place, sorry, ready = () => {}, finish = () => {}) {
+  /** @type {any} */
   let drawn = null;
-  let wanted = null;
+  /** @type {() => Record<string, any>} */
+  let wanted = () => ({});
 
   async function draw() {
     const library = await echarts();

@@ -1,3 +1,4 @@
+// @ts-check
 // From impression to conversion: how many are left after each step.
 
 import { h } from "adtally/dom.js";
@@ -20,7 +21,8 @@ export function makeFunnel(place) {
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "From impression to conversion")), body);
   return function update(page) {
     const now = page.funnel;
-    if (!now.impressions && !now.clicks && !now.conversions) return patch(body, h("p", { class: "none" }, "Nothing was counted in this view."));
+    if (!now.impressions && !now.clicks && !now.conversions)
+      return patch(body, h("p", { class: "none" }, "Nothing was counted in this view."));
     const most = Math.log10(1 + Math.max(now.impressions, now.clicks, now.conversions));
     const lines = STEPS.flatMap((step, at) => {
       const inner = h("span", { class: `bar-in step-${at}` });
@@ -28,7 +30,15 @@ export function makeFunnel(place) {
       const rate = step.of ? part(now, step) : null;
       const moved = page.funnel_changes[step.id];
       return [
-        step.of && h("p", { class: "funnel-rate" }, h("span", { "aria-hidden": "true" }, "↓ "), h("b", {}, figure(rate, "percent")), ` ${step.words} `, rate !== null && moved && changeMark(verdict(moved, { good: "up", kind: "percent" }))),
+        step.of &&
+          h(
+            "p",
+            { class: "funnel-rate" },
+            h("span", { "aria-hidden": "true" }, "↓ "),
+            h("b", {}, figure(rate, "percent")),
+            ` ${step.words} `,
+            rate !== null && moved && changeMark(verdict(moved, { good: "up", kind: "percent" })),
+          ),
         h("p", { class: "funnel-step" }, h("span", {}, step.name), h("b", {}, figure(now[step.id], "count"))),
         h("span", { class: "bar thick", "aria-hidden": "true" }, inner),
       ].filter(Boolean);

@@ -1,3 +1,4 @@
+// @ts-check
 // State of each part of the pipeline, from an event to this page: which does not work, since when, and what to do.
 
 import { h, label } from "adtally/dom.js";
@@ -26,9 +27,21 @@ export function makeHealth(place) {
 
   function row(part, now) {
     return h(
-      "li", { "data-key": part.id, "data-part": part.id, "data-tone": part.tone },
-      h("span", { class: "health-name" }, h("span", { class: "dot", "aria-hidden": "true" }), h("b", {}, part.name), h("span", { class: "hidden" }, ` ${WORDS[part.tone]}: `)),
-      h("span", { class: "health-state" }, sentence(part, now), part.cure && h("span", { class: "hint health-cure" }, label(part.cure, 600))),
+      "li",
+      { "data-key": part.id, "data-part": part.id, "data-tone": part.tone },
+      h(
+        "span",
+        { class: "health-name" },
+        h("span", { class: "dot", "aria-hidden": "true" }),
+        h("b", {}, part.name),
+        h("span", { class: "hidden" }, ` ${WORDS[part.tone]}: `),
+      ),
+      h(
+        "span",
+        { class: "health-state" },
+        sentence(part, now),
+        part.cure && h("span", { class: "hint health-cure" }, label(part.cure, 600)),
+      ),
     );
   }
 

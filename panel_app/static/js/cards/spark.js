@@ -1,3 +1,4 @@
+// @ts-check
 // A sparkline: the shape of a series in a small SVG. A fainter line bridges unknown points, and a point without neighbours is a dot, so
 // that a sparse rate is visible, too.
 
@@ -16,7 +17,12 @@ export function spark(values, { width = 160, height = 34, area = false } = {}) {
   const y = (value) => (top === bottom ? height / 2 : 2 + (1 - (value - bottom) / (top - bottom)) * (height - 4)).toFixed(1);
   const at = values.flatMap((value, place) => (value === null ? [] : [place]));
   const point = (place) => `${x(place)} ${y(values[place])}`;
-  const [line, bridges, dots] = [[], [], []];
+  /** @type {string[]} */
+  const line = [];
+  /** @type {string[]} */
+  const bridges = [];
+  /** @type {string[]} */
+  const dots = [];
   at.forEach((place, index) => {
     const [before, after] = [at[index - 1], at[index + 1]];
     line.push(`${before === place - 1 ? "L" : "M"}${point(place)}`);
@@ -30,7 +36,10 @@ export function spark(values, { width = 160, height = 34, area = false } = {}) {
   return svg(
     "svg",
     box,
-    area && at.length > 1 && !bridges.length && svg("path", { class: "spark-area", d: `${line.join("")}L${x(last)} ${height}L${x(first)} ${height}Z` }),
+    area &&
+      at.length > 1 &&
+      !bridges.length &&
+      svg("path", { class: "spark-area", d: `${line.join("")}L${x(last)} ${height}L${x(first)} ${height}Z` }),
     svg("path", { class: "spark-bridge", d: bridges.join("") }),
     svg("path", { class: "spark-line", d: line.join("") }),
     svg("path", { class: "spark-dot", d: dots.join("") }),

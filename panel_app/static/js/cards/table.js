@@ -1,3 +1,4 @@
+// @ts-check
 // The campaigns table and the channel table.
 
 import { h, label, named } from "adtally/dom.js";
@@ -37,11 +38,15 @@ function bar(row, color) {
 
 /**
  * @param {HTMLElement} place
- * @param {object} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
+ * @param {Record<string, (...given: any[]) => void>} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
  */
 export function makeCampaigns(place, act) {
   const search = h("input", {
-    type: "search", class: "search", placeholder: "Search campaigns", "aria-label": "Search campaigns", maxlength: 200,
+    type: "search",
+    class: "search",
+    placeholder: "Search campaigns",
+    "aria-label": "Search campaigns",
+    maxlength: 200,
     oninput: () => act.search(search.value),
   });
   const download = downloadButtons("campaigns", act.download);
@@ -59,8 +64,10 @@ export function makeCampaigns(place, act) {
     const order = on ? (view.descending ? "descending" : "ascending") : null;
     const arrow = on ? (view.descending ? " ↓" : " ↑") : "";
     const button = h(
-      "button", { type: "button", "data-key": `sort-${column.id}`, onclick: () => act.sort(column.id) },
-      column.head, h("span", { "aria-hidden": "true" }, arrow),
+      "button",
+      { type: "button", "data-key": `sort-${column.id}`, onclick: () => act.sort(column.id) },
+      column.head,
+      h("span", { "aria-hidden": "true" }, arrow),
     );
     const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
     return h("th", { scope: "col", class: kind, "aria-sort": order }, button);
@@ -72,13 +79,20 @@ export function makeCampaigns(place, act) {
     const by = view.sort || view.metric;
     const rows = table.rows.map((row, at) =>
       h(
-        "tr", { "data-key": row.name.slice(0, 200) },
+        "tr",
+        { "data-key": row.name.slice(0, 200) },
         h("td", { class: "rank" }, whole(at + 1)),
         h(
-          "th", { scope: "row", class: "name" },
+          "th",
+          { scope: "row", class: "name" },
           h(
             "button",
-            { type: "button", "data-key": `row-${row.name.slice(0, 200)}`, title: `Show only ${label(row.name, 200)}`, onclick: () => act.pick(row.name) },
+            {
+              type: "button",
+              "data-key": `row-${row.name.slice(0, 200)}`,
+              title: `Show only ${label(row.name, 200)}`,
+              onclick: () => act.pick(row.name),
+            },
             named(row.name, { title: null }),
           ),
           bar(row),
@@ -94,15 +108,28 @@ export function makeCampaigns(place, act) {
     } else {
       const heads = [{ id: "name", head: "Campaign" }, ...COLUMNS].map((column) => head(column, view));
       const line = h(
-        "tr", {}, h("th", { class: "rank" }, h("span", { class: "hidden" }, "Rank")), ...heads,
-        h("th", { class: "num roomy", scope: "col" }, "Change"), h("th", { class: "trend roomy", scope: "col" }, "Trend"),
+        "tr",
+        {},
+        h("th", { class: "rank" }, h("span", { class: "hidden" }, "Rank")),
+        ...heads,
+        h("th", { class: "num roomy", scope: "col" }, "Change"),
+        h("th", { class: "trend roomy", scope: "col" }, "Trend"),
       );
       patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
     }
     const rest = table.matched - rows.length;
     const more = view.all_rows
-      ? [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(false) }, "Show the top 10"), rest > 0 && h("span", {}, `The first ${whole(rows.length)} of ${whole(table.matched)}; search finds the others.`)]
-      : rest > 0 && [h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(true) }, `Show all ${whole(table.matched)}`)];
+      ? [
+          h("button", { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(false) }, "Show the top 10"),
+          rest > 0 && h("span", {}, `The first ${whole(rows.length)} of ${whole(table.matched)}; search finds the others.`),
+        ]
+      : rest > 0 && [
+          h(
+            "button",
+            { type: "button", class: "link", "data-key": "rows", onclick: () => act.all(true) },
+            `Show all ${whole(table.matched)}`,
+          ),
+        ];
     patch(foot, ...(more || []));
   };
 }
@@ -121,13 +148,26 @@ export function makeChannels(place, pick) {
     if (!table.rows.length) return patch(body, h("p", { class: "none" }, "No channel has data in this view."));
     const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
     const extra = COLUMNS.find((column) => column.id === view.metric && !CHANNEL_COLUMNS.includes(column));
-    const columns = extra ? [{ ...extra, wide: false }, ...CHANNEL_COLUMNS.filter((one) => one.id !== "conversions")] : CHANNEL_COLUMNS;
+    const columns = extra
+      ? [{ ...extra, wide: false }, ...CHANNEL_COLUMNS.filter((one) => one.id !== "conversions")]
+      : CHANNEL_COLUMNS;
     const rows = table.rows.map((row) =>
       h(
-        "tr", { "data-key": row.name.slice(0, 200) },
+        "tr",
+        { "data-key": row.name.slice(0, 200) },
         h(
-          "th", { scope: "row", class: "name" },
-          h("button", { type: "button", "data-key": `channel-${row.name.slice(0, 200)}`, title: `Show only ${label(row.name, 200)}`, onclick: () => pick(row.name) }, named(row.name, { title: null })),
+          "th",
+          { scope: "row", class: "name" },
+          h(
+            "button",
+            {
+              type: "button",
+              "data-key": `channel-${row.name.slice(0, 200)}`,
+              title: `Show only ${label(row.name, 200)}`,
+              onclick: () => pick(row.name),
+            },
+            named(row.name, { title: null }),
+          ),
           bar(row, channelColor(colors.get(row.name) ?? -1)),
         ),
         ...cells(row, table, view.metric, columns),
@@ -135,8 +175,11 @@ export function makeChannels(place, pick) {
       ),
     );
     const line = h(
-      "tr", {}, h("th", { scope: "col", class: "left" }, "Channel"),
-      ...columns.map((column) => h("th", { scope: "col", class: "num" }, column.head)), h("th", { scope: "col", class: "num" }, "Change"),
+      "tr",
+      {},
+      h("th", { scope: "col", class: "left" }, "Channel"),
+      ...columns.map((column) => h("th", { scope: "col", class: "num" }, column.head)),
+      h("th", { scope: "col", class: "num" }, "Change"),
     );
     return patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows)));
   };

@@ -1,4 +1,5 @@
-// The tiles: the headline figures, which are also one radio group that says what the rest of the page is about.
+// @ts-check
+// The tiles: the headline figures, which are also a radio group that selects the measure of the page.
 
 import { h } from "adtally/dom.js";
 import { change, duration, figure, gap, percent } from "adtally/format.js";
@@ -8,7 +9,7 @@ import { spark } from "adtally/spark.js";
 /**
  * Text, arrow and tone of a change; null without a comparison. The tone follows the direction of the difference.
  * @param {{change: number | null, difference: number | null}} moved `change` 0.1 is +10 %; `difference` is set if a percentage has no meaning
- * @param {{good: "up" | "down" | "neither", kind: string}} measure the direction that is better, and the kind of its figures
+ * @param {Answer} measure `good` is the better direction ("up", "down", "neither"), `kind` the kind of its figures
  */
 export function verdict(moved, { good, kind }) {
   const relative = moved.change !== null;
@@ -19,7 +20,9 @@ export function verdict(moved, { good, kind }) {
   const tone = steady || good === "neither" ? "flat" : rising === (good === "up") ? "good" : "bad";
   const arrow = steady ? "→" : rising ? "▲" : "▼";
   const text = steady ? percent(0) : relative ? change(by) : gap(by, kind);
-  const words = steady ? "steady" : `${rising ? "up" : "down"} ${text}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
+  const words = steady
+    ? "steady"
+    : `${rising ? "up" : "down"} ${text}${tone === "flat" ? "" : tone === "good" ? ", better" : ", worse"}`;
   return { arrow, tone, words, text };
 }
 
@@ -39,9 +42,11 @@ export function comparison({ empty, span }) {
   if (empty) return "";
   const left = span.newest_end - span.start - span.compared;
   if (span.compared && !left) return "Changes are against the period before.";
-  if (span.compared) return `Changes are against the period before, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
+  if (span.compared)
+    return `Changes are against the period before, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
   if (!span.held) return "There is no earlier data to compare with.";
-  if (span.held < span.length) return `Not compared yet: of the ${duration(span.length)} before, only ${duration(span.held)} are held.`;
+  if (span.held < span.length)
+    return `Not compared yet: of the ${duration(span.length)} before, only ${duration(span.held)} are held.`;
   return "Not compared yet: no minute is complete in both periods.";
 }
 
@@ -50,13 +55,15 @@ function before(tile, measure, span) {
   if (tile.was === null) return { text: span.compared ? "was –" : span.held ? "not compared" : "no earlier data", title: "" };
   const [now, was] = [tile.compared ?? tile.value, tile.was].map((value) => figure(value, measure.kind));
   const title = `${now} in the minutes that are compared, ${was} in the same minutes of the period before. Those that are still being counted are left out.`;
-  return tile.compared === null || now === figure(tile.value, measure.kind) ? { text: `was ${was}`, title: tile.compared === null ? "" : title } : { text: `${now}, was ${was}`, title };
+  return tile.compared === null || now === figure(tile.value, measure.kind)
+    ? { text: `was ${was}`, title: tile.compared === null ? "" : title }
+    : { text: `${now}, was ${was}`, title };
 }
 
 /**
  * @param {HTMLElement} place
  * @param {HTMLElement} note element for the line that says what is compared
- * @param {object[]} measures
+ * @param {Answer[]} measures
  * @param {(id: string) => void} choose
  */
 export function makeTiles(place, note, measures, choose) {

@@ -1,4 +1,5 @@
-// Clearing what the dashboard holds, for everyone who looks at it, and taking that back; the same on every page that offers it.
+// @ts-check
+// Clear what the dashboard holds, for all viewers, and undo it; the same on every page that offers it.
 
 import { confirm, dismiss, toast } from "adtally/dialog.js";
 import { many } from "adtally/format.js";
@@ -21,7 +22,7 @@ export function makeClear(link, page) {
     }
   }
 
-  /** Offer the undo of a clear, whoever it was that cleared. @param {object} live as the server sent it */
+  /** Offer to undo a clear by any viewer. @param {Answer} live as the server sent it */
   function offerUndo(live) {
     if (embedded()) return;
     if (!live.undo_rows) {
@@ -31,7 +32,11 @@ export function makeClear(link, page) {
     }
     if (offered) return;
     offered = live.undo_rows;
-    toast("undo", `Cleared ${many(live.undo_rows, "minute row")}.`, { action: "Undo", press: () => send("undo"), seconds: live.undo_seconds });
+    toast("undo", `Cleared ${many(live.undo_rows, "minute row")}.`, {
+      action: "Undo",
+      press: () => send("undo"),
+      seconds: live.undo_seconds,
+    });
   }
 
   async function clear() {

@@ -1,4 +1,5 @@
-// A question that must be answered, and short messages that may be.
+// @ts-check
+// Confirmation dialogs and short messages.
 
 import { h, icon } from "adtally/dom.js";
 
@@ -12,14 +13,17 @@ export function confirm({ title, text, yes, no }) {
     const keep = h("button", { type: "button", class: "button plain", onclick: () => dialog.close("") }, no);
     const go = h("button", { type: "button", class: "button danger", onclick: () => dialog.close("yes") }, yes);
     const dialog = h(
-      "dialog", { class: "dialog", "aria-labelledby": "dialog-title" },
-      h("h2", { id: "dialog-title" }, title), ...text.map((line) => h("p", {}, line)), h("div", { class: "dialog-foot" }, keep, go),
+      "dialog",
+      { class: "dialog", "aria-labelledby": "dialog-title" },
+      h("h2", { id: "dialog-title" }, title),
+      ...text.map((line) => h("p", {}, line)),
+      h("div", { class: "dialog-foot" }, keep, go),
     );
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");
     });
-    document.getElementById("layer").append(dialog);
+    document.getElementById("layer")?.append(dialog);
     dialog.showModal();
     keep.focus();
   });
@@ -28,21 +32,38 @@ export function confirm({ title, text, yes, no }) {
 const toasts = new Map();
 
 /**
- * A message at the foot of the page; one of the same `id` replaces the one before.
+ * A message at the foot of the page; a message with the same `id` is replaced.
  * @param {string} id
  * @param {string} text
  * @param {{action?: string, press?: () => void, seconds?: number}} [more]
  */
 export function toast(id, text, { action, press, seconds = 6 } = {}) {
   dismiss(id);
-  const close = h("button", { type: "button", class: "tool", "aria-label": "Dismiss", onclick: () => dismiss(id) }, icon("close", 16));
-  const act = action && h("button", { type: "button", class: "link", onclick: () => { dismiss(id); press?.(); } }, action);
+  const close = h(
+    "button",
+    { type: "button", class: "tool", "aria-label": "Dismiss", onclick: () => dismiss(id) },
+    icon("close", 16),
+  );
+  const act =
+    action &&
+    h(
+      "button",
+      {
+        type: "button",
+        class: "link",
+        onclick: () => {
+          dismiss(id);
+          press?.();
+        },
+      },
+      action,
+    );
   const box = h("div", { class: "toast" }, h("span", {}, text), act, close);
-  document.getElementById("toasts").append(box);
+  document.getElementById("toasts")?.append(box);
   toasts.set(id, { box, timer: setTimeout(() => dismiss(id), seconds * 1000) });
 }
 
-/** Take a message away. @param {string} id */
+/** Remove a message. @param {string} id */
 export function dismiss(id) {
   const found = toasts.get(id);
   if (!found) return;

@@ -1,3 +1,4 @@
+// @ts-check
 // Downloads of the data that is shown: buttons for CSV and Parquet, and saving the answer as a file.
 
 import { toast } from "adtally/dialog.js";
@@ -5,7 +6,7 @@ import { h, icon } from "adtally/dom.js";
 
 /**
  * Ask for a file and have the browser save it.
- * @param {{ask: (kind: string, more: object) => Promise<any>}} link
+ * @param {{ask: (kind: string, more: Answer) => Promise<any>}} link
  * @param {{format: string, query: string, what?: string}} wanted `what` names the part of the overview (`downloads.SHEETS`)
  */
 export async function save(link, wanted) {
@@ -35,7 +36,18 @@ const FORMATS = [
  */
 export function downloadButtons(of, press) {
   const button = (format, words, ...inner) =>
-    h("button", { type: "button", class: "button", "data-key": `save-${of}-${format}`, "aria-label": `Download ${of} ${words}`, title: `Download ${of} ${words}`, onclick: () => press(format) }, ...inner);
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        "data-key": `save-${of}-${format}`,
+        "aria-label": `Download ${of} ${words}`,
+        title: `Download ${of} ${words}`,
+        onclick: () => press(format),
+      },
+      ...inner,
+    );
   const buttons = FORMATS.map(([id, short, , words], at) => button(id, words, ...(at ? [] : [icon("download", 16)]), short));
   return h("div", { class: "button-pair", role: "group", "aria-label": `Download ${of}` }, ...buttons);
 }
@@ -47,8 +59,27 @@ export function downloadButtons(of, press) {
  * @returns {HTMLElement}
  */
 export function downloadMenu(of, press) {
-  const pick = ([format, , text, words]) => h("button", { type: "button", class: "menu-item", "aria-label": `Download ${of} ${words}`, title: `Download ${of} ${words}`, onclick: () => { box.open = false; press(format); } }, text);
-  const summary = h("summary", { class: "tool small", "aria-label": `Download ${of}`, title: `Download ${of}` }, icon("download", 17));
+  /** @param {string[]} format id, extension, text and spoken words */
+  const pick = ([format, , text, words]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "menu-item",
+        "aria-label": `Download ${of} ${words}`,
+        title: `Download ${of} ${words}`,
+        onclick: () => {
+          box.open = false;
+          press(format);
+        },
+      },
+      text,
+    );
+  const summary = h(
+    "summary",
+    { class: "tool small", "aria-label": `Download ${of}`, title: `Download ${of}` },
+    icon("download", 17),
+  );
   const box = h("details", { class: "save" }, summary, h("div", { class: "menu" }, ...FORMATS.map(pick)));
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !box.open) return;
@@ -56,7 +87,7 @@ export function downloadMenu(of, press) {
     summary.focus();
   });
   document.addEventListener("pointerdown", (event) => {
-    if (!box.contains(event.target)) box.open = false;
+    if (!box.contains(/** @type {Node} */ (event.target))) box.open = false;
   });
   return box;
 }

@@ -1,29 +1,38 @@
-// Building the page. Text goes in as text nodes only: names are hostile input, and there is no innerHTML anywhere.
+// @ts-check
+// Building the page. Text goes in as text nodes only: names are untrusted input, and innerHTML is not used anywhere.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * An element with attributes and children. `on…` attributes are listeners, null and false ones are left out.
- * @param {string} tag
- * @param {Record<string, unknown>} [attributes]
- * @param {...(Node | string | null | undefined | false)} children strings become text nodes
- * @returns {HTMLElement}
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | null | undefined | boolean)} children strings become text nodes; null, undefined and booleans are left out
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for an SVG element. @returns {SVGElement} */
+/**
+ * The same for an SVG element.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | null | undefined | boolean)} children
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Current handlers by element and event type; each refresh replaces them. @type {WeakMap<Element, Map<string, (event: Event) => void>>} */
+/** Current handlers by element and event type; each refresh replaces them. @type {WeakMap<Element, Map<string, ((event: any) => void) | null>>} */
 const acts = new WeakMap();
 
 function listen(element, type, act) {
-  let own = acts.get(element);
-  if (!own) acts.set(element, (own = new Map()));
+  const own = acts.get(element) ?? new Map();
+  acts.set(element, own);
   if (!own.has(type)) element.addEventListener(type, (event) => own.get(type)?.(event));
   own.set(type, act);
 }
@@ -31,7 +40,7 @@ function listen(element, type, act) {
 /** Give `element` the handlers of `other`, which `h` or `svg` made. @param {Element} element @param {Element} other */
 export function takeListeners(element, other) {
   const own = acts.get(element);
-  for (const type of own?.keys() ?? []) own.set(type, null);
+  if (own) for (const type of own.keys()) own.set(type, null);
   for (const [type, act] of acts.get(other) ?? []) listen(element, type, act);
 }
 
@@ -42,13 +51,15 @@ function fill(element, attributes, children) {
     else if (name === "text") element.textContent = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.filter((child) => child !== null && child !== undefined && typeof child !== "boolean"));
   return element;
 }
 
 // Controls, and marks that turn the direction of text or can't be seen: shown as a replacement character. Kept are those that a script or
 // a picture is written with: joiners between letters of the scripts that have them or between parts of an emoji, selectors of a variant.
-const JOINING = ["Arab", "Syrc", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym", "Sinh"].map((script) => `\\p{scx=${script}}`).join("");
+const JOINING = ["Arab", "Syrc", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym", "Sinh"]
+  .map((script) => `\\p{scx=${script}}`)
+  .join("");
 const MEANT = [
   `(?<=[${JOINING}])[\\u200c\\u200d](?=[${JOINING}])`,
   "(?<=\\p{ExtPict}[\\ufe0f\\p{EMod}]?)\\u200d(?=\\p{ExtPict})",
@@ -58,7 +69,7 @@ const MEANT = [
 const UNSEEN = new RegExp(`(?!${MEANT})[\\p{DI}\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}\\u2800]`, "gu");
 
 /**
- * A name as people may see it: nothing invisible, nothing that turns the line round, and not 10 kB of it.
+ * A name as people may see it: nothing invisible, nothing that changes the direction of text, and of limited length.
  * @param {string} name
  * @param {number} [limit] characters
  */
@@ -79,7 +90,15 @@ export function remember(found) {
 /** The mark of a name that looks like another one: the difference in a word, with the code points in its tooltip; or null. */
 export function markOf(name) {
   const mark = marks.get(name);
-  return mark ? h("span", { class: "alike", title: mark.long }, h("span", { "aria-hidden": "true" }, "≈"), mark.short && ` ${mark.short}`, h("span", { class: "hidden" }, ` (${mark.long})`)) : null;
+  return mark
+    ? h(
+        "span",
+        { class: "alike", title: mark.long },
+        h("span", { "aria-hidden": "true" }, "≈"),
+        mark.short && ` ${mark.short}`,
+        h("span", { class: "hidden" }, ` (${mark.long})`),
+      )
+    : null;
 }
 
 /** A name in an element with isolated text direction, with its mark if another name looks like it. @returns {HTMLElement} */

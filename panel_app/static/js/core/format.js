@@ -1,3 +1,4 @@
+// @ts-check
 // Numbers, money and times as the viewer's locale writes them, in the deployment's currency and the chosen time zone.
 
 import { locale, timeZone } from "adtally/locale.js";
@@ -31,7 +32,8 @@ function unsigned(made) {
 }
 
 /** Decimal places of the currency: 2 for dollars, 0 for yen. */
-const minorDigits = () => numbers("money", { style: "currency", currency, currencyDisplay: "narrowSymbol" }).resolvedOptions().maximumFractionDigits;
+const minorDigits = () =>
+  numbers("money", { style: "currency", currency, currencyDisplay: "narrowSymbol" }).resolvedOptions().maximumFractionDigits;
 
 /** Smallest unit of the currency: 0.01 for dollars, 1 for yen. */
 export const smallest = () => 10 ** -minorDigits();
@@ -62,7 +64,13 @@ function price(value, compact) {
   const usual = minorDigits();
   const most = digits(value, usual);
   const least = !compact ? most : Number.isInteger(value) ? 0 : usual;
-  return numbers(`price-${least}-${most}`, { style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
+  return numbers(`price-${least}-${most}`, {
+    style: "currency",
+    currency,
+    currencyDisplay: "narrowSymbol",
+    minimumFractionDigits: least,
+    maximumFractionDigits: most,
+  }).format(value);
 }
 
 function count(value, compact) {
@@ -93,7 +101,11 @@ export function figure(value, kind, compact = false) {
 function part(value, compact, style = {}, scale = 1) {
   const most = digits(value * scale, 2);
   const least = compact ? 0 : most;
-  return numbers(`part-${scale}-${least}-${most}`, { ...style, minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
+  return numbers(`part-${scale}-${least}-${most}`, {
+    ...style,
+    minimumFractionDigits: least,
+    maximumFractionDigits: most,
+  }).format(value);
 }
 
 /** The absolute difference of two figures of one kind, with enough digits to judge it: $1.50, $560, 0.25 pp (percentage points). */
@@ -109,13 +121,13 @@ export function whole(value) {
 }
 
 /** How many of something: "1 row", "2,000 rows"; `more` where the plural is not that with an s. */
-export function many(count, one, more = `${one}s`) {
-  return `${whole(count)} ${count === 1 ? one : more}`;
+export function many(number, one, more = `${one}s`) {
+  return `${whole(number)} ${number === 1 ? one : more}`;
 }
 
 /** A part of one, as percent: 0.123 is 12 %. */
-export function percent(value, digits = 0) {
-  return numbers(`percent-${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);
+export function percent(value, places = 0) {
+  return numbers(`percent-${places}`, { style: "percent", maximumFractionDigits: places }).format(value);
 }
 
 /** A relative change without its sign; two digits are enough to judge it. */
@@ -127,22 +139,34 @@ export function change(value) {
 /** A size in memory: 840 kB, 35 MB, 1.2 GB. */
 export function bytes(value) {
   const [unit, by] = value < 1e6 ? ["kilobyte", 1e3] : value < 1e9 ? ["megabyte", 1e6] : ["gigabyte", 1e9];
-  return numbers(`bytes-${unit}`, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: unit === "gigabyte" ? 1 : 0 }).format(value / by);
+  return numbers(`bytes-${unit}`, {
+    style: "unit",
+    unit,
+    unitDisplay: "short",
+    maximumFractionDigits: unit === "gigabyte" ? 1 : 0,
+  }).format(value / by);
 }
 
-/** A moment (seconds since 1970) as time; as date and time where `full`; as the date alone where that is "day", and without its year where it is "date". */
-export function moment(seconds, full = false) {
+/**
+ * A moment (seconds since 1970) as time; as date and time if `full` is true; as a date if it is "day", without the year if it is "date".
+ * @param {number} at
+ * @param {boolean | "day" | "date"} [full]
+ */
+export function moment(at, full = false) {
   const zone = timeZone();
   const key = `time-${zone}-${full}`;
   let found = formats.get(key);
   if (!found) {
+    /** @type {Intl.DateTimeFormatOptions} */
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
-    const day = { year: "numeric", month: "short", day: "numeric" };
-    const { year: _year, ...date } = day;
-    found = new Intl.DateTimeFormat(locale, full === "date" ? { ...date, timeZone: zone } : full === "day" ? { ...day, timeZone: zone } : full ? { ...time, ...day } : time);
+    /** @type {Intl.DateTimeFormatOptions} */
+    const date = { month: "short", day: "numeric", timeZone: zone };
+    /** @type {Intl.DateTimeFormatOptions} */
+    const day = { year: "numeric", ...date };
+    found = new Intl.DateTimeFormat(locale, full === "date" ? date : full === "day" ? day : full ? { ...time, ...day } : time);
     formats.set(key, found);
   }
-  return found.format(seconds * 1000);
+  return found.format(at * 1000);
 }
 
 /** A short time: 0.41 s, 3.2 s, and from ten seconds on as `duration` has it. */
@@ -151,10 +175,10 @@ export function seconds(value) {
 }
 
 /** A length of time in words: 4 s, 3 min, 5 h, 2 days. */
-export function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 5400) return `${Math.round(whole / 60)} min`;
-  if (whole < 172_800) return `${Math.round(whole / 3600)} h`;
-  return `${count(Math.round(whole / 86_400))} days`;
+export function duration(length) {
+  const rounded = Math.max(0, Math.round(length));
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 5400) return `${Math.round(rounded / 60)} min`;
+  if (rounded < 172_800) return `${Math.round(rounded / 3600)} h`;
+  return `${count(Math.round(rounded / 86_400))} days`;
 }

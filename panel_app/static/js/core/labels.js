@@ -1,4 +1,5 @@
-// Names beside the points of a chart: each where there is room, and none over a point or another name.
+// @ts-check
+// Names next to the points of a chart: each where there is room, and none over a point or another name.
 
 const HEIGHT = 15;
 const GAP = 4;
@@ -9,9 +10,10 @@ const GAP = 4;
  */
 
 const around = ({ x, y, radius }) => ({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
-const apart = (one, other) => one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+const apart = (one, other) =>
+  one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
 
-/** Where the name of a point would stand, on each of its sides: above and below it is moved into `bounds`. @param {Point} point @param {Box} bounds */
+/** Where the name of a point would be, on each of its sides: above and below it is moved into `bounds`. @param {Point} point @param {Box} bounds */
 function places({ x, y, radius, width }, bounds) {
   const far = radius + GAP;
   const beside = { top: y - HEIGHT / 2, bottom: y + HEIGHT / 2, shift: 0 };
@@ -26,8 +28,8 @@ function places({ x, y, radius, width }, bounds) {
 }
 
 /**
- * The side of each point on which its name has room within `bounds`, and by how far it is moved along it, or null; who comes first is
- * served first.
+ * The side of each point on which its name has room within `bounds`, and by how far it is moved along it, or null; earlier points have
+ * priority.
  * @param {Point[]} points
  * @param {Box} bounds
  * @param {Box[]} [kept] where no name may stand
@@ -36,7 +38,8 @@ function places({ x, y, radius, width }, bounds) {
 export function sides(points, bounds, kept = []) {
   const taken = [...points.map(around), ...kept];
   return points.map((point, own) => {
-    const inside = (box) => box.left >= bounds.left && box.right <= bounds.right && box.top >= bounds.top && box.bottom <= bounds.bottom;
+    const inside = (box) =>
+      box.left >= bounds.left && box.right <= bounds.right && box.top >= bounds.top && box.bottom <= bounds.bottom;
     const free = (box) => inside(box) && taken.every((other, at) => at === own || apart(box, other));
     const found = Object.entries(places(point, bounds)).find(([, box]) => free(box));
     if (!found) return null;

@@ -1,3 +1,4 @@
+// @ts-check
 // The connection to the server: requests over the session's WebSocket, or over HTTP until it is connected; and reconnecting when it is
 // lost.
 
@@ -5,7 +6,7 @@ const TIMEOUT = 8000;
 const RETRY = 2000;
 const ATTACH = 20_000;
 
-/** Requests that can also be sent over HTTP, and their addresses; all others wait for the WebSocket. */
+/** Requests that can also be sent over HTTP, and their addresses; all others wait for the WebSocket. @type {Map<string, (more: Answer) => string>} */
 const ADDRESSES = new Map([
   ["view", ({ query }) => `view?${query}`],
   ["stock", ({ query }) => `stock?${query}`],
@@ -16,20 +17,21 @@ const ADDRESSES = new Map([
 
 /**
  * @typedef {object} Link
- * @property {(kind: string, more?: object) => Promise<any>} ask
+ * @property {(kind: string, more?: Answer) => Promise<any>} ask
  * @property {() => boolean} lost whether the server does not answer at the moment
  * @property {() => boolean} attached whether the session's WebSocket is connected
  */
 
 /**
  * Until the WebSocket is connected, or if it never is, requests go over HTTP: the page has its figures before.
- * @param {{changed: () => void, ready: () => void, lost: () => void, refused: () => void}} on what to do when the data changed at a
- *   stroke or the server answers again, the WebSocket is connected, the server does not answer, or the WebSocket was never connected
+ * @param {{changed: () => void, ready: () => void, lost: () => void, refused: () => void}} on what to do when the data was replaced
+ *   or the server answers again, the WebSocket is connected, the server does not answer, or the WebSocket was never connected
  * @returns {Link}
  */
 export function connect(on) {
   const open = new Map();
   const waiting = new Set();
+  /** @type {any} */
   let model = null;
   let number = 0;
   let lost = false;
@@ -75,7 +77,7 @@ export function connect(on) {
     setTimeout(knock, model ? RETRY : ATTACH);
   }
 
-  // The session is gone for good with its websocket. Once the server is back the page loads anew, at the view in the URL.
+  // A session ends with its WebSocket. When the server is back, the page reloads at the view in the URL.
   async function knock() {
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });

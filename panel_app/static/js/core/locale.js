@@ -1,3 +1,4 @@
+// @ts-check
 // Locale and time zone of figures and times: those of the browser if its Intl supports them, otherwise en-US and UTC.
 
 import { param } from "adtally/url.js";

@@ -1,4 +1,5 @@
-// When a page asks for new figures: as often as its URL says, at once when it changes, and never while nobody looks.
+// @ts-check
+// When a page asks for new figures: as often as its URL says, immediately when it changes, and never while it is hidden.
 
 import { interval, paused } from "adtally/header.js";
 import { query } from "adtally/url.js";
@@ -11,16 +12,16 @@ import { query } from "adtally/url.js";
  * @param {() => boolean} page.lost whether the connection is lost
  */
 export function makeLoop(page) {
-  let heard = performance.now();
+  let answered = performance.now();
   let due = performance.now() + interval() * 1000;
   let asking = false;
   let again = false;
-  const main = document.getElementById("main");
+  const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 
   function tick() {
     const now = performance.now();
     const running = interval() > 0 && !paused();
-    page.tick({ lost: page.lost(), since: (now - heard) / 1000, left: running ? (due - now) / 1000 : null });
+    page.tick({ lost: page.lost(), since: (now - answered) / 1000, left: running ? (due - now) / 1000 : null });
     if (running && now >= due && document.visibilityState === "visible" && !page.lost()) refresh();
   }
 
@@ -30,7 +31,7 @@ export function makeLoop(page) {
     tick();
   }
 
-  /** Ask for the view in the URL. A question that comes while one is open is asked when that is answered. */
+  /** Ask for the view in the URL. A request that comes during another one is sent after its answer. */
   async function refresh() {
     if (asking) {
       again = true;
@@ -41,10 +42,10 @@ export function makeLoop(page) {
     main.classList.add("asking");
     try {
       const answer = await page.ask();
-      heard = performance.now();
+      answered = performance.now();
       page.take(answer, asked === query());
     } catch {
-      // The pill says so, and the link is looked after by itself.
+      // The pill shows it, and the link reconnects by itself.
     } finally {
       asking = false;
       main.classList.remove("asking");

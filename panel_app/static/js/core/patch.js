@@ -1,3 +1,4 @@
+// @ts-check
 // Updates the page without rebuilding it: existing nodes are kept, so that a selection, the focus, the pointer's hover, a scroll
 // position and open details survive every refresh.
 
@@ -18,7 +19,8 @@ function update(node, fresh) {
   }
   const kept = VIEWERS.get(node.nodeName);
   for (const { name } of [...node.attributes]) if (name !== kept && !fresh.hasAttribute(name)) node.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (name !== kept && node.getAttribute(name) !== value) node.setAttribute(name, value);
+  for (const { name, value } of fresh.attributes)
+    if (name !== kept && node.getAttribute(name) !== value) node.setAttribute(name, value);
   if (node instanceof HTMLInputElement && node.checked !== fresh.checked) node.checked = fresh.checked;
   takeListeners(node, fresh);
   children(node, [...fresh.childNodes]);
@@ -49,12 +51,24 @@ function children(parent, wanted) {
 /** Apply `change` to the content of `place`, and restore a selection that it moved or removed. */
 function selected(place, change) {
   const selection = document.getSelection();
+  if (!selection) return change();
   const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
   change();
-  if (!anchorNode || (!place.contains(anchorNode) && !place.contains(focusNode))) return;
-  if (!anchorNode.isConnected || !focusNode.isConnected) return;
-  const same = selection.anchorNode === anchorNode && selection.anchorOffset === anchorOffset && selection.focusNode === focusNode && selection.focusOffset === focusOffset;
-  if (!same) selection.setBaseAndExtent(anchorNode, Math.min(anchorOffset, size(anchorNode)), focusNode, Math.min(focusOffset, size(focusNode)));
+  if (!anchorNode || !focusNode || (!place.contains(anchorNode) && !place.contains(focusNode))) return undefined;
+  if (!anchorNode.isConnected || !focusNode.isConnected) return undefined;
+  const same =
+    selection.anchorNode === anchorNode &&
+    selection.anchorOffset === anchorOffset &&
+    selection.focusNode === focusNode &&
+    selection.focusOffset === focusOffset;
+  if (!same)
+    selection.setBaseAndExtent(
+      anchorNode,
+      Math.min(anchorOffset, size(anchorNode)),
+      focusNode,
+      Math.min(focusOffset, size(focusNode)),
+    );
+  return undefined;
 }
 
 /**
@@ -68,5 +82,6 @@ export function patch(place, ...wanted) {
   const nodes = wanted.filter(Boolean).map((one) => (typeof one === "string" ? document.createTextNode(one) : one));
   selected(place, () => children(place, nodes));
   // A node that moved has lost the focus.
-  if (active !== document.activeElement && active.isConnected && active instanceof HTMLElement) active.focus({ preventScroll: true });
+  if (active !== document.activeElement && active instanceof HTMLElement && active.isConnected)
+    active.focus({ preventScroll: true });
 }

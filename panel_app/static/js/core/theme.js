@@ -1,4 +1,5 @@
-// Light or dark: the system's choice until the viewer makes one, which then stands in the URL.
+// @ts-check
+// Light or dark: the system's setting until the viewer chooses, which is then in the URL.
 
 import { param } from "adtally/url.js";
 
@@ -18,7 +19,7 @@ export function applyTheme() {
   return before !== theme();
 }
 
-/** Call `then` when the system changes its mind. @param {() => void} then */
+/** Call `then` when the system's setting changes. @param {() => void} then */
 export function onSystemTheme(then) {
   system.addEventListener("change", then);
 }

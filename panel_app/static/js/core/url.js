@@ -1,3 +1,4 @@
+// @ts-check
 // The URL is the state of the page: every control writes it, and the server reads the view from it.
 
 /** The query part that the page shows now. */
@@ -29,7 +30,9 @@ export function filters() {
  */
 export function changed(changes) {
   // Unchanged parameters are copied as they are: decoding and encoding would alter a name that is not UTF-8.
-  const kept = query().split("&").filter((pair) => pair && ![...new URLSearchParams(pair).keys()].some((name) => Object.hasOwn(changes, name)));
+  const kept = query()
+    .split("&")
+    .filter((pair) => pair && ![...new URLSearchParams(pair).keys()].some((name) => Object.hasOwn(changes, name)));
   const added = new URLSearchParams();
   for (const [name, value] of Object.entries(changes)) {
     // In a list, an empty name is a name; a single empty value removes the parameter.
@@ -41,7 +44,7 @@ export function changed(changes) {
 }
 
 /**
- * Go there. What one would want to come back to (range, filters, measure) is a step of its own in the browser's history.
+ * Go there. Changes that the viewer may want to undo (range, filters, measure) are steps of the browser's history.
  * @param {Record<string, string | string[]>} changes
  * @param {boolean} [step]
  */
@@ -53,8 +56,7 @@ export function go(changes, step = true) {
     const key = document.activeElement?.getAttribute("data-key") ?? "";
     history.replaceState({ ...history.state, top: window.scrollY, key }, "");
     history.pushState({ steps: (history.state?.steps ?? 0) + 1 }, "", address);
-  }
-  else history.replaceState(history.state, "", address);
+  } else history.replaceState(history.state, "", address);
 }
 
 /** Whether the step before this one, in the browser's history, was on this page. */
@@ -62,13 +64,13 @@ export function inside() {
   return (history.state?.steps ?? 0) > 0;
 }
 
-/** Whether the page stands in another one (`embed=1`): nothing in it but figures. */
+/** Whether the page is embedded in another one (`embed=1`): it shows only figures. */
 export function embedded() {
   return param("embed") === "1";
 }
 
 /**
- * The address of another page, with what of this one's URL is the viewer's taste and not the page's.
+ * The address of another page, with the display options of this page's URL (theme, time zone).
  * @param {string} href
  */
 export function carried(href) {

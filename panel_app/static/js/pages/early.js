@@ -1,3 +1,4 @@
+// @ts-check
 // Runs before the first paint and before any other script. `theme` in the URL overrides the system's setting here, so that a dark page
 // never flashes light.
 {

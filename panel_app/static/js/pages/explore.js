@@ -1,3 +1,4 @@
+// @ts-check
 // The Explore page: its form is the URL, the plots come from the server, and the table is drawn here.
 
 import { makeCrumbs } from "adtally/crumbs.js";
@@ -12,9 +13,19 @@ import { patch } from "adtally/patch.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, embedded, go, params, query } from "adtally/url.js";
 
-const SPANS = { "15m": "15 minutes", "30m": "30 minutes", "1h": "1 hour", "3h": "3 hours", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", all: "Everything held" };
+const SPANS = {
+  "15m": "15 minutes",
+  "30m": "30 minutes",
+  "1h": "1 hour",
+  "3h": "3 hours",
+  "6h": "6 hours",
+  "24h": "24 hours",
+  "7d": "7 days",
+  "30d": "30 days",
+  all: "Everything held",
+};
 const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
-/** Pixels up to which names beside the plots are short and few of them stand side by side. */
+/** Width in pixels up to which names next to the plots are short and only few of them are in a row. */
 const NARROW = 640;
 /** Height in pixels of the card around the plots. */
 const FRAME = 36;
@@ -28,7 +39,11 @@ const link = linked({
 const dark = () => document.documentElement.dataset.theme === "dark";
 
 function choice(name, text, options, value) {
-  const select = h("select", { name, id: `ask-${name}` }, ...Object.entries(options).map(([id, words]) => h("option", { value: id }, words)));
+  const select = h(
+    "select",
+    { name, id: `ask-${name}` },
+    ...Object.entries(options).map(([id, words]) => h("option", { value: id }, words)),
+  );
   select.value = value;
   return h("label", {}, h("span", {}, text), select);
 }
@@ -59,22 +74,42 @@ function cell(value, kind, column) {
 }
 
 function drawTable() {
-  const head = h("div", { class: "card-head" }, h("h2", {}, "What is shown"), downloadButtons("what is shown", (format) => save(link, { format, query: query() })));
+  const head = h(
+    "div",
+    { class: "card-head" },
+    h("h2", {}, "What is shown"),
+    downloadButtons("what is shown", (format) => save(link, { format, query: query() })),
+  );
   if (!shown.total) return patch(byId("table"), head, h("p", { class: "none" }, "No results are held for this range."));
-  const columns = h("tr", {}, ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)));
+  const columns = h(
+    "tr",
+    {},
+    ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)),
+  );
   const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at], shown.columns[at]))));
   const rest = shown.total - rows.length;
   return patch(
-    byId("table"), head, h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
-    rest > 0 && h("p", { class: "hint" }, `${many(rest, shown.columns.includes("Time") ? "older row" : "smaller row")} ${rest === 1 ? "is" : "are"} in the CSV.`),
+    byId("table"),
+    head,
+    h("div", { class: "table-box scroll", tabindex: "0" }, h("table", {}, h("thead", {}, columns), h("tbody", {}, ...rows))),
+    rest > 0 &&
+      h(
+        "p",
+        { class: "hint" },
+        `${many(rest, shown.columns.includes("Time") ? "older row" : "smaller row")} ${rest === 1 ? "is" : "are"} in the CSV.`,
+      ),
   );
 }
 
 const notices = makeLines(byId("notices"));
-const crumbs = makeCrumbs(byId("crumbs"), (changes) => {
-  go(changes);
-  refresh();
-}, setup.confines);
+const crumbs = makeCrumbs(
+  byId("crumbs"),
+  (changes) => {
+    go(changes);
+    refresh();
+  },
+  setup.confines,
+);
 
 function draw() {
   applyTheme();
@@ -86,7 +121,10 @@ function draw() {
   button.setAttribute("aria-label", dark() ? "Light theme" : "Dark theme");
   patch(byId("note"), shown.note);
   const own = timeZone();
-  patch(byId("zone"), `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`);
+  patch(
+    byId("zone"),
+    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`,
+  );
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
   const [wide, narrow] = shown.heights;
@@ -127,7 +165,8 @@ byId("ask").addEventListener("change", (event) => {
     measures = new FormData(byId("ask")).getAll("measure");
     toast("four", "Four measures at a time; take one away first.");
   }
-  go({ by: form.get("by"), range: form.get("range"), grain: form.get("grain"), kind: form.get("kind"), measure: measures });
+  const text = (name) => String(form.get(name) ?? "");
+  go({ by: text("by"), range: text("range"), grain: text("grain"), kind: text("kind"), measure: measures.map(String) });
   refresh();
 });
 window.addEventListener("popstate", async () => {

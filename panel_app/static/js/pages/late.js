@@ -1,3 +1,4 @@
+// @ts-check
 // Bokeh and Panel are two megabytes of script that only the connection for later figures needs: they run after the first paint.
 
 /**
@@ -11,12 +12,14 @@ export async function runLate(template) {
       document.body.append(one);
       continue;
     }
-    // A script out of a template does not run; a copy that is made here does.
+    // A script from a template does not run; a new copy of it does.
     const script = document.createElement("script");
     for (const { name, value } of one.attributes) script.setAttribute(name, value);
     script.textContent = one.textContent;
     script.async = false;
-    const done = script.src ? new Promise((resolve, reject) => Object.assign(script, { onload: resolve, onerror: reject })) : null;
+    const done = script.src
+      ? new Promise((resolve, reject) => Object.assign(script, { onload: resolve, onerror: reject }))
+      : null;
     document.body.append(script);
     await done;
   }

@@ -1,4 +1,5 @@
-// The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is looked at.
+// @ts-check
+// The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is visible.
 
 import { makeAttention, wrongSince } from "adtally/attention.js";
 import { patch } from "adtally/patch.js";
@@ -33,7 +34,10 @@ const live = makeLive({
     controls(param("range", shown.page.span.range));
     crumbs();
   },
-  pages: [["Explore the data", setup.explore], ["Data and pipeline", setup.data]],
+  pages: [
+    ["Explore the data", setup.explore],
+    ["Data and pipeline", setup.data],
+  ],
 });
 const { link, notices, show } = live;
 
@@ -52,14 +56,20 @@ const controls = makeControls(byId("controls"), setup.ranges, {
   names: (dimension, search) => link.ask("names", { dimension, search }),
   everything: () => show(EVERYTHING),
 });
-const tiles = makeTiles(byId("tiles"), byId("comparison"), setup.measures, (metric) => show({ metric: metric === "spend" ? "" : metric }));
+const tiles = makeTiles(byId("tiles"), byId("comparison"), setup.measures, (metric) =>
+  show({ metric: metric === "spend" ? "" : metric }),
+);
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
   pick: (name) => aim({ channel: [name] }),
 });
 const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
 const attention = makeAttention(byId("attention"), {
-  pick: (one) => aim({ metric: one.metric === "spend" ? "" : one.metric, ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }) }),
+  pick: (one) =>
+    aim({
+      metric: one.metric === "spend" ? "" : one.metric,
+      ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }),
+    }),
   everything: setup.confines ? null : () => show(EVERYTHING),
 });
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => aim({ ...changes, q: "" }));
@@ -82,10 +92,18 @@ const campaigns = makeCampaigns(byId("campaigns"), {
 });
 const funnel = makeFunnel(byId("funnel"));
 /** The cards that have a menu for files: what is saved (`downloads.SHEETS`), and its name. */
-const FILES = { chart: ["chart", "the chart"], channels: ["channels", "channels"], funnel: ["funnel", "the funnel"], heatmap: ["cells", "the heatmap"], scatter: ["campaigns", "the scatter plot"] };
+const FILES = {
+  chart: ["chart", "the chart"],
+  channels: ["channels", "channels"],
+  funnel: ["funnel", "the funnel"],
+  heatmap: ["cells", "the heatmap"],
+  scatter: ["campaigns", "the scatter plot"],
+};
 if (!embedded()) {
   for (const [id, [what, of]] of Object.entries(FILES)) {
-    byId(id).querySelector(".card-head").append(downloadMenu(of, (format) => save(link, { what, format, query: query() })));
+    byId(id)
+      .querySelector(".card-head")
+      .append(downloadMenu(of, (format) => save(link, { what, format, query: query() })));
   }
 }
 
@@ -105,14 +123,21 @@ function draw() {
   attention(shown.attention);
   heatmap(page, measure);
   scatter(page);
-  const held = page.rows ? `${many(page.rows, "minute row")} held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. ` : "";
-  const full = embedded() && !setup.confines && h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
+  const held = page.rows
+    ? `${many(page.rows, "minute row")} held, ${moment(page.oldest, true)} to ${moment(page.span.newest_end, true)}. `
+    : "";
+  const full =
+    embedded() &&
+    !setup.confines &&
+    h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
   patch(byId("footer"), `${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
-  document.title = page.empty ? "adtally" : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
+  document.title = page.empty
+    ? "adtally"
+    : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
   document.documentElement.dataset.version = String(shown.live.version);
 }
 
-const brand = document.querySelector(".brand");
+const brand = /** @type {HTMLAnchorElement} */ (document.querySelector(".brand"));
 brand.addEventListener("click", (event) => {
   event.preventDefault();
   show({ ...EVERYTHING, range: "", metric: "", chart: "", sort: "", order: "", rows: "" });

@@ -1,4 +1,5 @@
-// What every page begins with: what the server put into it, its connection, its theme and its way back.
+// @ts-check
+// What all pages share: the data that the server put into the page, connection, theme, and the link back.
 
 import { makeClear } from "adtally/clear.js";
 import { toast } from "adtally/dialog.js";
@@ -11,6 +12,7 @@ import { makeNotices } from "adtally/notices.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { carried, embedded, go } from "adtally/url.js";
 
+/** The element of the page's template with this id; of the type that the template gives it. @type {(id: string) => any} */
 export const byId = (id) => document.getElementById(id);
 
 /** What does not change while the page is open. */
@@ -22,11 +24,16 @@ export const first = JSON.parse(byId("first").textContent);
 setCurrency(setup.currency);
 
 /**
- * The connection of this page; whoever is refused one is told how to get it.
+ * The connection of this page; if it is refused, a message says how to allow it.
  * @param {{changed: () => void, ready: () => void, lost: () => void}} on as for `connect`
  */
 export function linked(on) {
-  const refused = () => toast("refused", `No live connection: the page polls for figures instead. To allow it under ${location.host}, start the dashboard with --allow-origin ${location.host}.`, { seconds: 3600 });
+  const refused = () =>
+    toast(
+      "refused",
+      `No live connection: the page polls for figures instead. To allow it under ${location.host}, start the dashboard with --allow-origin ${location.host}.`,
+      { seconds: 3600 },
+    );
   return connect({ ...on, refused });
 }
 
@@ -37,13 +44,14 @@ export function loadLink() {
 
 /** Address of the overview with this URL's display options; none in an embed. */
 export function leadBack() {
+  const brand = /** @type {HTMLAnchorElement} */ (document.querySelector(".brand"));
   if (embedded()) {
     byId("back").remove();
-    document.querySelector(".brand").removeAttribute("href");
+    brand.removeAttribute("href");
     return;
   }
   byId("back").href = carried(setup.back);
-  document.querySelector(".brand").href = carried(setup.back);
+  brand.href = carried(setup.back);
 }
 
 /** Show the content in place of the grey placeholders, where it stays from then on. */
@@ -55,9 +63,9 @@ export function reveal() {
 export const otherTheme = () => ({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" });
 
 /**
- * A page that asks for new figures whenever they are due and the tab is looked at: connection, header, notices, clearing, and the loop.
+ * A page that asks for new figures whenever they are due and the tab is visible: connection, header, notices, clearing, and the loop.
  * @param {object} page
- * @param {(ask: (kind: string, more?: object) => Promise<any>) => Promise<any>} page.ask the question for what the URL shows now
+ * @param {(ask: (kind: string, more?: Answer) => Promise<any>) => Promise<any>} page.ask the question for what the URL shows now
  * @param {(answer: any) => void} page.take what becomes of its answer
  * @param {() => void} page.draw draw it
  * @param {() => void} [page.follow] what can be shown of a changed URL without the server
@@ -105,7 +113,7 @@ export function makeLive(page) {
     byId("main").removeAttribute("aria-busy");
   }
 
-  /** After the URL changed: at once what can be shown without the server, then its answer. */
+  /** After the URL changed: first what can be shown without the server, then its answer. */
   function follow() {
     const recolored = applyTheme();
     header.update();
@@ -124,10 +132,13 @@ export function makeLive(page) {
     const { top, key } = left;
     left = null;
     window.scrollTo({ top, behavior: "instant" });
-    if (key) [...document.querySelectorAll("[data-key]")].find((one) => one.getAttribute("data-key") === key)?.focus({ preventScroll: true });
+    if (key)
+      [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-key]"))]
+        .find((one) => one.getAttribute("data-key") === key)
+        ?.focus({ preventScroll: true });
   }
 
-  /** Change the URL and follow it; a `step` is one of the browser's history. @param {object} changes @param {boolean} [step] */
+  /** Change the URL and follow it; a `step` is one of the browser's history. @param {Changes} changes @param {boolean} [step] */
   function show(changes, step = true) {
     go(changes, step);
     follow();
@@ -145,5 +156,12 @@ export function makeLive(page) {
     performance.mark("adtally:drawn");
     loadLink();
   }
-  return { link, clear: () => clearing.clear(), notices: makeNotices(byId("notices"), setup), refresh: () => loop.refresh(), show, start };
+  return {
+    link,
+    clear: () => clearing.clear(),
+    notices: makeNotices(byId("notices"), setup),
+    refresh: () => loop.refresh(),
+    show,
+    start,
+  };
 }
