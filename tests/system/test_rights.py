@@ -170,7 +170,7 @@ def test_every_part_of_the_page_is_tried() -> None:
 def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page(place: Place, tmp_path: Path, part: str) -> None:
     long_past(place.all_rights)
     # A result to be read, and one more event, which changes it.
-    assert run(COMMANDS["adtally", "rebuild"], place.all_rights, tmp_path)[0] == 0
+    assert run(COMMANDS["adtally rebuild"], place.all_rights, tmp_path)[0] == 0
     send(place.all_rights, [payload("e-3")])
     long_past(place.all_rights)
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
