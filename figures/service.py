@@ -15,8 +15,9 @@ from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from figures.attention.engine import NOTHING, Attention, Report, within
 from figures.feed.reporter import Status
 from figures.feed.upserts import Feed
-from figures.pipeline.operations import RejectedFeed, Watch
+from figures.pipeline.rejects import RejectedFeed
 from figures.pipeline.status import Part, Seen, diagnose, trouble
+from figures.pipeline.watch import Watch
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views

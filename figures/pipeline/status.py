@@ -14,7 +14,7 @@ import msgspec
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS
 from figures.feed.reporter import Status
-from figures.pipeline.operations import Partition, Pipeline
+from figures.pipeline.watch import Partition, Pipeline
 
 SILENT_SECONDS = 30.0
 """A dataflow commits with each snapshot, usually every 5 s. Without a commit for this long it has stopped or can't reach Kafka."""

@@ -6,8 +6,9 @@ import msgspec
 
 from dataflows.commands.rejected import REASONS
 from dataflows.telemetry.ages import Recent
-from figures.pipeline.operations import Pipeline, Rejects
+from figures.pipeline.rejects import Rejects
 from figures.pipeline.status import Part
+from figures.pipeline.watch import Pipeline
 from figures.service import Live
 from figures.store.memory import resident_bytes
 from figures.views.parameters import Parameters

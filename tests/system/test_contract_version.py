@@ -17,7 +17,7 @@ from figures.feed.follower import Follower
 from figures.feed.upserts import Feed
 from figures.files import export
 from figures.files.formats import FORMATS
-from figures.pipeline.operations import RejectedFeed
+from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
 from figures.views.results import question
 from tests.support.flows import ANSWER_SECONDS, wait_for

@@ -21,7 +21,7 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
 from figures.feed.follower import Follower
 from figures.feed.upserts import Feed
-from figures.pipeline.operations import RejectedFeed
+from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
 from tests.support.docs.documents import ROOT
 from tests.support.flows import (

@@ -19,7 +19,7 @@ from dataflows.kafka.topics import Topics
 from figures.feed.upserts import Feed
 from figures.files import export
 from figures.files.formats import FORMATS
-from figures.pipeline.operations import RejectedFeed
+from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
 from figures.views.results import question
 from tests.support.feeds import Record

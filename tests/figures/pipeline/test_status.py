@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
 from figures.feed.reporter import Status
-from figures.pipeline.operations import Partition, Pipeline
 from figures.pipeline.status import Seen, diagnose, trouble
+from figures.pipeline.watch import Partition, Pipeline
 
 NOW = 1_790_000_000.0
 FEED = Status("live", "kafka:9092", "results")
