@@ -159,7 +159,7 @@ def _native_ids(count: int, rounds: int) -> list[list[str]]:
             tally.turn(0, 2**62)
             total = 0.0
             for number, chunk in enumerate(chunks):
-                tally.read(native.Batch.of(chunk))
+                tally.read(native.MessageBatch.of(chunk))
                 begun = time.perf_counter()
                 tally.judge(0, 0, 2**62, refill=False)
                 total += time.perf_counter() - begun

@@ -17,7 +17,7 @@ from dataflows.intake.messages import latest_time, too_far_ahead
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
-from dataflows.native import COUNTED, LATE, NEVER, Batch, Noted, Tally
+from dataflows.native import COUNTED, LATE, NEVER, MessageBatch, Noted, Tally
 from dataflows.wire.cell_bytes import Share, shares_of
 
 
@@ -34,7 +34,7 @@ class NativeIntake(Intake):
 
     @override
     def take(self, records: Sequence[Record]) -> None:
-        batch = Batch.of(records)
+        batch = MessageBatch.of(records)
         slow = {place: event for place in self._tally.read(batch) if (event := self._read_slowly(batch[place], place))}
         if self._tally.newest != NEVER:
             self._judge(batch, slow)
@@ -52,7 +52,7 @@ class NativeIntake(Intake):
         self._tally.put(place, to_micros(event.timestamp), event.event_id)
         return event
 
-    def _judge(self, batch: Batch, slow: dict[int, Event]) -> None:
+    def _judge(self, batch: MessageBatch, slow: dict[int, Event]) -> None:
         """Have the batch judged, up to each event that begins a generation of ids. `slow`: events of the slow path by place."""
         tally, refilling = self._tally, self._is_refilling
         limit: int | list[int] = batch.least_time() * 1000 + self.rules.max_ahead
@@ -71,7 +71,7 @@ class NativeIntake(Intake):
                     self._handle(note, batch[note.place], slow.get(note.place))
             if place == len(batch):
                 return
-            self._advance_clock(tally.time(place), batch[place].offset())
+            self._advance_clock(tally.time(place), batch[place].offset() or 0)
 
     def _handle(self, note: Noted, record: Record, event: Event | None) -> None:
         """Do what C leaves to Python: count an event of the slow path, or reject one with the reason in words."""

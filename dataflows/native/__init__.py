@@ -9,7 +9,7 @@ tests/dataflows/native/test_sameness.py, test_cells.py and test_produce.py hold 
 
 from __future__ import annotations
 
-from dataflows.native.batch import Batch
+from dataflows.native.batch import MessageBatch
 from dataflows.native.library import why_not
 from dataflows.native.sources import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file
 from dataflows.native.structs import CHANGED, COUNTED, LATE, NEVER, RANDOM_BYTES
@@ -27,7 +27,7 @@ __all__ = [
     "NEVER",
     "RANDOM_BYTES",
     "SOURCES",
-    "Batch",
+    "MessageBatch",
     "Noted",
     "Tally",
     "library_file",

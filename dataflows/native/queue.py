@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError
 
-from dataflows.native.batch import Batch
+from dataflows.native.batch import FetchedBatch
 from dataflows.native.client import ClientHandle, client_library, functions_of, not_usable_reason
 from dataflows.native.library import library
 
@@ -85,7 +85,7 @@ class Queue:
         if getattr(self, "_fetch", None):
             self.close()
 
-    def fetch(self) -> tuple[Batch, list[QueueError]]:
+    def fetch(self) -> tuple[FetchedBatch, list[QueueError]]:
         """Return what is there, without waiting: messages, and the errors between them. What was fetched before is gone.
 
         Raises `ValueError` once it is closed.
@@ -95,7 +95,7 @@ class Queue:
         self._library.fetch_more(self._fetch)
         fetched = self._fetched
         errors = [_error(one) for one in fetched.faults[: fetched.fault_count]] if fetched.fault_count else []
-        return Batch(fetched, 0, fetched.count), errors
+        return FetchedBatch(fetched, 0, fetched.count), errors
 
     def release(self) -> None:
         """Give back what was fetched, where nothing more will be for a while."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctypes import c_int64
 from typing import Any, NamedTuple
 
-from dataflows.native.batch import Batch
+from dataflows.native.batch import MessageBatch
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
 from dataflows.native.structs import NEVER, RANDOM_BYTES
@@ -41,14 +41,14 @@ class Tally:
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
-        self._batch: Batch | None = None
+        self._batch: MessageBatch | None = None
         self._count = 0
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             self._library.tally_free(self._handle)
 
-    def read(self, batch: Batch) -> list[int]:
+    def read(self, batch: MessageBatch) -> list[int]:
         """Read a batch, which must stay as it is until it is judged; return the places of those for the slow path."""
         self._batch, self._count = batch, len(batch)  # which the library looks at until all are judged
         if not self._library.tally_read(self._handle, None, batch.values_address, batch.sizes_address, self._count):

@@ -126,7 +126,7 @@ def test_an_offset_that_is_not_there_is_a_fault_that_says_so(filled: Settings, k
 
 
 @pytest.fixture
-def batch(filled: Settings) -> Iterator[native.Batch]:
+def batch(filled: Settings) -> Iterator[native.MessageBatch]:
     """Some messages in librdkafka."""
     consumer, handle = captured(filled)
     one = Queue(consumer, handle, filled.logs_topic, 0, 100)
@@ -141,7 +141,7 @@ def batch(filled: Settings) -> Iterator[native.Batch]:
 
 
 @pytest.mark.native
-def test_a_batch_is_a_sequence(batch: native.Batch) -> None:
+def test_a_batch_is_a_sequence(batch: native.MessageBatch) -> None:
     offsets = [one.offset() or 0 for one in batch]
     start = offsets[0]
     assert offsets == list(range(start, start + 100))

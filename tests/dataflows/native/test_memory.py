@@ -9,7 +9,7 @@ import pytest
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
 from dataflows.intake.rules import Rules
-from dataflows.native import NEVER, Batch, Tally
+from dataflows.native import NEVER, MessageBatch, Tally
 from dataflows.native.memory import bytes_at
 from dataflows.windows.native import NativeCells
 from dataflows.wire.cell_bytes import pack
@@ -61,7 +61,7 @@ def test_what_a_rush_of_shares_took_is_given_back() -> None:
     tally.turn(0, 2**62)
     for first in range(0, len(NAMES), 1000):
         values = [payload("a", campaign_id=name) for name in NAMES[first : first + 1000]]
-        tally.read(Batch.of(log(*values)))
+        tally.read(MessageBatch.of(log(*values)))
         tally.judge(0, NEVER, 2**62, refill=False)
     before = held()
     size = sum(len(share) for _, _, share in tally.pack())
@@ -84,7 +84,7 @@ def test_what_a_rush_of_results_took_is_given_back() -> None:
 def test_what_a_large_message_took_to_be_unescaped_is_given_back() -> None:
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
     large = [payload("a", note="\n" + "x" * 60_000)] * 200
-    tally.read(Batch.of(log(*large)))
+    tally.read(MessageBatch.of(log(*large)))
     during = held()
-    tally.read(Batch.of(log(payload("a"))))
+    tally.read(MessageBatch.of(log(payload("a"))))
     assert during - held() > 60_000 * 200

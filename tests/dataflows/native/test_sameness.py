@@ -20,7 +20,7 @@ from dataflows.intake.decode import EventDecoder
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
-from dataflows.native import Batch, Tally
+from dataflows.native import MessageBatch, Tally
 from dataflows.wire.cell_bytes import shard_of, unpack
 from tests.support.engines.intakes import intake_kind, laid
 from tests.support.engines.panes import sums_of
@@ -58,7 +58,7 @@ def by_both(records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -
 def is_fast(value: bytes) -> bool:
     """Return whether a message takes the fast path."""
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
-    return not tally.read(Batch.of(log(value)))
+    return not tally.read(MessageBatch.of(log(value)))
 
 
 # What a field may look like: right, wrong, and right in an unusual way.
@@ -227,7 +227,7 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
         return
     event: Event = decode(given)
     tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
-    assert tally.read(Batch.of(log(given))) == []
+    assert tally.read(MessageBatch.of(log(given))) == []
     assert tally.newest == to_micros(event.timestamp)
     tally.turn(0, 2**62)
     tally.judge(0, native.NEVER, 2**62, refill=False)
@@ -360,7 +360,7 @@ def test_the_index_of_ids_holds_what_a_plain_model_holds(turns: list[tuple[int, 
             expected += number not in known
             known[number] = generation
         values = [payload(f"id-{number}") for number in numbers]
-        tally.read(Batch.of(log(*values)))
+        tally.read(MessageBatch.of(log(*values)))
         tally.judge(0, 0, 2**62, refill=True)
         assert (tally.counted, tally.duplicate) == (expected, count - expected)
         assert tally.ids[0] == len(known)
@@ -371,7 +371,7 @@ def test_the_index_takes_at_most_thirty_bytes_an_id_and_gives_back_what_a_rush_t
     tally.turn(0, 2**62)
     for first in range(0, 300_000, 1000):
         values = [payload(f"{n:08x}-0000-4000-8000-000000000000") for n in range(first, first + 1000)]
-        tally.read(Batch.of(log(*values)))
+        tally.read(MessageBatch.of(log(*values)))
         tally.judge(0, 0, 2**62, refill=True)
         ids, size = tally.ids
         assert ids == first + 1000

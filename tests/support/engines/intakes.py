@@ -13,6 +13,7 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Intake
 from dataflows.kafka.record import Record
+from dataflows.native.batch import FetchedBatch
 from dataflows.native.library import Fetched
 
 KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]
@@ -29,7 +30,7 @@ def both() -> list[type[Intake]]:
     return [intake_kind("off"), *([] if native.why_not() else [intake_kind("on")])]
 
 
-def laid(records: Sequence[Record]) -> native.Batch:
+def laid(records: Sequence[Record]) -> FetchedBatch:
     """The same messages each in memory of its own, as large as it is, like librdkafka's."""
     count = len(records)
     texts = [
@@ -46,4 +47,4 @@ def laid(records: Sequence[Record]) -> native.Batch:
     )
     fetched.least_time = min((record.timestamp()[1] for record in records), default=0)
     fetched.texts = texts  # which live as long as what points to them
-    return native.Batch(fetched, 0, count)
+    return FetchedBatch(fetched, 0, count)
