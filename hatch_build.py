@@ -50,7 +50,7 @@ class NativeEngine(BuildHookInterface[BuilderConfig]):
             with open("/dev/tty", "w", encoding="utf-8") as terminal:
                 terminal.write(f"\nadtally: {line}\n")
         except OSError:
-            pass  # nobody sits there: the output of the build has it (pip install -v)
+            pass  # no terminal: the output of the build has it (pip install -v)
 
 
 def _build_module(root: Path) -> Any:

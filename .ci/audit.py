@@ -1,7 +1,7 @@
 """Holds the lock file against the known vulnerabilities: ``python .ci/audit.py [LOCK]``.
 
 It ends with 1 where there is a finding or the audit itself is broken. Where the service can't be reached, or does not know a package, it
-says so plainly and ends with 0: a build must not depend on somebody else's server, and nobody must take its silence for a clean audit.
+says so plainly and ends with 0: a build must not depend on someone else's server, and a skipped audit must not look like a clean one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _UNREACHABLE = re.compile(
 
 def main(lock: str = "requirements.lock") -> int:
     """Run pip-audit on `lock`, say what it found in a line for each finding, and return the exit code."""
-    # As on PATH, else the one beside this interpreter.
+    # As on PATH, else the one next to this interpreter.
     tool = shutil.which("pip-audit") or str(Path(sys.executable).with_name("pip-audit"))
     flags = [
         "--require-hashes",

@@ -1,7 +1,7 @@
 """The whole pipeline on this machine: ``adtally demo``, which is what ``make demo`` and ``./start_mvp.sh`` run.
 
 It starts the embedded broker (or uses the one in ``ADTALLY_BROKERS``), the generator, the dataflow and the dashboard, and ends them all
-when it is told to stop, when one of them dies, or when it is itself killed.
+on SIGTERM or Ctrl-C, when one of them dies, or when it is itself killed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Stop:
 
 
 def say(line: str = "") -> None:
-    """Print a line for the person at the terminal; a terminal that is gone is no reason to stop in the middle."""
+    """Print a line for the person at the terminal; a closed terminal must not end the command halfway."""
     with contextlib.suppress(OSError):
         print(line, flush=True)  # noqa: T201 - what the command says
 
@@ -92,10 +92,10 @@ def check_port(port: int) -> None:
 def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
     """A recovery store for the dataflow under `run`, and whether it is new.
 
-    The embedded broker (None) gets a new one, since its offsets begin anew with each run; a broker at `address` the one of that
+    The embedded broker (None) gets a new one, since its offsets start at 0 in each run; a broker at `address` the one of that
     address, kept between runs.
     """
-    # It takes a moment to import, and a taken port should be told at once.
+    # Its import takes a moment, and a port in use should be reported at once.
     from bytewax.recovery import init_db_dir  # noqa: PLC0415
 
     name = "embedded"
@@ -131,15 +131,15 @@ def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Pa
 def metrics_ports(given: str) -> dict[str, int]:
     """Where each part serves metrics: on the port `given` (or 9470) and the next ones, on free ones where those are taken; 0 is nowhere."""
     first = int(given) if given.isdecimal() and int(given) <= 65_533 else METRICS_PORT
-    wished = {part: first + place if first else 0 for place, part in enumerate(("dataflow", "generator", "dashboard"))}
-    return {part: ports.free() if port and ports.taken(port) else port for part, port in wished.items()}
+    wanted = {part: first + place if first else 0 for place, part in enumerate(("dataflow", "generator", "dashboard"))}
+    return {part: ports.free() if port and ports.taken(port) else port for part, port in wanted.items()}
 
 
-def start_broker(parts: Supervisor, run: Path, stop: Stop, wished: int = embedded.PORT) -> str:
-    """Start the embedded broker on port `wished`, or on a free one; its ``host:port``, empty if `stop` came first."""
+def start_broker(parts: Supervisor, run: Path, stop: Stop, wanted: int = embedded.PORT) -> str:
+    """Start the embedded broker on port `wanted`, or on a free one; its ``host:port``, empty if `stop` came first."""
     address = run / "broker.address"
     address.unlink(missing_ok=True)
-    flags = ("--port", str(wished), "--address-file", str(address), "--with-parent")
+    flags = ("--port", str(wanted), "--address-file", str(address), "--with-parent")
     parts.start(Part("broker", python("-m", "adtally", "broker", *flags)))
     wait(parts, stop, address.exists)
     return address.read_text() if address.exists() else ""

@@ -1,4 +1,4 @@
-"""What mkdocs does beside its own work (`hooks` of mkdocs.yml): pages that stand elsewhere in the tree, and links as GitHub has them.
+"""Hooks of mkdocs (`hooks` of mkdocs.yml): pages from other folders of the repository, and links in GitHub's form.
 
 The Markdown is written to be read in the tree too, where a link may lead to a source file; the site has no sources, so there such a
 link is a name. Needs the development environment (mkdocs).
@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def relink(markdown: str, place: str) -> str:
-    """`markdown`, which stands at `place` of the tree: links lead to pages of the site; what is no page is named in place of a link."""
+    """Return `markdown`, of the file `place`, with links to pages of the site; targets outside of the site become plain text."""
     pages = {there: page for page, there in ELSEWHERE.items()}
     folder = posixpath.dirname(pages.get(place, place.removeprefix("docs/"))) or "."
 

@@ -25,7 +25,7 @@ if [ -n "${PYTHON:-}" ]; then
     case $found in
     good\ *) printf '%s\n' "${found#* }" && exit 0 ;;
     bare\ *) echo "setup: PYTHON=$PYTHON has no venv module; install it (Debian, Ubuntu: apt install python3-venv)." >&2 ;;
-    *) echo "setup: PYTHON=$PYTHON is no Python 3.12 or 3.11 that runs; $why." >&2 ;;
+    *) echo "setup: PYTHON=$PYTHON is not a working Python 3.12 or 3.11; $why." >&2 ;;
     esac
     exit 1
 fi

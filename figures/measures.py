@@ -82,7 +82,7 @@ class Measure(msgspec.Struct, frozen=True):
     def expr(self, prefix: str = "") -> pl.Expr:
         """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
 
-        `prefix` stands before the names of the columns that hold the sums.
+        `prefix` precedes the names of the columns that hold the sums.
         """
         top = pl.col(prefix + self.num[0])
         for less in self.num[1:]:

@@ -16,7 +16,7 @@ from dataflows.telemetry.log_lines import unwritten
 from generator.messages import Message
 
 QUEUE = 200_000
-"""So many messages wait in memory for the broker; beyond it the generator waits too."""
+"""Maximum number of messages that wait in memory for the broker; beyond it the generator waits too."""
 
 
 class Sink(Protocol):
@@ -70,7 +70,7 @@ class KafkaSink:
         self._acknowledged_then = 0
         self.turned = turned
         ours = {
-            # 0 is for ever: a broker that restarts loses nothing, however long it takes.
+            # 0 is no limit: while a broker restarts nothing is lost, however long it takes.
             "message.timeout.ms": 0,
             "linger.ms": 20,
             "batch.num.messages": 10_000,
@@ -88,7 +88,7 @@ class KafkaSink:
         )
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Produce each of `messages`, waiting for room; raises `DeliveryError` where the producer can't go on at all."""
+        """Produce each of `messages`, waiting for room; raises `DeliveryError` if the producer can't continue at all."""
         self._serve(0)
         produce, topic = self._producer.produce, self._settings.logs_topic
         for key, value in messages:
@@ -139,7 +139,7 @@ class KafkaSink:
         self._serve(0)
 
     def _run(self, call: Callable[[float], int], seconds: float) -> int:
-        """A call that serves the producer's callbacks; raises `DeliveryError` where it can't go on at all."""
+        """Make a call that serves the producer's callbacks; raises `DeliveryError` if the producer can't continue at all."""
         try:
             return call(seconds)
         except STOPPED as error:

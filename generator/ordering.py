@@ -12,7 +12,7 @@ import msgspec
 from dataflows.contract.errors import InputError
 
 CHUNK = 200_000
-"""So many rows are sorted in memory (some 150 MB); beyond it, sorted runs go to temporary files and are merged."""
+"""Maximum number of rows that are sorted in memory (some 150 MB); beyond it, sorted runs go to temporary files and are merged."""
 
 
 BEFORE_ALL = -(2**62)

@@ -16,7 +16,7 @@ from dataflows.commands.frame import PROGRAM
 from dataflows.telemetry.log_lines import Level, say
 
 SPARSE_SECONDS = 60.0
-"""Where there is no terminal, one line in so long."""
+"""Seconds between two progress lines without a terminal."""
 
 
 class Reporter:
@@ -30,7 +30,7 @@ class Reporter:
         self._next_line = time.monotonic() + SPARSE_SECONDS
 
     def say(self, text: str, level: Level = "info") -> None:
-        """One line for a person, or for whoever reads JSON lines."""
+        """Print one line, for a person or as JSON."""
         shown = contextlib.nullcontext() if self._bar is None else tqdm.external_write_mode(file=self._stream)
         # Events must be sent even if the disk of the log is full.
         with contextlib.suppress(OSError), shown:

@@ -1,4 +1,4 @@
-"""The loop that sends what a source has, each message when it is due, until it ends or is told to stop."""
+"""The loop that sends what a source has, each message when it is due, until the source ends or a stop is requested."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from generator.report import Reporter
 from generator.telemetry import Sending
 
 FLUSH_SECONDS = 10.0
-"""After Ctrl-C the broker has so long to acknowledge what is on its way."""
+"""Seconds that the broker has after Ctrl-C to acknowledge the messages in flight."""
 
 SLICE = 2_000
-"""So many messages at most between two looks at the signals and the delivery reports."""
+"""Maximum number of messages between two checks of signals and delivery reports."""
 
 
 class Stop:
-    """Whether the run was asked to end. The second request raises `KeyboardInterrupt` where it stands."""
+    """Whether a stop of the run was requested. The second request raises `KeyboardInterrupt` at once."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -1,4 +1,4 @@
-"""What the generator tells of itself: sent, acknowledged, failed, waiting; and whether it is alive and ready."""
+"""Metrics of the generator (sent, acknowledged, failed, waiting) and whether it is alive and ready."""
 
 from __future__ import annotations
 

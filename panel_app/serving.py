@@ -138,7 +138,7 @@ def _take_many_parameters() -> None:
 
 
 def _say_no_more_than_news() -> None:
-    # A probe that is told 503 each second is no news; the feed itself says what is wrong, once.
+    # A 503 for a probe each second is not worth a line; the feed itself reports the error, once.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     # Nor is a tab that was closed while something was on its way to it.
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
@@ -146,7 +146,7 @@ def _say_no_more_than_news() -> None:
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of asyncio's is worth saying: Panel waits for no message to a browser, and asyncio tells of those that met a
+    """Whether a line of asyncio's is worth saying: Panel does not wait for messages to a browser, and asyncio reports those that met a
     closed tab."""
     from tornado.websocket import WebSocketClosedError  # noqa: PLC0415 - as Panel in `serve_dashboard`
 

@@ -1,12 +1,12 @@
 """Counts past windows again from the logs: ``adtally rebuild --from … --to … [--late] [--dry-run]``.
 
-It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and
-writes a cell only where it counts more events than its result shows: `revision` is the number of events, so a second run changes
-nothing, and what the log no longer holds takes nothing away. With ``--late`` it also takes in what came too late, each id once.
+It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and writes a cell
+only where it counts more events than its result shows: `revision` is the number of events, so a second run changes nothing, and what the
+log no longer holds takes nothing away. With ``--late`` it also takes in what came too late, each id once.
 
-Beside a running flow it is right because both never write the same window: it refuses those that the flow may still write. A
-window is over for the flow when every partition's clock has passed its end and the allowed lateness, and when that has been kept by
-a snapshot: before it the results stand on their topic, and behind it no crash goes back. Those clocks stand in the flow's own commits.
+It is safe while the flow runs, because the two never write the same window: it refuses windows that the flow may still write. A window is
+closed for the flow when every partition's clock has passed its end plus the allowed lateness and a snapshot has recorded that: its
+results were acknowledged before that snapshot, and no crash goes back beyond it. These clocks are in the flow's own commits.
 """
 
 from __future__ import annotations

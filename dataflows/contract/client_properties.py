@@ -1,4 +1,4 @@
-"""Client properties from the environment: ``ADTALLY_KAFKA_<NAME>``, or ``ADTALLY_KAFKA_<NAME>_FILE`` for what stands in a file.
+"""Client properties from the environment: ``ADTALLY_KAFKA_<NAME>``, or ``ADTALLY_KAFKA_<NAME>_FILE`` for a value in a file.
 
 No error of this module repeats a value: it may be a password.
 """

@@ -1,4 +1,4 @@
-"""THE contract: what stands on the topics `logs`, `results` and `rejected`, and how it is read and written.
+"""The contract: the records of the topics `logs`, `results` and `rejected`, and how they are encoded and decoded.
 
 Money is integer micros of the deployment's currency, so that sums are exact whatever their order. Everything here is msgspec;
 who decodes with these types has validated: there is no second check further in.
@@ -94,7 +94,7 @@ class WindowResult(msgspec.Struct, gc=False, frozen=True):
 class Rejected(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """An event that could not be counted, as it came; an upsert under `rejected_key`.
 
-    `payload` is text; `payload_base64` stands in its place where the bytes are not UTF-8; neither, where there was no value.
+    `payload` is text; `payload_base64` replaces it where the bytes are not UTF-8; both are absent if there was no value.
     `size` (bytes) and `sha256` (hex) are given for `oversize`, whose payload is only its first `KEPT_PAYLOAD_BYTES`.
     """
 
@@ -112,7 +112,7 @@ class Rejected(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
 def strict_event(currency: str) -> type[Event]:
     """`Event` with `currency` narrowed to that of the deployment (ISO 4217): another one is malformed."""
-    fields: list[Any] = [("currency", Optional[Literal[currency]], None)]  # noqa: UP045 - `Literal[x] | None` is no type to a checker
+    fields: list[Any] = [("currency", Optional[Literal[currency]], None)]  # noqa: UP045 - type checkers do not accept `Literal[x] | None` here
     narrowed = msgspec.defstruct("Event", fields, bases=(Event,), frozen=True, gc=False, omit_defaults=True, module=__name__)
     return cast(type[Event], narrowed)
 
@@ -131,7 +131,7 @@ def result_key(window_start: str, campaign_id: str, channel: str) -> bytes:
 
 
 def rejected_key(topic: str, partition: int, offset: int) -> bytes:
-    """The Kafka key of a rejected event: where it stands, so that a repeat after a crash replaces it."""
+    """Return the Kafka key of a rejected event: its position on `logs`, so that a repetition after a crash replaces it."""
     return encode((topic, partition, offset))
 
 

@@ -189,7 +189,7 @@ def _reason(error: msgspec.ValidationError, values: Mapping[str, object]) -> str
     bound = str(error).partition(" - at ")[0].replace("`", "")
     why = "" if "regex" in bound or "enum" in bound else f" ({bound[0].lower()}{bound[1:]})"
     default = _shown(getattr(Settings(), name))
-    value = re.sub(r"[^\s,/]*@", "…@", repr(values.get(name)))  # what stands before an @ may be a password
+    value = re.sub(r"[^\s,/]*@", "…@", repr(values.get(name)))  # the text before an @ may be a password
     return f"{variable(name)}={value} can't be used{why}; it sets: {_help(name)} (default {default})."
 
 
@@ -209,7 +209,7 @@ def _known() -> dict[str, str]:
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
-    """The variables that begin as ours do and that nobody reads: misspelt ones, and those of other versions."""
+    """Return the variables with adtally's prefix that adtally does not read: misspelt ones, and those of other versions."""
     ours = _known().keys() | ELSEWHERE
     return [
         key

@@ -1,4 +1,4 @@
-"""Counters that the flow commits to the consumer group beside each offset, for people and monitors; it knows no Kafka client.
+"""Counters that the flow commits to the consumer group with each offset, for people and monitors; it knows no Kafka client.
 
 They travel as the metadata of the committed offset. A restart resumes from the snapshot alone.
 """

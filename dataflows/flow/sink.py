@@ -34,7 +34,7 @@ GIVE_UP_SECONDS = 10.0
 
 
 HEAR_SECONDS = 0.1
-"""How often it is heard what the broker has acknowledged, at least."""
+"""Maximum time between two checks of the broker's acknowledgements."""
 
 
 class Outbox:
@@ -151,7 +151,7 @@ class Outbox:
             raise self._failure
 
     def _no_more(self, error: KafkaError) -> DeliveryError:
-        """What to raise after a record was refused, or where the producer can't go on at all; the first reason stays."""
+        """Return the error to raise after a record was refused, or if the producer can't continue; the first reason is kept."""
         if self._failure is None:
             why = f"{describe(error)}: {lack('Write', f'topic {self._topic}')}" if is_forbidden(error) else describe(error)
             if error.code() in {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}:

@@ -38,8 +38,9 @@ SOON = dt.timedelta(milliseconds=25)
 """At the start, until it is known which partitions there are: a flow has its first result a half second earlier than by `WAIT`."""
 
 SETTLE_SECONDS = 20.0
-"""How long a partition that appears later waits, once every shard was told of it: so long it takes at most until this process has heard how
-far the partitions of other processes were at that time."""
+"""Time that a new partition waits once every shard knows it: by then this process has received the clocks that the partitions of other
+processes had at that time.
+"""
 
 
 class SlotState(msgspec.Struct):

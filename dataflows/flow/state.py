@@ -55,8 +55,8 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
     for name, now in _rules(settings).items():
         if (before := envelope.rules.get(name)) != now:
             raise RecoveryError(
-                f"the state in the recovery folder was counted with {name}={before}, but it is {now} now; set it "
-                f"back, or {count_again(settings)}"
+                f"the state in the state in the recovery folder was counted with {name}={before}, but {name} is "
+                f"now {now}; set it back, or {count_again(settings)}"
             )
     return state
 
@@ -80,7 +80,7 @@ class _Envelope(msgspec.Struct):
 
 
 def count_again(settings: Settings) -> str:
-    """How to count all of the logs anew beside what was counted before: words and the command, for the end of an error's line.
+    """Return how to count all of the logs again, next to the old results: text and command for the end of an error message.
 
     Topics of its own, for what is final on the old ones may be more than what the logs still hold.
     """
@@ -100,7 +100,7 @@ def _next(topic: str) -> str:
 
 
 def _rules(settings: Settings) -> dict[str, str]:
-    """The settings that a state can't be carried over: by others, cells would be cut, let go or added up otherwise."""
+    """Return the settings that a state depends on: with other ones, cells would be cut, closed or added up differently."""
     rules = Rules.of(settings)
     return {
         variable("window_seconds"): f"{rules.window / SECOND:.15g}",

@@ -82,7 +82,7 @@ class Outgoing:
 
 
 class Observed:
-    """What the parts of the flow in this process have written down, and what is told of it."""
+    """The values that the parts of the flow in this process have recorded, and the metrics made of them."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Observed:
         self._partitions_read[partition] = progress
 
     def live(self) -> str:
-        """Why the flow is not alive; a wait for the broker's acknowledgement is no standstill."""
+        """Return why the flow is not alive; a wait for the broker's acknowledgement does not count."""
         return self.pulse.stands()
 
     def ready(self) -> str:

@@ -25,7 +25,7 @@ ASK_SECONDS = 2.0
 """How often the broker is asked for the number of partitions."""
 
 CLOCKS_EVERY = 5
-"""Every so many times it is asked how far the partitions of other processes are."""
+"""Number of such queries after which the clocks of other processes' partitions are queried too."""
 
 
 COUNT_SECONDS = 0.5
@@ -112,7 +112,7 @@ class Topology:
         return max(self._clocks.values(), default=None)
 
     def oldest(self) -> int | None:
-        """The least clock of the partitions that are known here, in microseconds since 1970; None before any was heard."""
+        """The lowest clock of the partitions known here, in microseconds since 1970; None before any is known."""
         return min(self._clocks.values(), default=None)
 
     def behind(self, partition: int, span: Span) -> int:
@@ -167,7 +167,7 @@ class Topology:
         return self._closed.is_set() or self._give_up()
 
     def _hear_others(self, consumer: Consumer) -> None:
-        """Learn the clocks of partitions that other processes read, from what they commit beside their offsets."""
+        """Read the clocks of partitions that other processes read, from the metadata that they commit with their offsets."""
         wanted = [TopicPartition(self._settings.logs_topic, number) for number in range(self._partitions)]
         try:
             committed = consumer.committed(wanted, timeout=ASK_SECONDS)

@@ -27,7 +27,7 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
-class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler, it is no fault of the program
+class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler, not an error of the program
     """A message that can't be counted: the reason of the contract and its detail in words."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -143,7 +143,7 @@ def rounds_up(value: bytes) -> bool:
 def rejected(reason: Reason, detail: str, *, value: bytes | None, topic: str, partition: int, offset: int, at: str) -> Rejected:
     """The record of a message that was not counted, with its payload as it came.
 
-    `at`: RFC 3339; `topic`, `partition`, `offset`: where the message stands.
+    `at`: RFC 3339; `topic`, `partition`, `offset`: position of the message.
     """
     size = sha256 = None
     if value is not None and len(value) > MAX_PAYLOAD_BYTES:

@@ -32,7 +32,7 @@ AWAY = {
     KafkaError._TIMED_OUT,
     KafkaError._TIMED_OUT_QUEUE,
     KafkaError._RESOLVE,
-    # A broker is dropped from the client's list, and a request that waited for it is told so.
+    # A broker is dropped from the client's list, and a request that waited for it fails.
     KafkaError._DESTROY_BROKER,
     KafkaError._UNKNOWN_BROKER,
 }
@@ -67,7 +67,7 @@ PASSING = AWAY | {
 """Errors that pass by themselves: a broker that is away, a leader that moves, a topic that comes."""
 
 NO_GROUP = {KafkaError.GROUP_AUTHORIZATION_FAILED}
-"""What a consumer is told that only reads: each has a group by its configuration, and the right to one is needed by who uses it."""
+"""Errors that a consumer without commits ignores: it has a group by its configuration, but needs no right to it."""
 
 
 def client_config(settings: Settings, role: str) -> Config:
@@ -81,24 +81,24 @@ def client_config(settings: Settings, role: str) -> Config:
         "topic.metadata.refresh.interval.ms": 30_000,
         "broker.address.family": "v4",
         "logger": _quiet,
-        "error_cb": _tell,
+        "error_cb": _log_error,
         **settings.client,
     }
 
 
-def _tell(error: KafkaError) -> None:
-    """Say once in a process why a broker is not reached, where waiting does not help: librdkafka tries on without a word."""
+def _log_error(error: KafkaError) -> None:
+    """Log once per process why a broker can't be reached if waiting does not help: librdkafka retries silently."""
     if is_refusal(error):
-        _tell_once(plain_words(error))
+        _log_once(plain_words(error))
 
 
 @cache
-def _tell_once(words: str) -> None:
+def _log_once(words: str) -> None:
     log.warning("a broker can't be reached: %s", words)
 
 
 def consumer_config(settings: Settings, role: str) -> Config:
-    """A consumer that is told its partitions and offsets by its owner, and never jumps where an offset is gone."""
+    """Configuration of a consumer whose owner assigns partitions and offsets; it never skips ahead if an offset no longer exists."""
     return {
         "group.id": settings.group,
         "enable.auto.commit": False,
@@ -163,10 +163,10 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
         raise unusable(settings, error) from None
 
 
-def heard_lag(consumer: Consumer, place: TopicPartition) -> int | None:
-    """Messages from the offset of `place` to the end of its partition, as far as the client has heard by itself: no broker is asked.
+def cached_lag(consumer: Consumer, place: TopicPartition) -> int | None:
+    """Return the number of messages from the offset of `place` to the end of its partition as the client last received it, without a query.
 
-    None before it has heard of an end.
+    None before it has received an end.
     """
     try:
         _, end = consumer.get_watermark_offsets(place, cached=True)

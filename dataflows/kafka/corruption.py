@@ -1,12 +1,12 @@
 """Record batches that can't be read: a checksum that does not match, a compression that does not unpack, an unknown format.
 
-A batch that was damaged on its way is sound when it is fetched again; one that lies damaged on the broker's disk never is, and must
-not stop what comes after it. What librdkafka does by itself is no help: after a wrong checksum it takes the bytes behind the header for
-the next batch and goes on at whatever offset they spell, and a broken compression it asks for again without end. So nothing is used
-that comes behind the first such error, and the partition is assigned anew at an offset of ours.
+A batch that was damaged on its way is sound when it is fetched again; one that lies damaged on the broker's disk never is, and must not
+stop what comes after it. librdkafka's own handling does not help: after a wrong checksum it takes the bytes behind the header for the
+next batch and continues at whatever offset they spell, and it fetches a batch with a broken compression again without end. So nothing is
+used that comes behind the first such error, and the partition is assigned again at an explicit offset.
 
-A damaged batch doesn't tell where it ends, for its header is part of it. But a fetch from any offset within a batch gets that batch as
-a whole, and the error names the offset at which it begins: so the end is looked for by asking further on, in growing steps and then by
+A damaged batch doesn't tell where it ends, for its header is part of it. But a fetch from any offset within a batch gets that batch as a
+whole, and the error names the offset at which it begins: so the end is looked for by asking further on, in growing steps and then by
 halves, and no sound batch behind it is lost.
 """
 
@@ -81,7 +81,7 @@ def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Fault]]
 class Passage:
     """Finds the way past the damaged batches of one topic, for a consumer that its owner replaces after each of them.
 
-    It must be replaced, not assigned anew: the offset that librdkafka has made up is on its way to the broker already, and the answer to
+    It must be replaced, not assigned again: the offset that librdkafka has made up is on its way to the broker already, and the answer to
     that would be taken for one of the new assignment.
     """
 

@@ -1,7 +1,7 @@
-"""Why a broker does not let a client in: a wrong password, a certificate that nobody trusts, TLS on one side only. In words, with the cure.
+"""Diagnosis of refused connections: a wrong password, an untrusted certificate, TLS on one side only; in words, with the cure.
 
-librdkafka tries again without end, whatever it meets, and tells only that no broker answered. What its connections met it tells
-beside that, in an error callback; and of a certificate only that it was not accepted, so the reason is asked for once more here.
+librdkafka retries without end, whatever the error, and requests only fail with "no broker answered". The errors of its connections go to
+an error callback, and for a certificate say only that it was not accepted, so its reason is determined here by another handshake.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Complaints:
-    """What the connections of one client met; `heed` is that client's ``error_cb``."""
+    """Errors of the connections of one client; `on_error` is that client's ``error_cb``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._met: KafkaError | None = None
         self._all_down = False
 
-    def heed(self, error: KafkaError) -> None:
+    def on_error(self, error: KafkaError) -> None:
         """Take note of `error`."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._all_down = True
@@ -99,7 +99,7 @@ def forbidden(settings: Settings, right: str, what: str) -> RefusedError:
 
 
 def is_forbidden(error: KafkaError) -> bool:
-    """Whether `error` tells of a right that is lacking; what ends a producer for good may hold that in its words alone."""
+    """Whether `error` reports a missing permission; a fatal error of a producer may contain that only in its text."""
     return error.code() in FORBIDDEN or (error.fatal() and "authorization failed" in error.str())
 
 
@@ -159,7 +159,7 @@ def _why(settings: Settings, met: KafkaError) -> str:
     if met.code() == KafkaError._AUTHENTICATION:
         if "current SASL state" in words:
             without = "SSL" if uses_tls(settings) else "PLAINTEXT"
-            return f"wants no login on this port; set {_PROTOCOL}={without}, or the port of a listener that wants one"
+            return f"requires no login on this port; set {_PROTOCOL}={without}, or use the port of a listener that requires one"
         names = ", ".join(client_variable(name) for name in ("sasl.username", "sasl.password", "sasl.mechanism"))
         return f"rejects this client's credentials ({words}); check {names}"
     if _ALERT.search(words):
@@ -167,7 +167,7 @@ def _why(settings: Settings, met: KafkaError) -> str:
         return f"requires a client certificate that it trusts (mTLS); check {location} and {key}"
     place = _place(met)
     found = distrust(settings, place) if place else None
-    return found or f"can't be talked to by TLS ({words}); check the {client_variable('ssl')}_… variables"
+    return found or f"fails the TLS handshake ({words}); check the {client_variable('ssl')}_… variables"
 
 
 def distrust(settings: Settings, place: Place) -> str | None:

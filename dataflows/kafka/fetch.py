@@ -16,7 +16,7 @@ from dataflows.kafka.record import Record
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, Wake
 
-FAREWELL_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
 """Usually it takes milliseconds."""
 
 
@@ -52,15 +52,15 @@ class Fetcher(ABC):
         """Nothing more will be asked for in this poll."""
 
     def abandon(self) -> Consumer:
-        """Let go of what is held, without a farewell to the broker; the consumer, which must be kept to the end of the process."""
+        """Release what is held without closing; return the consumer, which must be kept until the process ends."""
         return self.consumer
 
-    def close(self, seconds: float = FAREWELL_SECONDS) -> None:
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Close the consumer; if the broker does not answer within `seconds`, without its knowledge."""
-        # Beside this thread, for librdkafka's farewell has no time limit, and a broker may have stopped answering a moment ago.
-        farewell = threading.Thread(target=self.abandon().close, name="farewell", daemon=True)
-        farewell.start()
-        farewell.join(seconds)
+        # In a thread of its own, because closing has no time limit in librdkafka, and the broker may have just stopped answering.
+        closing = threading.Thread(target=self.abandon().close, name="adtally-close", daemon=True)
+        closing.start()
+        closing.join(seconds)
 
 
 class PlainFetcher(Fetcher):
@@ -126,7 +126,7 @@ class NativeFetcher(PlainFetcher):
 def make_fetcher(
     make: Callable[[dict[str, str]], Consumer], most: int, *, native: bool, bell: Bell | None = None, plugins: str = ""
 ) -> Fetcher:
-    """Return the native fetcher if `native`, else the plain one, which rings no `bell`.
+    """Return the native fetcher if `native`, else confluent-kafka's, which rings no `bell`.
 
     `make` returns the consumer of its configuration and the properties that it is given; `plugins`: the operator's plug-ins of
     librdkafka. Raises what `make` raises.

@@ -1,4 +1,4 @@
-"""Reads a whole topic as it stands: from its beginning, or from a time, up to the ends that it has when the reading starts."""
+"""Read a whole topic: from its beginning, or from a time, up to the ends that it has when the reading starts."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Topics:
         self._rights = rights or {}
         self._complaints = Complaints(settings)
         try:
-            self._client: Config = {**client_config(settings, role), "error_cb": self._complaints.heed}
+            self._client: Config = {**client_config(settings, role), "error_cb": self._complaints.on_error}
             # To ask for a topic must not make it: a broker that makes topics by itself gives them its own defaults, not the contract's.
             self._admin = AdminClient({**self._client, "allow.auto.create.topics": False})
         except KafkaException as error:
@@ -104,7 +104,7 @@ class Topics:
             else:
                 self._complaints.clear()
                 return found
-            client.poll(0.1)  # what the connections met is told only when it is asked for
+            client.poll(0.1)  # errors of the connections are delivered only by a poll
             if refusal := self._complaints.refusal():
                 raise refusal
             if time.monotonic() >= deadline:

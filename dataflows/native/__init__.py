@@ -1,4 +1,5 @@
-"""What is done in C: plain messages are taken from librdkafka (`queue`), read, judged and added up (`tally`), and results sent (`sender`).
+"""The engine in C: messages are taken from librdkafka (`queue`), decoded and counted on the fast path (`tally`), and results are sent
+(`sender`).
 
 The cells of a shard are in C too: `dataflows.windows.native`.
 

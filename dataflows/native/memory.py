@@ -9,7 +9,7 @@ _copy = ctypes.PYFUNCTYPE(py_object, c_void_p, c_ssize_t)(("PyBytes_FromStringAn
 
 
 def bytes_at(address: int, size: int) -> bytes:
-    """A copy of so many bytes. `ctypes.string_at` takes a C int for `size`, and of 4 GiB and 3 bytes gives 3 without a word.
+    """Return a copy of `size` bytes. `ctypes.string_at` takes a C int for `size`, and of 4 GiB and 3 bytes returns 3 without an error.
 
     Raises `MemoryError`.
     """

@@ -11,7 +11,7 @@ NEVER = -(2**62)
 """In the place of a clock: before the first event."""
 
 COUNTED, LATE = 3, 5
-"""What `Tally.judge` notes, besides events that are too far ahead; the statuses of plain.h."""
+"""What `Tally.judge` notes, besides events that are too far ahead; the statuses of fast.h."""
 
 CHANGED = 4
 """Added to the state of a cell that is restored, if it was not emitted yet."""
@@ -24,7 +24,7 @@ RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
 
 
 class Row(ctypes.Structure):
-    """One message as it was read; as in plain.h."""
+    """One message as it was read; as in fast.h."""
 
     _fields_: ClassVar[Sequence[Any]] = [
         ("time", c_int64),
@@ -55,7 +55,7 @@ class PanesFace(ctypes.Structure):
         ("records", c_void_p),
         ("size", c_int64),
         ("count", c_int64),
-        ("odd", c_int64),
+        ("to_divide", c_int64),
         ("oldest", c_int64),
         ("oldest_time", c_int64),
         ("next_due", c_int64),

@@ -82,7 +82,7 @@ class Tally:
         """Judge what was read, from `begin` on, by `clock`.
 
         `limit`: the greatest time that is not too far ahead, for all or one each. Returns the place of the first event with which a
-        generation of ids begins, to go on from there after `turn`, or the number of messages; and each that is late, too far ahead, or
+        generation of ids begins, to continue from there after `turn`, or the number of messages; and each that is late, too far ahead, or
         was put and counts.
         """
         limits = None if isinstance(limit, int) else (c_int64 * self._count)(*limit)

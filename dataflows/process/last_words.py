@@ -26,7 +26,7 @@ from dataflows.flow.state import unknown
 from dataflows.telemetry.log_lines import say
 
 PANIC_SECONDS = 3.0
-"""A panic that has not ended the process after so long is shown as it is."""
+"""Time after which a panic that has not ended the process is printed unchanged."""
 
 PROBE_BYTES = 1 << 20
 """A folder that has no room for so much is full for a snapshot."""
@@ -115,7 +115,7 @@ def die(error: AdtallyError) -> NoReturn:
 
 
 def watch(run: Run) -> None:
-    """From now on an exception that ends this process is told in one line, if there is one for it."""
+    """Report an exception that ends this process in one line, if there is one for it."""
     stderr = StandardError()
     sys.stderr = stderr.stream
     faulthandler.enable(stderr.stream)  # of a crash below Python
@@ -210,7 +210,7 @@ def peer_lost(run: Run) -> AdtallyError:
 
 
 def gone_peers(run: Run) -> list[int]:
-    """The processes of the cluster that ended first, as far as it can be told here.
+    """Return the processes of the cluster that ended first, as far as this process can know.
 
     Of two, it is the other one. Of more, the locks in a shared recovery folder tell who of this host has ended; one that ended only
     because it had lost a peer has left a word in its lock file.

@@ -1,7 +1,7 @@
 """The connections of this process to the others of its cluster, as its own open files show them.
 
 Bytewax learns that a peer is gone from its connection, and only once the flow runs. Before, while others are still waited for, it does not
-look: two that had met would wait for ever where one of them was started again meanwhile. And of a machine that vanishes without a word no
+look: two connected ones would wait indefinitely if one of them was restarted meanwhile. And of a machine that vanishes without a word no
 connection learns for a quarter of an hour, unless its system is asked to look after it.
 """
 
@@ -21,7 +21,7 @@ LOOK_SECONDS = 0.2
 """How often connections are looked at until the flow has begun."""
 
 SILENT_SECONDS = 60
-"""A peer whose system has not answered for so long is gone. One that is only busy, or stands still, has a system that answers."""
+"""Time without an answer of a peer's system after which the peer is gone. If it is only busy or stopped, its system still answers."""
 
 PROBES = 4
 """Of a connection by which nothing comes, within that time."""

@@ -44,7 +44,7 @@ def lock_recovery(folder: Path, process: int) -> TextIO:
 
 
 def _check_store(part: Path) -> None:
-    """Raise `RecoveryError` where a file of the recovery store is no sound SQLite database."""
+    """Raise `RecoveryError` if a file of the recovery store is not an intact SQLite database."""
     try:
         with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
             (found,) = store.execute("PRAGMA quick_check(1)").fetchone()

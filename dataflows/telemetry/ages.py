@@ -19,10 +19,10 @@ EVENT_TIME = "event_time"
 """The Kafka header of a result: milliseconds since 1970, in decimal. Only for measuring: no figure depends on it."""
 
 LATE_SECONDS = 90
-"""A minute that has been over for so long is not live any more."""
+"""Time after the end of a minute from which its results are not live any more."""
 
 SPAN_SECONDS = 300
-"""The figures are those of so long."""
+"""Length of time that the quantiles cover."""
 
 _SLOT = 10
 _RATIO = math.log(1.02)
@@ -52,7 +52,7 @@ class _Slot:
 
 
 class Ages:
-    """Takes ages from one thread and tells of the last minutes to any; a quantile is right to within 1 %.
+    """Records ages from one thread and returns quantiles of the last minutes to any thread, accurate to 1 %.
 
     Ages are counted in classes whose bounds lie 2 % apart, by slots of ten seconds, so the memory is bounded.
     """

@@ -47,7 +47,7 @@ BUILD = Metric(
 
 
 class Table(Collector):
-    """Gathers the values of declared metrics anew for each answer; those without a value are shown without one."""
+    """Collects the values of declared metrics for each scrape; metrics without a value are shown without one."""
 
     def __init__(self, metrics: Sequence[Metric], gather: Callable[[], Iterable[Value]]) -> None:
         self._metrics = metrics
@@ -70,7 +70,7 @@ def version() -> str:
 
 
 def make_registry(part: str, metrics: Sequence[Metric], gather: Callable[[], Iterable[Value]]) -> CollectorRegistry:
-    """A registry of a process: its own metrics, its build, and what the client library tells of memory, CPU and Python."""
+    """Return the registry of a process: its own metrics, its build, and the client library's metrics of memory, CPU and Python."""
     registry = CollectorRegistry(auto_describe=False)
     if sys.platform == "linux":  # it reads /proc
         ProcessCollector(registry=registry)

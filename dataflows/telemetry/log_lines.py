@@ -26,10 +26,10 @@ from dataflows.contract.settings import Settings, unknown
 log = logging.getLogger("adtally")
 
 REPEAT_SECONDS = 10.0
-"""The same message is said once in so long."""
+"""Interval in which a message is logged once."""
 
 BURST = 200
-"""So many different messages of one place in the code are written in `REPEAT_SECONDS`; a flood of them is counted."""
+"""Number of different messages of one place in the code that are logged in `REPEAT_SECONDS`; further ones are counted."""
 
 _KEPT = 1000
 Level = Literal["debug", "info", "warning", "error", "critical"]
@@ -76,7 +76,8 @@ def say(program: str, text: str, *, level: Level = "error", stream: TextIO | Non
 def tell(text: str) -> None:
     """What a command is for, on standard output, written before this returns.
 
-    Raises `OutputError` where it can't be written; ends the process with 1 and no word where whoever read it (`head`) has enough.
+    Raises `OutputError` where it can't be written; ends the process with 1 and without a message if the reader (`head`) has closed the
+    pipe.
     """
     try:
         print(text, flush=True)  # noqa: T201 - the one place
@@ -122,13 +123,13 @@ class Lines(logging.StreamHandler[TextIO]):
 
     @override
     def close(self) -> None:
-        """Say what was left out and not told yet."""
+        """Log the counts of suppressed messages that were not logged yet."""
         for left in self.limiter.rest():
             super().emit(left)
         super().close()
 
 
-class _Heard(msgspec.Struct):
+class _Interval(msgspec.Struct):
     """A message within its interval: the last record of it, when that ends, how many were written and how many not."""
 
     record: logging.LogRecord
@@ -140,29 +141,31 @@ class _Heard(msgspec.Struct):
 class Limiter:
     """Lets a message pass once in `REPEAT_SECONDS`, and of one place in the code not more than `BURST` different ones.
 
-    How many were left out is told by a record of its own, at the latest with the first record after the interval.
+    The number of suppressed messages is logged in a record of its own, at the latest with the first record after the interval.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._texts: dict[tuple[str, int, str], _Heard] = {}
-        self._places: dict[tuple[str, int, str], _Heard] = {}
+        self._texts: dict[tuple[str, int, str], _Interval] = {}
+        self._places: dict[tuple[str, int, str], _Interval] = {}
 
     def passed(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
         """What is to be written now that `record` came: what was left out before, and `record` itself unless it is too much."""
         now = self._monotonic()
-        if len(self._texts) > _KEPT or any(heard.until <= now for heard in self._texts.values()):
+        if len(self._texts) > _KEPT or any(interval.until <= now for interval in self._texts.values()):
             yield from self._forget(now)
-        place = self._places.setdefault((record.pathname, record.lineno, record.levelname), _Heard(record, now + REPEAT_SECONDS))
+        place = self._places.setdefault(
+            (record.pathname, record.lineno, record.levelname), _Interval(record, now + REPEAT_SECONDS)
+        )
         key = (record.name, record.levelno, record.getMessage())
-        heard = self._texts.get(key)
-        if heard is not None:
-            heard.left_out += 1
+        interval = self._texts.get(key)
+        if interval is not None:
+            interval.left_out += 1
         elif place.said >= BURST:
             place.left_out += 1
         else:
             place.said += 1
-            self._texts[key] = _Heard(record, now + REPEAT_SECONDS, 1)
+            self._texts[key] = _Interval(record, now + REPEAT_SECONDS, 1)
             yield record
 
     def held(self) -> int:
@@ -170,21 +173,21 @@ class Limiter:
         return len(self._texts) + len(self._places)
 
     def rest(self) -> Iterator[logging.LogRecord]:
-        """What was left out and not told."""
+        """Yield a record for each count of suppressed messages."""
         yield from self._forget(float("inf"))
 
     def _forget(self, now: float) -> Iterator[logging.LogRecord]:
         full = len(self._texts) > _KEPT
         for known, what in ((self._texts, "the same"), (self._places, "like it")):
-            for key in [key for key, heard in known.items() if full or heard.until <= now]:
-                heard = known.pop(key)
-                if heard.left_out:
-                    yield _more(heard, what)
+            for key in [key for key, interval in known.items() if full or interval.until <= now]:
+                interval = known.pop(key)
+                if interval.left_out:
+                    yield _more(interval, what)
 
 
-def _more(heard: _Heard, what: str) -> logging.LogRecord:
-    old = heard.record
-    words = f"{old.getMessage()} ({heard.left_out:,} more {what} within {REPEAT_SECONDS:g} s)"
+def _more(interval: _Interval, what: str) -> logging.LogRecord:
+    old = interval.record
+    words = f"{old.getMessage()} ({interval.left_out:,} more {what} within {REPEAT_SECONDS:g} s)"
     return logging.LogRecord(old.name, old.levelno, old.pathname, old.lineno, words, None, None)
 
 
@@ -231,5 +234,5 @@ def _moment(at: float) -> str:
 
 
 def _json(fields: Mapping[str, str]) -> str:
-    """An object in one line of ASCII: what is not printable would steer a terminal, a lone surrogate is no UTF-8."""
+    """Formats a record as JSON in one line of ASCII: unprintable characters could control a terminal, and lone surrogates are not UTF-8."""
     return json.dumps(fields)

@@ -1,4 +1,4 @@
-"""The HTTP server of a process: ``/metrics`` for Prometheus, ``/livez`` and ``/readyz`` for whoever starts and stops it."""
+"""The HTTP server of a process: ``/metrics`` for Prometheus, ``/livez`` and ``/readyz`` for Kubernetes, Docker and other supervisors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dataflows.contract.settings import Settings
 log = logging.getLogger("adtally.telemetry")
 
 LIVE_SECONDS = 60.0
-"""A loop that has not turned for so long stands still."""
+"""Time after which a main loop that has not run is stalled."""
 
 Check = Callable[[], str]
 """Why a process is not live, or not ready, in a few words that hold no secret; empty if it is."""
@@ -70,7 +70,7 @@ class Served:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD; whoever is slow, or sends something else, is left alone."""
+    """Answers GET and HEAD; slow or other requests time out or get an error."""
 
     timeout = 5
     protocol_version = "HTTP/1.0"

@@ -20,7 +20,7 @@ from dataflows.intake.rules import SECOND, Rules
 from dataflows.wire.records import Records
 
 BEHIND = 5
-"""While a backlog is read, updates of open cells are so many times rarer."""
+"""Factor by which updates of open cells are rarer while a backlog is read."""
 
 CellKey = tuple[str, str]
 
@@ -28,7 +28,7 @@ CellKey = tuple[str, str]
 class Cell(msgspec.Struct, gc=False, array_like=True):
     """One campaign and channel in one window.
 
-    `changed`: its figures were not emitted yet; `waits`: it stands in a queue for that; `emitted_at`: seconds, on the machine's clock.
+    `changed`: its figures were not emitted yet; `waits`: it is in a queue for that; `emitted_at`: seconds, on the machine's clock.
     """
 
     metrics: Metrics
@@ -87,7 +87,7 @@ class CellStore(ABC):
 
     @abstractmethod
     def encoded(self, window: int) -> bytes:
-        """A window for a snapshot, as `decode_window` reads it; only one that has changed is encoded anew."""
+        """Encode a window for a snapshot, as `decode_window` reads it; only a changed window is encoded again."""
 
     @abstractmethod
     def restore(self, window: int, data: bytes) -> None:

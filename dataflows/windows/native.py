@@ -101,7 +101,7 @@ class NativeCells(CellStore):
         if not face.count:
             return None
         text, oldest = bytes_at(face.records, face.size), face.oldest
-        if face.odd:
+        if face.to_divide:
             text, oldest = self._with_large_sums(text, oldest)
         records = Records(text, face.count, None if oldest < 0 else (oldest, face.oldest_time))
         self._library.panes_taken(self._handle)

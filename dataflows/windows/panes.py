@@ -110,7 +110,7 @@ class Panes:
         )
 
     def state(self) -> PanesState:
-        """What must be kept over a restart; only windows that changed since the last call are encoded anew."""
+        """Return the state to keep over a restart; only windows that changed since the last call are encoded again."""
         panes = {window: self._cells.encoded(window) for window in self._cells.sizes()}
         mark = self._watermark
         return PanesState(self._rules.window, mark.partitions, dict(mark.clocks), mark.value, panes)

@@ -3,8 +3,8 @@
 It is the cluster that is built into librdkafka, kept in a process of its own. Nothing has to be installed, but it is in memory, has no
 admin API, makes a topic of 4 partitions when one is first asked for, and drops the oldest records past 5 MiB or 100,000 a partition.
 
-librdkafka picks the cluster's port by itself, so connections to the wished port are forwarded to it: clients bootstrap there and go
-on with the port that the cluster advertises.
+librdkafka picks the cluster's port by itself, so connections to the requested port are forwarded to it: clients bootstrap there and
+continue with the port that the cluster advertises.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
     target.close()
 
 
-async def forward(wished: int, to: int) -> asyncio.Server:
-    """Listen on port `wished` of this machine, 0 for any, and pass every connection on to port `to`; raises `OSError` if taken."""
+async def forward(wanted: int, to: int) -> asyncio.Server:
+    """Listen on port `wanted` of this machine, 0 for any, and pass every connection on to port `to`; raises `OSError` if taken."""
     running: set[asyncio.Task[None]] = set()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,13 +56,13 @@ async def forward(wished: int, to: int) -> asyncio.Server:
             running.add(task)  # the loop itself keeps only a weak reference
             task.add_done_callback(running.discard)
 
-    return await asyncio.start_server(connect, ports.HOST, wished)
+    return await asyncio.start_server(connect, ports.HOST, wanted)
 
 
-async def _listen(wished: int, to: int) -> asyncio.Server:
-    if not ports.taken(wished):
+async def _listen(wanted: int, to: int) -> asyncio.Server:
+    if not ports.taken(wanted):
         with contextlib.suppress(OSError):  # taken in this very moment
-            return await forward(wished, to)
+            return await forward(wanted, to)
     return await forward(0, to)
 
 
@@ -71,8 +71,8 @@ async def _parent_gone(first: int) -> None:
         await asyncio.sleep(0.25)
 
 
-async def serve(wished: int, address_file: Path | None = None, with_parent: bool = False) -> None:
-    """Serve on port `wished`, or on a free one, until SIGTERM or SIGINT, or `with_parent` until the parent process ends.
+async def serve(wanted: int, address_file: Path | None = None, with_parent: bool = False) -> None:
+    """Serve on port `wanted`, or on a free one, until SIGTERM or SIGINT, or `with_parent` until the parent process ends.
 
     ``host:port`` is written to `address_file` once clients can connect.
     """
@@ -81,14 +81,14 @@ async def serve(wished: int, address_file: Path | None = None, with_parent: bool
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     cluster = EmbeddedBroker()
-    server = await _listen(wished, cluster.port)
+    server = await _listen(wanted, cluster.port)
     port = server.sockets[0].getsockname()[1]
     if address_file:
-        # Renamed into place, so that nobody reads half of it.
+        # Renamed into place, so that no reader sees half of it.
         half = address_file.with_suffix(".part")
         half.write_text(f"{ports.HOST}:{port}")
         half.replace(address_file)
-    other = "" if port == wished else f" (port {wished} is in use)"
+    other = "" if port == wanted else f" (port {wanted} is in use)"
     print(f"embedded broker on {ports.HOST}:{port}{other}; {LIMITS}", flush=True)  # noqa: T201 - what the command says
     waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
     if with_parent:

@@ -47,7 +47,7 @@ class LocalKafka:
         listeners: Sequence[Listener] = (),
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, where clients are told to come by the proxy.
+        """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, whose address the proxy's clients get from Kafka.
 
         `listeners`: more of them, each on a free port (`address`). `properties`: further ones of the broker.
         """
@@ -134,11 +134,11 @@ class LocalKafka:
         await_frozen(self._pid)
 
     def resume(self) -> None:
-        """Let it go on (SIGCONT)."""
+        """Resume it (SIGCONT)."""
         send(self._pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it and let go of what looks after it."""
+        """Stop it and its watchdog."""
         self.stop()
         if self._watchdog:
             self._watchdog.close()

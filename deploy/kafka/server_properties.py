@@ -1,4 +1,4 @@
-"""What stands in the ``server.properties`` of a Kafka on this machine: one node, and the listeners that clients find it on."""
+"""The ``server.properties`` of a Kafka on this machine: one node, and the listeners that clients find it on."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def properties(
 ) -> str:
     """The text of the file for a node whose state is in `data`.
 
-    All ports are of this machine: `port` for clients, `controller` for the node itself, `behind` for a proxy, `proxy` where clients
-    of that are told to come, and those of the listeners in `more`. `others`: further properties of the broker.
+    All ports are of this machine: `port` for clients, `controller` for the node itself, `behind` for a proxy, `proxy` for clients behind
+    the proxy, and those of the listeners in `more`. `others`: further properties of the broker.
     """
     host = ports.HOST
     opened = {one.name: at for one, at in more.items()}

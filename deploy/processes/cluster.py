@@ -24,10 +24,10 @@ MOST = 32
 """Processes of a cluster: as many as there are slots of partitions."""
 
 SETTLE_SECONDS = 1.0
-"""So long the others may take to notice that a member has died, before it is said which was the first."""
+"""Seconds in which the other processes notice that one has ended, before the first one is reported."""
 
 VICTIM = "of this cluster has ended"
-"""Stands in the last line of a process that only followed another."""
+"""Part of the last line of a process that ended because another one did."""
 
 
 def members(processes: int) -> list[list[str]]:

@@ -27,7 +27,7 @@ def answers(port: int) -> bool:
 def taken(port: int) -> bool:
     """Whether `port` can't be listened on.
 
-    Both looks are needed: macOS lets one bind 127.0.0.1 beside a listener on all addresses, and a bound port need not answer.
+    Both checks are needed: macOS allows a bind to 127.0.0.1 next to a listener on all addresses, and a bound port need not answer.
     """
     if answers(port):
         return True
@@ -48,7 +48,7 @@ def free() -> int:
 
 
 def holder(port: int) -> str:
-    """``name, process 123`` of who listens on `port`; empty where it can't be told (another user's process)."""
+    """``name, process 123`` of the process that listens on `port`; empty if it is unknown (another user's process)."""
     pid = _holder_linux(port) if Path("/proc/net/tcp").exists() else _holder_lsof(port)
     if not pid:
         return ""

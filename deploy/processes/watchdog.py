@@ -1,7 +1,7 @@
 """Ends process groups whose owner has died: ``python -m deploy.processes.watchdog``, started by `Watchdog`.
 
 It reads ``+PID`` and ``-PID`` lines from its standard input, and at the end of it (the owner ended, even by ``kill -9``) stops whatever
-still stands on its list. A pipe's end is noticed on Linux and macOS alike, which a parent-death signal is not.
+is still on its list. A pipe's end is noticed on Linux and macOS alike, which a parent-death signal is not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def send(group: int, number: int) -> None:
 
 
 def await_frozen(pid: int, seconds: float = 5.0) -> None:
-    """Wait until a process that got SIGSTOP stands still, each thread of it, where the system tells; at most some seconds."""
+    """Wait until all threads of a process have stopped after SIGSTOP, at most a few seconds; where /proc is missing, don't wait."""
     deadline = time.monotonic() + seconds
     while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -70,7 +70,7 @@ def end(groups: Iterable[int], grace: float = GRACE_SECONDS) -> None:
 
 
 class Watchdog:
-    """Ends the process groups that it was told of when this process dies, however it dies."""
+    """Ends the process groups on its list when this process dies, however it dies."""
 
     def __init__(self) -> None:
         # A session of its own: a Ctrl-C in the terminal, or its closing, must not end the watchdog.
@@ -83,7 +83,7 @@ class Watchdog:
     ) -> subprocess.Popen[bytes]:
         """Start a command that leads a process group and is looked after from its first moment; `output` gets all it says.
 
-        It waits at a gate until it stands on the list: if this process dies before that, the gate closes, and the command never runs.
+        It waits at a gate until it is on the list: if this process dies before that, the gate closes, and the command never runs.
         """
         process = subprocess.Popen(  # noqa: S603 - the commands are ours
             [*_GATE, *command], stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True

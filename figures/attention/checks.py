@@ -19,7 +19,7 @@ HORIZON = 6 * 3600
 
 LEAST_BASELINE = 15 * 60
 MOVERS = 5
-"""So many campaigns tell how the whole site moves; fewer don't."""
+"""Minimum number of campaigns from which a change of the whole site can be inferred."""
 
 _SPANS = (180, 300, 480, 780, 1200, 2700, 5400, 10_800, 21_600)
 _BY_MINUTE = 2700
@@ -170,7 +170,7 @@ class Tested(msgspec.Struct, frozen=True):
 def tested(check: Check, window: Window, moved: float, campaign: int, past: Past) -> Tested | None:
     """What `window` says of one campaign; None where it can say nothing, or where it is over (by the last third of the window).
 
-    The usual rate is the median of the baseline where that can be told, so that an earlier mishap in it is no measure. A long window
+    The usual rate is the median of the baseline where that is defined, so that an earlier incident in it does not count. A long window
     may hold mishaps of its own and is measured by mean or median, whichever makes the change smaller. The most extreme minute is
     left out.
     """
@@ -211,7 +211,7 @@ def tested(check: Check, window: Window, moved: float, campaign: int, past: Past
 def median_rate(counts: Floats, over: Floats) -> float | None:
     """The median of the rate over stretches of about 20 events each, at most 90 of them; None for fewer than 4.
 
-    With stretches so long the median lies within 2 % of the mean where counts are Poisson.
+    With stretches of this length the median lies within 2 % of the mean where counts are Poisson.
     """
     pieces = int(min(_PIECES, counts.sum() // _PIECE, len(counts)))
     if pieces < 4:

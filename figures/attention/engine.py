@@ -1,19 +1,19 @@
 """What needs attention: campaigns whose figures changed by more than chance explains, how sure that is, and how much money it is about.
 
-Each complete minute every campaign is checked over windows of 3 minutes to 6 hours against the 3 hours before the window. A finding
-must pass all of these:
+Each complete minute every campaign is checked over windows of 3 minutes to 6 hours against the 3 hours before the window. A finding must
+pass all of these:
 
-- the exact test of `rates`, and not against "no change" but against a change of a size that somebody would act on (`checks.Check.ratio`),
+- the exact test of `rates`, not against "no change" but against a change that is large enough to act on (`checks.Check.ratio`),
   with the dispersion of the campaign's own minutes;
-- against the usual rate as the median of shorter stretches, so that an earlier mishap in the history is not the measure;
-- against that rate moved along with the median of all campaigns, so that a change of the whole site is not told of each campaign
-  (it is told once, of all of them);
-- without its most extreme minute, for no single one carries an alarm; and in the last third of the window as in the whole, for what is
-  over needs nobody;
+- against the usual rate as the median of shorter stretches, so that an earlier incident in the history does not count;
+- against that rate moved along with the median of all campaigns, so that a change of the whole site is
+  reported once, for all campaigns, and not for each of them;
+- without its most extreme minute, because a single one must not raise an alarm; and also within the last third
+  of the window, because what is over needs no attention;
 - Bonferroni's correction for all that is looked at in a day (campaigns, checks, windows, 1,440 minutes): over a day of steady traffic
   `FALSE_ALARMS` are expected at most, however often a page is looked at.
 
-What was found stays until its chance rises above the square root of that threshold, so that nothing flickers.
+A finding stays until its chance rises above the square root of that threshold, so that nothing flickers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FALSE_ALARMS = 1.0
 """Findings a day that steady traffic may give by chance, over all campaigns together."""
 
 ALL = -1
-"""Stands for all campaigns where a campaign's number stands."""
+"""Number that means all campaigns."""
 
 _SHOWN = 20
 _LOOKED_INTO = 100
@@ -60,7 +60,7 @@ _BY_ID = {check.id: check for check in CHECKS}
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was found in the complete minutes before `until`, gravest first; `total` may be more than is told.
+    """Findings in the complete minutes before `until`, most severe first; `total` may exceed their number.
 
     `campaigns` were looked at, with `hours` of history.
     """
@@ -120,7 +120,7 @@ class Attention:
             if known and seen == self._seen:
                 return self._report
             if until < self._seen[0] or snapshot.minutes_from < self._seen[1] or snapshot.campaigns is not self._names:
-                self._held.clear()  # another history: it was cleared, or is read anew, or its names have other numbers
+                self._held.clear()  # another history: it was cleared, or is read from the beginning, or its names have other numbers
             self._names = snapshot.campaigns
             self._seen, self._blocks = seen, blocks
             self._report = NOTHING if snapshot.empty else self._look(snapshot, until)
@@ -135,7 +135,7 @@ class Attention:
             return Report(until, [], 0, 0, hours)
         look = _Look(history, shown, start, self._step)
         found = look.findings(self._held)
-        # What is told of one campaign is not told of all of them once more; of two or three they are no crowd.
+        # A finding of one campaign is not repeated for all of them; two or three campaigns don't count as all.
         own = {check for campaign, check in found if campaign != ALL}
         kept = {key: one for key, one in found.items() if key[0] != ALL or (look.active >= MOVERS and key[1] not in own)}
         self._held = {key: one.since for key, one in kept.items()}
@@ -224,7 +224,7 @@ def _grouped(keys: Iterable[_Key]) -> dict[int, list[str]]:
 
 
 def _mark(snapshot: Snapshot, until: int) -> tuple[int, int, int]:
-    """What changes with any row before `until` of the newest block, which is made anew for each row of an open minute as well."""
+    """What changes with any row before `until` of the newest block, which is also rebuilt for each row of an open minute."""
     if snapshot.empty:
         return 0, 0, 0
     rows = snapshot.blocks[block_of(snapshot.newest)].rows

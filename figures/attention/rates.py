@@ -32,7 +32,8 @@ def part(over: Any, over0: Any, ratio: float) -> Any:
 
 
 def chance(count: float, over: float, count0: float, over0: float, *, ratio: float, up: bool, dispersion: float = 1.0) -> float:
-    """How likely at least so many (`up`) or at most so few events are if the rate is `ratio` times the other; 1 where nothing can be said.
+    """Probability of at least this many (`up`) or at most this few events if the rate is `ratio` times the other; 1 where nothing can be
+    said.
 
     With a `dispersion` (variance over mean) above 1 the counts carry as much less information: both are divided by it, as in
     quasi-likelihood (McCullagh & Nelder, Generalized Linear Models, 1989, chapter 9), and rounded to the careful side.

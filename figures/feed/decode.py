@@ -23,7 +23,7 @@ _packed = struct.Struct(f"{len(_NUMBERS)}q").pack
 
 
 class UnreadableError(ValueError):
-    """The record is no result of this deployment; the message says why."""
+    """The record is not a result of this deployment; the message says why."""
 
 
 def read_key(key: bytes | str | None) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from dataflows.kafka.clients import heard_lag
+from dataflows.kafka.clients import cached_lag
 
 
 class LogReplacedError(Exception):
@@ -72,7 +72,7 @@ class Positions:
     def measure_lags(self, consumer: Consumer, assigned: Collection[int]) -> None:
         """Measure the lag of each `assigned` partition by the log ends that `consumer` has received with records."""
         lags = {
-            partition: heard_lag(consumer, TopicPartition(self._topic, partition, max(offset, self._ended.get(partition, 0))))
+            partition: cached_lag(consumer, TopicPartition(self._topic, partition, max(offset, self._ended.get(partition, 0))))
             for partition, offset in self._next.items()
             if partition in assigned
         }

@@ -105,7 +105,7 @@ class Session:
         return seconds if self._reporter.state in ("live", "reading") else min(1.0, seconds)
 
     def _on_error(self, error: KafkaError) -> None:
-        self._topic.complaints.heed(error)
+        self._topic.complaints.on_error(error)
         if error.code() in AWAY:
             self._must_look = True
 

@@ -168,7 +168,7 @@ def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[Windo
 
 @contextmanager
 def target(path: str, *, force: bool) -> Generator[BinaryIO]:
-    """A file that stands at `path` once the block has ended well, and not before; ``-`` is standard output.
+    """Open a file that appears at `path` only when the block ends without an error; ``-`` is standard output.
 
     Raises `InputError` where it can't be written, or exists and is not to be replaced (`force`).
     """

@@ -41,7 +41,7 @@ class Format(msgspec.Struct, frozen=True):
     ending: str
     media: str
     write: Callable[[pl.DataFrame, Mapping[str, object]], Iterator[bytes]]
-    """Of a frame, and of what JSON says about it beside its rows, to pieces of bytes."""
+    """Encodes a frame, and the fields that JSON has in addition to its rows, as pieces of bytes."""
     others: tuple[str, ...] = ()
 
 
@@ -67,7 +67,7 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _harmless(frame: pl.DataFrame, separator: str) -> pl.DataFrame:
-    # A name stands in many rows; each is looked at once.
+    # A name occurs in many rows; each is checked once.
     columns: list[pl.Series] = []
     for column in frame.select(pl.col(pl.String)).iter_columns():
         names = column.drop_nulls().unique().to_list()

@@ -51,7 +51,7 @@ class Hour:
         self._sums = rollup(rows, HOUR, wide=self._wide)
         self.states = window_states(rows)
         self._serial = serial()
-        # Names by their place among those of the hour: they can be numbered anew without unpacking anything.
+        # Names by their place among those of the hour: they can be renumbered without unpacking anything.
         self._names = {name: rows[name].unique().sort() for name in ("campaign", "channel")}
         places = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
         out = io.BytesIO()
@@ -65,7 +65,7 @@ class Hour:
 
     def stamp(self, until: int) -> int:
         """As `Block.stamp`."""
-        del until  # an hour is never made anew for its last minute alone
+        del until  # an hour is never rebuilt for its last minute alone
         return self._serial
 
     @property

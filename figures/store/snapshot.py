@@ -110,7 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Rows with `start <= t < end` in `blocks.columns(by)`: `t`, the names' numbers, `measures.SUMS` and `state`.
 
         They come added up as far as they can while they still add up to buckets of `grain` seconds and to what lies on either side of
-        each of `cuts`: whoever groups by time floors `t` to his bucket. `by` is a key of `blocks.SPLITS`.
+        each of `cuts`: a caller that groups by time floors `t` to its bucket. `by` is a key of `blocks.SPLITS`.
         """
         frames = [frame for part in self.parts[self._touched(start, end)] for frame in part.within(start, end, grain, cuts, by)]
         if not frames:

@@ -16,7 +16,7 @@ from figures.views.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
-"""So many colours a page has for channels (`--channel-0` and on in its style sheet)."""
+"""Number of colours for channels (`--channel-0` and on in the style sheet)."""
 _PALETTE = {name: place for place, name in enumerate(("search", "social", "display", "email", "video"))}
 
 
@@ -141,7 +141,7 @@ def palette(channels: list[str]) -> dict[str, int]:
 
 
 def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
-    """Of what is drawn together, the place of each among so many `colors`: its own number's, or the next that is free."""
+    """Return a colour index below `colors` for each of the names drawn together: that of its own number, or the next free one."""
     found: dict[str, int] = {}
     free = [*range(colors)]
     for name, number in sorted(numbers.items(), key=lambda pair: pair[1]):

@@ -28,7 +28,7 @@ _MEASURES = 4
 
 
 class Ask(Filtered, frozen=True):
-    """What is asked for; every field stands in the URL."""
+    """What a page asks for; every field is in the URL."""
 
     measures: tuple[str, ...] = ("spend",)
     by: str = "channel"

@@ -1,6 +1,6 @@
 """Results as a table for people who compute on: any span, interval and split, exact to the micro. Pure functions on a snapshot.
 
-The downloads beside the charts, ``/api/results`` and ``adtally export`` all ask here, so that they can't differ.
+The downloads of the charts, ``/api/results`` and ``adtally export`` all ask here, so that they can't differ.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
     if not given.get(name):
         return None
     text = parameters.once(given, name)
-    # In the query of a URL a plus stands for a space: who did not escape that of his zone still means it.
+    # In the query of a URL a plus means a space; an unescaped one is taken for the sign of the zone.
     text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if len(text) > 16 else text
     try:
         if not _TIME.fullmatch(text):

@@ -1,7 +1,7 @@
 """The sums that one page is made of. What lies before the open minutes is added up once, and then moves along with the time.
 
-When a minute is over, the range has one minute more at its end and one less at its beginning: both are small beside it, and the sums
-are integers, so that adding and taking away is exact. Where an older minute was corrected, everything is added up anew.
+When a minute is over, the range has one minute more at its end and one less at its beginning: both are small compared to it, and the sums
+are integers, so that adding and subtracting is exact. Where an older minute was corrected, everything is added up again.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Source:
             return Part(*_joined(*(self._summed(start, end) for start, end in stretches)))
         rows = self._rows(stretches[0][0], stretches[-1][1])
         edges = np.array(stretches).ravel()
-        # A moment is inside a stretch if the number of edges before it is odd.
+        # A moment is inside a stretch if the number of edges before it is not even.
         return Part(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
 
     def cells(self) -> Keyed:

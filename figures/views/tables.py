@@ -106,7 +106,7 @@ def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_],
 
 
 def short(values: Floats) -> Numbers:
-    """Six significant digits: more can't be seen in a chart, and would double what goes over the wire. None for what is no number."""
+    """Six significant digits: more can't be seen in a chart, and would double the response. None for what is not a number."""
     size = np.abs(values)
     known = np.isfinite(values)
     digits = 5 - np.floor(np.log10(size, out=np.zeros(len(values)), where=known & (size > _TINY)))

@@ -60,7 +60,7 @@ DEMO = (
     Campaign("always-on-brand", ("search", "social", "display"), volume=5.0, basket=32.0),
     # The rising one: eight times as large after 40 minutes, then it starts again.
     Campaign("spring-launch", ("social", "video"), shape="rising", volume=1.2, basket=28.0),
-    # The failing one: for 8 of every 20 minutes people click as before, and nobody can pay.
+    # The failing one: for 8 of every 20 minutes people click as before, but no payment succeeds.
     Campaign("checkout-outage", ("search", "affiliate"), shape="failing", volume=2.2, basket=36.0),
     # Spends without converting: CPA has no value ("–"), ROAS is 0.
     Campaign("awareness-film", ("video", "display"), volume=2.5, clicks=0.8, conversions=0.0),

@@ -22,7 +22,7 @@ from generator.synthetic.faults import Faults, Injector
 from generator.synthetic.traffic import Cell, Mix, Outcome, cells_of, outcomes_of, weights
 
 EPOCH_SECONDS = 10
-"""For so long the weights of the campaigns stay as they are."""
+"""Time for which the weights of the campaigns stay the same."""
 
 BLOCK = 4096
 USERS = 50_000
@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.blake2b(msgspec.json.encode(content), digest_size=6).hexdigest()
 
     def slots(self) -> int | None:
-        """How many messages the plan has; None if it goes on for ever."""
+        """Number of messages of the plan; None if it never ends."""
         until = None if self.end is None else max(0, -int(-(self.end - self.start) * self.rate // 1_000_000))
         return min((bound for bound in (self.count, until) if bound is not None), default=None)
 
@@ -187,6 +187,6 @@ def _row(outcome: Outcome, cell: Cell) -> _Row:
     campaign, channel = names
     head = f'","event_type":"{outcome.kind}","timestamp":"'
     tail = f'Z","campaign_id":{campaign},"channel":{channel}'
-    # A `cost` event is nobody's; the quote that it closes is its channel's.
+    # A `cost` event has no user; the quote that it closes is its channel's.
     tail = tail[:-1] if outcome.kind == "cost" else f'{tail},"user_id":"user-'
     return _CODES[outcome.kind], head, tail, outcome.micros, outcome.cell

@@ -109,7 +109,7 @@ def weights(cells: Sequence[Cell], mix: Mix, minute: float) -> list[float]:
         clicked = seen * campaign.clicks * cell.channel.clicks * clicking(shape, minute)
         converted = clicked * campaign.conversions * cell.channel.conversions * converting(shape, minute)
         rows.append((seen, clicked, converted, campaign))
-    # Zero only where nobody is there at all; what it divides is then zero as well.
+    # Zero only without any visitor; what it divides is then zero as well.
     per_seen = mix.impressions / (sum(row[0] for row in rows) or 1.0)
     per_click = mix.clicks / (sum(row[1] for row in rows) or 1.0)
     per_conversion = mix.conversions / (sum(row[2] for row in rows) or 1.0)

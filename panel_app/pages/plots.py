@@ -79,7 +79,7 @@ def _unseen(text: str, at: int) -> bool:
 
 
 def _joined(one: str) -> bool:
-    """Whether `one` is a character that a joiner may stand beside."""
+    """Whether `one` is a character that may be next to a joiner."""
     return one > _SCRIPTS and unicodedata.category(one)[0] in "LMS"
 
 
@@ -159,7 +159,7 @@ def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = N
 def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
     largest: float = frame.select(pl.col(measure.id).abs().max()).item() or 0.0
     label, formatter = written(measure, currency, largest)
-    # What is measured stands in the title.
+    # The measure is in the title.
     common: dict[str, Any] = {
         "ylabel": "",
         "xlabel": "",

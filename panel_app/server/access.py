@@ -113,7 +113,7 @@ class _Secret(str):
 
 
 class _Users(dict[str, str]):
-    """Names and passwords as Panel takes them; under `_ANY` stands what lets in whatever the name."""
+    """Names and passwords as Panel takes them; `_ANY` has the password that is valid for any name."""
 
     @override
     def __contains__(self, name: object) -> bool:

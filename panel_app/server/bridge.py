@@ -66,7 +66,7 @@ class Bridge(JSComponent):
         self._send_msg(reply)
 
     def documents(self) -> list[Document]:
-        """The documents of live sessions that this bridge stands in; one, or none once its visitor has left."""
+        """The documents of live sessions that contain this bridge; one, or none once its visitor has left."""
         drawn: list[Document | None] = [model.document for model, _parent in list(self._models.values())]
         return [document for document in drawn if document is not None and document.session_context is not None]
 

@@ -35,7 +35,7 @@ def origins(address: str, port: int, more: Sequence[str]) -> list[str]:
 
 
 def written(address: str) -> str:
-    """`address` as it stands in a URL: one of IPv6 in brackets."""
+    """Return `address` as in a URL: an IPv6 address in brackets."""
     return f"[{address}]" if ":" in address else address
 
 

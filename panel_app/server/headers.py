@@ -1,4 +1,4 @@
-"""What a browser is told with every answer of the dashboard: what a page may load, who may frame it, that nothing is guessed at.
+"""Security headers of every answer of the dashboard: what a page may load, who may frame it, that nothing is guessed at.
 
 The content security policy allows no script from elsewhere and none in the page but those that were in it when it was sent: of each the
 digest is in the header. Bokeh sets styles from scripts, so styles in the page are allowed; Panel loads its modules by way of blobs.
@@ -66,7 +66,8 @@ def policy(page: bytes, ancestors: str) -> str:
 def with_headers(embed_in: Sequence[str], *, tls: bool) -> type[OutputTransform]:
     """What tornado makes for each request, so that its answer gets the headers.
 
-    `embed_in`: origins, beside the dashboard's own, whose pages may frame those with ``embed=1``; `tls`: tell browsers to come by it.
+    `embed_in`: origins, in addition to the dashboard's own, whose pages may frame those with ``embed=1``; `tls`: tell browsers to come by
+    it.
     """
 
     class Headers(OutputTransform):

@@ -1,4 +1,4 @@
-"""The login by password: Panel's own, which hears only so many wrong ones from a place, and whose cookies stay on this site.
+"""The login by password: Panel's own, with a limit of wrong passwords for each address, and cookies that stay on this site.
 
 The limit is on guessing (OWASP Authentication Cheat Sheet, "Login Throttling"): who is logged in already does not notice it.
 """
@@ -24,12 +24,12 @@ from panel_app.static import TEMPLATES
 log = logging.getLogger("adtally.login")
 
 MOST = 10
-"""Wrong passwords in `SECONDS` after which nothing more is heard from a place."""
+"""Wrong passwords in `SECONDS` after which logins from an address are refused."""
 
 SECONDS = 600.0
 
 PLACES = 10_000
-"""Of so many places the wrong passwords are remembered; the one that was heard of longest ago is forgotten first."""
+"""Number of addresses whose wrong passwords are remembered; the one whose last attempt is oldest is forgotten first."""
 
 
 _COOKIES = (
@@ -57,7 +57,7 @@ class Attempts:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def wait(self, address: str | None) -> float:
-        """Seconds until a password from `address` is heard; 0 if it is now."""
+        """Return the seconds until a password from `address` is checked again; 0 if it is now."""
         wrong = self._recent(_place(address))
         return max(0.0, wrong[-MOST] + SECONDS - self._clock()) if len(wrong) >= MOST else 0.0
 

@@ -95,7 +95,7 @@ def _protocol_problem(settings: Settings, place: Place) -> Finding | None:
     if not answer:
         return fail("broker", f"{at} closes the connection at once: it may want another {_PROTOCOL}, or its broker is away")
     if answer.startswith(_TLS_ALERT):
-        cure = "SASL_SSL" if logs_in(settings) else "SSL, or SASL_SSL if it also wants a login"
+        cure = "SASL_SSL" if logs_in(settings) else "SSL, or SASL_SSL if it also requires a login"
         return fail("broker", f"{at} speaks TLS; set {_PROTOCOL}={cure}")
     if answer[8:10] == _NO_SUCH_MECHANISM and not logs_in(settings):
         protocol = "SASL_SSL" if uses_tls(settings) else "SASL_PLAINTEXT"

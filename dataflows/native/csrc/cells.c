@@ -129,7 +129,7 @@ void cells_clear(Cells *cells)
 {
     uint64_t mask = slots_mask(cells->cell_room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
-        /* Whatever stands between a cell's own slot and the slot that it found is of a cell that goes too. */
+        /* All slots between a cell's own slot and its actual one belong to cells that are removed too. */
         uint64_t slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;
         for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask)
             cells->cell_slots[slot] = -1;

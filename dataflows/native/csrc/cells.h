@@ -3,7 +3,7 @@
 #define ADTALLY_CELLS_H
 
 #include "ids.h"
-#include "plain.h"
+#include "fast.h"
 #include "sums.h"
 
 typedef struct {

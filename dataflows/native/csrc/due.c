@@ -16,7 +16,7 @@ static void empty(Places *places, int64_t kept)
 EXPORTED void panes_taken(Panes *panes)
 {
     PanesFace *face = &panes->face;
-    face->size = face->count = face->odd = 0;
+    face->size = face->count = face->to_divide = 0;
     face->oldest = -1;
     shrink((void **)&face->records, &panes->records_room, LARGE);
 }

@@ -3,9 +3,8 @@
  * librdkafka is not linked: the one that confluent-kafka brings is in the process already, and its functions are given
  * as pointers. Of its header this needs the beginning of two structs that are part of its stable interface.
  *
- * They are taken as events, one by one, for only so does librdkafka call nobody back: an error of the topic would
- * otherwise be told by a call of confluent-kafka's, which must not come from here, for it wants a lock and a thread
- * that it knows.
+ * They are taken as events, one by one, because librdkafka then makes no callback: otherwise an error of the topic
+ * would call confluent-kafka, which needs a lock and a thread of its own.
  */
 #ifndef ADTALLY_FETCH_H
 #define ADTALLY_FETCH_H
@@ -48,7 +47,7 @@ typedef struct { /* of librdkafka; their names there begin with rd_kafka_ */
 typedef struct {
     int64_t offset;
     const char *words; /* of librdkafka, until it is released */
-    int32_t place;     /* so many messages stood before it */
+    int32_t place;     /* number of messages before it */
     int32_t code;
 } Fault;
 

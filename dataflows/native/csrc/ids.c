@@ -138,8 +138,7 @@ static void put(Bucket *bucket, int slot, uint64_t first, uint32_t rest, unsigne
     set_born(bucket, slot, born);
 }
 
-/* Find a place, for whatever has none in the end that is false: then what is left over stands in *first, *rest,
- * *born. */
+/* Find a slot by moving entries; false if there is none for the last one, which is then in *first, *rest, *born. */
 static bool settle(Index *index, uint64_t *first, uint32_t *rest, unsigned *born)
 {
     for (int move = 0; move < MOVES; move++) {
@@ -270,7 +269,7 @@ bool index_turn(Index *index, int64_t generation)
     if (generation - before >= KEPT)
         return index_make(index, SMALLEST);
     sweep(index);
-    int bits = SMALLEST; /* of a table that would be half full at the most */
+    int bits = SMALLEST; /* of a table that would be at most half full */
     while (index->count * 2 > (int64_t)SLOTS << bits)
         bits++;
     if (bits < index->bits - 1)

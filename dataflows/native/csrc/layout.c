@@ -53,7 +53,7 @@ static const Layout LAYOUTS[] = {
     AT(PanesFace, records),
     AT(PanesFace, size),
     AT(PanesFace, count),
-    AT(PanesFace, odd),
+    AT(PanesFace, to_divide),
     AT(PanesFace, oldest),
     AT(PanesFace, oldest_time),
     AT(PanesFace, next_due),

@@ -48,7 +48,7 @@ EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, doub
     return panes;
 }
 
-/* Where `window` stands, or belongs. */
+/* Index of `window`, or where to insert it. */
 static int64_t place_of(const Panes *panes, int64_t window)
 {
     int64_t low = 0, high = panes->pane_count;

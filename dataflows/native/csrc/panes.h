@@ -17,8 +17,8 @@ typedef struct {
     char *records;       /* {int32 size of the key, int32 size of the value, both of them}, one behind the other */
     int64_t size;        /* bytes of that */
     int64_t count;       /* of the records */
-    int64_t odd;         /* so many of them hold sums, for Python to divide: the size of the value is then that of
-                          * `OddSums`, negative */
+    int64_t to_divide;        /* number of those with sums for Python to divide: the size of the value is then that of
+                          * `UndividedSums`, negative */
     int64_t oldest;      /* where the record begins whose event has waited longest, -1 where there is none, */
     int64_t oldest_time; /* and the time of that event */
     int64_t next_due;    /* the tick of the earliest cell that waits for its next update; INT64_MAX where none does */
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     Sums sums;
     int64_t window, state;
-} OddSums;
+} UndividedSums;
 
 /* One campaign and channel in a window. */
 typedef struct {

@@ -100,11 +100,11 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
     char *value = to;
     int32_t sizes[2] = {(int32_t)(value - key), 0};
     if (needs_python(&cell->sums)) {
-        OddSums odd = {cell->sums, pane->window, cell->state};
-        memcpy(to, &odd, sizeof odd);
-        to += sizeof odd;
-        sizes[1] = -(int32_t)sizeof odd;
-        face->odd++;
+        UndividedSums exact = {cell->sums, pane->window, cell->state};
+        memcpy(to, &exact, sizeof exact);
+        to += sizeof exact;
+        sizes[1] = -(int32_t)sizeof exact;
+        face->to_divide++;
     } else {
         to = put_value(to, panes, pane, cell, campaign, channel);
         sizes[1] = (int32_t)(to - value);

@@ -1,8 +1,8 @@
 /* A hash table of places in an array, which has twice as many slots as the array has room, both powers of two; -1 where
  * one is free.
  *
- * Whatever does not stand in its own slot stands in the next free one (linear probing: Knuth, The Art of Computer
- * Programming 3, 6.4). Who looks for something compares it himself, from slot to slot.
+ * An entry whose own slot is occupied is in the next free one (linear probing: Knuth, The Art of Computer Programming
+ * 3, 6.4). The caller of a lookup compares the entries, slot by slot.
  */
 #ifndef ADTALLY_SLOTS_H
 #define ADTALLY_SLOTS_H

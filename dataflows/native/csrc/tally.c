@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 8 /* rows; so long before it is needed the memory is asked for a line of the index */ };
+enum { AHEAD = 8 /* rows; a line of the index is prefetched this many rows before it is needed */ };
 
 EXPORTED void tally_free(Tally *tally)
 {
@@ -114,12 +114,12 @@ EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *valu
         int32_t size = sizes[place];
         row->by_hand = false;
         row->first = 1;
-        if (size && size <= LONGEST_MESSAGE && read_plain(&tally->reading, &tally->hash, begin, begin + size, row)) {
+        if (size && size <= LONGEST_MESSAGE && read_fast(&tally->reading, &tally->hash, begin, begin + size, row)) {
             row->status = READY;
             if (row->time > face->newest)
                 face->newest = row->time;
         } else {
-            row->status = ODD;
+            row->status = SLOW_PATH;
             face->places[face->noted++] = place;
         }
     }
@@ -139,7 +139,7 @@ EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const char *i
         tally->face.newest = time;
 }
 
-/* Let a message be that is no event. */
+/* Leave out a message that is not an event. */
 EXPORTED void tally_refuse(Tally *tally, int32_t place)
 {
     tally->face.rows[place].status = REFUSED;
@@ -190,7 +190,7 @@ static bool judge(Tally *tally, Row *row, bool refill)
 
 /* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
  * all of them, or, if it is not NULL, one each in `limits`. Returns the place of the first row with which a
- * generation of ids begins: Python then marks it, calls tally_turn and goes on from there; `count` where there is
+ * generation of ids begins: Python then marks it, calls tally_turn and continues from there; `count` where there is
  * none; -1 if there is no memory. */
 EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits,
                              bool refill)

@@ -1,4 +1,4 @@
-/* The native intake: the rules of dataflows/intake/rules.py for the messages of one partition that are plain.
+/* The native intake: the rules of dataflows/intake/rules.py for the messages of one partition on the fast path.
  *
  * Plain C without Python's own headers, so that any C compiler builds it; Python calls it by ctypes, which releases
  * the interpreter's lock meanwhile. All times are microseconds since 1970 (UTC), all money integer micros.
@@ -19,7 +19,7 @@ typedef struct {
     int64_t turns_at; /* the time with which the next generation of ids begins; NEVER before the first */
     int64_t newest;   /* of the rows that were read */
     int64_t counted, duplicate; /* of the last call of tally_judge */
-    int64_t noted;    /* places in `places`: after tally_read odd rows; after tally_judge those for Python */
+    int64_t noted;    /* places in `places`: after tally_read slow-path rows; after tally_judge those for Python */
     int32_t *places;
     Row *rows;
     int64_t cell_count;

@@ -95,7 +95,7 @@ EXPORTED char *put_double(char *to, double number)
     }
     char text[24];
     int32_t size = (int32_t)(put_number(text, digits) - text);
-    int32_t point = size + power; /* it stands behind so many digits */
+    int32_t point = size + power; /* number of digits before it */
     if (point < -4 || point > 16) {
         *to++ = text[0];
         if (size > 1) {

@@ -23,7 +23,7 @@ NO_CERTIFICATE = KafkaError(
 def heard(settings: Settings, *errors: KafkaError) -> Complaints:
     made = Complaints(settings)
     for error in errors:
-        made.heed(error)
+        made.on_error(error)
     return made
 
 

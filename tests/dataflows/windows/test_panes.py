@@ -307,7 +307,7 @@ def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is
     truth: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str], WindowResult] = {}
 
-    def heed(results: list[WindowResult]) -> None:
+    def on_error(results: list[WindowResult]) -> None:
         for result in results:
             key = (result.window_start, result.campaign_id)
             old = last.get(key)
@@ -326,12 +326,12 @@ def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is
         window = max(0.0, clock // 60 * 60 - back * 60)
         accepted = window + 60 + 600 > clock - 5
         cells = {window: {campaign: 1}} if accepted else None
-        heed(panes.take([partial(partition, clock, partitions=3, idle=idle, cells=cells)], now))
+        on_error(panes.take([partial(partition, clock, partitions=3, idle=idle, cells=cells)], now))
         if accepted:
             at = f"{T0.hour + int(window) // 3600:02}:{int(window) // 60 % 60:02}"
             truth[f"2026-01-01T{at}:00Z", campaign] += 1
     for partition in range(3):
-        heed(panes.take([partial(partition, clocks[partition], partitions=3, idle=True)], now))
-    heed(panes.tick(now + 10))
+        on_error(panes.take([partial(partition, clocks[partition], partitions=3, idle=True)], now))
+    on_error(panes.tick(now + 10))
     assert {key: result.events for key, result in last.items()} == truth
     assert all(result.state != "provisional" for result in last.values())

@@ -64,7 +64,7 @@ class Model:
         self.rejected: dict[int, str] = {}
         self.duplicates = 0
 
-    def heed(self, offset: int, kind: str, event_id: str, moment: int, campaign: str) -> None:
+    def on_error(self, offset: int, kind: str, event_id: str, moment: int, campaign: str) -> None:
         if kind in ("malformed", "too_far_ahead"):
             self.rejected[offset] = kind
             return
@@ -164,7 +164,7 @@ class Life(RuleBasedStateMachine):
         value = payload(event_id, seconds, campaign_id=one.campaign, channel="x", revenue_micros=mark(partition, offset))
         record = FakeRecord(value[:-3] if one.kind == "malformed" else value, offset, time=self.wall // 1000)
         log.append(record)
-        model.heed(offset, one.kind, event_id, moment, one.campaign)
+        model.on_error(offset, one.kind, event_id, moment, one.campaign)
 
     @rule(partition=partitions, count=st.integers(1, 15))
     def poll(self, partition: int, count: int) -> None:
@@ -211,9 +211,9 @@ class Life(RuleBasedStateMachine):
         queues = self.waiting[shard]
         partials = [queues[partition].popleft() for partition in order for _ in range(min(count, len(queues[partition])))]
         if partials:
-            self.heed(self.panes[shard].take(partials, self.now))
+            self.on_error(self.panes[shard].take(partials, self.now))
 
-    def heed(self, results: list[WindowResult]) -> None:
+    def on_error(self, results: list[WindowResult]) -> None:
         for result in results:
             key = (result.window_start, result.campaign_id)
             self.last[key] = result
@@ -226,7 +226,7 @@ class Life(RuleBasedStateMachine):
         for panes in self.panes:
             due = panes.wake_at()
             if due is not None and due <= self.now:
-                self.heed(panes.tick(self.now))
+                self.on_error(panes.tick(self.now))
 
     @rule()
     def snapshot(self) -> None:
@@ -244,7 +244,7 @@ class Life(RuleBasedStateMachine):
     def stop_and_start(self, chunk: int) -> None:
         self.snapshot()
         for panes in self.panes:
-            self.heed(panes.flush(self.now))
+            self.on_error(panes.flush(self.now))
         self.snapshot()
         self.start(chunk)
 
@@ -258,7 +258,7 @@ class Life(RuleBasedStateMachine):
             self.deliver(shard, list(range(PARTITIONS)), 10_000)
         self.now += 10
         for panes in self.panes:
-            self.heed(panes.tick(self.now))
+            self.on_error(panes.tick(self.now))
         self.agree()
 
     def agree(self) -> None:

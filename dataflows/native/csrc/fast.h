@@ -1,12 +1,11 @@
-/* Reads one message that is plain. */
-#ifndef ADTALLY_PLAIN_H
-#define ADTALLY_PLAIN_H
+/* The fast path: reads one message of the usual form. */
+#ifndef ADTALLY_FAST_H
+#define ADTALLY_FAST_H
 
 #include "ids.h"
 
-/* What became of a message. ODD: not plain, Python looks at it and then gives it back (tally_put) or refuses it
- * (tally_refuse). */
-enum status { ODD, READY, REFUSED, COUNTED, DUPLICATE, LATE, TOO_FAR_AHEAD };
+/* Outcome of a message. SLOW_PATH: Python reads it, then returns it (tally_put) or rejects it (tally_refuse). */
+enum status { SLOW_PATH, READY, REFUSED, COUNTED, DUPLICATE, LATE, TOO_FAR_AHEAD };
 
 typedef struct {
     int64_t time;
@@ -29,7 +28,7 @@ typedef struct {
     int64_t unescaped_size, unescaped_room;
 } Reading;
 
-/* Whether the message is plain. */
-bool read_plain(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row);
+/* False if the message needs the slow path. */
+bool read_fast(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row);
 
 #endif
