@@ -36,6 +36,11 @@ hypothesis_settings.register_profile("long", deadline=None, suppress_health_chec
 hypothesis_settings.load_profile("adtally")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers more than there are cores: half of a test's time is waiting for brokers, processes and time limits."""
+    return (os.cpu_count() or 1) + 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say of each test that needs more than Python why it does not run here."""
     for item in items:

@@ -77,7 +77,12 @@ def test_disorder_duplicates_and_malformed_events_leave_exact_figures_and_counte
 
 
 @pytest.mark.parametrize(
-    ("arguments", "processes"), [((), 1), (("-w", "2"), 1), ((), 2)], ids=["one worker", "two workers", "two processes"]
+    ("arguments", "processes"),
+    [
+        pytest.param((), 1, id="one worker"),
+        pytest.param(("-w", "2"), 1, id="two workers", marks=pytest.mark.long),
+        pytest.param((), 2, id="two processes"),
+    ],
 )
 def test_kill_9_in_mid_stream_and_the_same_command_again_give_the_figures_of_an_undisturbed_run(
     settings: Settings, tmp_path: Path, arguments: tuple[str, ...], processes: int
@@ -103,16 +108,13 @@ def test_kill_9_in_mid_stream_and_the_same_command_again_give_the_figures_of_an_
     assert sum(one["duplicate"] for one in counters(settings)) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_flow_cleanly_and_the_next_run_reads_nothing_twice(
-    settings: Settings, tmp_path: Path, number: int
-) -> None:
+def test_a_signal_stops_the_flow_cleanly_and_the_next_run_reads_nothing_twice(settings: Settings, tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
     events = believable(2000)
     send(settings, payloads(events[:1000]))
     with running(settings, tmp_path / "log", "-r", str(folder), *RECOVER) as flow:
         wait_for(lambda: counted(settings) >= 1000, "the first half")
-        flow.signal(number)
+        flow.signal(signal.SIGINT)
         assert flow.wait() == [0]
     before = len(read_topic(settings, settings.results_topic))
     send(settings, payloads(events[1000:]))
@@ -227,7 +229,7 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_process_that_waits_for_its_peers_can_be_stopped(settings: Settings, tmp_path: Path, number: int) -> None:
     alone = ["-i", "0", "-a", f"127.0.0.1:{free_port()};127.0.0.1:{free_port()}"]
     with running(settings, tmp_path / "log", *alone) as flow:

@@ -101,7 +101,7 @@ def test_after_the_broker_was_away_no_record_counts_twice_and_none_is_missed() -
         broker.wait()
 
 
-@pytest.mark.parametrize("grown", [1, 40, 90])
+@pytest.mark.parametrize("grown", [40, *(pytest.param(grown, marks=pytest.mark.long) for grown in (1, 90))])
 def test_after_the_broker_lost_its_log_what_stood_there_is_forgotten(grown: int) -> None:
     port = free_port()
     broker = broker_process(port)

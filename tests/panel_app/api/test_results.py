@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adtally.__main__ import main
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import rfc3339
 from dataflows.contract.settings import Settings
@@ -266,14 +267,20 @@ CANNOT = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "code", "words"), CANNOT)
+@pytest.mark.xdist_group("the api")
+@pytest.mark.parametrize("cannot", CANNOT)
 def test_what_the_command_cannot_do_is_one_line_and_leaves_nothing(
-    settings: Settings, tmp_path: Path, flags: tuple[str, ...], code: int, words: str
+    five_minutes: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cannot: tuple[tuple[str, ...], int, str],
 ) -> None:
-    World(settings).send(result())
-    done = export(settings, *(flag.format(folder=tmp_path) for flag in flags))
-    assert done.returncode == code
-    (line,) = done.stderr.splitlines()
+    flags, code, words = cannot
+    monkeypatch.setenv("ADTALLY_BROKERS", five_minutes.brokers)
+    monkeypatch.setenv("ADTALLY_RESULTS_TOPIC", five_minutes.results_topic)
+    assert main(["export", *(flag.format(folder=tmp_path) for flag in flags)]) == code
+    (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert list(tmp_path.iterdir()) == []
 
