@@ -16,7 +16,7 @@ from dataflows.contract.errors import AdtallyError, BrokerError
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer
-from dataflows.kafka.lag import Span, Waiting
+from dataflows.kafka.lag import LagRequests, Span, Waiting
 from dataflows.kafka.topics import Topics
 
 log = logging.getLogger("adtally.topology")
@@ -26,40 +26,6 @@ ASK_SECONDS = 2.0
 
 CLOCKS_EVERY = 5
 """Number of such queries after which the clocks of other processes' partitions are queried too."""
-
-
-COUNT_SECONDS = 0.5
-"""Time limit of one count of messages behind open transactions; short, for the same thread checks that the broker answers."""
-
-
-class Behind:
-    """Messages behind open transactions in the partitions of this process: requested by the readers, counted by a background thread.
-
-    A span is counted only if its reader is still there at the thread's next look; otherwise it was not held back by a transaction.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._waiting = Waiting(settings, "behind")
-        self._asked: dict[int, Span] = {}
-        self._before: dict[int, Span] = {}
-        self._counts: dict[int, tuple[Span, int]] = {}
-
-    def messages(self, partition: int, span: Span) -> int:
-        """Return the number of messages in `span`; offsets that were not counted yet are taken for messages."""
-        self._asked[partition] = span
-        counted, messages = self._counts.get(partition, (Span(span.first, span.first), 0))
-        return messages + max(0, span.end - counted.end) if counted.first == span.first else span.end - span.first
-
-    def look(self) -> None:
-        """Count the spans that were requested both since the last look and before it."""
-        asked, self._asked = self._asked, {}
-        lasting = {
-            number: span for number, span in asked.items() if number in self._before and self._before[number].first == span.first
-        }
-        self._before = asked
-        if lasting or self._counts:
-            waits = self._waiting.count(lasting, COUNT_SECONDS)
-            self._counts = {number: (lasting[number], waits[number].messages) for number in lasting}
 
 
 class Topology:
@@ -73,7 +39,7 @@ class Topology:
         self._missing = False
         self._answered = float("-inf")
         self._clocks: dict[int, int] = {}
-        self._behind = Behind(settings)
+        self._requests = LagRequests(Waiting(settings, "behind"))
         self._error: AdtallyError | None = None
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -117,7 +83,7 @@ class Topology:
 
     def behind(self, partition: int, span: Span) -> int:
         """Return the number of messages in `span` of `partition`, behind an open transaction; an upper bound until they are counted."""
-        return self._behind.messages(partition, span)
+        return self._requests.messages(partition, span)
 
     def report(self, partition: int, clock: int | None) -> None:
         """Take note of the clock of a partition that is read in this process."""
@@ -146,7 +112,7 @@ class Topology:
                 self._answered = time.monotonic()
                 if rounds % CLOCKS_EVERY == CLOCKS_EVERY - 1:
                     self._hear_others(consumer)
-                self._behind.look()
+                self._requests.count()
             except BrokerError as error:
                 log.debug("%s", error)
             rounds += 1

@@ -26,6 +26,9 @@ MOST = 200_000
 LOOK_SECONDS = 2.0
 """Time limit of one count."""
 
+REQUEST_SECONDS = 0.5
+"""Time limit of a count in the background; short, for the same thread checks that the broker answers."""
+
 _BATCH = 10_000
 
 
@@ -86,7 +89,7 @@ class Counted:
 
 
 class Waiting:
-    """Counts the messages that wait in the partitions of the logs. Not thread-safe."""
+    """Counts the messages that wait in the partitions of the logs. One thread counts; any thread may ask for an `estimate`."""
 
     def __init__(self, settings: Settings, role: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`role`: part of the client id, for the broker's logs. `monotonic`: seconds."""
@@ -95,6 +98,7 @@ class Waiting:
         self._monotonic = monotonic
         self._decided: dict[int, Counted] = {}
         self._open: dict[int, Counted] = {}
+        self._last: dict[int, tuple[Span, Waits]] = {}
 
     def count(self, spans: Mapping[int, Span], seconds: float = LOOK_SECONDS) -> dict[int, Waits]:
         """Count the messages in each of `spans`, by partition, within about `seconds`.
@@ -116,7 +120,22 @@ class Waiting:
             if decided[number].to < within[number].end
         }
         self._read("read_uncommitted", begun, within, deadline)
-        return {number: self._waits(number, span, number in within, number in begun) for number, span in spans.items()}
+        waits = {number: self._waits(number, span, number in within, number in begun) for number, span in spans.items()}
+        self._last = {number: (spans[number], found) for number, found in waits.items()}
+        return waits
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether the last call of `count` had partitions to count."""
+        return bool(self._last)
+
+    def estimate(self, partition: int, span: Span) -> int:
+        """Return the number of messages in `span` by the last count, without reading; offsets beyond that count as messages.
+
+        It may be called from any thread.
+        """
+        counted, waits = self._last.get(partition, (Span(span.first, span.first), Waits(0)))
+        return waits.messages + max(0, span.end - counted.end) if counted.first == span.first else span.end - span.first
 
     def recreated(self, last: Mapping[int, Fingerprint], seconds: float = LOOK_SECONDS) -> set[int]:
         """Return the partitions that hold a different message at the offset of `last`: their topic was recreated.
@@ -177,6 +196,35 @@ class Waiting:
         finally:
             consumer.close()
         return ended
+
+
+class LagRequests:
+    """Counts that readers request and a background thread makes, so that no reader waits for the broker.
+
+    A span is counted only if it is requested again after the thread's last count: otherwise it was no lag, but on its way.
+    """
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+        self._requested: dict[int, Span] = {}
+        self._before: dict[int, Span] = {}
+
+    def messages(self, partition: int, span: Span) -> int:
+        """Request a count of `span`, and return the number of messages in it as far as it is known: an upper bound."""
+        self._requested[partition] = span
+        return self._waiting.estimate(partition, span)
+
+    def count(self) -> None:
+        """Count the spans that were requested both since the last call and before it."""
+        requested, self._requested = self._requested, {}
+        lasting = {
+            number: span
+            for number, span in requested.items()
+            if number in self._before and self._before[number].first == span.first
+        }
+        self._before = requested
+        if lasting or self._waiting.has_counts:
+            self._waiting.count(lasting, REQUEST_SECONDS)
 
 
 def _counted(known: dict[int, Counted], number: int, first: int) -> Counted:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
+from typing_extensions import override
 
 from dataflows.commands.counters import Progress, progress
 from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
-from dataflows.flow.topology import Behind
 from dataflows.kafka.clients import make_consumer
-from dataflows.kafka.lag import Counted, Span, Waiting, Waits
+from dataflows.kafka.lag import Counted, LagRequests, Span, Waiting, Waits
 from tests.support.flows import ANSWER_SECONDS, send, wait_for
 from tests.support.readers import FakeTopology, read, reader
 from tests.support.records import payload
@@ -117,23 +117,34 @@ def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_las
     assert "holds a different message at the offset that was read last" in row.notes(settings)[0]
 
 
-def test_an_event_on_its_way_is_not_taken_for_one_behind_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[dict[int, Span]] = []
+class OneMessage(Waiting):
+    """Reads one message in each span, and no broker."""
 
-    def count(_: Waiting, spans: dict[int, Span], _seconds: float) -> dict[int, Waits]:
-        looks.append(spans)
-        return {number: Waits(1) for number in spans}
+    def __init__(self) -> None:
+        super().__init__(Settings(), "test")
+        self.reads: list[dict[int, Span]] = []
 
-    monkeypatch.setattr(Waiting, "count", count)
-    behind = Behind(Settings())
+    @override
+    def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, Span], deadline: float) -> set[int]:
+        if parts:
+            self.reads.append(dict(spans))
+        for number, part in parts.items():
+            part.add(part.to)
+            part.reach(spans[number].end)
+        return set()
+
+
+def test_an_event_on_its_way_is_not_taken_for_one_behind_a_transaction() -> None:
+    waiting = OneMessage()
+    behind = LagRequests(waiting)
     assert behind.messages(0, Span(5, 7)) == 2
-    behind.look()
+    behind.count()
     assert behind.messages(0, Span(7, 9)) == 2
-    behind.look()
-    assert looks == []
+    behind.count()
+    assert waiting.reads == []
     assert behind.messages(0, Span(7, 10)) == 3
-    behind.look()
-    assert looks == [{0: Span(7, 10)}]
+    behind.count()
+    assert waiting.reads == [{0: Span(7, 10)}]
     assert behind.messages(0, Span(7, 12)) == 1 + 2
     assert behind.messages(0, Span(12, 13)) == 1
 
@@ -203,7 +214,7 @@ def logs(real_kafka: str) -> Logs:
 def test_what_waits_counts_whatever_transactions_do(logs: Logs) -> None:
     logs.put(5)
     logs.shows(lambda row: (row.offset, row.lag) == (5, 0))
-    behind = Behind(logs.settings)
+    behind = LagRequests(Waiting(logs.settings, "test"))
     logs.around.behind = behind.messages
     other, left_open = logs.transactional(), logs.transactional()
     # Held back: its own message, a hundred plain ones, and those of a transaction that is committed behind it; but not that one's marker.
@@ -217,7 +228,7 @@ def test_what_waits_counts_whatever_transactions_do(logs: Logs) -> None:
     def counted() -> bool:
         logs.reader.poll()
         found = logs.lag()
-        behind.look()
+        behind.count()
         return found == 104
 
     wait_for(counted, "the metric to leave the marker out")
