@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import socketserver
 import threading
 import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from socketserver import TCPServer
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
 from typing_extensions import override
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger("adtally.telemetry")
 
@@ -69,48 +73,41 @@ class Served:
         return 404, "text/plain; charset=utf-8", b"there are /metrics, /livez and /readyz\n"
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD; slow or other requests time out or get an error."""
-
+class _Handler(WSGIRequestHandler):
     timeout = 5
-    protocol_version = "HTTP/1.0"
-    served: ClassVar[Served]
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self._reply(body=True)
-
-    def do_HEAD(self) -> None:
-        """Answer without the content."""
-        self._reply(body=False)
-
-    def _reply(self, *, body: bool) -> None:
-        status, kind, content = self.served.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    @override
-    def version_string(self) -> str:
-        return "adtally"
+    """Seconds that a client has for its request."""
 
     @override
     def log_message(self, format: str, *args: object) -> None:
         log.debug(format, *args)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
+class _Server(ThreadingWSGIServer):
+    @override
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # not HTTPServer's, which asks DNS for this machine's name
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
 
     @override
     def handle_error(self, request: object, client_address: object) -> None:
         log.debug("a request could not be answered", exc_info=True)
+
+
+def application(served: Served) -> WSGIApplication:
+    """Return the WSGI application that answers GET and HEAD with `served`."""
+
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status, kind, content = served.answer(environ["PATH_INFO"], environ.get("HTTP_ACCEPT", ""))
+        method = environ["REQUEST_METHOD"]
+        if method not in {"GET", "HEAD"}:
+            status, kind, content = 405, "text/plain; charset=utf-8", b"only GET and HEAD\n"
+        headers = [("Content-Type", kind), ("Content-Length", str(len(content)))]
+        headers += [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("Server", "adtally")]
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        return [] if method == "HEAD" else [content]
+
+    return respond
 
 
 def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], None] | None:
@@ -126,11 +123,10 @@ def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], N
             f"ADTALLY_METRICS_PORT={settings.metrics_port} leaves no port for process {number} of the cluster; use a lower port."
         )
 
-    class Own(_Server):
-        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-
+    # The family is an attribute of the class: socketserver takes it from there.
+    family = type("_Server6", (_Server,), {"address_family": socket.AF_INET6}) if ":" in address else _Server
     try:
-        server = Own((address, port), type("OwnHandler", (Handler,), {"served": served}))
+        server = make_server(address, port, application(served), family, _Handler)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             words = (

@@ -54,7 +54,17 @@ def test_it_answers_what_is_alive_and_why_what_is_not_ready_is_not(port: int) ->
     assert ask(port, "/readyz") == (503, "not ready: the broker does not answer\n")
     assert ask(port, "/readyz?verbose", "HEAD") == (503, "")
     assert ask(port, "/elsewhere")[0] == 404
-    assert ask(port, "/metrics", "POST")[0] == 501
+    assert ask(port, "/metrics", "POST")[0] == 405
+
+
+def test_it_listens_on_an_address_of_ipv6_too() -> None:
+    settings = replace(Settings(), metrics_port=free_port(), metrics_address="::1")
+    close = serve(settings, served())
+    assert close is not None
+    connection = http.client.HTTPConnection("::1", settings.metrics_port, timeout=10)
+    connection.request("GET", "/livez")
+    assert connection.getresponse().read() == b"live\n"
+    close()
 
 
 def test_an_answer_is_not_kept_nor_guessed_at_and_names_no_software(port: int) -> None:
