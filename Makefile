@@ -1,4 +1,4 @@
-# What one does with adtally on one's own machine. `make` alone lists it. Written for GNU Make 3.81 and later.
+# Tasks on a developer's machine; `make` lists them. Written for GNU Make 3.81 and later.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test chaos bench bench-quick bench-loads bench-parts bench-guard soak profile logs kafka kafka-stop lint lint-js types format check docs clean lock
 
@@ -13,43 +13,43 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: ## make .venv from the lock file (the other targets do it; nothing happens when nothing changed)
+setup: ## create .venv from the lock file (the other targets do it; it does nothing if nothing changed)
 	@deploy/setup.sh run
 
 setup-dev:
 	@deploy/setup.sh dev
 
-demo: setup ## run everything; PORT=8504 moves the dashboard, ADTALLY_BROKERS=host:port uses that Kafka
+demo: setup ## run everything; PORT=8504 changes the dashboard's port, ADTALLY_BROKERS=host:port uses that Kafka
 	@$(PY) -m adtally demo --with-parent
 
-test: setup-dev ## run the tests; TESTS="tests/test_x.py -k word" picks some
+test: setup-dev ## run the tests; TESTS="tests/figures -k word" selects some
 	@$(PY) -m pytest -n auto --dist loadgroup $(TESTS)
 
-chaos: setup-dev ## random faults against a real Kafka, judged by the oracle; SEED=7 RUNS=50
+chaos: setup-dev ## inject random faults with a real Kafka, checked by the oracle; SEED=7 RUNS=50
 	@$(PY) -m tests.system.faults.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),5)
 
 BENCH = $(if $(SIZES),--sizes "$(SIZES)") $(if $(RUNS),--runs $(RUNS))
 BENCH_LOAD = $(if $(ONLY),--only "$(ONLY)") $(if $(LATENCY),--latency $(LATENCY)) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
 
-bench: setup-dev ## adtally and its peers on the same topics; SIZES=1M,4M RUNS=3 ONLY=adtally,flink CAMPAIGNS=50 PARTITIONS=4
+bench: setup-dev ## compare adtally and its peers on the same topics; SIZES=1M,4M RUNS=3 ONLY=adtally,flink CAMPAIGNS=50 PARTITIONS=4
 	@$(PY) -m benchmarks.bench $(BENCH) $(BENCH_LOAD)
 
-bench-quick: setup-dev ## the same with adtally, plain Bytewax and the bare loop only, in a few minutes
+bench-quick: setup-dev ## the same with adtally, naive Bytewax and the bare loop only, a few minutes
 	@$(PY) -m benchmarks.bench --quick $(if $(SIZES),,--sizes 200k,1M) $(BENCH) $(BENCH_LOAD)
 
-bench-loads: setup-dev ## adtally with many campaigns, late, repeated and malformed events; SIZES=200k,1M RUNS=3
+bench-loads: setup-dev ## measure adtally with many campaigns, late, duplicate and malformed events; SIZES=200k,1M RUNS=3
 	@$(PY) -m benchmarks.loads $(BENCH)
 
-bench-parts: setup-dev ## adtally's parts by themselves: intake, index of ids, windows and snapshots
+bench-parts: setup-dev ## measure parts of adtally separately: intake, index of ids, windows and snapshots
 	@$(PY) -m benchmarks.targets
 
-bench-guard: setup-dev ## the small benchmark of CI: adtally against the bare loop, about a minute
+bench-guard: setup-dev ## run the benchmark of CI: adtally against the bare loop, about a minute
 	@$(PY) -m benchmarks.guard $(BENCH)
 
-soak: setup-dev ## hours at a steady rate with restarts, judged by the oracle; HOURS=2 RATE=5000
+soak: setup-dev ## run for hours at a steady rate with restarts, checked by the oracle; HOURS=2 RATE=5000
 	@$(PY) -m benchmarks.soak.run --hours $(or $(HOURS),2) --rate $(or $(RATE),5000)
 
-profile: setup-dev ## a flame graph of the flow under load
+profile: setup-dev ## make a flame graph of the dataflow under load
 	@$(PY) -m benchmarks.flame
 
 logs: ## follow the logs of the demo
@@ -77,11 +77,11 @@ lint-js: setup-dev ## check the dashboard's JavaScript: ESLint, Prettier, TypeSc
 types: setup-dev ## check the types
 	@$(PY) -m basedpyright
 
-format: setup-dev ## lay out the code
+format: setup-dev ## format the code
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-check: lint types test ## lint, types and tests
+check: lint types test ## run lint, types and test
 
 docs: setup-dev ## build the docs as a site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict && echo "docs: build/site/index.html"
