@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.flow.context import FlowContext
 from dataflows.kafka.bell import Bell
-from dataflows.kafka.clients import PASSING, describe, heard_lag, make_consumer
+from dataflows.kafka.clients import PASSING, describe, cached_lag, make_consumer
 from dataflows.kafka.diagnosis import is_forbidden, unreadable
 from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
 from dataflows.native.client import PLUGINS
@@ -96,7 +96,7 @@ class Connection:
 
     def lag(self, offset: int) -> int | None:
         """Return the consumer lag at `offset`, in offsets; None while it is unknown."""
-        return heard_lag(self._fetcher.consumer, TopicPartition(self._topic, self._partition, offset)) if self._fetcher else None
+        return cached_lag(self._fetcher.consumer, TopicPartition(self._topic, self._partition, offset)) if self._fetcher else None
 
     def commit(self, offset: int, metadata: str) -> None:
         """Commit `offset` and `metadata` to the consumer group, without waiting; `check_commits` raises what is refused for good."""
