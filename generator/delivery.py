@@ -70,7 +70,7 @@ class KafkaSink:
         self._acknowledged_then = 0
         self.turned = turned
         ours = {
-            # 0 is no limit: while a broker restarts nothing is lost, however long it takes.
+            # 0 means no limit: while a broker restarts nothing is lost, however long it takes.
             "message.timeout.ms": 0,
             "linger.ms": 20,
             "batch.num.messages": 10_000,

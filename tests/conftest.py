@@ -22,7 +22,7 @@ from tests.system.faults.proxy import ProxiedKafka
 REQUIRED = set(filter(None, os.environ.get("ADTALLY_REQUIRE", "").split(",")))
 """Kinds of tests (kafka, browser, long, native, promtool) that CI asks for: there, one that is skipped is a failure."""
 
-# What the shell of whoever runs the tests has set - the brokers of a deployment, the form of its log lines - is no matter of theirs.
+# The tests ignore what the developer's shell has set, such as the brokers of a deployment or the format of log lines.
 for _name in [name for name in os.environ if name.startswith(("ADTALLY_", "BYTEWAX_"))]:
     if _name not in ("ADTALLY_REQUIRE", "ADTALLY_ARTEFACTS"):
         del os.environ[_name]
@@ -105,7 +105,7 @@ def embedded_broker() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def proxied_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedKafka]:
-    """An Apache Kafka of this test run, also behind a proxy; whoever kills it, pauses it or disturbs its network makes that good again."""
+    """An Apache Kafka of this test run, also behind a proxy; a test that kills it, pauses it or disturbs its network restores it."""
     with ProxiedKafka(tmp_path_factory.mktemp("kafka")) as kafka:
         yield kafka
 

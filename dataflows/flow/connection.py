@@ -49,7 +49,7 @@ class Connection:
         self._fetcher: Fetcher | None = None
         self._commit_error: KafkaError | None = None
         self.is_open = False
-        """Whether messages are fetched: the broker has told where the partition begins and ends."""
+        """Whether messages are fetched: the broker has returned where the partition begins and ends."""
 
     @property
     def rings(self) -> bool:

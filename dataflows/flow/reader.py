@@ -102,7 +102,7 @@ class Reader:
 
     @property
     def is_open(self) -> bool:
-        """Whether the broker has told where to begin."""
+        """Whether the broker has returned the first offset to read."""
         return self._connection.is_open
 
     @property

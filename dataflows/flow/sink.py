@@ -93,7 +93,7 @@ class Outbox:
             with self._lock:  # with the last of them: the others of them arrive at nearly the same time
                 self._measured.append((self._carrier.sent(), records.waited[1]))
 
-    def hear(self) -> None:
+    def check_reports(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
         try:
             self._producer.poll(0)
@@ -165,7 +165,7 @@ class Outbox:
 def _attend(outbox: weakref.ref[Outbox]) -> None:
     """Hear what the broker says as long as there is an outbox: where little is sent, the next record may be long in coming."""
     while (found := outbox()) is not None:
-        found.hear()
+        found.check_reports()
         del found
         time.sleep(HEAR_SECONDS)
 
@@ -184,7 +184,7 @@ class OutboxPart(StatefulSinkPartition[Records, None]):
             for records in values:
                 self._outbox.send(records)
                 self._sent[0] += records.count
-            self._outbox.hear()  # once for all of them: it costs as much as to send one
+            self._outbox.check_reports()  # once for all of them: it costs as much as to send one
 
     @override
     def snapshot(self) -> None:

@@ -1,4 +1,4 @@
-"""The embedded broker: a process that serves Kafka clients on the port they were told."""
+"""The embedded broker: a process that serves Kafka clients on the requested port."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def broker(address_file: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     process.communicate()
 
 
-def test_a_record_produced_over_the_wished_port_is_consumed_over_it(broker: tuple[object, int]) -> None:
+def test_a_record_produced_over_the_requested_port_is_consumed_over_it(broker: tuple[object, int]) -> None:
     server = f"127.0.0.1:{broker[1]}"
     producer = Producer({"bootstrap.servers": server, "enable.idempotence": True})
     producer.produce("logs", b"an event", b"its key", partition=0)
@@ -68,18 +68,18 @@ def test_a_signal_ends_it_cleanly_even_while_clients_are_connected(
         assert process.wait(60) == 0
 
 
-def test_it_takes_a_free_port_when_the_wished_one_is_taken(address_file: Path) -> None:
+def test_it_takes_a_free_port_if_the_requested_one_is_in_use(address_file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupant:
-        wished = occupant.getsockname()[1]
-        process = start_python("-m", "adtally", "broker", "--port", str(wished), "--address-file", str(address_file))
+        wanted = occupant.getsockname()[1]
+        process = start_python("-m", "adtally", "broker", "--port", str(wanted), "--address-file", str(address_file))
         wait_for(address_file.exists)
         port = int(address_file.read_text().rpartition(":")[2])
         topics = Producer({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
         process.terminate()
         said, _ = process.communicate(timeout=60)
-    assert port != wished
+    assert port != wanted
     assert len(topics.brokers) == 1
-    assert f"(port {wished} is in use)" in said
+    assert f"(port {wanted} is in use)" in said
 
 
 def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> None:

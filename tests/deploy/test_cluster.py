@@ -131,7 +131,7 @@ def test_members_do_not_outlive_a_script_that_is_killed(settings: Settings, star
         (["2", "-r", "/proc/none"], 1, "can't be created"),
     ],
 )
-def test_what_cannot_be_started_is_told(settings: Settings, start: Start, flags: list[str], code: int, words: str) -> None:
+def test_what_cannot_be_started_is_reported(settings: Settings, start: Start, flags: list[str], code: int, words: str) -> None:
     cluster = start(settings, *flags)
     said, _ = cluster.communicate(timeout=60)
     assert cluster.returncode == code

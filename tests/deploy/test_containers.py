@@ -112,7 +112,7 @@ def test_the_probes_of_the_container_ask_every_process_and_say_why_one_is_not_re
         code, said = probe("ready", 3)
         assert (code, said.splitlines()[:2]) == (1, ["process 0: ready", "process 1: ready"])
         assert "process 2: no answer" in said
-        # It listens, but nobody answers: it stands still as a whole.
+        # It listens but does not answer: the whole process is stopped.
         flow.processes[0].send_signal(signal.SIGSTOP)
         await_frozen(flow.processes[0].pid)
         code, said = probe("live", 2)

@@ -103,7 +103,7 @@ def test_a_second_run_after_the_first_works(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
-def test_a_second_demo_beside_the_first_gets_one_line(tmp_path: Path) -> None:
+def test_a_second_demo_in_the_same_folder_gets_one_line(tmp_path: Path) -> None:
     port = ports.free()
     first = start_demo(tmp_path, port)
     ready(tmp_path, port)
@@ -162,7 +162,7 @@ def test_a_taken_port_gives_one_line_with_the_cure_before_anything_starts(tmp_pa
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who holds a port is read from Linux's /proc")
-def test_the_holder_of_a_port_is_told_in_one_short_line_whatever_its_arguments_are() -> None:
+def test_the_holder_of_a_port_is_named_in_one_short_line_whatever_its_arguments_are() -> None:
     port = ports.free()
     program = f"""
 import socket

@@ -22,7 +22,7 @@ from tests.support.deploy.processes import ROOT, runs, start_python, wait_for
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A Kafka of this module; conftest.py skips what is marked kafka where Java or Maven is missing or nobody asks for it."""
+    """A Kafka of this module; conftest.py skips tests marked kafka if Java or Maven is missing or ADTALLY_REQUIRE does not name it."""
     with LocalKafka(tmp_path_factory.mktemp("kafka")) as started:
         yield started
 
@@ -159,7 +159,7 @@ def test_a_stale_note_of_a_run_is_not_taken_for_a_running_kafka(tmp_path: Path) 
 
 @pytest.mark.kafka
 @pytest.mark.xdist_group("kafka")
-def test_who_comes_by_a_proxy_is_told_to_come_by_it_again_and_who_comes_directly_is_not(tmp_path: Path) -> None:
+def test_clients_of_a_proxy_get_its_address_and_direct_clients_do_not(tmp_path: Path) -> None:
     with LocalKafka(tmp_path, proxy=1234) as kafka:
         for port, told in ((kafka.port, kafka.port), (kafka.behind_proxy, 1234)):
             (broker,) = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60).brokers.values()

@@ -136,7 +136,7 @@ def test_several_pods_are_as_many_members_which_start_and_stop_together() -> Non
     assert spec["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 
-def test_members_find_each_other_by_their_names_before_they_are_ready_and_nobody_else_finds_them() -> None:
+def test_only_members_find_each_other_by_their_names_before_they_are_ready() -> None:
     spec, container, given = dataflow(MEMBERS)
     service = MEMBERS["Service", spec["serviceName"]]["spec"]
     labels = spec["template"]["metadata"]["labels"]
@@ -210,7 +210,7 @@ def test_budget_and_network_policies_mean_the_pods_that_there_are() -> None:
     assert OBJECTS["PodDisruptionBudget", "adtally-dataflow"]["spec"]["selector"]["matchLabels"] == flow
     policy = OBJECTS["NetworkPolicy", "adtally-dataflow"]["spec"]
     assert policy["podSelector"]["matchLabels"] == flow
-    (only,) = policy["ingress"]  # from nobody but who reads metrics
+    (only,) = policy["ingress"]  # only from readers of metrics
     (ports,) = only["ports"]
     assert str(ports["port"]) == OBJECTS["ConfigMap", "adtally"]["data"]["ADTALLY_METRICS_PORT"]
     assert ports["endPort"] - ports["port"] == 7  # for 8 processes

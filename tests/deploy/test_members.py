@@ -1,4 +1,4 @@
-"""Several containers as one cluster, as the pods of deploy/kubernetes-cluster are: each its own command, and nobody who looks after all."""
+"""Several containers as one cluster, as the pods of deploy/kubernetes-cluster are: each its own command, without a common supervisor."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_member_listens_on_its_own_address(address: str, own: str) -> None:
         ({"ADTALLY_MEMBER_ADDRESS": "dataflow-{}"}, "use host:port with {}"),
     ],
 )
-def test_what_cannot_be_a_member_is_told_in_one_line(change: dict[str, str], words: str) -> None:
+def test_an_invalid_member_is_reported_in_one_line(change: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)) as caught:
         Member.from_environment({**POD, **change})
     assert "\n" not in str(caught.value)
@@ -104,9 +104,7 @@ def test_a_pod_too_many_ends_with_a_line_and_touches_nothing(settings: Settings,
     assert not (tmp_path / "volume-2").exists()
 
 
-def test_members_that_met_begin_anew_where_one_is_started_again_while_another_is_still_missing(
-    settings: Settings, start: START
-) -> None:
+def test_connected_members_restart_if_one_restarts_while_another_is_still_missing(settings: Settings, start: START) -> None:
     send(settings, events(0, 50))
     pods = start(settings)
     pods.scale(3, 0, 2)
@@ -143,7 +141,7 @@ def test_pods_are_killed_and_rescaled_and_every_number_is_kept(real_kafka: str, 
     pods.until(lambda: all(pods.probe(number, what) for number in range(2) for what in ("ready", "live")), "both to be ready")
     pods.running[1].kill()
     exact(500)
-    assert pods.restarts >= 2, "the other one had to begin anew with it"
+    assert pods.restarts >= 2, "the other one had to restart with it"
     assert pods.stop() == [0, 0]
     pods.scale(4)
     exact(500)

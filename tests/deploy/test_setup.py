@@ -95,7 +95,7 @@ def test_the_python_that_was_asked_for_is_taken_or_refused(path: Path) -> None:
     assert find(path, PYTHON=f"{path}/mine").stdout == f"{path}/mine\n"
     refused = find(path, PYTHON=f"{path}/old")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"setup: PYTHON={path}/old is no Python 3.12 or 3.11")
+    assert refused.stderr.startswith(f"setup: PYTHON={path}/old is not a working Python 3.12 or 3.11")
     assert find(path, PYTHON="/no/such").returncode == 1
 
 

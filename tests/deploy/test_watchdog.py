@@ -49,5 +49,5 @@ Watchdog().start(["touch", {str(made)!r}], open(os.devnull, "wb"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -9
-    wait_for(lambda: not runs(int(done.stdout)), "the end of what stands at the gate")
+    wait_for(lambda: not runs(int(done.stdout)), "the end of the process at the gate")
     assert not made.exists()

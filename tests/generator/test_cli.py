@@ -62,7 +62,7 @@ def test_the_summary_counts_faults_and_the_lines_are_as_many_as_asked_for(capsys
     assert all(word in said[-1] for word in ("sent 10,000", "duplicates ", "late ", "malformed "))
 
 
-def test_backfill_begins_so_long_ago_and_duration_counts_from_now(capsysbinary: Captured) -> None:
+def test_backfill_begins_in_the_past_and_duration_counts_from_now(capsysbinary: Captured) -> None:
     options = ("--seed", "1", "--backfill", "30m", "--duration", "1m", "--rate", "2")
     _, out, _ = run(capsysbinary, "synthetic", "--dry-run", *options)
     lines = [json.loads(text) for text in out.splitlines()]

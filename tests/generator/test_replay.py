@@ -76,7 +76,7 @@ def test_money_is_quantity_times_price_to_the_last_micro(tmp_path: Path, quantit
         (line() + ",more", "another number of fields"),
     ],
 )
-def test_a_row_that_is_no_event_is_counted_shown_with_its_line_and_passed_over(tmp_path: Path, row: str, words: str) -> None:
+def test_a_bad_row_is_counted_shown_with_its_line_and_skipped(tmp_path: Path, row: str, words: str) -> None:
     found = retail(tmp_path, line(), row, line())
     assert len(found.events) == 2
     assert found.bad.total() == 1
@@ -221,7 +221,7 @@ def test_jsonl_passes_events_on_byte_for_byte_by_time(tmp_path: Path) -> None:
     assert [event.timestamp for event in found.events] == sorted(event.timestamp for event in found.events)
 
 
-def test_a_line_that_is_no_event_is_counted_and_sent_only_with_keep_bad(tmp_path: Path) -> None:
+def test_an_invalid_line_is_counted_and_sent_only_with_keep_bad(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     good = replay("online-retail", RETAIL).payloads[:2]
     bad = [b"{", b'{"event_id":"x"}', b"\xff\xfe"]

@@ -96,7 +96,7 @@ def test_no_message_goes_out_before_its_time_and_no_delay_accumulates(rate: int,
     late = [sent - wanted for sent, wanted in zip(sink.times, due, strict=True)]
     assert min(late) >= 0
     assert max(late) < 5_000
-    assert max(late[-rate:]) < 5_000  # the second half is no later than the first
+    assert max(late[-rate:]) < 5_000  # the second half is not later than the first
 
 
 def test_after_a_pause_what_is_overdue_goes_out_at_once_and_the_grid_is_kept() -> None:
@@ -126,7 +126,7 @@ def test_a_stop_ends_the_run_and_only_what_was_sent_is_counted() -> None:
     assert sink.finished
 
 
-def test_a_second_stop_ends_it_where_it_stands() -> None:
+def test_a_second_stop_ends_it_at_once() -> None:
     clock, stop = FakeClock(), Stop()
     sink = Recorder(clock, lambda: (stop.ask(), stop.ask())[0])
     run, said = sender(sink, clock, stop)

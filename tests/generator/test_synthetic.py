@@ -139,7 +139,7 @@ def test_refunds_give_back_an_earlier_purchase_once_and_no_more_than_it_brought(
     assert refunds > 50
 
 
-def test_money_stands_where_the_channel_charges_it(hour: list[Event]) -> None:
+def test_money_is_on_the_event_types_that_the_channel_charges(hour: list[Event]) -> None:
     charged = {(event.channel, event.event_type) for event in hour if event.cost_micros}
     assert ("search", "click") in charged
     assert ("search", "impression") not in charged

@@ -1,4 +1,4 @@
-"""What the generator tells of itself, held against what it did."""
+"""The generator's metrics, compared with what it did."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sending(settings: Settings) -> Iterator[tuple[Settings, subprocess.Popen[str
     child.wait()
 
 
-def test_what_it_has_sent_is_told_by_kind_and_is_what_its_summary_says(sending: tuple[Settings, subprocess.Popen[str]]) -> None:
+def test_sent_messages_are_counted_by_kind_and_agree_with_the_summary(sending: tuple[Settings, subprocess.Popen[str]]) -> None:
     settings, child = sending
     wait_for(lambda: (total(scraped(settings.metrics_port), "adtally_generator_acknowledged_total") or 0) >= 401, "401 events")
     wait_for(lambda: total(scraped(settings.metrics_port), "adtally_generator_queue_messages") == 0, "the queue to be empty")

@@ -76,7 +76,7 @@ def test_a_setting_that_cannot_be_used_is_one_line() -> None:
     assert "ADTALLY_STORE_HOURS" in line
 
 
-def test_an_address_of_ipv6_is_written_in_brackets_and_is_no_origin_of_its_own() -> None:
+def test_an_address_of_ipv6_is_written_in_brackets_and_is_not_an_origin_of_its_own() -> None:
     assert flags.written("::1") == "[::1]"
     assert flags.written("10.0.0.1") == "10.0.0.1"
     assert "10.0.0.1:8503" in flags.origins("10.0.0.1", 8503, [])
@@ -84,7 +84,7 @@ def test_an_address_of_ipv6_is_written_in_brackets_and_is_no_origin_of_its_own()
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-def test_a_taken_port_is_told_on_an_address_of_ipv6_too() -> None:
+def test_a_port_in_use_is_reported_on_an_address_of_ipv6_too() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as busy:
         port = busy.getsockname()[1]
         assert flags.taken("::1", port).startswith(f"port {port} on ::1 is already in use")
@@ -92,7 +92,7 @@ def test_a_taken_port_is_told_on_an_address_of_ipv6_too() -> None:
 
 
 @pytest.mark.parametrize(("error", "said"), [(WebSocketClosedError(), False), (OSError(), True), (None, True)])
-def test_a_tab_that_closes_while_an_answer_is_on_its_way_is_no_line_of_the_log(error: Exception | None, said: bool) -> None:
+def test_a_tab_that_closes_during_an_answer_is_not_logged(error: Exception | None, said: bool) -> None:
     why = (type(error), error, None) if error else None
     record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never retrieved", None, why)
     assert is_news(record) is said
@@ -163,7 +163,7 @@ def test_viewers_of_one_view_share_one_answer_and_get_no_page_that_they_have(set
     assert other["page"] is not None
 
 
-def test_a_clear_is_told_to_every_viewer_with_what_an_undo_would_bring_back(settings: Settings) -> None:
+def test_every_viewer_sees_a_clear_with_what_an_undo_would_restore(settings: Settings) -> None:
     service = Service(settings)
     service.store.apply([result(), result(minute=1)])
     assert service.clear() == 2

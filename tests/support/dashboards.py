@@ -70,7 +70,7 @@ class Dashboard:
             )
 
     def health(self) -> tuple[int, str, int]:
-        """What a probe is told: the status, the feed's state, the rows held; zeros and nothing before it serves."""
+        """The answer to a probe: the status, the feed's state, the rows held; zeros and nothing before it serves."""
         status, body = get(self._address)
         if not body:
             return status, "", 0

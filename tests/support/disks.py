@@ -41,7 +41,7 @@ def small_disk(folder: Path, kib: int) -> Generator[Path]:
 
 @contextmanager
 def read_only(folder: Path) -> Generator[None]:
-    """While in it nobody, root neither, can write to `folder`."""
+    """Context in which no user, not even root, can write to `folder`."""
     _mount("--bind", str(folder), str(folder))
     try:
         _mount("-o", "remount,ro,bind", str(folder))

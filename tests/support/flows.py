@@ -25,7 +25,7 @@ from deploy.processes.cluster import members
 from deploy.processes.watchdog import await_frozen
 
 ANSWER_SECONDS = 30.0
-"""So long a broker may take to answer a test, on a machine that has much else to do."""
+"""Time limit for a broker's answer to a test, on a busy machine."""
 
 FLOW = [sys.executable, "-m", "bytewax.run", "dataflows.marketing"]
 
@@ -66,7 +66,7 @@ def free_ports(count: int) -> int:
 
 
 def stumbling(code: int, times: int) -> type[Consumer]:
-    """A consumer that is told `code` so many times when it asks for the ends of a partition."""
+    """A consumer that gets the error `code` that number of times when it asks for the ends of a partition."""
     left = [times]
 
     class Stumbling(Consumer):
@@ -162,7 +162,7 @@ def read_topic(settings: Settings, topic: str) -> list[tuple[bytes, Any]]:
     """Everything on a topic as (key, decoded value), each partition in its order."""
     partitions = Topics(settings).partitions(topic, ANSWER_SECONDS)
     plain = {"bootstrap.servers": settings.brokers, "group.id": "reading", "enable.auto.commit": False}
-    # A broker answers with the end of a partition only once it has waited so long for more.
+    # A broker reports the end of a partition only after this wait for more.
     consumer = Consumer({**plain, "enable.partition.eof": True, "fetch.wait.max.ms": 10})
     consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
     found: list[tuple[bytes, Any]] = []
@@ -184,7 +184,7 @@ def last_results(settings: Settings) -> dict[bytes, dict[str, Any]]:
 
 
 def counters(settings: Settings) -> list[dict[str, int]]:
-    """What each partition's counters show, beside its committed offset; empty for one without."""
+    """The counters of each partition, committed with its offset; empty for one without."""
     partitions = Topics(settings).partitions(settings.logs_topic, ANSWER_SECONDS)
     if not partitions:
         return []

@@ -57,7 +57,7 @@ class FakeTopology(Topology):
 
 
 class Time:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only on request."""
 
     def __init__(self) -> None:
         self.seconds = 100.0

@@ -32,7 +32,7 @@ def result(minute: int = 0, campaign: str = "sale", channel: str = "search", **g
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that stays the same until it is moved."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -47,7 +47,7 @@ _LOGIN = {
 
 _AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    # Who is tried for something else than rights has them all; whoever comes by `SecuredKafka.user` has none.
+    # Users of tests about other things than rights have all of them; the users of `SecuredKafka.user` have none.
     "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", USER, PLAIN_USER, "CN=client", "CN=locked")),
 }
 

@@ -1,4 +1,4 @@
-"""What a process tells of itself, as a test reads it."""
+"""The metrics and probes of a process, as a test reads them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def samples(text: str) -> Found:
 
 
 def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
-    """Status and content; (0, why) where nobody answers."""
+    """Status and content; (0, reason) without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request(method, path)
@@ -69,7 +69,7 @@ def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
 
 
 def scraped(port: int) -> Found:
-    """What `/metrics` on `port` tells; nothing where nobody answers."""
+    """The content of `/metrics` on `port`; empty without an answer."""
     status, text = ask(port, "/metrics")
     return samples(text) if status == 200 else {}
 

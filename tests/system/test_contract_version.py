@@ -50,7 +50,7 @@ def test_a_record_of_this_version_or_without_a_header_is_read_and_any_other_is_n
     assert "version None of" in str(foreign([(VERSION_HEADER, None)]))
 
 
-def test_the_rebuild_refuses_to_write_beside_results_of_a_later_version(mixed: Settings) -> None:
+def test_the_rebuild_refuses_to_write_among_results_of_a_later_version(mixed: Settings) -> None:
     with pytest.raises(InputError, match=WORDS):
         rebuild.changes(mixed, {})
 

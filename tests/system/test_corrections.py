@@ -34,7 +34,7 @@ def shown(service: Service) -> dict[int, tuple[int, int]]:
 
 
 def spend(service: Service) -> float:
-    """Spend over the day in what a browser is told, in currency units."""
+    """Spend over the day in the answer to a browser, in currency units."""
     tiles = json.loads(service.answer("range=24h"))["page"]["tiles"]
     return next(tile["value"] for tile in tiles if tile["id"] == "spend")
 

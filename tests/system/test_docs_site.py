@@ -55,7 +55,7 @@ def test_a_link_to_nowhere_fails_the_build(tmp_path: Path) -> None:
     assert "no-such-place" in done.stderr
 
 
-def test_links_lead_to_pages_and_what_is_no_page_is_named() -> None:
+def test_links_lead_to_pages_and_other_targets_are_named() -> None:
     assert relink("[a](docs/api.md#columns)", "README.md") == "[a](api.md#columns)"
     assert relink("![p](docs/dashboard.png)", "README.md") == "![p](dashboard.png)"
     assert relink("[k](../deploy/kubernetes/README.md)", "docs/operations.md") == "[k](kubernetes.md)"
@@ -76,7 +76,7 @@ def test_an_anchor_is_that_of_github() -> None:
 
 
 def sections() -> dict[str, str]:
-    """Each alarm of the guide: its anchor and what stands below it."""
+    """Each alarm of the guide: its anchor and its text."""
     return {
         name: f"{anchor}\n{text}"
         for anchor, name, text in re.findall(

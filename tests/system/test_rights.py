@@ -90,7 +90,7 @@ def run_flow(settings: Settings, folder: Path, done: Callable[[], object]) -> st
     store = recovery_folder(folder / "recovery")
     with running(settings, folder / "log", "-r", str(store), "-s", "1", "-b", "0") as flow:
         wait_for(lambda: flow.processes[0].poll() is not None or done(), "the flow")
-        # What the broker refuses may be heard only now: the progress is shown before the snapshot of the sink.
+        # A refusal of the broker may arrive only now: the progress is shown before the snapshot of the sink.
         if flow.processes[0].poll() is None and flow.stop() == [0]:
             return ""
         assert flow.processes[0].returncode == 1
@@ -120,7 +120,7 @@ def test_the_dataflow_names_the_right_that_it_lacks(place: Place, tmp_path: Path
 
 
 @on_kafka
-def test_a_dataflow_that_may_write_nowhere_is_told_so(place: Place, tmp_path: Path) -> None:
+def test_a_dataflow_without_the_right_to_write_says_so(place: Place, tmp_path: Path) -> None:
     rights = [
         right._replace(operation="Describe" if right.operation == "Write" else right.operation) for right in TABLE["dataflow"]
     ]
@@ -185,7 +185,7 @@ def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page
 
 @on_kafka
 @pytest.mark.parametrize("part", ["generator, any producer", "adtally rejected --send"])
-def test_who_may_see_the_logs_and_not_write_to_them_is_told_so(place: Place, tmp_path: Path, part: str) -> None:
+def test_a_client_that_may_describe_the_logs_but_not_write_to_them_says_so(place: Place, tmp_path: Path, part: str) -> None:
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
     (needed,) = named(part, place.all_rights).values()
     code, said = run(COMMANDS[part], place.as_user(needed._replace(operation="Describe")), tmp_path)
@@ -257,7 +257,7 @@ def test_the_dashboard_reads_with_the_rights_of_the_page_and_without_one_the_res
 
 @on_kafka
 @pytest.mark.parametrize("what", ["results", "rejected"])
-def test_who_may_see_a_topic_and_not_read_it_is_told_so_once_and_reads_it_as_soon_as_it_may(
+def test_a_client_that_may_describe_a_topic_but_not_read_it_says_so_once_and_reads_it_as_soon_as_it_may(
     place: Place, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = place.all_rights

@@ -40,7 +40,7 @@ def test_nothing_but_bytewax_from_its_own_folder_unpickles(path: Path) -> None:
     attributes = {node.attr for node in nodes(path) if isinstance(node, ast.Attribute)}
     assert not names & RUNNING
     assert not attributes & {"read_pickle", "to_pickle", "unsafe_load", "allow_pickle"}
-    # numpy and polars read arrays of objects only where they are told to.
+    # numpy and polars read arrays of objects only on request.
     keywords = {node.arg for node in nodes(path) if isinstance(node, ast.keyword)}
     assert "allow_pickle" not in keywords
     assert not any(isinstance(node, ast.keyword) and node.arg == "shell" for node in nodes(path))

@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
         lambda kafka: kafka.login(password=WRONG_PASSWORD),
         r"invalid credentials.* ADTALLY_KAFKA_SASL_PASSWORD",
     ),
-    "an unknown user": ("LOGIN", lambda kafka: kafka.login(user="nobody"), r"ADTALLY_KAFKA_SASL_USERNAME"),
+    "an unknown user": ("LOGIN", lambda kafka: kafka.login(user="stranger"), r"ADTALLY_KAFKA_SASL_USERNAME"),
     "a wrong password by PLAIN": (
         "LOGIN",
         lambda kafka: kafka.login("PLAIN", PLAIN_USER, WRONG_PASSWORD),
@@ -79,7 +79,11 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
         lambda kafka: kafka.mutual(kafka.client, ssl_key_location=str(kafka.unknown.key)),
         r"does not belong to the certificate",
     ),
-    "a login that nobody wants": ("TLS", lambda kafka: kafka.login(), r"wants no login.*ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL"),
+    "a login that is not required": (
+        "TLS",
+        lambda kafka: kafka.login(),
+        r"requires no login.*ADTALLY_KAFKA_SECURITY_PROTOCOL=SSL",
+    ),
     "no password": (
         "LOGIN",
         lambda kafka: {name: value for name, value in kafka.login().items() if name != "sasl.password"},
@@ -117,7 +121,7 @@ def test_records_come_and_go_by(secured_kafka: SecuredKafka, settings: Settings,
 
 
 @pytest.mark.parametrize("with_what", REFUSED)
-def test_who_comes_with_something_else_is_told_why_in_one_line_and_is_not_kept_waiting(
+def test_a_client_with_the_wrong_security_gets_one_line_at_once(
     secured_kafka: SecuredKafka, settings: Settings, with_what: str
 ) -> None:
     listener, client, words = REFUSED[with_what]

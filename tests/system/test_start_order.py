@@ -64,9 +64,7 @@ def test_before_any_topic_the_dashboard_waits_and_the_flow_makes_them(real_kafka
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("partitions", [2, 7])
-def test_results_that_are_deleted_and_made_anew_are_read_on_with_however_many_partitions(
-    real_kafka: str, partitions: int
-) -> None:
+def test_deleted_and_recreated_results_are_read_with_any_number_of_partitions(real_kafka: str, partitions: int) -> None:
     settings = own_names(real_kafka)
     Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     admin = AdminClient({"bootstrap.servers": real_kafka})

@@ -24,7 +24,7 @@ def test_the_counters_of_a_running_flow_are_shown_with_offset_and_lag(settings: 
     assert row.shown.adds_up()
 
 
-def test_counters_that_do_not_add_up_are_told() -> None:
+def test_counters_that_do_not_add_up_are_reported() -> None:
     assert not CommittedCounters(read=3, counted=1, late=1).adds_up()
 
 

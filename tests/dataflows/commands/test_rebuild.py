@@ -118,7 +118,7 @@ def test_without_the_flows_clocks_nothing_is_rebuilt(embedded_broker: str) -> No
 
 
 @pytest.mark.long
-def test_beside_a_running_flow_it_takes_late_events_in_for_good(
+def test_late_events_are_counted_permanently_while_a_flow_runs(
     embedded_broker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = own_names(embedded_broker)

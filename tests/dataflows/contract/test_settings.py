@@ -63,7 +63,7 @@ def test_a_variable_that_is_far_from_any_setting_is_ignored_and_named() -> None:
     assert unknown(given) == ["ADTALLY_WINDOW", "ADTALLY_CLIENT", "ADTALLY_KAFKA"]
 
 
-def test_what_other_parts_read_and_what_an_orchestrator_injects_is_no_misspelt_setting() -> None:
+def test_variables_of_other_parts_and_of_an_orchestrator_are_not_misspelt_settings() -> None:
     services = {
         "ADTALLY_SERVICE_HOST": "10.0.0.1",
         "ADTALLY_PORT": "tcp://10.0.0.1:8503",

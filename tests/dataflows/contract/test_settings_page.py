@@ -32,7 +32,7 @@ def test_the_page_is_what_the_code_says_now() -> None:
     )
 
 
-def test_every_variable_that_the_code_names_stands_on_the_page() -> None:
+def test_every_variable_that_the_code_names_is_on_the_page() -> None:
     files = subprocess.run(
         ["git", "ls-files", *READERS], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -56,7 +56,7 @@ def test_the_default_of_what_scripts_read_is_the_one_that_they_have(name: str, d
     ), name
 
 
-def test_every_command_that_reads_flags_beside_adtally_has_its_table() -> None:
+def test_every_other_command_that_reads_flags_has_its_table() -> None:
     folders = ("adtally", "dataflows", "figures", "generator", "panel_app", "deploy")
     reading = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts)

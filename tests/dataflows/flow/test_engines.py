@@ -65,7 +65,7 @@ LACKS = {
 
 @pytest.fixture(params=LACKS)
 def lack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, plug_in: Path) -> str:
-    """What librdkafka lacks to be sent to directly, as it is told."""
+    """The reason given for why records can't be sent to librdkafka directly."""
     if request.param == "a function":
         monkeypatch.setattr("dataflows.native.sender._CALLED_BY_C", ("produceva", "of_another_version"))
     else:
@@ -122,7 +122,7 @@ def test_where_it_can_it_is_done_in_c_and_nothing_is_said(settings: Settings, ca
 
 
 @pytest.mark.parametrize("end", ["", ";"])
-def test_plug_ins_of_the_operator_are_loaded_beside_our_own(settings: Settings, plug_in: Path, end: str) -> None:
+def test_plug_ins_of_the_operator_are_loaded_with_our_own(settings: Settings, plug_in: Path, end: str) -> None:
     before = calls(plug_in)
     with_own = replace(settings, client={PLUGINS: f"{plug_in}{end}"})
     part = TopicSink(FlowContext(with_own), settings.results_topic).build_part("results", "00", None)

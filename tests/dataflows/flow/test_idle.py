@@ -170,7 +170,7 @@ def test_a_bell_tells_which_partitions_it_was_rung_for_and_is_silent_after_that(
     assert list(bell.rung()) == []
 
 
-def test_a_bell_that_nobody_listens_to_gets_full_and_blocks_nobody() -> None:
+def test_a_bell_without_a_listener_gets_full_and_blocks_no_one() -> None:
     bell = Bell()
     for _ in range(100_000):
         bell.ring(1)

@@ -153,9 +153,7 @@ def test_the_last_minute_becomes_final_in_silence_and_a_late_comer_corrects_it(s
         )
 
 
-def test_an_event_later_than_the_allowed_lateness_stands_on_rejected_and_changes_nothing(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_an_event_later_than_the_allowed_lateness_is_rejected_and_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     send(settings, [payload("a", 0), payload("b", 1000), payload("c", 1)], partition=0)
     with running(settings, tmp_path / "log"):
         ((_, rejected),) = wait_for(lambda: read_topic(settings, settings.rejected_topic), "the rejected event")

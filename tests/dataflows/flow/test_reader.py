@@ -53,7 +53,7 @@ def test_an_offset_beyond_the_end_of_the_log_is_an_error_that_names_both(setting
 
 
 @pytest.mark.parametrize("dedup", [True, False])
-def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recognised(settings: Settings, dedup: bool) -> None:
+def test_a_recreated_topic_that_has_grown_past_the_old_offset_is_recognised(settings: Settings, dedup: bool) -> None:
     mine = replace(settings, dedup=dedup)
     send(mine, [payload(f"old-{number}", number) for number in range(10)], partition=0)
     first = reader(mine)
@@ -64,9 +64,9 @@ def test_a_topic_that_was_made_anew_and_has_grown_past_the_old_offset_is_recogni
     again = reader(mine, state)
     wait_for(lambda: again.poll() or again.is_open, "the same topic to be taken")
     again.close()
-    anew = replace(mine, logs_topic=mine.logs_topic + "-anew")
-    send(anew, [payload(f"new-{number}", number) for number in range(30)], partition=0)
-    second = reader(anew, replace(state, topic=anew.logs_topic))
+    recreated = replace(mine, logs_topic=mine.logs_topic + "-recreated")
+    send(recreated, [payload(f"new-{number}", number) for number in range(30)], partition=0)
+    second = reader(recreated, replace(state, topic=recreated.logs_topic))
     with pytest.raises(
         OffsetGoneError, match="a different message at offset 9 than the flow read there: the topic was recreated"
     ):
@@ -159,7 +159,7 @@ def test_it_shows_which_clock_no_crash_can_take_back_any_more(settings: Settings
     again.close()
 
 
-def test_while_ids_are_read_again_after_a_restart_the_clock_stands_where_it_was(settings: Settings) -> None:
+def test_the_clock_does_not_move_while_ids_are_read_again_after_a_restart(settings: Settings) -> None:
     send(settings, [payload(f"e{number}", number) for number in range(3000)], partition=0)
     first = reader(settings)
     read(first, 3000)

@@ -33,7 +33,7 @@ def slot(
 
 
 def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
-    """Poll until so many messages have come; how many of them were rejected and counted."""
+    """Poll until `messages` have come; return the numbers rejected and counted."""
     rejected = counted = 0
 
     def enough() -> bool:

@@ -152,7 +152,7 @@ def test_an_object_and_a_state_of_an_earlier_version_are_refused() -> None:
         load(save(state, Settings()) | {"adtally": 1}, PanesState, Settings())
 
 
-def test_what_is_no_state_of_this_version_though_it_says_so_is_refused() -> None:
+def test_an_invalid_state_that_claims_this_version_is_refused() -> None:
     saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
     with pytest.raises(RecoveryError, match="is not valid state of version 2"):
         load(saved | {"state": {"window": "a minute"}}, PanesState, Settings())

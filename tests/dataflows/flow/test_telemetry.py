@@ -1,4 +1,4 @@
-"""The metrics of a flow as a process, held against what was sent and what stands on the topics; and its probes."""
+"""The metrics of a flow as a process, compared with what was sent and with its topics; and its probes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def with_metrics(settings: Settings) -> Settings:
     return replace(settings, metrics_port=free_port())
 
 
-def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(on_each_broker: Settings, tmp_path: Path) -> None:
+def test_every_counter_of_a_flow_agrees_with_what_was_sent_and_with_its_topics(on_each_broker: Settings, tmp_path: Path) -> None:
     settings = with_metrics(on_each_broker)
     sums: dict[int, Counter[str]] = {}
     for partition in range(PARTITIONS):
@@ -151,7 +151,7 @@ def test_every_counter_of_a_flow_is_what_was_sent_and_what_stands_on_the_topics(
 
 
 @pytest.mark.long
-def test_after_a_crash_what_is_of_the_log_arrives_at_the_same_and_what_is_of_the_process_begins_anew(
+def test_after_a_crash_counters_of_the_log_reach_the_same_values_and_those_of_the_process_restart(
     settings: Settings, tmp_path: Path
 ) -> None:
     settings = with_metrics(settings)
@@ -204,9 +204,7 @@ def test_after_a_clean_restart_nothing_is_of_the_process_and_everything_of_the_l
             assert flow.stop() == [0]
 
 
-def test_a_snapshot_is_told_by_what_stands_in_the_folder_and_without_one_there_is_none(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_the_time_of_a_snapshot_is_that_of_the_folder_and_absent_without_one(settings: Settings, tmp_path: Path) -> None:
     settings = with_metrics(settings)
     store = recovery_folder(tmp_path / "recovery")
     with running(settings, tmp_path / "log", "-r", str(store), *RECOVER):
@@ -253,7 +251,7 @@ def test_each_process_of_a_cluster_has_a_port_and_together_they_tell_the_whole(s
 
         wait_for(lambda: both("adtally_log_read") == 100, "both to have read their parts")
         wait_for(lambda: both("adtally_partitions_read") == PARTITIONS, "both to read")
-        wait_for(lambda: both("adtally_cells") == len(last_results(settings)), "all cells to be told")
+        wait_for(lambda: both("adtally_cells") == len(last_results(settings)), "all cells in the metrics")
         assert flow.stop() == [0, 0]
 
 
@@ -267,9 +265,7 @@ def test_a_taken_port_ends_the_flow_with_one_line(settings: Settings, tmp_path: 
         assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is already in use; ")
 
 
-def test_the_age_of_an_event_is_measured_where_it_is_recent_and_told_apart_where_it_is_not(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_the_age_of_an_event_is_measured_if_it_is_recent_and_counted_apart_if_not(settings: Settings, tmp_path: Path) -> None:
     settings = with_metrics(settings)
     with running(settings, tmp_path / "log"):
         # A year ago, as a replay has it.
@@ -330,7 +326,7 @@ def test_where_it_is_not_ready_it_says_why(lacking: dict[str, Any], words: str) 
     assert observed_by(**lacking).ready() == words
 
 
-def test_a_wait_for_the_broker_is_no_standstill_and_a_loop_that_stands_is() -> None:
+def test_a_wait_for_the_broker_is_alive_and_a_stalled_loop_is_not() -> None:
     clock = [0.0]
     observed = Observed(60, monotonic=lambda: clock[0])
     outgoing = observed.outgoing("results")
@@ -367,7 +363,7 @@ def test_what_was_acknowledged_never_goes_back_while_a_record_is_on_its_way() ->
 
 
 @pytest.mark.parametrize(("age", "measured", "apart"), [(-1.0, 0, 0), (0.0, 1, 0), (150.0, 1, 0), (151.0, 0, 1)])
-def test_an_acknowledged_result_is_measured_told_apart_or_not_known(age: float, measured: int, apart: int) -> None:
+def test_an_acknowledged_result_is_measured_counted_apart_or_unknown(age: float, measured: int, apart: int) -> None:
     from prometheus_client import generate_latest
 
     observed = Observed(60, now=lambda: 10_000.0)

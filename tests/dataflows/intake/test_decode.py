@@ -85,7 +85,7 @@ def is_event(found: Any) -> bool:
 
 
 def judge(value: bytes) -> NotAnEvent | None:
-    """Why `value` is no event; None if it is one."""
+    """Return why `value` is not an event; None if it is one."""
     try:
         decode(value)
     except NotAnEvent as verdict:

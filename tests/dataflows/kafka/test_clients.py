@@ -32,14 +32,14 @@ def test_what_the_operator_sets_wins(settings: Settings) -> None:
     assert (config["client.id"], config["security.protocol"]) == ("mine", "SSL")
 
 
-def test_waiting_for_a_broker_ends_when_it_is_told_to() -> None:
+def test_waiting_for_a_broker_ends_on_request() -> None:
     stop = threading.Event()
     topics = Topics(Settings(brokers="127.0.0.1:1"))
     stop.set()
     assert not topics.wait("logs", give_up=stop.is_set)
 
 
-def test_records_are_delivered_or_told_to_be_missing(settings: Settings) -> None:
+def test_records_are_delivered_or_reported_missing(settings: Settings) -> None:
     Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     assert deliver(settings, "test", settings.results_topic, [(b"a", b"1"), ("b", b"2")]) == 2
     assert sorted(message.value() or b"" for message in scan(settings, settings.results_topic)) == [b"1", b"2"]

@@ -43,7 +43,7 @@ def test_what_was_met_before_a_broker_answered_is_forgotten() -> None:
     assert complaints.refusal() is None
 
 
-def test_a_broker_that_is_away_is_no_refusal() -> None:
+def test_a_broker_that_is_away_does_not_refuse() -> None:
     away = KafkaError(KafkaError._TRANSPORT, "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused")
     complaints = heard(Settings(brokers="127.0.0.1:1"), away, DOWN)
     assert complaints.refusal() is None

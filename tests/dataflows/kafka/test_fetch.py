@@ -1,4 +1,4 @@
-"""Both fetchers give the same messages and say the same of what stands between them; the native one without an object for each."""
+"""Both fetchers return the same messages and report the same errors between them; the native one without an object for each."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def batch(filled: Settings) -> Iterator[native.MessageBatch]:
     waiting = client.client_library()[0].rd_kafka_queue_length
     waiting.restype, waiting.argtypes = c_size_t, (c_void_p,)
     # However they come: a fetch takes what is there, which need not be a full batch, and may never be one.
-    wait_for(lambda: waiting(one._queue) >= 100, "a full batch")  # pyright: ignore[reportPrivateUsage]  # nobody else asks for its length
+    wait_for(lambda: waiting(one._queue) >= 100, "a full batch")  # pyright: ignore[reportPrivateUsage]  # only the test asks for its length
     yield one.fetch()[0]
     one.close()
     consumer.close()
@@ -183,7 +183,7 @@ def test_a_consumer_that_is_dropped_with_its_queue_ends_and_one_that_is_closed_g
     consumer.close()
 
 
-def test_a_farewell_that_the_broker_does_not_hear_holds_nobody_up(settings: Settings) -> None:
+def test_closing_does_not_wait_for_a_broker_that_does_not_answer(settings: Settings) -> None:
     heard, ended = threading.Event(), threading.Event()
 
     class Unheard(Consumer):
@@ -221,17 +221,17 @@ class Cluster:
 
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize(
-    ("partition", "code", "told"),
+    ("partition", "code", "reported"),
     [
         (0, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED),
         (0, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_OR_PART),
         (5, KafkaError.NO_ERROR, KafkaError._UNKNOWN_PARTITION),
     ],
 )
-def test_an_error_of_the_topic_is_told_and_ends_no_process(
-    settings: Settings, kind: type[Fetcher], partition: int, code: int, told: int
+def test_an_error_of_the_topic_is_reported_and_ends_no_process(
+    settings: Settings, kind: type[Fetcher], partition: int, code: int, reported: int
 ) -> None:
-    """librdkafka tells it by a call, which must not come from where confluent-kafka expects none: it would abort."""
+    """librdkafka reports it by a callback; confluent-kafka aborts if it is called where it expects none."""
     found: list[int] = []
     config = consumer_config(settings, "test") | {
         "test.mock.num.brokers": 1,
@@ -251,7 +251,7 @@ def test_an_error_of_the_topic_is_told_and_ends_no_process(
     if code:
         wait_for(lambda: heard(KafkaError._PARTITION_EOF), "the end of the log")
         cluster.fail(code)
-    wait_for(lambda: heard(told), "the error")
+    wait_for(lambda: heard(reported), "the error")
     one.close()
 
 
@@ -338,7 +338,7 @@ def test_each_client_gets_its_own_handle_in_whichever_thread_it_is_made(settings
 
 
 @pytest.mark.native
-def test_a_handle_belongs_to_the_client_that_was_made_for_it_and_to_none_that_was_made_beside_it(settings: Settings) -> None:
+def test_a_handle_belongs_to_the_client_that_was_made_for_it_and_not_to_another_of_the_same_time(settings: Settings) -> None:
     first, handle = captured(settings)
     before = handle.value
     other = Consumer(consumer_config(settings, "test") | client.plugin_properties())  # nothing is waiting for its handle

@@ -217,7 +217,8 @@ def test_what_waits_counts_whatever_transactions_do(logs: Logs) -> None:
     behind = LagRequests(Waiting(logs.settings, "test"))
     logs.around.behind = behind.messages
     other, left_open = logs.transactional(), logs.transactional()
-    # Held back: its own message, a hundred plain ones, and those of a transaction that is committed behind it; but not that one's marker.
+    # Held back: its own message, a hundred without a transaction, and those of a transaction that is committed behind it; but not
+    # that one's marker.
     left_open.begin_transaction()
     logs.put(1, left_open)
     logs.put(100)

@@ -66,7 +66,7 @@ def test_a_full_buffer_takes_the_rest_when_there_is_room_again(choice: str) -> N
     sending.producer.purge()
 
 
-def test_a_record_that_can_not_be_sent_is_told_at_once(choice: str) -> None:
+def test_a_record_that_can_not_be_sent_is_reported_at_once(choice: str) -> None:
     sending = producer_of(choice, NOBODY, **{"message.max.bytes": 1000})
     carrier = carrier_of(sending, "results")
     with pytest.raises(KafkaException) as caught:

@@ -1,4 +1,6 @@
-"""Topics are made by the contract, whoever asks first and whatever the broker makes by itself; and what compaction leaves is enough."""
+"""Topics are created by the contract, whichever part asks first and whatever the broker creates by itself; what compaction leaves is
+enough.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,7 @@ def set_up(settings: Settings) -> str:
 
 
 @pytest.mark.kafka
-def test_topics_that_were_made_otherwise_are_told_with_the_cure(makes_topics: LocalKafka) -> None:
+def test_topics_with_other_settings_are_reported_with_the_cure(makes_topics: LocalKafka) -> None:
     settings = own_names(makes_topics.bootstrap)
     assert set_up(settings) == ""
     other = own_names(makes_topics.bootstrap)

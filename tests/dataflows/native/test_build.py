@@ -21,7 +21,7 @@ from dataflows.native.library import SIGNATURES, library
 pytestmark = pytest.mark.native
 
 
-def test_a_machine_without_a_compiler_is_told_so_in_one_line() -> None:
+def test_a_missing_compiler_is_one_line() -> None:
     command = [sys.executable, "-m", "dataflows.native.build"]
     code = (
         "import pathlib, sys, dataflows.native.build as b; b.library_file = lambda: pathlib.Path('/no/x.so'); sys.exit(b.main())"
@@ -42,7 +42,7 @@ def test_a_compiler_that_fails_is_named_with_its_first_error() -> None:
 
 
 @pytest.mark.usefixtures("asked_anew")
-def test_who_asks_for_the_native_engine_and_has_none_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requiring_a_missing_native_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "why_not", lambda: "it is not built")
     with pytest.raises(SettingsError, match=r"ADTALLY_NATIVE=on, but .*it is not built; install a C compiler"):
         Engine(Settings(native="on")).make_intake(0, IntakeState(), lambda: 0.0)

@@ -74,12 +74,12 @@ WRONG = {
     "what is sent is not counted": ("send.c", "atomic_fetch_add(&client->sent, 1);", ""),
     "what is refused is not counted": ("client.c", "atomic_fetch_add(&client->refused, 1);", ""),
     "what is taken is refused": ("client.c", "if (report->code)", "if (1)"),
-    "the last reason is told": (
+    "the last reason is reported": (
         "client.c",
         "atomic_compare_exchange_strong(&client->code, &none, report->code);",
         "atomic_store(&client->code, report->code + none);",
     ),
-    "why a record can't be sent is not told": ("send.c", "*code = functions.error_code(error);", "*code = 0;"),
+    "why a record can't be sent is not reported": ("send.c", "*code = functions.error_code(error);", "*code = 0;"),
     "every record is measured": ("send.c", "count + (from == measured)", "count + (measured >= 0)"),
     "no record is measured": ("send.c", "count + (from == measured)", "count"),
     "the last header is for one": (

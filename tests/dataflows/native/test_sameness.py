@@ -195,7 +195,7 @@ fields = st.one_of(
 
 
 def text(pairs: list[tuple[str, str]], space: str, number: int) -> bytes:
-    """An event with some fields changed or added, in which `space` stands wherever JSON lets it."""
+    """An event with some fields changed or added, with `space` wherever JSON allows it."""
     base = {name: json.dumps(value) for name, value in event(f"id-{number}", number).items()}
     more = [(name, value) for name, value in pairs if name not in base]
     all_of = [(name, dict(pairs).get(name, value)) for name, value in base.items()] + more
@@ -244,7 +244,7 @@ def test_no_time_is_read_otherwise_than_python_reads_it(value: str) -> None:
     assert c == python
 
 
-def test_what_events_look_like_in_practice_is_plain() -> None:
+def test_events_as_in_practice_take_the_fast_path() -> None:
     usual = [
         payload("e1", 0.25),
         json.dumps(event(campaign_id="Frühjahr – 日本", user_id="ü" * 256), ensure_ascii=False).encode(),

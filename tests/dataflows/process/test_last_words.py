@@ -81,7 +81,7 @@ def test_what_bytewax_says_becomes_one_line_that_names_culprit_and_cure(words: s
     assert "\n" not in told
 
 
-def test_what_nobody_but_a_programmer_can_mend_is_left_as_it_is() -> None:
+def test_errors_that_only_a_programmer_can_fix_stay_as_they_are() -> None:
     assert explain("ZeroDivisionError: division by zero", Run(FOLDER, 0, TWO)) is None
     assert explain("RuntimeError: (src/run.rs:292:17) panicked at src/timely.rs:1:2:\nno", Run(FOLDER, 0, TWO)) is None
     assert explain("PanicException: index out of bounds", Run(FOLDER)) is None
@@ -97,7 +97,7 @@ def test_of_three_processes_the_one_that_ended_first_is_named_and_not_the_one_th
     assert (tmp_path / "adtally-0.lock").read_text() == "lost a peer\n"
 
 
-def test_locks_that_are_left_of_processes_that_are_elsewhere_by_now_name_nobody(tmp_path: Path) -> None:
+def test_stale_locks_of_processes_on_other_machines_name_no_process(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"adtally-{number}.lock").touch()
     assert gone_peers(Run(tmp_path, 0, ("10.0.0.7:2101", "flow-1.flow:2101", "flow-2.flow:2101"))) == []

@@ -61,7 +61,7 @@ def test_the_system_looks_after_a_connection_to_a_peer_and_after_no_other_one(li
         assert called.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SILENT_SECONDS * 1000
 
 
-def test_what_is_no_connection_to_a_peer_may_come_and_go(listener: socket.socket) -> None:
+def test_other_connections_than_those_to_peers_may_come_and_go(listener: socket.socket) -> None:
     peers = Peers([f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"], 0)
     with ExitStack() as stack:
         caller, called = connected(listener, stack)

@@ -70,7 +70,7 @@ def test_outside_of_the_command_an_error_passes_through() -> None:
         raise AdtallyError("the culprit, the cure")
 
 
-def test_a_clock_that_is_set_back_is_told_and_one_that_goes_forward_or_is_adjusted_is_not() -> None:
+def test_a_clock_set_back_is_reported_and_one_set_forward_or_adjusted_is_not() -> None:
     steps = iter([1.0, 3600.0, 1.0, -4.0, 0.5, -7200.0])  # of the wall clock, while the other goes on by a second
     clocks = {"wall": 1_000_000.0, "monotonic": 50.0}
     waited: list[float] = []
@@ -85,7 +85,7 @@ def test_a_clock_that_is_set_back_is_told_and_one_that_goes_forward_or_is_adjust
     assert len(waited) == 6
 
 
-def test_a_folder_on_a_full_disk_is_told_to_be_full_and_not_to_be_forbidden(tmp_path: Path) -> None:
+def test_a_folder_on_a_full_disk_is_reported_as_full_and_not_as_forbidden(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 100) as disk:
         folder = recovery_folder(disk / "recovery")
         with suppress(OSError):  # until there is no room for a lock file either

@@ -37,7 +37,7 @@ def test_a_hostile_name_can_not_forge_a_line_nor_steer_a_terminal() -> None:
     assert line.isprintable()
 
 
-def test_variables_that_nobody_reads_are_named_in_one_line_and_their_values_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variables_are_named_in_one_line_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADTALLY_WINDOW", "hunter2")
     monkeypatch.setenv("ADTALLY_KAFKA", "hunter2")
     (line,) = lines(lambda _log: None)
@@ -127,7 +127,7 @@ def test_a_message_that_repeats_is_said_once_in_an_interval_with_how_often_it_ca
     assert one.lines()[1:] == ["the broker is away (4 more the same within 10 s)", "the broker is away"]
 
 
-def test_what_was_left_out_is_told_by_the_next_line_whatever_it_is_and_at_the_end() -> None:
+def test_suppressed_lines_are_counted_by_the_next_line_and_at_the_end() -> None:
     one = Limited()
     one.say("first")
     one.say("first")

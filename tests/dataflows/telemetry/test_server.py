@@ -84,12 +84,12 @@ def test_a_value_of_a_label_can_not_forge_a_line(port: int) -> None:
     assert line == 'adtally_things_total{kind="hostile\\"\\n\\\\"} 3.0'
 
 
-def test_who_says_nothing_keeps_nobody_waiting(port: int) -> None:
+def test_a_silent_client_does_not_delay_others(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
         assert ask(port, "/livez")[0] == 200
 
 
-def test_without_a_port_nobody_listens() -> None:
+def test_without_a_port_nothing_listens() -> None:
     assert serve(Settings(), served()) is None
 
 
@@ -116,7 +116,7 @@ def test_a_port_beyond_the_last_is_refused() -> None:
         serve(replace(Settings(), metrics_port=65_530), served(), 9)
 
 
-def test_a_loop_that_turned_and_stands_still_is_not_alive_and_one_that_has_not_begun_is() -> None:
+def test_a_stalled_loop_is_not_alive_and_one_that_has_not_begun_is() -> None:
     clock = Ticking()
     pulse = Pulse(clock)
     clock.now += 10 * LIVE_SECONDS
@@ -130,7 +130,7 @@ def test_a_loop_that_turned_and_stands_still_is_not_alive_and_one_that_has_not_b
     assert pulse.stands() == ""
 
 
-def test_one_thread_that_stands_still_is_seen_beside_others_that_turn() -> None:
+def test_one_stalled_thread_is_noticed_among_others_that_run() -> None:
     clock = Ticking()
     pulse = Pulse(clock)
     other = threading.Thread(target=pulse.beat)
@@ -160,7 +160,7 @@ def test_quantiles_are_those_of_known_ages_to_within_one_percent(seed: int) -> N
     assert found.measured == len(known)
 
 
-def test_what_is_caught_up_with_is_told_apart_and_does_not_move_a_figure() -> None:
+def test_old_results_are_counted_apart_and_do_not_change_a_figure() -> None:
     told: list[float] = []
     ages = Ages(60, told.append, Ticking())
     for age in (0.2, 0.2, 0.2):
@@ -177,7 +177,7 @@ def test_what_is_caught_up_with_is_told_apart_and_does_not_move_a_figure() -> No
     assert told == [0.2, 0.2, 0.2, 150.0]
 
 
-def test_an_age_below_zero_says_that_clocks_disagree_and_is_no_figure() -> None:
+def test_an_age_below_zero_means_that_clocks_disagree_and_is_not_measured() -> None:
     ages = Ages(60, monotonic=Ticking())
     assert not ages.take(-0.001)
     assert ages.recent() == Recent(None, None, 0, 0)

@@ -66,7 +66,7 @@ def test_a_new_cell_is_emitted_at_once_and_its_next_update_when_the_interval_is_
     assert panes.wake_at() is None
 
 
-def test_of_the_results_of_a_batch_the_one_whose_event_waited_longest_is_told_with_its_time(new: NewPanes) -> None:
+def test_a_batch_reports_the_result_whose_event_waited_longest_and_its_time(new: NewPanes) -> None:
     panes = new()
     assert panes.waited is None
     panes.take([partial(0, 10, partitions=2, cells={0: {"a": 1}}), partial(1, 7, partitions=2, cells={0: {"b": 1}})], NOW)
@@ -81,7 +81,7 @@ def test_of_the_results_of_a_batch_the_one_whose_event_waited_longest_is_told_wi
     assert panes.waited is None
 
 
-def test_an_event_of_a_window_that_is_over_is_no_younger_than_its_end_and_a_final_result_without_a_new_one_has_none(
+def test_an_event_of_a_closed_window_is_not_younger_than_its_end_and_a_final_result_without_a_new_one_has_none(
     new: NewPanes,
 ) -> None:
     panes = new()
@@ -104,7 +104,7 @@ def test_after_a_stop_and_what_waited_is_said_nothing_is_left_to_be_measured(new
     assert panes.waited is None
 
 
-def test_what_is_held_is_told(new: NewPanes) -> None:
+def test_what_is_held_is_reported(new: NewPanes) -> None:
     panes = new()
     assert panes.figures() == Figures(None, 0, 0, 0, 0)
     panes.take([partial(0, 70, cells={0: {"a": 1, "b": 1}, 60: {"a": 1}})], NOW)
@@ -148,7 +148,7 @@ def test_the_slowest_partition_holds_the_watermark_back(new: NewPanes) -> None:
     assert seen(panes.take([partial(1, 65, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "final")]
 
 
-def test_nothing_is_final_before_every_partition_was_heard(new: NewPanes) -> None:
+def test_nothing_is_final_before_every_partition_has_a_clock(new: NewPanes) -> None:
     panes = new()
     panes.take([partial(0, 500, partitions=2, cells={0: {"a": 1}})], NOW)
     assert panes.take([partial(0, 900, partitions=2)], NOW) == []
@@ -206,7 +206,7 @@ def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_al
     assert panes.state().panes == {}
 
 
-def test_a_partition_that_appears_later_holds_cells_until_it_was_heard(new: NewPanes) -> None:
+def test_a_new_partition_holds_cells_until_it_has_a_clock(new: NewPanes) -> None:
     panes = new()
     panes.take([partial(0, 10, cells={0: {"a": 5}})], NOW)
     panes.take([partial(0, 5000, partitions=2)], NOW)
@@ -219,7 +219,7 @@ def test_a_snapshot_with_windows_of_another_length_is_refused(new: NewPanes) -> 
         Played(Settings(window_seconds=10), panes.state())
 
 
-def test_after_a_restart_nobody_is_idle_before_he_says_so_again(new: NewPanes) -> None:
+def test_after_a_restart_no_partition_is_idle_before_it_reports_so_again(new: NewPanes) -> None:
     panes = new()
     now = T0.timestamp() + 20
     panes.take([partial(0, 10, partitions=2, idle=True, cells={0: {"a": 1}}), partial(1, 10, partitions=2, idle=True)], now)
@@ -229,7 +229,7 @@ def test_after_a_restart_nobody_is_idle_before_he_says_so_again(new: NewPanes) -
     assert seen(again.take([partial(1, 30, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 2, "provisional")]
 
 
-def test_a_window_that_is_let_go_while_this_machines_clock_is_far_behind_is_final(new: NewPanes) -> None:
+def test_a_window_that_is_evicted_while_this_machines_clock_is_far_behind_is_final(new: NewPanes) -> None:
     panes = new()
     behind = T0.timestamp() - 3_600
     panes.take([partial(0, 10, cells={0: {"a": 1}})], behind)
@@ -318,7 +318,7 @@ def test_whatever_the_order_restarts_and_silences_the_last_value_of_each_cell_is
 
     for number, (partition, ahead, back, campaign, idle, pause) in enumerate(given):
         if number in restarts:
-            both.reverse()  # what one kind of cells has kept the other must go on with
+            both.reverse()  # the other kind of cells must resume from what one kind has saved
             panes = Played(both[0], panes.state())
         now += pause
         clock = (clocks[partition] or 0.0) + ahead * 20.0

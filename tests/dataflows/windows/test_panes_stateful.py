@@ -125,7 +125,7 @@ class Life(RuleBasedStateMachine):
 
     def start(self, chunk: int = 7) -> None:
         """Begin at what was kept, the ids read again in chunks of `chunk`."""
-        # Each start with other intakes than the one before: what one has kept the other must go on with.
+        # Each start with other intakes than the one before: each must resume from what another has saved.
         self.starts += 1
         self.intakes: list[Intake] = []
         self.offsets: list[int] = []

@@ -1,4 +1,4 @@
-"""Needs attention: what changed is told, once, with its beginning and its money; what chance explains is not."""
+"""Needs attention: a change is reported once, with its beginning and its money; what chance explains is not."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_steady_traffic_needs_no_attention_and_says_what_was_checked() -> None:
     assert report.hours == pytest.approx(MINUTES / 60)
 
 
-def test_a_campaign_that_fell_silent_is_told_with_the_revenue_that_did_not_come() -> None:
+def test_a_campaign_that_fell_silent_is_reported_with_the_missing_revenue() -> None:
     one = the_one(looked(traffic(scaled(everything=0.0))))
     assert (one.kind, one.campaign, one.metric, one.count) == ("silent", "c0", "clicks", 0)
     assert one.since == BEGIN + 60 * CHANGED
@@ -81,7 +81,7 @@ def test_a_campaign_that_fell_silent_is_told_with_the_revenue_that_did_not_come(
     assert one.chance < 1e-9
 
 
-def test_spend_without_conversions_is_told_with_all_that_was_spent_since() -> None:
+def test_spend_without_conversions_is_reported_with_the_spend_since_then() -> None:
     one = the_one(looked(traffic(scaled(conversions=0.0, revenue_micros=0.0))))
     assert (one.kind, one.campaign, one.metric, one.now) == ("unconverted", "c0", "conversions", None)
     assert one.money_kind == "spent"
@@ -90,7 +90,7 @@ def test_spend_without_conversions_is_told_with_all_that_was_spent_since() -> No
     assert abs(one.since - BEGIN - 60 * CHANGED) <= 180
 
 
-def test_a_jump_of_cost_per_conversion_is_told_with_what_it_cost_more() -> None:
+def test_a_jump_of_cost_per_conversion_is_reported_with_its_extra_cost() -> None:
     one = the_one(looked(traffic(scaled(spend_micros=3.0))))
     assert (one.kind, one.campaign, one.metric) == ("cpa_up", "c0", "cpa")
     assert one.now is not None
@@ -99,7 +99,7 @@ def test_a_jump_of_cost_per_conversion_is_told_with_what_it_cost_more() -> None:
     assert one.money == pytest.approx(30 * 40, rel=0.2)
 
 
-def test_a_halved_click_rate_is_told_with_its_figures() -> None:
+def test_a_halved_click_rate_is_reported_with_its_figures() -> None:
     one = the_one(looked(traffic(scaled(clicks=0.5, conversions=0.5, spend_micros=0.5, revenue_micros=0.5))))
     assert (one.kind, one.campaign, one.metric) == ("ctr_down", "c0", "ctr")
     assert one.now == pytest.approx(0.1, rel=0.15)
@@ -114,12 +114,12 @@ def test_a_click_flood_is_one_finding_and_not_one_for_each_figure_that_it_spoils
     assert one.money == pytest.approx(6 * 80, rel=0.25)
 
 
-def test_traffic_that_multiplies_with_its_impressions_is_no_flood() -> None:
+def test_traffic_that_multiplies_with_its_impressions_is_not_a_flood() -> None:
     one = the_one(looked(traffic(scaled(first=MINUTES - 10, everything=4.0))))
     assert (one.kind, one.campaign) == ("surge", "c0")
 
 
-def test_a_change_of_the_whole_site_is_told_once_of_all_campaigns() -> None:
+def test_a_change_of_the_whole_site_is_reported_once_for_all_campaigns() -> None:
     one = the_one(looked(traffic(scaled(names=NAMES, clicks=0.4, conversions=0.4, spend_micros=0.4, revenue_micros=0.4))))
     assert (one.kind, one.campaign) == ("ctr_down", None)
 
@@ -136,7 +136,7 @@ def test_a_handful_of_events_proves_nothing() -> None:
     assert report.findings == []
 
 
-def test_one_extreme_minute_is_no_alarm() -> None:
+def test_one_extreme_minute_raises_no_alarm() -> None:
     def spike(minute: int, campaign: str, sums: dict[str, Any]) -> None:
         if minute == MINUTES - 1 and campaign == "c0":
             sums["clicks"] *= 40
@@ -144,7 +144,7 @@ def test_one_extreme_minute_is_no_alarm() -> None:
     assert looked(traffic(spike)).findings == []
 
 
-def test_what_is_over_is_not_told() -> None:
+def test_what_is_over_is_not_reported() -> None:
     def outage(minute: int, campaign: str, sums: dict[str, Any]) -> None:
         if campaign == "c0" and CHANGED <= minute < CHANGED + 15:
             sums.update(dict.fromkeys(sums, 0))
@@ -156,7 +156,7 @@ def test_open_minutes_are_not_looked_at() -> None:
     assert looked(traffic(scaled(first=MINUTES - 6, clicks=9.0)), MINUTES - 6).findings == []
 
 
-def test_nothing_is_worked_out_anew_until_a_minute_is_complete_or_an_old_one_corrected() -> None:
+def test_nothing_is_computed_again_until_a_minute_is_complete_or_an_old_one_is_corrected() -> None:
     store, attention = traffic(), Attention()
     first = looked(store, attention=attention)
     store.apply([result(minute=MINUTES, state="provisional")])
@@ -279,7 +279,7 @@ def test_nothing_is_said_while_the_topic_is_read_for_the_rest_of_it_would_look_s
     assert msgspec.json.decode(service.answer("", have=held["token"]))["attention"]["findings"]
 
 
-def test_the_answer_to_a_browser_holds_the_report_beside_the_page(settings: Settings) -> None:
+def test_the_answer_to_a_browser_contains_the_report_and_the_page(settings: Settings) -> None:
     service = Service(settings)
     service.store.apply([result(minute=minute) for minute in range(60)])
     answer = msgspec.json.decode(service.answer(""))

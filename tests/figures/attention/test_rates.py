@@ -95,7 +95,7 @@ def test_the_dispersion_of_poisson_counts_is_about_one_and_that_of_noise_what_it
         assert rates.dispersion(noisy, over, lumps=lumps) == pytest.approx(3.0, rel=0.15)
 
 
-def test_a_lasting_step_is_no_noise_but_lumps_are() -> None:
+def test_a_lasting_step_is_not_noise_but_lumps_are() -> None:
     step = np.concatenate([np.full(100, 10.0), np.full(100, 20.0)])
     assert rates.dispersion(step, np.ones(200), lumps=False) == 1.0
     lumps = np.where(np.arange(200) % 25 == 0, 400.0, 0.0)

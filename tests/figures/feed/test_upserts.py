@@ -104,7 +104,7 @@ def test_a_correction_replaces_what_is_held(world: World) -> None:
         encode(result(minute=500_000_000)),
     ],
 )
-def test_a_record_that_is_no_result_is_counted_and_stops_nothing(world: World, bad: bytes) -> None:
+def test_a_record_that_is_not_a_result_is_counted_and_stops_nothing(world: World, bad: bytes) -> None:
     world.feed.start()
     world.send(bad, result())
     until(lambda: world.rows() == 1 and world.feed.status.unread == 1)
@@ -148,7 +148,7 @@ def test_a_second_reading_of_the_topic_does_not_bring_back_what_was_cleared(worl
         again.stop()
 
 
-def test_a_clear_hides_nothing_of_a_log_that_was_made_anew_and_has_grown_beyond_the_old_one() -> None:
+def test_a_clear_hides_nothing_of_a_recreated_log_that_has_grown_beyond_the_old_one() -> None:
     with OwnBroker() as broker:
         world = broker.world
         world.store.clear()
@@ -161,7 +161,7 @@ def test_a_clear_hides_nothing_of_a_log_that_was_made_anew_and_has_grown_beyond_
 
 
 @pytest.mark.kafka
-def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_made_anew(real_kafka: str) -> None:
+def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_recreated(real_kafka: str) -> None:
     world = World(replace(own_names(real_kafka), partitions=1))
     topics, admin = Topics(world.settings), AdminClient({"bootstrap.servers": real_kafka})
     name = world.settings.results_topic
@@ -187,7 +187,7 @@ def record(partition: int, offset: int, stamp: int, **of: Any) -> Any:
     return Record(partition, offset, stamp, encode(result(**of)))
 
 
-def test_rows_of_a_topic_that_was_made_anew_are_dropped_and_hide_nothing_of_the_new_one(
+def test_rows_of_a_recreated_topic_are_dropped_and_hide_nothing_of_the_new_one(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store()
@@ -206,7 +206,7 @@ def test_rows_of_a_topic_that_was_made_anew_are_dropped_and_hide_nothing_of_the_
     assert store.undo() == 0
 
 
-def test_what_was_cleared_stays_out_until_the_topic_is_made_anew(settings: Settings) -> None:
+def test_what_was_cleared_stays_out_until_the_topic_is_recreated(settings: Settings) -> None:
     store = Store()
     old = [record(0, at, 1000 + at, minute=at) for at in range(5)]
     feed = Feed(settings, store)
@@ -243,7 +243,7 @@ def recreate(settings: Settings) -> None:
 
 
 @pytest.mark.kafka
-def test_the_rows_of_a_topic_that_was_deleted_and_made_anew_leave_the_page(real_kafka: str) -> None:
+def test_the_rows_of_a_topic_that_was_deleted_and_recreated_leave_the_page(real_kafka: str) -> None:
     with ten_rows(real_kafka) as world:
         recreate(world.settings)
         world.producer = make_producer(world.settings, "test")

@@ -168,7 +168,7 @@ def test_what_is_asked_of_csv_is_refused_of_another_format(path: str, form: str 
         format_of(path, form, csv_format(";", bom=True))
 
 
-def test_json_holds_names_as_they_are_and_what_is_told_beside_them() -> None:
+def test_json_holds_names_as_they_are_and_its_further_fields() -> None:
     text = b"".join(FORMATS["json"].write(frame(), {"currency": "USD"}))
     told = json.loads(text)
     assert told["currency"] == "USD"

@@ -67,7 +67,7 @@ def test_a_record_that_is_none_is_counted_and_stops_nothing(settings: Settings, 
     until(lambda: feed.rejects().total == 1 and feed.rejects().unread == 1)
 
 
-def test_a_message_without_a_value_and_one_that_is_no_text_are_told_apart(settings: Settings, feed: RejectedFeed) -> None:
+def test_a_message_without_a_value_and_a_binary_one_are_distinguished(settings: Settings, feed: RejectedFeed) -> None:
     put(
         settings,
         rejected_event(1, payload=None),

@@ -38,7 +38,7 @@ def test_the_progress_of_the_dataflow_is_asked_for_once_somebody_wants_to_know(s
         watch.stop()
 
 
-def test_without_a_broker_the_reason_is_told() -> None:
+def test_without_a_broker_the_reason_is_reported() -> None:
     watch = Watch(Settings(brokers="127.0.0.1:1"))
     try:
         until(lambda: "127.0.0.1:1" in watch.pipeline().problem)

@@ -75,7 +75,7 @@ def added(rows: pl.DataFrame, grain: int) -> list[tuple[object, ...]]:
 def shown(store: Store, start: int, end: int, grain: int, cuts: tuple[int, ...] = ()) -> list[tuple[object, ...]]:
     snapshot = store.snapshot()
     rows = snapshot.between(start, end, grain, cuts)
-    for cut in cuts:  # what lies on either side of a cut can be told apart
+    for cut in cuts:  # both sides of a cut can be distinguished
         assert len(rows.filter(pl.col("t") < cut)) + len(rows.filter(pl.col("t") >= cut)) == len(rows)
     named = rows.with_columns(
         pl.Series("campaign", snapshot.campaigns.column(rows["campaign"]), pl.String),

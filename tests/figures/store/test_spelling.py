@@ -1,4 +1,4 @@
-"""A search finds what people mean by what they type, and names that look alike can be told apart."""
+"""A search finds what people mean by what they type, and names that look alike can be distinguished."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_what_was_read_before_a_clear_lies_behind_a_fence_until_it_is_undone() -
     assert store.fence() == {}
 
 
-def test_what_is_read_once_more_moves_no_place_and_a_log_that_was_made_anew_does() -> None:
+def test_records_read_again_do_not_move_the_position_and_a_recreated_log_does() -> None:
     store = Store()
     store.apply([result()], {0: ReadExtent(17, 500), 1: ReadExtent(8, 500)})
     store.apply([], {0: ReadExtent(5, 450), 1: ReadExtent(5, 501)})
@@ -194,6 +194,6 @@ def test_a_column_is_wide_by_what_it_adds_up_to_and_not_by_its_largest_value() -
 
 
 @pytest.mark.parametrize("text", ["2026-11-23T08:00:00", "yesterday", ""])
-def test_a_start_that_is_no_time_with_a_zone_is_refused(text: str) -> None:
+def test_a_start_without_a_zone_or_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_start(text)

@@ -158,7 +158,7 @@ def test_what_a_page_does_not_apply_it_says_once_and_never_repeats_a_value(query
 @pytest.mark.parametrize(
     "query", ["", "?", "campaign=a&range=1h&tz=utc&theme=dark&every=off&page=explore", "utm_source=x&gclid=1"]
 )
-def test_a_url_that_is_applied_as_it_stands_has_no_notes(query: str) -> None:
+def test_a_url_that_is_applied_in_full_has_no_notes(query: str) -> None:
     assert asked(query).notes == ()
 
 

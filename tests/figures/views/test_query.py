@@ -106,7 +106,7 @@ def test_filters_narrow_every_part_of_the_page() -> None:
     assert [row.name for row in shown.channels.rows] == ["x", "y"]
 
 
-def test_a_filter_on_a_name_that_nobody_knows_shows_nothing() -> None:
+def test_a_filter_on_an_unknown_name_shows_nothing() -> None:
     assert page(filled(5).snapshot(), View(campaigns=("no such",))).empty
 
 

@@ -1,4 +1,4 @@
-"""Results for scripts: exact, the same wherever they are asked for, and a question that makes no sense is told in one line."""
+"""Results for scripts: exact, the same from every entry point, and an invalid question gets one line."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_from_is_taken_in_to_is_not_and_names_are_exact() -> None:
         (start, "sale"),
         (rfc3339(BEGIN + 180), "sale"),
     ]
-    assert rows(results, question({"campaign": ["nobody"]})) == []
+    assert rows(results, question({"campaign": ["unknown"]})) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is remembered from one refresh to the next, and moved along with the time, is what would be worked out anew."""
+"""What is kept from one refresh to the next, and moved along with the time, equals a computation from scratch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ steps = st.tuples(
 
 @examples(max_examples=15)
 @given(st.lists(steps, min_size=2, max_size=25), st.sampled_from([(24, 0), (1, 0), (2, 3)]), st.integers(0, 3))
-def test_what_moves_along_is_what_would_be_added_up_anew(
+def test_moved_sums_equal_sums_from_scratch(
     steps: list[tuple[int, list[tuple[str, str, int, int]], list[tuple[int, tuple[str, str, int, int]]], list[View]]],
     held: tuple[float, float],
     opened: int,

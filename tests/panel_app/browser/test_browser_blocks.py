@@ -22,7 +22,7 @@ def scrolled(page: Page) -> int:
     return page.evaluate("scrollY")
 
 
-def test_what_needs_attention_is_told_and_a_click_aims_the_page_at_it(site: Site) -> None:
+def test_what_needs_attention_is_shown_and_a_click_selects_it(site: Site) -> None:
     filled(site)
     page = site.open("/?range=30m")
     finding = page.locator("#attention .finding")
@@ -85,7 +85,7 @@ def test_names_of_points_stand_where_there_is_room_and_over_nothing(site: Site) 
     bounds = {"left": 0, "right": 400, "top": 0, "bottom": 300}
     ask = "([points, bounds]) => import('adtally/labels.js').then((found) => found.sides(points, bounds)" + read + ")"
     assert page.evaluate(ask, [given, bounds]) == [["right", 0], ["right", 0], ["right", 0], ["left", 0], ["left", 0]]
-    # One at the edge with another beside it: its name stands above, moved back into the plot, and not across a line that is there.
+    # One at the edge with another next to it: its name is above, moved back into the plot, and not across a line.
     edge = [{"x": 380, "y": 100, "radius": 10, "width": 80}, {"x": 340, "y": 100, "radius": 10, "width": 80}]
     assert page.evaluate(ask, [edge, bounds])[0] == ["top", -20]
     line = {"left": 0, "right": 400, "top": 80, "bottom": 82}

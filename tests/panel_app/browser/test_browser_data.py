@@ -87,7 +87,7 @@ def test_a_dataflow_that_has_stopped_is_named_and_the_overview_leads_to_what_to_
     assert site.errors == []
 
 
-def test_counters_that_do_not_add_up_are_told(site: Site) -> None:
+def test_counters_that_do_not_add_up_are_reported(site: Site) -> None:
     commit(site, 3, 3, CommittedCounters(read=3, counted=1))
     page = site.open("/data")
     expect(page.locator("#pipeline")).to_contain_text("Read is not the sum of the rest in partition 0")
@@ -238,7 +238,7 @@ def test_the_data_page_is_not_wider_than_the_screen(site: Site, keep: Callable[[
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
-def test_how_old_events_are_when_they_get_here_is_told_and_a_replay_does_not_pretend(
+def test_the_age_of_events_on_arrival_is_shown_and_a_replay_is_left_out(
     site: Site, keep: Callable[[Page, str], None], width: int, scheme: str
 ) -> None:
     def put(count: int, age: float, first: int) -> None:

@@ -235,7 +235,7 @@ def test_what_is_small_or_known_only_now_and_then_is_seen(site: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/explore", "/data"])
-def test_an_address_that_nobody_can_mean_is_a_page_all_the_same(site: Site, path: str) -> None:
+def test_an_unknown_address_is_a_page_too(site: Site, path: str) -> None:
     filled(site, minutes=3)
     page = site.open(f"{path}?{'campaign=a&' * 600}range=%ff&metric=__proto__&theme=x&every=-1&tz=mars&by=constructor&reason=%00")
     expect(page.locator("h1")).to_have_count(1)
@@ -291,7 +291,7 @@ SAID = """([state, age]) => import('adtally/notices.js').then(({ makeNotices }) 
 })"""
 
 
-def test_while_the_topic_is_caught_up_with_nobody_is_blamed_for_old_figures(site: Site) -> None:
+def test_while_it_catches_up_the_page_blames_no_part_for_old_figures(site: Site) -> None:
     page = site.open()
     assert page.evaluate(SAID, ["reading", 600]) == "Catching up with topic results: the figures are not complete yet."
     assert "nothing newer has come" in page.evaluate(SAID, ["live", 600])

@@ -119,7 +119,7 @@ def test_every_control_survives_a_round_trip_through_the_url(site: Site) -> None
         assert set(query.split("&")) <= set(page.url.partition("?")[2].split("&"))
 
 
-def test_what_is_pressed_stands_in_the_url_and_the_back_button_takes_it_back(site: Site) -> None:
+def test_every_choice_is_in_the_url_and_the_back_button_reverts_it(site: Site) -> None:
     site.world.send(*(recent(minute, campaign=name) for minute in range(3) for name in ("one", "two")))
     site.holds(6)
     page = site.open()
@@ -228,7 +228,7 @@ def test_what_every_object_has_is_what_it_was_and_a_text_that_names_it_is_drawn_
     page = site.open()
     said = "names => import('adtally/echarts.js').then((found) => names.map((name) => found.drawable(name)))"
     assert page.evaluate(said, ["__proto__", "toString", "sale"]) == ["__proto__\u2060", "toString\u2060", "sale"]
-    # Libraries that write on it all the same are kept from it; what an object defines for itself stands.
+    # Libraries that write on it all the same are kept from it; what an object defines itself is kept.
     page.evaluate("(() => { try { ({})['__proto__'].next = 1; } catch { /* in strict mode */ } })()")
     assert page.evaluate("[({}).next === undefined, String({ toString: () => 'own' })]") == [True, "own"]
 

@@ -137,7 +137,7 @@ def test_a_name_in_a_plot_keeps_the_joiners_that_its_script_is_written_with(name
     assert readable(name) == name
 
 
-def test_more_bars_than_are_drawn_are_told_and_each_has_the_height_of_its_name(settings: Settings) -> None:
+def test_bars_left_out_are_reported_and_each_bar_has_the_height_of_its_name(settings: Settings) -> None:
     one = Service(settings)
     one.store.apply([result(campaign=f"campaign {at:02}") for at in range(40)])
     found = find(one, from_query("by=campaign&kind=bar"))

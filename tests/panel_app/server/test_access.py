@@ -1,4 +1,4 @@
-"""Who may see the dashboard, and what a browser is told with its answers."""
+"""Who may see the dashboard, and the security headers of its answers."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def test_a_login_that_was_ended_is_answered_no_figures_on_a_connection_that_is_o
     assert gate.refusal({"user": signed}, "127.0.0.1") == ""
     bridge._handle_msg({"kind": "view", "id": 1})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
     gate.end(signed)
-    gate.end("nobody's cookie")
+    gate.end("an unknown cookie")
     bridge._handle_msg({"kind": "view", "id": 2})  # pyright: ignore[reportPrivateUsage]  # as Panel calls it
     assert sent == ['{"id":1}', '{"ended":true}']
     assert "logged out" in gate.refusal({"user": signed}, "127.0.0.1")
-    assert not gate.has_ended("nobody's cookie")
+    assert not gate.has_ended("an unknown cookie")
     assert gate.refusal({"user": create_signed_value(SECRET, "user", "bob").decode()}, "127.0.0.1") == ""
 
 
@@ -115,7 +115,7 @@ def test_passwords_come_from_files_and_stand_in_no_repr(tmp_path: Path) -> None:
     assert "bob" not in table
     assert (table["ada"] == PASSWORD, table["ada"] == "other") == (True, False)
     anyone = from_environment({f"{PREFIX}PASSWORD": PASSWORD}).of_panel()["basic_auth"]
-    assert ("whoever" in anyone, anyone["whoever"] == PASSWORD, anyone["whoever"] == "") == (True, True, False)
+    assert ("anyone" in anyone, anyone["anyone"] == PASSWORD, anyone["anyone"] == "") == (True, True, False)
     assert PASSWORD not in repr(asked)
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_used_is_one_line_without_a_secret(given: dict[str, str],
     assert SECRET not in str(caught.value)
 
 
-def test_what_kubernetes_tells_of_its_service_is_no_setting() -> None:
+def test_variables_of_a_kubernetes_service_are_not_settings() -> None:
     links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8503_TCP", "PORT_8503_TCP_ADDR")
     given = {f"{PREFIX}{name}": "tcp://10.0.0.1:8503" for name in links}
     assert not from_environment(given).wants_login
@@ -173,7 +173,7 @@ def test_the_documentation_holds_every_variable() -> None:
         assert f"| `{PREFIX}{name}` | {words} |" in documented
 
 
-def test_beyond_this_machine_it_refuses_to_be_open_unless_it_is_told_so() -> None:
+def test_beyond_this_machine_it_is_open_only_with_the_flag() -> None:
     ended = run("--port", str(free_port()), "--address", "0.0.0.0")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
@@ -272,7 +272,7 @@ def test_behind_a_password_nothing_is_seen_without_it(settings: Settings, start:
     assert guesser.ask(f"{address}/api/results")[0] == 401
     assert ada.ask(f"{address}/api/results")[0] == 200
 
-    # One password for all: nobody is asked for a name. Logging out ends the login, and with it every copy of its cookie.
+    # One password for all: no one is asked for a name. Logging out ends the login, and with it every copy of its cookie.
     assert not re.search(r"<label>Name", body)
     copy = Browser()
     for cookie in ada.jar:
@@ -313,7 +313,7 @@ def test_panel_serve_without_a_login_answers_its_own_machine_and_shows_others_no
 
 
 @pytest.mark.long
-def test_what_a_browser_is_told_with_each_answer(settings: Settings, start: Callable[..., str]) -> None:
+def test_the_security_headers_of_each_answer(settings: Settings, start: Callable[..., str]) -> None:
     World(settings).send(result())
     address = start(settings, "--port", str(free_port()))
     browser = Browser()

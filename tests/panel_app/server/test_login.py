@@ -1,4 +1,4 @@
-"""How many wrong passwords are heard from a place."""
+"""The limit of wrong passwords for each address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def now() -> list[float]:
     return [1_000.0]
 
 
-def test_after_so_many_wrong_passwords_a_place_is_heard_again_when_the_first_of_them_is_old(now: list[float]) -> None:
+def test_after_too_many_wrong_passwords_an_address_may_try_again_when_the_first_of_them_is_old(now: list[float]) -> None:
     attempts = Attempts(lambda: now[0])
     for _ in range(MOST):
         assert attempts.wait("192.0.2.1") == 0

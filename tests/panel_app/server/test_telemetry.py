@@ -1,4 +1,4 @@
-"""What the dashboard tells of itself: how old events are when they are held, metrics behind its login, probes before it."""
+"""The dashboard's telemetry: the age of events on arrival, metrics behind its login, probes before it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def answer(desk: Desk) -> Found:
 
 
 class Desk:
-    """A service on a clock that stands, and a producer of results whose events have known ages."""
+    """A service on a stopped clock, and a producer of results whose events have known ages."""
 
     def __init__(self, settings: Settings) -> None:
         self.world = World(settings)
@@ -44,7 +44,7 @@ class Desk:
         self.one = self.dashboard.service
 
     def put(self, *ages: float | bytes | None, window: WindowResult | None = None) -> None:
-        """A result for each of `ages`: of an event so many seconds old, without a header (None), or with this text in it."""
+        """A result for each of `ages`: of an event of that age in seconds, without a header (None), or with this text in it."""
         one = window or result()
         for revision, age in enumerate(ages, self.one.feed.records + 1):
             told = age if isinstance(age, bytes) or age is None else str(round((self.now - age) * 1000)).encode()
@@ -108,7 +108,7 @@ def test_a_backfill_does_not_pretend_to_be_a_latency(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("junk", [b"", b"soon", b"-5", b"1e3", b"9" * 400, "٣".encode(), b"\xff"])
-def test_a_header_that_is_no_time_is_passed_over(desk: Desk, junk: bytes) -> None:
+def test_a_header_that_is_not_a_time_is_ignored(desk: Desk, junk: bytes) -> None:
     desk.put(None)
     desk.one.feed.start()
     until(lambda: desk.one.feed.status.state == "live")
@@ -117,7 +117,7 @@ def test_a_header_that_is_no_time_is_passed_over(desk: Desk, junk: bytes) -> Non
     until(lambda: desk.one.ages.recent().measured == 1)
 
 
-def test_what_is_held_and_how_fresh_it_is_is_told(desk: Desk) -> None:
+def test_rows_and_their_freshness_are_reported(desk: Desk) -> None:
     desk.world.send(result(), result(minute=1), b"no result")
     desk.now = BEGIN + 60 + 60 + 25.0
     assert "adtally_dashboard_newest_minute_age_seconds" not in names(answer(desk))
@@ -133,7 +133,7 @@ def test_what_is_held_and_how_fresh_it_is_is_told(desk: Desk) -> None:
     assert (total(told, "adtally_dashboard_feed_up"), total(told, "adtally_ready")) == (1, 1)
 
 
-def test_the_time_that_each_message_of_a_page_takes_is_told_also_of_one_that_fails(desk: Desk) -> None:
+def test_the_time_of_each_message_of_a_page_is_measured_also_if_it_fails(desk: Desk) -> None:
     def fail(_number: int, _data: dict[str, Any]) -> str:
         raise ValueError
 
@@ -190,7 +190,7 @@ def test_metrics_are_behind_the_login_of_the_pages_and_probes_are_not(run: Calla
     assert ask(one.port, "/metrics")[0] == 401
     assert ask(one.port, "/livez") == (200, "live\n")
     until(lambda: ask(one.port, "/readyz") == (200, "ready\n"))
-    # The port of its own is for who reads metrics, and asks nobody.
+    # The separate port is for readers of metrics and has no login.
     found = scraped(one.settings.metrics_port)
     assert total(found, "adtally_dashboard_viewers") == 0
     until(lambda: ask(one.settings.metrics_port, "/readyz") == (200, "ready\n"))

@@ -19,7 +19,7 @@ from tests.support.results import result
 from tests.support.waiting import until
 
 
-def test_a_page_for_nobody_holds_the_figures_and_leaves_nothing(settings: Settings) -> None:
+def test_a_page_without_a_visitor_holds_the_figures_and_leaves_nothing(settings: Settings) -> None:
     dashboard = Dashboard(settings, Access())
     dashboard.service.store.apply([result(clicks=4321)])
     rendered: list[weakref.ref[pn.Template]] = []

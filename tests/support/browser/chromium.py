@@ -16,4 +16,4 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-"""It asks nobody but the page's server for anything."""
+"""It sends requests only to the page's server."""

@@ -45,7 +45,7 @@ class Site:
             self._process.wait()
 
     def holds(self, rows: int) -> None:
-        """Wait until the dashboard holds so many rows."""
+        """Wait until the dashboard holds that number of rows."""
         until(lambda: f'"rows":{rows},' in get(f"{self.address}/healthz")[1])
 
     def open(

@@ -49,10 +49,10 @@ def _field(variable: Mapping[str, Any], fields: Mapping[str, str]) -> str:
 
 
 class Pods:
-    """The pods of one StatefulSet; their volumes in `folder`, and beside them what they say."""
+    """The pods of one StatefulSet; their volumes and logs are in `folder`."""
 
     def __init__(self, settings: Settings, folder: Path, delay: float = 0.5) -> None:
-        """`delay`: so many seconds after its end a pod is started again, one with a higher number later."""
+        """`delay`: seconds after its end in which a pod is restarted, one with a higher number later."""
         self._settings = settings
         self._folder = folder
         self._delay = delay
@@ -68,7 +68,7 @@ class Pods:
         return self._folder / f"pod-{number}.log"
 
     def scale(self, members: int, *order: int) -> None:
-        """Start so many pods, in the `order` given, those not named in it not at all; by default all."""
+        """Start the pods that `order` names, in this order; by default all."""
         self._members = members
         for number in order or range(members):
             self.start(number)

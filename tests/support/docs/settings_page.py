@@ -25,7 +25,7 @@ COMMANDS = {
     "python -m tests.system.oracle": "tests.system.oracle.__main__",
     "python -m tests.system.faults.chaos": "tests.system.faults.chaos",
 }
-"""Each command beside ``adtally`` that takes flags, and the module whose `main` reads them."""
+"""Each command other than ``adtally`` that takes flags, and the module whose `main` reads them."""
 
 OTHERS = (
     ("ADTALLY_RECOVERY_FOLDER", "", "`adtally run`: its recovery folder; `/recovery` in the image"),

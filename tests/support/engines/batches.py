@@ -63,7 +63,7 @@ def broken(kind: str, values: Sequence[bytes]) -> bytearray:
 
 
 def spoil(raw: bytearray, kind: str, where: slice) -> None:
-    """Damage the batch that stands at `where` in `raw`."""
+    """Damage the batch at `where` in `raw`."""
     start = where.start
     if kind == "crc":
         raw[where.stop - 3] ^= 0xFF

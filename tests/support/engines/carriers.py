@@ -97,7 +97,7 @@ def empty(producer: Producer) -> None:
 
 
 def arrived(settings: Settings, topic: str, count: int) -> list[Message]:
-    """What stands on a topic, by partition and offset, once there are `count`."""
+    """Return the records of a topic, by partition and offset, once there are `count`."""
     found: list[Message] = []
     consumer = make_consumer(settings, "test")
     consumer.assign([TopicPartition(topic, number, 0) for number in range(4)])

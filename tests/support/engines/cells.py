@@ -40,7 +40,7 @@ class Kind:
         return found, records.waited[1]
 
     def restart(self) -> None:
-        """Go on from what a snapshot kept."""
+        """Resume from what a snapshot kept."""
         kept = {window: self.cells.encoded(window) for window in self.cells.sizes()}
         self.cells = self._new()
         for window, data in kept.items():

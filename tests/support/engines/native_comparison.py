@@ -31,7 +31,7 @@ KINDS = ("impression", "click", "conversion", "purchase", "refund", "cost")
 
 
 def the_log() -> list[FakeRecord]:
-    """Some two hours of events with disorder, repeats near and far, late ones, too far ahead ones, odd and malformed ones."""
+    """Some two hours of events with disorder, repeats near and far, late ones, too far ahead ones, slow-path and malformed ones."""
     rng = random.Random(11)
     wall = micros(0) // 1000
     values: list[bytes | None] = []
@@ -65,7 +65,7 @@ def the_log() -> list[FakeRecord]:
     values += [
         payload(f"day-{day}", timestamp=f"{day}T00:00:00Z") for day in ("2028-02-29", "2028-03-01", "2028-12-31", "2029-03-01")
     ]
-    # By a clock of Kafka's own that has gone on as far; and in a chunk without other text that is not plain ASCII, what is no UTF-8.
+    # By Kafka's own clock, which has advanced as far; and invalid UTF-8 in a chunk that is otherwise ASCII.
     values[4000] = payload("bytes", 4000 * 1.2, channel="?").replace(b"?", b"\xff")
     times = [wall + round(number * 1.2) * 1000 for number in range(len(values))]
     return [FakeRecord(value, at, times[at] + (10**12 if value and b"day-" in value else 0)) for at, value in enumerate(values)]

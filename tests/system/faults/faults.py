@@ -58,7 +58,7 @@ def broker_killed(stage: Stage) -> None:
 
 
 def broker_paused(shortest: float, longest: float) -> Fault:
-    """A broker that stands still (SIGSTOP) for some seconds, with all its connections."""
+    """A broker that is stopped (SIGSTOP) for some seconds, with all its connections."""
 
     def fault(stage: Stage) -> None:
         stage.kafka.pause()

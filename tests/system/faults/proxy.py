@@ -1,4 +1,4 @@
-"""A TCP proxy between clients and a Kafka, which does to their connections what a bad network does; and a Kafka that stands behind one.
+"""A TCP proxy between clients and a Kafka, which does to their connections what a bad network does; and a Kafka behind one.
 
 What is held back is delivered later, in order, as TCP itself would; only a reset loses what was under way.
 """
@@ -41,7 +41,7 @@ class Way(Enum):
 
 
 class Proxy:
-    """Listens on `port` of this machine and passes connections on to `target`; may be told what to do from any thread."""
+    """Listens on `port` of this machine and passes connections on to `target`; it can be controlled from any thread."""
 
     def __init__(self, seed: int = 0) -> None:
         self.target = 0
@@ -110,7 +110,7 @@ class Proxy:
     async def _serve(self, from_client: StreamReader, to_client: StreamWriter) -> None:
         try:
             from_broker, to_broker = await asyncio.open_connection(ports.HOST, self.target)
-        except OSError:  # the broker is away, and so the client is told
+        except OSError:  # the broker is away: the client's connection is closed
             to_client.close()
             return
         both = {to_client, to_broker}

@@ -115,7 +115,7 @@ def test_only_the_client_that_is_named_is_slow(proxy: Proxy) -> None:
         proxy.clear()
 
 
-def test_a_client_whose_broker_is_away_is_told_so(proxy: Proxy) -> None:
+def test_the_connection_of_a_client_is_closed_if_its_broker_is_away(proxy: Proxy) -> None:
     proxy.target = 1
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as client:
         assert client.recv(1) == b""

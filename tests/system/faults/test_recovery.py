@@ -34,7 +34,7 @@ def events(first: int, count: int) -> list[bytes]:
 
 
 def last_line(flow: Flow) -> str:
-    """The last line of a flow that has ended; fails where anything else than log lines stands before it."""
+    """The last line of a flow that has ended; fails if anything but log lines precedes it."""
     said = flow.output()
     assert "panicked" not in said
     assert "Traceback" not in said

@@ -41,7 +41,7 @@ def mine(real_kafka: str) -> Settings:
 
 
 def events(first: int, count: int, seconds: float = 600.0) -> list[bytes]:
-    """Events `first` … in order of their times, over so many seconds."""
+    """Events `first` … in order of their times, over `seconds`."""
     return [payload(f"e{first + n}", n * seconds / count, campaign_id=f"c{n % 5}", cost_micros=n) for n in range(count)]
 
 
@@ -171,7 +171,7 @@ def test_retention_that_has_passed_the_resume_offset_while_the_flow_was_down_is_
     assert last_results(mine) == before
 
 
-def test_retention_that_passes_a_flow_that_stands_still_is_refused_too(
+def test_retention_that_overtakes_a_stopped_flow_is_refused_too(
     mine: Settings, proxied_kafka: ProxiedKafka, tmp_path: Path
 ) -> None:
     command = ("-r", str(recovery_folder(tmp_path / "recovery")), *RECOVER)

@@ -270,7 +270,7 @@ def refused(trial: Trial) -> list[str]:
 
 
 def _limit(settings: Settings, size: int) -> None:
-    """Let the results take no larger batch than `size` bytes; returns when the broker heeds it."""
+    """Limit batches of the results to `size` bytes; returns when the broker applies it."""
     admin = kafka.AdminClient({"bootstrap.servers": settings.brokers})
     entry = kafka.ConfigEntry("max.message.bytes", str(size), incremental_operation=kafka.AlterConfigOpType.SET)
     resource = kafka.ConfigResource(kafka.ResourceType.TOPIC, settings.results_topic, incremental_configs=[entry])

@@ -66,8 +66,8 @@ CASES = [
     Case("resumes one message early", "killed", r"counters: .* read \d+ instead of \d+", "results counters"),
     Case("resumes one message late", "killed", OTHER, "results counters"),
     Case("index of ids is empty after a restart", "killed", r"counters: .* duplicate \d+ instead of \d+", "results counters"),
-    Case("counters begin anew after a restart", "killed", r"counters: .* read \d+ instead of \d+", "counters"),
-    Case("windows begin anew after a restart", "killed", r"history: .* ends at revision \d+, after \d+", "history results"),
+    Case("counters restart from zero", "killed", r"counters: .* read \d+ instead of \d+", "counters"),
+    Case("windows restart from zero", "killed", r"history: .* ends at revision \d+, after \d+", "history results"),
     Case("stop leaves the last updates unsaid", "stopped", OTHER, "results"),
     Case("stop discards the windows", "stopped", OTHER, "history results"),
     Case("snapshot before the acknowledgements", "unsent", OTHER, "results"),
@@ -94,7 +94,7 @@ def cases() -> list[object]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("case", cases())
 def test_the_oracle_names_what_is_wrong_and_nothing_else(request: pytest.FixtureRequest, tmp_path: Path, case: Case) -> None:
-    # Only a real broker can be told to refuse records.
+    # Only a real broker can be configured to refuse records.
     brokers: str = request.getfixturevalue("real_kafka" if case.scenario == "refused" else "embedded_broker")
     with Trial(own_names(brokers), tmp_path, case.mutant) as trial:
         found = SCENARIOS[case.scenario](trial)

@@ -1,4 +1,4 @@
-"""The oracle as a command: ``python -m tests.system.oracle --brokers host:port``, for a deployment that stands still.
+"""The oracle as a command: ``python -m tests.system.oracle --brokers host:port``, for a deployment without traffic.
 
 With ``--follow`` it judges what comes while it comes, in bounded memory, until its standard input ends; then it must stand still.
 
@@ -24,7 +24,7 @@ SHOWN = 20
 """Differences that are printed."""
 
 LINE_SECONDS = 60.0
-"""With --follow, one line on standard error in so long."""
+"""With --follow, the interval of lines on standard error."""
 
 Gather = Callable[..., Evidence]
 """Reads what the topics hold, as `gather` does."""
@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None, gather: Gather = gather) -> int
     if judged is None:
         print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
         return 2
-    wrong, told = judged
+    wrong, summary = judged
     if not wrong:
-        print(f"exact: {told}")
+        print(f"exact: {summary}")
         return 0
-    print(f"NOT EXACT: {len(wrong):,} differences in {told}")
+    print(f"NOT EXACT: {len(wrong):,} differences in {summary}")
     for line in wrong[:SHOWN]:
         print(f"  {line}")
     if len(wrong) > SHOWN:

@@ -29,7 +29,7 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def decoded(records: Iterable[Record]) -> Iterator[tuple[bytes | None, dict[str, Any]]]:
-    """Key and value of each record in their order; a value that is no JSON object is an empty one."""
+    """Key and value of each record in their order; a value that is not a JSON object is an empty one."""
     for key, message in records:
         value = _json(message.payload)
         yield key, value if isinstance(value, dict) else {}
@@ -75,7 +75,7 @@ class History:
 
     def differences(self) -> list[str]:
         """A line for each record that is not what the contract says of a single one: key, fields, window, currency, revision, ratios; and
-        for each key of which a reader of the whole history and a reader of the last values are not told the same."""
+        for each key for which a reader of the whole history and a reader of the last values see different values."""
         return [*self._wrong, *self._backward_steps()]
 
     def _backward_steps(self) -> list[str]:
@@ -103,7 +103,7 @@ def _wrong(key: bytes | None, value: dict[str, Any], terms: Terms) -> str:
     if _json(key) != wanted:
         return f"the key is not {json.dumps(wanted, ensure_ascii=False)}"
     if _seconds(value["window_end"]) - _seconds(value["window_start"]) != terms.window:
-        return f"{value['window_start']} to {value['window_end']} is no window of {terms.window} s"
+        return f"{value['window_start']} to {value['window_end']} is not a window of {terms.window} s"
     if value["currency"] != terms.currency or value["state"] not in STATES:
         return f"currency {value['currency']}, state {value['state']}"
     if value["revision"] != value["events"]:

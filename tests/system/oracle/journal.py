@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass
 class Journal:
-    """The acknowledged messages of one topic by (partition, offset), and what went wrong: refusals, and places told twice."""
+    """The acknowledged messages of one topic by (partition, offset), and errors: refusals, and offsets acknowledged twice."""
 
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Journal:
 
 
 def journal_differences(journal: Journal, logs: Sequence[Record]) -> list[str]:
-    """A line for each acknowledged message that is not on the log as it was sent, and for each on the log that nobody was told of."""
+    """A line for each acknowledged message that is not on the log as it was sent, and for each on the log that was not acknowledged."""
     found = {(message.partition, message.offset): Entry.of(key, message.payload) for key, message in logs}
     wrong = [f"journal: refused: {why}" for why in sorted(set(journal.refused))]
     wrong += [f"journal: partition {place[0]} offset {place[1]} was acknowledged for two messages" for place in journal.twice]

@@ -52,7 +52,7 @@ class Terms:
     currency: str = "USD"
     dedup: bool = True
     silence: bool = True
-    """Whether a partition may have been silent for so long that windows were closed without it: then less can be said of states."""
+    """Whether a partition may have been silent until windows were closed without it: then less can be said of states."""
 
     @property
     def span(self) -> int:

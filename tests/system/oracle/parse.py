@@ -16,7 +16,7 @@ RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))
 
 
 class BadError(Exception):
-    """The message is no event."""
+    """The message is not an event."""
 
 
 def _no_constant(name: str) -> Any:

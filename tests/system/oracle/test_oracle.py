@@ -92,7 +92,7 @@ def test_what_agrees_in_every_respect_shows_no_difference() -> None:
     assert found_in(replace(GOOD, counters=None), Terms()) == []
 
 
-def test_a_replay_after_a_crash_that_ends_where_it_was_is_no_step_back() -> None:
+def test_a_replay_after_a_crash_that_reaches_the_same_state_is_valid() -> None:
     again = results(cell(1), cell(2), cell(2, "final"), cell(1), cell(2), cell(2, "final"))
     assert found_in(replace(GOOD, results=again), Terms()) == []
 
@@ -119,7 +119,7 @@ def test_some_of_the_events_may_be_others_when_a_replay_reads_the_partitions_in_
         ({"results": results(cell(2, roas=0.0))}, "record: .* roas 0.0 instead of None"),
         ({"results": results(cell(2, ctr=-0.0))}, "record: .* ctr is a negative zero"),
         ({"results": results(cell(2, revision=3))}, "record: .* revision 3 of 2 events"),
-        ({"results": results(cell(2, window_end=stamp(120)))}, "record: .* is no window of 60 s"),
+        ({"results": results(cell(2, window_end=stamp(120)))}, "record: .* is not a window of 60 s"),
         ({"results": results(cell(2, currency="EUR"))}, "record: .* currency EUR"),
         ({"results": results(cell(2, extra=1))}, "record: .* fields .*extra"),
         ({"results": [(None, Message(0, 0, 0, b"x"))]}, "record: None: fields"),
@@ -187,13 +187,13 @@ def test_a_log_that_is_judged_as_it_comes_gets_the_verdict_of_the_whole(seed: in
     for message in rows:
         coming.take(message)
         if rng.random() < 0.01:
-            windows(coming.verdict)  # whoever looks meanwhile changes nothing
+            windows(coming.verdict)  # reading meanwhile changes nothing
     assert window_differences(windows(whole), windows(coming.verdict)) == []
     for name in ("first", "counters", "clocks", "rejected", "payloads"):
         assert getattr(coming.verdict, name) == getattr(whole, name), name
 
 
-def test_ids_that_are_too_old_are_let_go() -> None:
+def test_ids_that_are_too_old_are_evicted() -> None:
     known = Known()
     assert not any(known.meet(f"{generation} {number}", generation) for generation in range(50) for number in range(10))
     assert len(known) == 30

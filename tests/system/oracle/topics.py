@@ -1,4 +1,4 @@
-"""What stands on a topic, and beside a consumer group's offsets, by a plain consumer."""
+"""Records of a topic, and metadata of a consumer group's offsets, read by a plain consumer."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def read(where: Where, topic: str, progress: bool = False) -> list[Record]:
 
 
 def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambda: True) -> Iterator[dict[str, list[Record]]]:
-    """What stands on `topics`, and what comes to them until `over` says that nothing more will: a batch, by topic, each time.
+    """Yield the records of `topics`, and those that arrive until `over` says that no more will, in batches by topic.
 
     Each partition is read in its order from its beginning to where it ends after `over` has become true. Partitions that are added
     meanwhile are not read. Raises `KafkaException` where no broker answers.
     """
-    # A broker answers with the end of a partition only once it has waited so long for more.
+    # A broker reports the end of a partition only after this wait for more.
     ends = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
     consumer = Consumer({**_plain(where, "oracle"), **ends})
     try:
@@ -76,7 +76,7 @@ def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambd
 
 
 def committed(where: Where, topic: str, group: str) -> dict[int, dict[str, Any]]:
-    """The counters that stand beside the offsets of `group`, by partition of `topic`; empty for a partition without."""
+    """The counters committed with the offsets of `group`, by partition of `topic`; empty for a partition without."""
     consumer = Consumer(_plain(where, group))
     try:
         places = consumer.committed(
