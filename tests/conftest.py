@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 
 from dataflows import native
 from dataflows.contract.settings import Settings
-from dataflows.telemetry import log_lines
 from tests.support.secured import SecuredKafka
 from tests.support.settings import SHARED, own_names
 from tests.system.faults.proxy import ProxiedKafka
@@ -75,7 +74,6 @@ def undisturbed() -> Iterator[None]:
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     ours.setLevel(before[2])
-    log_lines.forget()
 
 
 @pytest.fixture

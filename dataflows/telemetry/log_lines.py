@@ -33,7 +33,6 @@ BURST = 200
 
 _KEPT = 1000
 Level = Literal["debug", "info", "warning", "error", "critical"]
-_formats: list[str] = []
 
 
 def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None = None, stream: TextIO | None = None) -> None:
@@ -51,14 +50,8 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("adtally").setLevel(settings.log_level.upper())
-    _formats[:] = [settings.log_format]
     if strangers := unknown(os.environ):
         log.warning("ignoring unknown settings: %s; adtally settings lists the known ones", ", ".join(strangers))
-
-
-def forget() -> None:
-    """Let `say` go by the environment again, as before `set_up`."""
-    _formats.clear()
 
 
 def say(program: str, text: str, *, level: Level = "error", stream: TextIO | None = None) -> None:
@@ -66,11 +59,15 @@ def say(program: str, text: str, *, level: Level = "error", stream: TextIO | Non
 
     It serves before `set_up` too, for what keeps a process from starting.
     """
-    form = _formats[0] if _formats else os.environ.get("ADTALLY_LOG_FORMAT", "").strip()
-    line = f"{program}: {one_line(text)}"
-    if form == "json":
-        line = _json({"time": _moment(time.time()), "level": level, "part": program, "logger": "adtally", "message": text})
+    record = logging.makeLogRecord({"name": "adtally", "levelname": level.upper(), "msg": text})
+    line = JsonLines(program, {}).format(record) if _is_json() else f"{program}: {one_line(text)}"
     print(line, file=sys.stderr if stream is None else stream, flush=True)
+
+
+def _is_json() -> bool:
+    """Whether lines of this process are JSON: as `set_up` said, or before it as the environment says."""
+    forms = [handler.formatter for handler in logging.getLogger().handlers if isinstance(handler, Lines)]
+    return isinstance(forms[0], JsonLines) if forms else os.environ.get("ADTALLY_LOG_FORMAT", "").strip() == "json"
 
 
 def tell(text: str) -> None:
@@ -195,13 +192,12 @@ class HumanLines(logging.Formatter):
     """``12:34:56 WARNING what happened``."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        super().__init__()
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
         self._secrets = secrets
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        words = redact(" ".join(filter(None, (record.getMessage(), _trace(self, record)))), self._secrets)
-        return f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.levelname} {one_line(words)}"
+        return one_line(redact(super().format(record), self._secrets))
 
 
 class JsonLines(logging.Formatter):
@@ -214,25 +210,15 @@ class JsonLines(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
+        moment = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
         fields = {
-            "time": _moment(record.created),
+            "time": moment.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "part": self._part,
             "logger": record.name,
             "message": redact(record.getMessage(), self._secrets),
         }
-        trace = redact(_trace(self, record), self._secrets)
-        return _json(fields | ({"trace": trace} if trace else {}))
-
-
-def _trace(form: logging.Formatter, record: logging.LogRecord) -> str:
-    return form.formatException(record.exc_info) if record.exc_info else ""
-
-
-def _moment(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _json(fields: Mapping[str, str]) -> str:
-    """Formats a record as JSON in one line of ASCII: unprintable characters could control a terminal, and lone surrogates are not UTF-8."""
-    return json.dumps(fields)
+        if record.exc_info:
+            fields["trace"] = redact(self.formatException(record.exc_info), self._secrets)
+        # ASCII: unprintable characters could control a terminal, and lone surrogates are not UTF-8.
+        return json.dumps(fields)
