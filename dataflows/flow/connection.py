@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.flow.context import FlowContext
 from dataflows.kafka.bell import Bell
-from dataflows.kafka.clients import PASSING, describe, cached_lag, make_consumer
+from dataflows.kafka.clients import PASSING, cached_lag, describe, make_consumer
 from dataflows.kafka.diagnosis import is_forbidden, unreadable
 from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
 from dataflows.native.client import PLUGINS

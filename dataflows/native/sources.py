@@ -16,9 +16,9 @@ FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 LINKED = ("-lm",)
 
 
-def library_file() -> Path:
-    """Return where the library belongs; its name is a digest of the sources that it was built from, so a stale one is never used."""
+def library_file(sources: Path = CSRC) -> Path:
+    """Return where the library of `sources` belongs; its name is a digest of what it was built from, so a stale one is never used."""
     digest = hashlib.sha256(" ".join((*FLAGS, *LINKED)).encode())
     for name in (*HEADERS, *SOURCES):
-        digest.update((CSRC / name).read_bytes())
+        digest.update((sources / name).read_bytes())
     return FOLDER / f"tally-{digest.hexdigest()[:16]}.so"

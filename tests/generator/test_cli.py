@@ -13,7 +13,6 @@ import pytest
 
 from dataflows.contract.settings import Settings
 from generator import cli
-from generator import run as running
 from generator.formats.registry import FORMATS
 
 ROOT = Path(__file__).parents[2]
@@ -121,14 +120,6 @@ def test_an_empty_file_is_one_line(capsysbinary: Captured, tmp_path: Path) -> No
     code, _, said = run(capsysbinary, "replay", "--format", "open-bandit", str(tmp_path / "empty.csv"))
     assert (code, len(said)) == (2, 1)
     assert "empty.csv: the file is empty" in said[0]
-
-
-def test_no_broker_is_one_line_and_exit_code_1(capsysbinary: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert running.BROKER_SECONDS <= 10
-    monkeypatch.setattr(running, "BROKER_SECONDS", 0.3)
-    code, _, said = run(capsysbinary, "synthetic", "--brokers", "127.0.0.1:9")
-    assert (code, len(said)) == (1, 1)
-    assert "no Kafka broker answers at 127.0.0.1:9" in said[0]
 
 
 def test_a_replay_says_how_many_were_sent_and_how_many_rows_were_bad(capsysbinary: Captured, settings: Settings) -> None:
