@@ -9,11 +9,11 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.flow.context import FlowContext
+from dataflows.flow.engines import Engine
 from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import PASSING, cached_lag, describe, make_consumer
 from dataflows.kafka.diagnosis import is_forbidden, unreadable
-from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
-from dataflows.native.client import PLUGINS
+from dataflows.kafka.fetch import Fetched, Fetcher
 
 log = logging.getLogger("adtally.reader")
 
@@ -30,7 +30,7 @@ class Fetching(NamedTuple):
     chunk: int = CHUNK
     poll: int = POLL
     make_consumer: Callable[..., Consumer] = make_consumer
-    make_fetcher: Callable[..., Fetcher] = make_fetcher
+    make_fetcher: Callable[..., Fetcher] = Engine.make_fetcher
 
 
 class Connection:
@@ -132,5 +132,4 @@ class Connection:
         def make(own: dict[str, str]) -> Consumer:
             return fetching.make_consumer(settings, role, **{"on_commit": committed, **own})
 
-        plugins = settings.client.get(PLUGINS, "")
-        return fetching.make_fetcher(make, fetching.chunk, native=self._engine.fetches_natively, bell=self._bell, plugins=plugins)
+        return fetching.make_fetcher(self._engine, make, fetching.chunk, self._bell)

@@ -1,17 +1,29 @@
-"""The engine in use: the native one where it is built and can be used, else the Python that does the same."""
+"""The choice between the native engine (C) and the reference engine (Python), in one place: for reading, counting and sending."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+
+from confluent_kafka import Consumer, Producer
 
 from dataflows import native
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
+from dataflows.intake.native import NativeIntake
 from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
+from dataflows.kafka.bell import Bell
+from dataflows.kafka.fetch import Fetcher, NativeFetcher, PythonFetcher
+from dataflows.kafka.produce import Header, PythonSender, RecordSender
+from dataflows.native.client import PLUGINS, ClientHandle
+from dataflows.native.queue import no_queue_reason
+from dataflows.native.sender import NativeSender, no_sender_reason
 from dataflows.windows.cells import CellStore
+from dataflows.windows.native import NativeCells
+from dataflows.windows.reference import PythonCells
 
 log = logging.getLogger("adtally")
 
@@ -23,9 +35,6 @@ class Engine:
 
     Every property and method raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met.
     """
-
-    # Modules are imported only where they are used: numpy, which the Python intake needs, takes a while to load, and a command that
-    # only counts needs no Kafka client.
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -46,20 +55,12 @@ class Engine:
     @cached_property
     def fetches_natively(self) -> bool:
         """Whether messages are read where librdkafka keeps them, with no Python object for each."""
-        if not self.is_native:
-            return False
-        from dataflows.native.queue import no_queue_reason  # noqa: PLC0415 - see above
-
-        return self._is_met("fetch messages", no_queue_reason())
+        return self.is_native and self._is_met("fetch messages", no_queue_reason())
 
     @cached_property
     def sends_natively(self) -> bool:
         """Whether records are sent by librdkafka alone, with no call of Python for each."""
-        if not self.is_native:
-            return False
-        from dataflows.native.sender import no_sender_reason  # noqa: PLC0415 - see above
-
-        return self._is_met("send records", no_sender_reason())
+        return self.is_native and self._is_met("send records", no_sender_reason())
 
     def check(self) -> None:
         """Log, or refuse, what can't be done natively, before anything is read."""
@@ -74,27 +75,15 @@ class Engine:
             log.info("the native engine can't %s (%s); Python does it, with the same results but more slowly", what, reason)
         return reason is None
 
-    @cached_property
+    @property
     def intake_kind(self) -> type[Intake]:
         """The class of intake."""
-        if self.is_native:
-            from dataflows.intake.native import NativeIntake  # noqa: PLC0415 - see above
+        return NativeIntake if self.is_native else PythonIntake
 
-            return NativeIntake
-        from dataflows.intake.reference import PythonIntake  # noqa: PLC0415 - see above
-
-        return PythonIntake
-
-    @cached_property
+    @property
     def cells_kind(self) -> Callable[[Rules, float], CellStore]:
         """The class of cells, made of the rules and `emit_seconds`."""
-        if self.is_native:
-            from dataflows.windows.native import NativeCells  # noqa: PLC0415 - see above
-
-            return NativeCells
-        from dataflows.windows.reference import PythonCells  # noqa: PLC0415 - see above
-
-        return PythonCells
+        return NativeCells if self.is_native else PythonCells
 
     def make_intake(self, partition: int, state: IntakeState, now: Callable[[], float]) -> Intake:
         """Return the intake of a partition of the logs; `now`: seconds since 1970."""
@@ -103,3 +92,31 @@ class Engine:
     def make_cells(self) -> CellStore:
         """Return empty cells of a shard."""
         return self.cells_kind(self._rules, self._settings.emit_seconds)
+
+    def make_fetcher(self, make: Callable[[dict[str, str]], Consumer], most: int, bell: Bell | None = None) -> Fetcher:
+        """Return the fetcher of a partition, of `most` messages at a time; only a native one rings the `bell`.
+
+        `make` returns the consumer of its configuration and the properties that it is given. Raises what `make` raises.
+        """
+        if not self.fetches_natively:
+            return PythonFetcher(make({}), most)
+        consumer, handle = ClientHandle.capture(make, self._plugins)
+        return NativeFetcher(consumer, handle, most, bell)
+
+    def make_sender(
+        self, make: Callable[[dict[str, str]], Producer], topic: str, headers: Sequence[Header]
+    ) -> tuple[Producer, RecordSender]:
+        """Return a producer and the sender of `topic` that uses it; `headers`: those of each record.
+
+        `make` returns the producer of its configuration and the properties that it is given. Raises what `make` raises.
+        """
+        if not self.sends_natively:
+            producer = make({})
+            return producer, PythonSender(producer, topic, headers)
+        producer, handle = ClientHandle.capture(make, self._plugins)
+        return producer, NativeSender(producer, handle, topic, headers)
+
+    @property
+    def _plugins(self) -> str:
+        """The operator's own plug-ins of librdkafka."""
+        return self._settings.client.get(PLUGINS, "")

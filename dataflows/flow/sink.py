@@ -21,9 +21,7 @@ from dataflows.flow.lifecycle import Lifecycle
 from dataflows.flow.telemetry import Observed, Outgoing
 from dataflows.kafka.clients import STOPPED, describe, make_producer, why_stopped
 from dataflows.kafka.diagnosis import is_forbidden, lack
-from dataflows.kafka.produce import Carrier, PlainCarrier
-from dataflows.native.client import PLUGINS, ClientHandle
-from dataflows.native.sender import Sender
+from dataflows.kafka.produce import PythonSender, RecordSender
 from dataflows.telemetry.ages import EVENT_TIME
 from dataflows.wire.records import Records
 
@@ -46,12 +44,12 @@ class Outbox:
         topic: str,
         stopping: Callable[[], bool],
         outgoing: Outgoing | None = None,
-        carrier: Carrier | None = None,
+        sender: RecordSender | None = None,
         *,
         give_up_seconds: float = GIVE_UP_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`producer` need report failures only; `stopping`: whether the process was asked to stop; `carrier`: its carrier.
+        """`producer` need report failures only; `stopping`: whether the process was asked to stop; `sender`: its sender.
 
         `give_up_seconds`: how long a stop waits for a broker that is away.
         """
@@ -59,8 +57,8 @@ class Outbox:
         self._monotonic = monotonic
         self.outgoing = outgoing or Observed(0).outgoing(topic)
         self._producer = producer
-        self._carrier: Carrier = carrier or PlainCarrier(producer, topic, HEADERS)
-        self.outgoing.follow(pending=producer.__len__, failed=self._carrier.refused)
+        self._sender: RecordSender = sender or PythonSender(producer, topic, HEADERS)
+        self.outgoing.follow(pending=producer.__len__, failed=self._sender.refused)
         self._topic = topic
         self._stopping = stopping
         self._measured: deque[tuple[int, int]] = deque()
@@ -83,7 +81,7 @@ class Outbox:
         while True:
             self._check()
             try:
-                place = self._carrier.send(records, place, measured, header)
+                place = self._sender.send(records, place, measured, header)
             except STOPPED as error:
                 raise self._no_more(why_stopped(error)) from None
             if place == len(records.text):
@@ -91,7 +89,7 @@ class Outbox:
             waited_since = self._wait(waited_since, self._producer.poll)
         if records.waited is not None:
             with self._lock:  # with the last of them: the others of them arrive at nearly the same time
-                self._measured.append((self._carrier.sent(), records.waited[1]))
+                self._measured.append((self._sender.sent(), records.waited[1]))
 
     def check_reports(self) -> None:
         """Take in what the broker has said meanwhile, without waiting; what it refused is raised by the next `send` or `flush`."""
@@ -104,8 +102,8 @@ class Outbox:
     def _look(self) -> None:
         """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""
         with self._lock:
-            arrived = self._carrier.sent() - len(self._producer)
-            while not self._carrier.refused() and self._measured and self._measured[0][0] <= arrived:
+            arrived = self._sender.sent() - len(self._producer)
+            while not self._sender.refused() and self._measured and self._measured[0][0] <= arrived:
                 self.outgoing.arrived(self._measured.popleft()[1])
 
     def flush(self) -> None:
@@ -144,7 +142,7 @@ class Outbox:
         return since
 
     def _check(self) -> None:
-        refusal = self._carrier.refusal()
+        refusal = self._sender.refusal()
         if refusal is not None:
             self._no_more(refusal)
         if self._failure is not None:
@@ -221,16 +219,16 @@ class TopicSink(FixedPartitionedSink[Records, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
         with self._lock, self._context.lifecycle.one_line_errors():
             if self._outbox is None:
-                producer, carrier = self._make_carrier()
+                producer, sender = self._make_sender()
                 stopping = self._context.lifecycle.stopping.is_set
-                self._outbox = Outbox(producer, self._topic, stopping, self._outgoing, carrier)
+                self._outbox = Outbox(producer, self._topic, stopping, self._outgoing, sender)
                 attend = threading.Thread(
                     target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
                 )
                 attend.start()
         return OutboxPart(self._outbox, self._context.lifecycle)
 
-    def _make_carrier(self) -> tuple[Producer, Carrier]:
+    def _make_sender(self) -> tuple[Producer, RecordSender]:
         settings, topic = self._context.settings, self._topic
 
         def make(own: dict[str, str]) -> Producer:
@@ -238,8 +236,4 @@ class TopicSink(FixedPartitionedSink[Records, None]):
             # And a call of Python for each record that went well costs more than its JSON.
             return make_producer(settings, topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True, **own})
 
-        if self._context.engine.sends_natively:
-            producer, handle = ClientHandle.capture(make, settings.client.get(PLUGINS, ""))
-            return producer, Sender(producer, handle, topic, HEADERS)
-        producer = make({})
-        return producer, PlainCarrier(producer, topic, HEADERS)
+        return self._context.engine.make_sender(make, topic, HEADERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
@@ -63,7 +63,7 @@ class Fetcher(ABC):
         closing.join(seconds)
 
 
-class PlainFetcher(Fetcher):
+class PythonFetcher(Fetcher):
     """By confluent-kafka alone."""
 
     @override
@@ -84,7 +84,7 @@ class PlainFetcher(Fetcher):
         pass  # its messages are Python's
 
 
-class NativeFetcher(PlainFetcher):
+class NativeFetcher(PythonFetcher):
     """Without an object for each message."""
 
     def __init__(self, consumer: Consumer, handle: ClientHandle, most: int, bell: Bell | None = None) -> None:
@@ -121,17 +121,3 @@ class NativeFetcher(PlainFetcher):
         if self._queue is not None:
             self._queue.close()
         return super().abandon()
-
-
-def make_fetcher(
-    make: Callable[[dict[str, str]], Consumer], most: int, *, native: bool, bell: Bell | None = None, plugins: str = ""
-) -> Fetcher:
-    """Return the native fetcher if `native`, else confluent-kafka's, which rings no `bell`.
-
-    `make` returns the consumer of its configuration and the properties that it is given; `plugins`: the operator's plug-ins of
-    librdkafka. Raises what `make` raises.
-    """
-    if not native:
-        return PlainFetcher(make({}), most)
-    consumer, handle = ClientHandle.capture(make, plugins)
-    return NativeFetcher(consumer, handle, most, bell)

@@ -14,7 +14,7 @@ from dataflows.wire.records import Records
 Header = tuple[str, bytes]
 
 
-class Carrier(Protocol):
+class RecordSender(Protocol):
     """Takes records for one topic, from several threads, and knows what the broker refused of them."""
 
     def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
@@ -37,7 +37,7 @@ class Carrier(Protocol):
         ...
 
 
-class PlainCarrier(Carrier):
+class PythonSender(RecordSender):
     """By `Producer.produce`, one by one."""
 
     def __init__(self, producer: Producer, topic: str, headers: Sequence[Header]) -> None:
@@ -50,7 +50,7 @@ class PlainCarrier(Carrier):
         self._lock = threading.Lock()
 
     def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
-        """See `Carrier`."""
+        """See `RecordSender`."""
         for place in dropwhile(lambda place: place < start, records.starts()):
             key, value = records.pair(place)
             headers = [*self._headers, extra] if extra and place == measured else self._headers
@@ -68,13 +68,13 @@ class PlainCarrier(Carrier):
             self._refusal = self._refusal or error
 
     def sent(self) -> int:
-        """See `Carrier`."""
+        """See `RecordSender`."""
         return self._sent
 
     def refused(self) -> int:
-        """See `Carrier`."""
+        """See `RecordSender`."""
         return self._refused
 
     def refusal(self) -> KafkaError | None:
-        """See `Carrier`."""
+        """See `RecordSender`."""
         return self._refusal

@@ -35,11 +35,11 @@ class PackedRecords(Protocol):
 
 @lru_cache(maxsize=1)
 def no_sender_reason() -> str | None:
-    """Return why `Sender` can't be used here, in words; None if it can."""
+    """Return why `NativeSender` can't be used here, in words; None if it can."""
     return not_usable_reason(_CALLED_BY_C)
 
 
-class Sender:
+class NativeSender:
     """Sends records of one topic, and knows whether one was refused."""
 
     def __init__(self, producer: Producer, handle: ClientHandle, topic: str, headers: Sequence[tuple[str, bytes]]) -> None:

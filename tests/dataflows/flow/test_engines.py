@@ -16,11 +16,11 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.engines import Engine
 from dataflows.flow.sink import OutboxPart, TopicSink
-from dataflows.kafka.produce import PlainCarrier
+from dataflows.kafka.produce import PythonSender
 from dataflows.native import library
 from dataflows.native.build import compiler
 from dataflows.native.client import PLUGINS
-from dataflows.native.sender import Sender
+from dataflows.native.sender import NativeSender
 from dataflows.wire.records import Records
 from tests.support.flows import read_topic
 
@@ -51,8 +51,8 @@ def of_flow(settings: Settings) -> OutboxPart:
     return part
 
 
-def carrier(part: OutboxPart) -> type:
-    return type(part._outbox._carrier)  # pyright: ignore[reportPrivateUsage]  # which of both it is shows nowhere else
+def sender(part: OutboxPart) -> type:
+    return type(part._outbox._sender)  # pyright: ignore[reportPrivateUsage]  # which of both it is shows nowhere else
 
 
 LACKS = {
@@ -78,7 +78,7 @@ def test_where_librdkafka_can_not_be_sent_to_directly_records_leave_by_confluent
     settings: Settings, caplog: pytest.LogCaptureFixture, lack: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert carrier(of_flow(settings)) is PlainCarrier
+    assert sender(of_flow(settings)) is PythonSender
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(f"the native engine can't send records ({lack}")
     assert "); Python does it" in said
@@ -114,10 +114,10 @@ def test_where_librdkafka_can_not_be_asked_directly_messages_come_by_confluent_k
 
 def test_where_it_can_it_is_done_in_c_and_nothing_is_said(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert carrier(of_flow(replace(settings, native="on"))) is Sender
+    assert sender(of_flow(replace(settings, native="on"))) is NativeSender
     assert Engine(Settings(native="on")).fetches_natively
     assert not caplog.records
-    assert carrier(of_flow(replace(settings, native="off"))) is PlainCarrier
+    assert sender(of_flow(replace(settings, native="off"))) is PythonSender
     assert not Engine(Settings(native="off")).fetches_natively
 
 
@@ -129,7 +129,7 @@ def test_plug_ins_of_the_operator_are_loaded_with_our_own(settings: Settings, pl
     assert calls(plug_in) == before + 1
     part.write_batch([Records.of(PAIRS)])
     part.snapshot()
-    assert carrier(part) is Sender
+    assert sender(part) is NativeSender
     assert {key for key, _ in read_topic(settings, settings.results_topic)} == {key for key, _ in PAIRS}
 
 

@@ -15,7 +15,7 @@ from dataflows.flow.reader import PollResult, Reader
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
-from dataflows.kafka.fetch import Fetched, PlainFetcher
+from dataflows.kafka.fetch import Fetched, PythonFetcher
 from tests.support.flows import counters, send, stumbling, wait_for
 from tests.support.readers import FakeTopology, Time, read, reader, until_idle
 from tests.support.records import micros, payload
@@ -189,7 +189,7 @@ def test_the_clock_does_not_move_while_ids_are_read_again_after_a_restart(settin
 def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings) -> None:
     ends = [Fault(KafkaError(KafkaError._PARTITION_EOF), 1, 0)]
 
-    class Passing(PlainFetcher):
+    class Passing(PythonFetcher):
         def fetch(self) -> Fetched:
             """Says of each end that it was before the message that came with it."""
             records, _, more = super().fetch()
@@ -197,7 +197,7 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings)
 
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()
-    fetching = Fetching(make_fetcher=lambda make, most, **_: Passing(make({}), most))
+    fetching = Fetching(make_fetcher=lambda _engine, make, most, _bell: Passing(make({}), most))
     one = reader(settings, clock=clock, fetching=fetching)
     read(one, 1)
     clock.seconds += 6

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
 from dataflows.flow.connection import Fetching
+from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Counters
 from dataflows.kafka import corruption
 from dataflows.kafka.corruption import Fault
-from dataflows.kafka.fetch import Fetched, Fetcher, make_fetcher
+from dataflows.kafka.fetch import Fetched, Fetcher
 from dataflows.kafka.scan import scan
 from deploy.kafka.local import LocalKafka
 from tests.support.engines.batches import batch, batches_in, broken, produce_raw, segment, spoil
@@ -93,9 +94,9 @@ def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
     lay(settings, ("a", 4))
     disturbed: list[int] = []
 
-    def noisy(*given: Any, **more: Any) -> Fetcher:
+    def noisy(*given: Any) -> Fetcher:
         """A fetcher that says of offset 1 what librdkafka says of a batch with a wrong checksum."""
-        fetcher = make_fetcher(*given, **more)
+        fetcher = Engine.make_fetcher(*given)
         quiet = fetcher.fetch
 
         def fetch() -> Fetched:

@@ -15,11 +15,12 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dataflows import native
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Counters
 from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import consumer_config, make_consumer
 from dataflows.kafka.corruption import Fault
-from dataflows.kafka.fetch import Fetcher, NativeFetcher, PlainFetcher, make_fetcher
+from dataflows.kafka.fetch import Fetcher, NativeFetcher, PythonFetcher
 from dataflows.kafka.record import Record
 from dataflows.native import client
 from dataflows.native.client import ClientHandle
@@ -28,7 +29,7 @@ from tests.support.flows import send, wait_for
 from tests.support.readers import read, reader
 from tests.support.records import payload
 
-BOTH = [PlainFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]
+BOTH = [PythonFetcher, pytest.param(NativeFetcher, marks=pytest.mark.native)]
 
 
 def consumer_maker(settings: Settings) -> Callable[[dict[str, str]], Consumer]:
@@ -39,8 +40,12 @@ def captured(settings: Settings) -> tuple[Consumer, ClientHandle]:
     return ClientHandle.capture(consumer_maker(settings))
 
 
+def engine_of(kind: type[Fetcher]) -> Engine:
+    return Engine(Settings(native="on" if kind is NativeFetcher else "off"))
+
+
 def fetcher(settings: Settings, kind: type[Fetcher], most: int = 100, begin: int = 0) -> Fetcher:
-    one = make_fetcher(consumer_maker(settings), most, native=kind is NativeFetcher)
+    one = engine_of(kind).make_fetcher(consumer_maker(settings), most)
     one.begin(settings.logs_topic, 0, begin)
     return one
 
@@ -78,7 +83,7 @@ def filled(settings: Settings) -> Settings:
 
 @pytest.mark.native
 def test_both_give_the_same_messages_in_the_same_order(filled: Settings) -> None:
-    plain, fast = fetcher(filled, PlainFetcher), fetcher(filled, NativeFetcher)
+    plain, fast = fetcher(filled, PythonFetcher), fetcher(filled, NativeFetcher)
     expected, _ = everything(plain, 254)
     found, _ = everything(fast, 254)
     assert found == expected
@@ -192,7 +197,7 @@ def test_closing_does_not_wait_for_a_broker_that_does_not_answer(settings: Setti
             super().close()
             ended.set()
 
-    one = PlainFetcher(Unheard(consumer_config(settings, "test")), 10)
+    one = PythonFetcher(Unheard(consumer_config(settings, "test")), 10)
     one.begin(settings.logs_topic, 0, 0)
     one.close(0.05)
     assert not ended.is_set()
@@ -241,7 +246,7 @@ def test_an_error_of_the_topic_is_reported_and_ends_no_process(
     }
     consumer, handle = ClientHandle.capture(lambda own: Consumer({**config, **own}))
     cluster = Cluster(handle)
-    one = NativeFetcher(consumer, handle, 10) if kind is NativeFetcher else PlainFetcher(consumer, 10)
+    one = NativeFetcher(consumer, handle, 10) if kind is NativeFetcher else PythonFetcher(consumer, 10)
     one.begin("logs", partition, 0)
 
     def heard(wanted: int) -> bool:
@@ -259,7 +264,7 @@ def test_an_error_of_the_topic_is_reported_and_ends_no_process(
 def test_a_bell_is_rung_for_the_partition_when_a_message_comes_and_no_more_once_it_is_closed(settings: Settings) -> None:
     bell = Bell()
     send(settings, [payload("a", 1)], partition=3)
-    one = make_fetcher(consumer_maker(settings), 10, native=True, bell=bell)
+    one = engine_of(NativeFetcher).make_fetcher(consumer_maker(settings), 10, bell)
     assert not one.rings
     one.begin(settings.logs_topic, 3, 0)
     assert one.rings
@@ -316,8 +321,8 @@ def test_with_a_librdkafka_of_another_major_version_the_messages_come_by_the_cli
 
 @pytest.mark.native
 def test_the_faster_one_is_taken_where_it_is_wanted(settings: Settings) -> None:
-    for native_one, kind in ((True, NativeFetcher), (False, PlainFetcher)):
-        one = make_fetcher(consumer_maker(settings), 10, native=native_one)
+    for kind in (NativeFetcher, PythonFetcher):
+        one = engine_of(kind).make_fetcher(consumer_maker(settings), 10)
         assert type(one) is kind
         one.consumer.close()
 

@@ -6,7 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from dataflows.kafka.topics import Topics
-from tests.support.engines.carriers import (
+from tests.support.engines.intakes import KINDS
+from tests.support.engines.senders import (
     BLUNT,
     HEADERS,
     LARGE,
@@ -14,15 +15,14 @@ from tests.support.engines.carriers import (
     RECORDS,
     REFUSALS,
     arrived,
-    carried,
-    carrier_of,
     empty,
     producer_of,
     refuse,
+    sender_of,
+    sent_by,
     start_of,
     with_cluster,
 )
-from tests.support.engines.intakes import KINDS
 from tests.support.flows import ANSWER_SECONDS
 from tests.support.settings import own_names
 
@@ -37,11 +37,11 @@ def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str
     settings = own_names(embedded_broker)
     Topics(settings).ensure(settings.results_topic, timeout=ANSWER_SECONDS)
     sending = producer_of(choice, settings)
-    carrier = carrier_of(sending, settings.results_topic)
-    assert carrier.send(RECORDS, 0, start_of(7), ("more", b"333")) == len(RECORDS.text)
-    assert carrier.sent() == 50
+    sender = sender_of(sending, settings.results_topic)
+    assert sender.send(RECORDS, 0, start_of(7), ("more", b"333")) == len(RECORDS.text)
+    assert sender.sent() == 50
     empty(sending.producer)
-    assert (carrier.refused(), carrier.refusal()) == (0, None)
+    assert (sender.refused(), sender.refusal()) == (0, None)
     found = {message.key(): message for message in arrived(settings, settings.results_topic, 50)}
     assert {key: message.value() for key, message in found.items()} == dict(RECORDS.pairs())
     assert found[b"key 7"].headers() == [*HEADERS, ("more", b"333")]
@@ -55,53 +55,53 @@ def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str
 
 def test_a_full_buffer_takes_the_rest_when_there_is_room_again(choice: str) -> None:
     sending = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20})
-    carrier = carrier_of(sending, "results")
-    place = carrier.send(RECORDS, 0, -1, None)
-    assert (place, carrier.sent()) == (start_of(20), 20)
-    assert carrier.send(RECORDS, place, -1, None) == place
+    sender = sender_of(sending, "results")
+    place = sender.send(RECORDS, 0, -1, None)
+    assert (place, sender.sent()) == (start_of(20), 20)
+    assert sender.send(RECORDS, place, -1, None) == place
     sending.producer.purge()
     empty(sending.producer)
-    assert carrier.send(RECORDS, place, -1, None) == start_of(40)
-    assert carrier.sent() == 40
+    assert sender.send(RECORDS, place, -1, None) == start_of(40)
+    assert sender.sent() == 40
     sending.producer.purge()
 
 
 def test_a_record_that_can_not_be_sent_is_reported_at_once(choice: str) -> None:
     sending = producer_of(choice, NOBODY, **{"message.max.bytes": 1000})
-    carrier = carrier_of(sending, "results")
+    sender = sender_of(sending, "results")
     with pytest.raises(KafkaException) as caught:
-        carrier.send(LARGE, 0, -1, None)
+        sender.send(LARGE, 0, -1, None)
     assert caught.value.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
-    assert carrier.sent() == 1
+    assert sender.sent() == 1
     sending.producer.purge()
 
 
 @pytest.mark.native
 def test_what_the_broker_refuses_is_counted_and_its_first_reason_kept(choice: str) -> None:
     sending, _ = with_cluster(choice, **BLUNT)
-    carrier = carrier_of(sending, "results")
+    sender = sender_of(sending, "results")
     counted: list[tuple[int, int]] = []
     for records, codes in REFUSALS:
         refuse(sending, codes)
-        assert carrier.send(records, 0, -1, None) == len(records.text)
+        assert sender.send(records, 0, -1, None) == len(records.text)
         empty(sending.producer)
-        counted.append((carrier.sent(), carrier.refused()))
+        counted.append((sender.sent(), sender.refused()))
     assert counted == [(50, 0), (51, 1), (101, 51)]
-    error = carrier.refusal()
+    error = sender.refusal()
     assert error is not None
     assert error.code() == KafkaError.INVALID_RECORD
 
 
 @pytest.mark.native
-def test_both_carriers_do_the_same_with_everything_that_befalls_them() -> None:
-    for one, other in zip(carried("off"), carried("on"), strict=True):
+def test_both_senders_do_the_same_with_everything_that_befalls_them() -> None:
+    for one, other in zip(sent_by("off"), sent_by("on"), strict=True):
         assert one == other
 
 
 @pytest.mark.native
 def test_more_headers_than_c_has_room_for_are_refused_and_none_of_the_records_is_sent() -> None:
     sending = producer_of("on", NOBODY)
-    carrier = carrier_of(sending, "results", [*HEADERS, ("five", b"5")])
+    sender = sender_of(sending, "results", [*HEADERS, ("five", b"5")])
     with pytest.raises(KafkaException) as caught:
-        carrier.send(RECORDS, 0, -1, None)
-    assert (caught.value.args[0].code(), carrier.sent()) == (KafkaError._INVALID_ARG, 0)
+        sender.send(RECORDS, 0, -1, None)
+    assert (caught.value.args[0].code(), sender.sent()) == (KafkaError._INVALID_ARG, 0)

@@ -1,8 +1,8 @@
-"""Both intakes over one log, both kinds of cells, both carriers; 1 if they differ.
+"""Both intakes over one log, both kinds of cells, both senders; 1 if they differ.
 
 ``python -m tests.support.engines.native_comparison [LIBRARY]``
 
-The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka. With the carriers also both ways to
+The native intake twice: with messages as confluent-kafka makes them, and as they lie in librdkafka. With the senders also both ways to
 fetch what they have sent.
 """
 
@@ -21,9 +21,9 @@ from dataflows.kafka.record import Record
 from dataflows.native import library as native_library
 from dataflows.windows.cells import CellKey
 from dataflows.wire.cell_bytes import unpack
-from tests.support.engines.carriers import carried
 from tests.support.engines.cells import played
 from tests.support.engines.intakes import intake_kind, laid
+from tests.support.engines.senders import sent_by
 from tests.support.records import FakeRecord, micros, payload
 
 RULES = Rules.of(Settings())
@@ -108,7 +108,7 @@ def main() -> int:
             if one != other:
                 print(f"chunk {number}:\nPython {one}\nC      {other}")
                 return 1
-    for what, done in (("cells", played), ("carriers", carried)):
+    for what, done in (("cells", played), ("senders", sent_by)):
         for one, other in zip(done("off"), done("on"), strict=True):
             if one != other:
                 print(f"{what}:\nPython {one}\nC      {other}")

@@ -1,4 +1,4 @@
-"""The two carriers, driven through all that befalls them, so that what becomes of it can be compared; and brokers that refuse."""
+"""The two senders, driven through all that befalls them, so that what becomes of it can be compared; and brokers that refuse."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import Engine
 from dataflows.kafka.clients import make_consumer, make_producer
-from dataflows.kafka.fetch import make_fetcher
-from dataflows.kafka.produce import Carrier, PlainCarrier
+from dataflows.kafka.produce import PythonSender, RecordSender
 from dataflows.native import client, why_not
 from dataflows.native.client import ClientHandle
-from dataflows.native.sender import Sender
+from dataflows.native.sender import NativeSender
 from dataflows.wire.records import Records
 from tests.support.flows import wait_for
 
@@ -50,7 +50,7 @@ def start_of(place: int) -> int:
 
 
 class Sending(NamedTuple):
-    """A producer for the carrier that ``ADTALLY_NATIVE`` gives, and its handle where the native engine is there."""
+    """A producer for the sender that ``ADTALLY_NATIVE`` gives, and its handle where the native engine is there."""
 
     choice: str
     producer: Producer
@@ -58,7 +58,7 @@ class Sending(NamedTuple):
 
 
 def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
-    """A producer for the carrier that ``ADTALLY_NATIVE`` gives."""
+    """A producer for the sender that ``ADTALLY_NATIVE`` gives."""
 
     def make(own: dict[str, str]) -> Producer:
         return make_producer(settings, "test", **{"delivery.report.only.error": True, "log_level": 0, **more, **own})
@@ -66,12 +66,12 @@ def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
     return Sending(choice, make({}), None) if why_not() else Sending(choice, *ClientHandle.capture(make))
 
 
-def carrier_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> Carrier:
-    """That carrier."""
+def sender_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> RecordSender:
+    """That sender."""
     if sending.choice == "on":
         assert sending.handle is not None
-        return Sender(sending.producer, sending.handle, topic, headers)
-    return PlainCarrier(sending.producer, topic, headers)
+        return NativeSender(sending.producer, sending.handle, topic, headers)
+    return PythonSender(sending.producer, topic, headers)
 
 
 def with_cluster(choice: str, **more: Any) -> tuple[Sending, Settings]:
@@ -111,8 +111,8 @@ def arrived(settings: Settings, topic: str, count: int) -> list[Message]:
     return sorted(found, key=lambda one: (one.partition() or 0, one.offset() or 0))
 
 
-def carried(choice: str) -> Iterator[object]:
-    """All that becomes of what one kind of carrier is given, step by step."""
+def sent_by(choice: str) -> Iterator[object]:
+    """All that becomes of what one kind of sender is given, step by step."""
     yield from _taken(choice)
     yield from _refused(choice)
     yield from _left(choice)
@@ -122,12 +122,12 @@ def carried(choice: str) -> Iterator[object]:
 def _taken(choice: str) -> Iterator[object]:
     sending, settings = with_cluster(choice, **PATIENT)
     other = producer_of(choice, NOBODY)  # which is younger, and has nothing to do with it
-    carrier, idle = carrier_of(sending, "results"), carrier_of(other, "results")
+    sender, idle = sender_of(sending, "results"), sender_of(other, "results")
     text = bytes(bytearray(RECORDS.text))
-    end = carrier.send(Records(text, RECORDS.count), 0, start_of(7), ("more", b"3\0003"))
+    end = sender.send(Records(text, RECORDS.count), 0, start_of(7), ("more", b"3\0003"))
     ctypes.memset(ctypes.cast(c_char_p(text), c_void_p), 0, len(text))  # what was given is the producer's own by now
     empty(sending.producer)
-    yield end, carrier.sent(), carrier.refused(), carrier.refusal(), idle.sent()
+    yield end, sender.sent(), sender.refused(), sender.refusal(), idle.sent()
     for one in arrived(settings, "results", 50):
         yield one.partition(), one.offset(), one.key(), one.value(), one.headers()
     for partition in range(4):
@@ -136,7 +136,7 @@ def _taken(choice: str) -> Iterator[object]:
 
 def _fetched(choice: str, settings: Settings, partition: int) -> tuple[list[tuple[int | None, bytes | None]], list[int]]:
     """Offsets and payloads of a partition, and where it was said to end."""
-    fetcher = make_fetcher(lambda own: make_consumer(settings, "test", **own), 7, native=choice == "on")
+    fetcher = Engine(replace(settings, native=choice)).make_fetcher(lambda own: make_consumer(settings, "test", **own), 7)
     fetcher.begin("results", partition, 0)
     found: list[tuple[int | None, bytes | None]] = []
     ends: list[int] = []
@@ -154,24 +154,24 @@ def _fetched(choice: str, settings: Settings, partition: int) -> tuple[list[tupl
 
 def _refused(choice: str) -> Iterator[object]:
     sending, _ = with_cluster(choice, **BLUNT)
-    carrier = carrier_of(sending, "results")
+    sender = sender_of(sending, "results")
     for records, codes in REFUSALS:
         refuse(sending, codes)
-        carrier.send(records, 0, -1, None)
+        sender.send(records, 0, -1, None)
         empty(sending.producer)
-        yield carrier.sent(), carrier.refused(), (error := carrier.refusal()) and error.code()
+        yield sender.sent(), sender.refused(), (error := sender.refusal()) and error.code()
 
 
 def _left(choice: str) -> Iterator[object]:
     small = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20, "message.max.bytes": 1000})
-    carrier = carrier_of(small, "results")
-    yield carrier.send(RECORDS, 0, -1, None), carrier.sent()
+    sender = sender_of(small, "results")
+    yield sender.send(RECORDS, 0, -1, None), sender.sent()
     small.producer.purge()
     empty(small.producer)
     try:
-        carrier.send(LARGE, 0, -1, None)
+        sender.send(LARGE, 0, -1, None)
     except KafkaException as error:
-        yield error.args[0].code(), carrier.sent()
+        yield error.args[0].code(), sender.sent()
     small.producer.purge()
 
 

@@ -25,7 +25,7 @@ from dataflows.flow.sink import OutboxPart
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
-from dataflows.kafka.produce import PlainCarrier
+from dataflows.kafka.produce import PythonSender
 from dataflows.kafka.record import Record
 from dataflows.windows.cells import Cell, CellKey, to_result
 from dataflows.windows.panes import Panes, PanesState
@@ -303,7 +303,7 @@ def stock_KafkaSink() -> None:  # noqa: N802 - its name
 
 @mutant
 def sink_without_delivery_callbacks() -> None:
-    patch(PlainCarrier, "_heard", lambda *_: None)
+    patch(PythonSender, "_heard", lambda *_: None)
 
 
 @mutant

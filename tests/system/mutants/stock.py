@@ -48,8 +48,8 @@ class _Unwrapped(StatelessSinkPartition[tuple[str, Records]]):
 class StockKafkaSink(KafkaSink):
     """Bytewax's `KafkaSink` in the place of `TopicSink`."""
 
-    def __init__(self, settings: Settings, topic: str, _outgoing: object = None) -> None:
-        super().__init__([settings.brokers], topic)
+    def __init__(self, context: FlowContext, topic: str, _outgoing: object = None) -> None:
+        super().__init__([context.settings.brokers], topic)
 
     @override
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Any:
