@@ -16,7 +16,7 @@ from figures.attention.engine import NOTHING, Attention, Report, within
 from figures.feed.reporter import Status
 from figures.feed.upserts import Feed
 from figures.pipeline.rejects import RejectedFeed
-from figures.pipeline.status import Part, Seen, diagnose, trouble
+from figures.pipeline.status import PipelinePart, Seen, diagnose, trouble
 from figures.pipeline.watch import Watch
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
@@ -44,7 +44,7 @@ class Live(msgspec.Struct, frozen=True):
     undo_rows: int
     undo_seconds: float
     cleared: bool
-    trouble: Part | None = None
+    trouble: PipelinePart | None = None
     """The part of the pipeline to look at if no new figures arrive; None if they do, or if the cause is unknown."""
 
 
@@ -160,7 +160,7 @@ class Service:
         found = trouble(self.parts(snapshot)) if lacks else None
         return Live(status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared, found)
 
-    def parts(self, snapshot: Snapshot) -> list[Part]:
+    def parts(self, snapshot: Snapshot) -> list[PipelinePart]:
         """Return the state of each part of the pipeline up to `snapshot`; the first call begins to watch the dataflow."""
         newest_end = None if snapshot.empty else float(snapshot.newest + self.settings.window_seconds)
         seen = Seen(self._clock(), newest_end, self.feed.status, self.rejected.status, self.watch.pipeline())

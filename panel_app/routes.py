@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from panel_app.api.probes import Health, Metrics, Probe
+from panel_app.api.probes import Health, Probe, Scrape
 from panel_app.api.questions import QUESTIONS
 from panel_app.api.results import Results
 from panel_app.server.dashboard import FindDashboard, FromEnvironment
@@ -17,7 +17,7 @@ _HANDLERS: list[tuple[str, type[RequestHandler]]] = [
     (r"/healthz", Health),
     (r"/livez", Probe),
     (r"/readyz", Probe),
-    (r"/metrics", Metrics),
+    (r"/metrics", Scrape),
     (r"/api/results", Results),
     *QUESTIONS,
 ]

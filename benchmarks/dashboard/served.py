@@ -28,7 +28,7 @@ from benchmarks.dashboard.store import minute
 from dataflows.contract.schema import WindowResult, encode, result_key
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
-from figures.store.memory import resident_bytes
+from panel_app.server.process_memory import resident_bytes
 from tests.support.flows import environment, free_port, wait_for
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from dataflows.contract.schema import WindowResult, rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.export import held_for_export
 from figures.service import Service
-from figures.store.memory import resident_bytes
-from figures.views.results import Question, table
+from figures.views.selection import Selection, table
 from figures.views.view import RANGES
+from panel_app.server.process_memory import resident_bytes
 
 REFRESHES = 6
 """Refreshes a minute."""
@@ -115,7 +115,7 @@ def spread(count: int = 5568) -> None:
             begun = time.process_time()
             for at in range(0, len(results), BATCH):
                 store.apply(results[at : at + BATCH])
-            found = table(store.snapshot(), Question(), window=60, currency="USD")
+            found = table(store.snapshot(), Selection(), window=60, currency="USD")
             took = (time.process_time() - begun) / len(found.frame) * 1e6
             if name:
                 cells.append(f"{kind} {took:7.1f} ({took / first.setdefault(kind, took):4.1f} x)")

@@ -3,7 +3,7 @@
 Each complete minute every campaign is checked over windows of 3 minutes to 6 hours against the 3 hours before the window. A finding must
 pass all of these:
 
-- the exact test of `rates`, not against "no change" but against a change that is large enough to act on (`checks.Check.ratio`),
+- the exact test of `rates`, not against "no change" but against a change that is large enough to act on (`comparisons.Check.ratio`),
   with the dispersion of the campaign's own minutes;
 - against the usual rate as the median of shorter stretches, so that an earlier incident in the history does not count;
 - against that rate moved along with the median of all campaigns, so that a change of the whole site is
@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from figures.attention.checks import (
+from figures.attention.comparisons import (
     BASELINE,
     CHECKS,
     HORIZON,

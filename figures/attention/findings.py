@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from figures.attention import rates
-from figures.attention.checks import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
+from figures.attention.comparisons import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
 from figures.attention.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
 from figures.measures import MICROS, SIZE
 

@@ -63,14 +63,14 @@ class Past(msgspec.Struct, frozen=True):
         return (moment - self.start) // self.step
 
 
-class _Part:
+class _BlockHistory:
     """One block up to `until`: sums by campaign and up to each minute, by channel, and when each campaign is first seen.
 
     The last line of what is by campaign is all of them together. What `before` (the same block, of an earlier minute) knows of the
     windows that have not changed since is taken over.
     """
 
-    def __init__(self, at: int, block: Block, until: int, before: _Part | None = None) -> None:
+    def __init__(self, at: int, block: Block, until: int, before: _BlockHistory | None = None) -> None:
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
         self.rows, self._at = _closed(block), at
@@ -145,7 +145,7 @@ def _grown(sums: Floats, campaigns: int) -> Floats:
 class History:
     """The hours before `until` (seconds, a full minute), of all campaigns; make one with `Keeper.history`."""
 
-    def __init__(self, snapshot: Snapshot, parts: dict[int, _Part], until: int) -> None:
+    def __init__(self, snapshot: Snapshot, parts: dict[int, _BlockHistory], until: int) -> None:
         self.until = until
         self.oldest = snapshot.minutes_from
         self._open = snapshot.open_windows(self.oldest, until)
@@ -228,17 +228,17 @@ class Keeper:
     """Keeps what is made of each block as long as the store holds that block unchanged."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, _BlockHistory] = {}
 
     def history(self, snapshot: Snapshot, start: int, until: int) -> History:
         """The blocks from the one that holds `start` up to `until`, both in seconds, `until` a full minute."""
-        parts: dict[int, _Part] = {}
+        parts: dict[int, _BlockHistory] = {}
         for at, block in snapshot.blocks.items():
             if at < block_of(start) or at >= until:
                 continue
             held, end = self._parts.get(at), min(until, at + BLOCK_SECONDS)
             same = held is not None and held.until == end and held.is_still(block, end)
-            parts[at] = held if held is not None and same else _Part(at, block, until, held)
+            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held)
             if at < until - _BY_MINUTE:
                 parts[at].forget_minutes()
         self._parts = parts

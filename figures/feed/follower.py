@@ -19,7 +19,7 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import describe
 from dataflows.kafka.corruption import Damage
 from figures.feed.positions import LogReplacedError
-from figures.feed.reporter import Reporter, Status
+from figures.feed.reporter import StateReporter, Status
 from figures.feed.session import Session, Topic
 
 log = logging.getLogger("adtally.feed")
@@ -35,7 +35,7 @@ class Follower(ABC):
         """`role`: part of the client id. `look_seconds`: how often to look for new partitions. `aloud`: log what it waits for."""
         self.settings = settings
         self.records = self.unread = 0
-        self.reporter = Reporter(settings, topic, aloud=aloud)
+        self.reporter = StateReporter(settings, topic, aloud=aloud)
         self._topic = Topic(settings, topic, role, look_seconds, self.reporter)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

@@ -33,7 +33,7 @@ class Status(msgspec.Struct, frozen=True):
     """Number of records that are still to be read, as of the last look at the topic."""
 
 
-class Reporter:
+class StateReporter:
     """Keeps and logs the state of the follower of `topic`; `aloud`: log at the level of warning what it waits for."""
 
     def __init__(self, settings: Settings, topic: str, *, aloud: bool = True) -> None:

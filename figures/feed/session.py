@@ -15,7 +15,7 @@ from dataflows.kafka.clients import AWAY, NO_GROUP, PASSING, describe, make_cons
 from dataflows.kafka.corruption import Damage, Fault, Passage, sound
 from dataflows.kafka.diagnosis import Complaints, forbidden, is_forbidden
 from figures.feed.positions import LogReplacedError, Positions
-from figures.feed.reporter import Reporter
+from figures.feed.reporter import StateReporter
 
 log = logging.getLogger("adtally.feed")
 
@@ -46,7 +46,7 @@ class Taker(Protocol):
 class Topic:
     """The topic that a follower reads, and what its sessions share: the positions in it, its state, and the way past damaged batches."""
 
-    def __init__(self, settings: Settings, name: str, role: str, look_seconds: float, reporter: Reporter) -> None:
+    def __init__(self, settings: Settings, name: str, role: str, look_seconds: float, reporter: StateReporter) -> None:
         """`role`: part of the client id. `look_seconds`: how often to look for new partitions."""
         self.settings, self.name, self.role, self.look_seconds, self.reporter = settings, name, role, look_seconds, reporter
         self.positions = Positions(name)

@@ -26,10 +26,10 @@ from dataflows.telemetry import log_lines
 from dataflows.telemetry.terminal import typed
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
 from figures.files.file_names import format_of
-from figures.files.formats import Format, csv_format
+from figures.files.formats import FileFormat, csv_format
 from figures.store.content import Cell
 from figures.store.store import Store
-from figures.views.results import Question, question, table
+from figures.views.selection import Selection, selection, table
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
@@ -62,7 +62,7 @@ def export(settings: Settings, wish: Wish) -> None:
     if not wish.out:
         raise InputError("--out '' names no file; - is for standard output.")
     try:
-        asked = question(
+        asked = selection(
             {
                 "from": _given(wish.start),
                 "to": _given(wish.end),
@@ -98,7 +98,7 @@ def _given(text: str | None) -> list[str]:
     return [] if text is None else [text]
 
 
-def _format(wish: Wish) -> Format:
+def _format(wish: Wish) -> FileFormat:
     csv = None
     if wish.bom or wish.decimal_comma or wish.separator is not None:
         csv = csv_format("," if wish.separator is None else wish.separator, bom=wish.bom, decimal_comma=wish.decimal_comma)
@@ -110,7 +110,7 @@ def held_for_export() -> Store:
     return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize)
 
 
-def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> str:
+def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO) -> str:
     """Write the results that `asked` selects to `out` in `form`; return a summary line.
 
     Raises `BrokerError`.
@@ -130,7 +130,7 @@ def write(settings: Settings, asked: Question, form: Format, out: BinaryIO) -> s
     return f"{len(found.frame):,} rows written.{skipped}"
 
 
-def _read(settings: Settings, asked: Question, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
+def _read(settings: Settings, asked: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
     """Return the results that `asked` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
     store = held_for_export()
     unread, reason = 0, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from dataflows.contract.errors import InputError
-from figures.files.formats import FORMATS, TEXTS, Format, csv_format, gzipped
+from figures.files.formats import FORMATS, TEXTS, FileFormat, csv_format, gzipped
 
 ENDINGS: dict[str, str] = {ending: name for name, one in FORMATS.items() for ending in (one.ending, *one.others)}
 """Key of `FORMATS` by file name ending, in lower case."""
@@ -16,7 +16,7 @@ _OTHER_FILES = ("xlsx", "xls", "xlsm", "ods", "numbers", "zip", "zst", "bz2", "x
 _USE = "use .csv, .tsv, .json, .jsonl or one of these with .gz, .parquet, .feather or .arrows"
 
 
-def format_of(path: str, name: str | None, csv: Format | None) -> Format:
+def format_of(path: str, name: str | None, csv: FileFormat | None) -> FileFormat:
     """Return the format of the file at `path`: by its ending, else `name` (a key of `FORMATS`), else CSV.
 
     `csv` is the CSV format if one of its options is given, else None. Raises `InputError` if the ending is unknown, or contradicts `name`

@@ -35,7 +35,7 @@ _LATER, _LATER_ANYWHERE = _after(";"), _after(",;|")
 """In a file with commas as separators a name with a comma is quoted; in any other file it is not."""
 
 
-class Format(msgspec.Struct, frozen=True):
+class FileFormat(msgspec.Struct, frozen=True):
     """A file format: the ending, the media type, the function that writes it, and `others`, alternative endings."""
 
     ending: str
@@ -75,7 +75,7 @@ def _harmless(frame: pl.DataFrame, separator: str) -> pl.DataFrame:
     return frame.with_columns(columns)
 
 
-def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool = False) -> Format:
+def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool = False) -> FileFormat:
     """Return CSV with one of `SEPARATORS`, optionally with a byte order mark and decimal commas, for spreadsheets of any locale.
 
     Raises `InputError` for another separator, and for decimal commas with a comma as the separator.
@@ -96,10 +96,10 @@ def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool =
             )
             yield out.getvalue()
 
-    return Format("csv", "text/csv; charset=utf-8", write, ("tsv",))
+    return FileFormat("csv", "text/csv; charset=utf-8", write, ("tsv",))
 
 
-def gzipped(form: Format) -> Format:
+def gzipped(form: FileFormat) -> FileFormat:
     """Return `form`, compressed with gzip."""
 
     def write(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
@@ -108,7 +108,7 @@ def gzipped(form: Format) -> Format:
             yield packer.compress(piece)
         yield packer.flush()
 
-    return Format(f"{form.ending}.gz", "application/gzip", write)
+    return FileFormat(f"{form.ending}.gz", "application/gzip", write)
 
 
 def _json(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
@@ -170,13 +170,13 @@ class _Pieces(io.BytesIO):
         """The last piece is taken after the writer has closed its file."""
 
 
-FORMATS: dict[str, Format] = {
-    "json": Format("json", "application/json", _json),
-    "jsonl": Format("jsonl", "application/x-ndjson", _jsonl, ("ndjson",)),
+FORMATS: dict[str, FileFormat] = {
+    "json": FileFormat("json", "application/json", _json),
+    "jsonl": FileFormat("jsonl", "application/x-ndjson", _jsonl, ("ndjson",)),
     "csv": csv_format(),
-    "arrow": Format("arrows", "application/vnd.apache.arrow.stream", _arrow),
-    "feather": Format("feather", "application/vnd.apache.arrow.file", _feather, ("arrow",)),
-    "parquet": Format("parquet", "application/vnd.apache.parquet", _parquet),
+    "arrow": FileFormat("arrows", "application/vnd.apache.arrow.stream", _arrow),
+    "feather": FileFormat("feather", "application/vnd.apache.arrow.file", _feather, ("arrow",)),
+    "parquet": FileFormat("parquet", "application/vnd.apache.parquet", _parquet),
 }
 
 TEXTS = ("json", "jsonl", "csv")

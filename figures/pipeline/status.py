@@ -32,7 +32,7 @@ Tone = Literal["good", "wait", "warn", "bad"]
 """good: it works; wait: unknown yet, or waiting for another part; warn: it needs attention; bad: it does not work."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class PipelinePart(msgspec.Struct, frozen=True):
     """The state of one part."""
 
     id: str
@@ -56,7 +56,7 @@ class Seen(msgspec.Struct, frozen=True):
     pipeline: Pipeline
 
 
-def diagnose(settings: Settings, seen: Seen) -> list[Part]:
+def diagnose(settings: Settings, seen: Seen) -> list[PipelinePart]:
     """Return the state of each part, in the order in which an event passes them."""
     flow = _dataflow(settings, seen)
     return [
@@ -69,7 +69,7 @@ def diagnose(settings: Settings, seen: Seen) -> list[Part]:
     ]
 
 
-def trouble(parts: Sequence[Part]) -> Part | None:
+def trouble(parts: Sequence[PipelinePart]) -> PipelinePart | None:
     """Return the part to look at first: failures before slowness, and causes before their consequences; None if all is well."""
     found = [one for one in parts if one.tone in _WORST]
     return min(found, key=lambda one: (_WORST.index(one.tone), _CAUSES.index(one.id)), default=None)
@@ -94,8 +94,8 @@ _UNKNOWN = "Not known while Kafka does not answer"
 _ASKING = "Checking"
 
 
-def _broker(settings: Settings, seen: Seen) -> Part:
-    part = partial(Part, "broker", "Kafka")
+def _broker(settings: Settings, seen: Seen) -> PipelinePart:
+    part = partial(PipelinePart, "broker", "Kafka")
     if seen.feed.state == "down":
         words, _, cure = seen.feed.problem.partition("; ")
         cures = [f"{_sentence(cure)}."] if cure else []
@@ -103,8 +103,8 @@ def _broker(settings: Settings, seen: Seen) -> Part:
     return part("wait", _ASKING) if seen.feed.state == "starting" else part("good", f"It answers at {settings.brokers}")
 
 
-def _events(settings: Settings, seen: Seen, flow: Part) -> Part:
-    part = partial(Part, "events", "Events")
+def _events(settings: Settings, seen: Seen, flow: PipelinePart) -> PipelinePart:
+    part = partial(PipelinePart, "events", "Events")
     rows, topic = seen.pipeline.partitions, settings.logs_topic
     if seen.feed.state == "down":
         return part("wait", _UNKNOWN)
@@ -123,8 +123,8 @@ def _events(settings: Settings, seen: Seen, flow: Part) -> Part:
     return part("good", "Everything that was sent has been read")
 
 
-def _dataflow(settings: Settings, seen: Seen) -> Part:
-    part = partial(Part, "dataflow", "Dataflow")
+def _dataflow(settings: Settings, seen: Seen) -> PipelinePart:
+    part = partial(PipelinePart, "dataflow", "Dataflow")
     rows, group, topic = seen.pipeline.partitions, settings.group, settings.logs_topic
     if seen.feed.state == "down":
         return part("wait", _UNKNOWN)
@@ -154,8 +154,8 @@ def _dataflow(settings: Settings, seen: Seen) -> Part:
     return _running(seen, waits)
 
 
-def _running(seen: Seen, waits: str) -> Part:
-    part = partial(Part, "dataflow", "Dataflow")
+def _running(seen: Seen, waits: str) -> PipelinePart:
+    part = partial(PipelinePart, "dataflow", "Dataflow")
     rows = seen.pipeline.partitions
     stuck = [row for row in rows if row.still is not None and seen.now - row.still > STUCK_SECONDS]
     since = min((row.still for row in stuck if row.still is not None), default=None)
@@ -171,8 +171,8 @@ def _running(seen: Seen, waits: str) -> Part:
     return part("good", f"It runs; {waits}")
 
 
-def _results(seen: Seen, flow: Part) -> Part:
-    part = partial(Part, "results", "Results")
+def _results(seen: Seen, flow: PipelinePart) -> PipelinePart:
+    part = partial(PipelinePart, "results", "Results")
     feed = seen.feed
     if feed.state in ("down", "starting"):
         return part("wait", _UNKNOWN if feed.state == "down" else _ASKING)
@@ -193,8 +193,8 @@ def _results(seen: Seen, flow: Part) -> Part:
     return part("good", f"Topic {feed.topic} exists")
 
 
-def _rejected(seen: Seen, flow: Part) -> Part:
-    part = partial(Part, "rejected", "Rejected")
+def _rejected(seen: Seen, flow: PipelinePart) -> PipelinePart:
+    part = partial(PipelinePart, "rejected", "Rejected")
     rejects = seen.rejects
     if rejects.state in ("down", "starting"):
         return part("wait", _UNKNOWN if rejects.state == "down" else _ASKING)
@@ -213,8 +213,8 @@ def _rejected(seen: Seen, flow: Part) -> Part:
     return part("good", f"Topic {rejects.topic} exists")
 
 
-def _dashboard(seen: Seen) -> Part:
-    part = partial(Part, "dashboard", "Dashboard")
+def _dashboard(seen: Seen) -> PipelinePart:
+    part = partial(PipelinePart, "dashboard", "Dashboard")
     feed = seen.feed
     if feed.state == "reading":
         return part("wait", f"It reads topic {feed.topic}; its figures are not complete yet", feed.since)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from figures.store.spelling import Mark, mark, skeleton
+from figures.store.spelling import SpellingMark, mark, skeleton
 
 _LIKE = 5
 """Largest number of similar names that a name is compared with."""
@@ -48,14 +48,14 @@ class Names:
         """The numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
-    def marks(self, shown: Iterable[str]) -> dict[str, Mark]:
+    def marks(self, shown: Iterable[str]) -> dict[str, SpellingMark]:
         """Return, by name, how those of the `shown` names that look like any other name differ from it."""
         begun, ended = self._looked, len(self.names)
         # Two threads at once may add the same names twice, but none is missed.
         for name in self.names[begun:ended]:
             self._alike.setdefault(skeleton(name), {})[name] = None
         self._looked = ended
-        found: dict[str, Mark] = {}
+        found: dict[str, SpellingMark] = {}
         for name in shown:
             if others := [one for one in [*self._alike.get(skeleton(name), ())][: _LIKE + 1] if one != name]:
                 found[name] = mark(name, tuple(others[:_LIKE]))

@@ -68,7 +68,7 @@ def skeleton(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", apart.translate(_ALIKE)).split())
 
 
-class Mark(msgspec.Struct, frozen=True):
+class SpellingMark(msgspec.Struct, frozen=True):
     """How a name differs from another that looks like it: `short` as a visible label, `long` with the names of the characters."""
 
     short: str
@@ -76,14 +76,14 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 @lru_cache(_KEPT)
-def mark(name: str, others: tuple[str, ...]) -> Mark:
+def mark(name: str, others: tuple[str, ...]) -> SpellingMark:
     """Return how `name` differs from the most similar one of `others`, which have the same skeleton."""
     own, theirs = min((_parts(name, one) for one in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
     other = next(one for one in others if _parts(name, one) == (own, theirs))
     said = f"{_spelled(own)} where the other has {_spelled(theirs)}"
     if name.lower() == other.lower():
-        return Mark("", f"Another name differs from this one in upper and lower case only: {said}.")
-    return Mark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {said}.")
+        return SpellingMark("", f"Another name differs from this one in upper and lower case only: {said}.")
+    return SpellingMark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {said}.")
 
 
 def _shared(one: Iterable[str], other: Iterable[str]) -> int:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from figures.measures import SUMS, Keys, Measure, Sums, compared
 from figures.store.snapshot import Snapshot
+from figures.views.rankings import Members, Numbers, short
 from figures.views.span import Span
-from figures.views.tables import Group, Numbers, short
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
@@ -152,8 +152,8 @@ def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
     return found
 
 
-def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Group) -> Chart:
-    """The main chart: at most eight lines, the smaller channels in one. Which are small tells `tables.Group.ranked`."""
+def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Members) -> Chart:
+    """The main chart: at most eight lines, the smaller channels in one. `rankings.Members.ranked` says which are small."""
     count = len(span.points)
     ranked = channels.numbers[channels.ranked(measure.rank, len(channels))].tolist()
     kept = ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1]

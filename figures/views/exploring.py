@@ -10,7 +10,7 @@ import polars as pl
 from figures.measures import ALL, SIZE, sums
 from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
-from figures.store.spelling import Mark
+from figures.store.spelling import SpellingMark
 from figures.views.parameters import Parameters
 from figures.views.sums import only
 from figures.views.view import RANGES, Filtered
@@ -50,7 +50,7 @@ class Found(msgspec.Struct, frozen=True):
     grain: int
     """Seconds of a point."""
     incomplete: list[dt.datetime]
-    marks: dict[str, Mark]
+    marks: dict[str, SpellingMark]
     """How names that look like another one differ from it, by name."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from figures.measures import Keyed, Measure
 from figures.store.names import pair
-from figures.views.tables import Group, Numbers, placed, short
+from figures.views.rankings import Members, Numbers, placed, short
 
 _HEAT_ROWS, _HEAT_COLUMNS = 10, 8
 _POINTS = 200
@@ -47,7 +47,7 @@ class Scatter(msgspec.Struct, frozen=True):
     more: int
 
 
-def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Group, channels: Group) -> Heatmap:
+def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Members, channels: Members) -> Heatmap:
     """The heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
 
     The largest are those with most of the measure; where that is a rate, with the largest spend.
@@ -68,7 +68,7 @@ def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Group, chann
     )
 
 
-def scatter(campaigns: Group, channels: Group) -> Scatter:
+def scatter(campaigns: Members, channels: Members) -> Scatter:
     """Spend against cost per conversion."""
     single = len(campaigns) == 1
     group = channels if single else campaigns

@@ -7,13 +7,13 @@ import numpy as np
 
 from figures.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
 from figures.store.snapshot import Snapshot
-from figures.store.spelling import Mark
-from figures.views import charts, matrix, tables
+from figures.store.spelling import SpellingMark
+from figures.views import charts, matrix, rankings
 from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
+from figures.views.rankings import Numbers
 from figures.views.span import Span, span_of
-from figures.views.sums import Source, untimed
-from figures.views.tables import Numbers
+from figures.views.sums import PageSums, untimed
 from figures.views.view import View
 
 _NOTHING = np.zeros(len(SUMS), np.int64)
@@ -40,12 +40,12 @@ class Page(msgspec.Struct, frozen=True):
     empty: bool
     tiles: list[Tile]
     chart: Chart
-    campaigns: tables.Table
-    channels: tables.Table
+    campaigns: rankings.RankedTable
+    channels: rankings.RankedTable
     heatmap: Heatmap
     scatter: Scatter
     funnel: dict[str, float]
-    marks: dict[str, Mark]
+    marks: dict[str, SpellingMark]
     """How names of the tables and the heatmap that look like another one differ from it, by name."""
     funnel_changes: dict[str, Moved]
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
@@ -58,7 +58,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     the rows of an hour.
     """
     span = span_of(snapshot, view, window)
-    source = Source(snapshot, view, span)
+    source = PageSums(snapshot, view, span)
     measure = MEASURES[view.metric]
     settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
     given = [part.total for part in (settled, opened) if part.total is not None]
@@ -67,17 +67,17 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
     whole = span.compared > 0
     before = None if not whole else _NOTHING if earlier.total is None else earlier.total
     complete = None if now is None else _NOTHING if settled.total is None else settled.total
-    all_campaigns = tables.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
-    all_channels = tables.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
+    all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
+    all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
     keys, rows = source.cells()
     lines = charts.lines(*untimed(keys), rows, span)
     shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
     def trends(numbers: list[int]) -> list[Numbers]:
         keys, rows = source.trends(numbers)
-        return tables.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
+        return rankings.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
 
-    campaigns, channels = tables.campaigns(all_campaigns, view, trends, limit), tables.channels(all_channels, view)
+    campaigns, channels = rankings.campaigns(all_campaigns, view, trends, limit), rankings.channels(all_channels, view)
     heatmap = matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels)
     return Page(
         version=snapshot.version,
@@ -112,5 +112,5 @@ def _funnel_changes(now: Sums, was: Sums) -> dict[str, Moved]:
         sums = total[_FUNNEL].astype(np.float64)[: len(_STEPS) + 1]
         return np.divide(sums[1:], sums[:-1], out=np.full(len(_STEPS), np.nan), where=sums[:-1] != 0)
 
-    changes, differences = map(tables.short, compared(parts(now), parts(was)))
+    changes, differences = map(rankings.short, compared(parts(now), parts(was)))
     return {step: Moved(change, apart) for step, change, apart in zip(_STEPS, changes, differences, strict=True)}

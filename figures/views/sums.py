@@ -52,7 +52,7 @@ def only(snapshot: Snapshot, rows: pl.DataFrame, wanted: Filtered) -> pl.DataFra
     return rows
 
 
-class Part:
+class PeriodSums:
     """Sums over a part of time: `pairs` by campaign and channel (`names.pair`), `campaigns`, `channels`, and in `total`."""
 
     def __init__(self, keys: Keys, rows: Sums) -> None:
@@ -66,56 +66,58 @@ class Part:
         self.total: Sums | None = found.sum(axis=0) if len(found) else None
 
 
-class Source:
+class PageSums:
     """The sums of `snapshot` under the filters of `view`, in and before the range `span`."""
 
     def __init__(self, snapshot: Snapshot, view: View, span: Span) -> None:
         self._snapshot, self._view, self._span = snapshot, view, span
         self._closed = max(span.settled, span.start)
 
-    def compared(self) -> Part:
+    def compared(self) -> PeriodSums:
         """Return the sums over the minutes of the range that are compared with the previous period."""
         return self._compared("settled", 0)
 
-    def before(self) -> Part:
+    def before(self) -> PeriodSums:
         """The same minutes of the previous period."""
         return self._compared("before", self._span.length)
 
-    def left_out(self) -> Part:
+    def left_out(self) -> PeriodSums:
         """Return the sums over the other minutes of the range: the open ones at its end, and the `apart` ones."""
         tail = self._tail(
-            "open", lambda start, end: Part(*self._summed(start, end)), lambda start, end: Part(*self._pairs(start, end))
+            "open",
+            lambda start, end: PeriodSums(*self._summed(start, end)),
+            lambda start, end: PeriodSums(*self._pairs(start, end)),
         )
-        return Part(*_joined(tail.pairs, self._apart(0).pairs)) if self._span.apart else tail
+        return PeriodSums(*_joined(tail.pairs, self._apart(0).pairs)) if self._span.apart else tail
 
-    def _compared(self, name: str, shift: int) -> Part:
+    def _compared(self, name: str, shift: int) -> PeriodSums:
         """Return the sums before the open minutes at the end, without the `apart` stretches, all `shift` seconds earlier."""
         start, end, apart = self._span.start - shift, self._closed - shift, self._span.apart
         if not apart:
             return self._part(name, start, end)
         if not self._snapshot.wide:
             keys, rows = self._apart(shift).pairs
-            return Part(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
+            return PeriodSums(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
         # Floats can't be subtracted exactly, so the stretches that are kept are added up instead.
         edges = [start, *(edge - shift for stretch in apart for edge in stretch), end]
         kept = list(zip(edges[::2], edges[1::2], strict=True))
         return self._remembered((name, apart), start, end, lambda *_: self._over(kept))
 
-    def _apart(self, shift: int) -> Part:
+    def _apart(self, shift: int) -> PeriodSums:
         """Return the sums of the `apart` stretches, `shift` seconds earlier."""
         stretches = [(start - shift, end - shift) for start, end in self._span.apart]
         return self._remembered(
             ("apart", shift, self._span.apart), stretches[0][0], stretches[-1][1], lambda *_: self._over(stretches)
         )
 
-    def _over(self, stretches: list[tuple[int, int]]) -> Part:
+    def _over(self, stretches: list[tuple[int, int]]) -> PeriodSums:
         """Return the sums over several stretches of time."""
         if len(stretches) <= _STRETCHES:
-            return Part(*_joined(*(self._summed(start, end) for start, end in stretches)))
+            return PeriodSums(*_joined(*(self._summed(start, end) for start, end in stretches)))
         rows = self._rows(stretches[0][0], stretches[-1][1])
         edges = np.array(stretches).ravel()
         # A moment is inside a stretch if the number of edges before it is not even.
-        return Part(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
+        return PeriodSums(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
 
     def cells(self) -> Keyed:
         """Sums by channel and point of time (`timed`), from the beginning of the previous period to the end of the range."""
@@ -148,13 +150,13 @@ class Source:
 
         return self._moving(("trends", bucket, *sorted(numbers)), span.start, make, few)
 
-    def _part(self, name: str, start: int, end: int) -> Part:
-        def make(start: int, end: int) -> Part:
-            return Part(*self._summed(start, end))
+    def _part(self, name: str, start: int, end: int) -> PeriodSums:
+        def make(start: int, end: int) -> PeriodSums:
+            return PeriodSums(*self._summed(start, end))
 
-        def move(begun: int, ended: int, held: Part) -> Part:
+        def move(begun: int, ended: int, held: PeriodSums) -> PeriodSums:
             gone, rows = self._pairs(begun, start)
-            return Part(*_joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
+            return PeriodSums(*_joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
 
         return self._remembered(name, start, end, make, move)
 

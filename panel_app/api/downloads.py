@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from figures.files.formats import FORMATS, Format, csv_format
+from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.service import Service
 from figures.store.spelling import folded, matches
 from figures.views import view as views
-from figures.views.results import Question, Table, table
+from figures.views.selection import ResultTable, Selection, table
 from figures.views.span import span_of
 
 SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
@@ -27,7 +27,7 @@ SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
 """What can be saved: whether it has a row for each point of the chart, and what else its rows are split by."""
 
 
-FILES: dict[str, Format] = {
+FILES: dict[str, FileFormat] = {
     **FORMATS,
     "csv": csv_format(bom=True),
     "semicolons": csv_format(";", bom=True, decimal_comma=True),
@@ -53,7 +53,7 @@ def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
     ).decode()
 
 
-def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EVERYTHING) -> tuple[str, Table]:
+def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EVERYTHING) -> tuple[str, ResultTable]:
     """Return the data behind the part `what` of the overview (a key of `SHEETS`), and a file name.
 
     It is the data that the page shows for the URL's `query`, within `scope`.
@@ -63,7 +63,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
     window = service.settings.window_seconds
     span = span_of(snapshot, view, window)
     points, by = SHEETS[what]
-    asked = Question(span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by)
+    asked = Selection(span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by)
     found = table(snapshot, asked, window=window, currency=service.settings.currency)
     if what == "campaigns":
         found = msgspec.structs.replace(found, frame=_as_shown(found.frame, view))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from figures.measures import ALL
-from figures.store.spelling import Mark
+from figures.store.spelling import SpellingMark
 from figures.views.exploring import BARS, Ask, Found
 
 HEIGHT, _TALL = 360, 440
@@ -18,7 +18,7 @@ _BETWEEN = 10
 _TABLE_ROWS = 200
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ExploreAnswer(msgspec.Struct, frozen=True):
     """What the page shows under its plots; `rows` are the first of `total` rows: the newest, or the largest."""
 
     id: int
@@ -30,7 +30,7 @@ class Shown(msgspec.Struct, frozen=True):
     note: str
     notes: tuple[str, ...]
     """Parameters of the URL that are not applied, one line each."""
-    marks: dict[str, Mark]
+    marks: dict[str, SpellingMark]
     zone: str
     """The time zone of the plots."""
     heights: tuple[int, int]
@@ -51,5 +51,7 @@ def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") 
     newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
     rows = newest.head(_TABLE_ROWS).rows()
     wide, narrow = ((height(found, narrow=narrow) + _BETWEEN) * len(found.ask.measures) for narrow in (False, True))
-    answer = Shown(number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow))
+    answer = ExploreAnswer(
+        number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow)
+    )
     return msgspec.json.encode(answer).decode()

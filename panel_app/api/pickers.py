@@ -7,7 +7,7 @@ import polars as pl
 
 from figures.measures import SIZE, sums
 from figures.service import Service
-from figures.store.spelling import Mark, matches
+from figures.store.spelling import SpellingMark, matches
 
 _OFFERED = 100
 
@@ -18,7 +18,7 @@ class Offer(msgspec.Struct, frozen=True):
     id: int
     names: list[str]
     total: int
-    marks: dict[str, Mark]
+    marks: dict[str, SpellingMark]
     """How names that look like another one differ from it, by name."""
 
 

@@ -34,7 +34,7 @@ class Probe(Plain):
     head = get
 
 
-class Metrics(Guarded):
+class Scrape(Guarded):
     """`/metrics`, behind the same login as the pages, because metrics show how the business does."""
 
     def get(self) -> None:

@@ -21,7 +21,7 @@ from panel_app.server.dashboard import Dashboard
 from panel_app.server.web import Guarded
 
 
-class Question(Guarded):
+class JsonAnswer(Guarded):
     """A GET request that is answered with JSON."""
 
     async def get(self) -> None:
@@ -43,7 +43,7 @@ class Question(Guarded):
         """Return JSON of the answer to the URL's `query`; raises `InputError` if it is invalid."""
 
 
-class View(Question):
+class ViewAnswer(JsonAnswer):
     """`/api/view`: what the overview shows under the same query."""
 
     _tag = ""
@@ -62,7 +62,7 @@ class View(Question):
         return self._tag
 
 
-class Names(Question):
+class NamesAnswer(JsonAnswer):
     """`/api/names`: what a picker offers for `dimension` under `search`."""
 
     @override
@@ -75,7 +75,7 @@ class Names(Question):
         )
 
 
-class Stock(Question):
+class StockAnswer(JsonAnswer):
     """`/api/stock`: what the Data page shows under the same query."""
 
     @override
@@ -83,7 +83,7 @@ class Stock(Question):
         return stock.shown(dashboard, query)
 
 
-class ExploreTable(Question):
+class TableAnswer(JsonAnswer):
     """`/api/table`: the table of the Explore page under the same query; its plots are sent only over the WebSocket."""
 
     @override
@@ -94,7 +94,7 @@ class ExploreTable(Question):
         return explore.shown(0, found, notes)
 
 
-class Sheet(Question):
+class SheetAnswer(JsonAnswer):
     """`/api/sheet`: the file of a card of the overview, by `what` and `format` (`downloads.reply`), under the page's query."""
 
     @override
@@ -105,10 +105,10 @@ class Sheet(Question):
 
 
 QUESTIONS = [
-    (r"/api/view", View),
-    (r"/api/names", Names),
-    (r"/api/stock", Stock),
-    (r"/api/table", ExploreTable),
-    (r"/api/sheet", Sheet),
+    (r"/api/view", ViewAnswer),
+    (r"/api/names", NamesAnswer),
+    (r"/api/stock", StockAnswer),
+    (r"/api/table", TableAnswer),
+    (r"/api/sheet", SheetAnswer),
 ]
 """Routes for Tornado."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from tornado.iostream import StreamClosedError
 
 from dataflows.contract.errors import InputError
-from figures.files.formats import FORMATS, Format, csv_format
+from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.views import parameters
-from figures.views.results import Question, Table, file_name, question, table
+from figures.views.selection import ResultTable, Selection, file_name, selection, table
 from panel_app.server.web import Guarded
 
 PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
@@ -19,15 +19,15 @@ _at_once = asyncio.Semaphore(2)
 """Answers that are worked out at the same time; more would keep the viewers of the dashboard waiting."""
 
 
-def asked_for(query: str) -> tuple[Question, Format, int]:
+def asked_for(query: str) -> tuple[Selection, FileFormat, int]:
     """Return question, format and limit of a URL's query; raises `InputError`, whose text repeats no value of the query."""
     given = parameters.parsed(query, strict=True)
     if why := parameters.unknown(given, PARAMETERS):
         raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
-    return question(given), _format(given), _limit(parameters.once(given, "limit", str(LIMIT)))
+    return selection(given), _format(given), _limit(parameters.once(given, "limit", str(LIMIT)))
 
 
-def _format(given: Mapping[str, Sequence[str]]) -> Format:
+def _format(given: Mapping[str, Sequence[str]]) -> FileFormat:
     """Return the format; the default is CSV if an option of CSV is given, otherwise JSON."""
     of_csv = not given.keys().isdisjoint(("bom", "separator", "decimal_comma"))
     name = parameters.once(given, "format", "csv" if of_csv else "json")
@@ -70,13 +70,13 @@ class Results(Guarded):
 
     head = get
 
-    async def _answer(self, asked: Question, form: Format, limit: int) -> None:
+    async def _answer(self, asked: Selection, form: FileFormat, limit: int) -> None:
         service = self.dashboard.service
         snapshot, status = service.store.snapshot(max_age=1.0), service.feed.status
         settings = service.settings
         loop = asyncio.get_running_loop()
         # polars releases the interpreter's lock, so that viewers are answered meanwhile.
-        found: Table = await loop.run_in_executor(
+        found: ResultTable = await loop.run_in_executor(
             None, lambda: table(snapshot, asked, window=settings.window_seconds, currency=settings.currency)
         )
         frame = found.frame.head(limit)

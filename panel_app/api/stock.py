@@ -7,12 +7,12 @@ import msgspec
 from dataflows.commands.rejected import REASONS
 from dataflows.telemetry.ages import Recent
 from figures.pipeline.rejects import Rejects
-from figures.pipeline.status import Part
+from figures.pipeline.status import PipelinePart
 from figures.pipeline.watch import Pipeline
 from figures.service import Live
-from figures.store.memory import resident_bytes
 from figures.views.parameters import Parameters
 from panel_app.server.dashboard import Dashboard
+from panel_app.server.process_memory import resident_bytes
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Stock(msgspec.Struct, frozen=True):
     ages: Recent
 
 
-class Shown(msgspec.Struct, frozen=True):
+class DataAnswer(msgspec.Struct, frozen=True):
     """The reply to a browser."""
 
     id: int
@@ -40,7 +40,7 @@ class Shown(msgspec.Struct, frozen=True):
     stock: Stock
     pipeline: Pipeline
     rejects: Rejects
-    parts: list[Part]
+    parts: list[PipelinePart]
     """The state of each part of the pipeline, from an event to this page."""
     reason: str
     """The only reason of which rejected events are listed; empty for all."""
@@ -49,7 +49,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
-    """Return JSON of a `Shown` for the URL's `query`, of which `reason` applies.
+    """Return JSON of a `DataAnswer` for the URL's `query`, of which `reason` applies.
 
     The first call starts what only runs while somebody looks: reading the rejected events, and asking for the dataflow's progress.
     """
@@ -74,4 +74,4 @@ def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     )
     live = service.live(snapshot)
     rejects, parts = service.rejected.rejects(reason), service.parts(snapshot)
-    return msgspec.json.encode(Shown(number, live, stock, service.watch.pipeline(), rejects, parts, reason, given.ended()))
+    return msgspec.json.encode(DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, reason, given.ended()))

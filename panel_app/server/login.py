@@ -49,7 +49,7 @@ _ANYBODY = "viewer"
 """The name of who gives none, where one password lets everybody in."""
 
 
-class Attempts:
+class WrongPasswords:
     """When wrong passwords came, by place: an IPv4 address, or the /64 network of an IPv6 address, for one host has all of that."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = PLACES) -> None:
@@ -119,7 +119,7 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
 
     `tls`: send the cookies only over HTTPS. `named`: users have names, instead of one password for all.
     """
-    attempts = Attempts()
+    attempts = WrongPasswords()
 
     class Login(BasicLoginHandler):
         """Unlike Panel's own it shows no text out of the URL, knows after a wrong password where somebody wanted to go, and lets in

@@ -18,7 +18,7 @@ from dataflows.commands import frame
 from dataflows.contract.errors import AdtallyError, BrokerError, InputError, SettingsError
 from dataflows.contract.schema import Reason
 from figures.files.formats import FORMATS
-from figures.views.results import INTERVALS
+from figures.views.selection import INTERVALS
 from tests.support.docs.commands_page import PAGE, commands, page
 
 ADTALLY = str(Path(sys.executable).parent / "adtally")

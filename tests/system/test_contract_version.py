@@ -19,7 +19,7 @@ from figures.files import export
 from figures.files.formats import FORMATS
 from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
-from figures.views.results import question
+from figures.views.selection import selection
 from tests.support.flows import ANSWER_SECONDS, wait_for
 from tests.support.results import result
 from tests.support.settings import own_names
@@ -61,7 +61,7 @@ def test_the_command_for_rejected_events_refuses_those_of_a_later_version(mixed:
 
 
 def test_an_export_leaves_results_of_a_later_version_out_and_says_so(mixed: Settings) -> None:
-    said = export.write(mixed, question({}), FORMATS["json"], io.BytesIO())
+    said = export.write(mixed, selection({}), FORMATS["json"], io.BytesIO())
     assert said.startswith("2 rows written. 1 records of")
 
 

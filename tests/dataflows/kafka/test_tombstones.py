@@ -21,7 +21,7 @@ from figures.files import export
 from figures.files.formats import FORMATS
 from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
-from figures.views.results import question
+from figures.views.selection import selection
 from tests.support.feeds import Record
 from tests.support.flows import ANSWER_SECONDS
 from tests.support.results import held, rejected_event, result
@@ -179,7 +179,7 @@ def test_export_rebuild_and_a_restarted_dashboard_agree_on_what_is_left(settings
         (key_of(again), encode(again), 0),
     )
     out = io.BytesIO()
-    export.write(settings, question({"interval": ["total"], "by": ["campaign"]}), FORMATS["json"], out)
+    export.write(settings, selection({"interval": ["total"], "by": ["campaign"]}), FORMATS["json"], out)
     assert b'"gone"' not in out.getvalue()
     assert [out.getvalue().count(b'"%s"' % name) for name in (b"sale", b"back", b"stays")] == [0, 1, 1]
     store = Store()

@@ -14,7 +14,7 @@ from figures.service import Service
 from figures.views.exploring import asked as explored
 from figures.views.exploring import find
 from figures.views.parameters import LONGEST, parsed
-from figures.views.results import Question, table
+from figures.views.selection import Selection, table
 from figures.views.view import NOTHING, Scope, View, asked
 from panel_app.api.downloads import sheet
 from panel_app.api.results import asked_for
@@ -73,7 +73,7 @@ def clicks(service: Service, query: str) -> dict[str, Any]:
     try:
         question, _form, _limit = asked_for(filters)
     except InputError:  # refused by name, where a page shows nothing
-        question = Question(campaigns=frozenset(ask.campaigns), channels=frozenset(ask.channels))
+        question = Selection(campaigns=frozenset(ask.campaigns), channels=frozenset(ask.channels))
     api = table(service.snapshot(), question, window=60, currency="USD").frame
     return {**found, "api": sum(api["clicks"])}
 
@@ -182,7 +182,7 @@ def test_bytes_that_are_not_utf_8_never_become_a_name_that_is_held() -> None:
 
 def test_a_question_of_ten_thousand_names_is_looked_up_and_not_searched() -> None:
     asked, _form, _limit = asked_for(urlencode([("campaign", f"c{at}") for at in range(10_000)]))
-    assert isinstance(asked, Question)
+    assert isinstance(asked, Selection)
     assert len(asked.campaigns) == 10_000
     assert asked.takes(0, "c9999", "any")
     assert not asked.takes(0, "c10000", "any")

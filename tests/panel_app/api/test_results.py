@@ -25,7 +25,7 @@ from dataflows.contract.schema import rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.formats import FORMATS
 from figures.store.store import Store
-from figures.views.results import INTERVALS, question, table
+from figures.views.selection import INTERVALS, selection, table
 from panel_app.api.results import PARAMETERS, asked_for
 from tests.support.dashboards import ROOT, get, server
 from tests.support.feeds import World
@@ -313,5 +313,5 @@ def test_the_documentation_names_every_parameter_format_interval_and_column() ->
     told = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", DOCS, flags=re.DOTALL)))
     store = Store()
     store.apply([result()])
-    columns = table(store.snapshot(), question({}), window=60, currency="USD").frame.columns
+    columns = table(store.snapshot(), selection({}), window=60, currency="USD").frame.columns
     assert set(PARAMETERS) | set(FORMATS) | set(INTERVALS) | set(columns) <= told

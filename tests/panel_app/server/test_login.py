@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from panel_app.server.login import MOST, SECONDS, Attempts
+from panel_app.server.login import MOST, SECONDS, WrongPasswords
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def now() -> list[float]:
 
 
 def test_after_too_many_wrong_passwords_an_address_may_try_again_when_the_first_of_them_is_old(now: list[float]) -> None:
-    attempts = Attempts(lambda: now[0])
+    attempts = WrongPasswords(lambda: now[0])
     for _ in range(MOST):
         assert attempts.wait("192.0.2.1") == 0
         attempts.note("192.0.2.1")
@@ -38,14 +38,14 @@ def test_after_too_many_wrong_passwords_an_address_may_try_again_when_the_first_
     ],
 )
 def test_a_host_with_a_whole_network_is_one_place(one: str, other: str | None, same: bool, now: list[float]) -> None:
-    attempts = Attempts(lambda: now[0])
+    attempts = WrongPasswords(lambda: now[0])
     for _ in range(MOST):
         attempts.note(one)
     assert (attempts.wait(other) > 0) is same
 
 
 def test_what_is_remembered_has_a_bound(now: list[float]) -> None:
-    attempts = Attempts(lambda: now[0], places=3)
+    attempts = WrongPasswords(lambda: now[0], places=3)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3", "192.0.2.4"):
         for _ in range(MOST):
             attempts.note(address)

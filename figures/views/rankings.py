@@ -24,7 +24,7 @@ FIGURES = tuple(MEASURES)
 Numbers = list[float | None]
 
 
-class Row(msgspec.Struct, frozen=True):
+class RankedRow(msgspec.Struct, frozen=True):
     """One campaign or channel: `figures` by measure, `share` of the largest in the chosen one, and how that one changed.
 
     The last is a `change` (0.1 is +10 %), a `difference` if a percentage has no meaning, or neither (`measures.compared`).
@@ -38,16 +38,16 @@ class Row(msgspec.Struct, frozen=True):
     trend: Numbers
 
 
-class Table(msgspec.Struct, frozen=True):
+class RankedTable(msgspec.Struct, frozen=True):
     """The rows shown, how many match the search, and how many there are; `columns` names what is in `figures`."""
 
     columns: tuple[str, ...]
-    rows: list[Row]
+    rows: list[RankedRow]
     matched: int
     total: int
 
 
-class Group(msgspec.Struct, frozen=True):
+class Members(msgspec.Struct, frozen=True):
     """The campaigns or the channels of a range; every array has a place for each.
 
     `figures` by measure, over the range, NaN where there is none; `change` and `difference` compare the complete minutes with the same
@@ -63,12 +63,12 @@ class Group(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.names)
 
-    def only(self, wanted: Callable[[str], bool]) -> Group:
+    def only(self, wanted: Callable[[str], bool]) -> Members:
         """Those whose name is `wanted`."""
         at = [place for place, name in enumerate(self.names) if wanted(name)]
         figures = {name: values[at] for name, values in self.figures.items()}
         names = [self.names[place] for place in at]
-        return Group(self.numbers[at], names, figures, self.change[at], self.difference[at])
+        return Members(self.numbers[at], names, figures, self.change[at], self.difference[at])
 
     def ranked(self, by: str, limit: int, *, descending: bool = True) -> list[int]:
         """The places of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
@@ -82,7 +82,7 @@ class Group(msgspec.Struct, frozen=True):
         return sorted(np.flatnonzero(keys <= last).tolist(), key=lambda at: (keys[at], names[at]))[:limit]
 
 
-def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bool) -> Group:
+def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bool) -> Members:
     """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
     complete ones of the previous period.
 
@@ -93,7 +93,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bo
     total = settled + opened
     change, difference = compared(measure.of(settled), measure.of(before) if whole else np.full(len(numbers), np.nan))
     figures = {one.id: one.of(total) for one in MEASURES.values()}
-    return Group(numbers, names.column(numbers.tolist()), figures, change, difference)
+    return Members(numbers, names.column(numbers.tolist()), figures, change, difference)
 
 
 def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_], Sums]:
@@ -116,7 +116,7 @@ def short(values: Floats) -> Numbers:
     return [value if is_known else None for value, is_known in zip(found.tolist(), known.tolist(), strict=True)]
 
 
-def campaigns(group: Group, view: View, trends: Callable[[list[int]], list[Numbers]], limit: int = 0) -> Table:
+def campaigns(group: Members, view: View, trends: Callable[[list[int]], list[Numbers]], limit: int = 0) -> RankedTable:
     """The campaigns that match the search: the first `limit`, or else as many as the view wants.
 
     `trends` gives the trend of each of the campaigns with these numbers.
@@ -125,23 +125,23 @@ def campaigns(group: Group, view: View, trends: Callable[[list[int]], list[Numbe
     if view.search:
         group = group.only(lambda name: matches(name, view.search))
     shown = group.ranked(view.sorted_by, limit or (ALL_ROWS if view.all_rows else PAGE_ROWS), descending=view.descending)
-    return Table(FIGURES, _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total)
+    return RankedTable(FIGURES, _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total)
 
 
-def channels(group: Group, view: View) -> Table:
+def channels(group: Members, view: View) -> RankedTable:
     """The largest 50 of the channels."""
     shown = group.ranked(view.metric, _CHANNEL_ROWS)
-    return Table(FIGURES, _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
+    return RankedTable(FIGURES, _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
 
 
-def _rows(group: Group, shown: list[int], metric: str, trends: list[Numbers]) -> list[Row]:
+def _rows(group: Members, shown: list[int], metric: str, trends: list[Numbers]) -> list[RankedRow]:
     figures = np.column_stack([group.figures[name][shown] for name in FIGURES])
     largest = float(np.nanmax(group.figures[metric], initial=0.0))
     sizes = np.maximum(np.nan_to_num(group.figures[metric][shown]), 0.0)
     shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
     changes, differences = short(group.change[shown]), short(group.difference[shown])
     rows = zip(shown, figures, shares, changes, differences, trends, strict=True)
-    return [Row(group.names[at], short(row), *more) for at, row, *more in rows]
+    return [RankedRow(group.names[at], short(row), *more) for at, row, *more in rows]
 
 
 def trends(

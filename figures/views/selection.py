@@ -31,7 +31,7 @@ _LAST = 253_402_300_799
 """The last second of the year 9999."""
 
 
-class Question(msgspec.Struct, frozen=True):
+class Selection(msgspec.Struct, frozen=True):
     """Which results are wanted: windows with `start <= window start < end` (seconds since 1970, None for no bound).
 
     Empty `campaigns` or `channels` mean all; a row covers `seconds`, 0 for the whole span; `by` is what it is split by.
@@ -54,7 +54,7 @@ class Question(msgspec.Struct, frozen=True):
         )
 
 
-def question(given: Mapping[str, Sequence[str]]) -> Question:
+def selection(given: Mapping[str, Sequence[str]]) -> Selection:
     """The question in `from`, `to`, `campaign`, `channel`, `interval` and `by`, each a list of texts.
 
     Raises `InputError`, which names the parameter and what it takes, and never repeats what was given.
@@ -71,7 +71,7 @@ def question(given: Mapping[str, Sequence[str]]) -> Question:
     if not set(by) <= set(DIMENSIONS):
         raise InputError("`by` must be campaign, channel, campaign,channel or none.")
     campaigns, channels = (frozenset(parameters.names(given, dimension)) for dimension in DIMENSIONS)
-    return Question(start, end, campaigns, channels, INTERVALS[interval], by)
+    return Selection(start, end, campaigns, channels, INTERVALS[interval], by)
 
 
 def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
@@ -89,7 +89,7 @@ def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
         raise InputError(f"`{name}` must be an RFC 3339 time with its zone, such as 2026-11-23T08:00:00Z.") from None
 
 
-class Table(msgspec.Struct, frozen=True):
+class ResultTable(msgspec.Struct, frozen=True):
     """The answer: `frame` with the columns of docs/api.md, and the span (seconds since 1970) of its rows.
 
     An end of the span is None if it was not asked for and nothing is held. Without matching results there are no rows, not even a
@@ -109,7 +109,7 @@ class Table(msgspec.Struct, frozen=True):
         return first, last
 
 
-def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) -> Table:
+def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -> ResultTable:
     """What `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds."""
     start, end = _span(snapshot, asked, window)
     step = max(asked.seconds, window) if asked.seconds else 0
@@ -138,10 +138,10 @@ def table(snapshot: Snapshot, asked: Question, *, window: int, currency: str) ->
     )
     frame = narrowed(frame, snapshot.wide)
     names = {seconds: name for name, seconds in INTERVALS.items()}
-    return Table(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
+    return ResultTable(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
 
 
-def _span(snapshot: Snapshot, asked: Question, window: int) -> tuple[int | None, int | None]:
+def _span(snapshot: Snapshot, asked: Selection, window: int) -> tuple[int | None, int | None]:
     """Return the span of the answer: what is asked for, else what is held."""
     start, end = asked.start, asked.end
     if not snapshot.empty:
@@ -190,7 +190,7 @@ def _time(seconds: pl.Expr) -> pl.Expr:
     return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC")
 
 
-def file_name(found: Table, ending: str) -> str:
+def file_name(found: ResultTable, ending: str) -> str:
     """A name for the file of `found` that holds nothing but letters, digits, dots and dashes."""
     parts = ["adtally", found.interval, *(end.replace(":", "") for end in found.span if end)]
     return f"{'-'.join(parts)}.{ending}"

@@ -19,7 +19,7 @@ from dataflows.contract.schema import STATES, WindowResult, rfc3339
 from figures.files.formats import FORMATS
 from figures.store.rows import parse_start
 from figures.store.store import Store
-from figures.views.results import INTERVALS, Question, file_name, question, table
+from figures.views.selection import INTERVALS, Selection, file_name, selection, table
 from tests.support.docs.tables import columns_of, rows_of, schema_of
 from tests.support.results import BEGIN, result
 
@@ -59,7 +59,7 @@ def made(count: int = 600) -> list[WindowResult]:
     ]
 
 
-def rows(results: list[WindowResult], asked: Question, hours: float = 100.0, days: float = 0.0) -> list[dict[str, Any]]:
+def rows(results: list[WindowResult], asked: Selection, hours: float = 100.0, days: float = 0.0) -> list[dict[str, Any]]:
     """The rows of the answer, as JSON gives them."""
     held = Store(hours, days)
     held.apply(results)
@@ -87,7 +87,7 @@ def test_sums_equal_those_by_hand(interval: str, by: tuple[str, ...], store: tup
     results = made()
     seconds = INTERVALS[interval]
     found = {}
-    for row in rows(results, Question(seconds=seconds, by=by), *store):
+    for row in rows(results, Selection(seconds=seconds, by=by), *store):
         names = {"campaign": row.get("campaign_id"), "channel": row.get("channel")}
         found[row["window_start"] if seconds else None, *(names[name] for name in by)] = {name: row[name] for name in SUMMED}
         assert row["spend"] == row["spend_micros"] / 1_000_000
@@ -97,7 +97,7 @@ def test_sums_equal_those_by_hand(interval: str, by: tuple[str, ...], store: tup
 def test_minutes_are_those_of_the_topic_to_the_last_digit() -> None:
     results = made(200)
     wanted = {(one.window_start, one.campaign_id, one.channel): one for one in results}
-    found = rows(results, Question())
+    found = rows(results, Selection())
     assert len(found) == len(wanted)
     for row in found:
         one = wanted[row["window_start"], row["campaign_id"], row["channel"]]
@@ -108,7 +108,7 @@ def test_minutes_are_those_of_the_topic_to_the_last_digit() -> None:
 
 
 def test_rows_stand_by_time_campaign_and_channel() -> None:
-    found = rows(made(), Question(seconds=3600))
+    found = rows(made(), Selection(seconds=3600))
     keys = [(row["window_start"], row["campaign_id"], row["channel"]) for row in found]
     assert keys == sorted(keys)
 
@@ -122,7 +122,7 @@ def test_an_hour_is_open_while_one_of_its_minutes_is_and_else_corrected_if_one_w
             result(61, state="corrected"),
             result(120, state="final"),
         ],
-        Question(seconds=3600),
+        Selection(seconds=3600),
     )
     assert [row["state"] for row in found] == ["corrected", "provisional", "final"]
 
@@ -130,12 +130,12 @@ def test_an_hour_is_open_while_one_of_its_minutes_is_and_else_corrected_if_one_w
 def test_from_is_taken_in_to_is_not_and_names_are_exact() -> None:
     results = [result(minute, campaign) for minute in range(10) for campaign in ("Sale", "sale", "sale 2")]
     start, end = rfc3339(BEGIN + 120), rfc3339(BEGIN + 240)
-    asked = question({"from": [start], "to": [end], "campaign": ["sale"]})
+    asked = selection({"from": [start], "to": [end], "campaign": ["sale"]})
     assert [(row["window_start"], row["campaign_id"]) for row in rows(results, asked)] == [
         (start, "sale"),
         (rfc3339(BEGIN + 180), "sale"),
     ]
-    assert rows(results, question({"campaign": ["unknown"]})) == []
+    assert rows(results, selection({"campaign": ["unknown"]})) == []
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_from_is_taken_in_to_is_not_and_names_are_exact() -> None:
     ],
 )
 def test_times_are_read_as_rfc_3339_and_brought_up_to_the_second(text: str, seconds: int) -> None:
-    assert question({"from": [text]}).start == seconds
+    assert selection({"from": [text]}).start == seconds
 
 
 BAD = [
@@ -173,7 +173,7 @@ BAD = [
 @pytest.mark.parametrize("given", BAD)
 def test_a_question_that_makes_no_sense_is_one_line_that_repeats_nothing_of_it(given: dict[str, list[str]]) -> None:
     with pytest.raises(InputError) as caught:
-        question(given)
+        selection(given)
     assert len(str(caught.value).splitlines()) == 1
     assert "`" in str(caught.value)
     assert not any(text in str(caught.value) for text in ("yesterday", "week", "user", "2026-13"))
@@ -182,7 +182,7 @@ def test_a_question_that_makes_no_sense_is_one_line_that_repeats_nothing_of_it(g
 def test_the_name_of_a_file_holds_nothing_that_a_name_could_bring_in() -> None:
     store = Store(hours=100)
     store.apply([result(campaign='x"\r\nSet-Cookie: a')])
-    found = table(store.snapshot(), question({"campaign": ['x"\r\nSet-Cookie: a']}), window=60, currency="USD")
+    found = table(store.snapshot(), selection({"campaign": ['x"\r\nSet-Cookie: a']}), window=60, currency="USD")
     assert set(file_name(found, "csv")) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.TZ")
 
 
@@ -202,7 +202,7 @@ def test_a_sum_is_an_integer_while_it_fits_64_bits_and_a_decimal_beyond_column_b
     held = Store()
     minutes: list[dict[str, Any]] = [{name: values[at] for name, values in WIDE_SUMS.items()} for at in range(3)]
     held.apply([result(minute=at, **sums) for at, sums in enumerate(minutes)])
-    found = table(held.snapshot(), question({"interval": [interval]}), window=60, currency="USD").frame
+    found = table(held.snapshot(), selection({"interval": [interval]}), window=60, currency="USD").frame
     wanted = {name: [sum(values)] if interval == "total" else values for name, values in WIDE_SUMS.items()}
     assert {name for name in SUMMED if found.schema[name] == pl.Decimal(38, 0)} == decimals
     assert all(found.schema[name] == pl.Int64 for name in SUMMED if name not in decimals)
@@ -215,7 +215,7 @@ def test_a_sum_is_an_integer_while_it_fits_64_bits_and_a_decimal_beyond_column_b
 
 def test_large_values_in_many_rows_stay_integers_while_their_sum_fits() -> None:
     micros = [60_000_000_000_001 if at == 7 else 3_000_001_000_003 for at in range(2000)]
-    (total,) = rows([result(minute=at, spend_micros=value) for at, value in enumerate(micros)], Question(seconds=0, by=()))
+    (total,) = rows([result(minute=at, spend_micros=value) for at, value in enumerate(micros)], Selection(seconds=0, by=()))
     assert total["spend_micros"] == sum(micros)
     assert isinstance(total["spend_micros"], int)
 
@@ -228,7 +228,7 @@ def test_no_figure_is_a_negative_zero(seconds: int, spend: int) -> None:
     store.apply([result(minute=at, spend_micros=spend, **same) for at in range(3)])
     store.apply([result(campaign="free", spend_micros=0, revenue_micros=-7, refund_micros=-7)])
     for by in (("campaign",), ()):
-        found = table(store.snapshot(), Question(seconds=seconds, by=by), window=60, currency="USD").frame
+        found = table(store.snapshot(), Selection(seconds=seconds, by=by), window=60, currency="USD").frame
         assert 0.0 in found["roas"].to_list()
         for form in ("json", "jsonl", "csv"):
             assert not re.search(
@@ -242,16 +242,16 @@ BEFORE, AFTER = BEGIN - 86_400, BEGIN + 86_400
 @pytest.mark.parametrize(
     ("held", "asked"),
     [
-        (0, Question()),
-        (0, Question(start=BEFORE, end=AFTER)),
-        (3, Question(campaigns=frozenset({"unknown"}))),
-        (3, Question(campaigns=frozenset({"sale"}), channels=frozenset({"unknown"}))),
-        (3, Question(start=AFTER)),
-        (3, Question(end=BEFORE)),
-        (3, Question(start=BEGIN + 60, end=BEGIN + 61, campaigns=frozenset({"unknown"}))),
+        (0, Selection()),
+        (0, Selection(start=BEFORE, end=AFTER)),
+        (3, Selection(campaigns=frozenset({"unknown"}))),
+        (3, Selection(campaigns=frozenset({"sale"}), channels=frozenset({"unknown"}))),
+        (3, Selection(start=AFTER)),
+        (3, Selection(end=BEFORE)),
+        (3, Selection(start=BEGIN + 60, end=BEGIN + 61, campaigns=frozenset({"unknown"}))),
     ],
 )
-def test_the_total_of_nothing_is_a_table_without_rows(held: int, asked: Question) -> None:
+def test_the_total_of_nothing_is_a_table_without_rows(held: int, asked: Selection) -> None:
     store = Store()
     store.apply([result(minute=at) for at in range(held)])
     for seconds, by in itertools.product(INTERVALS.values(), [("campaign", "channel"), ("channel",), ()]):
@@ -268,5 +268,5 @@ def test_the_total_of_nothing_is_a_table_without_rows(held: int, asked: Question
 
 
 def test_a_total_of_some_is_one_row_over_the_span_that_is_asked_for() -> None:
-    (total,) = rows([result(minute=at) for at in range(3)], Question(start=BEFORE, seconds=0, by=()))
+    (total,) = rows([result(minute=at) for at in range(3)], Selection(start=BEFORE, seconds=0, by=()))
     assert (total["window_start"], total["window_end"], total["clicks"]) == (rfc3339(BEFORE), rfc3339(BEGIN + 180), 3)
