@@ -1,27 +1,24 @@
 """What can be shown: each measure as sum over sum, how it is written, and which direction is good.
 
-A measure is additive (spend, clicks, conversions: `den` is empty) or a rate (CPC, CPA, CTR, ROAS). Rates are always the sum of the
-numerators over the sum of the denominators in one scope, and None where the denominator is 0.
+`dataflows.contract.measures` defines them; here they are evaluated for whole columns, by polars and by numpy.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import reduce
+from operator import add
+from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec.structs import astuple
 
-COUNTS = ("impressions", "clicks", "conversions", "purchases", "refunds")
-MONEY = ("spend_micros", "revenue_micros", "refund_micros")
-SUMS = (*COUNTS, *MONEY, "events")
-"""The columns that add up; money in micros of the deployment's currency."""
+from dataflows.contract import measures as contract
+from dataflows.contract.metrics import SUMS
 
 SIZE = "spend_micros"
 """What campaigns and channels are ranked by where no additive measure says otherwise."""
-
-MICROS = 1e6
 
 UNSIGNED = 0.0
 """Added to a quotient, it turns the -0.0 of 0 divided by a negative sum into 0.0."""
@@ -52,27 +49,9 @@ Floats = npt.NDArray[np.float64]
 _NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
-Kind = Literal["money", "price", "count", "percent", "multiple"]
-"""How figures are formatted: money is a total in the currency, price an average of it."""
-Good = Literal["up", "down", "neither"]
 
-
-class Measure(msgspec.Struct, frozen=True):
-    """One measure: `scale * num / den`, or `scale * num` where `den` is empty."""
-
-    id: str
-    label: str
-    short: str
-    kind: Kind
-    good: Good
-    num: tuple[str, ...]
-    den: str = ""
-    scale: float = 1.0
-
-    @property
-    def additive(self) -> bool:
-        """Whether the figures of parts add up to that of the whole, so that they can be stacked."""
-        return not self.den
+class Measure(contract.Measure, frozen=True):
+    """A measure of the contract, evaluated for rows of sums."""
 
     @property
     def rank(self) -> str:
@@ -82,60 +61,50 @@ class Measure(msgspec.Struct, frozen=True):
     def expr(self, prefix: str = "") -> pl.Expr:
         """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
 
-        `prefix` precedes the names of the columns that hold the sums.
+        `prefix` precedes the names of the columns that hold the sums. It is `dataflows.contract.measures.ratios` to the last digit.
         """
-        top = pl.col(prefix + self.num[0])
-        for less in self.num[1:]:
-            top = top - pl.col(prefix + less)
-        top = top.cast(pl.Float64)
-        if not self.den:
-            return (top * self.scale).alias(self.id)
-        below = pl.col(prefix + self.den).cast(pl.Float64)
-        return quotient(top * self.scale, below).alias(self.id)
+        over = _total(prefix, self.numerator)
+        if self.additive:
+            return (over / self.micros).alias(self.id)
+        return quotient(over, _total(prefix, self.denominator) * self.micros).alias(self.id)
 
     def of(self, rows: Sums) -> Floats:
         """The measure of each row of sums, as `expr` gives it; NaN where nothing is to divide by."""
-        top = rows[..., _COLUMN[self.num[0]]]
-        for less in self.num[1:]:
-            top = top - rows[..., _COLUMN[less]]
-        top = top.astype(np.float64) * self.scale
-        if not self.den:
-            return top
-        below = rows[..., _COLUMN[self.den]].astype(np.float64)
-        return np.divide(top, below, out=np.full(below.shape, np.nan), where=below != 0) + UNSIGNED
+        over = _totals(rows, self.numerator)
+        if self.additive:
+            return over * (1 / self.micros)  # as polars divides by a constant
+        under = _totals(rows, self.denominator) * self.micros
+        return np.divide(over, under, out=np.full(under.shape, np.nan), where=under != 0) + UNSIGNED
 
 
-MEASURES: dict[str, Measure] = {
-    measure.id: measure
-    for measure in (
-        Measure("spend", "Spend", "", "money", "neither", ("spend_micros",), "", 1 / MICROS),
-        Measure("clicks", "Clicks", "", "count", "up", ("clicks",)),
-        Measure("conversions", "Conversions", "", "count", "up", ("conversions",)),
-        Measure("cpc", "Cost per click", "CPC", "price", "down", ("spend_micros",), "clicks", 1 / MICROS),
-        Measure("cpa", "Cost per conversion", "CPA", "price", "down", ("spend_micros",), "conversions", 1 / MICROS),
-        Measure("ctr", "Click rate", "CTR", "percent", "up", ("clicks",), "impressions"),
-        Measure("roas", "Return on spend", "ROAS", "multiple", "up", ("revenue_micros", "refund_micros"), "spend_micros"),
-    )
-}
-"""In the order of the tables' columns."""
+def _total(prefix: str, terms: contract.Terms) -> pl.Expr:
+    """Return the weighted sum of `terms` as a float. Terms without a weight are added up exactly, as the integers that they are."""
+    columns = [(pl.col(prefix + name), weight) for name, weight in terms]
+    if all(abs(weight) == 1 for _, weight in columns):
+        return reduce(add, [column if weight > 0 else -column for column, weight in columns]).cast(pl.Float64)
+    return reduce(add, [column.cast(pl.Float64) * weight for column, weight in columns])
+
+
+def _totals(rows: Sums, terms: contract.Terms) -> Floats:
+    columns = [(rows[..., _COLUMN[name]], weight) for name, weight in terms]
+    if all(abs(weight) == 1 for _, weight in columns):
+        return reduce(add, [column if weight > 0 else -column for column, weight in columns]).astype(np.float64)
+    return reduce(add, [column.astype(np.float64) * weight for column, weight in columns])
+
+
+RATIOS = tuple(Measure(*astuple(measure)) for measure in contract.RATIOS)
+"""The rates of the contract, in the order of a result's fields."""
+
+_BY_ID = {measure.id: measure for measure in (*(Measure(*astuple(one)) for one in contract.TOTALS), *RATIOS)}
+
+MEASURES = {name: _BY_ID[name] for name in ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")}
+"""Those of the tables, in the order of their columns."""
+
+ALL: dict[str, Measure] = MEASURES | _BY_ID
+"""Every measure, those of the tables first: what the Explore page and the downloads offer."""
 
 TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
 """The headline figures, in their order; each can be what the page is about."""
-
-EXTRA: dict[str, Measure] = {
-    measure.id: measure
-    for measure in (
-        Measure("impressions", "Impressions", "", "count", "up", ("impressions",)),
-        Measure("purchases", "Purchases", "", "count", "up", ("purchases",)),
-        Measure("refunds", "Refunds", "", "count", "down", ("refunds",)),
-        Measure("revenue", "Revenue", "", "money", "up", ("revenue_micros",), "", 1 / MICROS),
-        Measure("cvr", "Conversion rate", "CVR", "percent", "up", ("conversions",), "clicks"),
-        Measure("cpm", "Cost per 1,000 impressions", "CPM", "price", "down", ("spend_micros",), "impressions", 1000 / MICROS),
-    )
-}
-"""What the Explore page and the downloads offer besides the tiles."""
-
-ALL: dict[str, Measure] = {**MEASURES, **EXTRA}
 
 
 def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from dataflows.contract.constants import MICROS
 from figures.attention import rates
 from figures.attention.comparisons import BASELINE, HORIZON, NEVER_RATIO, Check, Tested
 from figures.attention.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
-from figures.measures import MICROS, SIZE
+from figures.measures import SIZE
 
 Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
 Money = Literal["missed", "extra", "spent", "saved"]

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from figures.measures import COUNTS, MICROS, MONEY
+from dataflows.contract.constants import MICROS
+from dataflows.contract.metrics import COUNTS, MONEY
 from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, stacked
 from figures.store.snapshot import Snapshot
 

@@ -7,8 +7,8 @@ from operator import attrgetter
 
 import msgspec
 
+from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
-from figures.measures import SUMS
 from figures.store.content import Cell
 from figures.store.rows import parse_start
 

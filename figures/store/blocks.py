@@ -14,7 +14,8 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from figures.measures import SUMS, Floats, Wide, sizes, sums, wide_of
+from dataflows.contract.metrics import SUMS
+from figures.measures import Floats, Wide, sizes, sums, wide_of
 
 BLOCK_SECONDS = 900
 KEY = ("t", "campaign", "channel")

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import polars as pl
 
+from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import STATES, WindowResult, to_micros
-from figures.measures import SUMS, WIDE
+from figures.measures import WIDE
 from figures.store.names import Names
 
 _STATE = {state: number for number, state in enumerate(STATES)}

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from figures.measures import SUMS, Keys, Measure, Sums, compared
+from dataflows.contract.metrics import SUMS
+from figures.measures import Keys, Measure, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.views.rankings import Members, Numbers, short
 from figures.views.span import Span

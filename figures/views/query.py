@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from figures.measures import COUNTS, MEASURES, SUMS, TILES, Floats, Sums, compared
+from dataflows.contract.metrics import COUNTS, SUMS
+from figures.measures import MEASURES, TILES, Floats, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views import charts, matrix, rankings

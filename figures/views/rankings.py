@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from figures.measures import MEASURES, SUMS, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
+from dataflows.contract.metrics import SUMS
+from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
 from figures.views.span import Span

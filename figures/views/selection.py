@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import polars as pl
 
+from dataflows.contract.constants import MICROS
 from dataflows.contract.errors import InputError
+from dataflows.contract.metrics import COUNTS, MONEY
 from dataflows.contract.schema import STATES, rfc3339, to_micros
-from figures.measures import COUNTS, MICROS, MONEY, narrowed, quotient, sums
+from figures.measures import RATIOS, narrowed, sums
 from figures.store.blocks import floor_to, joint_state
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
@@ -132,7 +134,7 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
         "events",
         *MONEY,
         *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
-        *_ratios(),
+        *(measure.expr() for measure in RATIOS),
         pl.lit(currency).alias("currency"),
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )
@@ -150,26 +152,6 @@ def _span(snapshot: Snapshot, asked: Selection, window: int) -> tuple[int | None
             start = snapshot.oldest if end is None else min(snapshot.oldest, end)
         end = max(snapshot.newest + window, start) if end is None else end
     return start, end
-
-
-def _ratios() -> list[pl.Expr]:
-    """The ratios of the contract, worked out as `dataflows.contract.metrics.ratios` does, so that each is the same to the last digit."""
-
-    def ratio(name: str, top: pl.Expr, below: pl.Expr) -> pl.Expr:
-        return quotient(top.cast(pl.Float64), below.cast(pl.Float64)).alias(name)
-
-    def column(name: str) -> pl.Expr:
-        return pl.col(name).cast(pl.Float64)
-
-    spend, clicks = column("spend_micros"), column("clicks")
-    return [
-        ratio("ctr", clicks, column("impressions")),
-        ratio("cvr", column("conversions"), clicks),
-        ratio("cpc", spend, clicks * MICROS),
-        ratio("cpm", 1000 * spend, column("impressions") * MICROS),
-        ratio("cpa", spend, column("conversions") * MICROS),
-        ratio("roas", pl.col("revenue_micros") - pl.col("refund_micros"), spend),
-    ]
 
 
 def _known(snapshot: Snapshot, dimension: str) -> Names:

@@ -45,7 +45,7 @@ def height(found: Found, *, narrow: bool) -> int:
 
 def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
     """Return JSON of what the page shows of `found`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    kinds = ["text" if name not in ALL else ALL[name].kind for name in found.frame.columns]
+    kinds = ["text" if name not in ALL else ALL[name].unit for name in found.frame.columns]
     labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
     timed = "time" in found.frame.columns
     newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame

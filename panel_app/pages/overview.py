@@ -55,9 +55,10 @@ def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "
         "data": data,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [
-            {"id": one.id, "label": one.label, "short": one.short, "kind": one.kind, "good": one.good, "additive": one.additive}
-            for one in (MEASURES[name] for name in TILES)
+            {"id": one.id, "label": one.label, "short": one.short, "kind": one.unit, "good": one.good, "additive": one.additive}
+            for one in MEASURES.values()
         ],
+        "tiles": TILES,
     }
     first = embeddable(service.answer(request_query(), scope=scope))
     template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(setup)), first=first)

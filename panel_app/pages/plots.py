@@ -58,7 +58,7 @@ _ON_DARK = [
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
 _LONG, _SHORT = 24, 14
 _DIGITS = {"money": 2, "price": 2, "count": 1, "percent": 1, "multiple": 2}
-"""Decimal places on an axis, by the kind of measure; more are used if all figures are small."""
+"""Decimal places on an axis, by the unit of a measure; more are used if all figures are small."""
 _DEEPEST = 12
 
 
@@ -90,11 +90,11 @@ def written(measure: Measure, currency: str, largest: float) -> tuple[str, Numer
     the separators of another language.
     """
     label = f"{measure.label} ({measure.short})" if measure.short else measure.label
-    percent = measure.kind == "percent"
+    percent = measure.unit == "percent"
     shown = largest * 100 if percent else largest
     more = 2 - math.floor(math.log10(shown)) if 0 < shown < math.inf else 0
-    form = "0,0[.]" + "0" * min(max(_DIGITS[measure.kind], more), _DEEPEST) + "%" * percent
-    if measure.kind not in ("money", "price"):
+    form = "0,0[.]" + "0" * min(max(_DIGITS[measure.unit], more), _DEEPEST) + "%" * percent
+    if measure.unit not in ("money", "price"):
         return label, NumeralTickFormatter(format=form)
     return f"{label}, {currency}", NumeralTickFormatter(format=("$" if currency == "USD" else "") + form)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import encode
 from figures.feed.decode import UnreadableError, read_result
-from figures.measures import SUMS
 from tests.support.results import BEGIN, result
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import STATES, WindowResult
-from figures.measures import SUMS, sums
+from figures.measures import sums
 from figures.store.blocks import Block, floor_to, joint_state
 from figures.store.packed_days import Day, SparseDay
 from figures.store.rows import parse_start

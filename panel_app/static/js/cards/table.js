@@ -9,15 +9,27 @@ import { spark } from "adtally/spark.js";
 import { channelColor } from "adtally/theme.js";
 import { changeMark, verdict } from "adtally/tiles.js";
 
-const COLUMNS = [
-  { id: "spend", head: "Spend", kind: "money" },
-  { id: "clicks", head: "Clicks", kind: "count", wide: true },
-  { id: "conversions", head: "Conv.", kind: "count" },
-  { id: "cpc", head: "CPC", kind: "price", wide: true },
-  { id: "cpa", head: "Cost/conv.", kind: "price" },
-  { id: "ctr", head: "CTR", kind: "percent", wide: true },
-  { id: "roas", head: "Return", kind: "multiple", wide: true },
-];
+/**
+ * Heads of the columns whose names are too long for a table.
+ * @type {Record<string, string>}
+ */
+const HEADS = { conversions: "Conv.", cpa: "Cost/conv.", roas: "Return" };
+
+/** Columns that a narrow table and the channel table have, too. */
+const NARROW = ["spend", "conversions", "cpa"];
+
+/**
+ * @param {any[]} measures those of the page's set-up
+ * @returns {any[]} the columns of a table
+ */
+function columnsOf(measures) {
+  return measures.map((one) => ({
+    id: one.id,
+    head: HEADS[one.id] ?? (one.short || one.label),
+    kind: one.kind,
+    wide: !NARROW.includes(one.id),
+  }));
+}
 
 function cells(row, table, chosen, columns) {
   return columns.map((column) =>
@@ -38,9 +50,11 @@ function bar(row, color) {
 
 /**
  * @param {HTMLElement} place
+ * @param {any[]} measures those of the page's set-up
  * @param {Record<string, (...given: any[]) => void>} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
  */
-export function makeCampaigns(place, act) {
+export function makeCampaigns(place, measures, act) {
+  const allColumns = columnsOf(measures);
   const search = h("input", {
     type: "search",
     class: "search",
@@ -97,7 +111,7 @@ export function makeCampaigns(place, act) {
           ),
           bar(row),
         ),
-        ...cells(row, table, by, COLUMNS),
+        ...cells(row, table, by, allColumns),
         h("td", { class: "num roomy" }, changeMark(verdict(row, measure))),
         h("td", { class: "trend roomy" }, spark(row.trend, { width: 80, height: 24 })),
       ),
@@ -106,7 +120,7 @@ export function makeCampaigns(place, act) {
       const why = view.search ? "No campaign matches the search." : "No campaign has data in this view.";
       patch(body, h("p", { class: "none" }, why));
     } else {
-      const heads = [{ id: "name", head: "Campaign" }, ...COLUMNS].map((column) => head(column, view));
+      const heads = [{ id: "name", head: "Campaign" }, ...allColumns].map((column) => head(column, view));
       const line = h(
         "tr",
         {},
@@ -134,23 +148,22 @@ export function makeCampaigns(place, act) {
   };
 }
 
-const CHANNEL_COLUMNS = COLUMNS.filter((column) => ["spend", "conversions", "cpa"].includes(column.id));
-
 /**
  * @param {HTMLElement} place
+ * @param {any[]} measures those of the page's set-up
  * @param {(name: string) => void} pick
  */
-export function makeChannels(place, pick) {
+export function makeChannels(place, measures, pick) {
+  const allColumns = columnsOf(measures);
+  const own = allColumns.filter((column) => !column.wide);
   const body = h("div", { class: "table-box" });
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Channels")), body);
   return function update(page, view, measure) {
     const table = page.channels;
     if (!table.rows.length) return patch(body, h("p", { class: "none" }, "No channel has data in this view."));
     const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
-    const extra = COLUMNS.find((column) => column.id === view.metric && !CHANNEL_COLUMNS.includes(column));
-    const columns = extra
-      ? [{ ...extra, wide: false }, ...CHANNEL_COLUMNS.filter((one) => one.id !== "conversions")]
-      : CHANNEL_COLUMNS;
+    const extra = allColumns.find((column) => column.id === view.metric && !own.includes(column));
+    const columns = extra ? [{ ...extra, wide: false }, ...own.filter((one) => one.id !== "conversions")] : own;
     const rows = table.rows.map((row) =>
       h(
         "tr",

@@ -56,8 +56,11 @@ const controls = makeControls(byId("controls"), setup.ranges, {
   names: (dimension, search) => link.ask("names", { dimension, search }),
   everything: () => show(EVERYTHING),
 });
-const tiles = makeTiles(byId("tiles"), byId("comparison"), setup.measures, (metric) =>
-  show({ metric: metric === "spend" ? "" : metric }),
+const tiles = makeTiles(
+  byId("tiles"),
+  byId("comparison"),
+  setup.tiles.map((/** @type {string} */ id) => measures.get(id)),
+  (metric) => show({ metric: metric === "spend" ? "" : metric }),
 );
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
@@ -74,9 +77,9 @@ const attention = makeAttention(byId("attention"), {
 });
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => aim({ ...changes, q: "" }));
 const scatter = makeScatter(byId("scatter"), (changes) => aim({ ...changes, q: "" }));
-const channels = makeChannels(byId("channels"), (name) => aim({ channel: [name] }));
+const channels = makeChannels(byId("channels"), setup.measures, (name) => aim({ channel: [name] }));
 let searching = 0;
-const campaigns = makeCampaigns(byId("campaigns"), {
+const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
   sort: (id) => {
     const by = shown.view.sort || shown.view.metric;
     const turned = by === id && shown.view.descending;
