@@ -107,12 +107,13 @@ def test_what_is_not_run_is_checked_by_a_test_that_is_there(beginning: str) -> N
     assert (ROOT / CHECKED[beginning][0]).is_file()
 
 
-TAKEN = {path: flags(program) for path, program, _ in commands_of_adtally()} | {
-    command: {flag for action in parser._actions for flag in action.option_strings}
-    for command, parser in parsers()  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+_FLAGS = {path: flags(program) for path, program, _ in commands_of_adtally()}
+TAKEN = {
+    **_FLAGS,
+    **{command: {flag for action in parser._actions for flag in action.option_strings} for command, parser in parsers()},  # pyright: ignore[reportPrivateUsage] - argparse has no other way to its actions
+    **{path.replace("adtally generate", "python -m generator"): taken for path, taken in _FLAGS.items()},
+    "python -m panel_app": _FLAGS["adtally dashboard"],
 }
-TAKEN |= {path.replace("adtally generate", "python -m generator"): taken for path, taken in TAKEN.items()}
-TAKEN["python -m panel_app"] = TAKEN["adtally dashboard"]
 """The flags of each command."""
 
 

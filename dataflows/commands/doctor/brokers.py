@@ -43,7 +43,7 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Fi
         problem, metadata = _look(settings, place, patience)
         yield problem
         for broker in metadata.brokers.values() if metadata else ():
-            advertised[broker.host, broker.port] = None
+            advertised[str(broker.host), broker.port] = None
     for host, port in advertised:
         # A broker may name itself by another name than the one that it was asked by.
         if (host, port) not in known and not _same(Place(host, port), known):
