@@ -71,9 +71,9 @@ def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
 
     def build(saved: Saved | None) -> ShardLogic:
         with context.lifecycle.one_line_errors():
-            made = Panes(settings, context.engine.make_cells(), load(saved, PanesState, settings))
-        context.observed.add_shard(made.figures)
-        return ShardLogic(settings, made, context.workers.rest())
+            panes_of_shard = Panes(settings, context.engine.make_cells(), load(saved, PanesState, settings))
+        context.observed.add_shard(panes_of_shard.figures)
+        return ShardLogic(settings, panes_of_shard, context.workers.rest())
 
     return build
 
@@ -81,5 +81,5 @@ def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
 def rejected_records(poll: Poll) -> Iterable[tuple[str, Records]]:
     """What a poll could not count as Kafka records; nothing if it could count all."""
     if poll.rejected:
-        pairs = ((rejected_key(one.topic, one.partition, one.offset), encode(one)) for one in poll.rejected)
+        pairs = ((rejected_key(event.topic, event.partition, event.offset), encode(event)) for event in poll.rejected)
         yield str(poll.rejected[0].partition % SHARDS), Records.of(pairs)

@@ -17,10 +17,10 @@ def without_leap_second(text: str) -> str | None:
     The event then counts in the minute 23:59, after all others of that minute. A leap second can be inserted at the end of any month
     (ITU-R TF.460).
     """
-    found = _LEAP.fullmatch(text)
-    if found is None:
+    leap = _LEAP.fullmatch(text)
+    if leap is None:
         return None
-    before = f"{found[1]}:59.999999{found[2]}"
+    before = f"{leap[1]}:59.999999{leap[2]}"
     try:
         moment = msgspec.convert(before, dt.datetime).astimezone(dt.UTC)
     except (msgspec.ValidationError, OverflowError, ValueError):

@@ -35,43 +35,43 @@ class NativeIntake(Intake):
     @override
     def take(self, records: Sequence[Record]) -> None:
         batch = MessageBatch.of(records)
-        slow = {place: event for place in self._tally.read(batch) if (event := self._read_slowly(batch[place], place))}
+        slow = {index: event for index in self._tally.read(batch) if (event := self._read_slowly(batch[index], index))}
         if self._tally.newest != NEVER:
             self._judge(batch, slow)
         if not self._is_refilling:
             self.counters.read += len(batch)
 
-    def _read_slowly(self, record: Record, place: int) -> Event | None:
+    def _read_slowly(self, record: Record, index: int) -> Event | None:
         """Return the event of a message on the slow path, which C then judges with the others; None if it has none."""
         try:
             event = self._read(record)
         except NotAnEvent as verdict:
-            self._tally.refuse(place)
+            self._tally.refuse(index)
             self._reject(verdict, record.offset() or 0, record.value())
             return None
-        self._tally.put(place, to_micros(event.timestamp), event.event_id)
+        self._tally.put(index, to_micros(event.timestamp), event.event_id)
         return event
 
     def _judge(self, batch: MessageBatch, slow: dict[int, Event]) -> None:
-        """Have the batch judged, up to each event that begins a generation of ids. `slow`: events of the slow path by place."""
+        """Have the batch judged, up to each event that begins a generation of ids. `slow`: events of the slow path by their index in it."""
         tally, refilling = self._tally, self._is_refilling
         limit: int | list[int] = batch.least_time() * 1000 + self.rules.max_ahead
         if tally.newest > limit:
             limit = [latest_time(record, self.rules) for record in batch]
         if self._generation is None:
             tally.unturn()
-        place = 0
+        index = 0
         while True:
-            place, noted = tally.judge(place, NEVER if self.clock is None else self.clock, limit, refill=refilling)
+            index, noted = tally.judge(index, NEVER if self.clock is None else self.clock, limit, refill=refilling)
             self.clock = None if tally.clock == NEVER else tally.clock
             if not refilling:
                 self.counters.counted += tally.counted
                 self.counters.duplicate += tally.duplicate
                 for note in noted:
-                    self._handle(note, batch[note.place], slow.get(note.place))
-            if place == len(batch):
+                    self._handle(note, batch[note.number], slow.get(note.number))
+            if index == len(batch):
                 return
-            self._advance_clock(tally.time(place), batch[place].offset() or 0)
+            self._advance_clock(tally.time(index), batch[index].offset() or 0)
 
     def _handle(self, note: Noted, record: Record, event: Event | None) -> None:
         """Do what C leaves to Python: count an event of the slow path, or reject one with the reason in words."""

@@ -11,7 +11,7 @@ from dataflows.contract.settings import Settings
 SECOND = 1_000_000
 
 KEPT = 3
-"""Generations of ids that are looked into: the current one and two before it, so that an id is known for 2 to 3 spans."""
+"""Number of generations of ids that are searched: the current one and two before it, so that an id is known for 2 to 3 spans."""
 
 FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)

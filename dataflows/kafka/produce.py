@@ -1,4 +1,4 @@
-"""How records get into a producer's buffer: one by one here, past confluent-kafka's objects in `dataflows.native.sender`."""
+"""How records get into a producer's buffer: one call of `Producer.produce` each here, without that in `dataflows.native.sender`."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class RecordSender(Protocol):
         ...
 
     def sent(self) -> int:
-        """How many it took so far."""
+        """Return the number of records taken so far."""
         ...
 
     def refused(self) -> int:
-        """How many of them the broker did not take."""
+        """Return how many of them the broker did not take."""
         ...
 
     def refusal(self) -> KafkaError | None:
-        """Why it did not take the first of these."""
+        """Return why it did not take the first of these."""
         ...
 
 
 class PythonSender(RecordSender):
-    """By `Producer.produce`, one by one."""
+    """Sends by `Producer.produce`, one record at a time."""
 
     def __init__(self, producer: Producer, topic: str, headers: Sequence[Header]) -> None:
         """`producer` need tell of failures alone; `headers`: of each record."""
@@ -51,13 +51,13 @@ class PythonSender(RecordSender):
 
     def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
         """See `RecordSender`."""
-        for place in dropwhile(lambda place: place < start, records.starts()):
-            key, value = records.pair(place)
-            headers = [*self._headers, extra] if extra and place == measured else self._headers
+        for record in dropwhile(lambda record: record < start, records.starts()):
+            key, value = records.pair(record)
+            headers = [*self._headers, extra] if extra and record == measured else self._headers
             try:
                 self._producer.produce(self._topic, key=key, value=value, headers=[*headers], on_delivery=self._heard)
             except BufferError:
-                return place
+                return record
             with self._lock:
                 self._sent += 1
         return len(records.text)

@@ -14,9 +14,9 @@ from dataflows.native.structs import NEVER, RANDOM_BYTES
 
 
 class Noted(NamedTuple):
-    """A message that needs Python: its place, what became of it, its time, and, if it is late, the clock before it."""
+    """A message that needs Python: its number in the batch, what became of it, its time, and, if it is late, the clock before it."""
 
-    place: int
+    number: int
     status: int
     time: int
     clock: int
@@ -33,11 +33,11 @@ class Tally:
 
         Raises `RuntimeError` where there is no native engine, with the words of `why_not`.
         """
-        found, reason = library()
-        if found is None:
+        self._library: Any
+        self._library, reason = library()
+        if self._library is None:
             raise RuntimeError(reason)
-        self._library: Any = found
-        self._handle = found.tally_new(os.urandom(RANDOM_BYTES), window, delay, dedup, currency.encode())
+        self._handle = self._library.tally_new(os.urandom(RANDOM_BYTES), window, delay, dedup, currency.encode())
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
@@ -65,23 +65,23 @@ class Tally:
         """The greatest time that was judged, or was set by `judge`; `NEVER` before any."""
         return self._face.clock
 
-    def time(self, place: int) -> int:
+    def time(self, index: int) -> int:
         """The time of an event that was read or put."""
-        return self._face.rows[place].time
+        return self._face.rows[index].time
 
-    def put(self, place: int, time: int, event_id: str) -> None:
+    def put(self, index: int, time: int, event_id: str) -> None:
         """Give back the event of a message of the slow path: it is judged with the others, and noted if it counts."""
         raw = event_id.encode()
-        self._library.tally_put(self._handle, place, time, raw, len(raw))
+        self._library.tally_put(self._handle, index, time, raw, len(raw))
 
-    def refuse(self, place: int) -> None:
+    def refuse(self, index: int) -> None:
         """Leave out a message of the slow path."""
-        self._library.tally_refuse(self._handle, place)
+        self._library.tally_refuse(self._handle, index)
 
     def judge(self, begin: int, clock: int, limit: int | Sequence[int], *, refill: bool) -> tuple[int, list[Noted]]:
         """Judge what was read, from `begin` on, by `clock`.
 
-        `limit`: the greatest time that is not too far ahead, for all or one each. Returns the place of the first event with which a
+        `limit`: the greatest time that is not too far ahead, for all or one each. Returns the index of the first event with which a
         generation of ids begins, to continue from there after `turn`, or the number of messages; and each that is late, too far ahead, or
         was put and counts.
         """
@@ -91,7 +91,7 @@ class Tally:
         if stop < 0:
             raise MemoryError
         rows = self._face.rows
-        return stop, [Noted(place, (row := rows[place]).status, row.time, row.cost) for place in self._noted()]
+        return stop, [Noted(index, (row := rows[index]).status, row.time, row.cost) for index in self._noted()]
 
     @property
     def counted(self) -> int:

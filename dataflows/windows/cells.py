@@ -1,4 +1,4 @@
-"""The cells of one shard: what they have added up to, which of them are due, and what is given out of them.
+"""The cells of one shard: their sums, which of them are due, and the results that they emit.
 
 `dataflows.windows.reference` is the specification, in Python; `dataflows.windows.native` does the same in C. Windows are named by their
 starts; all times are event time in integer microseconds since 1970, except `now`, which is the machine's clock in seconds.
@@ -43,7 +43,7 @@ class CellStore(ABC):
 
     @abstractmethod
     def sizes(self) -> Mapping[int, int]:
-        """How many cells each window has that is held; other threads may ask."""
+        """Return the number of cells of each window that is held; other threads may call it."""
 
     @abstractmethod
     def merge(self, window: int, cells: bytes, moment: int, *, closed: bool) -> None:
@@ -54,23 +54,23 @@ class CellStore(ABC):
 
     @abstractmethod
     def settle(self, watermark: int, now: float, *, behind: bool) -> None:
-        """Give out what was merged, or let it wait for its next update; `behind`: while a backlog is read."""
+        """Emit results of what was merged, or queue them for their next update; `behind`: while a backlog is read."""
 
     @abstractmethod
     def tick(self, watermark: int, now: float) -> None:
-        """Give out what has become due by waiting."""
+        """Emit what has become due by waiting."""
 
     @abstractmethod
     def finish(self, window: int, now: float) -> None:
-        """Give out the last result of each cell of a window that the watermark has passed."""
+        """Emit the last result of each cell of a window that the watermark has passed."""
 
     @abstractmethod
     def flush(self, windows: Iterable[int], now: float) -> None:
-        """Give out whatever in `windows` waits for its next update."""
+        """Emit whatever in `windows` waits for its next update."""
 
     @abstractmethod
     def forget(self, window: int) -> None:
-        """Let a window go."""
+        """Evict a window."""
 
     @abstractmethod
     def next_due(self) -> float | None:

@@ -33,13 +33,15 @@ class NativeCells(CellStore):
 
         Raises `RuntimeError` where there is no native library, with the words of `dataflows.native.why_not`.
         """
-        found, reason = library()
-        if found is None:
+        self._library: Any
+        self._library, reason = library()
+        if self._library is None:
             raise RuntimeError(reason)
-        self._library: Any = found
         self._rules = rules
         random = os.urandom(RANDOM_BYTES)
-        self._handle: Any = found.panes_new(random, rules.window, emit_seconds, emit_seconds * BEHIND, rules.currency.encode())
+        self._handle: Any = self._library.panes_new(
+            random, rules.window, emit_seconds, emit_seconds * BEHIND, rules.currency.encode()
+        )
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents

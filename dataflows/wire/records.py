@@ -1,4 +1,4 @@
-"""Kafka records that are encoded already, many in one piece of bytes: no object for each on their way to the sink."""
+"""Encoded Kafka records, many in one piece of bytes, without an object for each on their way to the sink."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from struct import Struct
 import msgspec
 
 SIZES = Struct("=ii")
-"""Before each record: the bytes of its key and of its value."""
+"""Before each record: the lengths of its key and of its value in bytes."""
 
 
 class Records(msgspec.Struct, frozen=True, gc=False):
-    """`count` records: `SIZES`, key and value, one behind the other.
+    """`count` records, one after the other: for each `SIZES`, key and value.
 
-    `waited`: where in `text` the one begins whose event has waited longest, and the time of that event (microseconds since 1970), if it
+    `waited`: where in `text` the record begins whose event has waited longest, and the time of that event (microseconds since 1970), if it
     is measured how old that is when the broker has it.
     """
 
@@ -24,7 +24,7 @@ class Records(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]], waited: tuple[int, int] | None = None) -> Records:
-        """Of keys and values; the first of `waited` is the place of the pair among them."""
+        """Return records of keys and values; the first of `waited` is the index of a pair."""
         parts: list[bytes] = []
         for key, value in pairs:
             parts += (SIZES.pack(len(key), len(value)), key, value)
@@ -33,18 +33,18 @@ class Records(msgspec.Struct, frozen=True, gc=False):
         return cls(b"".join(parts), len(parts) // 3, waited)
 
     def starts(self) -> Iterator[int]:
-        """Where in `text` each begins."""
-        place = 0
-        while place < len(self.text):
-            yield place
-            place += SIZES.size + sum(SIZES.unpack_from(self.text, place))
+        """Yield where in `text` each record begins."""
+        start = 0
+        while start < len(self.text):
+            yield start
+            start += SIZES.size + sum(SIZES.unpack_from(self.text, start))
 
     def pair(self, start: int) -> tuple[bytes, bytes]:
-        """Key and value of the one that begins at `start`."""
+        """Return key and value of the record that begins at `start`."""
         key_size, value_size = SIZES.unpack_from(self.text, start)
         middle = start + SIZES.size + key_size
         return self.text[middle - key_size : middle], self.text[middle : middle + value_size]
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each, in their order."""
+        """Yield key and value of each record, in their order."""
         return map(self.pair, self.starts())
