@@ -113,7 +113,7 @@ def test_topics_with_other_settings_are_reported_with_the_cure(makes_topics: Loc
         made.result(30)
     lines = set_up(other).splitlines()
     for line, wanted in zip(lines, ("message.timestamp.type=LogAppendTime", "cleanup.policy=compact"), strict=True):
-        assert line.startswith(f"topics: topic {other.results_topic} has ")
+        assert line.startswith(f"adtally: topic {other.results_topic} has ")
         assert line.endswith(f"--entity-name {other.results_topic} --add-config {wanted}")
 
 
