@@ -14,7 +14,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "layouts": (POINTER(Layout),),
     "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
     "tally_free": (None, POINTER(Face)),
-    "tally_read": (c_bool, POINTER(Face), c_char_p, c_void_p, c_void_p, c_int32),
+    "tally_read": (c_bool, POINTER(Face), c_void_p, c_void_p, c_int32),
     "tally_put": (None, POINTER(Face), c_int32, c_int64, c_char_p, c_size_t),
     "tally_refuse": (None, POINTER(Face), c_int32),
     "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),

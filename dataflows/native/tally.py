@@ -51,7 +51,7 @@ class Tally:
     def read(self, batch: MessageBatch) -> list[int]:
         """Read a batch, which must stay as it is until it is judged; return the places of those for the slow path."""
         self._batch, self._count = batch, len(batch)  # which the library looks at until all are judged
-        if not self._library.tally_read(self._handle, None, batch.values_address, batch.sizes_address, self._count):
+        if not self._library.tally_read(self._handle, batch.values_address, batch.sizes_address, self._count):
             raise MemoryError
         return self._noted()
 

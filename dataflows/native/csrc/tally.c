@@ -51,34 +51,17 @@ EXPORTED Tally *tally_new(const char *random, int64_t window, int64_t delay, boo
     return tally;
 }
 
-/* Messages that stand one behind the other from `next` on, or, if `values` is not NULL, each where that says. */
-typedef struct {
-    const char *next;
-    const char *const *values;
-    const int32_t *sizes;
-} Texts;
-
-static const char *text_at(Texts *texts, int32_t place)
-{
-    if (texts->values)
-        return texts->values[place];
-    const char *text = texts->next;
-    texts->next += texts->sizes[place];
-    return text;
-}
-
-/* Room for whatever may be escaped in the texts. */
-static bool make_room(Reading *reading, Texts texts, int32_t count)
+/* Room for whatever may be escaped in the messages. */
+static bool make_room(Reading *reading, const char *const *values, const int32_t *sizes, int32_t count)
 {
     int64_t size = 0;
     bool escaped = false;
     for (int32_t place = 0; place < count; place++) {
-        const char *text = text_at(&texts, place);
-        int32_t own = texts.sizes[place];
+        int32_t own = sizes[place];
         if (own > LONGEST_MESSAGE || own <= 0)
             continue;
         size += own;
-        escaped = escaped || memchr(text, '\\', (size_t)own);
+        escaped = escaped || memchr(values[place], '\\', (size_t)own);
     }
     reading->unescaped_size = 0;
     if (escaped)
@@ -87,12 +70,11 @@ static bool make_room(Reading *reading, Texts texts, int32_t count)
     return true;
 }
 
-/* Read `count` messages of `sizes` bytes that stand one behind the other in `text`, or, if `values` is not NULL,
- * where that says; false if there is no memory. They must stay as they are until they are judged. */
-EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *values, const int32_t *sizes, int32_t count)
+/* Read `count` messages, each of `sizes` bytes at `values`; false if there is no memory. They must stay as they are
+ * until they are judged. */
+EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t *sizes, int32_t count)
 {
     Face *face = &tally->face;
-    Texts texts = {text, values, sizes};
     if (count > tally->room) {
         Row *rows = realloc(face->rows, (size_t)count * sizeof(Row));
         if (rows)
@@ -104,13 +86,13 @@ EXPORTED bool tally_read(Tally *tally, const char *text, const char *const *valu
             return false;
         tally->room = count;
     }
-    if (!make_room(&tally->reading, texts, count))
+    if (!make_room(&tally->reading, values, sizes, count))
         return false;
     face->noted = 0;
     face->newest = NEVER;
     for (int32_t place = 0; place < count; place++) {
         Row *row = face->rows + place;
-        const char *begin = text_at(&texts, place);
+        const char *begin = values[place];
         int32_t size = sizes[place];
         row->by_hand = false;
         row->first = 1;
