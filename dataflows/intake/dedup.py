@@ -10,7 +10,7 @@ class IdIndex:
 
     The content is a function of the log alone: an id belongs to the generation of the clock at which it was last seen, and a generation is
     dropped as a whole when the clock is `KEPT` spans further. An index that is refilled from the start of the oldest generation kept is
-    therefore the index that was lost. A set takes about 140 bytes per id (a UUID as text); the table in C takes 14 to 29.
+    therefore the index that was lost. Sets take about 160 bytes per id (a UUID as text); the table in C takes 14 to 29.
     """
 
     def __init__(self) -> None:
