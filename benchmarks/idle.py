@@ -23,7 +23,7 @@ from benchmarks.session import say, session
 from benchmarks.session import write as write_result
 from benchmarks.summary import table
 from dataflows.contract.errors import AdtallyError
-from deploy.processes import ports
+from dataflows.process import ports
 from deploy.processes.supervisor import python
 from deploy.processes.watchdog import end
 

@@ -23,9 +23,9 @@ from types import FrameType
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
+from dataflows.process import ports
 from dataflows.process.ownership import check_packages
 from deploy.kafka import embedded
-from deploy.processes import ports
 from deploy.processes.supervisor import Part, Supervisor, python
 
 PORT = 8503

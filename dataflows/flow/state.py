@@ -7,11 +7,18 @@ counts again.
 
 from __future__ import annotations
 
+import io
+import pickle
 import re
+import sqlite3
 import threading
-from typing import TypeAlias, TypeVar
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn, TypeAlias, TypeVar
 
 import msgspec
+from typing_extensions import override
 
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.settings import Settings, variable
@@ -108,3 +115,24 @@ def _rules(settings: Settings) -> dict[str, str]:
         variable("allowed_lateness_seconds"): f"{rules.lateness / SECOND:.15g}",
         variable("currency"): rules.currency,
     }
+
+
+def stored_versions(part: Path) -> Iterator[int]:
+    """Yield the version of the newest state of each step in `part`, a file of a recovery store, and run nothing of its content.
+
+    Raises `pickle.UnpicklingError` for a state that is more than plain values, and `sqlite3.Error` for a file that can't be read.
+    """
+    newest = "SELECT ser_change, max(snap_epoch) FROM snaps WHERE ser_change IS NOT NULL GROUP BY step_id"
+    with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
+        for content, _ in store.execute(newest):
+            state = _PlainValues(io.BytesIO(content)).load()
+            if isinstance(state, dict) and isinstance(version := state.get("adtally"), int):
+                yield version
+
+
+class _PlainValues(pickle.Unpickler):
+    """Reads numbers, texts, bytes, lists and dicts only: nothing in a file can make it run code."""
+
+    @override
+    def find_class(self, module_name: str, global_name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"it has a {module_name}.{global_name}")

@@ -1,6 +1,6 @@
-"""The last words of the flow: one line where a person can mend what ended it, and everything there is to know where not.
+"""The last line of a flow that fails: what a user can mend, found by a look at the recovery folder and at the peers.
 
-Bytewax ends with a panic and a traceback, whatever it met: a full disk, a peer that is gone, a port that is taken.
+Bytewax prints a panic whatever it met: a full disk, a peer that has ended. Its text is left as it is.
 """
 
 from __future__ import annotations
@@ -9,37 +9,27 @@ import errno
 import faulthandler
 import fcntl
 import os
-import re
-import select
+import pickle
+import sqlite3
 import sys
-import threading
-from contextlib import suppress
+import traceback
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import msgspec
 
-from dataflows.contract.errors import AdtallyError, RecoveryError, SettingsError
+from dataflows.contract.errors import AdtallyError, RecoveryError
 from dataflows.contract.settings import Settings
-from dataflows.flow.state import unknown
+from dataflows.flow.state import stored_versions, unknown
 from dataflows.telemetry.log_lines import say
-
-PANIC_SECONDS = 3.0
-"""Time after which a panic that has not ended the process is printed unchanged."""
 
 PROBE_BYTES = 1 << 20
 """A folder that has no room for so much is full for a snapshot."""
 
 AGAIN = "run the same command again: nothing is lost."
-
-_NETWORK = "failed to initialize networking: "
-
-_HUNG_UP = ("failed to fill whole buffer", "Connection reset", "Connection aborted", "Broken pipe")
-"""How that ends where another process called, or was called, and was gone before it had said its number."""
-
-_LOST = re.compile(r"PanicException: |panicked at \S*/communication/src/")
-"""What Bytewax says where a peer is gone: it notices in a thread of the network or, if that comes first, in what the thread fed."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -64,68 +54,22 @@ class Run(msgspec.Struct, frozen=True):
         return self.recovery / f"adtally-{process}.lock" if self.recovery else None
 
 
-class StandardError:
-    """What others than Python write to standard error (file descriptor 2): passed on at once, save for a panic, which is held back.
-
-    Python itself writes past it. Where the writer must not wait, for it may hold Python's lock, what the pipe can't take is dropped.
-    """
-
-    def __init__(self) -> None:
-        self.stream: TextIO = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-        self._reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        os.dup2(writing, 2)
-        os.close(writing)
-        self._held = b""
-        self._thread = threading.Thread(target=self._pass_on, name="standard error", daemon=True)
-        self._thread.start()
-
-    def release(self) -> bytes:
-        """Put everything back as it was; returns the panic that was held back."""
-        os.dup2(self.stream.fileno(), 2)  # and so the pipe ends
-        self._thread.join(1.0)
-        return self._held
-
-    def _pass_on(self) -> None:
-        while True:
-            if not select.select([self._reading], [], [], PANIC_SECONDS if self._held else None)[0]:
-                self._write(self._held)
-                self._held = b""
-                continue
-            data = os.read(self._reading, 65_536)
-            if not data:
-                return
-            self._held += data
-            # A panic is written in pieces that are no lines; the first of them does not tell yet what it is.
-            before, panic, _ = self._held.partition(b"panicked at")
-            whole = before.rfind(b"\n") + 1 if panic else len(before) if before.endswith(b"\n") else 0
-            if before[:whole].strip():  # lines that came at once with a panic are none of it
-                self._write(before[:whole])
-                self._held = self._held[whole:]
-
-    def _write(self, data: bytes) -> None:
-        with suppress(OSError):
-            os.write(self.stream.fileno(), data)
-
-
 def die(error: AdtallyError) -> NoReturn:
     """Print `error` as one line and end the process with exit code 1, as after a crash, which recovery covers."""
     say("adtally", str(error), level="critical")
-    os._exit(1)
+    os._exit(error.exit_code)
 
 
-def watch(run: Run) -> None:
-    """Report an exception that ends this process in one line, if there is one for it."""
-    stderr = StandardError()
-    sys.stderr = stderr.stream
-    faulthandler.enable(stderr.stream)  # of a crash below Python
+def watch(run: Run, lost: Callable[[], bool]) -> None:
+    """From now on an exception that ends this process ends with one line, where its cause can be found from here.
+
+    Bytewax prints a panic before, which stays as it is. `lost`: whether a process of the cluster has ended.
+    """
+    faulthandler.enable()  # of a crash below Python
 
     def last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        panic = stderr.release()
-        told = explain(f"{kind.__name__}: {error}\n{panic.decode(errors='replace')}", run)
-        if told:
-            die(told)
-        stderr.stream.write(panic.decode(errors="replace"))
+        if line := explain(error, run, lost):
+            die(line)
         sys.__excepthook__(kind, error, trace)
         sys.stdout.flush()
         os._exit(1)  # Rust's threads do not survive the end of the interpreter: it would abort
@@ -133,44 +77,65 @@ def watch(run: Run) -> None:
     sys.excepthook = last_words
 
 
-def explain(words: str, run: Run) -> AdtallyError | None:
-    """The line for what Bytewax said as it ended; None if it is nothing that a person can mend."""
-    folder = run.recovery
-    if folder and (found := re.search(r"SqliteFailure\(.*?code: (\w+).*?Some\(\"(.*?)\"\)", words)):
-        # Where SQLite fails to grow what it maps into memory, a full disk is an "I/O error" to it.
-        return full(folder) if found[1] == "DiskFull" or not has_room(folder) else _unwritable(folder, found[2])
-    if folder and (found := re.search(r"Missing recovery partitions \{(.*?)\} of (\d+)", words)):
-        return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} can't be found")
-    if folder and (found := re.search(r"Recovery partitions \{(.*?)\} of (\d+) are too old", words)):
-        return _incomplete(folder, f"has {found[2]} parts, of which {_parts(found[1])} is older than the others")
-    if (
-        folder
-        and re.search(r"src/recovery\.rs", words)
-        and re.search(r"^(AttributeError: Can't get|ModuleNotFoundError)", words, re.M)
-    ):
-        return unknown(Settings.from_environment())  # a class that this version has not
-    if found := re.search(_NETWORK + r"(.*?)(?: \(os error \d+\))?$", words, re.MULTILINE):
-        if found[1].startswith(_HUNG_UP):
-            return peer_lost(run)
-        own = run.addresses[run.process] if run.process < len(run.addresses) else "?"
-        reason = found[1][0].lower() + found[1][1:]
-        return SettingsError(
-            f"this process can't listen on {own} ({reason}); start all processes of the cluster with other addresses (-a)."
-        )
-    if _LOST.search(words) and len(run.addresses) > 1:
-        if folder and not has_room(folder):
-            return full(folder)
+def explain(error: BaseException, run: Run, lost: Callable[[], bool]) -> AdtallyError | None:
+    """Return the line for an exception of Bytewax, by what can be seen of the folder and the peers; None for what a user can't mend."""
+    from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError  # noqa: PLC0415 - only where a run has failed
+
+    if _is_ours(error):
+        return None
+    if folder := run.recovery:
+        if isinstance(error, MissingPartitionsError):
+            return _incomplete(folder, _missing(folder))
+        if isinstance(error, InconsistentPartitionsError):
+            return _incomplete(folder, "has parts that are older than the others")
+        if problem := unwritable(folder):
+            return problem
+        if isinstance(error, AttributeError | ImportError) and not _is_plain(folder):
+            return unknown(Settings.from_environment())  # a class that this version does not have
+    # A panic is an exception of its own where a thread of the flow ends, and a RuntimeError where it ends the run.
+    if len(run.addresses) > 1 and (isinstance(error, RuntimeError) or type(error).__name__ == "PanicException") and lost():
         return peer_lost(run)
     return None
+
+
+def _missing(folder: Path) -> str:
+    """Return which parts of the store are not in `folder`."""
+    there: set[int] = set()
+    count = 0
+    for part in folder.glob("part-*.sqlite3"):
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store,
+        ):
+            for number, parts in store.execute("SELECT part_index, part_count FROM parts"):
+                there.add(number)
+                count = max(count, parts)
+    names = ", ".join(f"part-{number}.sqlite3" for number in range(count) if number not in there)
+    return f"has {count} parts, of which {names} can't be found" if names else "does not hold all parts of its store"
+
+
+def _is_ours(error: BaseException | None) -> bool:
+    """Whether code of adtally raised it: then it is a defect, whose traceback is needed."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if str(frame.f_globals.get("__name__", "")).startswith("dataflows."):
+                return True
+        error = error.__cause__
+    return False
+
+
+def _is_plain(folder: Path) -> bool:
+    try:
+        for part in folder.glob("part-*.sqlite3"):
+            list(stored_versions(part))
+    except pickle.UnpicklingError:
+        return False
+    return True
 
 
 def full(folder: Path) -> RecoveryError:
     """The line for a recovery folder without room."""
     return RecoveryError(f"the disk of the recovery folder {folder} is full; free some space there and {AGAIN}")
-
-
-def _unwritable(folder: Path, words: str) -> RecoveryError:
-    return RecoveryError(f"the recovery folder {folder} can't be used ({words}); fix that and {AGAIN}")
 
 
 def _incomplete(folder: Path, words: str) -> RecoveryError:
@@ -180,24 +145,24 @@ def _incomplete(folder: Path, words: str) -> RecoveryError:
     )
 
 
-def _parts(words: str) -> str:
-    return ", ".join(f"part-{number}.sqlite3" for number in re.findall(r"\d+", words))
-
-
-def has_room(folder: Path) -> bool:
-    """Whether `PROBE_BYTES` can be written to `folder`."""
+def unwritable(folder: Path) -> RecoveryError | None:
+    """Return why nothing can be written to a recovery folder; None if `PROBE_BYTES` can, and each file of its store can be changed."""
     probe = folder / f"adtally-probe-{os.getpid()}"
     try:
         with probe.open("wb") as file:
             file.write(bytes(PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
+        for part in folder.glob("part-*.sqlite3"):
+            part.open("r+b").close()
     except OSError as error:
-        return error.errno not in {errno.ENOSPC, errno.EDQUOT}
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return full(folder)
+        return RecoveryError(f"the recovery folder {folder} can't be written ({error.strerror}); mend that and {AGAIN}")
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
-    return True
+    return None
 
 
 def peer_lost(run: Run) -> AdtallyError:

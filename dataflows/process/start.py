@@ -19,7 +19,8 @@ from dataflows.flow.context import FlowContext
 from dataflows.flow.lifecycle import Lifecycle
 from dataflows.process.last_words import Run, die, peer_lost, watch
 from dataflows.process.ownership import check_packages
-from dataflows.process.peers import LOOK_SECONDS, Attempts, Peers
+from dataflows.process.peers import LOOK_SECONDS, Peers
+from dataflows.process.ports import bind_error
 from dataflows.process.recovery_folder import lock_recovery
 from dataflows.process.stop import end_at_once, listen, set_back
 from dataflows.telemetry import log_lines
@@ -52,15 +53,18 @@ def prepare(settings: Settings, lifecycle: Lifecycle, arguments: Sequence[str] |
         return FlowContext(settings, lifecycle=lifecycle)
     check_packages()
     run = command_line(sys.argv[1:] if arguments is None else arguments)
-    watch(run)
+    cluster = len(run.addresses) > 1
+    peers = Peers(run.addresses, run.process) if cluster else None
+    # A process that has not met a peer of its own, or has seen one end, fails for that.
+    watch(run, lambda: peers is not None and (peers.look() or not lifecycle.begun.is_set()))
     atexit.register(end_at_once, lifecycle)
     log_lines.set_up(settings, "dataflow")
-    cluster = len(run.addresses) > 1
     listen(lifecycle, cluster=cluster)
     spare_the_collector()
     threading.Thread(target=lambda: die(set_back(threading.Event().wait)), name="clock", daemon=True).start()
-    if cluster:
-        threading.Thread(target=_await_peers, args=(run, lifecycle, Attempts()), name="peers", daemon=True).start()
+    if peers is not None:
+        check_own_address(run)
+        threading.Thread(target=_await_peers, args=(run, lifecycle, peers), name="peers", daemon=True).start()
     context = FlowContext(settings, lifecycle=lifecycle, recovery=run.recovery)
     context.engine.check()
     serve(settings, context.observed.served(), run.beside())
@@ -80,26 +84,31 @@ def spare_the_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def _await_peers(run: Run, lifecycle: Lifecycle, attempts: Attempts) -> None:
+def _await_peers(run: Run, lifecycle: Lifecycle, peers: Peers) -> None:
     """Until the flow has begun: say once which peers it waits for, and end with one that was there and is gone.
 
     Started again, that one would not be let in any more.
     """
-    peers = Peers(run.addresses, run.process)
     to_tell = time.monotonic() + WAITING_SECONDS
     while not lifecycle.begun.wait(LOOK_SECONDS):
         if peers.look() and not lifecycle.stopping.is_set() and not lifecycle.begun.is_set():
             die(peer_lost(run))
         if time.monotonic() > to_tell and not lifecycle.stopping.is_set():
             to_tell = float("inf")
-            others = ", ".join(
-                f"{address}: {attempts.reasons[number]}" if number in attempts.reasons else address
-                for number, address in enumerate(run.addresses)
-                if number != run.process
-            )
+            others = ", ".join(address for number, address in enumerate(run.addresses) if number != run.process)
             log.warning("waiting for the other processes of the cluster (%s); the flow starts when all of them run", others)
-    attempts.release()
     peers.look()  # from now on Bytewax notices; what came last is looked after too
+
+
+def check_own_address(run: Run) -> None:
+    """Raise `SettingsError` if this process can't listen on its own address of the cluster: Bytewax would end with a panic."""
+    host, _, port = run.addresses[run.process].rpartition(":")
+    if error := bind_error(host.strip("[]"), int(port)):
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"this process can't listen on {run.addresses[run.process]} ({reason}); start all processes of the cluster with other "
+            "addresses (-a)."
+        )
 
 
 def command_line(arguments: Sequence[str]) -> Run:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from deploy.processes import ports
+from dataflows.process import ports
 
 PORT = 9092
 LIMITS = "in memory, keeps 5 MiB or 100,000 records a partition: for demo and tests, not for data that matters"

@@ -22,9 +22,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from dataflows.contract.errors import AdtallyError
+from dataflows.process import ports
 from deploy.kafka import jars, server_properties
 from deploy.kafka.server_properties import Listener
-from deploy.processes import ports
 from deploy.processes.watchdog import Watchdog, alive, await_frozen, end, send
 
 START_SECONDS = 90.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.processes import ports
+from dataflows.process import ports
 
 _PROPERTIES = """\
 process.roles=broker,controller

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataflows.contract.errors import RecoveryError
+from dataflows.process import ports
 from dataflows.process.stop import STOP_SECONDS
 from deploy.demo import Stop, one_at_a_time, say
-from deploy.processes import ports
 from deploy.processes.supervisor import Part, PartDiedError, Supervisor, python
 
 PARTS = 8

@@ -11,6 +11,7 @@ import msgspec
 
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
+from dataflows.process.ports import bind_error
 from panel_app.server.access import PREFIX, Access, is_loopback
 
 
@@ -40,16 +41,13 @@ def written(address: str) -> str:
 
 
 def taken(address: str, port: int) -> str:
-    """Why `port` can't be listened on, or nothing if it can."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return f"port {port} on {address} is already in use; stop the process that listens there, or use another --port."
-            return f"can't listen on {address} port {port}: {error.strerror}; use another --address or --port."
-    return ""
+    """Return why `port` can't be listened on, as a line with the cure; empty if it can."""
+    error = bind_error(address, port)
+    if error is None:
+        return ""
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {address} is already in use; stop the process that listens there, or use another --port."
+    return f"can't listen on {address} port {port}: {error.strerror}; use another --address or --port."
 
 
 def check(flags: Flags, access: Access, settings: Settings) -> None:

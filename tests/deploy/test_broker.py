@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from deploy.processes import ports
+from dataflows.process import ports
 from tests.support.deploy.processes import runs, start_python, wait_for
 
 

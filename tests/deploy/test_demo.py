@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from adtally.__main__ import main
 from dataflows.contract.errors import AdtallyError
+from dataflows.process import ports
 from deploy import demo
-from deploy.processes import ports
 from tests.support.deploy.processes import runs, start_python, wait_for
 
 # The real supervisor with parts that only write their process id, so that these tests need neither dataflow nor dashboard.

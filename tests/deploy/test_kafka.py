@@ -14,9 +14,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from dataflows.contract.errors import AdtallyError
+from dataflows.process import ports
 from deploy.kafka import jars, local
 from deploy.kafka.local import LocalKafka
-from deploy.processes import ports
 from tests.support.deploy.processes import ROOT, runs, start_python, wait_for
 
 

@@ -20,7 +20,7 @@ from dataflows.commands.counters import progress
 from dataflows.contract.client_properties import client_variable
 from dataflows.contract.settings import Settings, variable
 from dataflows.kafka.topics import Topics
-from deploy.processes import ports
+from dataflows.process import ports
 from deploy.processes.cluster import members
 from deploy.processes.watchdog import await_frozen
 

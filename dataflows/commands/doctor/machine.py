@@ -11,11 +11,10 @@ import confluent_kafka
 from dataflows import native
 from dataflows.commands.doctor.findings import Finding, fail, ok, warn
 from dataflows.contract.settings import Settings
+from dataflows.flow.engines import CURE
 
 PYTHONS = ((3, 11), (3, 12))
 """Versions that Bytewax has wheels for."""
-
-BUILD = "python -m dataflows.native.build"
 
 
 def python() -> Iterator[Finding]:
@@ -34,7 +33,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
         yield ok("engine", "Python; native is not in use: ADTALLY_NATIVE=off")
         return
     if reason := native.why_not():
-        words = f"native is not in use: {reason}; build it with: {BUILD}"
+        words = f"native is not in use: {reason}; {CURE}"
         exact = "; Python counts as exactly and takes about three times the CPU"
         yield fail("engine", f"{words} (ADTALLY_NATIVE=on)") if settings.native == "on" else warn("engine", words + exact)
         return

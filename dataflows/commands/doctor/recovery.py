@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import pickle
 import shutil
@@ -14,10 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import override
-
 from dataflows.commands.doctor.findings import Finding, fail, ok, warn
-from dataflows.flow.state import VERSION
+from dataflows.flow.state import VERSION, stored_versions
 
 ROOM_BYTES = 1 << 30
 """A disk with less room is worth a warning."""
@@ -71,7 +68,7 @@ def _store(folder: Path, parts: list[Path]) -> Finding:
     if not any(_one(part, "SELECT count(*) FROM snaps") for part in parts):
         return ok("recovery", f"{folder}: a new store of {len(parts)} parts, without a snapshot")
     try:
-        versions = {version for part in parts for version in _versions(part)}
+        versions = {version for part in parts for version in stored_versions(part)}
     except pickle.UnpicklingError as error:
         return fail("recovery", f"{folder} holds a state that this adtally can't read ({error}); {_other_version()}")
     if versions - {VERSION}:
@@ -101,24 +98,6 @@ def _disk(folder: Path) -> Finding:
 def _one(part: Path, query: str) -> Any:
     with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
         return store.execute(query).fetchone()[0]
-
-
-def _versions(part: Path) -> Iterator[object]:
-    """Yield the version of each kind of state in `part`; raises `pickle.UnpicklingError` for one that is more than plain values."""
-    newest = "SELECT ser_change, max(snap_epoch) FROM snaps WHERE ser_change IS NOT NULL GROUP BY step_id"
-    with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
-        for content, _ in store.execute(newest):
-            state = _PlainValues(io.BytesIO(content)).load()
-            if isinstance(state, dict) and "adtally" in state:
-                yield state["adtally"]
-
-
-class _PlainValues(pickle.Unpickler):
-    """Reads numbers, texts, bytes, lists and dicts only: nothing in a file can make it run code."""
-
-    @override
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        raise pickle.UnpicklingError(f"it has a {module_name}.{global_name}")
 
 
 def _in_use(folder: Path) -> bool:

@@ -100,7 +100,7 @@ def test_one_line_says_whether_the_engine_is_native_and_why_not(
     assert bool(re.search(r"\b(no|not|without)\b", line.line(coloured=False))) is not in_use
     if reason and choice != "off":
         assert reason in line.words
-        assert machine.BUILD in line.words
+        assert machine.CURE in line.words
 
 
 def test_without_a_broker_the_address_is_named_and_the_exit_code_is_2(

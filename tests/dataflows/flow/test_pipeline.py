@@ -220,7 +220,7 @@ def test_a_wrong_setting_is_one_line(settings: Settings) -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "adtally: ADTALLY_WINDOW_SECONDS='soon' can't be used (expected int, got str); it sets: "
         "length of a tumbling window, in seconds (default 60)."

@@ -57,7 +57,7 @@ def refused(settings: Settings, folder: Path, log: Path) -> str:
     with running(settings, log, "-r", str(folder), *RECOVER) as flow:
         assert flow.wait() == [1]
     *before, last = flow.output().splitlines()
-    assert not [line for line in before if "panicked" in line or "Traceback" in line]
+    assert not [line for line in before if "Traceback (most recent call last)" in line]
     return last
 
 

@@ -260,7 +260,7 @@ def test_a_taken_port_ends_the_flow_with_one_line(settings: Settings, tmp_path: 
     with running(settings, tmp_path / "log"):
         wait_for(lambda: ask(settings.metrics_port, "/livez")[0] == 200, "the first one")
         second = Flow(settings, tmp_path / "second")
-        assert second.wait() == [1]
+        assert second.wait() == [2]
         (line,) = second.output().splitlines()
         assert line.startswith(f"adtally: port {settings.metrics_port} on 127.0.0.1, for metrics, is already in use; ")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -70,25 +68,3 @@ def test_other_connections_than_those_to_peers_may_come_and_go(listener: socket.
         assert not peers.look()
         caller.close()
         assert not peers.look()
-
-
-SAYS = r"""
-import os, sys, time
-from dataflows.process.peers import Attempts
-attempts = Attempts()
-os.write(1, b"worker 1:\terror connecting to worker 0: Connection refused (os error 111); retrying\n")
-os.write(1, b"something else\n")
-os.write(1, b"worker 1:\terror connecting to worker 2: failed to lookup address information: Name or service not known; retrying\n")
-while len(attempts.reasons) < 2:
-    time.sleep(0.01)
-attempts.release()
-os.write(1, f"{attempts.reasons}\n".encode())
-"""
-
-
-def test_vain_attempts_are_kept_for_one_line_and_all_else_is_said() -> None:
-    done = subprocess.run([sys.executable, "-c", SAYS], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines() == [
-        "something else",
-        "{0: 'Connection refused', 2: 'failed to lookup address information: Name or service not known'}",
-    ]

@@ -19,8 +19,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from dataflows.process import ports
 from deploy.kafka.local import LocalKafka
-from deploy.processes import ports
 
 PIECE = 65_536
 DROP = 512

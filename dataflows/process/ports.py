@@ -1,0 +1,75 @@
+"""TCP ports: whether one can be listened on, whether one answers, which process holds it, a free one."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import textwrap
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+
+FREE = range(10_100, 32_768)
+"""Where a free port is looked for: beneath those that Linux and macOS give to connections, of which one could take it meanwhile.
+
+A browser refuses to talk to some ports, of which 10080 is the highest."""
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections on `port` of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def bind_error(address: str, port: int) -> OSError | None:
+    """Return why `port` of `address` can't be listened on; None if it can."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error
+    return None
+
+
+def taken(port: int) -> bool:
+    """Whether `port` of this machine can't be listened on.
+
+    Both looks are needed: macOS lets one bind 127.0.0.1 beside a listener on all addresses, and a bound port need not answer.
+    """
+    return answers(port) or bind_error(HOST, port) is not None
+
+
+def free() -> int:
+    """A port that was free a moment ago."""
+    while taken(port := secrets.choice(FREE)):
+        pass
+    return port
+
+
+def holder(port: int) -> str:
+    """Return ``name, process 123`` of the process that listens on `port`; empty where the system does not tell (another user's process)."""
+    with contextlib.suppress(psutil.Error):
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr[1] == port:
+                return f"{_name(one.pid)}, process {one.pid}"
+    return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        words = []
+    first = Path(words[0]).name if words else "a program"
+    # "python3.11" alone says little: its module or script is what a user started.
+    name = " ".join([first, *words[1:3]]) if first.startswith("python") else first
+    # A script given as an argument may be pages long; this goes into one line.
+    return textwrap.shorten(name, 60, placeholder=" …")
