@@ -106,7 +106,7 @@ MISTAKEN: dict[str, tuple[str, Make, str]] = {
     ),
     "no login": ("LOGIN", lambda kafka: kafka.tls(), r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
     "no login and no TLS": ("BARE", lambda _: {}, r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"),
-    "TLS on this side only": ("PLAINTEXT", lambda kafka: kafka.tls(), r"does not speak TLS|can't be talked to by TLS"),
+    "TLS on this side only": ("PLAINTEXT", lambda kafka: kafka.tls(), r"does not speak TLS|fails the TLS handshake"),
 }
 """What looks to librdkafka like a broker that is away: the flow waits, and the doctor looks for the reason."""
 

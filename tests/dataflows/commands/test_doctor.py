@@ -141,7 +141,7 @@ def test_a_name_that_does_not_exist_is_one_line() -> None:
             "wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT, ADTALLY_KAFKA_SASL_MECHANISM",
         ),
         (b"", {}, "closes the connection at once: it may want another ADTALLY_KAFKA_SECURITY_PROTOCOL"),
-        (b"no TLS at all", {"security.protocol": "SSL"}, "can't be talked to by TLS (SSL handshake failed"),
+        (b"no TLS at all", {"security.protocol": "SSL"}, "(fails the TLS handshake|does not speak TLS)"),
     ],
 )
 def test_a_listener_of_another_protocol_is_named_with_the_variable(
@@ -150,7 +150,7 @@ def test_a_listener_of_another_protocol_is_named_with_the_variable(
     settings = replace(listen(answer), client=client)
     (found,) = brokers.brokers(settings, 0.2)
     assert found.level == "fail"
-    assert found.words.startswith(f"{settings.brokers} {words}")
+    assert re.match(f"{settings.brokers} {words}", found.words), found.words
 
 
 def test_a_broker_that_does_not_answer_is_not_waited_for(listen: Listen) -> None:
