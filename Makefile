@@ -62,13 +62,13 @@ kafka: setup ## run a real Apache Kafka until Ctrl-C (needs Java 17 and Maven; K
 kafka-stop: setup ## stop an Apache Kafka that was started in the background
 	@$(PY) -m adtally kafka stop
 
-lint: setup-dev ## check style, imports between packages, spelling, the words of docs and shell scripts
+lint: setup-dev ## check style, imports between packages, spelling, words and shell scripts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(dir $(PY))lint-imports --no-cache --no-logo
 	@git ls-files | xargs $(PY) -m codespell_lib
 	@$(dir $(PY))clang-format --dry-run --Werror $(filter-out %/contract.h,$(wildcard dataflows/native/csrc/*.[ch]))
-	@$(PY) .ci/words.py --documents
+	@$(PY) .ci/words.py
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SHELL_FILES); else echo "shellcheck is not installed: shell scripts not checked"; fi
 
 lint-js: setup-dev ## check the dashboard's JavaScript: ESLint, Prettier, TypeScript (needs the npm registry once)
