@@ -36,7 +36,7 @@ class NativeEngine(BuildHookInterface[BuilderConfig]):
             if os.environ.get("CIBUILDWHEEL"):
                 raise  # a wheel that is published has the engine
             self._warn(
-                f"slow engine: adtally is as exact without its native engine, and takes about three times the CPU ({error})"
+                f"slow engine: adtally is as exact without its native engine, and takes about six times the CPU ({error})"
             )
             return
         build_data["force_include"][str(library)] = f"dataflows/native/{library.name}"

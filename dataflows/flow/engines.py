@@ -48,7 +48,7 @@ class Engine:
             raise SettingsError(f"ADTALLY_NATIVE=on, but there is no native engine: {reason}; {CURE}.")
         if choice == "auto" and reason:
             log.warning(
-                "the slow engine counts, as exactly and for about three times the CPU: no native engine (%s); %s", reason, CURE
+                "the slow engine counts, as exactly and for about six times the CPU: no native engine (%s); %s", reason, CURE
             )
         return choice != "off" and reason is None
 

@@ -34,7 +34,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
         return
     if reason := native.why_not():
         words = f"native is not in use: {reason}; {CURE}"
-        exact = "; Python counts as exactly and takes about three times the CPU"
+        exact = "; Python counts as exactly and takes about six times the CPU"
         yield fail("engine", f"{words} (ADTALLY_NATIVE=on)") if settings.native == "on" else warn("engine", words + exact)
         return
     from dataflows.native.queue import no_queue_reason  # noqa: PLC0415 - it loads the library
