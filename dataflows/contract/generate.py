@@ -32,6 +32,7 @@ _HEAD = """\
 """
 _TYPES: tuple[str, ...] = get_args(EventType)
 _EVENTS = "events"
+_LONGEST_FIGURE = 41  # an integer of 128 bits with its sign; a double is shorter
 
 
 def header() -> str:
@@ -84,8 +85,16 @@ def _sums() -> str:
             "/* The sums of a cell; money in micros. */",
             _enum("count", [*(f"COUNT_{_upper(name)}" for name in (*COUNTS, _EVENTS)), "COUNTS"]),
             _enum("money", [*(f"MONEY_{_upper(name)}" for name in MONEY), "MONEY"]),
+            "/* Sizes in bytes: of the sums, and what the keys and figures of a result take at most. */",
+            _enum("", [f"SUMS_BYTES = {16 * len(MONEY) + 8 * (len(COUNTS) + 1)}", f"LONGEST_FIGURES = {_longest_figures()}"]),
         ]
     )
+
+
+def _longest_figures() -> int:
+    """Return the size of the longest text of the counts, the money and the ratios of a result, keys included."""
+    names = (*COUNTS, *MONEY, *(measure.id for measure in RATIOS))
+    return sum(len(name) + len(',"":') + _LONGEST_FIGURE for name in names)
 
 
 def _contributions() -> str:

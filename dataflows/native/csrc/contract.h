@@ -86,6 +86,12 @@ enum money {
     MONEY,
 };
 
+/* Sizes in bytes: of the sums, and what the keys and figures of a result take at most. */
+enum {
+    SUMS_BYTES = 96,
+    LONGEST_FIGURES = 732,
+};
+
 /* What an event adds to the counts, and the sum that its revenue is added to; its cost is added to the spend. */
 static const int8_t ADDED_COUNTS[EVENT_TYPES][COUNTS] = {
     [TYPE_IMPRESSION] = {[COUNT_IMPRESSIONS] = 1, [COUNT_EVENTS] = 1},

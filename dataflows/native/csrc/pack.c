@@ -41,8 +41,8 @@ static int compare(const void *left, const void *right)
 static char *put_cell(char *to, const Cell *cell, const Key *key, const char *names)
 {
     uint16_t sizes[2] = {(uint16_t)key->campaign_size, (uint16_t)key->channel_size};
-    memcpy(to, &cell->sums, sizeof(Sums));
-    memcpy(to + sizeof(Sums), sizes, sizeof sizes);
+    memcpy(to, &cell->sums, SUMS_BYTES);
+    memcpy(to + SUMS_BYTES, sizes, sizeof sizes);
     size_t size = (size_t)(key->campaign_size + key->channel_size);
     memcpy(to + CELL_HEAD, names + key->at, size);
     return to + CELL_HEAD + size;

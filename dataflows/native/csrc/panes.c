@@ -160,8 +160,8 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
 static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
 {
     uint16_t sizes[2]; /* of campaign and channel */
-    memcpy(sums, *text, sizeof(Sums));
-    memcpy(sizes, *text + sizeof(Sums), sizeof sizes);
+    memcpy(sums, *text, SUMS_BYTES);
+    memcpy(sizes, *text + SUMS_BYTES, sizeof sizes);
     const char *names = *text + CELL_HEAD;
     *text = names + sizes[0] + sizes[1];
     return cell_of(hash, pane, names, sizes[0], sizes[1]);

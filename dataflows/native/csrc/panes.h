@@ -18,18 +18,13 @@ typedef struct {
     int64_t size;        /* bytes of that */
     int64_t count;       /* of the records */
     int64_t to_divide;        /* number of those with sums for Python to divide: the size of the value is then that of
-                          * `UndividedSums`, negative */
+                          * SUMS_BYTES and 16 for window and state, negative */
     int64_t oldest;      /* where the record begins whose event has waited longest, -1 where there is none, */
     int64_t oldest_time; /* and the time of that event */
     int64_t next_due;    /* the tick of the earliest cell that waits for its next update; INT64_MAX where none does */
     char *image;         /* the last window that was encoded */
     int64_t image_size;
 } PanesFace;
-
-typedef struct {
-    Sums sums;
-    int64_t window, state;
-} UndividedSums;
 
 /* One campaign and channel in a window. */
 typedef struct {

@@ -74,7 +74,7 @@ static char *put_value(char *to, const Panes *panes, const Pane *pane, const Pan
     return put(put(put(to, ",\"state\":\""), STATE_NAMES[cell->state]), "\"}");
 }
 
-enum { LONGEST_RECORD = 1024 /* without the names */ };
+enum { LONGEST_RECORD = LONGEST_FIGURES + 512 /* without the names */ };
 
 /* Add the record of a cell. False if there is no memory. */
 bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
@@ -100,10 +100,11 @@ bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
     char *value = to;
     int32_t sizes[2] = {(int32_t)(value - key), 0};
     if (needs_python(&cell->sums)) {
-        UndividedSums exact = {cell->sums, pane->window, cell->state};
-        memcpy(to, &exact, sizeof exact);
-        to += sizeof exact;
-        sizes[1] = -(int32_t)sizeof exact;
+        int64_t of[2] = {pane->window, cell->state};
+        memcpy(to, &cell->sums, SUMS_BYTES);
+        memcpy(to + SUMS_BYTES, of, sizeof of);
+        to += SUMS_BYTES + sizeof of;
+        sizes[1] = -(int32_t)(to - value);
         face->to_divide++;
     } else {
         to = put_value(to, panes, pane, cell, campaign, channel);
@@ -149,7 +150,7 @@ static char *put_sums(char *to, const Sums *sums)
     return to;
 }
 
-enum { LONGEST_CELL = 512 /* in an image, without the names */ };
+enum { LONGEST_CELL = (COUNTS + MONEY) * (LONGEST_NUMBER + 1) + 128 /* in an image, without the names */ };
 
 static char *room_for_cell(Panes *panes, char *to, const PaneCell *cell)
 {

@@ -12,7 +12,10 @@ typedef struct {
     int64_t counts[COUNTS];
 } Sums;
 
-enum { CELL_HEAD = sizeof(Sums) + 4 };
+/* The struct may end with padding; its bytes in a cell do not. */
+_Static_assert(offsetof(Sums, counts) + COUNTS * sizeof(int64_t) == SUMS_BYTES, "the sums of the contract");
+
+enum { CELL_HEAD = SUMS_BYTES + 4 };
 
 static inline void sums_add(Sums *sums, const Sums *more)
 {
