@@ -42,7 +42,7 @@ def bind_error(address: str, port: int) -> OSError | None:
 def taken(port: int) -> bool:
     """Whether `port` of this machine can't be listened on.
 
-    Both looks are needed: macOS lets one bind 127.0.0.1 beside a listener on all addresses, and a bound port need not answer.
+    Both checks are needed: macOS allows a bind to 127.0.0.1 next to a listener on all addresses, and a bound port need not answer.
     """
     return answers(port) or bind_error(HOST, port) is not None
 
@@ -58,7 +58,7 @@ def holder(port: int) -> str:
     """Return ``name, process 123`` of the process that listens on `port`; empty where the system does not tell (another user's process)."""
     with contextlib.suppress(psutil.Error):
         for one in psutil.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr[1] == port:
+            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr[1] == port:
                 return f"{_name(one.pid)}, process {one.pid}"
     return ""
 
