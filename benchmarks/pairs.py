@@ -24,7 +24,7 @@ from dataflows.contract.errors import AdtallyError
 
 
 def measure(sizes: tuple[int, int], rounds: int) -> dict[str, list[float]]:
-    """CPU-seconds per million by what ran, one figure a round. Raises `AdtallyError` where a result is not exact, or there is no Kafka."""
+    """CPU-seconds per million by what ran, one figure a round. Raises `AdtallyError` where a result is not exact, or Kafka is missing."""
     one, two = systems.chosen(["adtally", "adtally-2proc"])
     with session() as here:
         whole = {size: [here.fill(Load(size))] for size in sizes}

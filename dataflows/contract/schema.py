@@ -1,7 +1,7 @@
 """The contract: the records of the topics `logs`, `results` and `rejected`, and how they are encoded and decoded.
 
 Money is integer micros of the deployment's currency, so that sums are exact whatever their order. Everything here is msgspec;
-who decodes with these types has validated: there is no second check further in.
+who decodes with these types has validated: nothing is checked again further in.
 """
 
 from __future__ import annotations

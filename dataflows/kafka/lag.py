@@ -140,7 +140,7 @@ class Waiting:
     def recreated(self, last: Mapping[int, Fingerprint], seconds: float = LOOK_SECONDS) -> set[int]:
         """Return the partitions that hold a different message at the offset of `last`: their topic was recreated.
 
-        A message that is no longer there, or does not arrive within about `seconds`, is not evidence.
+        A message that was deleted, or does not arrive within about `seconds`, is not evidence.
         """
         if not last:
             return set()

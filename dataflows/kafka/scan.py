@@ -23,7 +23,7 @@ def scan(
 ) -> Iterator[Message]:
     """Yield the messages of `topic`, each partition in its order, partitions interleaved; from Kafka's time `since` (milliseconds) on.
 
-    `make` returns a consumer, as `make_consumer` does. Raises `BrokerError` if there is no such topic, or no broker answers within
+    `make` returns a consumer, as `make_consumer` does. Raises `BrokerError` if the topic does not exist, or no broker answers within
     `timeout` seconds.
     """
     count = Topics(settings, rights={topic: "Read"}).partitions(topic, timeout)

@@ -45,7 +45,7 @@ class Topics:
             raise unusable(settings, error) from None
 
     def partitions(self, topic: str, timeout: float = 5.0) -> int:
-        """Partitions of `topic`, 0 if there is no such topic.
+        """Partitions of `topic`, 0 if the topic does not exist.
 
         Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
         in, or that it may not see the topic.

@@ -25,13 +25,13 @@ class Noted(NamedTuple):
 class Tally:
     """The messages of one partition: `read` a batch, `put` or `refuse` those of the slow path, `judge` all; `pack` now and then.
 
-    Times are microseconds since 1970. Every method raises `MemoryError` where there is no memory.
+    Times are microseconds since 1970. Every method raises `MemoryError` where memory runs out.
     """
 
     def __init__(self, *, window: int, delay: int, dedup: bool, currency: str) -> None:
         """`delay`: how long after its end a window takes events, by the partition's clock.
 
-        Raises `RuntimeError` where there is no native engine, with the words of `why_not`.
+        Raises `RuntimeError` without a native engine, with the words of `why_not`.
         """
         self._library: Any
         self._library, reason = library()

@@ -31,7 +31,7 @@ class NativeCells(CellStore):
     def __init__(self, rules: Rules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell.
 
-        Raises `RuntimeError` where there is no native library, with the words of `dataflows.native.why_not`.
+        Raises `RuntimeError` without a native library, with the words of `dataflows.native.why_not`.
         """
         self._library: Any
         self._library, reason = library()

@@ -47,7 +47,7 @@ def await_frozen(pid: int, seconds: float = 5.0) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a thread of the process can still run; False where there is no /proc."""
+    """Whether a thread of the process can still run; False without /proc."""
     states: list[str] = []
     with contextlib.suppress(OSError):  # one that ends meanwhile
         states = [stat.read_text().rpartition(") ")[2][0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]

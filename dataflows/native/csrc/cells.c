@@ -40,7 +40,7 @@ static bool grow_keys(Cells *cells)
     return true;
 }
 
-/* The number of a campaign and channel; -1 if there is no memory. */
+/* The number of a campaign and channel; -1 if memory runs out. */
 static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
 {
     const char *campaign = row->campaign, *channel = row->channel;

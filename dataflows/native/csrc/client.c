@@ -86,7 +86,7 @@ EXPORTED void client_prepare(const PluginApi *given)
     api = *given;
 }
 
-/* Expect the handle of the client that this thread makes next, until `client_end`. NULL if there is no memory. */
+/* Expect the handle of the client that this thread makes next, until `client_end`. NULL if memory runs out. */
 EXPORTED Client *client_begin(void)
 {
     Client *client = calloc(1, sizeof(Client));

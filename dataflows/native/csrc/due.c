@@ -48,8 +48,8 @@ static bool is_closed(const Panes *panes, int64_t window, int64_t watermark)
     return window + panes->length <= watermark;
 }
 
-/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if there is no
- * memory. */
+/* Whether an open cell is to be given out at `now`; if not, it waits in a queue. False in `*fine` if memory
+ * runs out. */
 static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, bool behind, bool *fine)
 {
     if (behind && cell->emitted_at == 0)
@@ -62,7 +62,7 @@ static bool is_due(Panes *panes, const Pane *pane, PaneCell *cell, double now, b
     return false;
 }
 
-/* Give out or queue what was merged. `behind`: while a backlog is read. False if there is no memory. */
+/* Give out or queue what was merged. `behind`: while a backlog is read. False if memory runs out. */
 EXPORTED bool panes_settle(Panes *panes, int64_t watermark, double now, bool behind)
 {
     Pane *pane = NULL;
@@ -85,7 +85,7 @@ EXPORTED bool panes_settle(Panes *panes, int64_t watermark, double now, bool beh
     return fine;
 }
 
-/* Give out what has become due by waiting. False if there is no memory. */
+/* Give out what has become due by waiting. False if memory runs out. */
 EXPORTED bool panes_tick(Panes *panes, int64_t watermark, double now)
 {
     for (int spoke = 0; spoke < SPOKES; spoke++) {
@@ -115,7 +115,7 @@ EXPORTED bool panes_tick(Panes *panes, int64_t watermark, double now)
     return true;
 }
 
-/* Give out the last result of the cells of a window that the watermark has passed. False if there is no memory. */
+/* Give out the last result of the cells of a window that the watermark has passed. False if memory runs out. */
 EXPORTED bool panes_finish(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);
@@ -130,7 +130,7 @@ EXPORTED bool panes_finish(Panes *panes, int64_t window, double now)
     return true;
 }
 
-/* Give out whatever changed in a window. False if there is no memory. */
+/* Give out whatever changed in a window. False if memory runs out. */
 EXPORTED bool panes_flush(Panes *panes, int64_t window, double now)
 {
     Pane *pane = panes_find(panes, window);

@@ -43,7 +43,7 @@ static int unit_at(const char *at, const char *end)
     return unit;
 }
 
-/* Behind the escape at `at`; NULL if there is no such escape, or half a pair of surrogates. */
+/* Behind the escape at `at`; NULL if the escape does not exist, or half a pair of surrogates. */
 static const char *escape_end(const char *at, const char *end)
 {
     if (end - at < 2)

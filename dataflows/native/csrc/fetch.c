@@ -33,7 +33,7 @@ EXPORTED void fetch_free(Fetch *fetch)
     free(fetch);
 }
 
-/* For up to `most` messages at a time of `queue`, an rd_kafka_queue_t. NULL if there is no memory. */
+/* For up to `most` messages at a time of `queue`, an rd_kafka_queue_t. NULL if memory runs out. */
 EXPORTED Fetch *fetch_new(const FetchApi *api, void *queue, int32_t most)
 {
     Fetch *fetch = calloc(1, sizeof(Fetch));

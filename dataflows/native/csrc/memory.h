@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if there is
- * no memory. */
+/* Room for `needed` items of `size` bytes in an array; twice as many each time, so powers of two. False if memory
+ * runs out. */
 bool grow(void **array, int64_t *room, int64_t needed, size_t size);
 
 /* Free an array that has room for more items than are kept for the next time: many at once are rare. */

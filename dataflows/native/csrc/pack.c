@@ -62,7 +62,7 @@ void pack_taken(Pack *pack)
     shrink((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
 }
 
-/* Write the cells into the groups. False if there is no memory. */
+/* Write the cells into the groups. False if memory runs out. */
 bool pack_cells(Pack *pack, const Cells *cells)
 {
     int64_t count = cells->cell_count, room = 0;

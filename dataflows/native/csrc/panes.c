@@ -32,7 +32,7 @@ EXPORTED void panes_free(Panes *panes)
     free(panes);
 }
 
-/* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if there is no memory. */
+/* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if memory runs out. */
 EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
 {
     Panes *panes = calloc(1, sizeof(Panes));
@@ -68,7 +68,7 @@ Pane *panes_find(const Panes *panes, int64_t window)
     return at < panes->pane_count && panes->panes[at]->window == window ? panes->panes[at] : NULL;
 }
 
-/* Begin a window; `start` and `end` are its bounds in RFC 3339. False if there is no memory. */
+/* Begin a window; `start` and `end` are its bounds in RFC 3339. False if memory runs out. */
 EXPORTED bool panes_open(Panes *panes, int64_t window, const char *start, const char *end)
 {
     if (!grow((void **)&panes->panes, &panes->pane_room, panes->pane_count + 1, sizeof(Pane *)))
@@ -113,8 +113,8 @@ static bool double_room(Pane *pane)
     return true;
 }
 
-/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if there is no
- * memory. */
+/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if memory
+ * runs out. */
 static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
 {
     uint32_t mixed = (uint32_t)(hash_names(hash, names, campaign_size, names + campaign_size, channel_size) >> 16);
@@ -155,8 +155,8 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
     return true;
 }
 
-/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if there is
- * no memory. */
+/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if memory
+ * runs out. */
 static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
 {
     uint16_t sizes[2]; /* of campaign and channel */
@@ -169,7 +169,7 @@ static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums 
 
 /* Add the cells of a share (CELL_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
  * the time that stands for their events; `closed`: whether the watermark has passed the window. How many cells it
- * has then, -1 if there is no memory. */
+ * has then, -1 if memory runs out. */
 EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
 {
     Pane *pane = panes_find(panes, window);
@@ -205,7 +205,7 @@ bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick)
 }
 
 /* What a snapshot kept: a share, and the `states` of its cells, a byte each, CHANGED added. How many cells the
- * window has then, -1 if there is no memory. */
+ * window has then, -1 if memory runs out. */
 EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, int64_t size, const char *states)
 {
     Pane *pane = panes_find(panes, window);

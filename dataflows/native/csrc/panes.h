@@ -79,7 +79,7 @@ typedef struct {
     char currency[16];
 } Panes;
 
-/* Everything that tells a bool here tells false if there is no memory. */
+/* Everything that tells a bool here tells false if memory runs out. */
 Pane *panes_find(const Panes *panes, int64_t window);
 bool panes_queue(Panes *panes, const Pane *pane, PaneCell *cell, int64_t tick);
 bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick);

@@ -76,7 +76,7 @@ static char *put_value(char *to, const Panes *panes, const Pane *pane, const Pan
 
 enum { LONGEST_RECORD = LONGEST_FIGURES + 512 /* without the names */ };
 
-/* Add the record of a cell. False if there is no memory. */
+/* Add the record of a cell. False if memory runs out. */
 bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now)
 {
     PanesFace *face = &panes->face;
@@ -160,8 +160,8 @@ static char *room_for_cell(Panes *panes, char *to, const PaneCell *cell)
     return fine ? face->image + size : NULL;
 }
 
-/* Write a window into the image of the face, as dataflows/windows/reference.py encodes it. False if there is no
- * memory. */
+/* Write a window into the image of the face, as dataflows/windows/reference.py encodes it. False if memory
+ * runs out. */
 EXPORTED bool panes_encode(Panes *panes, int64_t window)
 {
     Pane *pane = panes_find(panes, window);

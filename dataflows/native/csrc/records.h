@@ -4,7 +4,7 @@
 
 #include "panes.h"
 
-/* Add the record of a cell to those of the face. False if there is no memory. */
+/* Add the record of a cell to those of the face. False if memory runs out. */
 bool panes_give_out(Panes *panes, Pane *pane, PaneCell *cell, double now);
 
 #endif

@@ -18,7 +18,7 @@ static inline uint64_t slots_mask(int64_t room)
     return (uint64_t)room * 2 - 1;
 }
 
-/* New ones for an array with `room`, all of them free. False if there is no memory: then the old ones stay. */
+/* New ones for an array with `room`, all of them free. False if memory runs out: then the old ones stay. */
 static inline bool slots_make(int32_t **slots, int64_t room)
 {
     size_t size = (size_t)room * 2 * sizeof(int32_t);

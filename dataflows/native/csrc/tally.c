@@ -29,7 +29,7 @@ static void show(Tally *tally)
     face->ids_bytes = (int64_t)(sizeof(Bucket) << tally->index.bits);
 }
 
-/* `random`: as many bytes as a Hash has. NULL if there is no memory. */
+/* `random`: as many bytes as a Hash has. NULL if memory runs out. */
 EXPORTED Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const char *currency)
 {
     Tally *tally = calloc(1, sizeof(Tally));
@@ -70,7 +70,7 @@ static bool make_room(Reading *reading, const char *const *values, const int32_t
     return true;
 }
 
-/* Read `count` messages, each of `sizes` bytes at `values`; false if there is no memory. They must stay as they are
+/* Read `count` messages, each of `sizes` bytes at `values`; false if memory runs out. They must stay as they are
  * until they are judged. */
 EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t *sizes, int32_t count)
 {
@@ -149,7 +149,7 @@ static bool is_late(const Tally *tally, int64_t time)
     return start_of(tally, time) + tally->window + tally->delay <= tally->face.clock;
 }
 
-/* What becomes of one row that is ready; false if there is no memory. */
+/* What becomes of one row that is ready; false if memory runs out. */
 static bool judge(Tally *tally, Row *row, bool refill)
 {
     Face *face = &tally->face;
@@ -173,7 +173,7 @@ static bool judge(Tally *tally, Row *row, bool refill)
 /* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
  * all of them, or, if it is not NULL, one each in `limits`. Returns the place of the first row with which a
  * generation of ids begins: Python then marks it, calls tally_turn and continues from there; `count` where there is
- * none; -1 if there is no memory. */
+ * none; -1 if memory runs out. */
 EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t limit, const int64_t *limits,
                              bool refill)
 {
@@ -211,7 +211,7 @@ EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t 
     return stop;
 }
 
-/* Begin a generation of ids; the time with which the next one begins. False if there is no memory. */
+/* Begin a generation of ids; the time with which the next one begins. False if memory runs out. */
 EXPORTED bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
 {
     tally->face.turns_at = turns_at;
@@ -220,7 +220,7 @@ EXPORTED bool tally_turn(Tally *tally, int64_t generation, int64_t turns_at)
     return turned;
 }
 
-/* Write the cells into the groups of the face, and forget them. False if there is no memory. */
+/* Write the cells into the groups of the face, and forget them. False if memory runs out. */
 EXPORTED bool tally_pack(Tally *tally)
 {
     if (!pack_cells(&tally->pack, &tally->cells))
