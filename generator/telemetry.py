@@ -43,7 +43,7 @@ class Sending:
         self.sent, self.acknowledged, self.failed = sent, max(self.acknowledged, acknowledged), failed
         self.marks = Counter(marks)
 
-    def ready(self) -> str:
+    def not_ready_reason(self) -> str:
         """Why it is not ready; empty once it sends and the broker answers."""
         if not self.pulse.turned():
             return "it has not begun to send"
@@ -51,7 +51,7 @@ class Sending:
 
     def served(self) -> Served:
         """What the process answers with."""
-        return Served(self.registry(), self.pulse.stands, self.ready)
+        return Served(self.registry(), self.pulse.stall_reason, self.not_ready_reason)
 
     def registry(self) -> CollectorRegistry:
         """All metrics of the generator."""
@@ -66,4 +66,4 @@ class Sending:
         yield KINDS, ("plain",), self.sent - marks.total()
         for mark in get_args(Mark):
             yield KINDS, (mark,), marks[mark]
-        yield READY, (), float(not self.ready())
+        yield READY, (), float(not self.not_ready_reason())

@@ -99,12 +99,9 @@ def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | Non
     # Without lag, a recreated topic makes no difference to the figures.
     last = {row.partition: one for row in found if row.lag and (one := row.shown.last) and row.begin <= one.offset < row.end}
     other = waiting.recreated(last)
-    for row in found:
-        row.is_other = row.partition in other
-    waits = waiting.count({row.partition: row.span for row in found})
-    for row in found:
-        row.waits = waits[row.partition]
-    return found
+    rows = [msgspec.structs.replace(row, is_other=row.partition in other) for row in found]
+    waits = waiting.count({row.partition: row.span for row in rows})
+    return [msgspec.structs.replace(row, waits=waits[row.partition]) for row in rows]
 
 
 def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describe") -> list[Progress]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from dataflows.flow.idle import Workers
 from dataflows.flow.lifecycle import Lifecycle
 from dataflows.flow.telemetry import Observed
 from dataflows.flow.topology import Topology
+
+log = logging.getLogger("adtally")
 
 
 class FlowContext:
@@ -47,3 +50,14 @@ class FlowContext:
             now=now,
             monotonic=monotonic,
         )
+        self._warned_of_create_time = False
+
+    def warn_of_create_time(self) -> None:
+        """Log once that the timestamps of the logs are not the broker's own."""
+        if not self._warned_of_create_time:
+            self._warned_of_create_time = True
+            log.warning(
+                "topic %s has message.timestamp.type=CreateTime, so the producers' clocks decide which events are too "
+                "far ahead; set it to LogAppendTime",
+                self.settings.logs_topic,
+            )

@@ -53,9 +53,7 @@ class Rest:
 
     def join(self, part: int, parts: int) -> None:
         """Note that `part` of the source, one of `parts` in all, belongs to this worker."""
-        snapshots = self._workers.snapshots
-        snapshots[part] = 0
-        self._workers.complete = len(snapshots) == parts
+        self._workers.add_part(part, parts)
 
     def note_activity(self) -> None:
         """Note that the worker is active: it does not sleep within the next `PAUSE_SECONDS`."""
@@ -63,9 +61,7 @@ class Rest:
 
     def note_snapshot(self, part: int) -> None:
         """Note that `part` took a snapshot; no worker sleeps until all parts have, for Bytewax polls none of them before."""
-        snapshots = self._workers.snapshots
-        snapshots[part] += 1
-        self._workers.even = min(snapshots.values()) == max(snapshots.values())
+        self._workers.note_snapshot(part)
         self.wake_all()
 
     def wake_all(self) -> None:
@@ -119,13 +115,22 @@ class Workers:
 
     def __init__(self) -> None:
         self.bells: list[Bell] = []
-        self.snapshots: dict[int, int] = {}
-        """Number of snapshots that each part of the source in this process has taken."""
         self.complete = False
         """Whether all parts of the source are in this process."""
         self.even = True
         """Whether all parts have taken the same number of snapshots, so none is under way."""
+        self._snapshots: dict[int, int] = {}
         self._threads = threading.local()
+
+    def add_part(self, part: int, parts: int) -> None:
+        """Note that `part` of the source, one of `parts` in all, is in this process."""
+        self._snapshots[part] = 0
+        self.complete = len(self._snapshots) == parts
+
+    def note_snapshot(self, part: int) -> None:
+        """Note that `part` took a snapshot."""
+        self._snapshots[part] += 1
+        self.even = min(self._snapshots.values()) == max(self._snapshots.values())
 
     def rest(self) -> Rest:
         """Return the `Rest` of the calling worker (thread)."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from dataflows.contract.errors import OffsetGoneError
 from dataflows.intake.partition import Intake, IntakeState
-from dataflows.kafka.clients import warn_of_create_time
 from dataflows.kafka.corruption import Damage
 from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.record import LOG_APPEND_TIME, Record
@@ -42,8 +41,21 @@ class ReaderState(msgspec.Struct):
 class Position:
     """How far one partition is counted, and how far it is read."""
 
-    def __init__(self, topic: str, partition: int, intake: Intake, state: ReaderState | None, *, start: str) -> None:
-        """`intake`: that of `state`; without one, `start` says where to begin: ``earliest`` or ``latest``."""
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        intake: Intake,
+        state: ReaderState | None,
+        *,
+        start: str,
+        warn_of_create_time: Callable[[], None],
+    ) -> None:
+        """`intake`: that of `state`; without one, `start` says where to begin: ``earliest`` or ``latest``.
+
+        `warn_of_create_time`: called while messages carry their producers' time and not the broker's.
+        """
+        self._warn_of_create_time = warn_of_create_time
         self._topic = topic
         self._partition = partition
         self._intake = intake
@@ -116,7 +128,7 @@ class Position:
             if not records:
                 return
         if records[0].timestamp()[0] != LOG_APPEND_TIME:
-            warn_of_create_time(self._topic)
+            self._warn_of_create_time()
         self._intake.take(records)
         self._last = Fingerprint.of(records[-1])
         self.offset = self._last.offset + 1

@@ -71,7 +71,9 @@ class Reader:
         self._topic = settings.logs_topic
         self._most = (fetching or Fetching()).poll
         self._intake = context.engine.make_intake(partition, state.intake if state else IntakeState(clock=after), context.now)
-        self._position = Position(self._topic, partition, self._intake, state, start=start)
+        self._position = Position(
+            self._topic, partition, self._intake, state, start=start, warn_of_create_time=context.warn_of_create_time
+        )
         self._connection = Connection(context, partition, bell, fetching or Fetching())
         self._passage = Passage(settings, self._topic)
         self._committed_at: int | None = None

@@ -140,11 +140,11 @@ class Observed:
         """Note how far a partition is."""
         self._partitions_read[partition] = progress
 
-    def live(self) -> str:
+    def not_live_reason(self) -> str:
         """Return why the flow is not alive; a wait for the broker's acknowledgement does not count."""
-        return self.pulse.stands()
+        return self.pulse.stall_reason()
 
-    def ready(self) -> str:
+    def not_ready_reason(self) -> str:
         """Why it is not ready; empty if the broker answers and every partition that falls to this process is being read."""
         if self._stopping():
             return "it is stopping"
@@ -163,7 +163,7 @@ class Observed:
 
     def served(self) -> Served:
         """What the process answers with."""
-        return Served(self.registry(), self.live, self.ready)
+        return Served(self.registry(), self.not_live_reason, self.not_ready_reason)
 
     def registry(self) -> CollectorRegistry:
         """All metrics of the dataflow."""
@@ -172,7 +172,7 @@ class Observed:
         return made
 
     def _gather(self) -> Iterable[Value]:
-        yield READY, (), float(not self.ready())
+        yield READY, (), float(not self.not_ready_reason())
         yield table.BROKER_UP, (), float(self._reachable())
         yield table.PARTITIONS, (), self._partitions()
         yield table.PARTITIONS_READ, (), sum(progress.is_open for progress in list(self._partitions_read.values()))

@@ -224,13 +224,3 @@ def deliver(
             f"{missing} of {sent} records of {topic} were not acknowledged ({why}); run the command again: nothing is counted twice."
         )
     return sent
-
-
-@cache
-def warn_of_create_time(topic: str) -> None:
-    """Say once in a process that the topic's times are not the broker's own."""
-    log.warning(
-        "topic %s has message.timestamp.type=CreateTime, so the producers' clocks decide which events are too "
-        "far ahead; set it to LogAppendTime",
-        topic,
-    )

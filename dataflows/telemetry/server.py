@@ -47,7 +47,7 @@ class Pulse:
         """Whether any loop has turned yet."""
         return bool(self._beats)
 
-    def stands(self) -> str:
+    def stall_reason(self) -> str:
         """Why it is not live: a thread whose loop turned once has not turned for `LIVE_SECONDS`. One that has not begun is not held up."""
         silent = self._monotonic() - min(list(self._beats.values()), default=self._monotonic())
         return f"its main loop has not run for {silent:.0f} s" if silent > LIVE_SECONDS else ""

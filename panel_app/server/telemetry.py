@@ -85,7 +85,7 @@ class Telemetry:
 
     def not_live_reason(self) -> str:
         """Return why it is not alive; empty if it is."""
-        return self.pulse.stands() or ("" if self._service.feed.alive else "its feed has ended")
+        return self.pulse.stall_reason() or ("" if self._service.feed.alive else "its feed has ended")
 
     def not_ready_reason(self) -> str:
         """Return why it is not ready; empty once the topic has been read, and while a broker says that there is no topic yet."""

@@ -100,7 +100,7 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
 
 def test_what_was_not_marked_is_plain_and_figures_do_not_go_back() -> None:
     one = Sending()
-    assert one.ready() == "it has not begun to send"
+    assert one.not_ready_reason() == "it has not begun to send"
     one.away = lambda: False
     marks = Counter[Mark]({"late": 3, "duplicates": 2})
     one.note(10, 6, 1, marks)
@@ -108,4 +108,4 @@ def test_what_was_not_marked_is_plain_and_figures_do_not_go_back() -> None:
     found = samples(generate_latest(one.registry()).decode())
     assert by(found, "adtally_generator_messages_total", "kind") == {"plain": 7, "late": 3, "duplicates": 2, "malformed": 0}
     assert [total(found, f"adtally_generator_{name}_total") for name in ("sent", "acknowledged", "failures")] == [12, 6, 1]
-    assert one.ready() == ""
+    assert one.not_ready_reason() == ""

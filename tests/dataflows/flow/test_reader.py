@@ -208,3 +208,12 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings)
     clock.seconds += 6
     assert until_idle(one).clock.idle
     one.close()
+
+
+def test_that_times_are_the_producers_own_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    context = FlowContext(Settings(), topology=FakeTopology())
+    for _ in range(3):
+        context.warn_of_create_time()
+    assert [record.getMessage().partition(",")[0] for record in caplog.records if record.levelname == "WARNING"] == [
+        "topic logs has message.timestamp.type=CreateTime"
+    ]

@@ -303,13 +303,13 @@ def test_it_is_ready_when_nothing_is_missing() -> None:
     from dataflows.intake.partition import Counters
 
     observed = observed_by()
-    assert observed.ready() == ""
+    assert observed.not_ready_reason() == ""
     observed.begin(1, Counters())
-    assert observed.ready() == "not read yet: partition 1"
+    assert observed.not_ready_reason() == "not read yet: partition 1"
     observed.note(1, PartitionProgress(Counters(), None, None, None, False))
-    assert observed.ready() == "not read yet: partition 1"
+    assert observed.not_ready_reason() == "not read yet: partition 1"
     observed.note(1, PartitionProgress(Counters(), 0, 0, None, True))
-    assert observed.ready() == ""
+    assert observed.not_ready_reason() == ""
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_it_is_ready_when_nothing_is_missing() -> None:
     ],
 )
 def test_where_it_is_not_ready_it_says_why(lacking: dict[str, Any], words: str) -> None:
-    assert observed_by(**lacking).ready() == words
+    assert observed_by(**lacking).not_ready_reason() == words
 
 
 def test_a_wait_for_the_broker_is_alive_and_a_stalled_loop_is_not() -> None:
@@ -334,9 +334,9 @@ def test_a_wait_for_the_broker_is_alive_and_a_stalled_loop_is_not() -> None:
     clock[0] = LIVE_SECONDS
     outgoing.pulse.beat()  # what `Outbox` does while it waits
     clock[0] = 2 * LIVE_SECONDS
-    assert observed.live() == ""
+    assert observed.not_live_reason() == ""
     clock[0] += 1
-    assert observed.live() == "its main loop has not run for 61 s"
+    assert observed.not_live_reason() == "its main loop has not run for 61 s"
 
 
 def test_the_watermark_is_the_least_of_the_shards_that_have_one() -> None:

@@ -120,14 +120,14 @@ def test_a_stalled_loop_is_not_alive_and_one_that_has_not_begun_is() -> None:
     clock = Ticking()
     pulse = Pulse(clock)
     clock.now += 10 * LIVE_SECONDS
-    assert (pulse.stands(), pulse.turned()) == ("", False)
+    assert (pulse.stall_reason(), pulse.turned()) == ("", False)
     pulse.beat()
     clock.now += LIVE_SECONDS
-    assert (pulse.stands(), pulse.turned()) == ("", True)
+    assert (pulse.stall_reason(), pulse.turned()) == ("", True)
     clock.now += 1
-    assert pulse.stands() == "its main loop has not run for 61 s"
+    assert pulse.stall_reason() == "its main loop has not run for 61 s"
     pulse.beat()
-    assert pulse.stands() == ""
+    assert pulse.stall_reason() == ""
 
 
 def test_one_stalled_thread_is_noticed_among_others_that_run() -> None:
@@ -138,7 +138,7 @@ def test_one_stalled_thread_is_noticed_among_others_that_run() -> None:
     other.join()
     clock.now += LIVE_SECONDS + 1
     pulse.beat()
-    assert "not run" in pulse.stands()
+    assert "not run" in pulse.stall_reason()
 
 
 def rank(ages: list[float], share: float) -> float:
