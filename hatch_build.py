@@ -35,9 +35,7 @@ class NativeEngine(BuildHookInterface[BuilderConfig]):
         except native.BuildError as error:
             if os.environ.get("CIBUILDWHEEL"):
                 raise  # a wheel that is published has the engine
-            self._warn(
-                f"slow engine: adtally is as exact without its native engine, and takes about six times the CPU ({error})"
-            )
+            self._warn(f"slow engine: adtally is as exact without its native engine, and takes about six times the CPU ({error})")
             return
         build_data["force_include"][str(library)] = f"dataflows/native/{library.name}"
         build_data["pure_python"] = False

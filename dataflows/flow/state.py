@@ -7,18 +7,16 @@ counts again.
 
 from __future__ import annotations
 
-import io
-import pickle
+import pickletools
 import re
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
-from typing_extensions import override
 
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.settings import Settings, variable
@@ -118,21 +116,44 @@ def _rules(settings: Settings) -> dict[str, str]:
 
 
 def stored_versions(part: Path) -> Iterator[int]:
-    """Yield the version of the newest state of each step in `part`, a file of a recovery store, and run nothing of its content.
+    """Yield the version of the newest state of each step in `part`, a file of a recovery store; nothing of its content is run.
 
-    Raises `pickle.UnpicklingError` for a state that is more than plain values, and `sqlite3.Error` for a file that can't be read.
+    Raises `ValueError` for a state that is more than plain values, and `sqlite3.Error` for a file that can't be read.
     """
     newest = "SELECT ser_change, max(snap_epoch) FROM snaps WHERE ser_change IS NOT NULL GROUP BY step_id"
     with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
         for content, _ in store.execute(newest):
-            state = _PlainValues(io.BytesIO(content)).load()
-            if isinstance(state, dict) and isinstance(version := state.get("adtally"), int):
+            version = _stored_version(content)
+            if version is not None:
                 yield version
 
 
-class _PlainValues(pickle.Unpickler):
-    """Reads numbers, texts, bytes, lists and dicts only: nothing in a file can make it run code."""
+def _stored_version(content: bytes) -> int | None:
+    """Return the number that follows the key ``adtally`` in a pickle, by its operations alone: it is not unpickled."""
+    texts: list[str] = []
+    version: int | None = None
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name in _BEYOND_PLAIN_VALUES:
+            raise ValueError(f"it has a {'.'.join(texts[-2:]) if operation.name == 'STACK_GLOBAL' else argument}")
+        if isinstance(argument, str):
+            texts.append(argument)
+        elif isinstance(argument, int) and operation.name.startswith("BININT") and version is None and texts[-1:] == ["adtally"]:
+            version = argument
+    return version
 
-    @override
-    def find_class(self, module_name: str, global_name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it has a {module_name}.{global_name}")
+
+_BEYOND_PLAIN_VALUES = {
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "INST",
+    "OBJ",
+    "REDUCE",
+    "BUILD",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "EXT1",
+    "EXT2",
+    "EXT4",
+    "PERSID",
+}
+"""Operations of a pickle that name or make anything but numbers, texts, bytes, lists and dicts."""

@@ -9,7 +9,6 @@ import errno
 import faulthandler
 import fcntl
 import os
-import pickle
 import sqlite3
 import sys
 import traceback
@@ -128,7 +127,7 @@ def _is_plain(folder: Path) -> bool:
     try:
         for part in folder.glob("part-*.sqlite3"):
             list(stored_versions(part))
-    except pickle.UnpicklingError:
+    except ValueError:
         return False
     return True
 

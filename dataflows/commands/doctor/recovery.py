@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
 import shutil
 import sqlite3
 import time
@@ -69,7 +68,7 @@ def _store(folder: Path, parts: list[Path]) -> Finding:
         return ok("recovery", f"{folder}: a new store of {len(parts)} parts, without a snapshot")
     try:
         versions = {version for part in parts for version in stored_versions(part)}
-    except pickle.UnpicklingError as error:
+    except ValueError as error:
         return fail("recovery", f"{folder} holds a state that this adtally can't read ({error}); {_other_version()}")
     if versions - {VERSION}:
         found = ", ".join(map(str, sorted(versions - {VERSION}, key=str)))
