@@ -91,5 +91,5 @@ def _powers_of_ten() -> Any:
 
 
 def why_not() -> str | None:
-    """Why there is no native engine here, in words; None if there is one."""
+    """Why the native engine is missing here, in words; None if there is one."""
     return library()[1] or None

@@ -50,7 +50,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     partitions: list[Partition] = []
     asked: float | None = None
     problem: str = ""
-    """Why there is no newer answer."""
+    """Why a newer answer is missing."""
     is_missing: bool = False
     """Whether the topic of the logs does not exist."""
 

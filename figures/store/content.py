@@ -23,7 +23,7 @@ _NO_END = 2**62
 def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFrame:
     """Return `cells` as rows of `blocks.KEY`, in order of time.
 
-    Cells whose names have no number are left out: there is no row with them.
+    Cells whose names have no number are left out: no row has them.
     """
     known = [
         (start, *campaign, *channel)

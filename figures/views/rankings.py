@@ -87,7 +87,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bo
     """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
     complete ones of the previous period.
 
-    There is no change where that is not held `whole`.
+    The change is missing where that is not held `whole`.
     """
     numbers = np.union1d(parts[0][0], parts[1][0])
     settled, opened, before = (placed(keys, rows, numbers)[1] for keys, rows in parts)

@@ -62,7 +62,7 @@ class Pages:
             reason = gate.refusal(pn.state.cookies, remote, panels_login=gate.panels_login)
             return pn.pane.Str(f"adtally: {reason}") if reason else page(dashboard)
         except AdtallyError as error:
-            # Under `panel serve` there is no command line that could say so before.
+            # Under `panel serve` no command line could say so before.
             return pn.pane.Str(f"adtally can't start: {error}")
 
 

@@ -88,7 +88,7 @@ class Telemetry:
         return self.pulse.stall_reason() or ("" if self._service.feed.alive else "its feed has ended")
 
     def not_ready_reason(self) -> str:
-        """Return why it is not ready; empty once the topic has been read, and while a broker says that there is no topic yet."""
+        """Return why it is not ready; empty once the topic has been read, and while a broker says that the topic does not exist yet."""
         state = self._service.feed.status.state
         words = {
             "starting": "it has not reached the broker yet",
