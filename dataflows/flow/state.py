@@ -60,8 +60,8 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
     for name, now in _rules(settings).items():
         if (before := envelope.rules.get(name)) != now:
             raise RecoveryError(
-                f"the state in the state in the recovery folder was counted with {name}={before}, but {name} is "
-                f"now {now}; set it back, or {count_again(settings)}"
+                f"the state in the recovery folder was counted with {name}={before}, but it is {now} now; set it back, or "
+                f"{count_again(settings)}"
             )
     return state
 
