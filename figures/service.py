@@ -135,16 +135,16 @@ class Service:
 
     def _page(self, snapshot: Snapshot, view: views.View) -> bytes:
         key = (snapshot.version, view)
-        found = self._pages.get(key)
-        if found is None:
+        encoded = self._pages.get(key)
+        if encoded is None:
             begun = time.perf_counter()
-            found = _encode(page(snapshot, view, self.settings.window_seconds))
+            encoded = _encode(page(snapshot, view, self.settings.window_seconds))
             self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
             with self._lock:
-                self._pages[key] = found
+                self._pages[key] = encoded
                 while len(self._pages) > _KEPT_ANSWERS or next(iter(self._pages))[0] < snapshot.version - 1000:
                     self._pages.popitem(last=False)
-        return found
+        return encoded
 
     def age(self, snapshot: Snapshot) -> float | None:
         """Return the seconds since the end of the newest window of `snapshot`; None if it is empty."""
@@ -157,8 +157,8 @@ class Service:
         status = self.feed.status
         # Only then, because the diagnosis makes the process query the broker.
         lacks = status.state in ("down", "waiting") or age is None or LATE_SECONDS < age < HISTORICAL_SECONDS
-        found = trouble(self.parts(snapshot)) if lacks else None
-        return Live(status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared, found)
+        cause = trouble(self.parts(snapshot)) if lacks else None
+        return Live(status, snapshot.version, snapshot.rows, age, now, rows, round(left, 1), self._cleared, cause)
 
     def parts(self, snapshot: Snapshot) -> list[PipelinePart]:
         """Return the state of each part of the pipeline up to `snapshot`; the first call begins to watch the dataflow."""

@@ -93,7 +93,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
     Baselines of more than 45 minutes begin at a block boundary, where its totals can be used. Open windows are in neither the sums nor
     the minutes.
     """
-    found: dict[int, Window] = {}
+    comparable: dict[int, Window] = {}
     end = history.upto(history.until)
     first = np.append(history.first, history.oldest)
     for span in _SPANS:
@@ -106,7 +106,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
             continue
         seen = np.clip(first, base, begin)
         upto = history.upto(begin)
-        found[span] = Window(
+        comparable[span] = Window(
             begin=begin,
             base=base,
             now=end - upto,
@@ -114,7 +114,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
             minutes=np.full(len(end), closed * step / 60),
             minutes0=(begin - seen - step * history.open_windows(seen, begin)) / 60,
         )
-    return found
+    return comparable
 
 
 def movement(check: Check, window: Window) -> float:
@@ -218,5 +218,5 @@ def median_rate(counts: Floats, over: Floats) -> float | None:
         return None
     edges = np.linspace(0, len(counts), pieces + 1).astype(int)[:-1]
     exposed = np.add.reduceat(over, edges)
-    found = np.add.reduceat(counts, edges)[exposed > 0] / exposed[exposed > 0]
-    return float(np.median(found))
+    rates_of_pieces = np.add.reduceat(counts, edges)[exposed > 0] / exposed[exposed > 0]
+    return float(np.median(rates_of_pieces))

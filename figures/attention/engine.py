@@ -83,7 +83,7 @@ def within(report: Report, scope: Scope) -> Report:
     if scope.channels or not scope.campaigns:
         return msgspec.structs.replace(NOTHING, until=report.until)
     wanted = frozenset(scope.campaigns)
-    own = [one for one in report.findings if one.campaign in wanted]
+    own = [finding for finding in report.findings if finding.campaign in wanted]
     return msgspec.structs.replace(report, findings=own, total=len(own), campaigns=min(report.campaigns, len(wanted)))
 
 
@@ -134,17 +134,19 @@ class Attention:
         if not shown or not history.campaigns:
             return Report(until, [], 0, 0, hours)
         look = _Look(history, shown, start, self._step)
-        found = look.findings(self._held)
+        passed = look.findings(self._held)
         # A finding of one campaign is not repeated for all of them; two or three campaigns don't count as all.
-        own = {check for campaign, check in found if campaign != ALL}
-        kept = {key: one for key, one in found.items() if key[0] != ALL or (look.active >= MOVERS and key[1] not in own)}
-        self._held = {key: one.since for key, one in kept.items()}
+        own = {check for campaign, check in passed if campaign != ALL}
+        kept = {key: finding for key, finding in passed.items() if key[0] != ALL or (look.active >= MOVERS and key[1] not in own)}
+        self._held = {key: finding.since for key, finding in kept.items()}
         names = snapshot.campaigns.names
         findings = [
-            msgspec.structs.replace(one, campaign=None if key[0] == ALL else names[key[0]], chance=one.chance * look.per_day)
-            for key, one in distinct(kept).items()
+            msgspec.structs.replace(
+                finding, campaign=None if key[0] == ALL else names[key[0]], chance=finding.chance * look.per_day
+            )
+            for key, finding in distinct(kept).items()
         ]
-        findings.sort(key=lambda one: (one.money_kind == "saved", -one.money, one.chance, one.campaign or ""))
+        findings.sort(key=lambda finding: (finding.money_kind == "saved", -finding.money, finding.chance, finding.campaign or ""))
         return Report(until, findings[:_SHOWN], len(findings), look.active, hours)
 
 
@@ -166,7 +168,7 @@ class _Look:
         if not chosen:
             return {}
         rows = self._history.rows(sorted({campaign for campaign, _ in chosen} - {ALL}))
-        found: dict[_Key, Finding] = {}
+        findings: dict[_Key, Finding] = {}
         for campaign, names in _grouped(chosen).items():
             own = rows.filter(pl.col("campaign") == campaign) if campaign != ALL else rows.clear()
             whole = campaign == ALL
@@ -175,10 +177,10 @@ class _Look:
                 before = held.get((campaign, name))
                 limit = threshold if before is None else math.sqrt(threshold)
                 known = _BY_ID.get(name)
-                one = self._tested(known, campaign, past, before, limit) if known else never(self._history, own, past)
-                if one is not None and one.chance < limit:
-                    found[campaign, name] = one
-        return found
+                finding = self._tested(known, campaign, past, before, limit) if known else never(self._history, own, past)
+                if finding is not None and finding.chance < limit:
+                    findings[campaign, name] = finding
+        return findings
 
     def _candidates(self, held: Mapping[_Key, int], need: float) -> list[_Key]:
         """What could reach the evidence `need`, clearest first, after what is held from before."""
@@ -201,13 +203,13 @@ class _Look:
             for span in check.spans
             if span in self._shown
         )
-        passed = [one for one in tries if one is not None and one.chance < limit]
+        passed = [test for test in tries if test is not None and test.chance < limit]
         if not passed:
             return None
         # The shortest window tells best what it is like now, the clearest how sure it is.
         since = beginning(check, past, passed[0]) if since is None else since
-        found = told(check, passed[0], campaign, past, max(since, past.start))
-        return msgspec.structs.replace(found, chance=min(one.chance for one in passed))
+        finding = told(check, passed[0], campaign, past, max(since, past.start))
+        return msgspec.structs.replace(finding, chance=min(test.chance for test in passed))
 
     def _moved(self, check: Check, span: int) -> float:
         key = (check.id, span)
@@ -217,10 +219,10 @@ class _Look:
 
 
 def _grouped(keys: Iterable[_Key]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
+    names_of: dict[int, list[str]] = {}
     for campaign, name in keys:
-        found.setdefault(campaign, []).append(name)
-    return found
+        names_of.setdefault(campaign, []).append(name)
+    return names_of
 
 
 def _mark(snapshot: Snapshot, until: int) -> tuple[int, int, int]:
@@ -232,5 +234,5 @@ def _mark(snapshot: Snapshot, until: int) -> tuple[int, int, int]:
     return complete, int(rows["revision"][:complete].sum()), int(rows["state"][:complete].sum())
 
 
-def _same(one: Block, other: Block) -> bool:
-    return one is other
+def _same(block: Block, other: Block) -> bool:
+    return block is other

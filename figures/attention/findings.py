@@ -41,11 +41,11 @@ class Finding(msgspec.Struct, frozen=True):
     chance: float
 
 
-def beginning(check: Check, past: Past, one: Tested) -> int:
+def beginning(check: Check, past: Past, test: Tested) -> int:
     """When the change most likely began, not longer ago than the longest window."""
     counts, over = check.counted(past.series), check.exposed(past.series, past.minutes)
     earliest = max(past.line(past.until - HORIZON), 0)
-    return past.start + (earliest + rates.begun(counts[earliest:], over[earliest:], usual=one.usual, rate=one.rate)) * past.step
+    return past.start + (earliest + rates.begun(counts[earliest:], over[earliest:], usual=test.usual, rate=test.rate)) * past.step
 
 
 def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats, float]:
@@ -70,26 +70,26 @@ def told(check: Check, best: Tested, campaign: int, past: Past, since: int) -> F
     extra = max(spent - float(before[SPEND]) / minutes0 * minutes, 0.0)
     earned = max(float(before[REVENUE]), 0.0)
 
-    def found(kind: Kind, metric: str, figures: tuple[float | None, float], money: float, about: Money) -> Finding:
+    def finding(kind: Kind, metric: str, figures: tuple[float | None, float], money: float, about: Money) -> Finding:
         return Finding(kind, None, metric, *figures, since, round(count), expected, money, about, best.chance)
 
     if check.id == "traffic_down":
         missed = max(earned / minutes0 * minutes - float(sums[REVENUE]), 0.0)
-        return found("drop" if count else "silent", "clicks", (count / minutes, usual), missed, "missed")
+        return finding("drop" if count else "silent", "clicks", (count / minutes, usual), missed, "missed")
     if check.id == "traffic_up":
-        return found("surge", "clicks", (count / minutes, usual), extra, "extra")
+        return finding("surge", "clicks", (count / minutes, usual), extra, "extra")
     if check.over == SPEND and not count:
-        return found("unconverted", "conversions", (None, 1 / usual), spent, "spent")
+        return finding("unconverted", "conversions", (None, 1 / usual), spent, "spent")
     if check.over == SPEND:
         kind, about = ("cpa_down", "saved") if check.up else ("cpa_up", "extra")
-        return found(kind, "cpa", (spent / count, 1 / usual), abs(spent - count / usual), about)
+        return finding(kind, "cpa", (spent / count, 1 / usual), abs(spent - count / usual), about)
     if not check.up:
         missed = max(expected - count, 0.0) * earned / max(float(before[CLICKS]), 1.0)
-        return found("ctr_down", "ctr", (count / over if over else None, usual), missed, "missed")
+        return finding("ctr_down", "ctr", (count / over if over else None, usual), missed, "missed")
     clicks0 = float(before[CLICKS]) / minutes0
     if count / minutes >= check.ratio * clicks0:
-        return found("flood", "clicks", (count / minutes, clicks0), extra, "extra")
-    return found("ctr_up", "ctr", (count / over if over else None, usual), extra, "extra")
+        return finding("flood", "clicks", (count / minutes, clicks0), extra, "extra")
+    return finding("ctr_up", "ctr", (count / over if over else None, usual), extra, "extra")
 
 
 def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
@@ -124,9 +124,13 @@ _FOLLOWS: Mapping[str, frozenset[str]] = {
 }
 
 
-def distinct(found: Mapping[tuple[int, str], Finding]) -> dict[tuple[int, str], Finding]:
+def distinct(findings: Mapping[tuple[int, str], Finding]) -> dict[tuple[int, str], Finding]:
     """Without what only follows from another finding about the same campaign: a flood makes conversions dear, silence changes all."""
     kinds: dict[int, set[str]] = {}
-    for (campaign, _), one in found.items():
-        kinds.setdefault(campaign, set()).add(one.kind)
-    return {key: one for key, one in found.items() if not any(one.kind in _FOLLOWS.get(kind, ()) for kind in kinds[key[0]])}
+    for (campaign, _), finding in findings.items():
+        kinds.setdefault(campaign, set()).add(finding.kind)
+    return {
+        key: finding
+        for key, finding in findings.items()
+        if not any(finding.kind in _FOLLOWS.get(kind, ()) for kind in kinds[key[0]])
+    }

@@ -36,12 +36,12 @@ def fields(rows: pl.DataFrame) -> list[Floats]:
     return [*counts, micros[0], micros[1] - micros[2]]
 
 
-def added(places: npt.NDArray[Any], columns: list[Floats], size: int) -> Floats:
-    """`columns` added up by the line that `places` names for each row: `size` lines, one column for each of `columns`."""
-    found = np.empty((size, len(columns)))
+def added(lines: npt.NDArray[Any], columns: list[Floats], size: int) -> Floats:
+    """`columns` added up by the line that `lines` names for each row: `size` lines, one column for each of `columns`."""
+    sums = np.empty((size, len(columns)))
     for at, column in enumerate(columns):
-        found[:, at] = np.bincount(places, weights=column, minlength=size)
-    return found
+        sums[:, at] = np.bincount(lines, weights=column, minlength=size)
+    return sums
 
 
 def _size(numbers: npt.NDArray[Any]) -> int:
@@ -105,9 +105,9 @@ class _BlockHistory:
         return self.until <= until and block.stamp(self.until) == self.stamp
 
     def _with_all(self, campaign: npt.NDArray[Any], columns: list[Floats]) -> Floats:
-        found = added(campaign, columns, self.campaigns + 1)
-        found[-1] = found[:-1].sum(axis=0)
-        return found
+        sums = added(campaign, columns, self.campaigns + 1)
+        sums[-1] = sums[:-1].sum(axis=0)
+        return sums
 
     def _added_up(self, upto: list[Floats], rows: pl.DataFrame, start: int) -> list[Floats]:
         """`upto` with the minutes that begin at `start`, of which `rows` are."""
@@ -138,9 +138,9 @@ def _grown(sums: Floats, campaigns: int) -> Floats:
     """`sums`, whose last line is that of all campaigns, with a line for each of `campaigns`."""
     if len(sums) == campaigns + 1:
         return sums
-    found = np.zeros((campaigns + 1, sums.shape[1]))
-    found[: len(sums) - 1], found[-1] = sums[:-1], sums[-1]
-    return found
+    grown = np.zeros((campaigns + 1, sums.shape[1]))
+    grown[: len(sums) - 1], grown[-1] = sums[:-1], sums[-1]
+    return grown
 
 
 class History:
@@ -208,21 +208,21 @@ class History:
 
     def _minutes(self, start: int, step: int, size: int) -> Floats:
         """Return the minutes of `size` windows of `step` seconds from `start` on, 0 for open windows."""
-        found = np.full(size, step / 60)
-        places = (self._open - start) // step
-        found[places[(places >= 0) & (places < size)]] = 0.0
-        return found
+        minutes = np.full(size, step / 60)
+        lines = (self._open - start) // step
+        minutes[lines[(lines >= 0) & (lines < size)]] = 0.0
+        return minutes
 
     def whole(self, start: int, step: int) -> Past:
         """The same of all campaigns together."""
         size = max((self.until - start) // step, 0)
-        found = np.zeros((size, len(FIELDS)))
+        series = np.zeros((size, len(FIELDS)))
         for at, part in self._parts.items():
             for minute, sums in enumerate(part.minutes):
-                place = (at + 60 * minute - start) // step
-                if 0 <= place < size:
-                    found[place] += sums
-        return Past(found, self._minutes(start, step, size), start, step, start + size * step)
+                line = (at + 60 * minute - start) // step
+                if 0 <= line < size:
+                    series[line] += sums
+        return Past(series, self._minutes(start, step, size), start, step, start + size * step)
 
 
 class Keeper:

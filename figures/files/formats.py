@@ -160,11 +160,11 @@ class _Pieces(io.BytesIO):
 
     def taken(self) -> bytes:
         """What was written since the last time."""
-        found = self.getvalue()
-        self._gone += len(found)
+        piece = self.getvalue()
+        self._gone += len(piece)
         self.seek(0)
         self.truncate()
-        return found
+        return piece
 
     def close(self) -> None:
         """The last piece is taken after the writer has closed its file."""

@@ -130,7 +130,7 @@ class RejectedFeed(Follower):
         with self._lock:
             self._parts.pop(partition, None)
             for newest in self._newest.values():
-                kept = [one for one in newest if one[0] != partition]
+                kept = [entry for entry in newest if entry[0] != partition]
                 newest.clear()
                 newest.extend(kept)
 
@@ -192,7 +192,9 @@ class RejectedFeed(Follower):
         with self._lock:
             for newest in self._newest.values():
                 kept = [
-                    one for one in newest if (one[1].topic, one[1].partition, one[1].offset) != (key[0][:_SHOWN_NAME], *key[1:])
+                    entry
+                    for entry in newest
+                    if (entry[1].topic, entry[1].partition, entry[1].offset) != (key[0][:_SHOWN_NAME], *key[1:])
                 ]
                 newest.clear()
                 newest.extend(kept)
@@ -200,11 +202,11 @@ class RejectedFeed(Follower):
     def rejects(self, reason: str = "", limit: int = _NEWEST) -> Rejects:
         """The newest `limit` of `reason`, or of all of them, newest first."""
         if kept := self._kept:
-            newest = [one for one in kept.newest if reason in ("", one.reason)]
+            newest = [reject for reject in kept.newest if reason in ("", reject.reason)]
             return msgspec.structs.replace(kept, newest=newest[:limit])
         with self._lock:
             counts = {name: sum(part.counts[name] for part in self._parts.values()) for name in REASONS}
-            held = [one for name, newest in self._newest.items() if reason in ("", name) for _, one in newest]
-        held.sort(key=lambda one: (one.rejected_at, one.partition, one.offset), reverse=True)
+            held = [reject for name, newest in self._newest.items() if reason in ("", name) for _, reject in newest]
+        held.sort(key=lambda reject: (reject.rejected_at, reject.partition, reject.offset), reverse=True)
         status = self.status
         return Rejects(status.state, status.topic, counts, sum(counts.values()), held[:limit], status.unread, status.problem)

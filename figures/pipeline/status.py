@@ -71,8 +71,8 @@ def diagnose(settings: Settings, seen: Seen) -> list[PipelinePart]:
 
 def trouble(parts: Sequence[PipelinePart]) -> PipelinePart | None:
     """Return the part to look at first: failures before slowness, and causes before their consequences; None if all is well."""
-    found = [one for one in parts if one.tone in _WORST]
-    return min(found, key=lambda one: (_WORST.index(one.tone), _CAUSES.index(one.id)), default=None)
+    failing = [part for part in parts if part.tone in _WORST]
+    return min(failing, key=lambda part: (_WORST.index(part.tone), _CAUSES.index(part.id)), default=None)
 
 
 _WORST = ("bad", "warn")
@@ -239,8 +239,8 @@ def _named(rows: Sequence[Partition]) -> str:
     return f"partition{'s' if len(rows) > 1 else ''} {numbers}{more}"
 
 
-def _many(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _wait(messages: int) -> str:

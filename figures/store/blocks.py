@@ -81,7 +81,9 @@ def inner_edges(start: int, length: int, edges: Iterable[int]) -> list[int]:
 
 def fitting(grains: Iterable[int], grain: int, edges: Iterable[int]) -> int | None:
     """The first of `grains` of whose buckets one of `grain` seconds is made and none of `edges` cuts one; None if there is none."""
-    return next((one for one in grains if grain % one == 0 and all(edge % one == 0 for edge in edges)), None)
+    return next(
+        (candidate for candidate in grains if grain % candidate == 0 and all(edge % candidate == 0 for edge in edges)), None
+    )
 
 
 def columns(by: str) -> list[str]:
@@ -139,8 +141,8 @@ class Block:
         self._taken: dict[tuple[int, str], tuple[pl.DataFrame, int]] = {}
         self._changes = [(self.start, serial())] if before is None else before._changes_until(same)
         if before is not None:
-            made = ((key, (frame, same)) for key, frame in list(before._made.items()))
-            for key, (frame, until) in [*list(before._taken.items()), *made]:
+            rollups = ((key, (frame, same)) for key, frame in list(before._made.items()))
+            for key, (frame, until) in [*list(before._taken.items()), *rollups]:
                 edge = min(until, same) // key[0] * key[0]
                 self._taken[key] = clipped(frame, self.start, edge), edge
 
@@ -179,9 +181,9 @@ class Block:
     def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
         """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`)."""
         inner = inner_edges(self.start, self.length, (start, end, *cuts))
-        found = fitting(self._GRAINS, grain, inner)
-        if found and (found > 60 or by != "both"):
-            frames = [self.at(found, by)]
+        fitting_grain = fitting(self._GRAINS, grain, inner)
+        if fitting_grain and (fitting_grain > 60 or by != "both"):
+            frames = [self.at(fitting_grain, by)]
         elif grain % _FINE:
             frames = [self.rows[columns(by)]]
         else:
@@ -203,16 +205,16 @@ class Block:
         return self._get((grain, by), lambda rows: rollup(rows, grain, wide=wide_of(self.sizes), by=by))
 
     def _get(self, key: tuple[int, str], make: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-        found = self._made.get(key)
-        if found is None:
+        frame = self._made.get(key)
+        if frame is None:
             held = self._taken.pop(key, None)
             if held is None or not len(held[0]):
-                found = make(self.rows)
+                frame = make(self.rows)
             else:
-                frame, since = held
-                found = stacked([frame, make(clipped(self.rows, since, self.start + self.length))])
-            self._made[key] = found
-        return found
+                kept, since = held
+                frame = stacked([kept, make(clipped(self.rows, since, self.start + self.length))])
+            self._made[key] = frame
+        return frame
 
     def numbers(self, dimension: str) -> pl.Series:
         """The numbers of the names that stand in its rows."""

@@ -32,11 +32,11 @@ class Names:
 
     def number(self, name: str) -> int:
         """The number of `name`, a new one if it has none."""
-        found = self._numbers.get(name)
-        if found is None:
-            found = self._numbers[name] = len(self.names)
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
             self.names.append(name)
-        return found
+        return number
 
     def series(self) -> pl.Series:
         """All names, each at its number."""
@@ -55,11 +55,11 @@ class Names:
         for name in self.names[begun:ended]:
             self._alike.setdefault(skeleton(name), {})[name] = None
         self._looked = ended
-        found: dict[str, SpellingMark] = {}
+        marks: dict[str, SpellingMark] = {}
         for name in shown:
-            if others := [one for one in [*self._alike.get(skeleton(name), ())][: _LIKE + 1] if one != name]:
-                found[name] = mark(name, tuple(others[:_LIKE]))
-        return found
+            if others := [other for other in [*self._alike.get(skeleton(name), ())][: _LIKE + 1] if other != name]:
+                marks[name] = mark(name, tuple(others[:_LIKE]))
+        return marks
 
     def column(self, numbers: Iterable[int]) -> list[str]:
         """The names of `numbers`."""
@@ -69,12 +69,12 @@ class Names:
 
 def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
     """Names that hold only those of `known` whose numbers stand in `used`, and the new number of each old one at its place."""
-    made = Names()
+    names = Names()
     for name in known.column(used):
-        made.number(name)
+        names.number(name)
     numbers = pl.DataFrame({"old": used.cast(pl.UInt32), "new": pl.int_range(len(used), dtype=pl.UInt32, eager=True)})
     every = pl.DataFrame({"old": pl.int_range(len(known.names), dtype=pl.UInt32, eager=True)})
-    return made, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)
+    return names, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)
 
 
 def pair(campaign: Numbered, channel: Numbered) -> Numbered:

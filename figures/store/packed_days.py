@@ -53,9 +53,9 @@ class Hour:
         self._serial = serial()
         # Names by their place among those of the hour: they can be renumbered without unpacking anything.
         self._names = {name: rows[name].unique().sort() for name in ("campaign", "channel")}
-        places = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
+        indices = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
         out = io.BytesIO()
-        rows.with_columns(places).write_parquet(out, compression="zstd", statistics=False)
+        rows.with_columns(indices).write_parquet(out, compression="zstd", statistics=False)
         self._packed = out.getvalue()
         self.bytes = int(len(self._packed) + self._sums.estimated_size() + 8 * sum(map(len, self._names.values())))
         """About how much memory it takes."""
@@ -71,8 +71,8 @@ class Hour:
     @property
     def rows(self) -> pl.DataFrame:
         """Rows of all minutes, unpacked on each access."""
-        found = pl.read_parquet(self._packed)
-        return found.with_columns(known.gather(found[name]).alias(name) for name, known in self._names.items())
+        rows = pl.read_parquet(self._packed)
+        return rows.with_columns(known.gather(rows[name]).alias(name) for name, known in self._names.items())
 
     @property
     def sums(self) -> pl.DataFrame:
@@ -82,10 +82,10 @@ class Hour:
     def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
         """As `Block.within`."""
         inner = inner_edges(self.start, HOUR, (start, end, *cuts))
-        found = fitting((HOUR, 900, 300), grain, inner)
-        if found == HOUR:
+        fitting_grain = fitting((HOUR, 900, 300), grain, inner)
+        if fitting_grain == HOUR:
             return [self._sums[columns(by)]]
-        rows = _rollup(self, found) if found else self.rows
+        rows = _rollup(self, fitting_grain) if fitting_grain else self.rows
         whole = start <= self.start and end >= self.start + HOUR
         return [(rows if whole else clipped(rows, start, end))[columns(by)]]
 

@@ -40,7 +40,11 @@ def _unseen(character: str) -> bool:
 
 
 def _seen(text: str) -> str:
-    return text if text.isascii() and text.isprintable() else "".join(one for one in text if one.isspace() or not _unseen(one))
+    return (
+        text
+        if text.isascii() and text.isprintable()
+        else "".join(character for character in text if character.isspace() or not _unseen(character))
+    )
 
 
 @lru_cache(_KEPT)
@@ -78,17 +82,17 @@ class SpellingMark(msgspec.Struct, frozen=True):
 @lru_cache(_KEPT)
 def mark(name: str, others: tuple[str, ...]) -> SpellingMark:
     """Return how `name` differs from the most similar one of `others`, which have the same skeleton."""
-    own, theirs = min((_parts(name, one) for one in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
-    other = next(one for one in others if _parts(name, one) == (own, theirs))
+    own, theirs = min((_parts(name, candidate) for candidate in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
+    other = next(candidate for candidate in others if _parts(name, candidate) == (own, theirs))
     said = f"{_spelled(own)} where the other has {_spelled(theirs)}"
     if name.lower() == other.lower():
         return SpellingMark("", f"Another name differs from this one in upper and lower case only: {said}.")
     return SpellingMark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {said}.")
 
 
-def _shared(one: Iterable[str], other: Iterable[str]) -> int:
+def _shared(name: Iterable[str], other: Iterable[str]) -> int:
     """Return the length of the common prefix."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False)))
 
 
 def _parts(name: str, other: str) -> tuple[str, str]:
@@ -104,7 +108,7 @@ def _spelled(text: str) -> str:
     if not text:
         return "nothing"
     rest = f" and {len(text) - _LONGEST} more" if len(text) > _LONGEST else ""
-    return ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".rstrip() for one in text[:_LONGEST]) + rest
+    return ", ".join(f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() for character in text[:_LONGEST]) + rest
 
 
 def _short(name: str, other: str, own: str, others: str) -> str:
@@ -114,9 +118,9 @@ def _short(name: str, other: str, own: str, others: str) -> str:
         return ""
     if own.isspace() and not others:
         return "space"
-    if all(_unseen(one) for one in own):
+    if all(_unseen(character) for character in own):
         return "invisible"
     scripts = [unicodedata.name(text[:1], "").partition(" ")[0].capitalize() for text in (own, others)]
     if own.isalpha() and others.isalpha() and scripts[0] != scripts[1]:
         return scripts[0]
-    return next((f"U+{ord(one):04X}" for one in own if not one.isascii()), "")
+    return next((f"U+{ord(character):04X}" for character in own if not character.isascii()), "")

@@ -129,28 +129,28 @@ def _known(value: float) -> float | None:
 
 def _values(measure: Measure, points: Sums, *, unknown: npt.NDArray[np.bool_]) -> Numbers:
     """Return the measure at each point; 0 without events, None if it is `unknown` or its denominator is 0."""
-    found = measure.of(points)
-    found[unknown] = np.nan
-    return short(found)
+    values = measure.of(points)
+    values[unknown] = np.nan
+    return short(values)
 
 
 def palette(channels: list[str]) -> dict[str, int]:
     """A colour number for each channel: the well-known ones have their own, the others take the next in the alphabet."""
     others = sorted(name for name in channels if name.lower() not in _PALETTE)
-    found = {name: len(_PALETTE) + place for place, name in enumerate(others)}
-    return found | {name: _PALETTE[name.lower()] for name in channels if name.lower() in _PALETTE}
+    numbers = {name: len(_PALETTE) + index for index, name in enumerate(others)}
+    return numbers | {name: _PALETTE[name.lower()] for name in channels if name.lower() in _PALETTE}
 
 
 def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
     """Return a colour index below `colors` for each of the names drawn together: that of its own number, or the next free one."""
-    found: dict[str, int] = {}
+    chosen: dict[str, int] = {}
     free = [*range(colors)]
     for name, number in sorted(numbers.items(), key=lambda pair: pair[1]):
-        place = min(free, key=lambda one: (one - number) % colors, default=number % colors)
-        found[name] = place
-        if place in free:
-            free.remove(place)
-    return found
+        best = min(free, key=lambda color: (color - number) % colors, default=number % colors)
+        chosen[name] = best
+        if best in free:
+            free.remove(best)
+    return chosen
 
 
 def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Members) -> Chart:
@@ -167,7 +167,7 @@ def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channe
         for number in kept
         if number in lines
     ]
-    series.sort(key=lambda one: one.color)
+    series.sort(key=lambda line: line.color)
     if small := [lines[number] for number in ranked[len(kept) :] if number in lines]:
         series.append(Series(None, -1, _values(measure, _together(small, span)[count:], unknown=nothing)))
     open_, fixed = (_holding(snapshot, kind, span.start, span) for kind in ("open", "fixed"))

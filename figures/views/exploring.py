@@ -37,7 +37,7 @@ class Ask(Filtered, frozen=True):
     kind: str = "line"
 
 
-class Found(msgspec.Struct, frozen=True):
+class ExploreFigures(msgspec.Struct, frozen=True):
     """`frame` has `time` (UTC, absent for totals), the dimensions, and a column for each measure.
 
     Points at the times `incomplete` (UTC) are provisional, or not held from their beginning.
@@ -82,13 +82,13 @@ def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt
 
     The point of the oldest window is incomplete too: the stream may have begun in the middle of that window.
     """
-    found = {int(at) // grain * grain for at in snapshot.open_windows(start, end)} | {snapshot.oldest // grain * grain}
+    points = {int(at) // grain * grain for at in snapshot.open_windows(start, end)} | {snapshot.oldest // grain * grain}
     if end % grain:
-        found.add(end // grain * grain)
-    return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(found)]
+        points.add(end // grain * grain)
+    return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(points)]
 
 
-def find(snapshot: Snapshot, ask: Ask, window: int) -> Found:
+def find(snapshot: Snapshot, ask: Ask, window: int) -> ExploreFigures:
     """Return the figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them.
 
     `window` is the length of a window in seconds.
@@ -117,7 +117,7 @@ def find(snapshot: Snapshot, ask: Ask, window: int) -> Found:
     added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide)).head(len(rows))
     known = {"campaign": snapshot.campaigns, "channel": snapshot.channels}
     named = [pl.Series(name, known[name].column(added[name]), dtype=pl.String) for name in dimensions]
-    marks = {name: mark for one in named for name, mark in known[one.name].marks(one.unique()).items()}
+    marks = {name: mark for column in named for name, mark in known[column.name].marks(column.unique()).items()}
     time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
     order = [] if ask.kind == "bar" else ["time"]
     frame = added.with_columns(named).select(*time, *dimensions, *(ALL[name].expr() for name in ask.measures))
@@ -126,4 +126,4 @@ def find(snapshot: Snapshot, ask: Ask, window: int) -> Found:
     )
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
-    return Found(ask, frame, dimensions, note, grain, incomplete, marks)
+    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks)

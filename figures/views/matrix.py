@@ -56,9 +56,9 @@ def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Members, cha
     wanted = pair(campaigns.numbers[rows][:, None], channels.numbers[columns])
     values = np.full(wanted.shape, np.nan)
     if wanted.size:
-        found = [placed(keys, sums, wanted.ravel()) for keys, sums in pairs]
-        seen = np.any([at for at, _ in found], axis=0)
-        total = sum((sums for _, sums in found[1:]), start=found[0][1])
+        parts = [placed(keys, sums, wanted.ravel()) for keys, sums in pairs]
+        seen = np.any([at for at, _ in parts], axis=0)
+        total = sum((sums for _, sums in parts[1:]), start=parts[0][1])
         values = np.where(seen, measure.of(total), np.nan).reshape(wanted.shape)
     return Heatmap(
         campaigns=[campaigns.names[at] for at in rows],

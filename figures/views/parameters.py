@@ -64,10 +64,10 @@ def names(given: Mapping[str, Sequence[str]], dimension: str) -> tuple[str, ...]
 
     Raises `InputError` if one of them is empty or not UTF-8: no event can have such a name.
     """
-    found = tuple(dict.fromkeys(given.get(dimension, ())))
-    if why := _not_a_name(dimension, found):
+    values = tuple(dict.fromkeys(given.get(dimension, ())))
+    if why := _not_a_name(dimension, values):
         raise InputError(f"{why}; leave `{dimension}` out for all of them.")
-    return found
+    return values
 
 
 def unknown(given: Iterable[str], known: Collection[str]) -> str:

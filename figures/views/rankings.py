@@ -66,9 +66,9 @@ class Members(msgspec.Struct, frozen=True):
 
     def only(self, wanted: Callable[[str], bool]) -> Members:
         """Those whose name is `wanted`."""
-        at = [place for place, name in enumerate(self.names) if wanted(name)]
+        at = [index for index, name in enumerate(self.names) if wanted(name)]
         figures = {name: values[at] for name, values in self.figures.items()}
-        names = [self.names[place] for place in at]
+        names = [self.names[index] for index in at]
         return Members(self.numbers[at], names, figures, self.change[at], self.difference[at])
 
     def ranked(self, by: str, limit: int, *, descending: bool = True) -> list[int]:
@@ -93,7 +93,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bo
     settled, opened, before = (placed(keys, rows, numbers)[1] for keys, rows in parts)
     total = settled + opened
     change, difference = compared(measure.of(settled), measure.of(before) if whole else np.full(len(numbers), np.nan))
-    figures = {one.id: one.of(total) for one in MEASURES.values()}
+    figures = {each.id: each.of(total) for each in MEASURES.values()}
     return Members(numbers, names.column(numbers.tolist()), figures, change, difference)
 
 
@@ -101,9 +101,9 @@ def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_],
     """Whether each of `wanted` is among the rising `keys`, and its sums among `rows`; 0 where it is not."""
     if not len(keys):
         return np.zeros(len(wanted), bool), np.zeros((len(wanted), len(SUMS)), rows.dtype)
-    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    known = keys[places] == wanted
-    return known, np.where(known[:, None], rows[places], 0)
+    indices = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    known = keys[indices] == wanted
+    return known, np.where(known[:, None], rows[indices], 0)
 
 
 def short(values: Floats) -> Numbers:
@@ -113,8 +113,8 @@ def short(values: Floats) -> Numbers:
     digits = 5 - np.floor(np.log10(size, out=np.zeros(len(values)), where=known & (size > _TINY)))
     # Powers of ten up to 10^22 are exact, and so is the shortest way to write what comes out.
     up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
-    found = np.rint(values * up / down) * down / up + UNSIGNED
-    return [value if is_known else None for value, is_known in zip(found.tolist(), known.tolist(), strict=True)]
+    rounded = np.rint(values * up / down) * down / up + UNSIGNED
+    return [value if is_known else None for value, is_known in zip(rounded.tolist(), known.tolist(), strict=True)]
 
 
 def campaigns(group: Members, view: View, trends: Callable[[list[int]], list[Numbers]], limit: int = 0) -> RankedTable:
@@ -154,12 +154,12 @@ def trends(
     """
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
     points = max((span.settled - span.start) // step, 0)
-    found = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
+    sums = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
     order = np.argsort(numbers)
     lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
-    places = (t - span.start) // step
-    inside = places < points
-    np.add.at(found, (lines[inside], places[inside]), rows[inside])
-    values = measure.of(found)
+    buckets = (t - span.start) // step
+    inside = buckets < points
+    np.add.at(sums, (lines[inside], buckets[inside]), rows[inside])
+    values = measure.of(sums)
     values[:, np.logical_or.reduceat(unknown, np.arange(0, len(unknown), step // span.bucket))[:points]] = np.nan
-    return [short(one) for one in values]
+    return [short(line) for line in values]

@@ -122,11 +122,11 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
     # Not a constant: grouping by a constant would give a row even without data.
     time = floor_to(step) if step else (pl.col("t") * 0 + (start or 0)).alias("t")
     by = [name for name in DIMENSIONS if name in asked.by]
-    found = rows.group_by(time, *by).agg(*sums(wide=snapshot.wide), joint_state())
+    grouped = rows.group_by(time, *by).agg(*sums(wide=snapshot.wide), joint_state())
     last = (pl.col("t") + step) if step else pl.lit(end).cast(pl.Int64)
     # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
     million = pl.col("events").cast(pl.Float64) * 0 + MICROS
-    frame = found.sort("t", *(_rank(snapshot, name) for name in by)).select(
+    frame = grouped.sort("t", *(_rank(snapshot, name) for name in by)).select(
         _time(pl.col("t")).alias("window_start"),
         _time(last).alias("window_end"),
         *(_name(snapshot, name) for name in by),
@@ -172,7 +172,7 @@ def _time(seconds: pl.Expr) -> pl.Expr:
     return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC")
 
 
-def file_name(found: ResultTable, ending: str) -> str:
-    """A name for the file of `found` that holds nothing but letters, digits, dots and dashes."""
-    parts = ["adtally", found.interval, *(end.replace(":", "") for end in found.span if end)]
+def file_name(answer: ResultTable, ending: str) -> str:
+    """A name for the file of `answer` that holds nothing but letters, digits, dots and dashes."""
+    parts = ["adtally", answer.interval, *(end.replace(":", "") for end in answer.span if end)]
     return f"{'-'.join(parts)}.{ending}"

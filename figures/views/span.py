@@ -58,7 +58,7 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
     """Where `view` lies in time, given what is held and the length of a window in seconds."""
     held = snapshot.newest + window - snapshot.oldest
     # Without a range in the URL it is one whose figures can be compared: an hour, or less while less is held.
-    name = view.range or next((one for one in FITTING if 2 * RANGES[one][0] <= held), FITTING[-1])
+    name = view.range or next((candidate for candidate in FITTING if 2 * RANGES[candidate][0] <= held), FITTING[-1])
     length, bucket = RANGES[name]
     bucket = max(bucket, window)
     newest_end = snapshot.newest + window

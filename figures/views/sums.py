@@ -57,13 +57,13 @@ class PeriodSums:
 
     def __init__(self, keys: Keys, rows: Sums) -> None:
         """`keys` are those of pairs; there may be several rows of one."""
-        keys, found = added(keys, rows)
+        keys, sums = added(keys, rows)
         # A result has at least one event: what has none left has left the range.
-        there = found.any(axis=1)
-        keys, found = self.pairs = keys[there], found[there]
-        self.campaigns = added(keys // pair(1, 0), found)
-        self.channels = added(keys % pair(1, 0), found)
-        self.total: Sums | None = found.sum(axis=0) if len(found) else None
+        there = sums.any(axis=1)
+        keys, sums = self.pairs = keys[there], sums[there]
+        self.campaigns = added(keys // pair(1, 0), sums)
+        self.channels = added(keys % pair(1, 0), sums)
+        self.total: Sums | None = sums.sum(axis=0) if len(sums) else None
 
 
 class PageSums:

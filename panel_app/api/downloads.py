@@ -64,10 +64,10 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
     span = span_of(snapshot, view, window)
     points, by = SHEETS[what]
     asked = Selection(span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by)
-    found = table(snapshot, asked, window=window, currency=service.settings.currency)
+    answer = table(snapshot, asked, window=window, currency=service.settings.currency)
     if what == "campaigns":
-        found = msgspec.structs.replace(found, frame=_as_shown(found.frame, view))
-    return f"adtally-{what}-{span.range}", found
+        answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
+    return f"adtally-{what}-{span.range}", answer
 
 
 def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
@@ -84,5 +84,5 @@ def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
 def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:
     """Return JSON of the requested `Download`: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
     what = str(asked.get("what"))
-    name, found = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
-    return packed(number, name, found.frame, str(asked.get("format")))
+    name, answer = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
+    return packed(number, name, answer.frame, str(asked.get("format")))

@@ -8,7 +8,7 @@ import msgspec
 
 from figures.measures import ALL
 from figures.store.spelling import SpellingMark
-from figures.views.exploring import BARS, Ask, Found
+from figures.views.exploring import BARS, Ask, ExploreFigures
 
 HEIGHT, _TALL = 360, 440
 """Pixels of a plot, and of one on a phone."""
@@ -37,21 +37,21 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
     """Height in pixels of all plots together: on wide screens, and on a phone."""
 
 
-def height(found: Found, *, narrow: bool) -> int:
+def height(figures: ExploreFigures, *, narrow: bool) -> int:
     """Return the height of one plot in pixels: room for the name of each bar, and for a legend in two columns (`narrow`)."""
-    bars = min(len(found.frame), BARS) * _BAR + 100 if found.ask.kind == "bar" else 0
+    bars = min(len(figures.frame), BARS) * _BAR + 100 if figures.ask.kind == "bar" else 0
     return max(_TALL if narrow else HEIGHT, bars)
 
 
-def shown(number: int, found: Found, notes: tuple[str, ...], zone: str = "UTC") -> str:
-    """Return JSON of what the page shows of `found`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    kinds = ["text" if name not in ALL else ALL[name].unit for name in found.frame.columns]
-    labels = [ALL[name].label if name in ALL else name.capitalize() for name in found.frame.columns]
-    timed = "time" in found.frame.columns
-    newest = found.frame.sort("time", descending=True, maintain_order=True) if timed else found.frame
+def shown(number: int, figures: ExploreFigures, notes: tuple[str, ...], zone: str = "UTC") -> str:
+    """Return JSON of what the page shows of `figures`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
+    kinds = ["text" if name not in ALL else ALL[name].unit for name in figures.frame.columns]
+    labels = [ALL[name].label if name in ALL else name.capitalize() for name in figures.frame.columns]
+    timed = "time" in figures.frame.columns
+    newest = figures.frame.sort("time", descending=True, maintain_order=True) if timed else figures.frame
     rows = newest.head(_TABLE_ROWS).rows()
-    wide, narrow = ((height(found, narrow=narrow) + _BETWEEN) * len(found.ask.measures) for narrow in (False, True))
+    wide, narrow = ((height(figures, narrow=narrow) + _BETWEEN) * len(figures.ask.measures) for narrow in (False, True))
     answer = ExploreAnswer(
-        number, found.ask, labels, kinds, rows, len(found.frame), found.note, notes, found.marks, zone, (wide, narrow)
+        number, figures.ask, labels, kinds, rows, len(figures.frame), figures.note, notes, figures.marks, zone, (wide, narrow)
     )
     return msgspec.json.encode(answer).decode()

@@ -90,8 +90,8 @@ class TableAnswer(JsonAnswer):
     def reply(self, dashboard: Dashboard, query: str) -> str:
         ask, notes = exploring.asked(query)
         service = dashboard.service
-        found = exploring.find(service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds)
-        return explore.shown(0, found, notes)
+        figures = exploring.find(service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds)
+        return explore.shown(0, figures, notes)
 
 
 class SheetAnswer(JsonAnswer):

@@ -76,25 +76,25 @@ class Results(Guarded):
         settings = service.settings
         loop = asyncio.get_running_loop()
         # polars releases the interpreter's lock, so that viewers are answered meanwhile.
-        found: ResultTable = await loop.run_in_executor(
+        answer: ResultTable = await loop.run_in_executor(
             None, lambda: table(snapshot, asked, window=settings.window_seconds, currency=settings.currency)
         )
-        frame = found.frame.head(limit)
+        frame = answer.frame.head(limit)
         self.set_header("Content-Type", form.media)
         self.set_header("X-Adtally-Feed", status.state)
         self.set_header("X-Adtally-Rows", str(len(frame)))
-        self.set_header("X-Adtally-Complete", str(len(frame) == len(found.frame)).lower())
+        self.set_header("X-Adtally-Complete", str(len(frame) == len(answer.frame)).lower())
         if form is not FORMATS["json"]:
-            self.set_header("Content-Disposition", f'attachment; filename="{file_name(found, form.ending)}"')
+            self.set_header("Content-Disposition", f'attachment; filename="{file_name(answer, form.ending)}"')
         if self.request.method == "HEAD":
             return
         about = {
-            "currency": found.currency,
-            "interval": found.interval,
-            **dict(zip(("from", "to"), found.span, strict=True)),
+            "currency": answer.currency,
+            "interval": answer.interval,
+            **dict(zip(("from", "to"), answer.span, strict=True)),
             "feed": status.state,
             "count": len(frame),
-            "complete": len(frame) == len(found.frame),
+            "complete": len(frame) == len(answer.frame),
         }
         pieces: Iterator[bytes] = form.write(frame, about)
         try:

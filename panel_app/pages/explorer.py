@@ -29,7 +29,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     """A page for one visitor; `back` is the address of the overview."""
     scope, service = confines(), dashboard.service
 
-    def find(query: str) -> tuple[exploring.Found, tuple[str, ...]]:
+    def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
         ask, notes = exploring.asked(query)
         return exploring.find(service.snapshot(), scope.within(ask), service.settings.window_seconds), notes
 
@@ -37,22 +37,22 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
 
     def show(number: int, data: dict[str, Any]) -> str:
-        found, notes = find(str(data.get("query", "")))
+        figures, notes = find(str(data.get("query", "")))
         zone = plots.zone_of(str(data.get("zone", "UTC")))
         pane.objects = [
             plots.draw(
-                found,
+                figures,
                 currency=service.settings.currency,
                 dark=data.get("dark") is True,
                 narrow=data.get("narrow") is True,
                 zone=zone,
             )
         ]
-        return explore.shown(number, found, notes, zone)
+        return explore.shown(number, figures, notes, zone)
 
     def download(number: int, data: dict[str, Any]) -> str:
-        found, _notes = find(str(data.get("query", "")))
-        return packed(number, f"adtally-explore-{found.ask.span}", found.frame, str(data.get("format")))
+        figures, _notes = find(str(data.get("query", "")))
+        return packed(number, f"adtally-explore-{figures.ask.span}", figures.frame, str(data.get("format")))
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
@@ -60,7 +60,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         "logout": LOGOUT if dashboard.gate.asks_for_login else "",
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
-        "measures": [{"id": one.id, "label": one.label, "short": one.short} for one in ALL.values()],
+        "measures": [{"id": measure.id, "label": measure.label, "short": measure.short} for measure in ALL.values()],
         "dimensions": DIMENSIONS,
         "grains": list(GRAINS),
         "spans": list(SPANS),

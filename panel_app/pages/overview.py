@@ -55,8 +55,15 @@ def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "
         "data": data,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [
-            {"id": one.id, "label": one.label, "short": one.short, "kind": one.unit, "good": one.good, "additive": one.additive}
-            for one in MEASURES.values()
+            {
+                "id": measure.id,
+                "label": measure.label,
+                "short": measure.short,
+                "kind": measure.unit,
+                "good": measure.good,
+                "additive": measure.additive,
+            }
+            for measure in MEASURES.values()
         ],
         "tiles": TILES,
     }

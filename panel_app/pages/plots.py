@@ -16,7 +16,7 @@ from bokeh.models import ColorBar, NumeralTickFormatter
 
 from figures.measures import ALL, Measure
 from figures.views.charts import apart, palette
-from figures.views.exploring import BARS, Found
+from figures.views.exploring import BARS, ExploreFigures
 from panel_app.api.explore import HEIGHT, height
 
 # Importing them registers `.hvplot` on the frames of both libraries.
@@ -65,22 +65,22 @@ _DEEPEST = 12
 def readable(name: str, limit: int = 40) -> str:
     """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
     given = name[: limit * 4]
-    shown = ["\ufffd" if _unseen(given, at) else one for at, one in enumerate(given)]
+    shown = ["\ufffd" if _unseen(given, at) else character for at, character in enumerate(given)]
     plain = "".join(shown).replace("$", "\uff04")
     return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain).strip() or "(blank name)"
 
 
 def _unseen(text: str, at: int) -> bool:
     """Whether the character there can't be seen, or turns those round that can."""
-    one = text[at]
-    if one in _JOINERS and all(map(_joined, (text[at - 1 : at], text[at + 1 : at + 2]))):
+    character = text[at]
+    if character in _JOINERS and all(map(_joined, (text[at - 1 : at], text[at + 1 : at + 2]))):
         return False
-    return one in _FILLERS or unicodedata.category(one) in _UNSEEN
+    return character in _FILLERS or unicodedata.category(character) in _UNSEEN
 
 
-def _joined(one: str) -> bool:
-    """Whether `one` is a character that may be next to a joiner."""
-    return one > _SCRIPTS and unicodedata.category(one)[0] in "LMS"
+def _joined(character: str) -> bool:
+    """Whether `character` is a character that may be next to a joiner."""
+    return character > _SCRIPTS and unicodedata.category(character)[0] in "LMS"
 
 
 def written(measure: Measure, currency: str, largest: float) -> tuple[str, NumeralTickFormatter]:
@@ -108,35 +108,35 @@ def zone_of(name: str) -> str:
     return name
 
 
-def draw(found: Found, *, currency: str, dark: bool, narrow: bool = False, zone: str = "UTC") -> pn.viewable.Viewable:
+def draw(figures: ExploreFigures, *, currency: str, dark: bool, narrow: bool = False, zone: str = "UTC") -> pn.viewable.Viewable:
     """Return a plot for each measure, one below the other; a line of text if there is nothing to draw.
 
     `narrow` is for a phone; the axes show times in `zone`, as returned by `zone_of`.
     """
-    if found.frame.is_empty():
+    if figures.frame.is_empty():
         return pn.pane.Str("No results are held for this range.", sizing_mode="stretch_width")
-    if found.ask.kind == "table":
+    if figures.ask.kind == "table":
         return pn.Spacer(height=1)
-    frame = _labelled(found, _SHORT if narrow else _LONG)
+    frame = _labelled(figures, _SHORT if narrow else _LONG)
     if "time" in frame.columns:
         # An incomplete minute would look like a drop in the plot; the table contains it.
-        complete = frame.filter(~pl.col("time").is_in(found.incomplete))
+        complete = frame.filter(~pl.col("time").is_in(figures.incomplete))
         frame = frame if complete.is_empty() else complete
         # Bokeh's axes have no time zones: they show the time as given.
         frame = frame.with_columns(
             pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None, ambiguous="earliest")
         )
-    shown = [_one(frame, found, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in found.ask.measures]
-    tall = height(found, narrow=narrow)
+    shown = [_plot(frame, figures, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in figures.ask.measures]
+    tall = height(figures, narrow=narrow)
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=tall) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")
 
 
-def _labelled(found: Found, limit: int) -> pl.DataFrame:
+def _labelled(figures: ExploreFigures, limit: int) -> pl.DataFrame:
     """The frame with one column `name` in place of the dimensions, every name of it readable and still distinct."""
-    if not found.dimensions:
-        return found.frame.with_columns(pl.lit("everything").alias("name"))
-    pairs = found.frame.select(found.dimensions).rows()
+    if not figures.dimensions:
+        return figures.frame.with_columns(pl.lit("everything").alias("name"))
+    pairs = figures.frame.select(figures.dimensions).rows()
     taken: dict[tuple[str, ...], str] = {}
     used = {"time"}
     for pair in pairs:
@@ -146,40 +146,40 @@ def _labelled(found: Found, limit: int) -> pl.DataFrame:
                 text += "\u2032"
             used.add(text)
             taken[pair] = text
-    return found.frame.with_columns(pl.Series("name", [taken[pair] for pair in pairs]))
+    return figures.frame.with_columns(pl.Series("name", [taken[pair] for pair in pairs]))
 
 
 def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = None) -> list[str]:
     """One of `colors` for each name, a channel's own where it has one; without `names` for those of `frame` in hvplot's order."""
     wanted = frame["name"].unique(maintain_order=True).to_list() if names is None else names
-    places = apart(palette(wanted), len(colors))
-    return [colors[places[name]] for name in wanted]
+    indices = apart(palette(wanted), len(colors))
+    return [colors[indices[name]] for name in wanted]
 
 
-def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
+def _plot(frame: pl.DataFrame, figures: ExploreFigures, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
     largest: float = frame.select(pl.col(measure.id).abs().max()).item() or 0.0
     label, formatter = written(measure, currency, largest)
     # The measure is in the title.
     common: dict[str, Any] = {
         "ylabel": "",
         "xlabel": "",
-        "height": height(found, narrow=narrow),
+        "height": height(figures, narrow=narrow),
         "responsive": True,
         "grid": True,
         "yformatter": formatter,
     }
-    kind, colors = found.ask.kind, _ON_DARK if dark else _COLORS
+    kind, colors = figures.ask.kind, _ON_DARK if dark else _COLORS
     if kind == "bar":
         # The figures of lying bars stand on the axis below them.
         common["xformatter"] = common.pop("yformatter")
         plot = frame.head(BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
             x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
         )
-    elif kind == "heatmap" and found.dimensions:
+    elif kind == "heatmap" and figures.dimensions:
         # hvplot's heatmap and stacked area fail on polars frames; these few rows cost nothing as pandas. A single time has no width
         # on a time axis, so it is a category there.
-        one = frame["time"].n_unique() == 1
-        columns = frame.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M")) if one else frame
+        is_single = frame["time"].n_unique() == 1
+        columns = frame.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M")) if is_single else frame
         plot = columns.to_pandas().hvplot.heatmap(
             x="time",
             y="name",
@@ -191,7 +191,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
             ylabel="",
         )
     elif kind == "area" and measure.additive:
-        lasting = _lasting(frame, found.grain, each=False)
+        lasting = _lasting(frame, figures.grain, each=False)
         wide = lasting.pivot(on="name", index="time", values=measure.id).fill_null(0).to_pandas()
         columns = [name for name in wide.columns if name != "time"]
         plot = wide.hvplot.area(
@@ -207,7 +207,7 @@ def _one(frame: pl.DataFrame, found: Found, measure: Measure, *, currency: str, 
     else:
         # A rate with unknown points still gets a line, which bridges the gaps.
         known = frame.drop_nulls(measure.id)
-        lines = _lasting(frame if known.is_empty() else known, found.grain).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
+        lines = _lasting(frame if known.is_empty() else known, figures.grain).hvplot.line  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
         plot = lines(x="time", y=measure.id, by="name", color=_palette(frame, colors), line_width=2, legend="bottom", **common)
     hooks = [_dark if dark else _light, _two_columns if narrow else _three_columns, _bars_written(formatter)]
     return plot.opts(title=label, toolbar="above", hooks=hooks)

@@ -94,7 +94,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         if not self.oauth_provider or "*" in self.oauth_allow:
             return True
         domain = "@" + user.rpartition("@")[2].lower() if "@" in user else ""
-        return any(one == user or (one.startswith("@") and one.lower() == domain) for one in self.oauth_allow)
+        return any(entry == user or (entry.startswith("@") and entry.lower() == domain) for entry in self.oauth_allow)
 
 
 _ANY = "*"
@@ -154,7 +154,7 @@ def _read(key: str, name: str, text: str) -> Any:
         except ValueError:
             raise SettingsError(f'{key} must be a JSON object of texts, such as {{"name": "value"}}.') from None
     if name == "OAUTH_ALLOW":
-        return tuple(filter(None, (one.strip() for one in text.split(","))))
+        return tuple(filter(None, (part.strip() for part in text.split(","))))
     if name == "OPEN_TO_EVERYONE":
         if text not in ("true", "false"):
             raise SettingsError(f"{key} must be true or false.")
@@ -196,8 +196,8 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        found = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

@@ -40,12 +40,12 @@ def _compiled(name: str) -> jinja2.Template:
 
 def template(name: str, **given: str) -> pn.Template:
     """Return the template `name` of `static/templates`, filled with `variables` and `given`."""
-    made = pn.Template(_compiled(name))
+    page = pn.Template(_compiled(name))
     # es-module-shims, by which Panel loads its scripts, tries what the browser can do in a script of its own; it takes this for it.
     nonce = {"nonce": secrets.token_urlsafe(16)}
     for key, value in {**variables(), **nonce, **given}.items():
-        made.add_variable(key, value)
-    return made
+        page.add_variable(key, value)
+    return page
 
 
 @cache

@@ -47,20 +47,20 @@ _ALWAYS = {
 
 def digests(page: bytes) -> list[str]:
     """The sources for a policy's ``script-src`` that allow the scripts in `page`, by digest or by the nonce that one has."""
-    found: list[str] = []
+    sources: list[str] = []
     for script in _SCRIPT.finditer(page):
         if b"src=" not in script["attributes"] and not _DATA.search(script["attributes"]):
             # A browser reads CR LF as LF before it takes the digest.
             text = script["text"].replace(b"\r\n", b"\n")
             if nonce := _NONCE.search(script["attributes"]):
-                found.append(f"'nonce-{nonce[1].decode()}'")
-            found.append(f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'")
-    return list(dict.fromkeys(found))
+                sources.append(f"'nonce-{nonce[1].decode()}'")
+            sources.append(f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'")
+    return list(dict.fromkeys(sources))
 
 
 def policy(page: bytes, ancestors: str) -> str:
     """The content security policy of `page`; `ancestors`: who may frame it."""
-    return "; ".join(_POLICY).format(scripts="".join(f" {one}" for one in digests(page)), ancestors=ancestors)
+    return "; ".join(_POLICY).format(scripts="".join(f" {source}" for source in digests(page)), ancestors=ancestors)
 
 
 def with_headers(embed_in: Sequence[str], *, tls: bool) -> type[OutputTransform]:

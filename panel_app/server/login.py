@@ -28,7 +28,7 @@ MOST = 10
 
 SECONDS = 600.0
 
-PLACES = 10_000
+NETWORKS = 10_000
 """Number of addresses whose wrong passwords are remembered; the one whose last attempt is oldest is forgotten first."""
 
 
@@ -52,37 +52,37 @@ _ANYBODY = "viewer"
 class WrongPasswords:
     """When wrong passwords came, by place: an IPv4 address, or the /64 network of an IPv6 address, for one host has all of that."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = PLACES) -> None:
-        self._clock, self._places = clock, places
+    def __init__(self, clock: Callable[[], float] = time.monotonic, networks: int = NETWORKS) -> None:
+        self._clock, self._networks = clock, networks
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def wait(self, address: str | None) -> float:
         """Return the seconds until a password from `address` is checked again; 0 if it is now."""
-        wrong = self._recent(_place(address))
+        wrong = self._recent(_network(address))
         return max(0.0, wrong[-MOST] + SECONDS - self._clock()) if len(wrong) >= MOST else 0.0
 
     def note(self, address: str | None) -> None:
         """A wrong password came from `address`."""
-        place = _place(address)
-        self._wrong[place] = [*self._recent(place), self._clock()]
-        self._wrong.move_to_end(place)
-        if len(self._wrong) > self._places:
+        network = _network(address)
+        self._wrong[network] = [*self._recent(network), self._clock()]
+        self._wrong.move_to_end(network)
+        if len(self._wrong) > self._networks:
             self._wrong.popitem(last=False)
-        if len(self._wrong[place]) == MOST:
-            log.warning("%d wrong passwords from %s; logins from there are refused for a while", MOST, place)
+        if len(self._wrong[network]) == MOST:
+            log.warning("%d wrong passwords from %s; logins from there are refused for a while", MOST, network)
 
-    def _recent(self, place: str) -> list[float]:
-        return [moment for moment in self._wrong.get(place, ()) if self._clock() - moment < SECONDS]
+    def _recent(self, network: str) -> list[float]:
+        return [moment for moment in self._wrong.get(network, ()) if self._clock() - moment < SECONDS]
 
 
-def _place(address: str | None) -> str:
+def _network(address: str | None) -> str:
     try:
-        found = ipaddress.ip_address((address or "").partition("%")[0])
+        parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
         return "an unknown address"  # of a socket without one
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 class _Form:

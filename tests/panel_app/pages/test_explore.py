@@ -16,14 +16,14 @@ from dataflows.contract.settings import Settings
 from figures.measures import ALL
 from figures.service import Service
 from figures.views import exploring
-from figures.views.exploring import KINDS, Ask, Found, from_query
+from figures.views.exploring import KINDS, Ask, ExploreFigures, from_query
 from panel_app.api.explore import shown
 from panel_app.pages import plots
 from panel_app.pages.plots import draw, readable
 from tests.support.results import BEGIN, result
 
 
-def find(service: Service, ask: Ask) -> Found:
+def find(service: Service, ask: Ask) -> ExploreFigures:
     return exploring.find(service.snapshot(), ask, service.settings.window_seconds)
 
 
@@ -149,13 +149,13 @@ def test_bars_left_out_are_reported_and_each_bar_has_the_height_of_its_name(sett
     assert (pane.height or 0) >= 25 * 20
 
 
-def drawn_axes(found: Found, zone: str = "UTC") -> tuple[Any, Any]:
+def drawn_axes(found: ExploreFigures, zone: str = "UTC") -> tuple[Any, Any]:
     """Where the axis of times begins and ends."""
     bounds = hv.render(only_pane(found, zone).object).x_range
     return pd.Timestamp(bounds.start), pd.Timestamp(bounds.end)
 
 
-def only_pane(found: Found, zone: str = "UTC") -> pn.pane.HoloViews:
+def only_pane(found: ExploreFigures, zone: str = "UTC") -> pn.pane.HoloViews:
     drawn = draw(found, currency="USD", dark=False, zone=zone)
     assert isinstance(drawn, pn.Column)
     (pane,) = drawn

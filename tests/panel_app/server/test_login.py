@@ -45,7 +45,7 @@ def test_a_host_with_a_whole_network_is_one_place(one: str, other: str | None, s
 
 
 def test_what_is_remembered_has_a_bound(now: list[float]) -> None:
-    attempts = WrongPasswords(lambda: now[0], places=3)
+    attempts = WrongPasswords(lambda: now[0], networks=3)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3", "192.0.2.4"):
         for _ in range(MOST):
             attempts.note(address)
