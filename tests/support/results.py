@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from dataflows.contract.measures import RATIOS
+from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import Reason, Rejected, State, WindowResult, rfc3339
 from figures.store.store import Store
 
@@ -16,10 +18,7 @@ def result(minute: int = 0, campaign: str = "sale", channel: str = "search", **g
     """A result of the `minute`-th window after `BEGIN`, one click for one unit of currency unless said otherwise."""
     start = BEGIN + 60 * minute
     state: State = given.pop("state", "final")
-    fields: dict[str, Any] = dict.fromkeys(
-        ("impressions", "clicks", "conversions", "purchases", "refunds", "spend_micros", "revenue_micros", "refund_micros"), 0
-    )
-    fields |= dict.fromkeys(("ctr", "cvr", "cpc", "cpm", "cpa", "roas"))
+    fields: dict[str, Any] = dict.fromkeys(SUMS, 0) | dict.fromkeys(measure.id for measure in RATIOS)
     fields |= {"impressions": 10, "clicks": 1, "spend_micros": 1_000_000, "currency": "USD", "events": 12, "revision": 12}
     return WindowResult(
         window_start=rfc3339(start),
