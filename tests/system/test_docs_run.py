@@ -137,8 +137,7 @@ def exact(settings: Settings) -> bool:
 def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(shop: Shop) -> None:
     shop.run("export ADTALLY_BROKERS=kafka-1:9092,kafka-2:9092")
     shop.run("adtally topics")
-    shop.run("mkdir -p recovery && python -m bytewax.recovery recovery 4")
-    with shop.running("python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0"):
+    with shop.running("adtally run -r recovery"):
         if shutil.which("kcat") is None:
             pytest.skip("kcat is not installed")
         shop.run(
@@ -227,10 +226,11 @@ def test_it_is_set_up_backed_up_restored_rescaled_and_goes_on_exactly(shop: Shop
         wait_for(lambda: exact(shop.settings), "exact figures from the copy")
     more()
     with shop.running(
-        'python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0 -i 0 -a "10.0.0.1:2101;10.0.0.2:2101"',
-        'python -m bytewax.run dataflows.marketing -r recovery -s 5 -b 0 -i 1 -a "10.0.0.1:2101;10.0.0.2:2101"',
+        'adtally run -r recovery -i 0 -a "10.0.0.1:2101;10.0.0.2:2101"',
+        'adtally run -r recovery -i 1 -a "10.0.0.1:2101;10.0.0.2:2101"',
     ):
         wait_for(lambda: exact(shop.settings), "exact figures of two processes")
+    assert "state of version" in shop.run("adtally doctor -r recovery")
     more()
     shutil.copytree(shop.folder / "recovery", shop.folder / "dir")
     with shop.running(
