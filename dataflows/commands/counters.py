@@ -112,7 +112,9 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
     topic = settings.logs_topic
     count = Topics(settings, rights={topic: right}).partitions(topic, timeout)
     if not count:
-        raise TopicMissingError(f"there is no topic {topic} on {settings.brokers}; start the flow or the generator to create it.")
+        raise TopicMissingError(
+            f"topic {topic} does not exist on {settings.brokers}; start the flow or the generator to create it."
+        )
     # A read_committed consumer would report the start of an open transaction as the end of the log.
     consumer = make_consumer(settings, "counters", **{"isolation.level": "read_uncommitted"})
     places = [TopicPartition(topic, number) for number in range(count)]

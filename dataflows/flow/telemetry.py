@@ -151,7 +151,7 @@ class Observed:
         if not self._reachable():
             return "the broker does not answer"
         if not self._partitions():
-            return "there is no topic of logs yet"
+            return "the topic of logs does not exist yet"
         if not self._slots or not self._slots <= self._assigned:
             return "its partitions are not assigned yet"
         closed = [

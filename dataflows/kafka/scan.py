@@ -28,7 +28,7 @@ def scan(
     """
     count = Topics(settings, rights={topic: "Read"}).partitions(topic, timeout)
     if not count:
-        raise BrokerError(f"there is no topic {topic} on {settings.brokers}.")
+        raise BrokerError(f"topic {topic} does not exist on {settings.brokers}.")
     consumer = make(settings, "scan")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]

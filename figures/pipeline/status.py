@@ -110,7 +110,7 @@ def _events(settings: Settings, seen: Seen, flow: PipelinePart) -> PipelinePart:
         return part("wait", _UNKNOWN)
     if seen.pipeline.is_missing:
         cure = "Send events to it, or start the dataflow, which creates it; or set ADTALLY_LOGS_TOPIC to the right topic."
-        return part("bad", f"There is no topic {topic}", None, cure)
+        return part("bad", f"Topic {topic} does not exist", None, cure)
     if not rows:
         return part("wait", _sentence(seen.pipeline.problem) or _ASKING)
     if waiting := sum(row.lag for row in rows):
@@ -178,7 +178,7 @@ def _results(seen: Seen, flow: PipelinePart) -> PipelinePart:
         return part("wait", _UNKNOWN if feed.state == "down" else _ASKING)
     if feed.state == "waiting":
         cure = "The dataflow creates it when it starts; it and the dashboard must have the same ADTALLY_RESULTS_TOPIC."
-        return part("bad", f"There is no topic {feed.topic}", feed.since, cure)
+        return part("bad", f"Topic {feed.topic} does not exist", feed.since, cure)
     newest, held = _newest(seen.pipeline.partitions), seen.newest_end
     if flow.tone == "good" and feed.state == "live" and newest is not None and held is not None and newest - held > LATE_SECONDS:
         cure = f"Check that the dataflow writes to {feed.topic} too (ADTALLY_RESULTS_TOPIC), and that the broker accepts its records."
@@ -199,7 +199,7 @@ def _rejected(seen: Seen, flow: PipelinePart) -> PipelinePart:
     if rejects.state in ("down", "starting"):
         return part("wait", _UNKNOWN if rejects.state == "down" else _ASKING)
     if rejects.state == "waiting":
-        state = f"There is no topic {rejects.topic}"
+        state = f"Topic {rejects.topic} does not exist"
         if flow.tone not in ("good", "warn"):
             return part("wait", f"{state} yet: the dataflow creates it when it starts")
         return part("bad", state, rejects.since, "Create it (adtally topics): the dataflow needs it for rejected events.")

@@ -317,7 +317,7 @@ def test_it_is_ready_when_nothing_is_missing() -> None:
     [
         ({"stopping": True}, "it is stopping"),
         ({"reachable": False}, "the broker does not answer"),
-        ({"partitions": 0}, "there is no topic of logs yet"),
+        ({"partitions": 0}, "the topic of logs does not exist yet"),
         ({"slots": ()}, "its partitions are not assigned yet"),
         ({"assigned": (1,)}, "its partitions are not assigned yet"),
     ],

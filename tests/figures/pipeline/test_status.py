@@ -34,7 +34,7 @@ def every(**row: Any) -> Seen:
 
 
 def without_topic() -> Seen:
-    return replace(WELL, pipeline=Pipeline([], NOW, "there is no topic logs", is_missing=True))
+    return replace(WELL, pipeline=Pipeline([], NOW, "topic logs does not exist", is_missing=True))
 
 
 def test_where_everything_works_no_part_is_named() -> None:
@@ -68,8 +68,8 @@ def test_where_everything_works_no_part_is_named() -> None:
         (every(is_recreated=True, lag=3), "dataflow", "The log of partitions 0, 1, 2 was replaced", None),
         (every(clock=NOW - 600), "events", "No events have come", 600),
         (every(offset=None, end=0, at=None, clock=None), "events", "Topic logs is empty", None),
-        (without_topic(), "events", "There is no topic logs", None),
-        (seen(feed={"state": "waiting", "since": NOW - 30}), "results", "There is no topic results", 30),
+        (without_topic(), "events", "Topic logs does not exist", None),
+        (seen(feed={"state": "waiting", "since": NOW - 30}), "results", "Topic results does not exist", 30),
         (replace(WELL, newest_end=NOW - 900), "results", "no newer result has come on topic results", 900),
         (
             seen(feed={"unread": 2, "problem": "offset 4: not JSON"}),
@@ -77,7 +77,7 @@ def test_where_everything_works_no_part_is_named() -> None:
             "2 records on topic results could not be read",
             None,
         ),
-        (seen(rejects={"state": "waiting", "since": NOW - 30}), "rejected", "There is no topic rejected", 30),
+        (seen(rejects={"state": "waiting", "since": NOW - 30}), "rejected", "Topic rejected does not exist", 30),
         (seen(rejects={"unread": 1}), "rejected", "1 record on topic rejected could not be read", None),
         (seen(feed={"behind": 90_000}), "dashboard", "It is 90,000 records behind", None),
     ],

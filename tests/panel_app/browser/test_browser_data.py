@@ -101,7 +101,7 @@ def test_with_nothing_there_it_says_what_is_missing(site: Site) -> None:
     expect(page.locator("#clearing")).to_contain_text("nothing to clear")
     expect(page.get_by_role("button", name="Clear data …")).to_be_disabled()
     expect(page.locator("#rejects")).to_contain_text("the dataflow creates it when it starts")
-    expect(page.locator("#pipeline")).to_contain_text("There is no topic")
+    expect(page.locator("#pipeline")).to_contain_text("does not exist")
     Topics(site.world.settings).ensure(site.world.settings.logs_topic, timeout=ANSWER_SECONDS)
     expect(page.locator("#pipeline")).to_contain_text("The dataflow has not committed anything yet")
 

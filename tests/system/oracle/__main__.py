@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, gather: Gather = gather) -> int
         print(f"oracle: the topics can't be read from {given.brokers}: {why}; are --brokers and --client right?", file=sys.stderr)
         return 2
     if judged is None:
-        print(f"oracle: there is no topic {given.logs} on {given.brokers}; name it with --logs.", file=sys.stderr)
+        print(f"oracle: topic {given.logs} does not exist on {given.brokers}; name it with --logs.", file=sys.stderr)
         return 2
     wrong, summary = judged
     if not wrong:

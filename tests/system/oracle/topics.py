@@ -23,7 +23,7 @@ ANSWER_SECONDS = 30.0
 
 
 def read(where: Where, topic: str, progress: bool = False) -> list[Record]:
-    """Everything on `topic` as (key, message), each partition in its order; nothing if there is no such topic.
+    """Everything on `topic` as (key, message), each partition in its order; nothing if the topic does not exist.
 
     `progress`: show it on a terminal where it takes long. Raises `KafkaException` where no broker answers.
     """
@@ -88,7 +88,7 @@ def committed(where: Where, topic: str, group: str) -> dict[int, dict[str, Any]]
 
 
 def partitions(where: Where, topic: str) -> list[int]:
-    """The partitions of `topic`, none if there is no such topic. Raises `KafkaException` where no broker answers."""
+    """The partitions of `topic`, none if the topic does not exist. Raises `KafkaException` where no broker answers."""
     consumer = Consumer(_plain(where, "oracle"))
     try:
         return _numbers(consumer, topic)

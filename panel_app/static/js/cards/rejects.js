@@ -97,7 +97,7 @@ export function makeRejects(place, setup, pick) {
 
   function none(rejects, reason) {
     if (rejects.state === "down") return "No broker answers; what was rejected is not known.";
-    if (rejects.state === "waiting") return `There is no topic ${rejects.topic} yet: the dataflow creates it when it starts.`;
+    if (rejects.state === "waiting") return `Topic ${rejects.topic} does not exist yet: the dataflow creates it when it starts.`;
     if (rejects.state !== "live") return "Reading the topic …";
     return reason ? `Nothing was rejected as ${name(reason).toLowerCase()}.` : "Nothing was rejected.";
   }
