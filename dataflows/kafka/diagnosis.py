@@ -33,7 +33,7 @@ _EXPIRED, _NOT_YET, _HOSTNAME, _ADDRESS = 10, 9, 62, 64
 _PROTOCOL = client_variable("security.protocol")
 
 
-class Place(msgspec.Struct, frozen=True):
+class BrokerAddress(msgspec.Struct, frozen=True):
     """Where a broker was looked for."""
 
     host: str
@@ -149,9 +149,9 @@ def _who(settings: Settings, met: KafkaError) -> str:
     return f"the broker at {f'{place.host}:{place.port}' if place else settings.brokers}"
 
 
-def _place(met: KafkaError) -> Place | None:
+def _place(met: KafkaError) -> BrokerAddress | None:
     found = _PLACE.fullmatch(met.str())
-    return Place(found["host"].strip("[]"), int(found["port"])) if found else None
+    return BrokerAddress(found["host"].strip("[]"), int(found["port"])) if found else None
 
 
 def _why(settings: Settings, met: KafkaError) -> str:
@@ -170,7 +170,7 @@ def _why(settings: Settings, met: KafkaError) -> str:
     return found or f"fails the TLS handshake ({words}); check the {client_variable('ssl')}_… variables"
 
 
-def distrust(settings: Settings, place: Place) -> str | None:
+def distrust(settings: Settings, place: BrokerAddress) -> str | None:
     """What is wrong with the certificate of the broker at `place`; None if nothing can be seen."""
     try:
         with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
@@ -212,8 +212,8 @@ def logs_in(settings: Settings) -> bool:
     return settings.client.get("security.protocol", "plaintext").lower().startswith("sasl")
 
 
-def places(settings: Settings) -> Iterator[Place]:
+def places(settings: Settings) -> Iterator[BrokerAddress]:
     """Yield the addresses of ``ADTALLY_BROKERS``."""
     for server in settings.brokers.split(","):
         host, _, port = server.rpartition(":")
-        yield Place(host.strip("[]"), int(port))
+        yield BrokerAddress(host.strip("[]"), int(port))

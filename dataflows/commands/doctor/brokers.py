@@ -13,7 +13,7 @@ from dataflows.commands.doctor.findings import Finding, fail, ok
 from dataflows.contract.client_properties import client_variable
 from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings
-from dataflows.kafka.diagnosis import Place, distrust, logs_in, places, tls_context, uses_tls
+from dataflows.kafka.diagnosis import BrokerAddress, distrust, logs_in, places, tls_context, uses_tls
 from dataflows.kafka.topics import Topics
 
 PROBE_SECONDS = 3.0
@@ -46,11 +46,11 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Fi
             advertised[str(broker.host), broker.port] = None
     for host, port in advertised:
         # A broker may name itself by another name than the one that it was asked by.
-        if (host, port) not in known and not _same(Place(host, port), known):
-            yield _reachable(Place(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
+        if (host, port) not in known and not _same(BrokerAddress(host, port), known):
+            yield _reachable(BrokerAddress(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
 
 
-def _look(settings: Settings, place: Place, patience: float) -> tuple[Finding, ClusterMetadata | None]:
+def _look(settings: Settings, place: BrokerAddress, patience: float) -> tuple[Finding, ClusterMetadata | None]:
     at = f"{place.host}:{place.port}"
     if problem := _reachable(place):
         return problem, None
@@ -65,7 +65,7 @@ def _look(settings: Settings, place: Place, patience: float) -> tuple[Finding, C
     return ok("broker", f"{at}: reachable, {_tls_version(settings, place)}, {login}"), metadata
 
 
-def _reachable(place: Place) -> Finding | None:
+def _reachable(place: BrokerAddress) -> Finding | None:
     try:
         socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS).close()
     except OSError as error:
@@ -76,7 +76,7 @@ def _reachable(place: Place) -> Finding | None:
     return None
 
 
-def _protocol_problem(settings: Settings, place: Place) -> Finding | None:
+def _protocol_problem(settings: Settings, place: BrokerAddress) -> Finding | None:
     """Return what the broker at `place` makes of the protocol that is set, if it is not that."""
     at = f"{place.host}:{place.port}"
     try:
@@ -104,7 +104,7 @@ def _protocol_problem(settings: Settings, place: Place) -> Finding | None:
     return None
 
 
-def _ask(settings: Settings, place: Place) -> bytes:
+def _ask(settings: Settings, place: BrokerAddress) -> bytes:
     with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
         connection = tls_context(settings).wrap_socket(plain, server_hostname=place.host) if uses_tls(settings) else plain
         with connection:
@@ -112,7 +112,7 @@ def _ask(settings: Settings, place: Place) -> bytes:
             return connection.recv(64)
 
 
-def _tls_version(settings: Settings, place: Place) -> str:
+def _tls_version(settings: Settings, place: BrokerAddress) -> str:
     if not uses_tls(settings):
         return "no TLS"
     try:
@@ -125,7 +125,7 @@ def _tls_version(settings: Settings, place: Place) -> str:
         return "TLS"
 
 
-def _same(place: Place, known: dict[tuple[str, int], None]) -> bool:
+def _same(place: BrokerAddress, known: dict[tuple[str, int], None]) -> bool:
     """Whether `place` is one of `known` by another name."""
     try:
         found = {one[4][:2] for one in socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)}
