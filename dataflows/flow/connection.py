@@ -13,7 +13,7 @@ from dataflows.flow.engines import Engine
 from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import PASSING, cached_lag, describe, make_consumer
 from dataflows.kafka.diagnosis import is_forbidden, unreadable
-from dataflows.kafka.fetch import Fetched, Fetcher
+from dataflows.kafka.fetch import Fetcher, FetchResult
 
 log = logging.getLogger("adtally.reader")
 
@@ -85,9 +85,9 @@ class Connection:
         self._fetcher = self._make_fetcher()
         self.begin(offset)
 
-    def fetch(self) -> Fetched:
+    def fetch(self) -> FetchResult:
         """Return what is there, without waiting; it is valid until the next call, or `release`."""
-        return self._fetcher.fetch() if self._fetcher is not None else Fetched([], [], False)
+        return self._fetcher.fetch() if self._fetcher is not None else FetchResult([], [], False)
 
     def release(self) -> None:
         """Give back what was fetched; nothing more is fetched in this poll."""

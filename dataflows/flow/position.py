@@ -38,7 +38,7 @@ class ReaderState(msgspec.Struct):
     last: Fingerprint | None = None
 
 
-class Position:
+class ReaderPosition:
     """How far one partition is counted, and how far it is read."""
 
     def __init__(

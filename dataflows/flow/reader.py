@@ -12,7 +12,7 @@ from dataflows.contract.errors import RecoveryError
 from dataflows.contract.schema import Rejected
 from dataflows.flow.connection import Connection, Fetching
 from dataflows.flow.context import FlowContext
-from dataflows.flow.position import Position, ReaderState
+from dataflows.flow.position import ReaderPosition, ReaderState
 from dataflows.flow.progress import CommittedCounters
 from dataflows.flow.telemetry import PartitionProgress
 from dataflows.intake.partition import Counters, IntakeState
@@ -71,7 +71,7 @@ class Reader:
         self._topic = settings.logs_topic
         self._most = (fetching or Fetching()).poll
         self._intake = context.engine.make_intake(partition, state.intake if state else IntakeState(clock=after), context.now)
-        self._position = Position(
+        self._position = ReaderPosition(
             self._topic, partition, self._intake, state, start=start, warn_of_create_time=context.warn_of_create_time
         )
         self._connection = Connection(context, partition, bell, fetching or Fetching())

@@ -40,7 +40,7 @@ class BrokerAddress(msgspec.Struct, frozen=True):
     port: int
 
 
-class Complaints:
+class ConnectionErrors:
     """Errors of the connections of one client; `on_error` is that client's ``error_cb``."""
 
     def __init__(self, settings: Settings) -> None:

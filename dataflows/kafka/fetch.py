@@ -20,7 +20,7 @@ CLOSE_SECONDS = 5.0
 """Usually it takes milliseconds."""
 
 
-class Fetched(NamedTuple):
+class FetchResult(NamedTuple):
     """What one fetch brought: messages in their order, what was said in the place of some, and whether there may be more at once."""
 
     records: Sequence[Record]
@@ -44,7 +44,7 @@ class Fetcher(ABC):
         self.consumer.assign([TopicPartition(topic, partition, offset)])
 
     @abstractmethod
-    def fetch(self) -> Fetched:
+    def fetch(self) -> FetchResult:
         """What is there now, without waiting. It stays until the next call, or `release`."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class PythonFetcher(Fetcher):
     """By confluent-kafka alone."""
 
     @override
-    def fetch(self) -> Fetched:
+    def fetch(self) -> FetchResult:
         records: list[Record] = []
         faults: list[Fault] = []
         messages = self.consumer.consume(self._most, 0)
@@ -77,7 +77,7 @@ class PythonFetcher(Fetcher):
                 records.append(message)
             else:
                 faults.append(Fault(error, message.offset() or 0, len(records)))
-        return Fetched(records, faults, len(messages) == self._most)
+        return FetchResult(records, faults, len(messages) == self._most)
 
     @override
     def release(self) -> None:
@@ -103,13 +103,13 @@ class NativeFetcher(PythonFetcher):
         super().begin(topic, partition, offset)
 
     @override
-    def fetch(self) -> Fetched:
+    def fetch(self) -> FetchResult:
         # The consumer's own queue has what is not of the partition: errors of the connection, and librdkafka's calls of ours.
         aside = super().fetch()
         if aside.records or aside.faults or self._queue is None:
             return aside
         batch, errors = self._queue.fetch()
-        return Fetched(batch, [Fault(*error) for error in errors], len(batch) + len(errors) == self._most)
+        return FetchResult(batch, [Fault(*error) for error in errors], len(batch) + len(errors) == self._most)
 
     @override
     def release(self) -> None:

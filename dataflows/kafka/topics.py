@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import AWAY, Config, client_config, describe, unusable
-from dataflows.kafka.diagnosis import Complaints, forbidden, is_forbidden, lack
+from dataflows.kafka.diagnosis import ConnectionErrors, forbidden, is_forbidden, lack
 
 log = logging.getLogger("adtally.kafka")
 
@@ -36,7 +36,7 @@ class Topics:
         """`rights`: those that its part needs on topics, by name; to see one, which goes with any other, where it is not among them."""
         self.settings = settings
         self._rights = rights or {}
-        self._complaints = Complaints(settings)
+        self._complaints = ConnectionErrors(settings)
         try:
             self._client: Config = {**client_config(settings, role), "error_cb": self._complaints.on_error}
             # To ask for a topic must not make it: a broker that makes topics by itself gives them its own defaults, not the contract's.

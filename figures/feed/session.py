@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import AWAY, NO_GROUP, PASSING, describe, make_consumer
 from dataflows.kafka.corruption import Damage, Fault, Passage, sound
-from dataflows.kafka.diagnosis import Complaints, forbidden, is_forbidden
+from dataflows.kafka.diagnosis import ConnectionErrors, forbidden, is_forbidden
 from figures.feed.positions import LogReplacedError, Positions
 from figures.feed.reporter import StateReporter
 
@@ -51,7 +51,7 @@ class Topic:
         self.settings, self.name, self.role, self.look_seconds, self.reporter = settings, name, role, look_seconds, reporter
         self.positions = Positions(name)
         self.passage = Passage(settings, name)
-        self.complaints = Complaints(settings)
+        self.complaints = ConnectionErrors(settings)
 
 
 class Session:

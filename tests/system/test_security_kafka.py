@@ -18,7 +18,7 @@ from dataflows.contract.client_properties import client_variable
 from dataflows.contract.errors import RefusedError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import deliver
-from dataflows.kafka.diagnosis import Complaints
+from dataflows.kafka.diagnosis import ConnectionErrors
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
 from tests.support.deploy.processes import ROOT
@@ -165,7 +165,7 @@ def test_of_a_broker_that_is_slow_to_be_distrusted_it_is_not_said_that_it_speaks
     client = secured_kafka.tls(ssl_ca_location=str(secured_kafka.stranger.certificate))
     mine = secured_kafka.settings(settings, "TLS", client)
     # Before librdkafka has said anything.
-    assert str(Complaints(mine).unreachable()).startswith(f"no Kafka broker answers at {mine.brokers}")
+    assert str(ConnectionErrors(mine).unreachable()).startswith(f"no Kafka broker answers at {mine.brokers}")
 
 
 PYTHON = [sys.executable, "-m"]

@@ -15,7 +15,7 @@ from dataflows.flow.reader import PollResult, Reader
 from dataflows.intake.partition import Counters, IntakeState
 from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
-from dataflows.kafka.fetch import Fetched, PythonFetcher
+from dataflows.kafka.fetch import FetchResult, PythonFetcher
 from tests.support.flows import counters, send, stumbling, wait_for
 from tests.support.readers import FakeTopology, Time, read, reader, until_idle
 from tests.support.records import micros, payload
@@ -190,10 +190,10 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings)
     ends = [Fault(KafkaError(KafkaError._PARTITION_EOF), 1, 0)]
 
     class Passing(PythonFetcher):
-        def fetch(self) -> Fetched:
+        def fetch(self) -> FetchResult:
             """Says of each end that it was before the message that came with it."""
             records, _, more = super().fetch()
-            return Fetched(records, ends[: len(records)], more)
+            return FetchResult(records, ends[: len(records)], more)
 
     send(settings, [payload("a", 0)], partition=0)
     clock = Time()

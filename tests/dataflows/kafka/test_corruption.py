@@ -17,7 +17,7 @@ from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Counters
 from dataflows.kafka import corruption
 from dataflows.kafka.corruption import Fault
-from dataflows.kafka.fetch import Fetched, Fetcher
+from dataflows.kafka.fetch import Fetcher, FetchResult
 from dataflows.kafka.scan import scan
 from deploy.kafka.local import LocalKafka
 from tests.support.engines.batches import batch, batches_in, broken, produce_raw, segment, spoil
@@ -99,7 +99,7 @@ def test_a_batch_that_was_damaged_on_its_way_is_fetched_again_and_counted(
         fetcher = Engine.make_fetcher(*given)
         quiet = fetcher.fetch
 
-        def fetch() -> Fetched:
+        def fetch() -> FetchResult:
             found = quiet()
             at = next((place for place, one in enumerate(found.records) if one.offset() == 1), None)
             if at is None or len(disturbed) == corruption.TRIES - 1:

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 
 from dataflows.contract.errors import RefusedError
 from dataflows.contract.settings import Settings
-from dataflows.kafka.diagnosis import Complaints, is_refusal, plain_words
+from dataflows.kafka.diagnosis import ConnectionErrors, is_refusal, plain_words
 
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 WRONG = KafkaError(
@@ -20,8 +20,8 @@ NO_CERTIFICATE = KafkaError(
 )
 
 
-def heard(settings: Settings, *errors: KafkaError) -> Complaints:
-    made = Complaints(settings)
+def heard(settings: Settings, *errors: KafkaError) -> ConnectionErrors:
+    made = ConnectionErrors(settings)
     for error in errors:
         made.on_error(error)
     return made
