@@ -82,7 +82,7 @@ def test_it_is_rescaled_by_a_stop_and_a_start_and_keeps_every_number(settings: S
     quick = replace(settings, idle_seconds=1.0)
     send(quick, events(0, 300))
     expected = 300
-    for count, signal_ in ((2, signal.SIGINT), (3, signal.SIGTERM), (1, signal.SIGINT)):
+    for count, signal_ in ((2, signal.SIGINT), (3, signal.SIGTERM), (2, signal.SIGINT)):
         cluster = start(quick, str(count), "-s", "1")
         wait_for(lambda: counted(quick) == expected, f"{expected} events")  # noqa: B023 - asked within this round
         assert len(processes(cluster)) == count
