@@ -95,7 +95,10 @@ def test_no_ratio_is_a_negative_zero(choice: Literal["on", "off"], spend: int, r
 
 def test_a_snapshot_is_the_same_text_of_either_kind() -> None:
     kinds = [Kind("off", 0.0), Kind("on", 0.0)]
-    share: Cells = {('ä"\\\n\x07', "x\u2028"): Metrics(1, 2, 3, 4, 5, 2**70, -7, 8, 9), ("a", "b"): Metrics(events=1)}
+    share: Cells = {
+        ('ä"\\\n\x07', "x\u2028"): Metrics(1, 2, 3, spend_micros=2**70, revenue_micros=-7, refund_micros=8, events=9),
+        ("a", "b"): Metrics(events=1),
+    }
     for kind in kinds:
         kind.cells.merge(WINDOWS[0], pack(share), micros(0), closed=False)
     texts = {kind.cells.encoded(WINDOWS[0]) for kind in kinds}

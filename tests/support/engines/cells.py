@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import convert
 from msgspec.structs import replace
 
-from dataflows.contract.metrics import Cells, Metrics
+from dataflows.contract.metrics import COUNTS, MONEY, Cells, Metrics
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
@@ -88,8 +88,8 @@ def played(choice: Literal["on", "off"]) -> list[object]:
             window = watermark - watermark % RULES.window + rng.choice([-2, -1, 0, 0, 0, 0, 1]) * RULES.window
             share: Cells = {}
             for _ in range(rng.choice([1, 3, 40])):
-                counts = [rng.choice([0, 0, 1, 3, 7, 10**9]) for _ in range(5)]
-                money = [rng.choice(large) if rng.random() < 0.1 else rng.randrange(10**7) for _ in range(3)]
+                counts = [rng.choice([0, 0, 1, 3, 7, 10**9]) for _ in COUNTS]
+                money = [rng.choice(large) if rng.random() < 0.1 else rng.randrange(10**7) for _ in MONEY]
                 share[rng.choice(names), rng.choice("xyz")] = convert([*counts, *money, rng.randrange(1, 9)], Metrics)
             kind.cells.merge(window, pack(share), micros(step), closed=window + RULES.window <= watermark)
         before = watermark
