@@ -46,7 +46,8 @@ def demo(
 
     Logs and the recovery folder are in the folder run/ of the current folder.
     """
-    from deploy.demo import Stop, run_demo
+    from deploy.demo import run_demo
+    from deploy.processes.foreground import Stop
 
     run_demo(port, Stop(with_parent))
 

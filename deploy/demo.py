@@ -6,19 +6,14 @@ on SIGTERM or Ctrl-C, when one of them dies, or when it is itself killed.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import http.client
 import os
 import re
 import shutil
-import signal
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
@@ -26,6 +21,7 @@ from dataflows.kafka.topics import Topics
 from dataflows.process import ports
 from dataflows.process.ownership import check_packages
 from deploy.kafka import embedded
+from deploy.processes.foreground import Stop, one_at_a_time, say
 from deploy.processes.supervisor import Part, Supervisor, python
 
 PORT = 8503
@@ -36,45 +32,6 @@ FAULTS = ("--disorder", "2%", "--duplicates", "0.5%", "--late", "0.1%", "--malfo
 RUN = Path("run")
 METRICS_PORT = 9470
 METRICS_VARIABLE = "ADTALLY_METRICS_PORT"
-
-
-class Stop:
-    """Whether SIGINT, SIGTERM or SIGHUP came, or `with_parent` the parent process went; a second signal calls `at_once`."""
-
-    def __init__(self, with_parent: bool = False) -> None:
-        self.at_once: Callable[[], None] = lambda: None
-        self._signalled = False
-        self._parent = os.getppid() if with_parent else None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
-
-    @property
-    def asked(self) -> bool:
-        """Whether it is time to stop."""
-        return self._signalled or (self._parent is not None and os.getppid() != self._parent)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._signalled:
-            self.at_once()
-        self._signalled = True
-
-
-def say(line: str = "") -> None:
-    """Print a line for the person at the terminal; a closed terminal must not end the command halfway."""
-    with contextlib.suppress(OSError):
-        print(line, flush=True)  # noqa: T201 - what the command says
-
-
-@contextmanager
-def one_at_a_time(run: Path, what: str = "demo") -> Generator[None]:
-    """Hold the folder `run`, whose logs and recovery store are those of one `what`; raises `AdtallyError` if another has it."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / f"{what}.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AdtallyError(f"a {what} already runs in this folder; stop it with Ctrl-C in its terminal first.") from None
-        yield
 
 
 def check_port(port: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from dataflows.contract.errors import RecoveryError
 from dataflows.process import ports
 from dataflows.process.stop import STOP_SECONDS
-from deploy.demo import Stop, one_at_a_time, say
+from deploy.processes.foreground import Stop, one_at_a_time, say
 from deploy.processes.supervisor import Part, PartDiedError, Supervisor, python
 
 PARTS = 8

@@ -18,8 +18,8 @@ import msgspec
 
 from dataflows.contract.errors import RecoveryError, SettingsError
 from dataflows.contract.settings import Settings
-from deploy.demo import Stop
 from deploy.processes.cluster import MOST, flow_command, recovery_store, run_cluster
+from deploy.processes.foreground import Stop
 
 _ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
 
