@@ -41,7 +41,7 @@ from figures.attention.comparisons import (
     tested,
     windows,
 )
-from figures.attention.findings import Finding, beginning, distinct, never, told
+from figures.attention.findings import Finding, beginning, distinct, finding_of, never
 from figures.attention.history import CONVERSIONS, SPEND, History, Keeper, Past
 from figures.store.blocks import BLOCK_SECONDS, Block, block_of
 from figures.store.names import Names
@@ -208,7 +208,7 @@ class _Look:
             return None
         # The shortest window tells best what it is like now, the clearest how sure it is.
         since = beginning(check, past, passed[0]) if since is None else since
-        finding = told(check, passed[0], campaign, past, max(since, past.start))
+        finding = finding_of(check, passed[0], campaign, past, max(since, past.start))
         return msgspec.structs.replace(finding, chance=min(test.chance for test in passed))
 
     def _moved(self, check: Check, span: int) -> float:

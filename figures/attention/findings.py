@@ -58,7 +58,7 @@ def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats
     return lines[seen:].sum(axis=0), float(minutes[seen:].sum())
 
 
-def told(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
+def finding_of(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
     """The finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
     before, minutes0 = _before(best, campaign, past, since)
     at = past.line(since)

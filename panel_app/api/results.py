@@ -15,8 +15,6 @@ from panel_app.server.web import Guarded
 
 PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000
-_at_once = asyncio.Semaphore(2)
-"""Answers that are worked out at the same time; more would keep the viewers of the dashboard waiting."""
 
 
 def asked_for(query: str) -> tuple[Selection, FileFormat, int]:
@@ -65,7 +63,7 @@ class Results(Guarded):
         except InputError as error:
             self.fail(400, str(error))
             return
-        async with _at_once:
+        async with self.dashboard.exports:
             await self._answer(asked, form, limit)
 
     head = get

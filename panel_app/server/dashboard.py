@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from panel_app.server.access import Access
 from panel_app.server.gate import Gate
 from panel_app.server.open_pages import OpenPages
 from panel_app.server.telemetry import Telemetry, age_histogram
+
+EXPORTS = 2
+"""Number of exports that are computed at the same time; more would keep the viewers of the dashboard waiting."""
 
 
 class Dashboard:
@@ -28,6 +32,7 @@ class Dashboard:
         self.open_pages = OpenPages()
         self.telemetry = Telemetry(self.service, self.open_pages, ages)
         self.service.store.on_cleared(self.open_pages.announce)
+        self.exports = asyncio.Semaphore(EXPORTS)
 
 
 FindDashboard = Callable[[], Dashboard]
