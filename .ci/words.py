@@ -43,7 +43,7 @@ class Word(NamedTuple):
     use: str
 
 
-class Finding(NamedTuple):
+class Occurrence(NamedTuple):
     """A banned word in a file; lines are counted from 1."""
 
     path: str
@@ -112,13 +112,13 @@ def unwrapped(text: str) -> tuple[str, list[int]]:
     return "".join(parts), lines
 
 
-def findings(name: str, source: str, banned: list[Word]) -> Iterator[Finding]:
+def findings(name: str, source: str, banned: list[Word]) -> Iterator[Occurrence]:
     """Yield what is banned in one file."""
     for line, text in text_of(name, source):
         joined, below = unwrapped(text)
         for word in banned:
             for match in word.pattern.finditer(joined):
-                yield Finding(name, line + below[match.start()], match.group(), word.use)
+                yield Occurrence(name, line + below[match.start()], match.group(), word.use)
 
 
 def tracked() -> list[str]:
@@ -130,7 +130,7 @@ def tracked() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name]
 
 
-def check(names: Iterable[str]) -> Iterator[Finding]:
+def check(names: Iterable[str]) -> Iterator[Occurrence]:
     """Yield what is banned in the files `names`, relative to the root; binary files are left out."""
     banned = words()
     for name in names:

@@ -49,7 +49,7 @@ def demo(
     from deploy.demo import run_demo
     from deploy.processes.foreground import Stop
 
-    run_demo(port, Stop(with_parent))
+    run_demo(port, StopSignal(with_parent))
 
 
 @app.command(

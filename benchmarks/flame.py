@@ -17,7 +17,7 @@ from benchmarks import systems
 from benchmarks.drain import PARTS
 from benchmarks.fill import add_options, load_of, make_topic
 from benchmarks.session import Session, folder, numbers, session
-from benchmarks.systems import CACHE, Command, SkippedError, Workspace
+from benchmarks.systems import CACHE, SkippedError, SystemCommand, Workspace
 from dataflows.contract.errors import AdtallyError
 
 PY_SPY = ("py-spy==0.4.1",)
@@ -31,7 +31,7 @@ def share(raw: Iterable[str], seconds: float, rate: int = RATE) -> float:
     return min(1.0, samples / (rate * seconds))
 
 
-def record(command: Command, output: Path, seconds: int, *options: str) -> None:
+def record(command: SystemCommand, output: Path, seconds: int, *options: str) -> None:
     """Run a command under py-spy for `seconds`, then end it; raises `SkippedError` if py-spy fails."""
     spy = str(CACHE / "py-spy" / "bin" / "py-spy")
     wanted = ["record", "--rate", str(RATE), "--duration", str(seconds), "--output", str(output), *options, "--"]

@@ -42,7 +42,7 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Command:
+class SystemCommand:
     """A process of a system."""
 
     arguments: list[str]
@@ -59,7 +59,7 @@ class System:
     name: str
     what: str
     prepare: Callable[[], None]
-    start: Callable[[Workspace], Sequence[Command]]
+    start: Callable[[Workspace], Sequence[SystemCommand]]
     quiet: float = 20.0
     settings: dict[str, object] | None = field(default=None)
 
@@ -73,13 +73,13 @@ def settings_of(place: Workspace, **given: object) -> Settings:
 def adtally(name: str, what: str, *arguments: str, processes: int = 1, snapshot: str = "5", **settings: object) -> System:
     """adtally with its recovery store, a snapshot every `snapshot` seconds; `arguments` go to ``bytewax.run``."""
 
-    def start(place: Workspace) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[SystemCommand]:
         workers = processes * (int(arguments[1]) if arguments[:1] == ("-w",) else 1)
         store = recovery_folder(place.folder / "recovery", workers)
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(processes))
         common = [*FLOW, "-r", str(store), "-s", snapshot, "-b", "0", *arguments]
         return [
-            Command(
+            SystemCommand(
                 [*common, *(["-i", str(number), "-a", addresses] if processes > 1 else [])],
                 environment(settings_of(place, **settings)),
             )
@@ -95,9 +95,9 @@ def _python(
     def interpreter() -> str:
         return str(CACHE / name / "bin" / "python") if packages else sys.executable
 
-    def start(place: Workspace) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[SystemCommand]:
         arguments = [interpreter(), str(PEERS / program), place.brokers, place.logs, place.results, *extra]
-        return [Command(arguments, {**os.environ, "TMPDIR": str(place.folder), **variables})]
+        return [SystemCommand(arguments, {**os.environ, "TMPDIR": str(place.folder), **variables})]
 
     return System(name, what, lambda: virtual_environment(name, packages) if packages else None, start, quiet)
 
@@ -110,7 +110,7 @@ OPENED = (
 
 
 def _java(name: str, what: str, project: str, main: str, quiet: float, *extra: str) -> System:
-    def start(place: Workspace) -> Sequence[Command]:
+    def start(place: Workspace) -> Sequence[SystemCommand]:
         home = CACHE / project
         options = [
             *("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
@@ -128,7 +128,7 @@ def _java(name: str, what: str, project: str, main: str, quiet: float, *extra: s
             place.results,
             *extra,
         ]
-        return [Command(arguments, dict(os.environ))]
+        return [SystemCommand(arguments, dict(os.environ))]
 
     return System(name, what, lambda: compile_java(project), start, quiet)
 

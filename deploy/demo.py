@@ -69,7 +69,7 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
     return folder, new
 
 
-def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Part]:
+def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[ChildProcess]:
     """Generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
     shown = metrics_ports(os.environ.get(METRICS_VARIABLE, ""))
 
@@ -79,9 +79,9 @@ def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Pa
     past = ("--backfill", BACKFILL) if backfill else ()
     flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0")
     return [
-        Part("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *FAULTS, *past), to("generator")),
-        Part("dataflow", flow, to("dataflow")),
-        Part("dashboard", python("-m", "panel_app", "--port", str(port)), to("dashboard")),
+        ChildProcess("generator", python("-m", "generator", "synthetic", "--rate", str(RATE), *FAULTS, *past), to("generator")),
+        ChildProcess("dataflow", flow, to("dataflow")),
+        ChildProcess("dashboard", python("-m", "panel_app", "--port", str(port)), to("dashboard")),
     ]
 
 
@@ -92,17 +92,17 @@ def metrics_ports(given: str) -> dict[str, int]:
     return {part: ports.free() if port and ports.taken(port) else port for part, port in wanted.items()}
 
 
-def start_broker(parts: Supervisor, run: Path, stop: Stop, wanted: int = embedded.PORT) -> str:
+def start_broker(parts: Supervisor, run: Path, stop: StopSignal, wanted: int = embedded.PORT) -> str:
     """Start the embedded broker on port `wanted`, or on a free one; its ``host:port``, empty if `stop` came first."""
     address = run / "broker.address"
     address.unlink(missing_ok=True)
     flags = ("--port", str(wanted), "--address-file", str(address), "--with-parent")
-    parts.start(Part("broker", python("-m", "adtally", "broker", *flags)))
+    parts.start(ChildProcess("broker", python("-m", "adtally", "broker", *flags)))
     wait(parts, stop, address.exists)
     return address.read_text() if address.exists() else ""
 
 
-def wait(parts: Supervisor, stop: Stop, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
+def wait(parts: Supervisor, stop: StopSignal, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
     """Wait `until` something holds; False if `stop` or the time came first; raises `PartDiedError`."""
     deadline = time.monotonic() + seconds
     while not until():
@@ -133,7 +133,7 @@ def broker_given(environment: Settings) -> str | None:
     return environment.brokers
 
 
-def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs: Path, backfill: bool) -> None:
+def introduce(address: str, parts: Sequence[ChildProcess], *, own: bool, port: int, logs: Path, backfill: bool) -> None:
     """Say what runs where, and how to stop it."""
     limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
@@ -152,7 +152,7 @@ def introduce(address: str, parts: Sequence[Part], *, own: bool, port: int, logs
     say()
 
 
-def run_demo(port: int, stop: Stop, run: Path = RUN) -> None:
+def run_demo(port: int, stop: StopSignal, run: Path = RUN) -> None:
     """Run the demo until `stop`; raises `AdtallyError` for whatever keeps it from running."""
     began = time.monotonic()
     check_packages()

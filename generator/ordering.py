@@ -19,7 +19,7 @@ BEFORE_ALL = -(2**62)
 """The time of a row that has none and comes first."""
 
 
-class Row(NamedTuple):
+class SortedRow(NamedTuple):
     """An event of a file, all but its time.
 
     `time` in microseconds since 1970. Where `head` is text, the payload is ``{"event_id":"<id>`` + `head` + time + `tail`, and the id
@@ -38,13 +38,13 @@ class Ordered:
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self._chunk = chunk
-        self._rows: list[Row] = []
+        self._rows: list[SortedRow] = []
         self._runs: list[IO[bytes]] = []
         self.count = 0
         self.first: int | None = None
         self.last: int | None = None
 
-    def add(self, row: Row) -> None:
+    def add(self, row: SortedRow) -> None:
         """Take one row; raises `InputError` where the temporary folder is full."""
         self.count += 1
         if row.time != BEFORE_ALL:
@@ -71,20 +71,20 @@ class Ordered:
         self._runs.append(run)
         self._rows = []
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[SortedRow]:
         """All rows by time; once only."""
         self._rows.sort(key=_time)
         # heapq.merge is stable: of equal times, the earlier run comes first, and the last rows are in memory.
         return heapq.merge(*(_run(run) for run in self._runs), iter(self._rows), key=_time)
 
 
-def _time(row: Row) -> int:
+def _time(row: SortedRow) -> int:
     return row[0]
 
 
-def _run(run: IO[bytes]) -> Iterator[Row]:
+def _run(run: IO[bytes]) -> Iterator[SortedRow]:
     # Untyped: msgspec has no type for `str | bytes`, but msgpack tells them apart.
     decode = msgspec.msgpack.Decoder().decode
     with run:
         while size := run.read(4):
-            yield Row(*decode(run.read(int.from_bytes(size, "little"))))
+            yield SortedRow(*decode(run.read(int.from_bytes(size, "little"))))

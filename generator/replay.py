@@ -12,11 +12,11 @@ from dataflows.contract.errors import InputError
 from dataflows.contract.schema import to_micros
 from dataflows.intake.rules import FIRST, LAST
 from generator.clock import Clock
-from generator.formats.base import Complaints, Context, Format
+from generator.formats.base import BadRows, Context, EventFormat
 from generator.formats.columns import Column
 from generator.formats.inputs import Input
 from generator.messages import Batch, Message, Stamps
-from generator.ordering import Ordered, Row
+from generator.ordering import Ordered, SortedRow
 
 BATCH = 2_000
 
@@ -47,10 +47,10 @@ class Pace(msgspec.Struct, frozen=True):
 class Replay:
     """A `Source` of the events of files. `read` first: it says what is wrong with them before anything is sent."""
 
-    def __init__(self, files: Sequence[Input], form: Format, context: Context, pace: Pace, clock: Clock) -> None:
+    def __init__(self, files: Sequence[Input], form: EventFormat, context: Context, pace: Pace, clock: Clock) -> None:
         """Read the head of each file; raises `InputError` for a file that is not of the format."""
         self.total: int | None = None
-        self.complaints = Complaints()
+        self.complaints = BadRows()
         self._readings = [form.read(file, context) for file in files]
         self._context = context
         self._pace = pace
@@ -68,7 +68,7 @@ class Replay:
         Raises `InputError` for a file that can't be read to its end or is ambiguous, and `KeyboardInterrupt` once `stopped` returns true.
         """
         while True:
-            self._rows, self.complaints = Ordered(), Complaints()
+            self._rows, self.complaints = Ordered(), BadRows()
             for reading in self._readings:
                 for row in reading.rows(self.complaints):
                     self._rows.add(row)
@@ -119,7 +119,7 @@ class Replay:
                 batch = Batch([], [])
         yield batch
 
-    def _messages(self, moved: int) -> Iterator[tuple[Row, Message]]:
+    def _messages(self, moved: int) -> Iterator[tuple[SortedRow, Message]]:
         stamps = Stamps()
         suffix = self._context.retime
         # Lines that are alike have one time, so they are neighbours here: what was seen needs to be known for one time only.

@@ -19,7 +19,7 @@ SPARSE_SECONDS = 60.0
 """Seconds between two progress lines without a terminal."""
 
 
-class Reporter:
+class ProgressReporter:
     """Writes to `stream`; draws a bar there if it is a terminal."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:

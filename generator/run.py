@@ -23,12 +23,12 @@ from generator.formats.registry import FORMATS
 from generator.messages import Batch, Source
 from generator.options import Replaying, Synthesis, Target
 from generator.replay import Pace, Replay
-from generator.report import Reporter, summary
-from generator.sending import Sender, Stop
+from generator.report import ProgressReporter, summary
+from generator.sending import EventSender, StopRequest
 from generator.synthetic.events import Plan, Synthetic
 from generator.synthetic.faults import Faults, Injector
 from generator.synthetic.traffic import Mix
-from generator.telemetry import Sending
+from generator.telemetry import SendingState
 
 FIXED_NOW = 1_767_268_800_000_000
 """2026-01-01T12:00:00Z: what counts as now in a dry run with a seed, so that two of them are equal."""
@@ -61,12 +61,12 @@ class _Run:
 
     def __init__(self, target: Target) -> None:
         given = {"ADTALLY_BROKERS": target.brokers, "ADTALLY_LOGS_TOPIC": target.topic}
-        self.reporter = Reporter(quiet=target.quiet)
-        self.stop = Stop()
+        self.reporter = ProgressReporter(quiet=target.quiet)
+        self.stop = StopRequest()
         self.clock = SystemClock()
         self.settings = settings_of("generator", given)
         self._target = target
-        self._sending = Sending()
+        self._sending = SendingState()
         self._signals = self.stop.on_signals()
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class _Run:
         reporter, dry_run = self.reporter, self._target.dry_run
         to = "standard output" if dry_run else f"{self.settings.logs_topic} at {self.settings.brokers}"
         reporter.note(f"{source.title()}, to {to}")
-        sender = Sender(sink, self.clock, self.stop, reporter, self._sending)
+        sender = EventSender(sink, self.clock, self.stop, reporter, self._sending)
         try:
             counts = sender.run(_unpaced(source) if dry_run else source)
         except KeyboardInterrupt:
@@ -106,7 +106,7 @@ class _Run:
         return DONE if counts["acknowledged"] == counts["sent"] else FAILED
 
 
-def _read(replay: Replay, reporter: Reporter, stop: Stop) -> None:
+def _read(replay: Replay, reporter: ProgressReporter, stop: StopRequest) -> None:
     """Read the files, and report their bad rows and how columns are read."""
     replay.read(lambda: stop.asked)
     for line in replay.complaints.lines():
@@ -147,7 +147,7 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
     return Synthetic(plan, Injector(faults, plan.seed, plan.rate, settings))
 
 
-def _replay(options: Replaying, target: Target, settings: Settings, clock: Clock, stop: Stop) -> Replay:
+def _replay(options: Replaying, target: Target, settings: Settings, clock: Clock, stop: StopRequest) -> Replay:
     form = FORMATS[options.format]
     files = gather(options.files, form.suffixes, lambda: stop.asked)
     context = Context(

@@ -15,8 +15,8 @@ from dataflows.contract.errors import DeliveryError, OutputError
 from generator.clock import Clock
 from generator.delivery import Sink
 from generator.messages import Batch, Mark, Source
-from generator.report import Reporter
-from generator.telemetry import Sending
+from generator.report import ProgressReporter
+from generator.telemetry import SendingState
 
 FLUSH_SECONDS = 10.0
 """Seconds that the broker has after Ctrl-C to acknowledge the messages in flight."""
@@ -25,7 +25,7 @@ SLICE = 2_000
 """Maximum number of messages between two checks of signals and delivery reports."""
 
 
-class Stop:
+class StopRequest:
     """Whether a stop of the run was requested. The second request raises `KeyboardInterrupt` at once."""
 
     def __init__(self) -> None:
@@ -58,16 +58,18 @@ class Stop:
                 signal.signal(number, handler)
 
 
-class Sender:
+class EventSender:
     """Sends what a source has through a sink, by a clock, until it ends or `stop` says so."""
 
-    def __init__(self, sink: Sink, clock: Clock, stop: Stop, reporter: Reporter, sending: Sending | None = None) -> None:
+    def __init__(
+        self, sink: Sink, clock: Clock, stop: StopRequest, reporter: ProgressReporter, sending: SendingState | None = None
+    ) -> None:
         self._sink = sink
         self._clock = clock
         self._stop = stop
         self._reporter = reporter
         self._marks = Counter[Mark]()
-        self._sending = sending or Sending()
+        self._sending = sending or SendingState()
         self._sending.pending = sink.pending
         self._sending.away = sink.away
         self._said = False

@@ -26,7 +26,7 @@ KINDS = Metric(
 METRICS = (SENT, ACKNOWLEDGED, FAILED, QUEUE, KINDS, READY)
 
 
-class Sending:
+class SendingState:
     """The figures of one run; the sender writes them after each slice, on its own thread."""
 
     def __init__(self) -> None:

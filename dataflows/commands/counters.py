@@ -19,7 +19,7 @@ from dataflows.flow.progress import CommittedCounters
 from dataflows.intake.partition import Counters
 from dataflows.kafka.clients import NO_GROUP, PASSING, describe, make_consumer
 from dataflows.kafka.diagnosis import forbidden
-from dataflows.kafka.lag import Span, Waiting, Waits
+from dataflows.kafka.lag import OffsetRange, Waiting, Waits
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry import log_lines
 
@@ -44,11 +44,11 @@ class Progress(msgspec.Struct):
     """Messages that wait in `span`; None if they were not counted."""
 
     @property
-    def span(self) -> Span:
+    def span(self) -> OffsetRange:
         """Offsets between the flow's position and the end of the log."""
         if self.offset is None:
-            return Span(self.end if self.skips else self.begin, self.end)
-        return Span(self.begin if self.is_recreated else min(max(self.offset, self.begin), self.end), self.end)
+            return OffsetRange(self.end if self.skips else self.begin, self.end)
+        return OffsetRange(self.begin if self.is_recreated else min(max(self.offset, self.begin), self.end), self.end)
 
     @property
     def lag(self) -> int:

@@ -21,7 +21,7 @@ from dataflows.kafka.bell import Bell
 from dataflows.kafka.clients import PASSING, describe
 from dataflows.kafka.corruption import Fault, Passage
 from dataflows.kafka.diagnosis import unreadable
-from dataflows.kafka.lag import Span
+from dataflows.kafka.lag import OffsetRange
 from dataflows.windows.watermark import SourceClock
 from dataflows.wire.cell_bytes import Share
 
@@ -100,7 +100,7 @@ class Reader:
         if not lag or not self._caught_up:
             return lag
         # This reader reached its end although the log is longer: the rest is held back by an open transaction.
-        return self._topology.behind(self.partition, Span(offset, offset + lag))
+        return self._topology.behind(self.partition, OffsetRange(offset, offset + lag))
 
     @property
     def is_open(self) -> bool:

@@ -16,7 +16,7 @@ from dataflows.contract.errors import AdtallyError, BrokerError
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer
-from dataflows.kafka.lag import LagRequests, Span, Waiting
+from dataflows.kafka.lag import LagRequests, OffsetRange, Waiting
 from dataflows.kafka.topics import Topics
 
 log = logging.getLogger("adtally.topology")
@@ -81,7 +81,7 @@ class Topology:
         """The lowest clock of the partitions known here, in microseconds since 1970; None before any is known."""
         return min(self._clocks.values(), default=None)
 
-    def behind(self, partition: int, span: Span) -> int:
+    def behind(self, partition: int, span: OffsetRange) -> int:
         """Return the number of messages in `span` of `partition`, behind an open transaction; an upper bound until they are counted."""
         return self._requests.messages(partition, span)
 

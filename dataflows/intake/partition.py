@@ -60,7 +60,7 @@ class Counters(msgspec.Struct):
             self.oversize += 1
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class GenerationMark(msgspec.Struct, frozen=True, array_like=True):
     """The start of a generation of ids, or of a silence's end: before `offset` the clock stood at `clock` (None before any event)."""
 
     generation: int
@@ -72,7 +72,7 @@ class IntakeState(msgspec.Struct):
     """What a snapshot keeps of an intake; the ids are read again from the first mark on."""
 
     clock: int | None = None
-    marks: list[Mark] = msgspec.field(default_factory=list[Mark])
+    marks: list[GenerationMark] = msgspec.field(default_factory=list[GenerationMark])
     counters: Counters = msgspec.field(default_factory=Counters)
 
 
@@ -91,7 +91,7 @@ class Intake(ABC):
         self._now = now
         self._read = MessageReader(rules)
         self._generation: int | None = None
-        self._resume_to: tuple[int | None, list[Mark]] | None = None
+        self._resume_to: tuple[int | None, list[GenerationMark]] | None = None
         self._rejected: list[Rejected] = []
         if self.clock is not None and self.marks:
             self._begin_generation(self.clock)  # without a mark, the first event makes one
@@ -169,7 +169,7 @@ class Intake(ABC):
             self._advance_clock(clock, offset)
             # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.
             self.marks = [mark for mark in self.marks if mark.offset != offset]
-            self.marks.append(Mark(self.rules.generation(clock), offset, clock))
+            self.marks.append(GenerationMark(self.rules.generation(clock), offset, clock))
 
     @property
     def _is_refilling(self) -> bool:
@@ -181,7 +181,7 @@ class Intake(ABC):
         generation = self.rules.generation(clock)
         if generation != self._generation:
             self.marks = [mark for mark in self.marks if mark.generation > generation - KEPT]
-            self.marks.append(Mark(generation, offset, self.clock))
+            self.marks.append(GenerationMark(generation, offset, self.clock))
             self._begin_generation(clock)
         self.clock = clock
 

@@ -32,7 +32,7 @@ REQUEST_SECONDS = 0.5
 _BATCH = 10_000
 
 
-class Span(msgspec.Struct, frozen=True):
+class OffsetRange(msgspec.Struct, frozen=True):
     """Offsets of a partition from `first` up to, but not including, `end`."""
 
     first: int
@@ -98,9 +98,9 @@ class Waiting:
         self._monotonic = monotonic
         self._decided: dict[int, Counted] = {}
         self._open: dict[int, Counted] = {}
-        self._last: dict[int, tuple[Span, Waits]] = {}
+        self._last: dict[int, tuple[OffsetRange, Waits]] = {}
 
-    def count(self, spans: Mapping[int, Span], seconds: float = LOOK_SECONDS) -> dict[int, Waits]:
+    def count(self, spans: Mapping[int, OffsetRange], seconds: float = LOOK_SECONDS) -> dict[int, Waits]:
         """Count the messages in each of `spans`, by partition, within about `seconds`.
 
         Never raises: if the broker does not answer, or does not allow this client to read, the numbers are upper bounds.
@@ -129,12 +129,12 @@ class Waiting:
         """Whether the last call of `count` had partitions to count."""
         return bool(self._last)
 
-    def estimate(self, partition: int, span: Span) -> int:
+    def estimate(self, partition: int, span: OffsetRange) -> int:
         """Return the number of messages in `span` by the last count, without reading; offsets beyond that count as messages.
 
         It may be called from any thread.
         """
-        counted, waits = self._last.get(partition, (Span(span.first, span.first), Waits(0)))
+        counted, waits = self._last.get(partition, (OffsetRange(span.first, span.first), Waits(0)))
         return waits.messages + max(0, span.end - counted.end) if counted.first == span.first else span.end - span.first
 
     def recreated(self, last: Mapping[int, Fingerprint], seconds: float = LOOK_SECONDS) -> set[int]:
@@ -166,7 +166,7 @@ class Waiting:
             consumer.close()
         return found
 
-    def _waits(self, number: int, span: Span, looked: bool, is_open: bool) -> Waits:
+    def _waits(self, number: int, span: OffsetRange, looked: bool, is_open: bool) -> Waits:
         if not looked:
             return Waits(max(0, span.end - span.first), is_exact=span.end <= span.first)
         decided = self._decided[number]
@@ -177,7 +177,7 @@ class Waiting:
         behind = self._open[number].messages(span.end) + rest
         return Waits(decided.messages(span.end) + behind, behind, is_exact=not rest)
 
-    def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, Span], deadline: float) -> set[int]:
+    def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, OffsetRange], deadline: float) -> set[int]:
         """Continue reading `parts` up to the ends of `spans`; return the partitions where the consumer reached its end."""
         left = {number for number, part in parts.items() if part.to < spans[number].end}
         ended: set[int] = set()
@@ -206,10 +206,10 @@ class LagRequests:
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
-        self._requested: dict[int, Span] = {}
-        self._before: dict[int, Span] = {}
+        self._requested: dict[int, OffsetRange] = {}
+        self._before: dict[int, OffsetRange] = {}
 
-    def messages(self, partition: int, span: Span) -> int:
+    def messages(self, partition: int, span: OffsetRange) -> int:
         """Request a count of `span`, and return the number of messages in it as far as it is known: an upper bound."""
         self._requested[partition] = span
         return self._waiting.estimate(partition, span)

@@ -32,14 +32,14 @@ class Keyed(Protocol):
         ...
 
 
-class Position(msgspec.Struct, frozen=True, gc=False):
+class RecordPosition(msgspec.Struct, frozen=True, gc=False):
     """Position of a record; `time` is the highest timestamp of its partition up to there, so it never decreases (ms since 1970)."""
 
     partition: int
     offset: int
     time: int
 
-    def is_before(self, tombstone: Position) -> bool:
+    def is_before(self, tombstone: RecordPosition) -> bool:
         """Return whether `tombstone`, of the same key, deletes the record at this position."""
         if self.partition == tombstone.partition:
             return self.offset < tombstone.offset
@@ -51,7 +51,7 @@ class Tombstones(Generic[Key]):
 
     def __init__(self) -> None:
         self._times: dict[int, int] = {}
-        self._last: dict[Key, tuple[Position, ...]] = {}
+        self._last: dict[Key, tuple[RecordPosition, ...]] = {}
         self.found = 0
         """Number of tombstones that were added and not known before."""
 
@@ -68,13 +68,13 @@ class Tombstones(Generic[Key]):
         else:
             self._times.pop(partition, None)
 
-    def position(self, message: Keyed) -> Position:
+    def position(self, message: Keyed) -> RecordPosition:
         """Return the position of `message`; must be called for each message of a partition, in order."""
         partition, time = message.partition() or 0, message.timestamp()[1]
         time = self._times[partition] = max(time, self._times.get(partition, time))
-        return Position(partition, message.offset() or 0, time)
+        return RecordPosition(partition, message.offset() or 0, time)
 
-    def add(self, key: Key, position: Position) -> bool:
+    def add(self, key: Key, position: RecordPosition) -> bool:
         """Add a tombstone; return whether it was not known before."""
         known = self._last.get(key, ())
         if any(one.partition == position.partition and one.offset >= position.offset for one in known):
@@ -83,11 +83,11 @@ class Tombstones(Generic[Key]):
         self.found += 1
         return True
 
-    def has_deleted(self, key: Key, position: Position) -> bool:
+    def has_deleted(self, key: Key, position: RecordPosition) -> bool:
         """Return whether a known tombstone deletes the record of `key` at `position`."""
         return any(position.is_before(one) for one in self._last.get(key, ()))
 
-    def is_overtaken(self, position: Position) -> bool:
+    def is_overtaken(self, position: RecordPosition) -> bool:
         """Return whether another partition was read beyond the time of `position`, so that a later record may have been read already."""
         return any(time > position.time for number, time in self._times.items() if number != position.partition)
 

@@ -125,7 +125,7 @@ def command_line(arguments: Sequence[str]) -> Run:
     addresses = tuple(filter(None, given.addresses.split(";")))
     process = given.process_id or 0
     if given.workers_per_process < 1:
-        raise SettingsError(f"-w {given.workers_per_process} is not a number of workers; give 1 or more.")
+        raise SettingsError(f"-w {given.workers_per_process} is not a number of workers; use 1 or more.")
     if addresses and not 0 <= process < len(addresses):
         raise SettingsError(f"-i {process}: -a lists {len(addresses)} processes, so use 0 to {len(addresses) - 1}.")
     return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)

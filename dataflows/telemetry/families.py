@@ -46,7 +46,7 @@ BUILD = Metric(
 )
 
 
-class Table(Collector):
+class MetricTable(Collector):
     """Collects the values of declared metrics for each scrape; metrics without a value are shown without one."""
 
     def __init__(self, metrics: Sequence[Metric], gather: Callable[[], Iterable[Value]]) -> None:
@@ -81,5 +81,5 @@ def make_registry(part: str, metrics: Sequence[Metric], gather: Callable[[], Ite
         yield BUILD, (own, part), 1.0
         yield from gather()
 
-    registry.register(Table([BUILD, *metrics], everything))
+    registry.register(MetricTable([BUILD, *metrics], everything))
     return registry

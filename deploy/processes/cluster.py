@@ -68,7 +68,7 @@ def recovery_store(folder: Path, processes: int) -> None:
         raise RecoveryError(f"can't create a recovery store in {folder}: {words}")
 
 
-def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop, run: Path) -> None:
+def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: StopSignal, run: Path) -> None:
     """Run the flow in `processes` until `stop`; `more` goes to each. Raises `AdtallyError`, with the line of the member that died first."""
     with one_at_a_time(run, "cluster"):
         recovery_store(recovery, processes)
@@ -78,7 +78,7 @@ def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: Stop,
         shown = Follow(parts)
         try:
             for number, own in enumerate(members(processes)):
-                parts.start(Part(f"process {number}", [*flow, *own]))
+                parts.start(ChildProcess(f"process {number}", [*flow, *own]))
             say(f"cluster of {processes}: recovery in {recovery}, logs in {parts.logs}/; Ctrl-C ends all of them")
             while not stop.asked:
                 parts.check()

@@ -126,7 +126,7 @@ def launch(asked: Launch) -> None:
     asked = asked.as_member(Member.from_environment(os.environ))
     if asked.processes > 1:
         recovery = asked.recovery or asked.run_folder / "recovery"
-        run_cluster(asked.processes, recovery, asked.flags(), Stop(), asked.run_folder)
+        run_cluster(asked.processes, recovery, asked.flags(), StopSignal(), asked.run_folder)
         return
     asked.make_folder()
     command = asked.command()

@@ -23,7 +23,7 @@ class PartDiedError(AdtallyError):
 
 
 @dataclass(frozen=True)
-class Part:
+class ChildProcess:
     """One process: its name, its command, and what its environment has on top of ours."""
 
     name: str
@@ -51,7 +51,7 @@ class Supervisor:
         """The log file of the part `name`."""
         return self.logs / f"{name}.log"
 
-    def start(self, part: Part) -> None:
+    def start(self, part: ChildProcess) -> None:
         """Start `part` in a process group of its own, so that a Ctrl-C in the terminal reaches it once: through us."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **part.environment}
         with self.log(part.name).open("wb") as output:

@@ -114,7 +114,7 @@ class Follower(ABC):
         name = self._topic.name
         while not self._stop.is_set():
             try:
-                Session(self._topic, self, self._stop).run()
+                FeedSession(self._topic, self, self._stop).run()
             except LogReplacedError:
                 self._topic.positions.forget()
                 log.info("topic %s was recreated or emptied; it is read again from its beginning", name)

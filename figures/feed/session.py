@@ -54,7 +54,7 @@ class Topic:
         self.complaints = ConnectionErrors(settings)
 
 
-class Session:
+class FeedSession:
     """Reads `topic` for `taker` until `stop` is set, with a consumer of its own."""
 
     def __init__(self, topic: Topic, taker: Taker, stop: threading.Event) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
-from dataflows.kafka.tombstones import Position, Tombstones
+from dataflows.kafka.tombstones import RecordPosition, Tombstones
 from dataflows.telemetry.ages import EVENT_TIME, Ages
 from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
 from figures.feed.follower import Follower
@@ -82,8 +82,8 @@ class Feed(Follower):
         Records that were read before are skipped, unless a second reading needs them (`wants_second_reading`). A record at an offset that
         was read before, but with a later timestamp, belongs to another log: the topic was deleted and recreated.
         """
-        results: list[tuple[Position, WindowResult]] = []
-        deleted: list[tuple[Cell, Position]] = []
+        results: list[tuple[RecordPosition, WindowResult]] = []
+        deleted: list[tuple[Cell, RecordPosition]] = []
         positions: dict[int, ReadExtent] = {}
         fence = self._store.fence()
         for message in messages:
@@ -119,7 +119,7 @@ class Feed(Follower):
         if self._ages is not None and self.reporter.state == "live":
             self._measure(self._ages, messages)
 
-    def _delete(self, deleted: list[tuple[Cell, Position]]) -> None:
+    def _delete(self, deleted: list[tuple[Cell, RecordPosition]]) -> None:
         """Add tombstones, and delete the rows of their keys."""
         for cell, position in deleted:
             self._tombstones.add(cell, position)
@@ -129,7 +129,7 @@ class Feed(Follower):
         if len(deleted) > len(overtaken):
             self._store.delete({cell for cell, _ in deleted} - overtaken)
 
-    def _left(self, results: list[tuple[Position, WindowResult]]) -> list[WindowResult]:
+    def _left(self, results: list[tuple[RecordPosition, WindowResult]]) -> list[WindowResult]:
         """Return the `results` that no tombstone deletes."""
         if not len(self._tombstones):
             return [result for _, result in results]

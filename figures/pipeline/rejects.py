@@ -13,7 +13,7 @@ from dataflows.commands.rejected import REASONS, RejectedKey
 from dataflows.contract.schema import Rejected, decode_rejected, decode_rejected_key, foreign
 from dataflows.contract.settings import Settings
 from dataflows.kafka.fingerprint import Fingerprint
-from dataflows.kafka.tombstones import Position, Tombstones
+from dataflows.kafka.tombstones import RecordPosition, Tombstones
 from figures.feed.follower import Follower
 from figures.feed.positions import LogReplacedError
 
@@ -185,7 +185,7 @@ class RejectedFeed(Follower):
                 part.counts[event.reason] += 1
                 self._newest[event.reason].append((number, shown(event)))
 
-    def _delete(self, key: RejectedKey, position: Position) -> None:
+    def _delete(self, key: RejectedKey, position: RecordPosition) -> None:
         """Remove an event from the list at once; the counts are corrected later (`wants_second_reading`)."""
         if not self._tombstones.add(key, position):
             return

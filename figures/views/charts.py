@@ -60,7 +60,7 @@ class Chart(msgspec.Struct, frozen=True):
     series: list[Series]
     previous: Numbers
 
-    def incomplete(self, span: Span) -> npt.NDArray[np.bool_]:
+    def incomplete(self, span: TimeSpan) -> npt.NDArray[np.bool_]:
         """Return the mask of incomplete points, which would look like a drop; `span` is that of the chart."""
         return np.array(self.open) | np.array(self.partial) | span.unheld
 
@@ -69,7 +69,7 @@ Lines = Mapping[int, Sums]
 """Sums of each channel by point: as many of the previous period as of the range, in this order."""
 
 
-def lines(channels: Keys, t: Keys, rows: Sums, span: Span) -> Lines:
+def lines(channels: Keys, t: Keys, rows: Sums, span: TimeSpan) -> Lines:
     """Sums by channel and point, out of `rows` of which each has a channel's number and the time of a point."""
     count = 2 * len(span.points)
     numbers, line = np.unique(channels, return_inverse=True)
@@ -78,15 +78,15 @@ def lines(channels: Keys, t: Keys, rows: Sums, span: Span) -> Lines:
     return dict(zip(numbers.tolist(), filled, strict=True))
 
 
-def _together(parts: Iterable[Sums], span: Span) -> Sums:
+def _together(parts: Iterable[Sums], span: TimeSpan) -> Sums:
     """Several channels' sums by point, added up."""
     return sum(parts, start=np.zeros((2 * len(span.points), len(SUMS)), np.int64))
 
 
 def tiles(
-    measures: Sequence[Measure],
+    measures: Sequence[ShownMeasure],
     lines: Lines,
-    span: Span,
+    span: TimeSpan,
     shown: Chart,
     *,
     now: Sums | None,
@@ -119,7 +119,7 @@ def tiles(
     ]
 
 
-def _one(measure: Measure, total: Sums | None) -> float:
+def _one(measure: ShownMeasure, total: Sums | None) -> float:
     return math.nan if total is None else float(measure.of(total))
 
 
@@ -127,7 +127,7 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _values(measure: Measure, points: Sums, *, unknown: npt.NDArray[np.bool_]) -> Numbers:
+def _values(measure: ShownMeasure, points: Sums, *, unknown: npt.NDArray[np.bool_]) -> Numbers:
     """Return the measure at each point; 0 without events, None if it is `unknown` or its denominator is 0."""
     values = measure.of(points)
     values[unknown] = np.nan
@@ -185,7 +185,7 @@ def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channe
     )
 
 
-def _holding(snapshot: Snapshot, kind: str, start: int, span: Span) -> npt.NDArray[np.bool_]:
+def _holding(snapshot: Snapshot, kind: str, start: int, span: TimeSpan) -> npt.NDArray[np.bool_]:
     """Return the mask of points with windows that are `open` or `fixed`; the first point begins at `start`."""
     states = snapshot.states(start, start + span.end - span.start)
     marked = np.zeros(len(span.points), bool)

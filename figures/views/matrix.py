@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from figures.measures import Keyed, Measure
+from figures.measures import Keyed, ShownMeasure
 from figures.store.names import pair
 from figures.views.rankings import Members, Numbers, placed, short
 

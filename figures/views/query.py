@@ -30,14 +30,14 @@ class Moved(msgspec.Struct, frozen=True):
     difference: float | None
 
 
-class Page(msgspec.Struct, frozen=True):
+class OverviewPage(msgspec.Struct, frozen=True):
     """Everything that the overview shows of the data, under one version of the store."""
 
     version: int
     rows: int
     oldest: int
     newest: int
-    span: Span
+    span: TimeSpan
     empty: bool
     tiles: list[Tile]
     chart: Chart
@@ -52,7 +52,7 @@ class Page(msgspec.Struct, frozen=True):
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
 
 
-def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Page:
+def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> OverviewPage:
     """The figures of `view`; `window` is the length of a window in seconds, `limit` a number of campaigns other than the view's.
 
     What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
@@ -80,7 +80,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Pa
 
     campaigns, channels = rankings.campaigns(all_campaigns, view, trends, limit), rankings.channels(all_channels, view)
     heatmap = matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels)
-    return Page(
+    return OverviewPage(
         version=snapshot.version,
         rows=snapshot.rows,
         oldest=snapshot.oldest,

@@ -15,7 +15,7 @@ from dataflows.contract.metrics import SUMS
 from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
-from figures.views.span import Span
+from figures.views.span import TimeSpan
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 _TREND_POINTS = 30
@@ -146,7 +146,14 @@ def _rows(group: Members, shown: list[int], metric: str, trends: list[Numbers]) 
 
 
 def trends(
-    numbers: list[int], campaigns: Keys, t: Keys, rows: Sums, *, measure: Measure, span: Span, unknown: npt.NDArray[np.bool_]
+    numbers: list[int],
+    campaigns: Keys,
+    t: Keys,
+    rows: Sums,
+    *,
+    measure: ShownMeasure,
+    span: TimeSpan,
+    unknown: npt.NDArray[np.bool_],
 ) -> list[Numbers]:
     """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
 

@@ -15,7 +15,7 @@ from figures.store.snapshot import Snapshot
 from figures.views.view import FITTING, RANGES, View
 
 
-class Span(msgspec.Struct, frozen=True):
+class TimeSpan(msgspec.Struct, frozen=True):
     """Where a view lies in time; seconds since 1970. The previous period is the same span, `length` earlier."""
 
     start: int
@@ -54,7 +54,7 @@ class Span(msgspec.Struct, frozen=True):
         return (starts + self.bucket <= self.oldest) | (starts >= self.newest_end)
 
 
-def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
+def span_of(snapshot: Snapshot, view: View, window: int) -> TimeSpan:
     """Where `view` lies in time, given what is held and the length of a window in seconds."""
     held = snapshot.newest + window - snapshot.oldest
     # Without a range in the URL it is one whose figures can be compared: an hour, or less while less is held.
@@ -73,7 +73,7 @@ def span_of(snapshot: Snapshot, view: View, window: int) -> Span:
     apart = np.union1d(open_, np.append(open_, snapshot.oldest) + length)
     apart = apart[(apart >= start) & (apart < settled)]
     compared = max(settled - start, 0) - window * len(apart) if snapshot.oldest <= before and not snapshot.empty else 0
-    return Span(
+    return TimeSpan(
         start=start,
         end=end,
         settled=settled,

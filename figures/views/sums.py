@@ -17,7 +17,7 @@ from figures.measures import Keyed, Keys, Sums, added, matrix, sums
 from figures.store.blocks import block_of, floor_to
 from figures.store.names import pair
 from figures.store.snapshot import Snapshot
-from figures.views.span import Span
+from figures.views.span import TimeSpan
 from figures.views.view import Filtered, View
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class PeriodSums:
 class PageSums:
     """The sums of `snapshot` under the filters of `view`, in and before the range `span`."""
 
-    def __init__(self, snapshot: Snapshot, view: View, span: Span) -> None:
+    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan) -> None:
         self._snapshot, self._view, self._span = snapshot, view, span
         self._closed = max(span.settled, span.start)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.formats.base import CSV_SUFFIXES, Complaints, Context, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, name
 from generator.formats.columns import Line
 from generator.formats.inputs import Input
-from generator.formats.tables import Table
+from generator.formats.tables import CsvTable
 from generator.formats.times import TimeColumn
-from generator.ordering import Row
+from generator.ordering import SortedRow
 
 COLUMNS = ("timestamp", "item_id", "position", "click")
 CLICKS = {"0": False, "0.0": False, "1": True, "1.0": True}
@@ -33,11 +33,11 @@ class _Impressions:
 
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
-        self._table = Table(file, COLUMNS, context.encoding)
+        self._table = CsvTable(file, COLUMNS, context.encoding)
         self._time = TimeColumn("timestamp", file.name, context.zone, context.dates)
         self.columns = (self._time,)
 
-    def rows(self, complaints: Complaints) -> Iterator[Row]:
+    def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
         """An impression for each row, and a click at the same time (the file has no other) for each that was clicked."""
         for lines, values in self._table.records(complaints):
             try:
@@ -45,7 +45,7 @@ class _Impressions:
             except RowError as error:
                 complaints.add(self._file.name, lines, error)
 
-    def _events(self, values: list[str], lines: Line) -> list[Row]:
+    def _events(self, values: list[str], lines: Line) -> list[SortedRow]:
         timestamp, item, position, click = values
         time = self._time.micros(timestamp, lines)
         if click not in CLICKS:
@@ -54,4 +54,6 @@ class _Impressions:
             raise RowError("item_id and position must not be empty", f"{item},{position}")
         tail = f'","campaign_id":{name(f"item-{item}", "campaign_id")},"channel":{name(f"position-{position}", "channel")}}}'
         kinds = ("impression", "click") if CLICKS[click] else ("impression",)
-        return [Row(time, identity("bandit", kind, *values), f'","event_type":"{kind}","timestamp":"', tail) for kind in kinds]
+        return [
+            SortedRow(time, identity("bandit", kind, *values), f'","event_type":"{kind}","timestamp":"', tail) for kind in kinds
+        ]

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from generator.formats.columns import Column, Line
-from generator.ordering import Row
+from generator.ordering import SortedRow
 
 if TYPE_CHECKING:
     from generator.formats.inputs import Input
@@ -60,12 +60,12 @@ class Reading(Protocol):
         """Columns whose reading is decided only at the end of all files; the same columns for each file of a format."""
         ...
 
-    def rows(self, complaints: Complaints) -> Iterator[Row]:
+    def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
         """Yield the events of the file; add all other rows to `complaints`. May be called again after the columns have settled."""
         ...
 
 
-class Format(Protocol):
+class EventFormat(Protocol):
     """A file format: its `suffixes` (for folders), and how a file is read."""
 
     @property
@@ -78,7 +78,7 @@ class Format(Protocol):
         ...
 
 
-class Complaints:
+class BadRows:
     """Counts bad rows by reason, and keeps the first few for the report."""
 
     def __init__(self) -> None:

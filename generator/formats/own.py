@@ -12,12 +12,12 @@ import msgspec
 from dataflows.contract.schema import Event, to_micros
 from dataflows.intake.decode import EventDecoder, NotAnEvent
 from dataflows.intake.rules import FIRST, LAST
-from generator.formats.base import Complaints, Context, RowError
+from generator.formats.base import BadRows, Context, RowError
 from generator.formats.columns import Column
 from generator.formats.encodings import as_text, encoding_of
 from generator.formats.inputs import Input
 from generator.formats.tables import unreadable
-from generator.ordering import BEFORE_ALL, Row
+from generator.ordering import BEFORE_ALL, SortedRow
 
 LONGEST = 1 << 20
 """Longest line in bytes. Only the beginning of a longer one is kept: it exceeds Kafka's default limit, so it is never sent."""
@@ -27,7 +27,7 @@ _BLANKS = b" \t\r\n"
 _LEAST, _GREATEST = to_micros(FIRST), to_micros(LAST)
 
 
-class JsonLines:
+class JsonLinesFormat:
     """The format ``jsonl``."""
 
     suffixes = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -48,7 +48,7 @@ class _Events:
         self._decode = EventDecoder(context.currency)
         file.open().close()
 
-    def rows(self, complaints: Complaints) -> Iterator[Row]:
+    def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
         """A row for each line that is an event; with `keep_bad` also for each that is none, right behind the line before it."""
         last, retime = BEFORE_ALL, self._context.retime
         for number, line in self._lines():
@@ -60,12 +60,12 @@ class _Events:
                 time = to_micros(event.timestamp)
                 if _LEAST <= time <= _GREATEST:
                     last = time
-                    yield _moved(line, event, time, retime) if retime else Row(time, event.event_id, line, None)
+                    yield _moved(line, event, time, retime) if retime else SortedRow(time, event.event_id, line, None)
                     continue
                 detail = f"no window can be named for the time {event.timestamp.isoformat()}"
             complaints.add(self._file.name, (number, number), RowError(f"not an event ({detail})", line[:80]))
             if self._context.keep_bad and len(line) <= LONGEST:
-                yield Row(last, f"{self._file.short}-{number}", line, None)
+                yield SortedRow(last, f"{self._file.short}-{number}", line, None)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield number and bytes of each line that is not blank, without byte order mark and line end."""
@@ -104,11 +104,11 @@ class _Encoded:
         return self._text.readline(size).encode("utf-8", "surrogatepass")
 
 
-def _moved(line: bytes, event: Event, time: int, suffix: str) -> Row:
+def _moved(line: bytes, event: Event, time: int, suffix: str) -> SortedRow:
     """The line with all of its fields, ready for another time; a moved event is another event, so its id gets `suffix`."""
     # Raw values stay unchanged: a huge number in a field that is not read is not an error.
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"
     del fields["event_id"], fields["timestamp"]
     rest = msgspec.json.encode({"event_id": identity, **fields}).decode()
-    return Row(time, identity, f'{rest[:-1]},"timestamp":"'.encode(), '"}')
+    return SortedRow(time, identity, f'{rest[:-1]},"timestamp":"'.encode(), '"}')

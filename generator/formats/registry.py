@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from generator.formats.bandit import OpenBandit
-from generator.formats.base import Format
-from generator.formats.own import JsonLines
+from generator.formats.base import EventFormat
+from generator.formats.own import JsonLinesFormat
 from generator.formats.retail import OnlineRetail
 
-FORMATS: dict[str, Format] = {"open-bandit": OpenBandit(), "online-retail": OnlineRetail(), "jsonl": JsonLines()}
+FORMATS: dict[str, EventFormat] = {"open-bandit": OpenBandit(), "online-retail": OnlineRetail(), "jsonl": JsonLinesFormat()}

@@ -10,13 +10,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from decimal import Context as Arithmetic
 from zoneinfo import ZoneInfo
 
-from generator.formats.base import CSV_SUFFIXES, Complaints, Context, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, name
 from generator.formats.columns import Line
 from generator.formats.inputs import Input
 from generator.formats.numbers import NumberColumns
-from generator.formats.tables import Table
+from generator.formats.tables import CsvTable
 from generator.formats.times import TimeColumn
-from generator.ordering import Row
+from generator.ordering import SortedRow
 
 COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 CHANNEL = "online"
@@ -42,7 +42,7 @@ class _Invoices:
 
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
-        self._table = Table(file, COLUMNS, context.encoding)
+        self._table = CsvTable(file, COLUMNS, context.encoding)
         # UCI publishes the data set with the month first.
         self._time = TimeColumn(
             "InvoiceDate", file.name, context.zone or ZoneInfo(LONDON), context.dates, published="month-first"
@@ -50,7 +50,7 @@ class _Invoices:
         self._numbers = NumberColumns(file.name, context.decimal)
         self.columns = (self._time, self._numbers)
 
-    def rows(self, complaints: Complaints) -> Iterator[Row]:
+    def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
         """A purchase or a refund for each line of an invoice."""
         for lines, values in self._table.records(complaints):
             try:
@@ -58,7 +58,7 @@ class _Invoices:
             except RowError as error:
                 complaints.add(self._file.name, lines, error)
 
-    def _event(self, values: list[str], lines: Line) -> Row:
+    def _event(self, values: list[str], lines: Line) -> SortedRow:
         invoice, _, quantity_text, date, price_text, customer, country = values
         # Times and numbers first: a row that is bad for another reason still helps to decide how the columns are read.
         time = self._time.micros(date, lines)
@@ -80,7 +80,7 @@ class _Invoices:
         user = f',"user_id":{name(_integer(customer), "CustomerID")}' if customer else ""
         money = f',"order_id":{name(invoice, "InvoiceNo")},"revenue_micros":{_micros(quantity, price)}}}'
         tail = f'","campaign_id":{name(country, "Country")},"channel":"{CHANNEL}"{user}{money}'
-        return Row(time, identity("retail", *values), f'","event_type":"{kind}","timestamp":"', tail)
+        return SortedRow(time, identity("retail", *values), f'","event_type":"{kind}","timestamp":"', tail)
 
 
 def _micros(quantity: Decimal, price: Decimal) -> int:

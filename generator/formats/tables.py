@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from dataflows.contract.errors import InputError
-from generator.formats.base import Complaints, RowError
+from generator.formats.base import BadRows, RowError
 from generator.formats.columns import Line
 from generator.formats.encodings import as_text
 from generator.formats.inputs import Input, words
@@ -32,7 +32,7 @@ class _Head(NamedTuple):
     separator: str
 
 
-class Table:
+class CsvTable:
     """A CSV file with a known header. Raises `InputError` if a required column is missing or given twice."""
 
     def __init__(self, file: Input, required: Sequence[str], encoding: str | None = None) -> None:
@@ -46,7 +46,7 @@ class Table:
                 raise self._broken(error) from None
         self._places = _places(self._head, required, file.name)
 
-    def records(self, complaints: Complaints) -> Iterator[tuple[Line, list[str]]]:
+    def records(self, complaints: BadRows) -> Iterator[tuple[Line, list[str]]]:
         """Yield line numbers and values of each row, in the order of the required columns and stripped; blank lines are not rows.
 
         A row with more or fewer fields than the header is bad. A byte that can't be decoded stays as a surrogate.

@@ -19,7 +19,7 @@ import msgspec
 from generator.messages import Batch, Message, Stamps
 from generator.synthetic.campaigns import campaigns, channels
 from generator.synthetic.faults import Faults, Injector
-from generator.synthetic.traffic import Cell, Mix, Outcome, cells_of, outcomes_of, weights
+from generator.synthetic.traffic import EventKind, Mix, TrafficCell, cells_of, outcomes_of, weights
 
 EPOCH_SECONDS = 10
 """Time for which the weights of the campaigns stay the same."""
@@ -181,7 +181,7 @@ _Row = tuple[int, str, str, float, int]
 _CODES = {"impression": 0, "click": 1, "conversion": 2, "purchase": 3, "refund": 4, "cost": 5}
 
 
-def _row(outcome: Outcome, cell: Cell) -> _Row:
+def _row(outcome: EventKind, cell: TrafficCell) -> _Row:
     """What the hot loop needs of an outcome: code, text up to the time, text up to the user, mean micros, cell."""
     names = (msgspec.json.encode(name).decode() for name in (cell.campaign.name, cell.channel.name))
     campaign, channel = names

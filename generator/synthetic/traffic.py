@@ -25,7 +25,7 @@ class Mix(msgspec.Struct, frozen=True):
     conversions: float = 3.0
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
+class EventKind(msgspec.Struct, frozen=True, gc=False):
     """What can happen in a slot: an event of `kind` in a cell, whose mean money is `micros` (0: it carries none)."""
 
     kind: Kind
@@ -33,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     micros: float
 
 
-class Cell(msgspec.Struct, frozen=True):
+class TrafficCell(msgspec.Struct, frozen=True):
     """A campaign on one of its channels, with its share of the campaign's volume."""
 
     campaign: Campaign
@@ -77,27 +77,27 @@ def daily(campaign: Campaign, minute: float) -> float:
     return 1.0 + campaign.swing * math.cos((minute / 60 % 24 - campaign.peak) * math.pi / 12)
 
 
-def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tuple[Cell, ...]:
+def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tuple[TrafficCell, ...]:
     """Every campaign on those of its channels that are wanted; one that has none of them gets one in turn."""
     wanted = {channel.name: channel for channel in channels}
-    found: list[Cell] = []
+    found: list[TrafficCell] = []
     for index, campaign in enumerate(campaigns):
         own = [wanted[name] for name in campaign.channels if name in wanted] or [channels[index % len(channels)]]
         # The first channel of a campaign is its largest.
         total = sum(1 / (rank + 1) for rank in range(len(own)))
-        found += [Cell(campaign, channel, 1 / (rank + 1) / total) for rank, channel in enumerate(own)]
+        found += [TrafficCell(campaign, channel, 1 / (rank + 1) / total) for rank, channel in enumerate(own)]
     # Channels that no campaign names would otherwise stay empty.
     unused = [channel for channel in channels if not any(cell.channel is channel for cell in found)]
-    return (*found, *(Cell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
+    return (*found, *(TrafficCell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
 
 
-def outcomes_of(cells: Sequence[Cell]) -> tuple[Outcome, ...]:
+def outcomes_of(cells: Sequence[TrafficCell]) -> tuple[EventKind, ...]:
     """Everything that can happen, in the order of `weights`: six kinds for each cell."""
     kinds: tuple[Kind, ...] = ("impression", "click", "conversion", "purchase", "refund", "cost")
-    return tuple(Outcome(kind, index, cell.money(kind)) for index, cell in enumerate(cells) for kind in kinds)
+    return tuple(EventKind(kind, index, cell.money(kind)) for index, cell in enumerate(cells) for kind in kinds)
 
 
-def weights(cells: Sequence[Cell], mix: Mix, minute: float) -> list[float]:
+def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float]:
     """How likely each of `outcomes_of(cells)` is at `minute` (since 1970, event time); they need not add up to 1.
 
     Impressions, clicks and conversions (with purchases) stand to each other as in `mix` at every minute.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from panel_app.server.web import Guarded, Plain
+from panel_app.server.web import Guarded, PlainHandler
 
 
-class Health(Plain):
+class Health(PlainHandler):
     """`/healthz`: 200 while the feed reads, 503 when it can't, with the feed's state as JSON. It needs no login: a probe has none."""
 
     def get(self) -> None:
@@ -24,7 +24,7 @@ class Health(Plain):
     head = get
 
 
-class Probe(Plain):
+class Probe(PlainHandler):
     """`/livez` and `/readyz`: they need no login, since a probe has none, and contain no figure and no address."""
 
     def get(self) -> None:
@@ -44,7 +44,7 @@ class Scrape(Guarded):
     head = get
 
 
-def _reply(handler: Plain) -> None:
+def _reply(handler: PlainHandler) -> None:
     request = handler.request
     served = handler.dashboard.telemetry.served
     status, kind, content = served.answer(f"/{request.path.rpartition('/')[2]}", request.headers.get("Accept", ""))

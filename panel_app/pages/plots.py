@@ -14,7 +14,7 @@ import panel as pn
 import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
-from figures.measures import ALL, Measure
+from figures.measures import ALL, ShownMeasure
 from figures.views.charts import apart, palette
 from figures.views.exploring import BARS, ExploreFigures
 from panel_app.api.explore import HEIGHT, height
@@ -83,7 +83,7 @@ def _joined(character: str) -> bool:
     return character > _SCRIPTS and unicodedata.category(character)[0] in "LMS"
 
 
-def written(measure: Measure, currency: str, largest: float) -> tuple[str, NumeralTickFormatter]:
+def written(measure: ShownMeasure, currency: str, largest: float) -> tuple[str, NumeralTickFormatter]:
     """Return the title of a plot of `measure`, and the formatter of its axis; `largest` is the largest absolute figure.
 
     The title of money names the currency; only dollars also get their sign: Bokeh's formatter supports other signs only together with

@@ -173,7 +173,7 @@ def _check(access: Access) -> None:
         if value
     ]
     if len(ways) > 1:
-        raise SettingsError(f"{' and '.join(ways)} are ways to log in; set one of them.")
+        raise SettingsError(f"{' and '.join(ways)} are different ways to log in; set only one of them.")
     if _ANY in access.users or not all(access.users.values()):
         raise SettingsError(f"{PREFIX}USERS must give each name a password, and {_ANY} is not a name.")
     if not access.oauth_provider:

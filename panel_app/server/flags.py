@@ -59,7 +59,7 @@ def check(flags: Flags, access: Access, settings: Settings) -> None:
     if not (is_loopback(flags.address) or access.wants_login or access.open_to_everyone):
         raise SettingsError(
             f"on --address {flags.address} everyone who can reach port {flags.port} could see the dashboard; set {PREFIX}PASSWORD_FILE or "
-            f"{PREFIX}OAUTH_PROVIDER (docs/security.md), or say --open-to-everyone."
+            f"{PREFIX}OAUTH_PROVIDER (docs/security.md), or use --open-to-everyone."
         )
     if flags.tls_key and not flags.tls_certificate:
         raise SettingsError("--tls-key needs --tls-certificate.")

@@ -121,7 +121,7 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
     """
     attempts = WrongPasswords()
 
-    class Login(BasicLoginHandler):
+    class PasswordLogin(BasicLoginHandler):
         """Unlike Panel's own it shows no text out of the URL, knows after a wrong password where somebody wanted to go, and lets in
         who gives no name."""
 
@@ -168,7 +168,7 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
         def set_cookie(self, *args: Any, **kwargs: Any) -> None:
             super().set_cookie(*args, **{"samesite": "Lax", "secure": tls, **kwargs})
 
-    return r"/login", Login
+    return r"/login", PasswordLogin
 
 
 def login_routes(gate: Gate, *, tls: bool) -> list[tuple[str, type[RequestHandler]]]:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from panel_app.server.dashboard import Dashboard, FindDashboard
 
 
-class Plain(AuthRequestHandler):
+class PlainHandler(AuthRequestHandler):
     """A request that is answered with data, or with `{"error": "one line"}`."""
 
     @override
@@ -51,7 +51,7 @@ class Plain(AuthRequestHandler):
         self.finish(msgspec.json.encode({"error": words}) + b"\n")
 
 
-class Guarded(Plain):
+class Guarded(PlainHandler):
     """The same for who may see the dashboard; where it asks for no login, that is who comes from this machine."""
 
     @override

@@ -195,7 +195,7 @@ def test_a_file_in_the_place_of_its_folder_gives_one_line(tmp_path: Path, place:
 
 
 def test_a_dashboard_that_leads_to_its_login_answers() -> None:
-    class Login(BaseHTTPRequestHandler):
+    class LoginPage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(302)
             self.send_header("Location", "/login")
@@ -205,7 +205,7 @@ def test_a_dashboard_that_leads_to_its_login_answers() -> None:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Login) as server:
+    with HTTPServer(("127.0.0.1", 0), LoginPage) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert demo.dashboard_answers(server.server_address[1])
         server.shutdown()

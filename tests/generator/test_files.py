@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 
 from dataflows.contract.errors import InputError
 from generator import cli
-from generator.formats.base import Complaints, Context
+from generator.formats.base import BadRows, Context
 from generator.formats.encodings import encoding_of
 from generator.formats.inputs import Input, gather
-from generator.formats.own import JsonLines
+from generator.formats.own import JsonLinesFormat
 from tests.support.replays import BANDIT, HEADER, RETAIL, line, replay
 
 ROOT = Path(__file__).parents[2]
@@ -228,15 +228,15 @@ def test_what_can_not_be_said_neither_ends_a_dry_run_nor_mixes_with_its_events(s
 def test_a_replay_that_is_interrupted_while_it_reads_ends_at_once(tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"x\n" * 100_000)
     file = Input(str(tmp_path / "bad"), stopped=lambda: complaints.count > 10_000)
-    complaints = Complaints()
+    complaints = BadRows()
     with pytest.raises(KeyboardInterrupt):
-        list(JsonLines().read(file, Context()).rows(complaints))
+        list(JsonLinesFormat().read(file, Context()).rows(complaints))
 
 
 def test_a_file_whose_name_is_not_utf_8_has_keys_that_are(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.jsonl")
     path.write_bytes(b"{")
-    assert [row.identity for row in JsonLines().read(Input(str(path)), Context(keep_bad=True)).rows(Complaints())] == [
+    assert [row.identity for row in JsonLinesFormat().read(Input(str(path)), Context(keep_bad=True)).rows(BadRows())] == [
         "�.jsonl-1"
     ]
 

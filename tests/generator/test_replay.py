@@ -16,7 +16,7 @@ import pytest
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import to_micros
 from generator.formats.inputs import gather
-from generator.ordering import BEFORE_ALL, Ordered, Row
+from generator.ordering import BEFORE_ALL, Ordered, SortedRow
 from generator.replay import Pace
 from tests.support.replays import BANDIT, HEADER, RETAIL, line, replay, retail
 
@@ -201,7 +201,8 @@ def test_several_files_merge_by_time_even_where_none_is_sorted(tmp_path: Path) -
 def test_more_rows_than_fit_in_memory_come_out_in_the_same_order(chunk: int) -> None:
     random_ = random.Random(1)
     rows = [
-        Row(random_.randrange(20), str(index), b"\xff" if index % 2 else "é", None if index % 3 else "t") for index in range(200)
+        SortedRow(random_.randrange(20), str(index), b"\xff" if index % 2 else "é", None if index % 3 else "t")
+        for index in range(200)
     ]
     ordered = Ordered(chunk)
     for row in rows:
@@ -279,7 +280,7 @@ def test_a_leading_bad_line_that_is_kept_does_not_set_the_pace(tmp_path: Path) -
     found = replay("jsonl", path, keep_bad=True, pace=Pace(speed=1.0))
     assert found.due[0] == found.due[1]
     ordered = Ordered()
-    ordered.add(Row(BEFORE_ALL, "k", b"{", None))
+    ordered.add(SortedRow(BEFORE_ALL, "k", b"{", None))
     assert ordered.first is None
 
 

@@ -14,8 +14,8 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import consumer_config
 from generator.delivery import KafkaSink, StreamSink
 from generator.messages import Batch, Mark, Message, Stamps
-from generator.report import Reporter, summary
-from generator.sending import Sender, Stop
+from generator.report import ProgressReporter, summary
+from generator.sending import EventSender, StopRequest
 from tests.support.flows import ANSWER_SECONDS
 
 
@@ -82,9 +82,9 @@ class Due:
         yield Batch([(f"k{index}", "v") for index in range(self._count)], self._due, marks)
 
 
-def sender(sink: object, clock: FakeClock, stop: Stop | None = None) -> tuple[Sender, io.StringIO]:
+def sender(sink: object, clock: FakeClock, stop: StopRequest | None = None) -> tuple[EventSender, io.StringIO]:
     said = io.StringIO()
-    return Sender(sink, clock, stop or Stop(), Reporter(said)), said  # pyright: ignore[reportArgumentType] - a sink by its shape
+    return EventSender(sink, clock, stop or StopRequest(), ProgressReporter(said)), said  # pyright: ignore[reportArgumentType] - a sink by its shape
 
 
 @pytest.mark.parametrize(("rate", "cost"), [(20, 0), (20, 900), (1_000, 50), (100_000, 3)])
@@ -117,7 +117,7 @@ def test_messages_without_a_time_go_out_at_once() -> None:
 
 
 def test_a_stop_ends_the_run_and_only_what_was_sent_is_counted() -> None:
-    clock, stop = FakeClock(), Stop()
+    clock, stop = FakeClock(), StopRequest()
     sink = Recorder(clock)
     sink._then = lambda: stop.ask() if sink.sent == 31 else None  # pyright: ignore[reportPrivateUsage]
     counts = sender(sink, clock, stop)[0].run(Due([1_000_000 + index * 50_000 for index in range(200)]))
@@ -127,7 +127,7 @@ def test_a_stop_ends_the_run_and_only_what_was_sent_is_counted() -> None:
 
 
 def test_a_second_stop_ends_it_at_once() -> None:
-    clock, stop = FakeClock(), Stop()
+    clock, stop = FakeClock(), StopRequest()
     sink = Recorder(clock, lambda: (stop.ask(), stop.ask())[0])
     run, said = sender(sink, clock, stop)
     assert run.run(Due([], 100))["sent"] == 1

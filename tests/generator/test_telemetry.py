@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 
 from dataflows.contract.settings import Settings
 from generator.messages import Mark
-from generator.telemetry import Sending
+from generator.telemetry import SendingState
 from tests.support.brokers import broker_process
 from tests.support.flows import environment, free_port, wait_for
 from tests.support.telemetries import ask, by, samples, scraped, total

@@ -57,7 +57,7 @@ def server() -> Generator[Callable[..., str]]:
         assert child.wait(60) in (0, -signal.SIGTERM)
 
 
-class Dashboard:
+class DashboardProcess:
     """The dashboard as a process."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
@@ -82,9 +82,9 @@ class Dashboard:
 
 
 @contextmanager
-def serving(settings: Settings, log: Path) -> Generator[Dashboard]:
+def serving(settings: Settings, log: Path) -> Generator[DashboardProcess]:
     """A dashboard that is gone when the block ends."""
-    one = Dashboard(settings, log)
+    one = DashboardProcess(settings, log)
     try:
         yield one
     finally:

@@ -29,7 +29,7 @@ class World:
         return self.store.snapshot().rows
 
 
-class Record:
+class FeedRecord:
     """A record as confluent-kafka gives it, of one partition."""
 
     def __init__(self, partition: int, offset: int, stamp: int, value: bytes) -> None:

@@ -12,7 +12,7 @@ from dataflows.flow.context import FlowContext
 from dataflows.flow.position import ReaderState
 from dataflows.flow.reader import PollResult, Reader
 from dataflows.flow.topology import Topology
-from dataflows.kafka.lag import Span
+from dataflows.kafka.lag import OffsetRange
 from tests.support.engines.panes import cells_of
 from tests.support.flows import wait_for
 
@@ -49,14 +49,14 @@ class FakeTopology(Topology):
         return self.clock
 
     @override
-    def behind(self, partition: int, span: Span) -> int:
+    def behind(self, partition: int, span: OffsetRange) -> int:
         return span.end - span.first
 
     @override
     def report(self, partition: int, clock: int | None) -> None: ...
 
 
-class Time:
+class ManualTime:
     """A clock that moves only on request."""
 
     def __init__(self) -> None:
@@ -72,10 +72,10 @@ def reader(
     *,
     start: str = "earliest",
     around: FakeTopology | None = None,
-    clock: Time | None = None,
+    clock: ManualTime | None = None,
     fetching: Fetching | None = None,
 ) -> Reader:
-    context = FlowContext(settings, topology=around or FakeTopology(), monotonic=clock or Time())
+    context = FlowContext(settings, topology=around or FakeTopology(), monotonic=clock or ManualTime())
     return Reader(context, 0, state, start=start, fetching=fetching)
 
 

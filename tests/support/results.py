@@ -30,7 +30,7 @@ def result(minute: int = 0, campaign: str = "sale", channel: str = "search", **g
     )
 
 
-class Clock:
+class SteppedClock:
     """A clock that stays the same until it is moved."""
 
     def __init__(self) -> None:

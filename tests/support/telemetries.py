@@ -25,7 +25,7 @@ def registries() -> dict[str, CollectorRegistry]:
     """The registry of each part, as its process has it."""
     return {
         "dataflow": Observed(60).registry(),
-        "generator": generator_telemetry.Sending().registry(),
+        "generator": generator_telemetry.SendingState().registry(),
         "dashboard": Dashboard(Settings(), Access()).telemetry.registry(),
     }
 

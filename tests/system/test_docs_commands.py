@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.docs.commands_page import commands as commands_of_adtally
 from tests.support.docs.commands_page import flags
-from tests.support.docs.documents import ROOT, Block, blocks, commands, inline
+from tests.support.docs.documents import ROOT, CodeBlock, blocks, commands, inline
 from tests.support.docs.settings_page import OTHERS, parsers
 
 RUNNER = "tests/system/test_docs_run.py"
@@ -143,7 +143,7 @@ def test_every_flag_and_target_in_the_docs_is_one_that_there_is(text: str) -> No
 
 
 def test_a_block_of_commands_is_marked_as_one() -> None:
-    def like_a_command(block: Block) -> bool:
+    def like_a_command(block: CodeBlock) -> bool:
         return bool(re.search(r"^(python|make|docker|kubectl|adtally|export|curl|\.venv|deploy/)\S* ", block.text, re.MULTILINE))
 
     assert [block.text for block in blocks() if not block.language and like_a_command(block)] == []

@@ -59,7 +59,7 @@ def named(part: str, settings: Settings) -> dict[Right, Right]:
     return {one: one._replace(name=names.get(one.name, settings.group)) for one in TABLE[part]}
 
 
-class Place(NamedTuple):
+class Sandbox(NamedTuple):
     """A broker with the topics of a test, as who has all rights comes to them, and as users do."""
 
     kafka: SecuredKafka
@@ -71,12 +71,12 @@ class Place(NamedTuple):
 
 
 @pytest.fixture
-def place(secured_kafka: SecuredKafka) -> Place:
+def place(secured_kafka: SecuredKafka) -> Sandbox:
     """Topics that hold one event, and one that is none."""
     mine = secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {})
     Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic, timeout=ANSWER_SECONDS)
     send(mine, [payload("e-1"), b"no event"])
-    return Place(secured_kafka, mine)
+    return Sandbox(secured_kafka, mine)
 
 
 def lacks(right: Right, words: str) -> bool:
@@ -97,13 +97,13 @@ def run_flow(settings: Settings, folder: Path, done: Callable[[], object]) -> st
         return flow.output().splitlines()[-1]
 
 
-def shown(place: Place) -> bool:
+def shown(place: Sandbox) -> bool:
     """Whether the flow has counted the event, rejected what is none, and committed both."""
     return counted(place.all_rights) == 1 and sum(one.get("read", 0) for one in counters(place.all_rights)) == 2
 
 
 @on_kafka
-def test_the_dataflow_runs_with_the_rights_of_the_page(place: Place, tmp_path: Path) -> None:
+def test_the_dataflow_runs_with_the_rights_of_the_page(place: Sandbox, tmp_path: Path) -> None:
     rights = named("dataflow", place.all_rights)
     assert run_flow(place.as_user(*rights.values()), tmp_path, lambda: shown(place)) == ""
 
@@ -111,7 +111,7 @@ def test_the_dataflow_runs_with_the_rights_of_the_page(place: Place, tmp_path: P
 @on_kafka
 @pytest.mark.parametrize("left", ["nothing", "Describe"])
 @pytest.mark.parametrize("missing", TABLE["dataflow"], ids=str)
-def test_the_dataflow_names_the_right_that_it_lacks(place: Place, tmp_path: Path, missing: Right, left: str) -> None:
+def test_the_dataflow_names_the_right_that_it_lacks(place: Sandbox, tmp_path: Path, missing: Right, left: str) -> None:
     rights = named("dataflow", place.all_rights)
     lacking = rights.pop(missing)
     kept = [lacking._replace(operation=left)] if left == "Describe" else []
@@ -120,7 +120,7 @@ def test_the_dataflow_names_the_right_that_it_lacks(place: Place, tmp_path: Path
 
 
 @on_kafka
-def test_a_dataflow_without_the_right_to_write_says_so(place: Place, tmp_path: Path) -> None:
+def test_a_dataflow_without_the_right_to_write_says_so(place: Sandbox, tmp_path: Path) -> None:
     rights = [
         right._replace(operation="Describe" if right.operation == "Write" else right.operation) for right in TABLE["dataflow"]
     ]
@@ -167,7 +167,9 @@ def test_every_part_of_the_page_is_tried() -> None:
 
 @on_kafka
 @pytest.mark.parametrize("part", COMMANDS)
-def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page(place: Place, tmp_path: Path, part: str) -> None:
+def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page(
+    place: Sandbox, tmp_path: Path, part: str
+) -> None:
     long_past(place.all_rights)
     # A result to be read, and one more event, which changes it.
     assert run(COMMANDS["adtally rebuild"], place.all_rights, tmp_path)[0] == 0
@@ -185,7 +187,7 @@ def test_a_command_names_the_right_that_it_lacks_and_runs_with_those_of_the_page
 
 @on_kafka
 @pytest.mark.parametrize("part", ["generator, any producer", "adtally rejected --send"])
-def test_a_client_that_may_describe_the_logs_but_not_write_to_them_says_so(place: Place, tmp_path: Path, part: str) -> None:
+def test_a_client_that_may_describe_the_logs_but_not_write_to_them_says_so(place: Sandbox, tmp_path: Path, part: str) -> None:
     (tmp_path / "mended.jsonl").write_bytes(payload("e-2"))
     (needed,) = named(part, place.all_rights).values()
     code, said = run(COMMANDS[part], place.as_user(needed._replace(operation="Describe")), tmp_path)
@@ -196,7 +198,7 @@ def test_a_client_that_may_describe_the_logs_but_not_write_to_them_says_so(place
 
 @on_kafka
 def test_topics_are_created_with_the_rights_of_the_page(secured_kafka: SecuredKafka) -> None:
-    place = Place(secured_kafka, secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {}))
+    place = Sandbox(secured_kafka, secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {}))
     mine = place.all_rights
     names = (mine.logs_topic, mine.results_topic, mine.rejected_topic)
     rights = list(named("adtally topics", mine).values())
@@ -243,7 +245,7 @@ def read(settings: Settings, what: str) -> str:
 
 
 @on_kafka
-def test_the_dashboard_reads_with_the_rights_of_the_page_and_without_one_the_rest(place: Place) -> None:
+def test_the_dashboard_reads_with_the_rights_of_the_page_and_without_one_the_rest(place: Sandbox) -> None:
     rights = named("dashboard", place.all_rights)
     user = place.as_user(*rights.values())
     assert [read(user, what) for what in ("results", "rejected", "progress")] == ["", "", ""]
@@ -258,7 +260,7 @@ def test_the_dashboard_reads_with_the_rights_of_the_page_and_without_one_the_res
 @on_kafka
 @pytest.mark.parametrize("what", ["results", "rejected"])
 def test_a_client_that_may_describe_a_topic_but_not_read_it_says_so_once_and_reads_it_as_soon_as_it_may(
-    place: Place, what: str, caplog: pytest.LogCaptureFixture
+    place: Sandbox, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = place.all_rights
     lacking = next(right for listed, right in named("dashboard", mine).items() if listed.name == what)
@@ -272,7 +274,7 @@ def test_a_client_that_may_describe_a_topic_but_not_read_it_says_so_once_and_rea
 
 
 @on_kafka
-def test_a_dashboard_without_its_right_ends_with_a_line(place: Place, tmp_path: Path) -> None:
+def test_a_dashboard_without_its_right_ends_with_a_line(place: Sandbox, tmp_path: Path) -> None:
     lacking = next(iter(named("dashboard", place.all_rights).values()))
     code, said = run(["panel_app", "--port", str(free_port())], place.as_user(), tmp_path)
     assert code == 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from confluent_kafka.admin import ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 
-from dataflows.commands.doctor.findings import Finding, fail, ok
+from dataflows.commands.doctor.findings import CheckResult, fail, ok
 from dataflows.contract.client_properties import client_variable
 from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings
@@ -31,7 +31,7 @@ _NO_SUCH_MECHANISM = (33).to_bytes(2, "big")
 _TLS_ALERT = b"\x15\x03"
 
 
-def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Finding]:
+def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[CheckResult]:
     """Check each address of ``ADTALLY_BROKERS``, and each further broker of the cluster that these name.
 
     `patience`: seconds that a client may take to log in and to list the topics.
@@ -82,7 +82,7 @@ def _protocol_problem(settings: Settings, place: BrokerAddress) -> Finding | Non
     try:
         answer = _ask(settings, place)
     except TimeoutError:
-        return fail("broker", f"{at} accepts connections and does not answer; look at the broker, or correct ADTALLY_BROKERS")
+        return fail("broker", f"{at} accepts connections but does not answer; check the broker, or correct ADTALLY_BROKERS")
     except ssl.SSLCertVerificationError:
         reason = distrust(settings, place)
         return fail("broker", f"{at} {reason}") if reason else None
@@ -90,17 +90,18 @@ def _protocol_problem(settings: Settings, place: BrokerAddress) -> Finding | Non
         answer = b""
     if not answer and uses_tls(settings):
         return fail(
-            "broker", f"{at} does not speak TLS, or closes the connection at once; set {_PROTOCOL} as that listener has it"
+            "broker",
+            f"{at} does not speak TLS, or closes the connection at once; set {_PROTOCOL} to the protocol of that listener",
         )
     if not answer:
-        return fail("broker", f"{at} closes the connection at once: it may want another {_PROTOCOL}, or its broker is away")
+        return fail("broker", f"{at} closes the connection at once: it may require another {_PROTOCOL}, or its broker is down")
     if answer.startswith(_TLS_ALERT):
         cure = "SASL_SSL" if logs_in(settings) else "SSL, or SASL_SSL if it also requires a login"
         return fail("broker", f"{at} speaks TLS; set {_PROTOCOL}={cure}")
     if answer[8:10] == _NO_SUCH_MECHANISM and not logs_in(settings):
         protocol = "SASL_SSL" if uses_tls(settings) else "SASL_PLAINTEXT"
         rest = ", ".join(client_variable(name) for name in ("sasl.mechanism", "sasl.username", "sasl.password"))
-        return fail("broker", f"{at} wants a login; set {_PROTOCOL}={protocol}, {rest}")
+        return fail("broker", f"{at} requires a login; set {_PROTOCOL}={protocol}, {rest}")
     return None
 
 

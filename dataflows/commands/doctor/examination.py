@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataflows.commands.doctor import brokers, machine, recovery, topics
-from dataflows.commands.doctor.findings import Finding, Level, fail, worst
+from dataflows.commands.doctor.findings import CheckResult, Level, fail, worst
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
@@ -24,7 +24,7 @@ def examine(settings: Settings, folder: Path | None) -> int:
     return worst(levels)
 
 
-def checks(settings: Settings, folder: Path | None) -> Iterator[Finding]:
+def checks(settings: Settings, folder: Path | None) -> Iterator[CheckResult]:
     """Yield what each check finds; those of the topics only where a broker lets this client in."""
     yield from machine.python()
     yield from machine.engine(settings)
@@ -38,7 +38,7 @@ def checks(settings: Settings, folder: Path | None) -> Iterator[Finding]:
         yield from _of_the_cluster(settings)
 
 
-def _of_the_cluster(settings: Settings) -> Iterator[Finding]:
+def _of_the_cluster(settings: Settings) -> Iterator[CheckResult]:
     try:
         client = Topics(settings, "doctor")
         metadata = client.metadata(topics.SECONDS)

@@ -16,7 +16,7 @@ _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 _COLOURS: dict[Level, str] = {"ok": _GREEN, "warn": _YELLOW, "fail": _RED}
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """`what` was looked at, how it is, and in `words` what it is, or what is wrong and the cure."""
 
     level: Level
@@ -29,19 +29,19 @@ class Finding(msgspec.Struct, frozen=True):
         return f"{_COLOURS[self.level] + mark + _PLAIN if coloured else mark}  {self.what:10}  {self.words}"
 
 
-def ok(what: str, words: str) -> Finding:
+def ok(what: str, words: str) -> CheckResult:
     """`what` is as it should be."""
-    return Finding("ok", what, words)
+    return CheckResult("ok", what, words)
 
 
-def warn(what: str, words: str) -> Finding:
+def warn(what: str, words: str) -> CheckResult:
     """`what` works, and should be mended."""
-    return Finding("warn", what, words)
+    return CheckResult("warn", what, words)
 
 
-def fail(what: str, words: str) -> Finding:
+def fail(what: str, words: str) -> CheckResult:
     """`what` keeps adtally from working."""
-    return Finding("fail", what, words)
+    return CheckResult("fail", what, words)
 
 
 def worst(levels: Iterable[Level]) -> int:

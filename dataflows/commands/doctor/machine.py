@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import confluent_kafka
 
 from dataflows import native
-from dataflows.commands.doctor.findings import Finding, fail, ok, warn
+from dataflows.commands.doctor.findings import CheckResult, fail, ok, warn
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import CURE
 
@@ -17,7 +17,7 @@ PYTHONS = ((3, 11), (3, 12))
 """Versions that Bytewax has wheels for."""
 
 
-def python() -> Iterator[Finding]:
+def python() -> Iterator[CheckResult]:
     """Check the interpreter."""
     version = f"{platform.python_implementation()} {platform.python_version()} in {sys.prefix}"
     if sys.version_info[:2] in PYTHONS:
@@ -27,7 +27,7 @@ def python() -> Iterator[Finding]:
         yield fail("python", f"{version}: Bytewax has wheels for Python {wanted} only; install adtally there")
 
 
-def engine(settings: Settings) -> Iterator[Finding]:
+def engine(settings: Settings) -> Iterator[CheckResult]:
     """Check which engine counts. Of all lines of the doctor this one alone has the word native."""
     if settings.native == "off":
         yield ok("engine", "Python; native is not in use: ADTALLY_NATIVE=off")
@@ -46,12 +46,12 @@ def engine(settings: Settings) -> Iterator[Finding]:
         if reason
     ]
     if parts:
-        words = f"native counts, but {' and '.join(parts)}: Python does that, as exactly and slower"
+        words = f"native counts, but {' and '.join(parts)}: Python does that, with the same results but more slowly"
         yield fail("engine", words) if settings.native == "on" else warn("engine", words)
     else:
         yield ok("engine", "native, built in C")
 
 
-def client() -> Iterator[Finding]:
+def client() -> Iterator[CheckResult]:
     """Name the versions of the Kafka client."""
     yield ok("librdkafka", f"{confluent_kafka.libversion()[0]} (confluent-kafka {confluent_kafka.version()})")

@@ -27,28 +27,28 @@ OLD_SECONDS = 300.0
 CREATE = "adtally run -r creates it"
 
 
-def recovery(folder: Path | None) -> Iterator[Finding]:
+def recovery(folder: Path | None) -> Iterator[CheckResult]:
     """Check `folder`; None: a run without one."""
     if folder is None:
         yield ok("recovery", "no folder given (-r or ADTALLY_RECOVERY_FOLDER): nothing was checked")
         return
     parts = sorted(folder.glob("part-*.sqlite3")) if folder.is_dir() else []
     if not parts:
-        there = "holds no recovery store" if folder.is_dir() else "does not exist"
+        there = "does not contain a recovery store" if folder.is_dir() else "does not exist"
         yield warn("recovery", f"{folder} {there}; {CREATE}")
         return
     yield _owner(folder)
     try:
         yield _store(folder, parts)
     except (OSError, sqlite3.Error) as error:
-        yield fail("recovery", f"{folder} can't be read ({error}); bring it back from a backup")
+        yield fail("recovery", f"{folder} can't be read ({error}); restore it from a backup")
     yield _disk(folder)
 
 
-def _owner(folder: Path) -> Finding:
+def _owner(folder: Path) -> CheckResult:
     status = folder.stat()
     if not os.access(folder, os.W_OK | os.X_OK):
-        return fail("recovery", f"{folder} can't be written by this user; give it the right to, or use another folder")
+        return fail("recovery", f"{folder} can't be written by this user; give it write access, or use another folder")
     if status.st_mode & 0o077:
         return warn("recovery", f"{folder} is open to other users, who could run code by what they put there: chmod 700 {folder}")
     if status.st_uid != os.getuid():
@@ -56,7 +56,7 @@ def _owner(folder: Path) -> Finding:
     return ok("recovery", f"{folder}: of this user alone")
 
 
-def _store(folder: Path, parts: list[Path]) -> Finding:
+def _store(folder: Path, parts: list[Path]) -> CheckResult:
     counts = {_one(part, "SELECT max(part_count) FROM parts") for part in parts}
     wanted = max((one for one in counts if isinstance(one, int)), default=0)
     if len(parts) < wanted:
@@ -86,7 +86,7 @@ def _other_version() -> str:
     return f"this one reads {VERSION}: use the version that wrote it, or a new folder and another ADTALLY_RESULTS_TOPIC"
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> CheckResult:
     free = shutil.disk_usage(folder).free
     words = f"{free / (1 << 30):,.1f} GiB free on the disk of {folder}"
     if free < FULL_BYTES:

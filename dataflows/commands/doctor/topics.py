@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
 from dataflows.commands.counters import Progress, progress
-from dataflows.commands.doctor.findings import Finding, fail, ok, warn
+from dataflows.commands.doctor.findings import CheckResult, fail, ok, warn
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.diagnosis import lack
@@ -22,7 +22,7 @@ CLOCK_SECONDS = 5.0
 RIGHTS = ("Read", "Write")
 
 
-def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[Finding]:
+def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check each topic: whether it is there, has a leader for each partition, and the properties of the contract."""
     for name in _names(settings):
         found = metadata.topics.get(name)
@@ -31,19 +31,19 @@ def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Ite
             continue
         numbers = f"{name}: {len(found.partitions)} partitions"
         if leaderless := [str(number) for number, one in found.partitions.items() if one.leader < 0]:
-            yield fail("topic", f"{numbers}, of which {', '.join(leaderless)} have no leader; look at the brokers")
+            yield fail("topic", f"{numbers}, of which {', '.join(leaderless)} have no leader; check the brokers")
             continue
         if strayed := client.strayed(name, timeout=SECONDS):
             yield from (warn("topic", line.removeprefix("topic ")) for line in strayed)
             continue
         behind = [str(number) for number, one in found.partitions.items() if len(one.isrs) < len(one.replicas)]
         if behind:
-            yield warn("topic", f"{numbers}, of which {', '.join(behind)} lack replicas in sync; look at the brokers")
+            yield warn("topic", f"{numbers}, of which {', '.join(behind)} have replicas that are not in sync; check the brokers")
         else:
             yield ok("topic", numbers)
 
 
-def rights(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[Finding]:
+def rights(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check what this client may do on the topics that are there, and on the group, as far as the broker reports it."""
     names = [name for name in _names(settings) if name in metadata.topics]
     told = client.rights(names, SECONDS) if names else None
@@ -61,13 +61,13 @@ def _needed(what: str) -> tuple[str, ...]:
     return ("Read",) if what.startswith("group ") else RIGHTS
 
 
-def partitions(settings: Settings) -> Iterator[Finding]:
+def partitions(settings: Settings) -> Iterator[CheckResult]:
     """Check each partition of the logs: lag, and read = counted + duplicate + late + malformed."""
     for row in progress(settings, SECONDS):
         yield _partition(settings, row)
 
 
-def _partition(settings: Settings, row: Progress) -> Finding:
+def _partition(settings: Settings, row: Progress) -> CheckResult:
     shown = row.shown
     if row.offset is None:
         words = f"{row.partition}: nothing committed yet by group {settings.group}, lag {row.lag:,}"
@@ -83,7 +83,7 @@ def _partition(settings: Settings, row: Progress) -> Finding:
     return ok("partition", sums)
 
 
-def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[Finding]:
+def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Compare this machine's clock with the broker's: its newest record can't be younger than now."""
     newest = 0
     consumer = make_consumer(settings, "doctor", **{"isolation.level": "read_uncommitted"})

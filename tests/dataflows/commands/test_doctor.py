@@ -18,7 +18,7 @@ from adtally.__main__ import main
 from dataflows import native
 from dataflows.commands.doctor import brokers, machine, recovery
 from dataflows.commands.doctor.examination import checks, examine
-from dataflows.commands.doctor.findings import Finding, worst
+from dataflows.commands.doctor.findings import CheckResult, worst
 from dataflows.contract.settings import Settings
 from dataflows.flow.state import VERSION
 from dataflows.kafka.topics import Topics
@@ -155,7 +155,7 @@ def test_a_listener_of_another_protocol_is_named_with_the_variable(
 
 def test_a_broker_that_does_not_answer_is_not_waited_for(listen: Listen) -> None:
     (found,) = brokers.brokers(listen(None), 0.2)
-    assert "accepts connections and does not answer" in found.words
+    assert "accepts connections but does not answer" in found.words
 
 
 def test_topics_that_are_missing_are_named_with_the_command(settings: Settings) -> None:
@@ -171,7 +171,7 @@ def state(folder: Path, content: object) -> None:
         store.execute("INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES (?, ?, ?, ?)", row)
 
 
-def of(folder: Path | None) -> list[Finding]:
+def of(folder: Path | None) -> list[CheckResult]:
     return list(recovery.recovery(folder))
 
 
@@ -189,7 +189,7 @@ def test_a_folder_with_a_snapshot_of_this_version_is_well(tmp_path: Path) -> Non
     ("content", "words"),
     [
         ({"adtally": 99}, "holds a state of version 99; this one reads"),
-        (Finding("ok", "a class", "of some program"), "can't read (it has a dataflows.commands.doctor.findings.Finding)"),
+        (CheckResult("ok", "a class", "of some program"), "can't read (it has a dataflows.commands.doctor.findings.Finding)"),
     ],
 )
 def test_a_state_of_another_version_is_named_and_nothing_of_it_is_run(tmp_path: Path, content: object, words: str) -> None:
@@ -203,7 +203,7 @@ def test_a_state_of_another_version_is_named_and_nothing_of_it_is_run(tmp_path: 
 def test_a_folder_that_others_may_write_to_is_named_with_the_command(tmp_path: Path) -> None:
     folder = recovery_folder(tmp_path / "recovery")
     folder.chmod(0o755)
-    assert of(folder)[0] == Finding(
+    assert of(folder)[0] == CheckResult(
         "warn", "recovery", f"{folder} is open to other users, who could run code by what they put there: chmod 700 {folder}"
     )
 
@@ -214,7 +214,7 @@ def test_a_folder_that_is_missing_empty_damaged_or_incomplete_is_named(tmp_path:
     assert missing.words == f"{tmp_path / 'none'} does not exist; adtally run -r creates it"
     (tmp_path / "empty").mkdir()
     (empty,) = of(tmp_path / "empty")
-    assert "holds no recovery store" in empty.words
+    assert "does not contain a recovery store" in empty.words
     folder = recovery_folder(tmp_path / "two", 2)
     (folder / "part-1.sqlite3").unlink()
     assert "has 1 of the 2 parts of its store" in of(folder)[1].words
@@ -227,6 +227,6 @@ def test_the_exit_code_is_that_of_the_worst() -> None:
 
 
 def test_lines_are_green_on_a_terminal_only() -> None:
-    one = Finding("ok", "python", "3.12")
+    one = CheckResult("ok", "python", "3.12")
     assert one.line(coloured=False) == "ok    python      3.12"
     assert one.line(coloured=True) == "\x1b[32mok  \x1b[0m  python      3.12"

@@ -13,7 +13,7 @@ from dataflows.flow.idle import ALONE_SECONDS, CLUSTER_SECONDS, PAUSE_SECONDS, R
 from dataflows.kafka.bell import Bell
 
 
-class Time:
+class IdleTime:
     """A clock that a test, or a sleep, puts forward; both clocks of a worker show it."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Time:
 class FakeBell(Bell):
     """A bell that rings at times that are set before: `due` has moments and partitions."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: IdleTime) -> None:
         super().__init__()
         self.time = time
         self.due: list[tuple[float, int]] = []
@@ -50,7 +50,7 @@ class Worker:
     """One worker with two parts of the source, driven as Bytewax does: each part in its turn, and after a pause where it can't sleep."""
 
     def __init__(self, parts: int = 2) -> None:
-        self.time = Time()
+        self.time = IdleTime()
         self.bell = FakeBell(self.time)
         self.rest = Rest(Workers(), self.bell, self.time, self.time)
         for part in (0, 1):
@@ -135,7 +135,7 @@ def test_in_a_cluster_a_worker_sleeps_for_shorter_for_nothing_rings_when_another
 
 
 def test_workers_of_a_process_wake_each_other_and_wake_at_the_same_moments() -> None:
-    time, workers = Time(), Workers()
+    time, workers = IdleTime(), Workers()
     bells = [FakeBell(time), FakeBell(time)]
     rests = [Rest(workers, bell, time, time) for bell in bells]
     for part, rest in enumerate(rests):

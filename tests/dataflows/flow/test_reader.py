@@ -17,7 +17,7 @@ from dataflows.kafka.clients import consumer_config
 from dataflows.kafka.corruption import Fault
 from dataflows.kafka.fetch import FetchResult, PythonFetcher
 from tests.support.flows import counters, send, stumbling, wait_for
-from tests.support.readers import FakeTopology, Time, read, reader, until_idle
+from tests.support.readers import FakeTopology, ManualTime, read, reader, until_idle
 from tests.support.records import micros, payload
 
 
@@ -80,7 +80,7 @@ def test_a_snapshot_of_another_topic_is_refused(settings: Settings) -> None:
 
 def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_answers(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    around, clock = FakeTopology(), Time()
+    around, clock = FakeTopology(), ManualTime()
     around.up = False
     one = Reader(FlowContext(settings, topology=around, monotonic=clock), 0, None, start="earliest")
     read(one, 1)
@@ -95,7 +95,7 @@ def test_a_partition_is_idle_when_it_is_read_to_its_end_silent_and_the_broker_an
 
 def test_a_silent_partition_follows_the_others_at_the_distance_of_the_idle_retention(settings: Settings) -> None:
     send(settings, [payload("a", 0)], partition=0)
-    around, clock = FakeTopology(), Time()
+    around, clock = FakeTopology(), ManualTime()
     one = Reader(FlowContext(settings, topology=around, monotonic=clock), 0, None, start="earliest")
     read(one, 1)
     clock.seconds += 6

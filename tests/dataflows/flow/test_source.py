@@ -15,7 +15,7 @@ from dataflows.intake.partition import IntakeState
 from dataflows.wire.cell_bytes import Share
 from tests.support.engines.panes import cells_of
 from tests.support.flows import send, wait_for
-from tests.support.readers import FakeTopology, Time
+from tests.support.readers import FakeTopology, ManualTime
 from tests.support.records import micros, payload
 
 
@@ -27,9 +27,9 @@ def kept(one: Slot) -> SlotState:
 
 
 def slot(
-    settings: Settings, topology: FakeTopology, number: int, state: SlotState | None = None, clock: Time | None = None
+    settings: Settings, topology: FakeTopology, number: int, state: SlotState | None = None, clock: ManualTime | None = None
 ) -> Slot:
-    return Slot(FlowContext(settings, topology=topology, monotonic=clock or Time()), number, state)
+    return Slot(FlowContext(settings, topology=topology, monotonic=clock or ManualTime()), number, state)
 
 
 def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def test_a_partition_that_appears_later_waits_and_then_begins_with_the_clock_of_
     settings: Settings,
 ) -> None:
     topology = FakeTopology(1, micros(5000))
-    clock = Time()
+    clock = ManualTime()
     one = slot(settings, topology, 1, clock=clock)
     assert one.next_batch() == []
     send(settings, [payload("old", 10), payload("new", 5001)], partition=1)
@@ -82,7 +82,7 @@ def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also
 ) -> None:
     latest = replace(settings, start="latest")
     send(latest, [payload("a", 1)], partition=1)
-    clock = Time()
+    clock = ManualTime()
     one = slot(latest, FakeTopology(2), 1, SlotState(1, {}), clock)
     one.next_batch()
     clock.seconds += SETTLE_SECONDS
@@ -94,7 +94,7 @@ def test_after_a_restart_a_partition_that_is_new_is_read_from_its_beginning_also
 def test_a_reader_whose_bell_is_silent_is_polled_only_where_time_may_have_changed_something(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Time()
+    clock = ManualTime()
     rest = Rest()
     send(settings, [payload("a", 1)], partition=1)
     one = Slot(FlowContext(settings, topology=FakeTopology(2), monotonic=clock), 1, None, rest=rest)

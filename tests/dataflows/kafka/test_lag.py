@@ -16,7 +16,7 @@ from dataflows.contract.schema import encode
 from dataflows.contract.settings import Settings
 from dataflows.flow.progress import CommittedCounters
 from dataflows.kafka.clients import make_consumer
-from dataflows.kafka.lag import Counted, LagRequests, Span, Waiting, Waits
+from dataflows.kafka.lag import Counted, LagRequests, OffsetRange, Waiting, Waits
 from tests.support.flows import ANSWER_SECONDS, send, wait_for
 from tests.support.readers import FakeTopology, read, reader
 from tests.support.records import payload
@@ -84,17 +84,17 @@ def test_messages_are_counted_once_and_forgotten_once_they_were_read() -> None:
 
 def test_without_an_answer_what_waits_is_bounded_by_the_offsets() -> None:
     waiting = Waiting(Settings(brokers="127.0.0.1:1"), "test")
-    found = waiting.count({0: Span(5, 5), 1: Span(5, 30), 2: Span(0, HUGE)}, seconds=0.1)
+    found = waiting.count({0: OffsetRange(5, 5), 1: OffsetRange(5, 30), 2: OffsetRange(0, HUGE)}, seconds=0.1)
     assert found == {0: Waits(0), 1: Waits(25, is_exact=False), 2: Waits(HUGE, is_exact=False)}
 
 
 def test_what_waits_is_counted_on_from_where_it_was_counted_before(settings: Settings) -> None:
     send(settings, [payload(f"e{number}", number) for number in range(30)], partition=0)
     waiting = Waiting(settings, "test")
-    wait_for(lambda: waiting.count({0: Span(10, 30)}) == {0: Waits(20)}, "the messages to be counted")
+    wait_for(lambda: waiting.count({0: OffsetRange(10, 30)}) == {0: Waits(20)}, "the messages to be counted")
     send(settings, [payload("new", 1)], partition=0)
-    wait_for(lambda: waiting.count({0: Span(25, 31)}) == {0: Waits(6)}, "the new message to be counted")
-    assert waiting.count({0: Span(31, 31)}) == {0: Waits(0)}
+    wait_for(lambda: waiting.count({0: OffsetRange(25, 31)}) == {0: Waits(6)}, "the new message to be counted")
+    assert waiting.count({0: OffsetRange(31, 31)}) == {0: Waits(0)}
 
 
 def test_a_recreated_log_that_has_grown_past_the_offset_is_recognised_by_the_last_message(settings: Settings) -> None:
@@ -122,10 +122,10 @@ class OneMessage(Waiting):
 
     def __init__(self) -> None:
         super().__init__(Settings(), "test")
-        self.reads: list[dict[int, Span]] = []
+        self.reads: list[dict[int, OffsetRange]] = []
 
     @override
-    def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, Span], deadline: float) -> set[int]:
+    def _read(self, isolation: str, parts: Mapping[int, Counted], spans: Mapping[int, OffsetRange], deadline: float) -> set[int]:
         if parts:
             self.reads.append(dict(spans))
         for number, part in parts.items():
@@ -137,16 +137,16 @@ class OneMessage(Waiting):
 def test_an_event_on_its_way_is_not_taken_for_one_behind_a_transaction() -> None:
     waiting = OneMessage()
     behind = LagRequests(waiting)
-    assert behind.messages(0, Span(5, 7)) == 2
+    assert behind.messages(0, OffsetRange(5, 7)) == 2
     behind.count()
-    assert behind.messages(0, Span(7, 9)) == 2
+    assert behind.messages(0, OffsetRange(7, 9)) == 2
     behind.count()
     assert waiting.reads == []
-    assert behind.messages(0, Span(7, 10)) == 3
+    assert behind.messages(0, OffsetRange(7, 10)) == 3
     behind.count()
-    assert waiting.reads == [{0: Span(7, 10)}]
-    assert behind.messages(0, Span(7, 12)) == 1 + 2
-    assert behind.messages(0, Span(12, 13)) == 1
+    assert waiting.reads == [{0: OffsetRange(7, 10)}]
+    assert behind.messages(0, OffsetRange(7, 12)) == 1 + 2
+    assert behind.messages(0, OffsetRange(12, 13)) == 1
 
 
 class Logs:

@@ -14,7 +14,7 @@ from dataflows.commands.rejected import Wanted, rejected
 from dataflows.contract.schema import WindowResult, encode, rejected_key, result_key
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
-from dataflows.kafka.tombstones import Position, Tombstones
+from dataflows.kafka.tombstones import RecordPosition, Tombstones
 from dataflows.kafka.topics import Topics
 from figures.feed.upserts import Feed
 from figures.files import export
@@ -32,7 +32,7 @@ def key_of(one: WindowResult) -> bytes:
     return result_key(one.window_start, one.campaign_id, one.channel)
 
 
-class Keyed(Record):
+class KeyedTombstone(FeedRecord):
     """A record with a key; without a value it is a tombstone."""
 
     def __init__(self, place: tuple[int, int, int], key: bytes, value: bytes | None) -> None:
@@ -48,11 +48,11 @@ class Keyed(Record):
 
 def upsert(partition: int, offset: int, time: int, **given: Any) -> Any:
     made = result(**given)
-    return Keyed((partition, offset, time), key_of(made), encode(made))
+    return KeyedTombstone((partition, offset, time), key_of(made), encode(made))
 
 
 def tombstone(partition: int, offset: int, time: int, **given: Any) -> Any:
-    return Keyed((partition, offset, time), key_of(result(**given)), None)
+    return KeyedTombstone((partition, offset, time), key_of(result(**given)), None)
 
 
 def finish(feed: Feed, records: list[Any]) -> None:
@@ -127,7 +127,7 @@ def test_an_undo_does_not_bring_back_what_was_deleted_since_the_clear(settings: 
 @pytest.mark.parametrize("key", [None, b"", b"x", b"[]", b'["not a time","c","s"]', b"\xff", b'["2026-01-01T00:00:00","c","s"]'])
 def test_a_tombstone_whose_key_names_no_result_is_counted_as_unread(settings: Settings, key: bytes | None) -> None:
     feed = Feed(settings, Store())
-    record: Any = Keyed((0, 0, 1), key, None)  # pyright: ignore[reportArgumentType]  # a record need not have a key
+    record: Any = KeyedTombstone((0, 0, 1), key, None)  # pyright: ignore[reportArgumentType]  # a record need not have a key
     feed.take([record])
     assert feed.status.unread == 1
     assert "a tombstone whose key is not that of a result" in feed.status.problem
@@ -139,20 +139,19 @@ def test_a_key_with_other_spaces_and_another_form_of_the_time_is_the_same_cell(s
     feed.take([upsert(0, 0, 10)])
     one = result()
     key = f'["{one.window_start.replace("Z", "+00:00")}", "{one.campaign_id}",  "{one.channel}"]'.encode()
-    feed.take([Keyed((0, 1, 11), key, None)])  # pyright: ignore[reportArgumentType]  # all that is asked of a message
+    feed.take([KeyedTombstone((0, 1, 11), key, None)])  # pyright: ignore[reportArgumentType]  # all that is asked of a message
     assert held(store) == []
 
 
 def test_which_tombstone_is_the_last_of_a_key_does_not_depend_on_their_order() -> None:
-    places = [Position(0, 5, 50), Position(1, 2, 60), Position(0, 9, 90)]
+    places = [RecordPosition(0, 5, 50), RecordPosition(1, 2, 60), RecordPosition(0, 9, 90)]
     for order in permutations(places):
         tombstones: Tombstones[str] = Tombstones()
         for place in order:
             tombstones.add("k", place)
-        assert [tombstones.has_deleted("k", Position(*at)) for at in ((0, 8, 80), (0, 10, 91), (1, 3, 89), (1, 3, 91), (2, 0, 90))] == [
-            True, False, True, False, True,
-        ]  # fmt: skip
-        assert not tombstones.has_deleted("other", Position(0, 0, 0))
+        positions = [RecordPosition(*at) for at in ((0, 8, 80), (0, 10, 91), (1, 3, 89), (1, 3, 91), (2, 0, 90))]
+        assert [tombstones.has_deleted("k", at) for at in positions] == [True, False, True, False, True]
+        assert not tombstones.has_deleted("other", RecordPosition(0, 0, 0))
 
 
 _milliseconds = count(1_790_000_000_000)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import SPAN_SECONDS, Ages, Recent
-from dataflows.telemetry.families import Metric, Table
+from dataflows.telemetry.families import Metric, MetricTable
 from dataflows.telemetry.server import LIVE_SECONDS, Pulse, Served, serve
 from tests.support.flows import free_port
 from tests.support.telemetries import ask
@@ -36,7 +36,7 @@ COUNT = Metric("adtally_things_total", "counter", "Things.", ("kind",))
 
 def served(live: str = "", ready: str = "") -> Served:
     registry = CollectorRegistry()
-    registry.register(Table([COUNT], lambda: [(COUNT, ('hostile"\n\\',), 3)]))
+    registry.register(MetricTable([COUNT], lambda: [(COUNT, ('hostile"\n\\',), 3)]))
     return Served(registry, lambda: live, lambda: ready)
 
 

@@ -82,7 +82,7 @@ class Model:
             self.accepted[rfc3339(start // SECOND), campaign].add(offset)
 
 
-class Snapshot(NamedTuple):
+class SavedPanes(NamedTuple):
     """What a barrier has kept: offset and intake of each partition, and the panes of each shard."""
 
     sources: list[tuple[int, IntakeState]]
@@ -120,7 +120,7 @@ class Life(RuleBasedStateMachine):
         self.last: dict[Key, WindowResult] = {}
         self.rejected: dict[tuple[int, int], str] = {}
         self.now, self.wall = NOW, micros(0)
-        self.kept = Snapshot([(0, IntakeState())] * PARTITIONS, [None] * SHARDS)
+        self.kept = SavedPanes([(0, IntakeState())] * PARTITIONS, [None] * SHARDS)
         self.start()
 
     def start(self, chunk: int = 7) -> None:
@@ -234,7 +234,7 @@ class Life(RuleBasedStateMachine):
         for shard in range(SHARDS):
             self.deliver(shard, list(range(PARTITIONS)), 10_000)
         sources = [(offset, intake.state()) for offset, intake in zip(self.offsets, self.intakes, strict=True)]
-        self.kept = Snapshot(sources, [panes.state() for panes in self.panes])
+        self.kept = SavedPanes(sources, [panes.state() for panes in self.panes])
 
     @rule(chunk=st.integers(1, 20))
     def crash(self, chunk: int) -> None:

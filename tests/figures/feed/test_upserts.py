@@ -20,7 +20,7 @@ from figures.feed.positions import LogReplacedError
 from figures.feed.upserts import Feed
 from figures.store.store import Store
 from tests.support.brokers import broker_process
-from tests.support.feeds import Record, World
+from tests.support.feeds import FeedRecord, World
 from tests.support.flows import ANSWER_SECONDS, free_port
 from tests.support.results import result
 from tests.support.settings import own_names
@@ -184,7 +184,7 @@ def test_a_clear_hides_nothing_of_a_topic_that_was_deleted_and_recreated(real_ka
 
 
 def record(partition: int, offset: int, stamp: int, **of: Any) -> Any:
-    return Record(partition, offset, stamp, encode(result(**of)))
+    return FeedRecord(partition, offset, stamp, encode(result(**of)))
 
 
 def test_rows_of_a_recreated_topic_are_dropped_and_hide_nothing_of_the_new_one(

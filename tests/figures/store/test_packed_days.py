@@ -17,13 +17,13 @@ from figures.store.blocks import Block, floor_to, joint_state
 from figures.store.packed_days import Day, SparseDay
 from figures.store.rows import parse_start
 from figures.store.store import PACKED_FROM, UNDO_SECONDS, Store
-from tests.support.results import BEGIN, Clock, result
+from tests.support.results import BEGIN, SteppedClock, result
 
 HOURS, DAYS = 2, 2
 KEY = ["t", "campaign", "channel"]
 
 
-class Plain:
+class PlainStore:
     """The same as a dictionary of the last results, added up by one group-by."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ steps = st.lists(st.one_of(upserts, deletions, st.sampled_from(["clear", "undo",
 def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_deletions_clears_and_undos(
     steps: list[object], first: int, second: int, grain: int, packed_from: int
 ) -> None:
-    store, plain = Store(hours=HOURS, days=DAYS, packed_from=packed_from), Plain()
+    store, plain = Store(hours=HOURS, days=DAYS, packed_from=packed_from), PlainStore()
     for step in steps:
         if isinstance(step, list):
             if step:
@@ -200,7 +200,7 @@ def test_hours_beyond_the_history_are_forgotten() -> None:
 
 
 def test_names_that_no_row_has_any_more_are_forgotten_and_the_others_keep_theirs() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     store = Store(hours=1, days=1, clock=clock)
     store.apply([result(minute=minute, campaign=f"gone {minute} {at}") for minute in range(10) for at in range(300)])
     store.apply([result(minute=minute, campaign=f"kept {minute // 100}", clicks=minute) for minute in range(60, 1440 * 3, 7)])
@@ -223,7 +223,7 @@ def test_a_snapshot_taken_before_names_were_forgotten_reads_on_in_them() -> None
 
 
 def test_names_are_kept_while_an_undo_may_bring_their_rows_back() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     store = Store(hours=1, clock=clock)
     store.apply([result(campaign=f"c{at}") for at in range(3000)])
     store.clear()

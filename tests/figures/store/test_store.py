@@ -12,7 +12,7 @@ from dataflows.contract.schema import State
 from figures.store.extent import NOTHING_READ, ReadExtent
 from figures.store.rows import parse_start
 from figures.store.store import UNDO_SECONDS, Store
-from tests.support.results import BEGIN, Clock, held, result
+from tests.support.results import BEGIN, SteppedClock, held, result
 
 
 def test_the_highest_revision_wins_whatever_the_order_of_arrival() -> None:
@@ -50,7 +50,7 @@ def test_a_snapshot_does_not_change_when_more_arrives() -> None:
 
 
 def test_snapshots_within_max_age_are_shared() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     store = Store(clock=clock)
     store.apply([result()])
     first = store.snapshot()
@@ -62,7 +62,7 @@ def test_snapshots_within_max_age_are_shared() -> None:
 
 
 def test_the_first_rows_are_shown_at_once_even_where_an_older_snapshot_would_do() -> None:
-    store = Store(clock=Clock())
+    store = Store(clock=SteppedClock())
     assert store.snapshot().empty
     store.apply([result()])
     assert store.snapshot(max_age=60).rows == 1
@@ -126,7 +126,7 @@ def test_undo_brings_the_rows_back_under_what_has_come_since() -> None:
 
 
 def test_undo_is_over_after_its_time() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     store = Store(clock=clock)
     store.apply([result()])
     store.clear()

@@ -10,16 +10,16 @@ import pytest
 from dataflows.contract.schema import WindowResult
 from figures.store.store import Store
 from figures.views.charts import Tile
-from figures.views.query import Page, page
+from figures.views.query import OverviewPage, page
 from figures.views.view import View
 from tests.support.results import result
 
 
-def the(shown: Page, name: str) -> Tile:
+def the(shown: OverviewPage, name: str) -> Tile:
     return next(one for one in shown.tiles if one.id == name)
 
 
-def shown(view: View, *results: WindowResult) -> Page:
+def shown(view: View, *results: WindowResult) -> OverviewPage:
     """The page of a store that holds `results`, and a minute long before them: none of theirs is the first of the stream."""
     store = Store()
     store.apply([result(minute=-70), *results])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from figures.store.store import Store
-from figures.views.query import Page, page
+from figures.views.query import OverviewPage, page
 from figures.views.view import View
 from tests.support.results import result
 
 
-def shown(view: View | None = None, campaigns: int = 3) -> Page:
+def shown(view: View | None = None, campaigns: int = 3) -> OverviewPage:
     store = Store()
     store.apply(
         result(minute=minute, campaign=f"c{number}", channel=channel, clicks=number + 1, conversions=number, impressions=50)

@@ -25,7 +25,7 @@ def filled(minutes: int = 120) -> Store:
     return store
 
 
-def tile(shown: Page, name: str) -> float | None:
+def tile(shown: OverviewPage, name: str) -> float | None:
     return next(one.value for one in shown.tiles if one.id == name)
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from dataflows.contract.schema import WindowResult
 from figures.store.store import Store
-from figures.views.query import Page, page
+from figures.views.query import OverviewPage, page
 from figures.views.sums import timed, untimed
 from figures.views.view import View
-from tests.support.results import BEGIN, Clock, result
+from tests.support.results import BEGIN, SteppedClock, result
 
 VIEWS = [
     View(),
@@ -27,7 +27,7 @@ VIEWS = [
 ]
 
 
-def plain(shown: Page) -> Page:
+def plain(shown: OverviewPage) -> OverviewPage:
     return msgspec.structs.replace(shown, version=0)
 
 
@@ -93,7 +93,7 @@ def test_a_campaign_whose_last_minute_left_the_range_leaves_the_table() -> None:
 
 
 def test_what_was_cleared_is_not_remembered_and_comes_back_with_undo() -> None:
-    store = Store(clock=Clock())
+    store = Store(clock=SteppedClock())
     store.apply([result(minute=minute) for minute in range(30)])
     before = plain(page(store.snapshot(), View(range="15m")))
     store.clear()

@@ -146,7 +146,7 @@ def wiki(site: Site) -> Iterator[str]:
     """The origin of another site of this machine, whose page frames the overview."""
     framed = f'<iframe src="{site.address}/?embed=1&range=30m" width="900" height="700" title="adtally"></iframe>'
 
-    class Page(BaseHTTPRequestHandler):
+    class FramingPage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
@@ -157,7 +157,7 @@ def wiki(site: Site) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FramingPage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://localhost:{server.server_address[1]}"
     server.shutdown()

@@ -140,7 +140,7 @@ def test_who_has_logged_in_elsewhere_must_be_among_those_who_may(user: str, let_
     ("given", "words"),
     [
         ({f"{PREFIX}PASWORD": PASSWORD}, "not a setting of the dashboard"),
-        ({f"{PREFIX}PASSWORD": PASSWORD, f"{PREFIX}USERS": f'{{"a":"{PASSWORD}"}}'}, "set one of them"),
+        ({f"{PREFIX}PASSWORD": PASSWORD, f"{PREFIX}USERS": f'{{"a":"{PASSWORD}"}}'}, "set only one of them"),
         ({f"{PREFIX}USERS": PASSWORD}, "must be a JSON object"),
         ({f"{PREFIX}USERS": f'{{"*":"{PASSWORD}"}}'}, "is not a name"),
         ({f"{PREFIX}OPEN_TO_EVERYONE": "yes"}, "true or false"),

@@ -25,7 +25,7 @@ Get = Callable[..., Awaitable[HTTPResponse]]
 Talk = Callable[[Callable[[Get], Awaitable[None]]], None]
 
 
-class Page(RequestHandler):
+class CompressedPage(RequestHandler):
     def get(self) -> None:
         self.finish(PAGE)
 
@@ -48,7 +48,7 @@ def talk(tmp_path: Path) -> Talk:
 
     async def run(conversation: Callable[[Get], Awaitable[None]]) -> None:
         files = (r"/static/(.*)", StaticFileHandler, {"path": str(tmp_path)})
-        routes = [files, ("/page", Page), ("/data", Data), ("/pieces", Pieces)]
+        routes = [files, ("/page", CompressedPage), ("/data", Data), ("/pieces", Pieces)]
         server = HTTPServer(Application(routes, transforms=[Compression]))
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)

@@ -23,7 +23,7 @@ _INLINE = re.compile(r"(?<!`)`((?:make|python -m|adtally)[ ][^`]+)`(?!`)")
 _COMMENT = re.compile(r"(?:^|\s{2,})#.*$")
 
 
-class Block(msgspec.Struct, frozen=True):
+class CodeBlock(msgspec.Struct, frozen=True):
     """A fenced block of a page."""
 
     page: str
@@ -31,12 +31,12 @@ class Block(msgspec.Struct, frozen=True):
     text: str
 
 
-def blocks() -> Iterator[Block]:
+def blocks() -> Iterator[CodeBlock]:
     """Every fenced block, in the order of the pages."""
     for page in PAGES:
         for found in _FENCE.finditer((ROOT / page).read_text()):
             indent = len(found["indent"])
-            yield Block(page, found["language"], "".join(line[indent:] for line in found["text"].splitlines(keepends=True)))
+            yield CodeBlock(page, found["language"], "".join(line[indent:] for line in found["text"].splitlines(keepends=True)))
 
 
 def commands() -> list[str]:

@@ -63,7 +63,7 @@ def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
     def make(own: dict[str, str]) -> Producer:
         return make_producer(settings, "test", **{"delivery.report.only.error": True, "log_level": 0, **more, **own})
 
-    return Sending(choice, make({}), None) if why_not() else Sending(choice, *ClientHandle.capture(make))
+    return SendingCarrier(choice, make({}), None) if why_not() else SendingCarrier(choice, *ClientHandle.capture(make))
 
 
 def sender_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> RecordSender:
@@ -74,14 +74,14 @@ def sender_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]]
     return PythonSender(sending.producer, topic, headers)
 
 
-def with_cluster(choice: str, **more: Any) -> tuple[Sending, Settings]:
+def with_cluster(choice: str, **more: Any) -> tuple[SendingCarrier, Settings]:
     """A producer with a cluster inside, and the settings by which others reach that."""
     sending = producer_of(choice, Settings(), **{"test.mock.num.brokers": 1, **more})
     (broker,) = sending.producer.list_topics(timeout=30).brokers.values()
     return sending, replace(Settings(), brokers=f"127.0.0.1:{broker.port}")
 
 
-def refuse(sending: Sending, codes: Sequence[int]) -> None:
+def refuse(sending: SendingCarrier, codes: Sequence[int]) -> None:
     """Let the cluster inside of a producer answer to the next requests to write with `codes`, one each."""
     assert sending.handle is not None
     found, _ = client.client_library()

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from tests.system.faults.faults import COMMON, FAULTS
 from tests.system.faults.proxy import ProxiedKafka
-from tests.system.faults.stage import Outcome, Stage
+from tests.system.faults.stage import RunOutcome, Stage
 
 KEPT = Path(__file__).parents[2] / "run" / "logs"
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[RunOutcome]) -> str:
     """What the runs were, in a few lines."""
     met = sum((one.faults for one in outcomes), Counter[str]())
     exact = sum(not one.wrong for one in outcomes)
@@ -54,7 +54,7 @@ def main() -> int:
     names: list[str] = given.faults.split(",")
     if unknown := set(names) - set(FAULTS):
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
-    outcomes: list[Outcome] = []
+    outcomes: list[RunOutcome] = []
     with tempfile.TemporaryDirectory(prefix="adtally-chaos-") as place, ProxiedKafka(Path(place) / "kafka") as kafka:
         for seed in range(given.seed, given.seed + given.runs):
             folder = Path(place) / f"run-{seed}"

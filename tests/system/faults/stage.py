@@ -27,7 +27,7 @@ TRAFFIC = ["--disorder", "5%", "--duplicates", "1%", "--malformed", "0.5%", "--l
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What a run showed: the faults it met, the messages sent, and every way in which the topics are not exact."""
 
     seed: int
@@ -47,7 +47,7 @@ class Stage:
     def __init__(self, kafka: ProxiedKafka, folder: Path, seed: int, seconds: float, rate: int) -> None:
         self.kafka = kafka
         self.random = random.Random(seed)
-        self.outcome = Outcome(seed)
+        self.outcome = RunOutcome(seed)
         self.settings: Settings = own_names(kafka.bootstrap)
         self.seconds = seconds
         self.rate = rate
@@ -56,7 +56,7 @@ class Stage:
         self._flow: Flow | None = None
         self._spoken = 0
 
-    def run(self, names: Sequence[str], faults: Mapping[str, Callable[[Stage], None]], each: bool = False) -> Outcome:
+    def run(self, names: Sequence[str], faults: Mapping[str, Callable[[Stage], None]], each: bool = False) -> RunOutcome:
         """Let the traffic flow and faults happen meanwhile, then judge.
 
         While there is traffic, faults are drawn from `names`; with `each`, they happen once each, in their order.

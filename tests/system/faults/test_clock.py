@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("faults"), pytest.mark.
 RECOVER = ("-s", "1", "-b", "0")
 
 
-class Clock:
+class ShiftedClock:
     """The wall clock of the processes that are started from now on; the monotonic one goes on as it does on a machine.
 
     Such a process should begin with the true time: librdkafka waits by C11's cnd_timedwait until a moment of that clock, which libfaketime
@@ -67,7 +67,7 @@ def test_the_clock_is_moved_by_hours_and_no_figure_with_it(
 ) -> None:
     command = ("-r", str(recovery_folder(tmp_path / "recovery")), *RECOVER)
     with monkeypatch.context() as patch:
-        clock = Clock(tmp_path / "clock", patch)
+        clock = ShiftedClock(tmp_path / "clock", patch)
         with running(mine, tmp_path / "forward", *command) as flow:
             for turn, by in enumerate(("+0s", "+3h", "+30h", "+29.9997h")):
                 clock.move(by)

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
-from tests.system.oracle.history import NAMES, History, decoded, wrong_states
+from tests.system.oracle.history import NAMES, KeyHistory, decoded, wrong_states
 from tests.system.oracle.journal import Journal, journal_differences
 from tests.system.oracle.judge import Judge, Terms, Verdict, windows
 from tests.system.oracle.refused import Rejections
@@ -83,7 +83,7 @@ class Audit:
 
     def __init__(self, logs: str, terms: Terms) -> None:
         self._judge = Judge(terms)
-        self._history = History(terms)
+        self._history = KeyHistory(terms)
         self._rejections = Rejections(logs)
 
     @property

@@ -42,7 +42,7 @@ def _json(text: bytes | None) -> Any:
         return None
 
 
-class History:
+class KeyHistory:
     """Takes the records of the results in the order of a reader, and holds two of each key, whatever their number.
 
     The consumer's rule: keep the highest revision, and at equal revision the later state. What a consumer that reads the whole history

@@ -17,7 +17,7 @@ from dataflows.intake.rules import Rules
 from generator.clock import SystemClock
 from generator.formats.base import Context
 from generator.formats.inputs import Input
-from generator.formats.own import JsonLines
+from generator.formats.own import JsonLinesFormat
 from generator.replay import Pace, Replay
 from tests.support.engines.intakes import both
 from tests.support.engines.native_comparison import the_log
@@ -220,7 +220,7 @@ def by_replay(values: list[bytes], retime: str = "") -> tuple[int, int]:
     with tempfile.NamedTemporaryFile() as file:
         # A first line of good text, so that the file is UTF-8 whatever follows.
         Path(file.name).write_bytes(b"\n".join([payload(note="x" * 600), *values]))
-        replay = Replay([Input(file.name)], JsonLines(), Context(retime=retime), Pace(), SystemClock())
+        replay = Replay([Input(file.name)], JsonLinesFormat(), Context(retime=retime), Pace(), SystemClock())
         replay.read()
         sent = sum(len(batch.messages) for batch in replay.batches())
     return sent - 1, replay.complaints.count
