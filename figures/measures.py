@@ -50,7 +50,7 @@ _NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
 
-class Measure(contract.Measure, frozen=True):
+class ShownMeasure(contract.Measure, frozen=True):
     """A measure of the contract, evaluated for rows of sums."""
 
     @property
@@ -92,15 +92,15 @@ def _totals(rows: Sums, terms: contract.Terms) -> Floats:
     return reduce(add, [column.astype(np.float64) * weight for column, weight in columns])
 
 
-RATIOS = tuple(Measure(*astuple(measure)) for measure in contract.RATIOS)
+RATIOS = tuple(ShownMeasure(*astuple(measure)) for measure in contract.RATIOS)
 """The rates of the contract, in the order of a result's fields."""
 
-_BY_ID = {measure.id: measure for measure in (*(Measure(*astuple(one)) for one in contract.TOTALS), *RATIOS)}
+_BY_ID = {measure.id: measure for measure in (*(ShownMeasure(*astuple(one)) for one in contract.TOTALS), *RATIOS)}
 
 MEASURES = {name: _BY_ID[name] for name in ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")}
 """Those of the tables, in the order of their columns."""
 
-ALL: dict[str, Measure] = MEASURES | _BY_ID
+ALL: dict[str, ShownMeasure] = MEASURES | _BY_ID
 """Every measure, those of the tables first: what the Explore page and the downloads offer."""
 
 TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")

@@ -20,7 +20,7 @@ from dataflows.kafka.clients import describe
 from dataflows.kafka.corruption import Damage
 from figures.feed.positions import LogReplacedError
 from figures.feed.reporter import StateReporter, Status
-from figures.feed.session import Session, Topic
+from figures.feed.session import FeedSession, Topic
 
 log = logging.getLogger("adtally.feed")
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dataflows.contract.metrics import SUMS
-from figures.measures import Keys, Measure, Sums, compared
+from figures.measures import Keys, ShownMeasure, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.views.rankings import Members, Numbers, short
-from figures.views.span import Span
+from figures.views.span import TimeSpan
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
@@ -153,7 +153,7 @@ def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
     return chosen
 
 
-def chart(snapshot: Snapshot, measure: Measure, span: Span, lines: Lines, channels: Members) -> Chart:
+def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Lines, channels: Members) -> Chart:
     """The main chart: at most eight lines, the smaller channels in one. `rankings.Members.ranked` says which are small."""
     count = len(span.points)
     ranked = channels.numbers[channels.ranked(measure.rank, len(channels))].tolist()

@@ -47,7 +47,7 @@ class Scatter(msgspec.Struct, frozen=True):
     more: int
 
 
-def heatmap(pairs: Iterable[Keyed], measure: Measure, *, campaigns: Members, channels: Members) -> Heatmap:
+def heatmap(pairs: Iterable[Keyed], measure: ShownMeasure, *, campaigns: Members, channels: Members) -> Heatmap:
     """The heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
 
     The largest are those with most of the measure; where that is a rate, with the largest spend.

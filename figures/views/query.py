@@ -13,7 +13,7 @@ from figures.views import charts, matrix, rankings
 from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
 from figures.views.rankings import Numbers
-from figures.views.span import Span, span_of
+from figures.views.span import TimeSpan, span_of
 from figures.views.sums import PageSums, untimed
 from figures.views.view import View
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataflows.contract.metrics import SUMS
-from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, Measure, Sums, compared
+from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
 from figures.views.span import TimeSpan
@@ -83,7 +83,7 @@ class Members(msgspec.Struct, frozen=True):
         return sorted(np.flatnonzero(keys <= last).tolist(), key=lambda at: (keys[at], names[at]))[:limit]
 
 
-def grouped(parts: Sequence[Keyed], names: Names, measure: Measure, *, whole: bool) -> Members:
+def grouped(parts: Sequence[Keyed], names: Names, measure: ShownMeasure, *, whole: bool) -> Members:
     """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
     complete ones of the previous period.
 

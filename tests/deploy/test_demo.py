@@ -23,7 +23,7 @@ from tests.support.deploy.processes import runs, start_python, wait_for
 FAKE = """
 import pathlib, sys
 from deploy import demo
-from deploy.processes.supervisor import Part, python
+from deploy.processes.supervisor import ChildProcess, python
 
 def fake(name, code):
     written = f"import os, pathlib; half = pathlib.Path('{name}.part'); half.write_text(str(os.getpid()));"

@@ -196,7 +196,7 @@ def test_an_end_of_the_log_that_was_passed_meanwhile_is_none(settings: Settings)
             return FetchResult(records, ends[: len(records)], more)
 
     send(settings, [payload("a", 0)], partition=0)
-    clock = Time()
+    clock = ManualTime()
     fetching = Fetching(make_fetcher=lambda _engine, make, most, _bell: Passing(make({}), most))
     one = reader(settings, clock=clock, fetching=fetching)
     read(one, 1)

@@ -22,7 +22,7 @@ from figures.files.formats import FORMATS
 from figures.pipeline.rejects import RejectedFeed
 from figures.store.store import Store
 from figures.views.selection import selection
-from tests.support.feeds import Record
+from tests.support.feeds import FeedRecord
 from tests.support.flows import ANSWER_SECONDS
 from tests.support.results import held, rejected_event, result
 from tests.support.waiting import until

@@ -13,7 +13,7 @@ from dataflows.contract.schema import STATES, State
 from figures.measures import TILES
 from figures.store.store import Store
 from figures.views.charts import COLORS
-from figures.views.query import Page, page
+from figures.views.query import OverviewPage, page
 from figures.views.rankings import short
 from figures.views.view import View, from_query
 from tests.support.results import BEGIN, result

@@ -49,7 +49,7 @@ def start_of(place: int) -> int:
     return next(islice(RECORDS.starts(), place, None))
 
 
-class Sending(NamedTuple):
+class SendingCarrier(NamedTuple):
     """A producer for the sender that ``ADTALLY_NATIVE`` gives, and its handle where the native engine is there."""
 
     choice: str
@@ -57,7 +57,7 @@ class Sending(NamedTuple):
     handle: ClientHandle | None
 
 
-def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
+def producer_of(choice: str, settings: Settings, **more: Any) -> SendingCarrier:
     """A producer for the sender that ``ADTALLY_NATIVE`` gives."""
 
     def make(own: dict[str, str]) -> Producer:
@@ -66,7 +66,7 @@ def producer_of(choice: str, settings: Settings, **more: Any) -> Sending:
     return SendingCarrier(choice, make({}), None) if why_not() else SendingCarrier(choice, *ClientHandle.capture(make))
 
 
-def sender_of(sending: Sending, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> RecordSender:
+def sender_of(sending: SendingCarrier, topic: str, headers: Sequence[tuple[str, bytes]] = HEADERS) -> RecordSender:
     """That sender."""
     if sending.choice == "on":
         assert sending.handle is not None
