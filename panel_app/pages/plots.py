@@ -156,7 +156,7 @@ def _palette(frame: pl.DataFrame, colors: list[str], names: list[str] | None = N
     return [colors[indices[name]] for name in wanted]
 
 
-def _plot(frame: pl.DataFrame, figures: ExploreFigures, measure: Measure, *, currency: str, dark: bool, narrow: bool) -> Any:
+def _plot(frame: pl.DataFrame, figures: ExploreFigures, measure: ShownMeasure, *, currency: str, dark: bool, narrow: bool) -> Any:
     largest: float = frame.select(pl.col(measure.id).abs().max()).item() or 0.0
     label, formatter = written(measure, currency, largest)
     # The measure is in the title.

@@ -99,7 +99,7 @@ def test_a_taken_port_ends_it_with_one_line(sending: tuple[Settings, subprocess.
 
 
 def test_what_was_not_marked_is_plain_and_figures_do_not_go_back() -> None:
-    one = Sending()
+    one = SendingState()
     assert one.not_ready_reason() == "it has not begun to send"
     one.away = lambda: False
     marks = Counter[Mark]({"late": 3, "duplicates": 2})

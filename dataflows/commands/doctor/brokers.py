@@ -50,7 +50,7 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Ch
             yield _reachable(BrokerAddress(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
 
 
-def _look(settings: Settings, place: BrokerAddress, patience: float) -> tuple[Finding, ClusterMetadata | None]:
+def _look(settings: Settings, place: BrokerAddress, patience: float) -> tuple[CheckResult, ClusterMetadata | None]:
     at = f"{place.host}:{place.port}"
     if problem := _reachable(place):
         return problem, None
@@ -65,7 +65,7 @@ def _look(settings: Settings, place: BrokerAddress, patience: float) -> tuple[Fi
     return ok("broker", f"{at}: reachable, {_tls_version(settings, place)}, {login}"), metadata
 
 
-def _reachable(place: BrokerAddress) -> Finding | None:
+def _reachable(place: BrokerAddress) -> CheckResult | None:
     try:
         socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS).close()
     except OSError as error:
@@ -76,7 +76,7 @@ def _reachable(place: BrokerAddress) -> Finding | None:
     return None
 
 
-def _protocol_problem(settings: Settings, place: BrokerAddress) -> Finding | None:
+def _protocol_problem(settings: Settings, place: BrokerAddress) -> CheckResult | None:
     """Return what the broker at `place` makes of the protocol that is set, if it is not that."""
     at = f"{place.host}:{place.port}"
     try:
