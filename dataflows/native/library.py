@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from dataflows.native.sources import library_file
-from dataflows.native.structs import Face, Header, Layout, NativeFetched, PanesFace, difference
+from dataflows.native.structs import Face, Fetched, Header, Layout, PanesFace, difference
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "layouts": (POINTER(Layout),),
@@ -52,10 +52,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
         *(c_int64, c_void_p, c_void_p, c_char_p, c_int64, c_int64),
         *(POINTER(Header), c_int32, c_int64, POINTER(c_int32)),
     ),
-    "fetch_new": (POINTER(NativeFetched), c_void_p, c_void_p, c_int32),
-    "fetch_more": (c_int32, POINTER(NativeFetched)),
-    "fetch_release": (None, POINTER(NativeFetched)),
-    "fetch_free": (None, POINTER(NativeFetched)),
+    "fetch_new": (POINTER(Fetched), c_void_p, c_void_p, c_int32),
+    "fetch_more": (c_int32, POINTER(Fetched)),
+    "fetch_release": (None, POINTER(Fetched)),
+    "fetch_free": (None, POINTER(Fetched)),
 }
 """What its functions give and take; what is not among them but for librdkafka's ``conf_init`` is not to be had from outside."""
 

@@ -23,7 +23,7 @@ RANDOM_BYTES = (1024 // 4 + 1) * 3 * 8
 """Size of a `Hash`: random coefficients of a process."""
 
 
-class NativeRow(ctypes.Structure):
+class Row(ctypes.Structure):
     """One message as it was read; as in fast.h."""
 
     _fields_: ClassVar[Sequence[Any]] = [
@@ -42,7 +42,7 @@ class NativeRow(ctypes.Structure):
     ]
 
 
-class NativeGroup(ctypes.Structure):
+class Group(ctypes.Structure):
     """Where the bytes of the cells of one shard and window are; as in pack.h."""
 
     _fields_: ClassVar[Sequence[Any]] = [("window", c_int64), ("shard", c_int64), ("at", c_int64), ("size", c_int64)]
@@ -81,17 +81,17 @@ class Face(ctypes.Structure):
         ("duplicate", c_int64),
         ("noted", c_int64),
         ("places", POINTER(c_int32)),
-        ("rows", POINTER(NativeRow)),
+        ("rows", POINTER(Row)),
         ("cell_count", c_int64),
         ("ids", c_int64),
         ("ids_bytes", c_int64),
         ("packed", c_void_p),
-        ("groups", POINTER(NativeGroup)),
+        ("groups", POINTER(Group)),
         ("group_count", c_int64),
     ]
 
 
-class NativeFault(ctypes.Structure):
+class Fault(ctypes.Structure):
     """What librdkafka says in the place of a message; as in fetch.h."""
 
     _fields_: ClassVar[Sequence[Any]] = [
@@ -102,7 +102,7 @@ class NativeFault(ctypes.Structure):
     ]
 
 
-class NativeFetched(ctypes.Structure):
+class Fetched(ctypes.Structure):
     """What was taken from the queue; as in fetch.h."""
 
     _fields_: ClassVar[Sequence[Any]] = [
@@ -113,7 +113,7 @@ class NativeFetched(ctypes.Structure):
         ("offsets", POINTER(c_int64)),
         ("times", POINTER(c_int64)),
         ("kinds", POINTER(c_int32)),
-        ("faults", POINTER(NativeFault)),
+        ("faults", POINTER(Fault)),
         ("least_time", c_int64),
     ]
 
@@ -124,7 +124,7 @@ class Layout(ctypes.Structure):
     _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("number", c_int64)]
 
 
-_MIRRORED = (NativeRow, NativeGroup, Face, PanesFace, Header, NativeFault, NativeFetched)
+_MIRRORED = (Row, Group, Face, PanesFace, Header, Fault, Fetched)
 
 
 def expected() -> dict[str, int]:

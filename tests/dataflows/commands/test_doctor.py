@@ -138,7 +138,7 @@ def test_a_name_that_does_not_exist_is_one_line() -> None:
         (
             bytes.fromhex("0000000e 00000001 0021 00000001 0005 504c41494e"),
             {},
-            "wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT, ADTALLY_KAFKA_SASL_MECHANISM",
+            "requires a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT, ADTALLY_KAFKA_SASL_MECHANISM",
         ),
         (b"", {}, "closes the connection at once: it may want another ADTALLY_KAFKA_SECURITY_PROTOCOL"),
         (b"no TLS at all", {"security.protocol": "SSL"}, "(fails the TLS handshake|does not speak TLS)"),

@@ -14,7 +14,7 @@ from dataflows.flow.engines import Engine
 from dataflows.intake.partition import Intake
 from dataflows.kafka.record import Record
 from dataflows.native.batch import FetchedBatch
-from dataflows.native.structs import NativeFetched
+from dataflows.native.structs import Fetched
 
 KINDS = [pytest.param("off", id="python"), pytest.param("on", id="native", marks=pytest.mark.native)]
 """What ADTALLY_NATIVE gives, for a fixture or a test with both."""
@@ -36,7 +36,7 @@ def laid(records: Sequence[Record]) -> FetchedBatch:
     texts = [
         None if (value := record.value()) is None else (ctypes.c_char * len(value)).from_buffer_copy(value) for record in records
     ]
-    fetched = NativeFetched(
+    fetched = Fetched(
         count,
         0,
         (ctypes.c_void_p * count)(*(None if text is None else ctypes.addressof(text) for text in texts)),
