@@ -47,7 +47,7 @@ def demo(
     Logs and the recovery folder are in the folder run/ of the current folder.
     """
     from deploy.demo import run_demo
-    from deploy.processes.foreground import Stop
+    from deploy.processes.foreground import StopSignal
 
     run_demo(port, StopSignal(with_parent))
 

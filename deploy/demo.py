@@ -21,8 +21,8 @@ from dataflows.kafka.topics import Topics
 from dataflows.process import ports
 from dataflows.process.ownership import check_packages
 from deploy.kafka import embedded
-from deploy.processes.foreground import Stop, one_at_a_time, say
-from deploy.processes.supervisor import Part, Supervisor, python
+from deploy.processes.foreground import StopSignal, one_at_a_time, say
+from deploy.processes.supervisor import ChildProcess, Supervisor, python
 
 PORT = 8503
 RATE = 20

@@ -14,8 +14,8 @@ from pathlib import Path
 from dataflows.contract.errors import RecoveryError
 from dataflows.process import ports
 from dataflows.process.stop import STOP_SECONDS
-from deploy.processes.foreground import Stop, one_at_a_time, say
-from deploy.processes.supervisor import Part, PartDiedError, Supervisor, python
+from deploy.processes.foreground import StopSignal, one_at_a_time, say
+from deploy.processes.supervisor import ChildProcess, PartDiedError, Supervisor, python
 
 PARTS = 8
 """Files of a recovery store that is made here, at least: each is written by one process, and more than 8 gain nothing."""

@@ -14,7 +14,7 @@ from types import FrameType
 from dataflows.contract.errors import AdtallyError
 
 
-class Stop:
+class StopSignal:
     """Whether SIGINT, SIGTERM or SIGHUP came, or `with_parent` the parent process went; a second signal calls `at_once`."""
 
     def __init__(self, with_parent: bool = False) -> None:

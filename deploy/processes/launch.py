@@ -19,7 +19,7 @@ import msgspec
 from dataflows.contract.errors import RecoveryError, SettingsError
 from dataflows.contract.settings import Settings
 from deploy.processes.cluster import MOST, flow_command, recovery_store, run_cluster
-from deploy.processes.foreground import Stop
+from deploy.processes.foreground import StopSignal
 
 _ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
 
