@@ -14,9 +14,7 @@ import typer
 from dataflows.commands import frame, values
 from dataflows.commands.frame import Command, examples
 from generator import options
-from generator.options import Replaying, Synthesis, Target
-
-PROGRAM = "adtally generate"
+from generator.options import FORMAT_NAMES, PROGRAM, Replaying, Synthesis, Target
 
 _SHARE = values.checked("a share such as 0.05 or 5%", values.fraction, 0.0, 1.0)
 _DURATION = values.checked("a duration such as 30m, 90s or 2h (at most 366d)", values.seconds, 0.0, 366 * 86_400.0)
@@ -28,9 +26,6 @@ _SEED = values.whole("a whole number from 0 to 2**63 - 1", 0, 2**63 - 1)
 _CAMPAIGNS = values.whole("a number from 1 to 100000", 1, 100_000)
 
 _AMOUNT, _WHAT, _FAULTS, _WHERE = "How much", "What", "Faults, as shares of all messages", "Where to"
-
-FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit")
-"""As `generator.formats.registry` has them, which takes a moment to import."""
 
 Brokers = Annotated[
     str | None,

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from generator.formats.times import Order
 
 
+PROGRAM = "adtally generate"
+
+FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit")
+"""As `generator.formats.registry` has them, which takes a moment to import."""
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Where events go: to `topic` at `brokers` (None: as the environment says), or with `dry_run` to standard output."""
 
