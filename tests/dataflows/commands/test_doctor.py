@@ -140,7 +140,7 @@ def test_a_name_that_does_not_exist_is_one_line() -> None:
             {},
             "requires a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT, ADTALLY_KAFKA_SASL_MECHANISM",
         ),
-        (b"", {}, "closes the connection at once: it may want another ADTALLY_KAFKA_SECURITY_PROTOCOL"),
+        (b"", {}, "closes the connection at once: it may require another ADTALLY_KAFKA_SECURITY_PROTOCOL"),
         (b"no TLS at all", {"security.protocol": "SSL"}, "(fails the TLS handshake|does not speak TLS)"),
     ],
 )
