@@ -189,7 +189,7 @@ def test_a_folder_with_a_snapshot_of_this_version_is_well(tmp_path: Path) -> Non
     ("content", "words"),
     [
         ({"adtally": 99}, "holds a state of version 99; this one reads"),
-        (CheckResult("ok", "a class", "of some program"), "can't read (it has a dataflows.commands.doctor.findings.Finding)"),
+        (CheckResult("ok", "a class", "of some program"), "can't read (it has a dataflows.commands.doctor.findings.CheckResult)"),
     ],
 )
 def test_a_state_of_another_version_is_named_and_nothing_of_it_is_run(tmp_path: Path, content: object, words: str) -> None:
