@@ -47,20 +47,24 @@ class Peers:
         self._met: set[Connection] = set()
 
     def look(self) -> bool:
-        """Have new connections probed by the system; whether a peer that was connected at an earlier look has ended."""
+        """Have new connections probed by the system; whether a peer that has been connected has ended."""
         connected: dict[Connection, int] = {}
-        for one in psutil.Process().net_connections("tcp"):
+        ended = False
+        for connection in psutil.Process().net_connections("tcp"):
             # A connection that this process opened has the port of a peer at its other end, one that it accepted has its own port here.
-            is_peer = bool(one.raddr) and (one.raddr[1] in self._others or one.laddr[1] == self._own)
-            # The peer's end leaves CLOSE_WAIT; its reset, or its silence, leaves no connection at all.
-            if is_peer and one.status == psutil.CONN_ESTABLISHED:
-                connected[one.laddr, one.raddr] = one.fd
-        gone = bool(self._met - connected.keys())
+            if not connection.raddr or (connection.raddr[1] not in self._others and connection.laddr[1] != self._own):
+                continue
+            if connection.status == psutil.CONN_ESTABLISHED:
+                connected[connection.laddr, connection.raddr] = connection.fd
+            # The peer's end leaves this state, also where it was connected between two looks only.
+            ended = ended or connection.status == psutil.CONN_CLOSE_WAIT
+        # The peer's reset, or its silence, leaves no connection at all.
+        ended = ended or bool(self._met - connected.keys())
         for key in connected.keys() - self._met:
             with suppress(OSError):  # it has just been closed
                 _probe(connected[key])
         self._met |= connected.keys()
-        return gone
+        return ended
 
 
 def _probe(file: int) -> None:

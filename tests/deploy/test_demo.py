@@ -28,7 +28,7 @@ from deploy.processes.supervisor import ChildProcess, python
 def fake(name, code):
     written = f"import os, pathlib; half = pathlib.Path('{name}.part'); half.write_text(str(os.getpid()));"
     note = f"{written} half.rename('{name}.pid');"
-    return Part(name, python("-c", note + code))
+    return ChildProcess(name, python("-c", note + code))
 
 SERVE = "import http.server as h; h.HTTPServer(('127.0.0.1', %d), h.SimpleHTTPRequestHandler).serve_forever()"
 CODES = {"generator": "import time; time.sleep(600)", "dataflow": "import time; time.sleep(600)", **CHANGES}

@@ -1,4 +1,4 @@
-"""The connections of a cluster's process: who is gone is noticed, whatever it has sent before, and who falls silent is asked for."""
+"""Connections between the processes of a cluster: the end of a peer is noticed, whatever it has sent; silent ones are probed."""
 
 from __future__ import annotations
 
@@ -41,6 +41,15 @@ def test_a_peer_that_is_gone_is_noticed_even_if_what_it_sent_has_not_been_read(l
         assert mine.recv(1, socket.MSG_PEEK) == b"x"
         assert not peers.look()
         other.close()
+        wait_for(peers.look, "the end of the connection")
+
+
+@pytest.mark.parametrize("process", [0, 1], ids=["that called us", "that we called"])
+def test_a_peer_that_ends_before_the_first_look_is_noticed(listener: socket.socket, process: int) -> None:
+    with ExitStack() as stack:
+        caller, called = connected(listener, stack)
+        peers = Peers([place(listener), f"127.0.0.1:{free_port()}"], process)
+        (caller if process == 0 else called).close()
         wait_for(peers.look, "the end of the connection")
 
 

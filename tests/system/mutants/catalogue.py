@@ -259,7 +259,7 @@ def index_of_ids_is_empty_after_a_restart() -> None:
 
 
 @mutant
-def counters_begin_anew_after_a_restart() -> None:
+def counters_restart_from_zero() -> None:
     state = Intake.state
 
     def forgetful(self: Intake) -> IntakeState:
@@ -269,7 +269,7 @@ def counters_begin_anew_after_a_restart() -> None:
 
 
 @mutant
-def windows_begin_anew_after_a_restart() -> None:
+def windows_restart_from_zero() -> None:
     right = Panes.__init__
 
     def forgetful(self: Panes, settings: Any, cells: Any, _state: PanesState | None = None) -> None:
