@@ -13,7 +13,7 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import STOPPED, describe, make_producer, why_stopped
 from dataflows.kafka.diagnosis import is_forbidden, lack
 from dataflows.telemetry.log_lines import unwritten
-from generator.messages import Message
+from generator.batches import Message
 
 QUEUE = 200_000
 """Maximum number of messages that wait in memory for the broker; beyond it the generator waits too."""

@@ -11,11 +11,11 @@ import msgspec
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import to_micros
 from dataflows.intake.rules import FIRST, LAST
+from generator.batches import Batch, Message, Stamps
 from generator.clock import Clock
 from generator.formats.base import BadRows, Context, EventFormat
 from generator.formats.columns import Column
 from generator.formats.inputs import Input
-from generator.messages import Batch, Message, Stamps
 from generator.ordering import Ordered, SortedRow
 
 BATCH = 2_000

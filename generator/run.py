@@ -15,12 +15,12 @@ from dataflows.intake.rules import LAST
 from dataflows.kafka.topics import Topics
 from dataflows.telemetry import log_lines
 from dataflows.telemetry.server import serve
+from generator.batches import Batch, Source
 from generator.clock import Clock, SystemClock
 from generator.delivery import KafkaSink, Sink, StreamSink
 from generator.formats.base import Context
 from generator.formats.inputs import gather
 from generator.formats.registry import FORMATS
-from generator.messages import Batch, Source
 from generator.options import Replaying, Synthesis, Target
 from generator.replay import Pace, Replay
 from generator.report import ProgressReporter, summary

@@ -12,9 +12,9 @@ from collections.abc import Generator
 from types import FrameType
 
 from dataflows.contract.errors import DeliveryError, OutputError
+from generator.batches import Batch, Mark, Source
 from generator.clock import Clock
 from generator.delivery import Sink
-from generator.messages import Batch, Mark, Source
 from generator.report import ProgressReporter
 from generator.telemetry import SendingState
 

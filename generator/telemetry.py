@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from dataflows.telemetry.families import READY, Metric, Value, make_registry
 from dataflows.telemetry.server import Pulse, Served
-from generator.messages import Mark
+from generator.batches import Mark
 
 SENT = Metric("adtally_generator_sent_total", "counter", "Messages passed to the Kafka client since the start.")
 ACKNOWLEDGED = Metric("adtally_generator_acknowledged_total", "counter", "Messages that the broker acknowledged since the start.")

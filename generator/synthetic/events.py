@@ -16,7 +16,7 @@ from itertools import accumulate
 
 import msgspec
 
-from generator.messages import Batch, Message, Stamps
+from generator.batches import Batch, Message, Stamps
 from generator.synthetic.campaigns import campaigns, channels
 from generator.synthetic.faults import Faults, Injector
 from generator.synthetic.traffic import EventKind, Mix, TrafficCell, cells_of, outcomes_of, weights

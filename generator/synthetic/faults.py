@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from dataflows.contract.settings import Settings
-from generator.messages import Mark, Message
+from generator.batches import Mark, Message
 
 WARM_UP = 200
 """No late event among the first messages: the clock that makes it late has to be on each partition first."""

@@ -10,7 +10,7 @@ import pytest
 
 from dataflows.contract.schema import event_decoder, to_micros
 from dataflows.contract.settings import Settings
-from generator.messages import Mark, Message
+from generator.batches import Mark, Message
 from generator.synthetic.events import Plan, Synthetic
 from generator.synthetic.faults import KINDS, WARM_UP, Faults, Injector
 

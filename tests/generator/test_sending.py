@@ -12,8 +12,8 @@ from confluent_kafka import Consumer, TopicPartition
 from dataflows.contract.errors import DeliveryError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import consumer_config
+from generator.batches import Batch, Mark, Message, Stamps
 from generator.delivery import KafkaSink, StreamSink
-from generator.messages import Batch, Mark, Message, Stamps
 from generator.report import ProgressReporter, summary
 from generator.sending import EventSender, StopRequest
 from tests.support.flows import ANSWER_SECONDS

@@ -11,7 +11,7 @@ import pytest
 
 from dataflows.contract.schema import Event, event_decoder, to_micros
 from dataflows.contract.settings import Settings
-from generator.messages import Message
+from generator.batches import Message
 from generator.synthetic.campaigns import DEMO, campaigns, channels
 from generator.synthetic.events import Plan, Synthetic
 from generator.synthetic.faults import Injector

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from prometheus_client import generate_latest
 
 from dataflows.contract.settings import Settings
-from generator.messages import Mark
+from generator.batches import Mark
 from generator.telemetry import SendingState
 from tests.support.brokers import broker_process
 from tests.support.flows import environment, free_port, wait_for
