@@ -95,7 +95,7 @@ def _totals(rows: Sums, terms: contract.Terms) -> Floats:
 RATIOS = tuple(ShownMeasure(*astuple(measure)) for measure in contract.RATIOS)
 """The rates of the contract, in the order of a result's fields."""
 
-_BY_ID = {measure.id: measure for measure in (*(ShownMeasure(*astuple(one)) for one in contract.TOTALS), *RATIOS)}
+_BY_ID = {measure.id: measure for measure in (*(ShownMeasure(*astuple(total)) for total in contract.TOTALS), *RATIOS)}
 
 MEASURES = {name: _BY_ID[name] for name in ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")}
 """Those of the tables, in the order of their columns."""

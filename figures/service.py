@@ -105,14 +105,16 @@ class Service:
 
     def answered(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> Answer:
         """Return the answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows."""
-        asked = views.asked(query)
-        view = scope.within(asked.view)
+        parsed_query = views.asked(query)
+        view = scope.within(parsed_query.view)
         snapshot = self.snapshot()
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
         token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
-            return Answer(number, token, live, view, asked.notes, None, None)
-        return Answer(number, token, live, view, asked.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed))
+            return Answer(number, token, live, view, parsed_query.notes, None, None)
+        return Answer(
+            number, token, live, view, parsed_query.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed)
+        )
 
     def attention(self, snapshot: Snapshot) -> Report:
         """What needs attention in the complete minutes of `snapshot`.

@@ -60,11 +60,11 @@ class _Run:
     """What both kinds of runs need: settings, a clock, a reporter, and the signals that stop them."""
 
     def __init__(self, target: Target) -> None:
-        given = {"ADTALLY_BROKERS": target.brokers, "ADTALLY_LOGS_TOPIC": target.topic}
+        overrides = {"ADTALLY_BROKERS": target.brokers, "ADTALLY_LOGS_TOPIC": target.topic}
         self.reporter = ProgressReporter(quiet=target.quiet)
         self.stop = StopRequest()
         self.clock = SystemClock()
-        self.settings = settings_of("generator", given)
+        self.settings = settings_of("generator", overrides)
         self._target = target
         self._sending = SendingState()
         self._signals = self.stop.on_signals()
@@ -122,14 +122,14 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
     faults = Faults(options.disorder, options.disorder_seconds, options.duplicates, options.late, options.malformed)
     if faults.disorder + faults.duplicates + faults.late + faults.malformed > 1:
         raise InputError("--disorder, --duplicates, --late and --malformed add up to more than all messages.")
-    given = options.start_time
+    start_time = options.start_time
     # A dry run with a seed must not depend on when it is made.
-    now = FIXED_NOW if target.dry_run and options.seed is not None and given is None else clock.now()
-    if given is not None and given > now and not target.dry_run:
+    now = FIXED_NOW if target.dry_run and options.seed is not None and start_time is None else clock.now()
+    if start_time is not None and start_time > now and not target.dry_run:
         raise InputError("--start-time is in the future: live events are sent as their time comes.")
-    start = now - int(options.backfill * 1_000_000) if given is None else given
+    start = now - int(options.backfill * 1_000_000) if start_time is None else start_time
     # --duration counts from now, for what lies before is backfill; where nothing waits for now, from the start.
-    live_from = start if target.dry_run and given is not None else now
+    live_from = start if target.dry_run and start_time is not None else now
     if options.count is not None and start + options.count / options.rate * 1_000_000 > to_micros(LAST):
         raise InputError("--count at this --rate runs beyond the year 9999; lower --count or raise --rate.")
     plan = Plan(

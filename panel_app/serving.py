@@ -53,12 +53,12 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     check_packages()
     if reason := taken(flags.address, flags.port):
         raise AdtallyError(reason)
-    asked = access.from_environment()
+    access_settings = access.from_environment()
     if flags.open_to_everyone:
-        asked = replace(asked, open_to_everyone=True)
+        access_settings = replace(access_settings, open_to_everyone=True)
     settings = Settings.from_environment()
-    check(flags, asked, settings)
-    log_lines.set_up(settings, "dashboard", secrets=asked.secrets())
+    check(flags, access_settings, settings)
+    log_lines.set_up(settings, "dashboard", secrets=access_settings.secrets())
     _say_no_more_than_news()
     # Panel takes a second to import: only who gets here needs it.
     import panel as pn  # noqa: PLC0415
@@ -74,7 +74,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     from panel_app.server.warming import warm  # noqa: PLC0415
 
     # Until both ports are bound nothing is read, and nothing is printed but that one of them is taken.
-    dashboard = Dashboard(settings, asked)
+    dashboard = Dashboard(settings, access_settings)
     service = dashboard.service
     close = serve(settings, dashboard.telemetry.served)
     prepare(dashboard)
@@ -91,10 +91,10 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
         http_server_kwargs={"max_header_size": REQUEST_BYTES},
         websocket_compression_level=6,
         websocket_compression_mem_level=4,  # half of the memory of a connection, for a few bytes more on the wire
-        login_template=str(TEMPLATES / "login.html") if asked.by_password else None,
+        login_template=str(TEMPLATES / "login.html") if access_settings.by_password else None,
         ssl_certfile=flags.tls_certificate,
         ssl_keyfile=flags.tls_key,
-        **asked.of_panel(),
+        **access_settings.of_panel(),
         transforms=[with_headers(flags.embed_in, tls=bool(flags.tls_certificate)), Compression],
         show=False,
         start=False,

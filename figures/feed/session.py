@@ -73,9 +73,9 @@ class FeedSession:
             "queued.max.messages.kbytes": 32_768,
             "fetch.message.max.bytes": 1_048_576,
         }
-        given = topic.settings.client
+        client_options = topic.settings.client
         self._consumer = make_consumer(
-            topic.settings, topic.role, **{key: value for key, value in own.items() if key not in given}
+            topic.settings, topic.role, **{key: value for key, value in own.items() if key not in client_options}
         )
 
     def run(self) -> None:

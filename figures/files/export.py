@@ -62,7 +62,7 @@ def export(settings: Settings, wish: Wish) -> None:
     if not wish.out:
         raise InputError("--out '' names no file; - is for standard output.")
     try:
-        asked = selection(
+        question = selection(
             {
                 "from": _given(wish.start),
                 "to": _given(wish.end),
@@ -79,7 +79,7 @@ def export(settings: Settings, wish: Wish) -> None:
     signal.signal(signal.SIGTERM, _end)
     try:
         with target(wish.out, force=wish.force) as out:
-            said = write(settings, asked, form, out)
+            summary = write(settings, question, form, out)
     except BrokenPipeError:
         raise SystemExit(1) from None  # the reader of the pipe has enough
     except OSError as error:  # of what is written to as it comes: standard output, a pipe, a device
@@ -87,7 +87,7 @@ def export(settings: Settings, wish: Wish) -> None:
     except KeyboardInterrupt:
         log_lines.say("adtally", "stopped; nothing was written.")
         raise
-    log_lines.say("adtally", said, level="info")
+    log_lines.say("adtally", summary, level="info")
 
 
 def _end(_signal: int, _frame: object) -> None:
@@ -116,10 +116,10 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
     Raises `BrokerError`.
     """
     store, unread, reason = read_settled(partial(_read, settings, asked))
-    found = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
-    span = dict(zip(("from", "to"), found.span, strict=True))
-    about = {"currency": found.currency, "interval": found.interval, **span, "count": len(found.frame), "complete": True}
-    for piece in form.write(found.frame, about):
+    results = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
+    span = dict(zip(("from", "to"), results.span, strict=True))
+    about = {"currency": results.currency, "interval": results.interval, **span, "count": len(results.frame), "complete": True}
+    for piece in form.write(results.frame, about):
         out.write(piece)
     out.flush()
     skipped = (
@@ -127,19 +127,19 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
         if unread
         else ""
     )
-    return f"{len(found.frame):,} rows written.{skipped}"
+    return f"{len(results.frame):,} rows written.{skipped}"
 
 
-def _read(settings: Settings, asked: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
-    """Return the results that `asked` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
+def _read(settings: Settings, question: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
+    """Return the results that `question` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
     store = held_for_export()
     unread, reason = 0, ""
     batch: list[WindowResult] = []
-    for one in _records(settings, tombstones):
-        if isinstance(one, UnreadableError):
-            unread, reason = unread + 1, str(one)
-        elif asked.takes(*cell_of(one)):
-            batch.append(one)
+    for record in _records(settings, tombstones):
+        if isinstance(record, UnreadableError):
+            unread, reason = unread + 1, str(record)
+        elif question.takes(*cell_of(record)):
+            batch.append(record)
         if len(batch) >= _BATCH:
             store.apply(batch)
             batch = []
@@ -188,33 +188,33 @@ def target(path: str, *, force: bool) -> Generator[BinaryIO]:
         handle, name = tempfile.mkstemp(prefix=f".{wanted.name}.", suffix=".part", dir=wanted.parent)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}.") from None
-    made = Path(name)
+    part_file = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        _put(made, wanted, force=force)
+        _put(part_file, wanted, force=force)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise InputError(f"{path} can't be written: {error.strerror}.") from None
     finally:
         with contextlib.suppress(OSError):
-            made.unlink()
+            part_file.unlink()
 
 
-def _put(made: Path, wanted: Path, *, force: bool) -> None:
+def _put(part_file: Path, wanted: Path, *, force: bool) -> None:
     umask = os.umask(0)
     os.umask(umask)
-    made.chmod(0o666 & ~umask)
+    part_file.chmod(0o666 & ~umask)
     if force:
-        made.replace(wanted)
+        part_file.replace(wanted)
         return
     try:
         # Unlike a renaming it fails if somebody else has made the file meanwhile.
-        os.link(made, wanted)
+        os.link(part_file, wanted)
     except FileExistsError:
         raise InputError(f"{wanted} was created in the meantime; use another --out, or --force to replace it.") from None
     except OSError:
-        made.replace(wanted)  # a file system without links
+        part_file.replace(wanted)  # a file system without links

@@ -7,7 +7,9 @@ from pathlib import PurePath
 from dataflows.contract.errors import InputError
 from figures.files.formats import FORMATS, TEXTS, FileFormat, csv_format, gzipped
 
-ENDINGS: dict[str, str] = {ending: name for name, one in FORMATS.items() for ending in (one.ending, *one.others)}
+ENDINGS: dict[str, str] = {
+    ending: name for name, file_format in FORMATS.items() for ending in (file_format.ending, *file_format.others)
+}
 """Key of `FORMATS` by file name ending, in lower case."""
 
 _OTHER_FILES = ("xlsx", "xls", "xlsm", "ods", "numbers", "zip", "zst", "bz2", "xz", "7z", "tar", "tgz")

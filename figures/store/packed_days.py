@@ -177,17 +177,17 @@ class Day:
         return max(hour.stamp(until) for hour in self.hours.values())
 
     def _at(self, grain: int, by: str) -> pl.DataFrame:
-        found = self._rollups.get((grain, by))
-        if found is None:
+        sums = self._rollups.get((grain, by))
+        if sums is None:
             hours = stacked(hour.sums for hour in self.hours.values())
-            found = self._rollups[grain, by] = rollup(hours, grain, wide=wide_of(self.sizes), by=by)
-        return found
+            sums = self._rollups[grain, by] = rollup(hours, grain, wide=wide_of(self.sizes), by=by)
+        return sums
 
     def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
         """As `Block.within`."""
-        found = fitting((DAY, HOUR), grain, inner_edges(self.start, DAY, (start, end, *cuts)))
-        if found:
-            rows = self._at(found, by)
+        coarsest_grain = fitting((DAY, HOUR), grain, inner_edges(self.start, DAY, (start, end, *cuts)))
+        if coarsest_grain:
+            rows = self._at(coarsest_grain, by)
             return [rows if start <= self.start and end >= self.start + DAY else clipped(rows, start, end)]
         inside = [hour for hour in self.hours.values() if hour.start < end and hour.start + HOUR > start]
         return [frame for hour in inside for frame in hour.within(start, end, grain, cuts, by)]

@@ -146,11 +146,11 @@ class Snapshot(msgspec.Struct, frozen=True):
             and start - held.start + end - held.end <= _MOVED
             and self._stamps(held.start, held.end) == held.stamps
         ):
-            found = move(held.start, held.end, held.found)
+            value = move(held.start, held.end, held.found)
         else:
-            found = make()
-        self.memory.put(key, Kept(start, end, stamps, found))
-        return found
+            value = make()
+        self.memory.put(key, Kept(start, end, stamps, value))
+        return value
 
     def _stamps(self, start: int, end: int) -> Hashable:
         """What stays the same while no row with `start <= t < end` changes."""

@@ -84,10 +84,10 @@ def mark(name: str, others: tuple[str, ...]) -> SpellingMark:
     """Return how `name` differs from the most similar one of `others`, which have the same skeleton."""
     own, theirs = min((_parts(name, candidate) for candidate in others), key=lambda parts: (len(parts[0]) + len(parts[1]), parts))
     other = next(candidate for candidate in others if _parts(name, candidate) == (own, theirs))
-    said = f"{_spelled(own)} where the other has {_spelled(theirs)}"
+    difference = f"{_spelled(own)} where the other has {_spelled(theirs)}"
     if name.lower() == other.lower():
-        return SpellingMark("", f"Another name differs from this one in upper and lower case only: {said}.")
-    return SpellingMark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {said}.")
+        return SpellingMark("", f"Another name differs from this one in upper and lower case only: {difference}.")
+    return SpellingMark(_short(name, other, own, theirs), f"Another name looks like this one. This one has {difference}.")
 
 
 def _shared(name: Iterable[str], other: Iterable[str]) -> int:

@@ -18,7 +18,7 @@ from figures.views.span import TimeSpan
 _SHOWN_CHANNELS = 8
 COLORS = 8
 """Number of colours for channels (`--channel-0` and on in the style sheet)."""
-_PALETTE = {name: place for place, name in enumerate(("search", "social", "display", "email", "video"))}
+_PALETTE = {name: color for color, name in enumerate(("search", "social", "display", "email", "video"))}
 
 
 class Tile(msgspec.Struct, frozen=True):

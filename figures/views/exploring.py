@@ -59,17 +59,17 @@ def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
 
     Invalid parameters keep their defaults.
     """
-    given = Parameters(query)
+    url_parameters = Parameters(query)
     ask = Ask(
-        campaigns=given.names("campaign"),
-        channels=given.names("channel"),
-        measures=given.several("measure", ALL, _MEASURES) or ("spend",),
-        by=given.one("by", DIMENSIONS, "channel"),
-        span=given.one("range", SPANS, "1h"),
-        grain=given.one("grain", GRAINS, "auto"),
-        kind=given.one("kind", KINDS, "line"),
+        campaigns=url_parameters.names("campaign"),
+        channels=url_parameters.names("channel"),
+        measures=url_parameters.several("measure", ALL, _MEASURES) or ("spend",),
+        by=url_parameters.one("by", DIMENSIONS, "channel"),
+        span=url_parameters.one("range", SPANS, "1h"),
+        grain=url_parameters.one("grain", GRAINS, "auto"),
+        kind=url_parameters.one("kind", KINDS, "line"),
     )
-    return ask, given.ended()
+    return ask, url_parameters.ended()
 
 
 def from_query(query: str) -> Ask:

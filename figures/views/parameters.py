@@ -127,9 +127,9 @@ class Parameters:
     def several(self, name: str, allowed: Collection[str], most: int) -> tuple[str, ...]:
         """Return the first `most` values of a parameter that takes several of `allowed`."""
         self._read.add(name)
-        given = tuple(dict.fromkeys(self._given.get(name, [])))
-        known = tuple(value for value in given if value in allowed)
-        if known != given:
+        values = tuple(dict.fromkeys(self._given.get(name, [])))
+        known = tuple(value for value in values if value in allowed)
+        if known != values:
             self.notes.append(f"A value of `{name}` is not applied: it takes {', '.join(allowed)}.")
         if len(known) > most:
             self.notes.append(f"`{name}` is given {len(known)} values; those after the first {most} are not applied.")

@@ -62,8 +62,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> Ov
     source = PageSums(snapshot, view, span)
     measure = MEASURES[view.metric]
     settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
-    given = [part.total for part in (settled, opened) if part.total is not None]
-    now = sum(given[1:], start=given[0]) if given else None
+    held_totals = [part.total for part in (settled, opened) if part.total is not None]
+    now = sum(held_totals[1:], start=held_totals[0]) if held_totals else None
     # A previous period that is held only in part is not compared; one that is held but without events is.
     whole = span.compared > 0
     before = None if not whole else _NOTHING if earlier.total is None else earlier.total

@@ -76,10 +76,10 @@ def selection(given: Mapping[str, Sequence[str]]) -> Selection:
     return Selection(start, end, campaigns, channels, INTERVALS[interval], by)
 
 
-def _moment(given: Mapping[str, Sequence[str]], name: str) -> int | None:
-    if not given.get(name):
+def _moment(query_values: Mapping[str, Sequence[str]], name: str) -> int | None:
+    if not query_values.get(name):
         return None
-    text = parameters.once(given, name)
+    text = parameters.once(query_values, name)
     # In the query of a URL a plus means a space; an unescaped one is taken for the sign of the zone.
     text = re.sub(r" (\d\d:\d\d)$", r"+\1", text) if len(text) > 16 else text
     try:
@@ -143,9 +143,9 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
     return ResultTable(frame, names.get(asked.seconds, f"{asked.seconds}s"), currency, start, end)
 
 
-def _span(snapshot: Snapshot, asked: Selection, window: int) -> tuple[int | None, int | None]:
+def _span(snapshot: Snapshot, question: Selection, window: int) -> tuple[int | None, int | None]:
     """Return the span of the answer: what is asked for, else what is held."""
-    start, end = asked.start, asked.end
+    start, end = question.start, question.end
     if not snapshot.empty:
         # If only one end is asked for and it is outside of what is held, the span is empty, never reversed.
         if start is None:

@@ -83,11 +83,11 @@ EVERYTHING = Scope()
 """The scope of a page that is not embedded, or embedded without a filter."""
 
 
-def _narrowed(asked: tuple[str, ...], confines: tuple[str, ...]) -> tuple[str, ...]:
-    if not (asked and confines):
-        return asked or confines
+def _narrowed(names: tuple[str, ...], confines: tuple[str, ...]) -> tuple[str, ...]:
+    if not (names and confines):
+        return names or confines
     inside = frozenset(confines)
-    return tuple(name for name in asked if name in inside) or NOTHING
+    return tuple(name for name in names if name in inside) or NOTHING
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -99,19 +99,19 @@ class Asked(msgspec.Struct, frozen=True):
 
 def asked(query: str) -> Asked:
     """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults."""
-    given = Parameters(query)
+    url_parameters = Parameters(query)
     view = View(
-        range=given.one("range", RANGES),
-        campaigns=given.names("campaign"),
-        channels=given.names("channel"),
-        metric=given.one("metric", TILES, "spend"),
-        chart=given.one("chart", CHARTS, "stacked"),
-        sort=given.one("sort", SORTS),
-        descending=given.one("order", ("asc", "desc"), "desc") == "desc",
-        search=given.text("q", _SEARCH),
-        all_rows=given.one("rows", ("10", "all"), "10") == "all",
+        range=url_parameters.one("range", RANGES),
+        campaigns=url_parameters.names("campaign"),
+        channels=url_parameters.names("channel"),
+        metric=url_parameters.one("metric", TILES, "spend"),
+        chart=url_parameters.one("chart", CHARTS, "stacked"),
+        sort=url_parameters.one("sort", SORTS),
+        descending=url_parameters.one("order", ("asc", "desc"), "desc") == "desc",
+        search=url_parameters.text("q", _SEARCH),
+        all_rows=url_parameters.one("rows", ("10", "all"), "10") == "all",
     )
-    return Asked(view, given.ended())
+    return Asked(view, url_parameters.ended())
 
 
 def from_query(query: str) -> View:

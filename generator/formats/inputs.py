@@ -60,12 +60,12 @@ class Input:
     def identity(self) -> tuple[int, int]:
         """Return device and inode, which are equal for two names of one file; raises `InputError` if it does not exist."""
         try:
-            found = os.fstat(self._standard()) if self._given == STANDARD_INPUT else Path(self._given).stat()
+            file_status = os.fstat(self._standard()) if self._given == STANDARD_INPUT else Path(self._given).stat()
         except FileNotFoundError:
             raise InputError(f"{self.name}: no such file.") from None
         except OSError as error:
             raise InputError(f"{self.name}: {words(error)}.") from None
-        return found.st_dev, found.st_ino
+        return file_status.st_dev, file_status.st_ino
 
     def _raw(self) -> io.FileIO:
         if self._copy is None:
@@ -143,14 +143,14 @@ def gather(names: Iterable[str], suffixes: Sequence[str], stopped: Callable[[], 
 
     Raises `InputError` for a file that does not exist or is named twice (its rows would count twice), and for a folder without files.
     """
-    found = [Input(each, stopped) for name in names for each in _expanded(name, tuple(suffixes))]
+    inputs = [Input(each, stopped) for name in names for each in _expanded(name, tuple(suffixes))]
     seen: set[tuple[int, int]] = set()
-    for each in found:
+    for each in inputs:
         identity = each.identity()
         if identity in seen:
             raise InputError(f"{each.name}: named twice; each file is replayed once.")
         seen.add(identity)
-    return found
+    return inputs
 
 
 def _expanded(name: str, suffixes: tuple[str, ...]) -> list[str]:

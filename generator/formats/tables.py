@@ -128,12 +128,12 @@ class _Lines:
 
 def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
     """Find the header after blank lines and a line ``sep=;``; choose the separator that gives most of the required columns."""
-    lines, separators, said, skipped = _first_lines(text), list(_SEPARATORS), "", 0
+    lines, separators, separator_line, skipped = _first_lines(text), list(_SEPARATORS), "", 0
     for line in lines:
-        match = None if said else _SEPARATOR_LINE.match(line)
+        match = None if separator_line else _SEPARATOR_LINE.match(line)
         if match:
-            said = line.strip("\r\n")
-            separators = [_separator(match["rest"], said, name)]
+            separator_line = line.strip("\r\n")
+            separators = [_separator(match["rest"], separator_line, name)]
         elif line.strip(' \r\n\t,;|"\0'):
             break
         skipped += 1
@@ -145,8 +145,8 @@ def _head(text: io.TextIOWrapper, required: Sequence[str], name: str) -> _Head:
         raise InputError(f"{name}: line {skipped + 1} is not CSV; it must name the columns {', '.join(required)}.")
     best = min(heads, key=lambda head: len(_missing(head.names, required)))
     if missing := _missing(best.names, required):
-        by = f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 and not said else ""
-        where = "its first line" if not skipped else f"line {skipped + 1}, below {said or 'its blank first line'}"
+        by = f" (read with {_SEPARATORS[best.separator]})" if len(best.names) > 1 and not separator_line else ""
+        where = "its first line" if not skipped else f"line {skipped + 1}, below {separator_line or 'its blank first line'}"
         raise InputError(f"{name}: no column {', '.join(missing)} in {where}{by}; this format needs {', '.join(required)}.")
     return best
 
@@ -192,9 +192,9 @@ def _missing(names: list[str], required: Sequence[str]) -> list[str]:
 def _places(head: _Head, required: Sequence[str], name: str) -> list[int]:
     places: list[int] = []
     for column in required:
-        found = [place for place, each in enumerate(head.names) if _plain(each) == _plain(column)]
-        if len(found) > 1:
-            where = " and ".join(str(place + 1) for place in found)
+        indices = [index for index, each in enumerate(head.names) if _plain(each) == _plain(column)]
+        if len(indices) > 1:
+            where = " and ".join(str(index + 1) for index in indices)
             raise InputError(f"{name}: the column {column} appears twice, as columns {where}; remove or rename one of them.")
-        places += found
+        places += indices
     return places

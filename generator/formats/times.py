@@ -133,8 +133,8 @@ class TimeColumn:
             raise self._no_time(text) from None
 
     def _ordered(self, match: re.Match[str], text: str, line: Line) -> dt.date:
-        one, two, year = match["one"], match["two"], match["last"]
-        day_first, month_first = _date(year, two, one), _date(year, one, two)
+        first, second, year = match["one"], match["two"], match["last"]
+        day_first, month_first = _date(year, second, first), _date(year, first, second)
         if day_first is None and month_first is None:
             raise self._no_time(text)
         sight = Sight(self.file, line, text)
@@ -222,10 +222,10 @@ class TimeColumn:
             return own, f"as {self.orders[own]} decides"
         if not self.either:
             return self._order or "month-first", "where day and month are equal in each line"
-        found = self._agreed(columns)
-        if found is not None:
-            sight = next(column.orders[found] for column in columns if found in column.orders)
-            return found, f"as {sight} decides"
+        order = self._agreed(columns)
+        if order is not None:
+            sight = next(column.orders[order] for column in columns if order in column.orders)
+            return order, f"as {sight} decides"
         marks = set(self.either)
         if marks == {"."}:
             return (
@@ -243,15 +243,15 @@ class TimeColumn:
 
     def _agreed(self, columns: Sequence[TimeColumn]) -> Order | None:
         """Return the order that all `columns` show; None if they show none; raises `InputError` if they contradict each other."""
-        found: dict[Order, Sight] = {}
+        orders: dict[Order, Sight] = {}
         for column in columns:
-            found = column.orders | found
-        if len(found) > 1:
+            orders = column.orders | orders
+        if len(orders) > 1:
             raise InputError(
-                f"{self.file}: {self.name} can only be day-first by {found['day-first']} and only month-first by "
-                f"{found['month-first']}; choose the valid ones with --dates, or replay the files one by one."
+                f"{self.file}: {self.name} can only be day-first by {orders['day-first']} and only month-first by "
+                f"{orders['month-first']}; choose the valid ones with --dates, or replay the files one by one."
             )
-        return next(iter(found), None)
+        return next(iter(orders), None)
 
     def note(self) -> str:
         """Return how the column is read and why; empty if only one reading is possible."""

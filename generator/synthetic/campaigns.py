@@ -105,7 +105,7 @@ def campaigns(number: int) -> tuple[Campaign, ...]:
 def channels(wanted: str) -> tuple[Channel, ...]:
     """Channels by number (``4``: the first four, generated ones after the sixth) or by name (``search,podcast``: any name will do)."""
     if wanted.isdecimal():
-        made = tuple(Channel(f"channel-{index:02d}", cpc=0.80) for index in range(len(CHANNELS) + 1, int(wanted) + 1))
-        return (*CHANNELS[: int(wanted)], *made)
+        generated = tuple(Channel(f"channel-{index:02d}", cpc=0.80) for index in range(len(CHANNELS) + 1, int(wanted) + 1))
+        return (*CHANNELS[: int(wanted)], *generated)
     known = {channel.name: channel for channel in CHANNELS}
     return tuple(known.get(name) or Channel(name, cpc=0.80) for name in dict.fromkeys(part.strip() for part in wanted.split(",")))

@@ -125,8 +125,8 @@ class Synthetic:
         draw, run, money = self._random.random, self._run, self._money
         second_text, trails = self._stamps.second, self._trails
         picks = self._random.choices(self._rows, cum_weights=table, k=len(slots))
-        found: list[Message] = []
-        add = found.append
+        messages: list[Message] = []
+        add = messages.append
         last, stamp = -1, ""
         for index, (time, pick) in enumerate(zip(times, picks, strict=True), first):
             second = time // 1_000_000
@@ -153,7 +153,7 @@ class Synthetic:
                 add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}'))
             else:
                 add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{user}"}}'))
-        return found
+        return messages
 
     def _rare(self, pick: _Row, key: str, time: int) -> str | None:
         """The rest of a conversion, purchase, refund or `cost` event from its user on; None for a refund of nothing."""

@@ -80,15 +80,15 @@ def daily(campaign: Campaign, minute: float) -> float:
 def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tuple[TrafficCell, ...]:
     """Every campaign on those of its channels that are wanted; one that has none of them gets one in turn."""
     wanted = {channel.name: channel for channel in channels}
-    found: list[TrafficCell] = []
+    cells: list[TrafficCell] = []
     for index, campaign in enumerate(campaigns):
         own = [wanted[name] for name in campaign.channels if name in wanted] or [channels[index % len(channels)]]
         # The first channel of a campaign is its largest.
         total = sum(1 / (rank + 1) for rank in range(len(own)))
-        found += [TrafficCell(campaign, channel, 1 / (rank + 1) / total) for rank, channel in enumerate(own)]
+        cells += [TrafficCell(campaign, channel, 1 / (rank + 1) / total) for rank, channel in enumerate(own)]
     # Channels that no campaign names would otherwise stay empty.
-    unused = [channel for channel in channels if not any(cell.channel is channel for cell in found)]
-    return (*found, *(TrafficCell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
+    unused = [channel for channel in channels if not any(cell.channel is channel for cell in cells)]
+    return (*cells, *(TrafficCell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
 
 
 def outcomes_of(cells: Sequence[TrafficCell]) -> tuple[EventKind, ...]:
@@ -113,12 +113,12 @@ def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float
     per_seen = mix.impressions / (sum(row[0] for row in rows) or 1.0)
     per_click = mix.clicks / (sum(row[1] for row in rows) or 1.0)
     per_conversion = mix.conversions / (sum(row[2] for row in rows) or 1.0)
-    found: list[float] = []
+    outcome_weights: list[float] = []
     for seen, clicked, converted, campaign in rows:
         conversions = converted * per_conversion
         purchases = conversions * campaign.purchases
         fees = seen * per_seen * campaign.fees / 1000
-        found += [
+        outcome_weights += [
             seen * per_seen,
             clicked * per_click,
             conversions - purchases,
@@ -126,4 +126,4 @@ def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float
             purchases * campaign.refunds,
             fees,
         ]
-    return found
+    return outcome_weights

@@ -46,10 +46,10 @@ class Download(msgspec.Struct, frozen=True):
 
 def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
     """Return JSON of the `Download` of `frame` in `form`, a key of `FILES` (default CSV); `name` is the file name without its ending."""
-    chosen = FILES.get(form, FILES["csv"])
-    body = b"".join(chosen.write(frame, {}))
+    file_format = FILES.get(form, FILES["csv"])
+    body = b"".join(file_format.write(frame, {}))
     return msgspec.json.encode(
-        Download(number, f"{name}.{chosen.ending}", chosen.media, base64.b64encode(body).decode())
+        Download(number, f"{name}.{file_format.ending}", file_format.media, base64.b64encode(body).decode())
     ).decode()
 
 
@@ -63,8 +63,10 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
     window = service.settings.window_seconds
     span = span_of(snapshot, view, window)
     points, by = SHEETS[what]
-    asked = Selection(span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by)
-    answer = table(snapshot, asked, window=window, currency=service.settings.currency)
+    question = Selection(
+        span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by
+    )
+    answer = table(snapshot, question, window=window, currency=service.settings.currency)
     if what == "campaigns":
         answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
     return f"adtally-{what}-{span.range}", answer

@@ -69,9 +69,12 @@ class NamesAnswer(JsonAnswer):
     def reply(self, dashboard: Dashboard, query: str) -> str:
         if scope_of(query).filtered:
             raise InputError("an embed with a filter offers no names.")
-        given = {name: values[-1] for name, values in parameters.parsed(query).items()}
+        last_values = {name: values[-1] for name, values in parameters.parsed(query).items()}
         return pickers.reply(
-            dashboard.service, 0, given.get("dimension", ""), given.get("search", "").encode(errors="replace").decode()
+            dashboard.service,
+            0,
+            last_values.get("dimension", ""),
+            last_values.get("search", "").encode(errors="replace").decode(),
         )
 
 
@@ -99,9 +102,9 @@ class SheetAnswer(JsonAnswer):
 
     @override
     def reply(self, dashboard: Dashboard, query: str) -> str:
-        given = {name: values[-1] for name, values in parameters.parsed(query).items()}
-        asked = {"what": given.get("what"), "format": given.get("format"), "query": query}
-        return downloads.reply(dashboard.service, 0, asked, scope_of(query))
+        last_values = {name: values[-1] for name, values in parameters.parsed(query).items()}
+        request = {"what": last_values.get("what"), "format": last_values.get("format"), "query": query}
+        return downloads.reply(dashboard.service, 0, request, scope_of(query))
 
 
 QUESTIONS = [

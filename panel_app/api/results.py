@@ -19,16 +19,16 @@ LIMIT = 5_000_000
 
 def asked_for(query: str) -> tuple[Selection, FileFormat, int]:
     """Return question, format and limit of a URL's query; raises `InputError`, whose text repeats no value of the query."""
-    given = parameters.parsed(query, strict=True)
-    if why := parameters.unknown(given, PARAMETERS):
+    query_values = parameters.parsed(query, strict=True)
+    if why := parameters.unknown(query_values, PARAMETERS):
         raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
-    return selection(given), _format(given), _limit(parameters.once(given, "limit", str(LIMIT)))
+    return selection(query_values), _format(query_values), _limit(parameters.once(query_values, "limit", str(LIMIT)))
 
 
-def _format(given: Mapping[str, Sequence[str]]) -> FileFormat:
+def _format(query_values: Mapping[str, Sequence[str]]) -> FileFormat:
     """Return the format; the default is CSV if an option of CSV is given, otherwise JSON."""
-    of_csv = not given.keys().isdisjoint(("bom", "separator", "decimal_comma"))
-    name = parameters.once(given, "format", "csv" if of_csv else "json")
+    of_csv = not query_values.keys().isdisjoint(("bom", "separator", "decimal_comma"))
+    name = parameters.once(query_values, "format", "csv" if of_csv else "json")
     if name not in FORMATS:
         raise InputError(f"`format` must be one of {', '.join(FORMATS)}.")
     if not of_csv:
@@ -36,12 +36,14 @@ def _format(given: Mapping[str, Sequence[str]]) -> FileFormat:
     if name != "csv":
         raise InputError("`bom`, `separator` and `decimal_comma` are for `format=csv`.")
     return csv_format(
-        parameters.once(given, "separator", ","), bom=_switch(given, "bom"), decimal_comma=_switch(given, "decimal_comma")
+        parameters.once(query_values, "separator", ","),
+        bom=_switch(query_values, "bom"),
+        decimal_comma=_switch(query_values, "decimal_comma"),
     )
 
 
-def _switch(given: Mapping[str, Sequence[str]], name: str) -> bool:
-    text = parameters.once(given, name, "0")
+def _switch(query_values: Mapping[str, Sequence[str]], name: str) -> bool:
+    text = parameters.once(query_values, name, "0")
     if text not in ("0", "1"):
         raise InputError(f"`{name}` must be 1 or 0.")
     return text == "1"
@@ -59,23 +61,23 @@ class Results(Guarded):
     async def get(self) -> None:
         """The table that is asked for, in pieces; 400 and one line for a question that makes no sense."""
         try:
-            asked, form, limit = asked_for(self.request.query)
+            question, form, limit = asked_for(self.request.query)
         except InputError as error:
             self.fail(400, str(error))
             return
         async with self.dashboard.exports:
-            await self._answer(asked, form, limit)
+            await self._answer(question, form, limit)
 
     head = get
 
-    async def _answer(self, asked: Selection, form: FileFormat, limit: int) -> None:
+    async def _answer(self, question: Selection, form: FileFormat, limit: int) -> None:
         service = self.dashboard.service
         snapshot, status = service.store.snapshot(max_age=1.0), service.feed.status
         settings = service.settings
         loop = asyncio.get_running_loop()
         # polars releases the interpreter's lock, so that viewers are answered meanwhile.
         answer: ResultTable = await loop.run_in_executor(
-            None, lambda: table(snapshot, asked, window=settings.window_seconds, currency=settings.currency)
+            None, lambda: table(snapshot, question, window=settings.window_seconds, currency=settings.currency)
         )
         frame = answer.frame.head(limit)
         self.set_header("Content-Type", form.media)

@@ -55,8 +55,8 @@ def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     """
     service = dashboard.service
     service.rejected.start()
-    given = Parameters(query)
-    reason = given.one("reason", REASONS)
+    url_parameters = Parameters(query)
+    reason = url_parameters.one("reason", REASONS)
     snapshot, settings = service.snapshot(), service.settings
     stock = Stock(
         rows=snapshot.rows,
@@ -74,4 +74,6 @@ def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     )
     live = service.live(snapshot)
     rejects, parts = service.rejected.rejects(reason), service.parts(snapshot)
-    return msgspec.json.encode(DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, reason, given.ended()))
+    return msgspec.json.encode(
+        DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, reason, url_parameters.ended())
+    )

@@ -26,8 +26,8 @@ def data(dashboard: Dashboard, back: str, explore: str, api: str) -> pn.Template
             "adtally: this page covers all campaigns and channels, so the filter is not applied and nothing is shown."
         )
 
-    def shown(number: int, asked: dict[str, Any]) -> str:
-        return stock.shown(dashboard, str(asked.get("query", "")), number).decode()
+    def shown(number: int, request: dict[str, Any]) -> str:
+        return stock.shown(dashboard, str(request.get("query", "")), number).decode()
 
     talk: dict[str, Handler] = {"stock": shown, **common(dashboard.service, read_only=embedded())}
     settings = dashboard.service.settings

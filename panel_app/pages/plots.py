@@ -64,8 +64,8 @@ _DEEPEST = 12
 
 def readable(name: str, limit: int = 40) -> str:
     """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
-    given = name[: limit * 4]
-    shown = ["\ufffd" if _unseen(given, at) else character for at, character in enumerate(given)]
+    prefix = name[: limit * 4]
+    shown = ["\ufffd" if _unseen(prefix, at) else character for at, character in enumerate(prefix)]
     plain = "".join(shown).replace("$", "\uff04")
     return (plain[: limit - 1] + "…" if len(plain) > limit or len(name) > limit * 4 else plain).strip() or "(blank name)"
 

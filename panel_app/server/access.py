@@ -126,9 +126,9 @@ class _Users(dict[str, str]):
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Access:
     """What the variables of `TABLE` say; raises `SettingsError`, which repeats no secret."""
-    given = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     values: dict[str, Any] = {}
-    for key, text in given.items():
+    for key, text in variables.items():
         if not key.startswith(PREFIX) or not text:
             continue
         name = key[len(PREFIX) :]
@@ -137,7 +137,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Access:
             continue
         if plain not in TABLE:
             raise SettingsError(
-                f"{key} is not a setting of the dashboard; its settings are {', '.join(PREFIX + one for one in TABLE)}."
+                f"{key} is not a setting of the dashboard; its settings are {', '.join(PREFIX + setting for setting in TABLE)}."
             )
         if plain.lower() in values:
             raise SettingsError(f"{PREFIX}{plain} and {PREFIX}{plain}{FILE} are both set; unset one of them.")
