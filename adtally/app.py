@@ -8,7 +8,7 @@ import typer
 
 import generator.cli
 import panel_app.cli
-from adtally import checks, pipeline, records
+from adtally import checks, pipeline, topic_commands
 from dataflows.commands import frame
 from dataflows.commands.frame import examples
 
@@ -48,5 +48,5 @@ def root(
 app.add_typer(pipeline.app)
 app.add_typer(generator.cli.app, name="generate", short_help="Send ad events to Kafka: synthetic ones, or real files.")
 app.add_typer(panel_app.cli.app)
-app.add_typer(records.app)
+app.add_typer(topic_commands.app)
 app.add_typer(checks.app)

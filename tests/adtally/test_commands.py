@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 import typer
 
-from adtally import records
+from adtally import topic_commands
 from adtally.__main__ import main
 from dataflows.commands import frame
 from dataflows.contract.errors import AdtallyError, BrokerError, InputError, SettingsError
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_a_command_with_130() -> None:
 
 
 def test_the_names_in_the_flags_are_those_of_the_code() -> None:
-    assert set(records.REASONS) == set(get_args(Reason))
-    assert list(records.FORMATS) == list(FORMATS)
-    metavars = {one.name: one.metavar for one in typer.main.get_command(records.app).commands["export"].params}  # pyright: ignore[reportAttributeAccessIssue] - a group
+    assert set(topic_commands.REASONS) == set(get_args(Reason))
+    assert list(topic_commands.FORMATS) == list(FORMATS)
+    metavars = {one.name: one.metavar for one in typer.main.get_command(topic_commands.app).commands["export"].params}  # pyright: ignore[reportAttributeAccessIssue] - a group
     assert metavars["interval"] == "|".join(INTERVALS)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from confluent_kafka.admin import ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 from msgspec.structs import replace
 
-from dataflows.commands.doctor.findings import CheckResult, fail, ok
+from dataflows.commands.doctor.check_result import CheckResult, fail, ok
 from dataflows.contract.client_properties import client_variable
 from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings

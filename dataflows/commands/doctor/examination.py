@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataflows.commands.doctor import brokers, machine, recovery, topics
-from dataflows.commands.doctor.findings import CheckResult, Level, fail, worst
+from dataflows.commands.doctor.check_result import CheckResult, Level, fail, worst
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import confluent_kafka
 
 from dataflows import native
-from dataflows.commands.doctor.findings import CheckResult, fail, ok, warn
+from dataflows.commands.doctor.check_result import CheckResult, fail, ok, warn
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import CURE
 

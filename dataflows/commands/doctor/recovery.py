@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from dataflows.commands.doctor.findings import CheckResult, fail, ok, warn
+from dataflows.commands.doctor.check_result import CheckResult, fail, ok, warn
 from dataflows.flow.state import VERSION, stored_versions
 
 ROOM_BYTES = 1 << 30

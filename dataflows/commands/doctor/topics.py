@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import ClusterMetadata  # pyright: ignore[reportPrivateImportUsage]  # the documented place
 
 from dataflows.commands.counters import Progress, progress
-from dataflows.commands.doctor.findings import CheckResult, fail, ok, warn
+from dataflows.commands.doctor.check_result import CheckResult, fail, ok, warn
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_consumer
 from dataflows.kafka.diagnosis import lack

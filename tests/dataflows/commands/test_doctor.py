@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from adtally.__main__ import main
 from dataflows import native
 from dataflows.commands.doctor import brokers, machine, recovery
+from dataflows.commands.doctor.check_result import CheckResult, worst
 from dataflows.commands.doctor.examination import checks, examine
-from dataflows.commands.doctor.findings import CheckResult, worst
 from dataflows.contract.settings import Settings
 from dataflows.flow.state import VERSION
 from dataflows.kafka.topics import Topics
@@ -189,7 +189,10 @@ def test_a_folder_with_a_snapshot_of_this_version_is_well(tmp_path: Path) -> Non
     ("content", "words"),
     [
         ({"adtally": 99}, "holds a state of version 99; this one reads"),
-        (CheckResult("ok", "a class", "of some program"), "can't read (it has a dataflows.commands.doctor.findings.CheckResult)"),
+        (
+            CheckResult("ok", "a class", "of some program"),
+            "can't read (it has a dataflows.commands.doctor.check_result.CheckResult)",
+        ),
     ],
 )
 def test_a_state_of_another_version_is_named_and_nothing_of_it_is_run(tmp_path: Path, content: object, words: str) -> None:
