@@ -15,8 +15,8 @@ from dataflows.commands.frame import examples
 app = frame.new_app("adtally: an exact tally of ads, by the minute, on Kafka, Bytewax and Panel.", completion=True)
 
 
-def _version(asked: bool) -> None:
-    if not asked:
+def _version(is_requested: bool) -> None:
+    if not is_requested:
         return
     from importlib.metadata import version
 

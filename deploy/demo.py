@@ -85,10 +85,10 @@ def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[Ch
     ]
 
 
-def metrics_ports(given: str) -> dict[str, int]:
-    """Where each part serves metrics: on the port `given` (or 9470) and the next ones, on free ones where those are taken; 0 is nowhere."""
-    first = int(given) if given.isdecimal() and int(given) <= 65_533 else METRICS_PORT
-    wanted = {part: first + place if first else 0 for place, part in enumerate(("dataflow", "generator", "dashboard"))}
+def metrics_ports(first_port: str) -> dict[str, int]:
+    """Return the port of each part's metrics: `first_port` (or 9470) and the next ones, a free port where one is taken; 0 means none."""
+    first = int(first_port) if first_port.isdecimal() and int(first_port) <= 65_533 else METRICS_PORT
+    wanted = {part: first + number if first else 0 for number, part in enumerate(("dataflow", "generator", "dashboard"))}
     return {part: ports.free() if port and ports.taken(port) else port for part, port in wanted.items()}
 
 
@@ -159,19 +159,19 @@ def run_demo(port: int, stop: StopSignal, run: Path = RUN) -> None:
     with one_at_a_time(run):
         settings = Settings.from_environment()
         check_port(port)
-        given = broker_given(settings)
+        own_broker = broker_given(settings)
         parts = Supervisor(run / "logs")
         stop.at_once = parts.kill
         try:
             say("adtally demo: starting …")
-            address = given or start_broker(parts, run, stop)
+            address = own_broker or start_broker(parts, run, stop)
             if address:
                 # Where an earlier run has counted these minutes, past events would be late, or count on top of them.
-                recovery, backfill = recovery_folder(run, given)
+                recovery, backfill = recovery_folder(run, own_broker)
                 started = pipeline(address, recovery, port, backfill)
                 for part in started:
                     parts.start(part)
-                introduce(address, started, own=given is None, port=port, logs=run / "logs", backfill=backfill)
+                introduce(address, started, own=own_broker is None, port=port, logs=run / "logs", backfill=backfill)
             if address and wait(parts, stop, lambda: dashboard_answers(port)):
                 say(f"ready after {time.monotonic() - began:.0f} s: open http://localhost:{port}")
                 wait(parts, stop, lambda: False)

@@ -30,33 +30,33 @@ def slug(text: str, separator: str) -> str:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from elsewhere."""
-    for page, place in ELSEWHERE.items():
-        files.append(File.generated(config, page, content=(ROOT / place).read_text(encoding="utf-8")))
+    for page, path in ELSEWHERE.items():
+        files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - mkdocs hands them over by name
     """Turn links to places in the tree into links to pages."""
-    place = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    return relink(markdown, place)
+    path = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    return relink(markdown, path)
 
 
-def relink(markdown: str, place: str) -> str:
-    """Return `markdown`, of the file `place`, with links to pages of the site; targets outside of the site become plain text."""
+def relink(markdown: str, source: str) -> str:
+    """Return `markdown`, of the file `source`, with links to pages of the site; targets outside of the site become plain text."""
     pages = {there: page for page, there in ELSEWHERE.items()}
-    folder = posixpath.dirname(pages.get(place, place.removeprefix("docs/"))) or "."
+    folder = posixpath.dirname(pages.get(source, source.removeprefix("docs/"))) or "."
 
-    def one(found: re.Match[str]) -> str:
-        image, text, target = found.groups()
+    def relinked(match: re.Match[str]) -> str:
+        image, text, target = match.groups()
         path, mark, anchor = target.partition("#")
         if "://" in target or not path:
-            return found[0]
-        there = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
+            return match[0]
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
         if there in pages or there.startswith("docs/"):
             target = posixpath.relpath(pages.get(there, there.removeprefix("docs/")), folder)
             return f"{image}[{text}]({target}{mark}{anchor})"
         if not (ROOT / there).exists():
-            return found[0]  # and mkdocs says that it leads nowhere
+            return match[0]  # and mkdocs says that it leads nowhere
         return text if text.startswith("`") else f"{text} (`{there}`)"
 
-    return _LINK.sub(one, markdown)
+    return _LINK.sub(relinked, markdown)

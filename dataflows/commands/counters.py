@@ -67,26 +67,28 @@ class Progress(msgspec.Struct):
 
     def notes(self, settings: Settings) -> list[str]:
         """Return a line for each problem of the partition that affects its lag, without the partition's number."""
-        found: list[str] = []
+        problems: list[str] = []
         if self.is_recreated:
             ends = f"the log ends at offset {self.end:,}, but the flow has already read up to {self.offset or 0:,}"
             other = "the log holds a different message at the offset that was read last"
-            found.append(
+            problems.append(
                 f"{other if self.is_other else ends}: topic {settings.logs_topic} was recreated or has lost data. "
                 "The whole log counts as lag"
             )
         if self.lost:
-            found.append(
+            problems.append(
                 f"the offsets {self.offset:,} to {self.begin - 1:,} are no longer on the broker (retention, or records deleted): "
                 "messages among them that were not read are lost and do not count as lag"
             )
         if self.waits and self.waits.behind:
-            found.append(
+            problems.append(
                 f"{self.waits.behind:,} messages wait behind a transaction that a producer has left open; Kafka releases them when it ends"
             )
         if self.waits and not self.waits.is_exact:
-            found.append("the lag is an upper bound: it may include transaction markers, aborted messages and compacted messages")
-        return found
+            problems.append(
+                "the lag is an upper bound: it may include transaction markers, aborted messages and compacted messages"
+            )
+        return problems
 
 
 def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | None = None) -> list[Progress]:
@@ -94,12 +96,16 @@ def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | Non
 
     `waiting` caches the counts for a caller that asks repeatedly.
     """
-    found = positions(settings, timeout)
+    all_positions = positions(settings, timeout)
     waiting = waiting or Waiting(settings, "counters")
     # Without lag, a recreated topic makes no difference to the figures.
-    last = {row.partition: one for row in found if row.lag and (one := row.shown.last) and row.begin <= one.offset < row.end}
+    last = {
+        row.partition: fingerprint
+        for row in all_positions
+        if row.lag and (fingerprint := row.shown.last) and row.begin <= fingerprint.offset < row.end
+    }
     other = waiting.recreated(last)
-    rows = [msgspec.structs.replace(row, is_other=row.partition in other) for row in found]
+    rows = [msgspec.structs.replace(row, is_other=row.partition in other) for row in all_positions]
     waits = waiting.count({row.partition: row.span for row in rows})
     return [msgspec.structs.replace(row, waits=waits[row.partition]) for row in rows]
 
@@ -123,7 +129,7 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
         while True:
             try:
                 committed = consumer.committed(places, timeout=timeout)
-                limits = [consumer.get_watermark_offsets(place, timeout=timeout) for place in places]
+                limits = [consumer.get_watermark_offsets(partition, timeout=timeout) for partition in places]
                 break
             except KafkaException as error:
                 # The consumer's error messages say why the group's offsets are refused.
@@ -137,13 +143,13 @@ def positions(settings: Settings, timeout: float = 5.0, *, right: str = "Describ
                 time.sleep(0.1)
     finally:
         consumer.close()
-    skips = settings.start == "latest" and all(place.offset < 0 for place in committed)
-    return [_row(place, begin, end, skips=skips) for place, (begin, end) in zip(committed, limits, strict=True)]
+    skips = settings.start == "latest" and all(partition.offset < 0 for partition in committed)
+    return [_row(partition, begin, end, skips=skips) for partition, (begin, end) in zip(committed, limits, strict=True)]
 
 
-def _row(place: TopicPartition, begin: int, end: int, *, skips: bool) -> Progress:
-    offset = place.offset if place.offset >= 0 else None
-    return Progress(place.partition, offset, end, CommittedCounters.decode(place.metadata), begin, skips)
+def _row(committed: TopicPartition, begin: int, end: int, *, skips: bool) -> Progress:
+    offset = committed.offset if committed.offset >= 0 else None
+    return Progress(committed.partition, offset, end, CommittedCounters.decode(committed.metadata), begin, skips)
 
 
 def table(rows: Sequence[Progress]) -> str:

@@ -98,15 +98,15 @@ def _unusable(error: TyperException, program: str) -> int:
 
 
 def settings_of(
-    part: str, given: Mapping[str, str | None] | None = None, *, secrets: Mapping[str, str] | None = None
+    part: str, variables: Mapping[str, str | None] | None = None, *, secrets: Mapping[str, str] | None = None
 ) -> Settings:
-    """Return the settings of this process, those `given` in place of its environment's, and set up its log lines.
+    """Return the settings of this process, those `variables` in place of its environment's, and set up its log lines.
 
     `part` names the process in JSON log lines; `secrets` are values that no log line may show. Raises `SettingsError`, also where another
     distribution owns a package of adtally.
     """
     check_packages()
-    more = {name: value for name, value in (given or {}).items() if value is not None}
+    more = {name: value for name, value in (variables or {}).items() if value is not None}
     settings = Settings.from_environment({**os.environ, **more})
     log_lines.set_up(settings, part, secrets=secrets)
     return settings

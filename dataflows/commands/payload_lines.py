@@ -24,16 +24,16 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
-def to_line(one: Rejected) -> str:
-    r"""Return the payload of `one` as one line; empty if it has no payload.
+def to_line(event: Rejected) -> str:
+    r"""Return the payload of `event` as one line; empty if it has no payload.
 
     In strings, a character that is not printable becomes its JSON escape; between tokens, a line break becomes a space. A byte that is
     not UTF-8 is written as ``\xff``, which is not valid JSON, so that it is not overlooked.
     """
-    if one.payload is not None:
-        text = (_utf16(one.payload.encode()) if "\0" in one.payload[:2] else None) or one.payload
-    elif one.payload_base64 is not None:
-        content = base64.b64decode(one.payload_base64)
+    if event.payload is not None:
+        text = (_utf16(event.payload.encode()) if "\0" in event.payload[:2] else None) or event.payload
+    elif event.payload_base64 is not None:
+        content = base64.b64decode(event.payload_base64)
         text = _utf16(content) or content.decode(errors="backslashreplace")
     else:
         return ""

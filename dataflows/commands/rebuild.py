@@ -128,11 +128,11 @@ def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, li
 def _new(settings: Settings, too_late: Sequence[Rejected], *, show: bool) -> Iterator[Event]:
     """The late events whose id was counted nowhere in their partition, each id once."""
     decode = EventDecoder(settings.currency)
-    places = {(one.partition, one.offset) for one in too_late}
+    places = {(record.partition, record.offset) for record in too_late}
     waiting: dict[tuple[int, str], Event] = {}
-    for one in too_late:
-        event = decode((one.payload or "").encode())
-        waiting.setdefault((one.partition, event.event_id), event)
+    for record in too_late:
+        event = decode((record.payload or "").encode())
+        waiting.setdefault((record.partition, event.event_id), event)
     for message in _reading(settings, show=show):
         partition, offset = message.partition() or 0, message.offset() or 0
         if (partition, offset) not in places:
@@ -177,12 +177,12 @@ def changes(settings: Settings, sums: Sums) -> list[Change]:
     """
     shown = read_settled(partial(_shown, settings))
     rules = Rules.of(settings)
-    found: list[Change] = []
+    changed: list[Change] = []
     for (window, key), metrics in sorted(sums.items(), key=lambda item: item[0]):
         before = shown.get((rfc3339(window // SECOND), *key))
         if before != metrics.events:
-            found.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
-    return found
+            changed.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
+    return changed
 
 
 def _shown(settings: Settings, tombstones: Tombstones[ResultKey]) -> dict[ResultKey, int]:
@@ -204,7 +204,7 @@ def _shown(settings: Settings, tombstones: Tombstones[ResultKey]) -> dict[Result
 
 def write(settings: Settings, results: Iterable[WindowResult]) -> int:
     """Put results on their topic and wait for the acknowledgements; their number. Raises `DeliveryError`."""
-    records = ((result_key(one.window_start, one.campaign_id, one.channel), encode(one)) for one in results)
+    records = ((result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in results)
     return deliver(settings, "rebuild", settings.results_topic, records, headers=[*HEADERS])
 
 
@@ -221,9 +221,9 @@ def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: b
         raise InputError(
             f"windows that end after {rfc3339(end // SECOND)} may still be corrected by the flow; choose an earlier --to."
         )
-    found = changes(settings, count(settings, wanted, late=late, show=True))
-    gained = [change for change in found if change.gains]
-    for change in found:
+    all_changes = changes(settings, count(settings, wanted, late=late, show=True))
+    gained = [change for change in all_changes if change.gains]
+    for change in all_changes:
         result, before = change.result, "none" if change.before is None else f"{change.before:,}"
         note = "" if change.gains else "  (unchanged: the logs no longer hold all of its events)"
         log_lines.tell(

@@ -43,12 +43,12 @@ class Wanted(msgspec.Struct, frozen=True):
     partitions: frozenset[int] = frozenset()
     containing: str = ""
 
-    def has(self, one: Rejected) -> bool:
-        """Whether `one` is among them."""
+    def has(self, event: Rejected) -> bool:
+        """Whether `event` is among them."""
         return (
-            (not self.reasons or one.reason in self.reasons)
-            and (not self.partitions or one.partition in self.partitions)
-            and self.containing in (one.payload or "")
+            (not self.reasons or event.reason in self.reasons)
+            and (not self.partitions or event.partition in self.partitions)
+            and self.containing in (event.payload or "")
         )
 
 
@@ -57,15 +57,15 @@ def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
 
     Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
     """
-    found, none_of_ours = read_settled(partial(_read, settings))
+    events, none_of_ours = read_settled(partial(_read, settings))
     if none_of_ours:
         log.warning("skipped %d records of %s that are not rejected events", none_of_ours, settings.rejected_topic)
-    return sorted(filter(wanted.has, found.values()), key=lambda one: (one.rejected_at, one.partition, one.offset))
+    return sorted(filter(wanted.has, events.values()), key=lambda event: (event.rejected_at, event.partition, event.offset))
 
 
 def _read(settings: Settings, tombstones: Tombstones[RejectedKey]) -> tuple[dict[RejectedKey, Rejected], int]:
     """Return the last record of each message that `tombstones` do not delete, and how many records can't be read."""
-    found: dict[RejectedKey, Rejected] = {}
+    events: dict[RejectedKey, Rejected] = {}
     none_of_ours = 0
     for message in scan(settings, settings.rejected_topic):
         position, value = tombstones.position(message), message.value()
@@ -74,25 +74,29 @@ def _read(settings: Settings, tombstones: Tombstones[RejectedKey]) -> tuple[dict
             if value is None:
                 tombstones.add(decode_rejected_key(message.key() or b""), position)
                 continue
-            one = decode_rejected(value)
+            event = decode_rejected(value)
         except DECODE_ERRORS:
             none_of_ours += 1
             continue
-        place = (one.topic, one.partition, one.offset)
-        if not tombstones.has_deleted(place, position):
-            found[place] = one
-    return found, none_of_ours
+        key = (event.topic, event.partition, event.offset)
+        if not tombstones.has_deleted(key, position):
+            events[key] = event
+    return events, none_of_ours
 
 
-def lines(found: Sequence[Rejected], limit: int) -> Iterator[str]:
-    """The newest `limit` of `found`, a few words each, and the count of each reason."""
-    for one in found[-limit:] if limit else ():
+def lines(events: Sequence[Rejected], limit: int) -> Iterator[str]:
+    """The newest `limit` of `events`, a few words each, and the count of each reason."""
+    for event in events[-limit:] if limit else ():
         payload = (
-            one.payload if one.payload is not None else f"base64:{one.payload_base64}" if one.payload_base64 else "(no value)"
+            event.payload
+            if event.payload is not None
+            else f"base64:{event.payload_base64}"
+            if event.payload_base64
+            else "(no value)"
         )
-        yield f"{one.rejected_at}  {one.reason:13}  {one.topic}/{one.partition}/{one.offset}  {plain(one.detail)}"
+        yield f"{event.rejected_at}  {event.reason:13}  {event.topic}/{event.partition}/{event.offset}  {plain(event.detail)}"
         yield f"    {plain(payload)[:200]}"
-    counts = Counter(one.reason for one in found)
+    counts = Counter(event.reason for event in events)
     yield ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason]) or "nothing was rejected"
 
 
@@ -104,13 +108,13 @@ def plain(text: str) -> str:
 def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
     """Return the events of a JSON lines file (`read_lines`) as (event_id, payload); raises `InputError` for the first line that is none."""
     decode = EventDecoder(currency)
-    found: list[tuple[str, bytes]] = []
+    events: list[tuple[str, bytes]] = []
     for number, line in read_lines(path):
         try:
-            found.append((decode(line).event_id, line))
+            events.append((decode(line).event_id, line))
         except NotAnEvent as verdict:
             raise InputError(f"{path} line {number} is not a valid event: {verdict.detail}. Nothing was sent.") from None
-    return found
+    return events
 
 
 def send(settings: Settings, events: Iterable[tuple[str, bytes]]) -> int:
@@ -124,14 +128,14 @@ def list_rejected(settings: Settings, wanted: Wanted, form: Literal["lines", "js
 
     Raises `BrokerError` and `InputError`.
     """
-    found = rejected(settings, wanted)
+    events = rejected(settings, wanted)
     if form == "lines":
-        for line in lines(found, limit):
+        for line in lines(events, limit):
             log_lines.tell(line)
         return
-    for one in found:
-        log_lines.tell(json_for(sys.stdout, encode(one).decode() if form == "json" else to_line(one)))
-    if form == "payloads" and (empty := sum(not (one.payload or one.payload_base64) for one in found)):
+    for event in events:
+        log_lines.tell(json_for(sys.stdout, encode(event).decode() if form == "json" else to_line(event)))
+    if form == "payloads" and (empty := sum(not (event.payload or event.payload_base64) for event in events)):
         log.warning("%d of these events have no payload; their lines are empty, and --send skips them", empty)
 
 

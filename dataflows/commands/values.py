@@ -20,8 +20,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 def checked(what: str, parse: Callable[[str], float], low: float, high: float = math.inf) -> Callable[[object], float]:
     """Return a reader of numbers from `low` to `high`; `what` describes them: ``a rate from 1 to 10``."""
 
-    def read(given: object) -> float:
-        text = str(given)
+    def read(argument: object) -> float:
+        text = str(argument)
         try:
             value = parse(text.strip())
         except ValueError:
@@ -36,8 +36,8 @@ def checked(what: str, parse: Callable[[str], float], low: float, high: float = 
 def whole(what: str, low: int, high: int | None = None) -> Callable[[object], int]:
     """Return a reader of whole numbers from `low` to `high`: ``1000``, ``1,000`` or ``1_000``; `what` as in `checked`."""
 
-    def read(given: object) -> int:
-        text = str(given)
+    def read(argument: object) -> int:
+        text = str(argument)
         digits = text.strip().replace(",", "").replace("_", "")
         if not (digits.isascii() and digits.isdecimal()) or int(digits) < low or (high is not None and int(digits) > high):
             raise typer.BadParameter(f"{text!r} is not {what}")
@@ -57,9 +57,9 @@ def one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
-def port(given: object) -> int:
+def port(argument: object) -> int:
     """Return a TCP port, 1 to 65535."""
-    text = str(given)
+    text = str(argument)
     if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     raise typer.BadParameter(f"{text!r} is not a port; give a number from 1 to 65535")

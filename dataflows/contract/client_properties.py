@@ -35,7 +35,7 @@ def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
 
     Raises `SettingsError` for a file that can't be read, and for a property that is given twice.
     """
-    found: dict[str, str] = {}
+    properties: dict[str, str] = {}
     for key, text in environment.items():
         if not key.startswith(CLIENT_PREFIX) or not text:
             continue
@@ -43,13 +43,13 @@ def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
         if key.endswith(FILE) and name not in _OWN_FILES:
             if environment.get(key.removesuffix(FILE)):
                 raise SettingsError(f"{key.removesuffix(FILE)} and {key} are both set; unset one of them.")
-            found[name.removesuffix(".file")] = secret_file(key, text)
+            properties[name.removesuffix(".file")] = secret_file(key, text)
         else:
-            found[name] = text
+            properties[name] = text
     for name in _READ:
-        if name in found and not (name == "ssl.ca.location" and found[name] == "probe"):
-            _check_readable(client_variable(name), Path(found[name]))
-    return found
+        if name in properties and not (name == "ssl.ca.location" and properties[name] == "probe"):
+            _check_readable(client_variable(name), Path(properties[name]))
+    return properties
 
 
 def secret_file(variable: str, path: str) -> str:

@@ -58,10 +58,12 @@ def _constants() -> str:
 def _event_types() -> str:
     return "\n".join(
         [
-            _enum("event_type", [*(f"TYPE_{_upper(one)}" for one in _TYPES), "EVENT_TYPES"]),
+            _enum("event_type", [*(f"TYPE_{_upper(event_type)}" for event_type in _TYPES), "EVENT_TYPES"]),
             "/* False if the contract has no such type. */",
             "static inline bool event_type_of(const char *name, size_t size, uint8_t *type)",
-            *_switch([(one, f"return *type = TYPE_{_upper(one)}, true;") for one in _TYPES], "return false;"),
+            *_switch(
+                [(event_type, f"return *type = TYPE_{_upper(event_type)}, true;") for event_type in _TYPES], "return false;"
+            ),
         ]
     )
 
@@ -126,8 +128,8 @@ def _fields() -> str:
     names: list[str] = []
     bits = ["FIELD_OTHER = 0"]
     all_fields: list[str] = []
-    for place, field in enumerate(msgspec.inspect.type_info(Event).fields):  # pyright: ignore[reportAttributeAccessIssue]  # ditto
-        bits.append(f"FIELD_{field.name.upper()} = {1 << place}")
+    for index, field in enumerate(msgspec.inspect.type_info(Event).fields):  # pyright: ignore[reportAttributeAccessIssue]  # ditto
+        bits.append(f"FIELD_{field.name.upper()} = {1 << index}")
         all_fields.append(field.name)
         kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
         if field.required:
@@ -196,9 +198,9 @@ def _switch(cases: Iterable[tuple[str, str]], otherwise: str) -> list[str]:
     for text, then in cases:
         by_size[len(text)].append((text, then))
     lines = ["{", "    switch (size) {"]
-    for size, found in sorted(by_size.items()):
+    for size, same_size in sorted(by_size.items()):
         lines.append(f"    case {size}:")
-        for text, then in found:
+        for text, then in same_size:
             lines += [f'        if (memcmp(name, "{text}", {size}) == 0)', f"            {then}"]
         lines.append("        break;")
     return [*lines, "    default:", "        break;", "    }", f"    {otherwise}", "}", ""]

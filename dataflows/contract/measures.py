@@ -79,9 +79,9 @@ def total(sums: Metrics, terms: Terms) -> int:
 
 def ratios(sums: Metrics, measures: Iterable[Measure] = RATIOS) -> dict[str, float | None]:
     """Return the rates of `sums` by id, each rounded once; None where the denominator is 0."""
-    found: dict[str, float | None] = {}
+    rates: dict[str, float | None] = {}
     for measure in measures:
         under = measure.micros * total(sums, measure.denominator)
         # 0 divided by a negative sum is -0.0 in floating point; a figure must not be a negative zero.
-        found[measure.id] = total(sums, measure.numerator) / under or 0.0 if under else None
-    return found
+        rates[measure.id] = total(sums, measure.numerator) / under or 0.0 if under else None
+    return rates

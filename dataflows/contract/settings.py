@@ -144,11 +144,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `SettingsError`, which names the variable, its value and what it may be.
         """
-        given = os.environ if environment is None else environment
+        variables = os.environ if environment is None else environment
         known = _known()
-        values: dict[str, object] = {"client": client_properties(given)}
-        values |= {name: given[key].strip() for key, name in known.items() if given.get(key)}
-        for key in unknown(given):
+        values: dict[str, object] = {"client": client_properties(variables)}
+        values |= {name: variables[key].strip() for key, name in known.items() if variables.get(key)}
+        for key in unknown(variables):
             if close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
                 raise SettingsError(f"{key} is not a setting of adtally; did you mean {close[0]}?")
         try:

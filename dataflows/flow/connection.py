@@ -62,9 +62,9 @@ class Connection:
         Raises `BrokerError` for what does not pass by itself.
         """
         fetcher = self._make_fetcher()
-        place = TopicPartition(self._topic, self._partition)
+        partition = TopicPartition(self._topic, self._partition)
         try:
-            limits = fetcher.consumer.get_watermark_offsets(place, timeout=2.0)
+            limits = fetcher.consumer.get_watermark_offsets(partition, timeout=2.0)
         except KafkaException as error:
             fetcher.consumer.close()
             if error.args[0].code() not in PASSING:
@@ -103,8 +103,8 @@ class Connection:
         if self._fetcher is None:
             return
         try:
-            place = TopicPartition(self._topic, self._partition, offset, metadata=metadata)
-            self._fetcher.consumer.commit(offsets=[place], asynchronous=True)
+            position = TopicPartition(self._topic, self._partition, offset, metadata=metadata)
+            self._fetcher.consumer.commit(offsets=[position], asynchronous=True)
         except KafkaException as error:
             log.debug("the progress of partition %d was not committed: %s", self._partition, describe(error))
 

@@ -134,7 +134,7 @@ class Workers:
 
     def rest(self) -> Rest:
         """Return the `Rest` of the calling worker (thread)."""
-        found: Rest | None = getattr(self._threads, "rest", None)
-        if found is None:
-            found = self._threads.rest = Rest(self)
-        return found
+        rest: Rest | None = getattr(self._threads, "rest", None)
+        if rest is None:
+            rest = self._threads.rest = Rest(self)
+        return rest

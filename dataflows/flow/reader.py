@@ -188,9 +188,9 @@ class Reader:
 
     def _handle(self, faults: Sequence[Fault], count: int) -> None:
         """`count`: messages of the same fetch."""
-        for error, end, place in faults:
+        for error, end, index in faults:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._caught_up = place == count  # else the log has grown meanwhile
+                self._caught_up = index == count  # else the log has grown meanwhile
                 self._position.reach(end)
             elif error.code() in _GONE:
                 # Opened again, the position is compared with the offsets that the broker has now: it is lost, or the ids are read again.

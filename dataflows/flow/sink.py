@@ -77,14 +77,14 @@ class Outbox:
             measured, moment = records.waited
             header = EVENT_TIME, str(moment // 1000).encode()
         waited_since: float | None = None
-        place = 0
+        next_byte = 0
         while True:
             self._check()
             try:
-                place = self._sender.send(records, place, measured, header)
+                next_byte = self._sender.send(records, next_byte, measured, header)
             except STOPPED as error:
                 raise self._no_more(why_stopped(error)) from None
-            if place == len(records.text):
+            if next_byte == len(records.text):
                 break
             waited_since = self._wait(waited_since, self._producer.poll)
         if records.waited is not None:
@@ -162,9 +162,9 @@ class Outbox:
 
 def _attend(outbox: weakref.ref[Outbox]) -> None:
     """Hear what the broker says as long as there is an outbox: where little is sent, the next record may be long in coming."""
-    while (found := outbox()) is not None:
-        found.check_reports()
-        del found
+    while (live_outbox := outbox()) is not None:
+        live_outbox.check_reports()
+        del live_outbox
         time.sleep(HEAR_SECONDS)
 
 

@@ -167,9 +167,9 @@ class Observed:
 
     def registry(self) -> CollectorRegistry:
         """All metrics of the dataflow."""
-        made = make_registry("dataflow", table.METRICS, self._gather)
-        made.register(self._age)
-        return made
+        registry = make_registry("dataflow", table.METRICS, self._gather)
+        registry.register(self._age)
+        return registry
 
     def _gather(self) -> Iterable[Value]:
         yield READY, (), float(not self.not_ready_reason())
@@ -185,17 +185,17 @@ class Observed:
             yield table.ACKNOWLEDGED, (topic,), outgoing.acknowledged()
             yield table.FAILED, (topic,), outgoing.failed()
             yield table.PENDING, (topic,), outgoing.pending()
-        yield table.SNAPSHOT_WAIT, (), sum(sum(list(one.waits.values())) for one in self._outgoing.values())
-        yield table.CATCHING_UP, (), sum(one.catching_up for one in self._outgoing.values())
+        yield table.SNAPSHOT_WAIT, (), sum(sum(list(outgoing.waits.values())) for outgoing in self._outgoing.values())
+        yield table.CATCHING_UP, (), sum(outgoing.catching_up for outgoing in self._outgoing.values())
         yield from self._store()
 
     def _windows(self) -> Iterable[Value]:
         shards = [figures() for figures in list(self._shards)]
-        yield table.OPEN_WINDOWS, (), max((one.open_windows for one in shards), default=0)
-        yield table.WINDOWS, (), max((one.windows for one in shards), default=0)
-        yield table.OPEN_CELLS, (), sum(one.open_cells for one in shards)
-        yield table.CELLS, (), sum(one.cells for one in shards)
-        marks = [one.watermark for one in shards if one.watermark is not None]
+        yield table.OPEN_WINDOWS, (), max((shard.open_windows for shard in shards), default=0)
+        yield table.WINDOWS, (), max((shard.windows for shard in shards), default=0)
+        yield table.OPEN_CELLS, (), sum(shard.open_cells for shard in shards)
+        yield table.CELLS, (), sum(shard.cells for shard in shards)
+        marks = [shard.watermark for shard in shards if shard.watermark is not None]
         if marks:
             yield table.WATERMARK, (), min(marks) / SECOND
             yield table.WATERMARK_LAG, (), self._now() - min(marks) / SECOND
@@ -214,9 +214,9 @@ class Observed:
 
 def _partition(partition: str, progress: PartitionProgress, begun: Counters) -> Iterable[Value]:
     now = progress.counters
-    one = (partition,)
-    yield table.READ, one, now.read - begun.read
-    yield table.LOG_READ, one, now.read
+    label = (partition,)
+    yield table.READ, label, now.read - begun.read
+    yield table.LOG_READ, label, now.read
     for outcome in table.OUTCOMES:
         value = getattr(now, outcome)
         yield table.EVENTS, (partition, outcome), value - getattr(begun, outcome)
@@ -225,10 +225,10 @@ def _partition(partition: str, progress: PartitionProgress, begun: Counters) -> 
         value = now.rejected(reason)
         yield table.REJECTED, (partition, reason), value - begun.rejected(reason)
         yield table.LOG_REJECTED, (partition, reason), value
-    yield table.CONSERVATION, one, now.difference()
+    yield table.CONSERVATION, label, now.difference()
     if progress.offset is not None:
-        yield table.OFFSET, one, progress.offset
+        yield table.OFFSET, label, progress.offset
     if progress.lag is not None:
-        yield table.LAG, one, progress.lag
+        yield table.LAG, label, progress.lag
     if progress.clock is not None:
-        yield table.CLOCK, one, progress.clock / SECOND
+        yield table.CLOCK, label, progress.clock / SECOND

@@ -140,7 +140,7 @@ class Topology:
         except KafkaException as error:
             log.debug("no committed offsets: %s", error)
             return
-        for place in committed:
-            clock = CommittedCounters.decode(place.metadata).clock
+        for partition in committed:
+            clock = CommittedCounters.decode(partition.metadata).clock
             if clock is not None:
-                self._clocks[place.partition] = max(clock, self._clocks.get(place.partition, clock))
+                self._clocks[partition.partition] = max(clock, self._clocks.get(partition.partition, clock))

@@ -61,7 +61,7 @@ def explain(value: bytes, error: Exception, currency: str) -> str:
         return words
     text = value.decode()
     try:
-        found = json.loads(text, parse_constant=_refuse, parse_int=_Integer)
+        document = json.loads(text, parse_constant=_refuse, parse_int=_Integer)
     except _ConstantError as constant:
         return f"{constant} is not JSON; leave the field out, or send null"
     except json.JSONDecodeError as reason:
@@ -69,11 +69,11 @@ def explain(value: bytes, error: Exception, currency: str) -> str:
     except (ValueError, RecursionError):
         return plain(error)
     try:
-        json.dumps(found, ensure_ascii=False).encode()
+        json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as lone:
         half = ascii(lone.object[lone.start]).strip("'")
         return f"a lone surrogate {half} in a string, which is half of a character; send both halves, or the character as UTF-8"
-    return _fields(found, error, currency) if isinstance(found, dict) else _not_an_object(found)
+    return _fields(document, error, currency) if isinstance(document, dict) else _not_an_object(document)
 
 
 def plain(error: Exception) -> str:
@@ -111,34 +111,38 @@ def _syntax(text: str, error: json.JSONDecodeError) -> str:
     return f"JSON is malformed: {_short(rest)} at character {at}; {error.msg[:1].lower()}{error.msg[1:]}"
 
 
-def _not_an_object(found: object) -> str:
-    if isinstance(found, list):
+def _not_an_object(document: object) -> str:
+    if isinstance(document, list):
         return f"a JSON array, not an object; {_ALONE}"
-    if isinstance(found, str) and found.lstrip().startswith("{"):
+    if isinstance(document, str) and document.lstrip().startswith("{"):
         return "JSON inside a JSON string (encoded twice); send the object itself"
-    return f"{_short(found if isinstance(found, _Integer) else json.dumps(found))} is not a JSON object"
+    return f"{_short(document if isinstance(document, _Integer) else json.dumps(document))} is not a JSON object"
 
 
 def _fields(event: dict[str, Any], error: Exception, currency: str) -> str:
     words = plain(error)
     if not isinstance(error, msgspec.ValidationError):
         return words
-    given = {name: event.get(name) for name in ("currency", "event_type", "timestamp")}
-    if words.endswith("at `currency`") and isinstance(given["currency"], str) and not isinstance(given["currency"], _Integer):
-        return f"`currency` is {_short(given['currency'])}, and this deployment counts in {currency} (ADTALLY_CURRENCY)"
-    if words.endswith("at `event_type`") and isinstance(given["event_type"], str):
-        return f"`event_type` is {_short(given['event_type'])}; it must be one of {', '.join(get_args(EventType))}"
-    if words.endswith("at `timestamp`") and isinstance(given["timestamp"], str):
-        return _timestamp(given["timestamp"])
+    field_values = {name: event.get(name) for name in ("currency", "event_type", "timestamp")}
+    if (
+        words.endswith("at `currency`")
+        and isinstance(field_values["currency"], str)
+        and not isinstance(field_values["currency"], _Integer)
+    ):
+        return f"`currency` is {_short(field_values['currency'])}, and this deployment counts in {currency} (ADTALLY_CURRENCY)"
+    if words.endswith("at `event_type`") and isinstance(field_values["event_type"], str):
+        return f"`event_type` is {_short(field_values['event_type'])}; it must be one of {', '.join(get_args(EventType))}"
+    if words.endswith("at `timestamp`") and isinstance(field_values["timestamp"], str):
+        return _timestamp(field_values["timestamp"])
     return words
 
 
-def _timestamp(given: str) -> str:
-    if isinstance(given, _Integer):
-        return f"`timestamp` is a number, {str(given)[:_SHOWN]}; send {_TIMES}"
-    if given[16:19] == ":60":
-        return f"`timestamp` is {_short(given)}; a leap second is only at 23:59:60 UTC on the last day of a month"
-    return f"`timestamp` is {_short(given)}; it must be {_TIMES}"
+def _timestamp(timestamp: str) -> str:
+    if isinstance(timestamp, _Integer):
+        return f"`timestamp` is a number, {str(timestamp)[:_SHOWN]}; send {_TIMES}"
+    if timestamp[16:19] == ":60":
+        return f"`timestamp` is {_short(timestamp)}; a leap second is only at 23:59:60 UTC on the last day of a month"
+    return f"`timestamp` is {_short(timestamp)}; it must be {_TIMES}"
 
 
 def _short(text: str) -> str:

@@ -40,7 +40,7 @@ class Bell:
             read = os.read(self._reading, 65_536)
         except BlockingIOError:
             return ()
-        return {int.from_bytes(read[place : place + 4], "little") for place in range(0, len(read), 4)}
+        return {int.from_bytes(read[start : start + 4], "little") for start in range(0, len(read), 4)}
 
 
 def _close(*descriptors: int) -> None:

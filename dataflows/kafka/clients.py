@@ -163,16 +163,16 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
         raise unusable(settings, error) from None
 
 
-def cached_lag(consumer: Consumer, place: TopicPartition) -> int | None:
-    """Return the number of messages from the offset of `place` to the end of its partition as the client last received it, without a query.
+def cached_lag(consumer: Consumer, position: TopicPartition) -> int | None:
+    """Return the number of messages from `position` to the end of its partition as the client last received it, without a query.
 
     None before it has received an end.
     """
     try:
-        _, end = consumer.get_watermark_offsets(place, cached=True)
+        _, end = consumer.get_watermark_offsets(position, cached=True)
     except KafkaException:
         return None
-    return None if end < 0 else max(0, end - place.offset)
+    return None if end < 0 else max(0, end - position.offset)
 
 
 def unusable(settings: Settings, error: KafkaException) -> RefusedError:

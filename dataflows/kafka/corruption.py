@@ -121,11 +121,11 @@ class Passage:
         try:
             outside = self._high(partition)
             while outside - inside > 1:
-                asked = inside + min(step, (outside - inside) // 2)
-                if self._is_inside(partition, met, asked):
-                    inside, step = asked, 2 * step
+                probe = inside + min(step, (outside - inside) // 2)
+                if self._is_inside(partition, met, probe):
+                    inside, step = probe, 2 * step
                 else:
-                    outside = asked
+                    outside = probe
         except KafkaException as error:
             log.debug("partition %d of %s: %s", partition, self._topic, describe(error))
             return None

@@ -140,18 +140,18 @@ _HINTS = (
 
 def plain_words(error: KafkaError) -> str:
     """What `error` says, without where and when."""
-    found = _PLACE.fullmatch(error.str())
-    return _AFTER.sub("", found["words"] if found else error.str()).rstrip(".")
+    match = _PLACE.fullmatch(error.str())
+    return _AFTER.sub("", match["words"] if match else error.str()).rstrip(".")
 
 
 def _who(settings: Settings, met: KafkaError) -> str:
-    place = _place(met)
-    return f"the broker at {f'{place.host}:{place.port}' if place else settings.brokers}"
+    address = _place(met)
+    return f"the broker at {f'{address.host}:{address.port}' if address else settings.brokers}"
 
 
 def _place(met: KafkaError) -> BrokerAddress | None:
-    found = _PLACE.fullmatch(met.str())
-    return BrokerAddress(found["host"].strip("[]"), int(found["port"])) if found else None
+    match = _PLACE.fullmatch(met.str())
+    return BrokerAddress(match["host"].strip("[]"), int(match["port"])) if match else None
 
 
 def _why(settings: Settings, met: KafkaError) -> str:
@@ -165,16 +165,16 @@ def _why(settings: Settings, met: KafkaError) -> str:
     if _ALERT.search(words):
         location, key = client_variable("ssl.certificate.location"), client_variable("ssl.key.location")
         return f"requires a client certificate that it trusts (mTLS); check {location} and {key}"
-    place = _place(met)
-    found = distrust(settings, place) if place else None
-    return found or f"fails the TLS handshake ({words}); check the {client_variable('ssl')}_… variables"
+    address = _place(met)
+    reason = distrust(settings, address) if address else None
+    return reason or f"fails the TLS handshake ({words}); check the {client_variable('ssl')}_… variables"
 
 
-def distrust(settings: Settings, place: BrokerAddress) -> str | None:
-    """What is wrong with the certificate of the broker at `place`; None if nothing can be seen."""
+def distrust(settings: Settings, address: BrokerAddress) -> str | None:
+    """What is wrong with the certificate of the broker at `address`; None if nothing can be seen."""
     try:
-        with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
-            tls_context(settings).wrap_socket(plain, server_hostname=place.host).close()
+        with socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain:
+            tls_context(settings).wrap_socket(plain, server_hostname=address.host).close()
     except ssl.SSLCertVerificationError as error:
         words = error.verify_message.rstrip(".")
         cures = {
@@ -195,11 +195,11 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
     client = settings.client
     location = client.get("ssl.ca.location", "probe")
     if Path(location).is_dir():
-        made = ssl.create_default_context(capath=location)
+        context = ssl.create_default_context(capath=location)
     else:
-        made = ssl.create_default_context(cafile=None if location == "probe" else location, cadata=client.get("ssl.ca.pem"))
-    made.check_hostname = client.get("ssl.endpoint.identification.algorithm", "https") != "none"
-    return made
+        context = ssl.create_default_context(cafile=None if location == "probe" else location, cadata=client.get("ssl.ca.pem"))
+    context.check_hostname = client.get("ssl.endpoint.identification.algorithm", "https") != "none"
+    return context
 
 
 def uses_tls(settings: Settings) -> bool:

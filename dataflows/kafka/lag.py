@@ -121,7 +121,7 @@ class Waiting:
         }
         self._read("read_uncommitted", begun, within, deadline)
         waits = {number: self._waits(number, span, number in within, number in begun) for number, span in spans.items()}
-        self._last = {number: (spans[number], found) for number, found in waits.items()}
+        self._last = {number: (spans[number], waiting) for number, waiting in waits.items()}
         return waits
 
     @property
@@ -147,9 +147,11 @@ class Waiting:
         own = {"fetch.wait.max.ms": 10, "fetch.message.max.bytes": 1024, "queued.min.messages": 1}
         consumer = make_consumer(self._settings, self._role, **own)
         deadline = self._monotonic() + seconds
-        left, found = set(last), set[int]()
+        left, recreated = set(last), set[int]()
         try:
-            consumer.assign([TopicPartition(self._settings.logs_topic, number, one.offset) for number, one in last.items()])
+            consumer.assign(
+                [TopicPartition(self._settings.logs_topic, number, fingerprint.offset) for number, fingerprint in last.items()]
+            )
             while left and (patience := deadline - self._monotonic()) > 0:
                 for message in consumer.consume(len(left), min(0.1, patience)):
                     number = message.partition()
@@ -161,10 +163,10 @@ class Waiting:
                         and message.offset() == last[number].offset
                         and Fingerprint.of(message) != last[number]
                     ):
-                        found.add(number)
+                        recreated.add(number)
         finally:
             consumer.close()
-        return found
+        return recreated
 
     def _waits(self, number: int, span: OffsetRange, looked: bool, is_open: bool) -> Waits:
         if not looked:

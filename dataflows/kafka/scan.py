@@ -32,13 +32,13 @@ def scan(
     consumer = make(settings, "scan")
     try:
         places = [TopicPartition(topic, number) for number in range(count)]
-        limits = {place.partition: _limits(consumer, place, timeout) for place in places}
+        limits = {partition.partition: _limits(consumer, partition, timeout) for partition in places}
         starts = {number: low for number, (low, _) in limits.items()}
         if since is not None:
-            asked = [TopicPartition(topic, number, since) for number in range(count)]
-            for found in consumer.offsets_for_times(asked, timeout=timeout):
+            times = [TopicPartition(topic, number, since) for number in range(count)]
+            for position in consumer.offsets_for_times(times, timeout=timeout):
                 # Below 0: no message is that young.
-                starts[found.partition] = found.offset if found.offset >= 0 else limits[found.partition][1]
+                starts[position.partition] = position.offset if position.offset >= 0 else limits[position.partition][1]
         ends = {number: high for number, (_, high) in limits.items() if starts[number] < high}
         yield from _until(settings, topic, starts, ends, timeout=timeout, make=make)
     except KafkaException as error:
@@ -55,12 +55,12 @@ def refuse_foreign(topic: str, message: Message) -> None:
         raise InputError(f"a record of {topic} can't be read: {why}; use the version of adtally that wrote it.")
 
 
-def _limits(consumer: Consumer, place: TopicPartition, timeout: float) -> tuple[int, int]:
+def _limits(consumer: Consumer, partition: TopicPartition, timeout: float) -> tuple[int, int]:
     """The first offset of a partition and the one behind the last; a leader that is only being found is waited for."""
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return consumer.get_watermark_offsets(place, timeout=timeout)
+            return consumer.get_watermark_offsets(partition, timeout=timeout)
         except KafkaException as error:
             if error.args[0].code() not in PASSING - AWAY or time.monotonic() > deadline:
                 raise

@@ -77,15 +77,15 @@ class Tombstones(Generic[Key]):
     def add(self, key: Key, position: RecordPosition) -> bool:
         """Add a tombstone; return whether it was not known before."""
         known = self._last.get(key, ())
-        if any(one.partition == position.partition and one.offset >= position.offset for one in known):
+        if any(tombstone.partition == position.partition and tombstone.offset >= position.offset for tombstone in known):
             return False
-        self._last[key] = (*(one for one in known if one.partition != position.partition), position)
+        self._last[key] = (*(tombstone for tombstone in known if tombstone.partition != position.partition), position)
         self.found += 1
         return True
 
     def has_deleted(self, key: Key, position: RecordPosition) -> bool:
         """Return whether a known tombstone deletes the record of `key` at `position`."""
-        return any(position.is_before(one) for one in self._last.get(key, ()))
+        return any(position.is_before(tombstone) for tombstone in self._last.get(key, ()))
 
     def is_overtaken(self, position: RecordPosition) -> bool:
         """Return whether another partition was read beyond the time of `position`, so that a later record may have been read already."""

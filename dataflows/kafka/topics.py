@@ -50,10 +50,10 @@ class Topics:
         Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
         in, or that it may not see the topic.
         """
-        found = self._ask(self._admin, topic, timeout).topics[topic]
-        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        description = self._ask(self._admin, topic, timeout).topics[topic]
+        if description.error is not None and description.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise forbidden(self.settings, self._rights.get(topic, "Describe"), f"topic {topic}")
-        return len(found.partitions)
+        return len(description.partitions)
 
     def metadata(self, timeout: float = 5.0) -> ClusterMetadata:
         """Return the brokers and all topics of the cluster; raises as `partitions`."""
@@ -73,9 +73,9 @@ class Topics:
         groups = self._admin.describe_consumer_groups(
             [self.settings.group], include_authorized_operations=True, request_timeout=timeout
         )
-        found: dict[str, set[str]] = {}
-        for kind, asked in (("topic", topics), ("group", groups)):
-            for name, answer in asked.items():
+        rights: dict[str, set[str]] = {}
+        for kind, answers in (("topic", topics), ("group", groups)):
+            for name, answer in answers.items():
                 try:
                     operations = answer.result(timeout).authorized_operations
                 except (KafkaException, TimeoutError) as error:
@@ -84,8 +84,8 @@ class Topics:
                     operations = []
                 if operations is None:
                     return None
-                found[f"{kind} {name}"] = {one.name.title() for one in operations}
-        return found
+                rights[f"{kind} {name}"] = {operation.name.title() for operation in operations}
+        return rights
 
     def _is_embedded(self, topic: str, timeout: float) -> bool:
         return str(self._ask(self._admin, topic, timeout).cluster_id).startswith(EMBEDDED)
@@ -95,7 +95,7 @@ class Topics:
         patience = 0.5
         while True:
             try:
-                found = client.list_topics(topic, timeout=max(0.0, min(patience, deadline - time.monotonic())))
+                metadata = client.list_topics(topic, timeout=max(0.0, min(patience, deadline - time.monotonic())))
             except KafkaException as error:
                 if error.args[0].code() not in AWAY:
                     raise BrokerError(
@@ -103,7 +103,7 @@ class Topics:
                     ) from None
             else:
                 self._complaints.clear()
-                return found
+                return metadata
             client.poll(0.1)  # errors of the connections are delivered only by a poll
             if refusal := self._complaints.refusal():
                 raise refusal
@@ -165,18 +165,18 @@ class Topics:
         """
         if self._is_embedded(topics[0], timeout):
             return []
-        asked = self._admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics])
+        answers = self._admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics])
         lines: list[str] = []
-        for resource, answer in asked.items():
+        for resource, answer in answers.items():
             try:
-                found = answer.result(timeout)
+                config = answer.result(timeout)
             except (KafkaException, TimeoutError):
                 continue
             for name, wanted in self._properties(resource.name).items():
                 # Compacted and by age as well is an operator's own wish, as is the size of a segment.
-                if name != "segment.bytes" and wanted not in str(found[name].value).split(","):
+                if name != "segment.bytes" and wanted not in str(config[name].value).split(","):
                     lines.append(
-                        f"topic {resource.name} has {name}={found[name].value} but the contract requires {wanted}; set it with: "
+                        f"topic {resource.name} has {name}={config[name].value} but the contract requires {wanted}; set it with: "
                         f"kafka-configs.sh --alter --entity-type topics --entity-name {resource.name} --add-config {name}={wanted}"
                     )
         return lines
@@ -186,18 +186,18 @@ class Topics:
 
         Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
         """
-        said = False
+        is_reported = False
         while not give_up():
             try:
                 self.ensure(*topics, timeout=2.0)
             except RefusedError:
                 raise
             except BrokerError as error:
-                if not said:
+                if not is_reported:
                     log.warning("waiting for Kafka: %s", error)
-                said = True
+                is_reported = True
             else:
-                if said:
+                if is_reported:
                     log.warning("the broker at %s is available", self.settings.brokers)
                 return True
         return False

@@ -22,12 +22,12 @@ class BuildError(Exception):
 
 def compiler() -> list[str]:
     """Return the command of a C compiler: ``CC``, else what the machine has; raises `BuildError` if it has none."""
-    given = shlex.split(os.environ.get("CC", ""))
-    for command in [given] if given else [["cc"], ["gcc"], ["clang"]]:
+    cc_command = shlex.split(os.environ.get("CC", ""))
+    for command in [cc_command] if cc_command else [["cc"], ["gcc"], ["clang"]]:
         if shutil.which(command[0]):
             return command
     raise BuildError(
-        f"no compiler: there is no {given[0] if given else 'cc'} on PATH; install gcc or clang and install adtally again."
+        f"no compiler: there is no {cc_command[0] if cc_command else 'cc'} on PATH; install gcc or clang and install adtally again."
     )
 
 
@@ -35,8 +35,8 @@ def build(folder: Path = FOLDER) -> Path:
     """Build the library into `folder`, in place of older ones, and return its path. Raises `BuildError`."""
     command, file = compiler(), folder / library_file().name
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as made:
-            part = Path(made.name)
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part_file:
+            part = Path(part_file.name)
     except OSError as error:
         raise BuildError(f"{folder} can't be written ({error.strerror}); give this user the right to.") from None
     architecture = shlex.split(os.environ.get("ARCHFLAGS", ""))  # where wheels of macOS are built

@@ -98,9 +98,9 @@ def functions_of(client: Any, names: Sequence[str]) -> Any:
 
 def plugin_properties(others: str = "") -> dict[str, str]:
     """Return the property that loads this library into a client as librdkafka's plug-in; `others`: plug-ins to load as well."""
-    found: Any = library()[0]
-    found.client_prepare(functions_of(client_library()[0], _CALLED_BY_PLUGIN))
-    return {PLUGINS: ";".join([*filter(None, others.split(";")), found._name])}
+    native: Any = library()[0]
+    native.client_prepare(functions_of(client_library()[0], _CALLED_BY_PLUGIN))
+    return {PLUGINS: ";".join([*filter(None, others.split(";")), native._name])}
 
 
 class ClientHandle:

@@ -67,16 +67,16 @@ def library() -> tuple[ctypes.CDLL | None, str]:
     if not file.exists():
         return None, "it is not built"
     try:
-        found = ctypes.CDLL(str(file))
+        native = ctypes.CDLL(str(file))
     except OSError as error:  # of another machine
         return None, f"{file} can't be loaded ({error})"
     for name, (result, *arguments) in SIGNATURES.items():
-        function = getattr(found, name)
+        function = getattr(native, name)
         function.restype, function.argtypes = result, arguments
-    if differs := difference(found.layouts()):
+    if differs := difference(native.layouts()):
         return None, f"{file.name} does not fit this Python: {differs}"
-    found.doubles_prepare(_powers_of_ten())
-    return found, ""
+    native.doubles_prepare(_powers_of_ten())
+    return native, ""
 
 
 def _powers_of_ten() -> Any:

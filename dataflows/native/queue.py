@@ -63,9 +63,9 @@ class Queue:
         """
         if reason := no_queue_reason():
             raise RuntimeError(reason)
-        found: Any = library()[0]
+        native: Any = library()[0]
         client, _ = client_library()
-        self._library = found
+        self._library = native
         self._client = client
         self._queue = client.rd_kafka_queue_get_partition(handle.value, topic.encode(), partition)
         if not self._queue:
@@ -73,7 +73,7 @@ class Queue:
         client.rd_kafka_queue_forward(self._queue, None)
         if wake is not None:
             client.rd_kafka_queue_io_event_enable(self._queue, wake.descriptor, wake.signal, len(wake.signal))
-        self._fetch = found.fetch_new(functions_of(client, _CALLED_BY_C), self._queue, most)
+        self._fetch = native.fetch_new(functions_of(client, _CALLED_BY_C), self._queue, most)
         if not self._fetch:
             client.rd_kafka_queue_destroy(self._queue)
             raise MemoryError
@@ -94,7 +94,7 @@ class Queue:
             raise ValueError("the queue is closed")
         self._library.fetch_more(self._fetch)
         fetched = self._fetched
-        errors = [_error(one) for one in fetched.faults[: fetched.fault_count]] if fetched.fault_count else []
+        errors = [_error(fault) for fault in fetched.faults[: fetched.fault_count]] if fetched.fault_count else []
         return FetchedBatch(fetched, 0, fetched.count), errors
 
     def release(self) -> None:

@@ -69,7 +69,7 @@ class Peers:
 
 def _probe(file: int) -> None:
     """Have the system probe the connection `file` when it is silent; raises `OSError`."""
-    with socket.socket(fileno=os.dup(file)) as one:
+    with socket.socket(fileno=os.dup(file)) as connection:
         for level, option, value in _OPTIONS:
             if (number := getattr(socket, option, None)) is not None:
-                one.setsockopt(level, number, value)
+                connection.setsockopt(level, number, value)

@@ -28,12 +28,12 @@ def answers(port: int) -> bool:
 def bind_error(address: str, port: int) -> OSError | None:
     """Return why `port` of `address` can't be listened on; None if it can."""
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
+        family, kind, protocol, _, socket_address = socket.getaddrinfo(
             address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
+            probe.bind(socket_address)
     except OSError as error:
         return error
     return None
@@ -57,9 +57,9 @@ def free() -> int:
 def holder(port: int) -> str:
     """Return ``name, process 123`` of the process that listens on `port`; empty where the system does not tell (another user's process)."""
     with contextlib.suppress(psutil.Error):
-        for one in psutil.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr[1] == port:
-                return f"{_name(one.pid)}, process {one.pid}"
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr and connection.laddr[1] == port:
+                return f"{_name(connection.pid)}, process {connection.pid}"
     return ""
 
 

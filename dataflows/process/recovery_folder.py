@@ -47,17 +47,17 @@ def _check_store(part: Path) -> None:
     """Raise `RecoveryError` if a file of the recovery store is not an intact SQLite database."""
     try:
         with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
-            (found,) = store.execute("PRAGMA quick_check(1)").fetchone()
+            (verdict,) = store.execute("PRAGMA quick_check(1)").fetchone()
             tables = store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
             return  # another process of the cluster is writing: it is alive
-        found, tables = str(error), 0
+        verdict, tables = str(error), 0
     except sqlite3.DatabaseError as error:
-        found, tables = str(error), 0
-    if found != "ok" or not tables:
+        verdict, tables = str(error), 0
+    if verdict != "ok" or not tables:
         raise RecoveryError(
-            f"{part} of the recovery folder is damaged ({found if found != 'ok' else 'it is empty'}); restore the folder "
+            f"{part} of the recovery folder is damaged ({verdict if verdict != 'ok' else 'it is empty'}); restore the folder "
             "from a backup, or start with an empty "
             "recovery folder and another ADTALLY_RESULTS_TOPIC."
         )

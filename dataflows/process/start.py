@@ -121,11 +121,11 @@ def command_line(arguments: Sequence[str]) -> Run:
     pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
     number = os.environ.get("BYTEWAX_PROCESS_ID") or (pod if pod.isdecimal() else None)
     parser.add_argument("-i", "--process-id", type=int, default=number)
-    given = parser.parse_known_args(list(arguments))[0]
-    addresses = tuple(filter(None, given.addresses.split(";")))
-    process = given.process_id or 0
-    if given.workers_per_process < 1:
-        raise SettingsError(f"-w {given.workers_per_process} is not a number of workers; use 1 or more.")
+    known_options = parser.parse_known_args(list(arguments))[0]
+    addresses = tuple(filter(None, known_options.addresses.split(";")))
+    process = known_options.process_id or 0
+    if known_options.workers_per_process < 1:
+        raise SettingsError(f"-w {known_options.workers_per_process} is not a number of workers; use 1 or more.")
     if addresses and not 0 <= process < len(addresses):
         raise SettingsError(f"-i {process}: -a lists {len(addresses)} processes, so use 0 to {len(addresses) - 1}.")
-    return Run(Path(given.recovery_directory) if given.recovery_directory else None, process, addresses)
+    return Run(Path(known_options.recovery_directory) if known_options.recovery_directory else None, process, addresses)

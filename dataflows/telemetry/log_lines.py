@@ -151,17 +151,17 @@ class Limiter:
         now = self._monotonic()
         if len(self._texts) > _KEPT or any(interval.until <= now for interval in self._texts.values()):
             yield from self._forget(now)
-        place = self._places.setdefault(
+        place_interval = self._places.setdefault(
             (record.pathname, record.lineno, record.levelname), _Interval(record, now + REPEAT_SECONDS)
         )
         key = (record.name, record.levelno, record.getMessage())
         interval = self._texts.get(key)
         if interval is not None:
             interval.left_out += 1
-        elif place.said >= BURST:
-            place.left_out += 1
+        elif place_interval.said >= BURST:
+            place_interval.left_out += 1
         else:
-            place.said += 1
+            place_interval.said += 1
             self._texts[key] = _Interval(record, now + REPEAT_SECONDS, 1)
             yield record
 

@@ -28,9 +28,9 @@ def missing_tool(home: Path = HOME) -> str:
 
 def _java_version(java: str) -> int:
     # macOS has a stub of this name that only says that Java is missing.
-    asked = subprocess.run([java, "-version"], capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - as found on PATH
-    found = re.search(r'version "(\d+)', asked.stderr)
-    return int(found[1]) if found and asked.returncode == 0 else 0
+    java_version = subprocess.run([java, "-version"], capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - as found on PATH
+    match = re.search(r'version "(\d+)', java_version.stderr)
+    return int(match[1]) if match and java_version.returncode == 0 else 0
 
 
 def _stamp(home: Path) -> Path:

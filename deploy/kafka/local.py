@@ -55,7 +55,7 @@ class LocalKafka:
         self.port = port or ports.free()
         self.behind_proxy = ports.free() if proxy else None
         self._proxy = proxy
-        self._listeners = {one.name: (one, ports.free()) for one in listeners}
+        self._listeners = {listener.name: (listener, ports.free()) for listener in listeners}
         self._properties = properties or {}
         self._heap = heap
         self._pid = 0
@@ -239,8 +239,8 @@ def _say(line: str) -> None:
 
 
 def _start(data: Path, port: int, detached: bool) -> LocalKafka:
-    if found := running(data):
-        raise AdtallyError(f"Kafka already runs on {found[1]} with the data folder {data} (process {found[0]}).")
+    if process := running(data):
+        raise AdtallyError(f"Kafka already runs on {process[1]} with the data folder {data} (process {process[0]}).")
     jars.fetch(_say)
     kafka = LocalKafka(data, port, detached=detached)
     try:
@@ -255,33 +255,33 @@ def _start(data: Path, port: int, detached: bool) -> LocalKafka:
 
 def _run(data: Path, port: int) -> int:
     """In the foreground, until Ctrl-C or SIGTERM."""
-    asked: list[int] = []
+    signals: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
+        signals.append(number)
 
     kafka = _start(data, port, detached=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     _say(f"use it with: ADTALLY_BROKERS={kafka.bootstrap} adtally demo; stop it with Ctrl-C")
-    while not asked and not kafka.ended():
+    while not signals and not kafka.ended():
         time.sleep(0.1)
     died = kafka.ended()
     kafka.close()
     (data / "running").unlink(missing_ok=True)
-    if died and not asked:
+    if died and not signals:
         raise AdtallyError(f"Kafka ended: {_last_line(kafka.log)} (log: {kafka.log})")
     _say("stopped")
     return 0
 
 
 def _stop(data: Path) -> int:
-    found = running(data)
-    if not found:
+    process = running(data)
+    if not process:
         _say(f"no Kafka runs with the data folder {data}")
         return 0
-    end([found[0]], grace=30.0)
-    while alive(found[0]):
+    end([process[0]], grace=30.0)
+    while alive(process[0]):
         time.sleep(0.05)
     (data / "running").unlink(missing_ok=True)
     _say("stopped")
@@ -289,9 +289,9 @@ def _stop(data: Path) -> int:
 
 
 def _status(data: Path) -> int:
-    found = running(data)
-    _say(f"Apache Kafka on {found[1]}, process {found[0]}" if found else f"no Kafka runs with the data folder {data}")
-    return 0 if found else 1
+    process = running(data)
+    _say(f"Apache Kafka on {process[1]}, process {process[0]}" if process else f"no Kafka runs with the data folder {data}")
+    return 0 if process else 1
 
 
 def command(what: Literal["run", "start", "stop", "status"], port: int, data: Path | None) -> int:

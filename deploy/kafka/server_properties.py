@@ -69,17 +69,21 @@ def properties(
     the proxy, and those of the listeners in `more`. `others`: further properties of the broker.
     """
     host = ports.HOST
-    opened = {one.name: at for one, at in more.items()}
+    opened = {listener.name: at for listener, at in more.items()}
     text = _PROPERTIES.format(
         host=host,
         port=port,
         controller=controller,
         behind=_listed({"PROXIED": behind, **opened}),
         proxied=_listed({"PROXIED": proxy, **opened}),
-        protocols="".join(f",{one.name}:{one.protocol}" for one in more),
+        protocols="".join(f",{listener.name}:{listener.protocol}" for listener in more),
         data=data,
     )
-    own = (f"listener.name.{one.name.lower()}.{key}={value}\n" for one in more for key, value in one.properties.items())
+    own = (
+        f"listener.name.{listener.name.lower()}.{key}={value}\n"
+        for listener in more
+        for key, value in listener.properties.items()
+    )
     return text + "".join(own) + "".join(f"{key}={value}\n" for key, value in others.items())
 
 

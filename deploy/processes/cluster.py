@@ -34,10 +34,10 @@ def members(processes: int) -> list[list[str]]:
     """The flags of bytewax.run by which `processes` of this machine find each other, on free ports; none for a single one."""
     if processes == 1:
         return [[]]
-    found: list[int] = []
-    while len(found) < processes:
-        found = list(dict.fromkeys([*found, ports.free()]))
-    addresses = ";".join(f"{ports.HOST}:{port}" for port in found)
+    free_ports: list[int] = []
+    while len(free_ports) < processes:
+        free_ports = list(dict.fromkeys([*free_ports, ports.free()]))
+    addresses = ";".join(f"{ports.HOST}:{port}" for port in free_ports)
     return [["-i", str(number), "-a", addresses] for number in range(processes)]
 
 
@@ -56,15 +56,15 @@ def recovery_store(folder: Path, processes: int) -> None:
         raise RecoveryError(
             f"the recovery folder {folder} can't be created ({error.strerror}); use another one with -r."
         ) from None
-    made = subprocess.run(  # noqa: S603 - our own arguments
+    completed = subprocess.run(  # noqa: S603 - our own arguments
         python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))),
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         check=False,
     )
-    if made.returncode:
-        words = (made.stderr.strip().splitlines() or ["without any output"])[-1]
+    if completed.returncode:
+        words = (completed.stderr.strip().splitlines() or ["without any output"])[-1]
         raise RecoveryError(f"can't create a recovery store in {folder}: {words}")
 
 

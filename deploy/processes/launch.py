@@ -33,25 +33,25 @@ class Member(msgspec.Struct, frozen=True):
     listen: str = ""
 
     @classmethod
-    def from_environment(cls, given: Mapping[str, str]) -> Member:
+    def from_environment(cls, environment: Mapping[str, str]) -> Member:
         """Raises `SettingsError` for what can't be, and for a container that has no place among the members."""
-        one = cls(
-            _count("ADTALLY_MEMBERS", given.get("ADTALLY_MEMBERS") or "1"),
-            _number(given),
-            given.get("ADTALLY_MEMBER_ADDRESS", ""),
-            given.get("ADTALLY_MEMBER_LISTEN", ""),
+        member = cls(
+            _count("ADTALLY_MEMBERS", environment.get("ADTALLY_MEMBERS") or "1"),
+            _number(environment),
+            environment.get("ADTALLY_MEMBER_ADDRESS", ""),
+            environment.get("ADTALLY_MEMBER_LISTEN", ""),
         )
-        if one.number >= one.members:
+        if member.number >= member.members:
             raise SettingsError(
-                f"this is member {one.number}, but ADTALLY_MEMBERS={one.members}: a further member would be a second flow that counts "
-                "everything again. Set the number of replicas to ADTALLY_MEMBERS."
+                f"this is member {member.number}, but ADTALLY_MEMBERS={member.members}: a further member would be a second flow that "
+                "counts everything again. Set the number of replicas to ADTALLY_MEMBERS."
             )
-        if one.members > 1 and not _ADDRESS.fullmatch(one.address):
+        if member.members > 1 and not _ADDRESS.fullmatch(member.address):
             raise SettingsError(
-                f"ADTALLY_MEMBER_ADDRESS={one.address!r} can't be used; use host:port with {{}} for a member's number, such as "
+                f"ADTALLY_MEMBER_ADDRESS={member.address!r} can't be used; use host:port with {{}} for a member's number, such as "
                 "adtally-dataflow-{}.adtally-dataflow:2101."
             )
-        return one
+        return member
 
     def folder(self, recovery: Path) -> Path:
         """Where it looks for a recovery store: member 0 for that of all, each other one where there is none."""
@@ -59,11 +59,11 @@ class Member(msgspec.Struct, frozen=True):
 
     def addresses(self) -> list[str]:
         """``host:port`` of each member, of its own that on which it listens."""
-        found = [self.address.replace("{}", str(number)) for number in range(self.members)]
+        addresses = [self.address.replace("{}", str(number)) for number in range(self.members)]
         if self.listen:
-            port = found[self.number].rpartition(":")[2]
-            found[self.number] = f"[{self.listen}]:{port}" if ":" in self.listen else f"{self.listen}:{port}"
-        return found
+            port = addresses[self.number].rpartition(":")[2]
+            addresses[self.number] = f"[{self.listen}]:{port}" if ":" in self.listen else f"{self.listen}:{port}"
+        return addresses
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -98,9 +98,9 @@ class Launch(msgspec.Struct, frozen=True):
 
     def command(self) -> list[str]:
         """The command of a single process."""
-        place = [] if self.cluster is None else ["-i", str(self.cluster[0]), "-a", self.cluster[1]]
+        member_flags = [] if self.cluster is None else ["-i", str(self.cluster[0]), "-a", self.cluster[1]]
         recovery = [] if self.recovery is None else ["-r", str(self.recovery)]
-        return flow_command(*recovery, *self.flags(), *place)
+        return flow_command(*recovery, *self.flags(), *member_flags)
 
     def make_folder(self) -> None:
         """Create what is missing of the recovery folder; the store only where this process keeps one. Raises `RecoveryError`."""
@@ -117,19 +117,19 @@ class Launch(msgspec.Struct, frozen=True):
             ) from None
 
 
-def launch(asked: Launch) -> None:
+def launch(options: Launch) -> None:
     """Start the flow; returns once a cluster of this machine has stopped, and not at all for a single process, which becomes the flow.
 
     Raises `SettingsError` and `RecoveryError`, and `PartDiedError` with the line of the process that died first.
     """
     Settings.from_environment()  # so that this process says once what can't be used
-    asked = asked.as_member(Member.from_environment(os.environ))
-    if asked.processes > 1:
-        recovery = asked.recovery or asked.run_folder / "recovery"
-        run_cluster(asked.processes, recovery, asked.flags(), StopSignal(), asked.run_folder)
+    options = options.as_member(Member.from_environment(os.environ))
+    if options.processes > 1:
+        recovery = options.recovery or options.run_folder / "recovery"
+        run_cluster(options.processes, recovery, options.flags(), StopSignal(), options.run_folder)
         return
-    asked.make_folder()
-    command = asked.command()
+    options.make_folder()
+    command = options.command()
     # In place of this process, so that a container's SIGTERM reaches the flow, and it stops with a snapshot.
     os.execv(command[0], command)  # noqa: S606 - our own arguments
 
@@ -140,13 +140,13 @@ def _count(name: str, value: str) -> int:
     return int(value)
 
 
-def _number(given: Mapping[str, str]) -> int:
-    name = given.get("ADTALLY_MEMBER", "")
-    found = re.search(r"[0-9]+$", name)
-    if name and not found:
+def _number(environment: Mapping[str, str]) -> int:
+    name = environment.get("ADTALLY_MEMBER", "")
+    digits = re.search(r"[0-9]+$", name)
+    if name and not digits:
         raise SettingsError(
             f"ADTALLY_MEMBER={name!r} does not end in a number; set it to the member's number or to the name of its pod."
         )
-    if not found and (given.get("ADTALLY_MEMBERS") or "1") != "1":
+    if not digits and (environment.get("ADTALLY_MEMBERS") or "1") != "1":
         raise SettingsError("ADTALLY_MEMBERS is set but ADTALLY_MEMBER is not; set it to the number of this member, from 0.")
-    return int(found[0]) if found else 0
+    return int(digits[0]) if digits else 0

@@ -38,9 +38,9 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Ch
     """
     known: dict[tuple[str, int], None] = {}
     advertised: dict[tuple[str, int], None] = {}
-    for place in places(settings):
-        known[place.host, place.port] = None
-        problem, metadata = _look(settings, place, patience)
+    for address in places(settings):
+        known[address.host, address.port] = None
+        problem, metadata = _look(settings, address, patience)
         yield problem
         for broker in metadata.brokers.values() if metadata else ():
             advertised[str(broker.host), broker.port] = None
@@ -50,41 +50,41 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Ch
             yield _reachable(BrokerAddress(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
 
 
-def _look(settings: Settings, place: BrokerAddress, patience: float) -> tuple[CheckResult, ClusterMetadata | None]:
-    at = f"{place.host}:{place.port}"
-    if problem := _reachable(place):
+def _look(settings: Settings, address: BrokerAddress, patience: float) -> tuple[CheckResult, ClusterMetadata | None]:
+    at = f"{address.host}:{address.port}"
+    if problem := _reachable(address):
         return problem, None
     try:
         metadata = Topics(replace(settings, brokers=at), "doctor").metadata(patience)
     except RefusedError as error:
         return fail("broker", str(error).removeprefix("the broker at ").rstrip(".")), None
     except BrokerError as error:
-        return _protocol_problem(settings, place) or fail("broker", str(error).rstrip(".")), None
+        return _protocol_problem(settings, address) or fail("broker", str(error).rstrip(".")), None
     user = settings.client.get("sasl.username")
     login = f"logged in as {user}" if logs_in(settings) and user else "logged in" if logs_in(settings) else "no login"
-    return ok("broker", f"{at}: reachable, {_tls_version(settings, place)}, {login}"), metadata
+    return ok("broker", f"{at}: reachable, {_tls_version(settings, address)}, {login}"), metadata
 
 
-def _reachable(place: BrokerAddress) -> CheckResult | None:
+def _reachable(address: BrokerAddress) -> CheckResult | None:
     try:
-        socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS).close()
+        socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS).close()
     except OSError as error:
         reason = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
         return fail(
-            "broker", f"{place.host}:{place.port} can't be reached ({reason}); start that broker, or correct ADTALLY_BROKERS"
+            "broker", f"{address.host}:{address.port} can't be reached ({reason}); start that broker, or correct ADTALLY_BROKERS"
         )
     return None
 
 
-def _protocol_problem(settings: Settings, place: BrokerAddress) -> CheckResult | None:
-    """Return what the broker at `place` makes of the protocol that is set, if it is not that."""
-    at = f"{place.host}:{place.port}"
+def _protocol_problem(settings: Settings, address: BrokerAddress) -> CheckResult | None:
+    """Return what the broker at `address` makes of the protocol that is set, if it is not that."""
+    at = f"{address.host}:{address.port}"
     try:
-        answer = _ask(settings, place)
+        answer = _ask(settings, address)
     except TimeoutError:
         return fail("broker", f"{at} accepts connections but does not answer; check the broker, or correct ADTALLY_BROKERS")
     except ssl.SSLCertVerificationError:
-        reason = distrust(settings, place)
+        reason = distrust(settings, address)
         return fail("broker", f"{at} {reason}") if reason else None
     except (OSError, ValueError):
         answer = b""
@@ -105,33 +105,33 @@ def _protocol_problem(settings: Settings, place: BrokerAddress) -> CheckResult |
     return None
 
 
-def _ask(settings: Settings, place: BrokerAddress) -> bytes:
-    with socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain:
-        connection = tls_context(settings).wrap_socket(plain, server_hostname=place.host) if uses_tls(settings) else plain
+def _ask(settings: Settings, address: BrokerAddress) -> bytes:
+    with socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain:
+        connection = tls_context(settings).wrap_socket(plain, server_hostname=address.host) if uses_tls(settings) else plain
         with connection:
             connection.sendall(_HANDSHAKE)
             return connection.recv(64)
 
 
-def _tls_version(settings: Settings, place: BrokerAddress) -> str:
+def _tls_version(settings: Settings, address: BrokerAddress) -> str:
     if not uses_tls(settings):
         return "no TLS"
     try:
         with (
-            socket.create_connection((place.host, place.port), timeout=PROBE_SECONDS) as plain,
-            tls_context(settings).wrap_socket(plain, server_hostname=place.host) as connection,
+            socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain,
+            tls_context(settings).wrap_socket(plain, server_hostname=address.host) as connection,
         ):
             return connection.version() or "TLS"
     except (OSError, ValueError):  # it wants a certificate of the client, which librdkafka has shown it
         return "TLS"
 
 
-def _same(place: BrokerAddress, known: dict[tuple[str, int], None]) -> bool:
-    """Whether `place` is one of `known` by another name."""
+def _same(address: BrokerAddress, known: dict[tuple[str, int], None]) -> bool:
+    """Whether `address` is one of `known` by another name."""
     try:
-        found = {one[4][:2] for one in socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)}
+        endpoints = {info[4][:2] for info in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)}
         return any(
-            found & {one[4][:2] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)} for host, port in known
+            endpoints & {info[4][:2] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)} for host, port in known
         )
     except OSError:
         return False

@@ -23,7 +23,7 @@ def python() -> Iterator[CheckResult]:
     if sys.version_info[:2] in PYTHONS:
         yield ok("python", version)
     else:
-        wanted = " or ".join(".".join(map(str, one)) for one in PYTHONS)
+        wanted = " or ".join(".".join(map(str, release)) for release in PYTHONS)
         yield fail("python", f"{version}: Bytewax has wheels for Python {wanted} only; install adtally there")
 
 

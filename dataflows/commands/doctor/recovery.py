@@ -58,7 +58,7 @@ def _owner(folder: Path) -> CheckResult:
 
 def _store(folder: Path, parts: list[Path]) -> CheckResult:
     counts = {_one(part, "SELECT max(part_count) FROM parts") for part in parts}
-    wanted = max((one for one in counts if isinstance(one, int)), default=0)
+    wanted = max((count for count in counts if isinstance(count, int)), default=0)
     if len(parts) < wanted:
         return warn(
             "recovery",
@@ -71,8 +71,8 @@ def _store(folder: Path, parts: list[Path]) -> CheckResult:
     except ValueError as error:
         return fail("recovery", f"{folder} holds a state that this adtally can't read ({error}); {_other_version()}")
     if versions - {VERSION}:
-        found = ", ".join(map(str, sorted(versions - {VERSION}, key=str)))
-        return fail("recovery", f"{folder} holds a state of version {found}; {_other_version()}")
+        other_versions = ", ".join(map(str, sorted(versions - {VERSION}, key=str)))
+        return fail("recovery", f"{folder} holds a state of version {other_versions}; {_other_version()}")
     age = time.time() - max(file.stat().st_mtime for part in parts for file in folder.glob(f"{part.name}*"))
     words = f"{folder}: state of version {VERSION}, last snapshot {age:,.0f} s ago"
     if not _in_use(folder):

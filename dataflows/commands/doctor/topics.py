@@ -25,18 +25,18 @@ RIGHTS = ("Read", "Write")
 def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check each topic: whether it is there, has a leader for each partition, and the properties of the contract."""
     for name in _names(settings):
-        found = metadata.topics.get(name)
-        if found is None or not found.partitions:
+        topic = metadata.topics.get(name)
+        if topic is None or not topic.partitions:
             yield fail("topic", f"{name} is missing; create it with: adtally topics")
             continue
-        numbers = f"{name}: {len(found.partitions)} partitions"
-        if leaderless := [str(number) for number, one in found.partitions.items() if one.leader < 0]:
+        numbers = f"{name}: {len(topic.partitions)} partitions"
+        if leaderless := [str(number) for number, partition in topic.partitions.items() if partition.leader < 0]:
             yield fail("topic", f"{numbers}, of which {', '.join(leaderless)} have no leader; check the brokers")
             continue
         if strayed := client.strayed(name, timeout=SECONDS):
             yield from (warn("topic", line.removeprefix("topic ")) for line in strayed)
             continue
-        behind = [str(number) for number, one in found.partitions.items() if len(one.isrs) < len(one.replicas)]
+        behind = [str(number) for number, partition in topic.partitions.items() if len(partition.isrs) < len(partition.replicas)]
         if behind:
             yield warn("topic", f"{numbers}, of which {', '.join(behind)} have replicas that are not in sync; check the brokers")
         else:
@@ -46,11 +46,13 @@ def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Ite
 def rights(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check what this client may do on the topics that are there, and on the group, as far as the broker reports it."""
     names = [name for name in _names(settings) if name in metadata.topics]
-    told = client.rights(names, SECONDS) if names else None
-    if told is None:
+    rights_by_resource = client.rights(names, SECONDS) if names else None
+    if rights_by_resource is None:
         yield ok("rights", "the broker does not report them")
         return
-    lacking = [lack(right, what) for what, allowed in told.items() for right in _needed(what) if right not in allowed]
+    lacking = [
+        lack(right, what) for what, allowed in rights_by_resource.items() for right in _needed(what) if right not in allowed
+    ]
     if lacking:
         yield from (warn("rights", words) for words in lacking)
     else:
@@ -89,8 +91,8 @@ def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[CheckResult
     consumer = make_consumer(settings, "doctor", **{"isolation.level": "read_uncommitted"})
     try:
         for name in _names(settings):
-            found = metadata.topics.get(name)
-            numbers = list(found.partitions) if found else []
+            topic = metadata.topics.get(name)
+            numbers = list(topic.partitions) if topic else []
             # The end of a partition has no time: the record before it has.
             for number in numbers:
                 _, end = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=SECONDS)
