@@ -1,4 +1,4 @@
-"""The whole pipeline: ad events in, exact figures for each minute, campaign and channel out.
+"""The complete pipeline: from ad events to exact figures for each minute, campaign and channel.
 
 python -m bytewax.run dataflows.marketing -r RECOVERY -s 5 -b 0
 """
@@ -22,10 +22,10 @@ def build(context: FlowContext) -> Dataflow:
     # One item a poll of one Kafka partition: its messages decoded, judged, rid of duplicates and folded, as they stand in the log.
     polls = op.input("logs", flow, LogsSource(context))  # Poll
 
-    # To every shard of campaigns and channels its share, and with it how far that partition's event time has come.
+    # Each shard of campaigns and channels gets its share, together with the event-time clock of that partition.
     partials = op.flat_map("partials", polls, operators.partials)  # (shard, Partial)
 
-    # The least of those clocks is the watermark: it says which windows are provisional, final, corrected, or over.
+    # The lowest of those clocks is the watermark: it decides which windows are provisional, final, corrected, or evicted.
     results = op.stateful_batch("windows", partials, operators.panes(context))  # (shard, Records)
 
     # Upserts: the last value of a key is the truth. A snapshot is taken once the broker has acknowledged all before it.

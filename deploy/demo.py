@@ -47,7 +47,7 @@ def check_port(port: int) -> None:
 
 
 def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
-    """A recovery store for the dataflow under `run`, and whether it is new.
+    """Return a recovery store for the dataflow under `run`, and whether it is new.
 
     The embedded broker (None) gets a new one, since its offsets start at 0 in each run; a broker at `address` the one of that
     address, kept between runs.
@@ -70,7 +70,7 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
 
 
 def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[ChildProcess]:
-    """Generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
+    """Return generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
     shown = metrics_ports(os.environ.get(METRICS_VARIABLE, ""))
 
     def to(part: str) -> dict[str, str]:
@@ -126,7 +126,7 @@ def dashboard_answers(port: int) -> bool:
 
 
 def broker_given(environment: Settings) -> str | None:
-    """The address in ``ADTALLY_BROKERS`` if it is set and answers, else None; raises `BrokerError`."""
+    """Return the address in ``ADTALLY_BROKERS`` if it is set and answers, else None; raises `BrokerError`."""
     if not os.environ.get("ADTALLY_BROKERS"):
         return None
     Topics(environment, "demo").partitions(environment.logs_topic, timeout=5.0)
@@ -134,7 +134,7 @@ def broker_given(environment: Settings) -> str | None:
 
 
 def introduce(address: str, parts: Sequence[ChildProcess], *, own: bool, port: int, logs: Path, backfill: bool) -> None:
-    """Say what runs where, and how to stop it."""
+    """Print the address of each part, and how to stop the demo."""
     limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
     other = own and not address.endswith(f":{embedded.PORT}")

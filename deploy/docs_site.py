@@ -23,7 +23,7 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def slug(text: str, separator: str) -> str:
-    """The anchor of a heading as GitHub makes it, so that a link works in both."""
+    """Return the anchor of a heading as GitHub makes it, so that a link works in both."""
     kept = re.sub(r"[^\w\- ]", "", text.strip().lower())
     return kept.replace(" ", separator)
 
@@ -56,7 +56,7 @@ def relink(markdown: str, source: str) -> str:
             target = posixpath.relpath(pages.get(there, there.removeprefix("docs/")), folder)
             return f"{image}[{text}]({target}{mark}{anchor})"
         if not (ROOT / there).exists():
-            return match[0]  # and mkdocs says that it leads nowhere
+            return match[0]  # mkdocs reports it as a broken link
         return text if text.startswith("`") else f"{text} (`{there}`)"
 
     return _LINK.sub(relinked, markdown)

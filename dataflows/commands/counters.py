@@ -1,4 +1,4 @@
-"""How far the flow is and what became of each message: ``adtally counters``.
+"""Progress of the flow in each partition, and the outcome of each message: ``adtally counters``.
 
 The flow commits, at each snapshot, its offset in every partition to the consumer group, and its counters as the commit's metadata. So
 Kafka's own tools show the lag, and this command the rest: read = counted + duplicate + late + malformed, for each partition.
@@ -92,7 +92,7 @@ class Progress(msgspec.Struct):
 
 
 def progress(settings: Settings, timeout: float = 5.0, *, waiting: Waiting | None = None) -> list[Progress]:
-    """The progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds.
+    """Return the progress of every partition of the logs; raises `BrokerError` if no broker answers within `timeout` seconds.
 
     `waiting` caches the counts for a caller that asks repeatedly.
     """
@@ -153,7 +153,7 @@ def _row(committed: TopicPartition, begin: int, end: int, *, skips: bool) -> Pro
 
 
 def table(rows: Sequence[Progress]) -> str:
-    """The rows and their sum, for a terminal."""
+    """Return the rows and their sum, for a terminal."""
     head = ["partition", "offset", "lag", *(name.replace("_", " ") for name in COLUMNS)]
     body = [
         [str(row.partition), "–" if row.offset is None else f"{row.offset:,}", f"{row.lag:,}"]

@@ -1,4 +1,4 @@
-"""The frame of every command: how it is declared, how its help looks, how it ends.
+"""The frame of every command: its declaration, the layout of its help, and its exit codes.
 
 Exit codes: 0 done; 1 it could not be done; 2 the usage, the settings or an input file can't be used; 130 stopped by Ctrl-C. An error that
 a user can cause is one line on standard error.
@@ -42,7 +42,7 @@ class Command(TyperCommand):
             if row is not None:
                 argument = parameter.param_type_name == "argument"
                 group = getattr(parameter, "rich_help_panel", None) or ("Arguments" if argument else "Options")
-                # What follows an argument's name is its type in Python's words.
+                # The text after an argument's name is its type in Python's words.
                 groups.setdefault(group, []).append((row[0].partition(" <")[0], row[1]) if argument else row)
         for title, rows in groups.items():
             with formatter.section(title):
@@ -86,7 +86,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None, program: str =
 
 def fail(line: str) -> None:
     """Print the one line of an error."""
-    with contextlib.suppress(OSError):  # a terminal that is gone
+    with contextlib.suppress(OSError):  # the terminal has been closed
         log_lines.say(PROGRAM, line)
 
 
@@ -100,7 +100,7 @@ def _unusable(error: TyperException, program: str) -> int:
 def settings_of(
     part: str, variables: Mapping[str, str | None] | None = None, *, secrets: Mapping[str, str] | None = None
 ) -> Settings:
-    """Return the settings of this process, those `variables` in place of its environment's, and set up its log lines.
+    """Return the settings of this process, with `variables` overriding its environment, and set up its log lines.
 
     `part` names the process in JSON log lines; `secrets` are values that no log line may show. Raises `SettingsError`, also where another
     distribution owns a package of adtally.

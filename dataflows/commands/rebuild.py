@@ -71,7 +71,7 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def after(self) -> int:
-        """Events by the logs."""
+        """Number of events in the logs."""
         return self.result.events
 
     @property
@@ -81,7 +81,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def latest_end(settings: Settings) -> int:
-    """Up to this time (microseconds) no window can be changed by the flow any more; raises `InputError` if the flow does not tell."""
+    """Return the time (microseconds) up to which the flow can no longer change windows; raises `InputError` if it is not known."""
     rules = Rules.of(settings)
     clocks = {row.partition: row.shown.kept for row in positions(settings, right="Read")}
     unknown = [str(partition) for partition, clock in clocks.items() if clock is None]
@@ -95,7 +95,7 @@ def latest_end(settings: Settings) -> int:
 
 
 def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) -> Sums:
-    """What the logs hold for the windows of `wanted`, by window start and (campaign, channel). `late`: also what came too late."""
+    """Count the logs for the windows of `wanted`, by window start and (campaign, channel). `late`: also count events that came too late."""
     sums, too_late = _counted(settings, wanted, show=show)
     if late and too_late:
         for event in _new(settings, too_late, show=show):
@@ -126,7 +126,7 @@ def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, li
 
 
 def _new(settings: Settings, too_late: Sequence[Rejected], *, show: bool) -> Iterator[Event]:
-    """The late events whose id was counted nowhere in their partition, each id once."""
+    """Yield the late events whose id was not counted anywhere in their partition, each id once."""
     decode = EventDecoder(settings.currency)
     places = {(record.partition, record.offset) for record in too_late}
     waiting: dict[tuple[int, str], Event] = {}
@@ -150,7 +150,7 @@ def _reading(settings: Settings, *, show: bool) -> Iterable[Message]:
 
 
 def _chunks(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
-    """Messages gathered by partition, in their order, `CHUNK` at a time."""
+    """Yield the messages grouped by partition, in their order, `CHUNK` at a time."""
     gathered: dict[int, list[Message]] = {}
     for message in messages:
         partition = message.partition() or 0
@@ -171,7 +171,7 @@ def _add(sums: Sums, window: int, cells: Iterable[tuple[CellKey, Metrics]]) -> N
 
 
 def changes(settings: Settings, sums: Sums) -> list[Change]:
-    """Where the results show another number of events than `sums`, in the order of windows.
+    """Return the cells whose results show a different number of events than `sums`, in the order of windows.
 
     Raises `InputError` where they follow a later version of the contract: it would be overwritten by this one.
     """

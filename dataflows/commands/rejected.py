@@ -37,14 +37,14 @@ RejectedKey = tuple[str, int, int]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which rejected events are meant; an empty field means all."""
+    """Filter of rejected events; an empty field matches all."""
 
     reasons: frozenset[str] = frozenset()
     partitions: frozenset[int] = frozenset()
     containing: str = ""
 
     def has(self, event: Rejected) -> bool:
-        """Whether `event` is among them."""
+        """Whether `event` matches the filter."""
         return (
             (not self.reasons or event.reason in self.reasons)
             and (not self.partitions or event.partition in self.partitions)
@@ -85,7 +85,7 @@ def _read(settings: Settings, tombstones: Tombstones[RejectedKey]) -> tuple[dict
 
 
 def lines(events: Sequence[Rejected], limit: int) -> Iterator[str]:
-    """The newest `limit` of `events`, a few words each, and the count of each reason."""
+    """Yield a summary of the newest `limit` of `events`, and the count of each reason."""
     for event in events[-limit:] if limit else ():
         payload = (
             event.payload
@@ -101,7 +101,7 @@ def lines(events: Sequence[Rejected], limit: int) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """`text` without what would steer a terminal: a payload is whatever somebody sent."""
+    """Return `text` without terminal control characters: a payload can hold any bytes."""
     return "".join(character if character.isprintable() else "�" for character in text)
 
 

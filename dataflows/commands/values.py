@@ -1,4 +1,4 @@
-"""How the commands read the value of a flag. Each reader returns the value of a text, or raises `typer.BadParameter`, which names the text.
+"""Readers of the values of flags. Each reader returns the value of a text, or raises `typer.BadParameter`, which names the text.
 
 Typer gives the default of a flag to its reader too, so a reader also takes a value that has been read.
 """

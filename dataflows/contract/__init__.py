@@ -1,4 +1,4 @@
-"""What every part shares: topics and their records, the sums, the settings, the errors, and what C must know of them.
+"""Definitions that every part shares: topics and their records, the sums, the settings, the errors, and the declarations for C.
 
 It imports nothing else of adtally.
 """

@@ -26,12 +26,12 @@ _SECRET = re.compile(r"password|secret|token|passphrase|\.pem$|oauthbearer\.conf
 
 
 def client_variable(name: str) -> str:
-    """The environment variable of the client property `name`: ``sasl.username`` gives ``ADTALLY_KAFKA_SASL_USERNAME``."""
+    """Return the environment variable of the client property `name`: ``sasl.username`` gives ``ADTALLY_KAFKA_SASL_USERNAME``."""
     return CLIENT_PREFIX + name.upper().replace(".", "_")
 
 
 def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
-    """Properties for every Kafka client: ``ADTALLY_KAFKA_SASL_USERNAME=x`` gives ``{"sasl.username": "x"}``.
+    """Return the properties for every Kafka client: ``ADTALLY_KAFKA_SASL_USERNAME=x`` gives ``{"sasl.username": "x"}``.
 
     Raises `SettingsError` for a file that can't be read, and for a property that is given twice.
     """
@@ -53,7 +53,7 @@ def client_properties(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def secret_file(variable: str, path: str) -> str:
-    """What the file `path`, named by the environment variable `variable`, holds, without the end of its last line.
+    """Return the content of the file `path`, named by the environment variable `variable`, without the end of its last line.
 
     Raises `SettingsError`, which never shows the content.
     """
@@ -73,7 +73,7 @@ def secret_file(variable: str, path: str) -> str:
 
 
 def redact(text: str, client: Mapping[str, str]) -> str:
-    """`text` without the values of those properties of `client` that are secret, nor words of them."""
+    """Return `text` without the values, or words of the values, of the secret properties of `client`."""
     for name, value in client.items():
         if _SECRET.search(name):
             for word in sorted({value, *re.split(r"[\s=,;]+", value)}, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that the person who runs adtally can mend.
+"""Errors that the operator of adtally can fix.
 
 ::
 
@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class AdtallyError(Exception):
-    """One line that names the culprit and the cure; shown to a person without a traceback."""
+    """Base class of the errors: one line that names the culprit and the cure, shown without a traceback."""
 
     exit_code: ClassVar[int] = 1
     """What a command that meets it ends with: 1 where it could not be done, 2 where what it was given can't be used."""
@@ -33,7 +33,7 @@ class SettingsError(AdtallyError):
 
 
 class BrokerError(AdtallyError):
-    """The broker can't be reached, or it refuses what is asked of it."""
+    """The broker can't be reached, or it refuses a request."""
 
 
 class RefusedError(BrokerError):

@@ -1,4 +1,4 @@
-"""Generates ``dataflows/native/csrc/contract.h``, what C must know of the contract: ``python -m dataflows.contract.generate``.
+"""Generate ``dataflows/native/csrc/contract.h``, the contract's declarations for C: ``python -m dataflows.contract.generate``.
 
 tests/test_contract_generate.py fails where the file is not what the contract gives.
 """

@@ -1,4 +1,4 @@
-"""The measures: what is shown of the sums of a cell, each defined once as sum over sum.
+"""The measures that are shown of the sums of a cell, each defined once as sum over sum.
 
 The flow (in Python, and in C by `dataflows.contract.generate`), the store, the API and the pages evaluate these declarations. A rate is
 the sum of the numerators over the sum of the denominators in any scope, and None where the denominator is 0.
@@ -42,7 +42,7 @@ class Measure(msgspec.Struct, frozen=True):
 
     @property
     def micros(self) -> int:
-        """What the denominator (1 where it is empty) is multiplied by, to turn micros into currency units."""
+        """Factor of the denominator (1 where it is empty) that turns micros into currency units."""
         return MICROS if self.unit in ("money", "price") else 1
 
 

@@ -1,4 +1,4 @@
-"""The sums of a cell and how events add to them. It knows no time and no Kafka.
+"""The sums of a cell, and the contribution of an event to them. This module knows neither time nor Kafka.
 
 All fields are sums, so that partial tallies of one cell can be merged in any order and give the same figures.
 """
@@ -11,7 +11,7 @@ from dataflows.contract.schema import Event, EventType
 
 
 class Metrics(msgspec.Struct, gc=False, array_like=True):
-    """What one cell (window, campaign, channel) has added up to; counts, and money in integer micros."""
+    """Sums of one cell (window, campaign, channel): counts, and money in integer micros."""
 
     impressions: int = 0
     clicks: int = 0
@@ -40,7 +40,7 @@ COUNTS = tuple(name for name in SUMS if name not in {*MONEY, "events"})
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """What an event of one type adds to its cell: 1 to each of `counts`, its revenue to `revenue`. Its cost is spend whatever the type."""
+    """Contribution of an event of one type to its cell: 1 to each of `counts`, its revenue to `revenue`. Its cost is always spend."""
 
     counts: tuple[str, ...]
     revenue: str = "revenue_micros"

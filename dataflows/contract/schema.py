@@ -41,7 +41,7 @@ HEADERS: list[tuple[str, bytes]] = [(VERSION_HEADER, str(VERSION).encode())]
 STATES: tuple[State, ...] = ("provisional", "final", "corrected")
 """In the order of time: at equal `revision` a consumer keeps the later one."""
 
-# gc=False: these hold only text, numbers and times, never a cycle, and the collector need not walk a million of them.
+# gc=False: these hold only text, numbers and times, never a cycle, so the collector can skip a million of them.
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
@@ -111,14 +111,14 @@ class Rejected(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
 
 def strict_event(currency: str) -> type[Event]:
-    """`Event` with `currency` narrowed to that of the deployment (ISO 4217): another one is malformed."""
+    """Return `Event` with `currency` narrowed to the deployment's (ISO 4217): any other currency is malformed."""
     fields: list[Any] = [("currency", Optional[Literal[currency]], None)]  # noqa: UP045 - type checkers do not accept `Literal[x] | None` here
     narrowed = msgspec.defstruct("Event", fields, bases=(Event,), frozen=True, gc=False, omit_defaults=True, module=__name__)
     return cast(type[Event], narrowed)
 
 
 def event_decoder(currency: str) -> msgspec.json.Decoder[Event]:
-    """A strict decoder of JSON bytes to `Event`, for a deployment that counts in `currency`.
+    """Return a strict decoder of JSON bytes to `Event`, for a deployment that counts in `currency`.
 
     It raises `msgspec.DecodeError`, `UnicodeDecodeError` or `RecursionError` for what is malformed.
     """
@@ -126,7 +126,7 @@ def event_decoder(currency: str) -> msgspec.json.Decoder[Event]:
 
 
 def result_key(window_start: str, campaign_id: str, channel: str) -> bytes:
-    """The Kafka key of a result: a JSON array, for names may hold any character."""
+    """Return the Kafka key of a result: a JSON array, because names may hold any character."""
     return encode((window_start, campaign_id, channel))
 
 
@@ -149,7 +149,7 @@ decode_rejected = msgspec.json.Decoder(Rejected).decode
 
 
 def foreign(headers: RecordHeaders) -> str | None:
-    """Why a Kafka record with `headers` can't be read by this contract, in words; None if it can be."""
+    """Return in words why a Kafka record with `headers` can't be read by this contract; None if it can be."""
     version = dict(headers or ()).get(VERSION_HEADER, HEADERS[0][1])
     if version == HEADERS[0][1]:
         return None
@@ -161,11 +161,11 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 def to_micros(moment: dt.datetime) -> int:
-    """Microseconds since 1970 (UTC) of an aware datetime."""
+    """Return the microseconds since 1970 (UTC) of an aware datetime."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
-@lru_cache(maxsize=4096)  # a window's bounds stand in each of its results
+@lru_cache(maxsize=4096)  # a window's bounds are in each of its results
 def rfc3339(seconds: int) -> str:
-    """Whole seconds since 1970 as ``2026-11-23T08:00:00Z``; raises `OverflowError` outside the years 1 to 9999."""
+    """Return whole seconds since 1970 as ``2026-11-23T08:00:00Z``; raises `OverflowError` outside the years 1 to 9999."""
     return (_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")

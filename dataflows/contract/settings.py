@@ -20,7 +20,7 @@ from dataflows.contract.errors import SettingsError
 
 PREFIX = "ADTALLY_"
 
-# Kafka takes neither . nor .. for a name.
+# Kafka accepts neither . nor .. as a name.
 _TOPIC = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$"
 Topic = Annotated[str, Meta(pattern=_TOPIC)]
 
@@ -140,7 +140,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Settings from ``ADTALLY_*`` variables, each absent or empty one at its default.
+        """Read the settings from ``ADTALLY_*`` variables; an absent or empty variable gives the default.
 
         Raises `SettingsError`, which names the variable, its value and what it may be.
         """
@@ -162,7 +162,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return settings
 
     def __repr__(self) -> str:
-        """The settings without the values of client properties, some of which are secret."""
+        """Return the settings without the values of client properties, some of which are secret."""
         shown = ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "client")
         words = ", ".join(f"{name}={value!r}" for name, value in shown)
         return f"Settings({words}, client={{{', '.join(sorted(self.client))}}})"
@@ -200,7 +200,7 @@ def _shown(default: object) -> str:
 
 
 def variable(name: str) -> str:
-    """The environment variable of the setting `name`."""
+    """Return the environment variable of the setting `name`."""
     return PREFIX + name.upper()
 
 
@@ -220,7 +220,7 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 
 def table() -> Iterator[tuple[str, str, str]]:
-    """Each setting as (environment variable, default, help); the docs are checked against it."""
+    """Return each setting as (environment variable, default, help); the docs are checked against it."""
     defaults = Settings()
     for name in Settings.__struct_fields__:
         if name == "client":

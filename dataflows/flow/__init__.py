@@ -1,1 +1,1 @@
-"""What Bytewax wants: source, operators, sink, and the state that a snapshot keeps."""
+"""The interface to Bytewax: source, operators, sink, and the state that a snapshot keeps."""

@@ -1,4 +1,4 @@
-"""The connection of a reader to its partition: a consumer of its own, from opening to closing. It knows no intake and no position."""
+"""The connection of a reader to its partition: a consumer of its own, from opening to closing. It knows neither intake nor position."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL = 20_000
 
 
 class Fetching(NamedTuple):
-    """How a reader gets its messages: how many at a time and in a poll, and what makes its consumer and its fetcher."""
+    """Settings of a reader's fetches: messages at a time and in a poll, and the factories of its consumer and its fetcher."""
 
     chunk: int = CHUNK
     poll: int = POLL
@@ -34,7 +34,7 @@ class Fetching(NamedTuple):
 
 
 class Connection:
-    """The consumer of one partition of the logs; it is replaced where it can't be used any more."""
+    """The consumer of one partition of the logs; it is replaced when it can't be used any more."""
 
     def __init__(self, context: FlowContext, partition: int, bell: Bell | None, fetching: Fetching) -> None:
         """`bell`: rung when messages arrive (`rings`)."""
@@ -119,7 +119,7 @@ class Connection:
             if self._topology.reachable():
                 self._fetcher.close()
             else:
-                self._lifecycle.hold(self._fetcher.abandon())  # to free a consumer closes it
+                self._lifecycle.hold(self._fetcher.abandon())  # freeing a consumer closes it
         self._fetcher = None
         self.is_open = False
 

@@ -1,4 +1,4 @@
-"""What all parts of the flow in one process share."""
+"""State that all parts of the flow in one process share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("adtally")
 
 
 class FlowContext:
-    """Settings, engine, lifecycle and view of the cluster of one process, and the figures that its parts write down."""
+    """Settings, engine, lifecycle and view of the cluster of one process, and the figures that its parts record."""
 
     def __init__(
         self,

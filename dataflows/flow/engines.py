@@ -31,7 +31,7 @@ CURE = "install a C compiler (gcc or clang) and install adtally again"
 
 
 class Engine:
-    """The engine that ``ADTALLY_NATIVE`` gives to one process. What is done in Python instead is logged once.
+    """The engine that ``ADTALLY_NATIVE`` selects for one process. A fallback to Python is logged once.
 
     Every property and method raises `SettingsError` where ``ADTALLY_NATIVE=on`` can't be met.
     """
@@ -77,7 +77,7 @@ class Engine:
 
     @property
     def intake_kind(self) -> type[Intake]:
-        """The class of intake."""
+        """Return the class of the intake."""
         return NativeIntake if self.is_native else PythonIntake
 
     @property

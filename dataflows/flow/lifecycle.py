@@ -1,4 +1,4 @@
-"""Start and end of the flow in one process, as its parts and its signal handlers share them."""
+"""Start and end of the flow in one process, shared by its parts and its signal handlers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataflows.contract.errors import AdtallyError
 
 
 class Lifecycle:
-    """What the parts of the flow know of the process's life; safe from any thread."""
+    """Lifecycle of the process, for the parts of the flow; safe to use from any thread."""
 
     def __init__(self, die: Callable[[AdtallyError], NoReturn] | None = None) -> None:
         """`die`: ends the process with the line of an error; without it errors are raised, as tests and tools want them."""

@@ -1,4 +1,4 @@
-"""The steps between source and sink, as Bytewax wants them."""
+"""The steps between source and sink, as Bytewax operators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dataflows.wire.records import Records
 
 
 def partials(poll: Poll) -> Iterable[tuple[str, Partial]]:
-    """A poll's share for each shard, keyed by the shard."""
+    """Return a poll's share for each shard, keyed by the shard."""
     return poll.partials
 
 
@@ -79,7 +79,7 @@ def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
 
 
 def rejected_records(poll: Poll) -> Iterable[tuple[str, Records]]:
-    """What a poll could not count as Kafka records; nothing if it could count all."""
+    """Return the events that a poll could not count, as Kafka records."""
     if poll.rejected:
         pairs = ((rejected_key(event.topic, event.partition, event.offset), encode(event)) for event in poll.rejected)
         yield str(poll.rejected[0].partition % SHARDS), Records.of(pairs)

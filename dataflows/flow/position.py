@@ -27,7 +27,7 @@ CURE = (
 
 
 class ReaderState(msgspec.Struct):
-    """What a snapshot keeps of a partition: the offset of the next message and the intake's own state, which belong together.
+    """Snapshot of a partition: the offset of the next message and the intake's own state, which belong together.
 
     `last` is the last message before that offset: a topic that was deleted and recreated has another one there.
     """
@@ -39,7 +39,7 @@ class ReaderState(msgspec.Struct):
 
 
 class ReaderPosition:
-    """How far one partition is counted, and how far it is read."""
+    """Position up to which one partition is counted, and up to which it is read."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 
 class PollResult(msgspec.Struct):
-    """What one poll read: the clock after it, what was counted, what was rejected, and whether there is more at once."""
+    """Result of one poll: the clock after it, the counted and the rejected events, and whether more can be read at once."""
 
     clock: SourceClock
     shares: list[Share]
@@ -40,7 +40,7 @@ class PollResult(msgspec.Struct):
 
 
 class Reader:
-    """Reads one partition of the logs in its order, from where a snapshot left it."""
+    """Reader of one partition of the logs, in order, from the position of the last snapshot."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Reader:
 
     @property
     def counters(self) -> Counters:
-        """What became of the messages read so far."""
+        """Outcomes of the messages read so far."""
         return self._intake.counters
 
     def progress(self) -> PartitionProgress:
@@ -143,7 +143,7 @@ class Reader:
         offset = self._position.offset
         if not self.is_open or offset is None:
             return
-        # As this snapshot is asked for, the one before has been written: a run that is killed goes back no further.
+        # When this snapshot is requested, the previous one has been written: a run that is killed goes back at most to that one.
         kept, self._snapshot_clock = self._snapshot_clock, self._intake.reached
         before, self._committed_at = self._committed_at, round(self._now() * SECOND)
         committed = CommittedCounters(
@@ -190,10 +190,10 @@ class Reader:
         """`count`: messages of the same fetch."""
         for error, end, index in faults:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._caught_up = index == count  # else the log has grown meanwhile
+                self._caught_up = index == count  # otherwise the log has grown in the meantime
                 self._position.reach(end)
             elif error.code() in _GONE:
-                # Opened again, the position is compared with the offsets that the broker has now: it is lost, or the ids are read again.
+                # After reopening, the position is compared with the broker's current offsets: it is lost, or the ids are read again.
                 self._connection.close()
                 self._position.interrupt()
             elif error.code() in PASSING:
@@ -215,14 +215,14 @@ class Reader:
         return self._caught_up and silent and self._topology.reachable()
 
     def _follow_others(self) -> None:
-        """Advance the clock of a partition that has been silent for the idle retention: else it would hold back eviction."""
+        """Advance the clock of a partition that has been silent for the idle retention; otherwise it would hold back eviction."""
         offset = self._position.offset
         if offset is None or self._position.is_refilling or not self._is_idle():
             return
         newest = self._topology.newest()
         if newest is None:
             return
-        # In whole windows, for each step goes to every shard.
+        # In whole windows, because each step goes to every shard.
         window = self._settings.window_seconds * SECOND
         floor = newest - round(self._settings.idle_retention_seconds * SECOND)
         self._intake.advance(floor - floor % window, offset)

@@ -36,7 +36,7 @@ HEAR_SECONDS = 0.1
 
 
 class Outbox:
-    """One idempotent producer of a process, and what the broker said of the records it was given. Shared by the sink's parts."""
+    """One idempotent producer of a process, and the broker's delivery reports for its records. Shared by the sink's parts."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Outbox:
                 break
             waited_since = self._wait(waited_since, self._producer.poll)
         if records.waited is not None:
-            with self._lock:  # with the last of them: the others of them arrive at nearly the same time
+            with self._lock:  # with the last of these records: the others arrive at nearly the same time
                 self._measured.append((self._sender.sent(), records.waited[1]))
 
     def check_reports(self) -> None:
@@ -100,7 +100,7 @@ class Outbox:
         self._look()
 
     def _look(self) -> None:
-        """Which of those that are measured have arrived: they leave in the order in which they came, nearly, for there are partitions."""
+        """Report the measured records that are acknowledged, which happens nearly in the order of sending: a topic has partitions."""
         with self._lock:
             arrived = self._sender.sent() - len(self._producer)
             while not self._sender.refused() and self._measured and self._measured[0][0] <= arrived:
@@ -111,7 +111,7 @@ class Outbox:
         waited_since: float | None = None
         while len(self._producer):
             self._check()
-            waited_since = self._wait(waited_since, self._producer.flush)  # which sends at once what still gathers
+            waited_since = self._wait(waited_since, self._producer.flush)  # which sends buffered records at once
         self._check()
         self._look()
         if self._said:
@@ -161,7 +161,7 @@ class Outbox:
 
 
 def _attend(outbox: weakref.ref[Outbox]) -> None:
-    """Hear what the broker says as long as there is an outbox: where little is sent, the next record may be long in coming."""
+    """Process delivery reports as long as the outbox exists: when few records are sent, the next one may take long."""
     while (live_outbox := outbox()) is not None:
         live_outbox.check_reports()
         del live_outbox
@@ -169,7 +169,7 @@ def _attend(outbox: weakref.ref[Outbox]) -> None:
 
 
 class OutboxPart(StatefulSinkPartition[Records, None]):
-    """One part of the sink: it is stateless but for the promise that its snapshot comes after the acknowledgements."""
+    """One part of the sink: stateless, except that its snapshot waits for the acknowledgements."""
 
     def __init__(self, outbox: Outbox, lifecycle: Lifecycle | None = None) -> None:
         self._outbox = outbox
@@ -182,7 +182,7 @@ class OutboxPart(StatefulSinkPartition[Records, None]):
             for records in values:
                 self._outbox.send(records)
                 self._sent[0] += records.count
-            self._outbox.check_reports()  # once for all of them: it costs as much as to send one
+            self._outbox.check_reports()  # once for all of them: a check costs as much as sending a record
 
     @override
     def snapshot(self) -> None:
@@ -198,7 +198,7 @@ class OutboxPart(StatefulSinkPartition[Records, None]):
 
 
 class TopicSink(FixedPartitionedSink[Records, None]):
-    """Writes records to one topic; items are keyed by a number in text, which only spreads them over the workers."""
+    """Sink of one topic; items are keyed by a number in text, which only spreads them over the workers."""
 
     def __init__(self, context: FlowContext, topic: str, outgoing: Outgoing | None = None) -> None:
         self._context = context
@@ -232,8 +232,8 @@ class TopicSink(FixedPartitionedSink[Records, None]):
         settings, topic = self._context.settings, self._topic
 
         def make(own: dict[str, str]) -> Producer:
-            # No time limit: a broker that is away is waited for, as long as it takes.
-            # And a call of Python for each record that went well costs more than its JSON.
+            # No time limit: the sink waits for an unreachable broker as long as necessary.
+            # A Python callback for each delivered record would cost more than its JSON.
             return make_producer(settings, topic, **{"message.timeout.ms": 0, "delivery.report.only.error": True, **own})
 
         return self._context.engine.make_sender(make, topic, HEADERS)

@@ -44,14 +44,14 @@ processes had at that time.
 
 
 class SlotState(msgspec.Struct):
-    """What a snapshot keeps of a slot: the partitions that the topic had, and the state of those of them that fall to the slot."""
+    """Snapshot of a slot: the partitions that the topic had, and the state of those that are assigned to the slot."""
 
     partitions: int
     readers: dict[int, ReaderState]
 
 
 class Poll(msgspec.Struct):
-    """What one poll of one partition brought: a `Partial` for each shard, keyed by its name, and what was rejected."""
+    """Result of one poll of one partition: a `Partial` for each shard, keyed by its name, and the rejected events."""
 
     partials: list[tuple[str, Partial]]
     rejected: list[Rejected]

@@ -32,7 +32,7 @@ Saved: TypeAlias = dict[str, object]
 
 
 def save(state: msgspec.Struct, settings: Settings) -> Saved:
-    """`state` as plain values, with its version and the settings that it was counted by."""
+    """Return `state` as plain values, with its version and the settings that it was counted with."""
     # Bytes stay what they are: the cells of a window are encoded once, however many snapshots they are in.
     return {"adtally": VERSION, "rules": _rules(settings), "state": msgspec.to_builtins(state, builtin_types=(bytes,))}
 
@@ -99,7 +99,7 @@ def count_again(settings: Settings) -> str:
 
 
 def _next(topic: str) -> str:
-    """``results-2`` for ``results``, ``results-3`` for that."""
+    """Return the next name: ``results-2`` for ``results``, ``results-3`` for ``results-2``."""
     counted = re.fullmatch(r"(.*)-(\d{1,6})", topic)
     return f"{counted[1]}-{int(counted[2]) + 1}" if counted else f"{topic}-2"
 

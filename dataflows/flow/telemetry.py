@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.25
 
 
 class PartitionProgress(msgspec.Struct, frozen=True):
-    """How far one partition is; `counters` are a copy, `clock` is in microseconds since 1970, None before the first event."""
+    """Progress of one partition; `counters` are a copy, `clock` is in microseconds since 1970, None before the first event."""
 
     counters: Counters
     offset: int | None
@@ -36,7 +36,7 @@ class PartitionProgress(msgspec.Struct, frozen=True):
 
 
 class Outgoing:
-    """What became of the records of one topic. `sent` is counted by each part for itself, for parts run on several threads."""
+    """Outcomes of the records of one topic. Each part counts `sent` for itself, because parts run on several threads."""
 
     def __init__(self, window_seconds: float, age: Histogram, pulse: Pulse, now: Callable[[], float]) -> None:
         self._window = window_seconds
@@ -60,24 +60,24 @@ class Outgoing:
         self.waits[part] = seconds
 
     def own_count(self) -> list[int]:
-        """A count of one, for one part to add to what it has sent."""
+        """Return a counter in which one part counts the records that it has sent."""
         count = [0]
         self.sent.append(count)
         return count
 
     def acknowledged(self) -> int:
-        """Records that the broker has acknowledged; it never goes back, though the three figures are not of one moment."""
+        """Return the number of acknowledged records; it never decreases, although the three figures are not of one moment."""
         with self._lock:
             known = sum(count[0] for count in self.sent) - self.failed() - self.pending()
             self._acknowledged = max(self._acknowledged, known)
             return self._acknowledged
 
     def arrived(self, moment: int) -> None:
-        """The result of an event of `moment` (microseconds since 1970) was acknowledged."""
+        """Record that the result of an event of `moment` (microseconds since 1970) was acknowledged."""
         age = self._now() - moment / SECOND
         if catching_up(age, self._window):
             self.catching_up += 1
-        elif age >= 0:  # else the clocks of its sender and of this machine disagree, and nothing is known
+        elif age >= 0:  # otherwise the clocks of the sender and of this machine differ, and the age is unknown
             self._age.observe(age)
 
 
@@ -117,15 +117,15 @@ class Observed:
         self._outgoing: dict[str, Outgoing] = {}
 
     def outgoing(self, topic: str) -> Outgoing:
-        """Where the sink of a topic, ``results`` or ``rejected``, writes."""
+        """Return the figures of the sink of a topic, ``results`` or ``rejected``."""
         return self._outgoing.setdefault(topic, Outgoing(self._window, self._age, self.pulse, self._now))
 
     def add_shard(self, figures: Callable[[], Figures]) -> None:
-        """Take in a shard of this process; `figures` returns what it holds, from any thread."""
+        """Add a shard of this process; `figures` returns its figures, from any thread."""
         self._shards.append(figures)
 
     def add_slot(self, number: int) -> None:
-        """Take in a part of the source in this process; the process is not ready until `assign` has been called for each."""
+        """Add a part of the source in this process; the process is not ready until `assign` has been called for each."""
         self._slots.add(number)
 
     def assign(self, slot: int) -> None:
@@ -133,7 +133,7 @@ class Observed:
         self._assigned.add(slot)
 
     def begin(self, partition: int, counters: Counters) -> None:
-        """A partition is read from now on; `counters` are what the snapshot gave."""
+        """Note that a partition is read from now on; `counters` are those of the snapshot."""
         self._begun[partition] = msgspec.structs.replace(counters)
 
     def note(self, partition: int, progress: PartitionProgress) -> None:
@@ -145,7 +145,7 @@ class Observed:
         return self.pulse.stall_reason()
 
     def not_ready_reason(self) -> str:
-        """Why it is not ready; empty if the broker answers and every partition that falls to this process is being read."""
+        """Return why the process is not ready; empty if the broker answers and every partition assigned to this process is being read."""
         if self._stopping():
             return "it is stopping"
         if not self._reachable():
@@ -162,11 +162,11 @@ class Observed:
         return f"not read yet: partition {', '.join(sorted(closed))}" if closed else ""
 
     def served(self) -> Served:
-        """What the process answers with."""
+        """Return what the process serves over HTTP."""
         return Served(self.registry(), self.not_live_reason, self.not_ready_reason)
 
     def registry(self) -> CollectorRegistry:
-        """All metrics of the dataflow."""
+        """Return the registry of all metrics of the dataflow."""
         registry = make_registry("dataflow", table.METRICS, self._gather)
         registry.register(self._age)
         return registry
@@ -205,7 +205,7 @@ class Observed:
             return
         try:
             files = [file.stat() for file in self._recovery.glob("part-*.sqlite3*")]
-        except OSError:  # one of them was a journal that is gone by now
+        except OSError:  # one of them was a journal that has been deleted
             return
         if files:
             yield table.SNAPSHOT, (), max(file.st_mtime for file in files)

@@ -1,4 +1,4 @@
-"""What one process knows of the source topic as a whole: how many partitions it has, whether the broker answers, how far others are.
+"""View that one process has of the whole source topic: its number of partitions, whether the broker answers, the progress of others.
 
 A thread of its own asks the broker, so that no reader ever waits for an answer.
 """
@@ -29,7 +29,7 @@ CLOCKS_EVERY = 5
 
 
 class Topology:
-    """A live view of the topic of ad events; safe to be asked from any thread."""
+    """Live view of the topic of ad events; safe to use from any thread."""
 
     def __init__(self, settings: Settings, give_up: Callable[[], bool]) -> None:
         """`give_up`: asked while waiting; True ends the thread."""
@@ -47,7 +47,7 @@ class Topology:
         self._thread = threading.Thread(target=self._watch, name="topology", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask; later calls, from whatever thread, do nothing."""
+        """Start the background thread; later calls, from any thread, do nothing."""
         if self._started:
             return
         with self._lock:
@@ -60,13 +60,13 @@ class Topology:
         self._closed.set()
 
     def partitions(self) -> int:
-        """Partitions of the topic, 0 while none is known; raises the `AdtallyError` that keeps it from being known for good."""
+        """Return the number of partitions of the topic, 0 while unknown; raises the `AdtallyError` that keeps it from ever being known."""
         if self._error is not None:
             raise self._error
         return self._partitions
 
     def known(self) -> int:
-        """Partitions of the topic, 0 while none is known; raises nothing."""
+        """Return the number of partitions of the topic, 0 while unknown; raises nothing."""
         return self._partitions
 
     def reachable(self) -> bool:
@@ -74,11 +74,11 @@ class Topology:
         return time.monotonic() - self._answered < 2.5 * ASK_SECONDS
 
     def newest(self) -> int | None:
-        """The highest clock of any partition that is known here, in microseconds since 1970."""
+        """Return the highest clock of any partition that is known here, in microseconds since 1970."""
         return max(self._clocks.values(), default=None)
 
     def oldest(self) -> int | None:
-        """The lowest clock of the partitions known here, in microseconds since 1970; None before any is known."""
+        """Return the lowest clock of the partitions known here, in microseconds since 1970; None before any is known."""
         return min(self._clocks.values(), default=None)
 
     def behind(self, partition: int, span: OffsetRange) -> int:

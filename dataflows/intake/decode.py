@@ -1,4 +1,4 @@
-"""From the bytes of a message to an `Event`, or to the reason why it is none, in words."""
+"""Decoding of the bytes of a message to an `Event`, or to the reason in words why it is not an event."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler
 
 
 class EventDecoder:
-    """Decodes one payload at a time, by the whole contract."""
+    """Decoder of one payload at a time, by the whole contract."""
 
     def __init__(self, currency: str) -> None:
         """`currency`: that of the deployment; an event in another one is malformed."""
@@ -141,7 +141,7 @@ def rounds_up(value: bytes) -> bool:
 
 
 def rejected(reason: Reason, detail: str, *, value: bytes | None, topic: str, partition: int, offset: int, at: str) -> Rejected:
-    """The record of a message that was not counted, with its payload as it came.
+    """Return the record of a message that was not counted, with its payload as it came.
 
     `at`: RFC 3339; `topic`, `partition`, `offset`: position of the message.
     """

@@ -1,4 +1,4 @@
-"""The index of event ids of one partition: which ids were seen within the horizon of event time."""
+"""Index of the event ids of one partition that were seen within the horizon of event time."""
 
 from __future__ import annotations
 

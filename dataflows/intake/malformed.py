@@ -1,4 +1,4 @@
-"""Error texts for payloads that are not events: what the payload is, and what its sender can do.
+"""Error texts for payloads that are not events: what the payload is, and how its sender can correct it.
 
 The verdict is made elsewhere; this module only explains it.
 """

@@ -1,4 +1,4 @@
-"""From one Kafka message to the event in it: both engines read by this, the native one what is left to its slow path."""
+"""Reading of the event in one Kafka message, for both engines; the native engine uses it on its slow path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataflows.kafka.record import Record
 
 
 class MessageReader:
-    """Reads messages of one deployment."""
+    """Reader of the messages of one deployment."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules

@@ -1,4 +1,4 @@
-"""The native engine's intake: C judges and counts what is surely an event (the fast path); the rest is read in Python (the slow path).
+"""The native engine's intake: C judges and counts valid events on the fast path; Python reads the other messages on the slow path.
 
 `dataflows.intake.reference` is the specification of what it does.
 """
@@ -22,7 +22,7 @@ from dataflows.wire.cell_bytes import Share, shares_of
 
 
 class NativeIntake(Intake):
-    """Has a batch of messages judged in C, and handles the messages that C notes. Raises `MemoryError` if memory runs out."""
+    """Intake that judges a batch of messages in C, and handles in Python those that C notes. Raises `MemoryError` if memory runs out."""
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._tally = Tally(
@@ -74,7 +74,7 @@ class NativeIntake(Intake):
             self._advance_clock(tally.time(index), batch[index].offset() or 0)
 
     def _handle(self, note: Noted, record: Record, event: Event | None) -> None:
-        """Do what C leaves to Python: count an event of the slow path, or reject one with the reason in words."""
+        """Handle a message that C leaves to Python: count an event of the slow path, or reject it with the reason in words."""
         if event and note.status == COUNTED:
             fold(self._slow_windows[self.rules.start(note.time)], event)
             return

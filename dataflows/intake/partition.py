@@ -1,4 +1,4 @@
-"""Intake of one source partition: decode, judge, deduplicate, fold. It knows the log's order, but no Kafka client.
+"""Intake of one source partition: decode, judge, deduplicate, fold. It knows the log's order, but not the Kafka client.
 
 Whatever is decided here is a function of the log alone - of the messages of this partition and of Kafka's time on them - so that
 every replay decides alike. Here is what both engines share: counters, state, and the clock with its generations of ids. How a message is
@@ -22,7 +22,7 @@ from dataflows.wire.cell_bytes import Share
 
 
 class Counters(msgspec.Struct):
-    """What became of the messages of one partition: read = counted + duplicate + late + malformed, always.
+    """Outcomes of the messages of one partition: always read = counted + duplicate + late + malformed.
 
     `malformed` is whatever was rejected for what it is, not for when it came; `too_far_ahead` and `oversize` are parts of it.
     """
@@ -40,11 +40,11 @@ class Counters(msgspec.Struct):
         return self.difference() == 0
 
     def difference(self) -> int:
-        """Messages read that are unaccounted for."""
+        """Number of messages read that are unaccounted for."""
         return self.read - self.counted - self.duplicate - self.late - self.malformed
 
     def rejected(self, reason: str) -> int:
-        """Messages that stand on the topic of rejected events with `reason`."""
+        """Return the number of messages on the topic of rejected events with `reason`."""
         messages: int = getattr(self, reason)
         return messages - self.too_far_ahead - self.oversize if reason == "malformed" else messages
 
@@ -69,7 +69,7 @@ class GenerationMark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class IntakeState(msgspec.Struct):
-    """What a snapshot keeps of an intake; the ids are read again from the first mark on."""
+    """Snapshot of an intake; the ids are read again from the first mark on."""
 
     clock: int | None = None
     marks: list[GenerationMark] = msgspec.field(default_factory=list[GenerationMark])
@@ -77,7 +77,7 @@ class IntakeState(msgspec.Struct):
 
 
 class Intake(ABC):
-    """Takes the messages of one partition in their order, and keeps their sums until they are fetched."""
+    """Intake that takes the messages of one partition in their order, and keeps their sums until they are fetched."""
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         """`now`: seconds since 1970, for `rejected_at` alone: no decision depends on it."""
@@ -114,12 +114,12 @@ class Intake(ABC):
         """Let the index of ids begin `generation`."""
 
     def state(self) -> IntakeState:
-        """A copy of what must be kept over a restart."""
+        """Return a copy of the state that must survive a restart."""
         clock, marks = self._resume_to or (self.clock, self.marks)
         return IntakeState(clock, list(marks), msgspec.structs.replace(self.counters))
 
     def lose(self, first: int, end: int, detail: str) -> None:
-        """Reject, as malformed and without a payload, what can't be read: the offsets from `first` up to, and without, `end`."""
+        """Reject the offsets from `first` up to, but not including, `end`, which can't be read, as malformed and without a payload."""
         for offset in range(first, end):
             self._reject(NotAnEvent("malformed", detail), offset, None)
         self.counters.read += end - first
@@ -147,7 +147,7 @@ class Intake(ABC):
                 continue
             at_mark = bisect_left(records, mark.offset, key=lambda record: record.offset() or 0)
             self._refill(records[:at_mark])
-            self.advance(mark.clock, mark.offset)  # where time had gone on without an event
+            self.advance(mark.clock, mark.offset)  # where the clock had advanced without an event
             records = records[at_mark:]
         self._refill(records)
 

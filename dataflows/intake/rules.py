@@ -1,4 +1,4 @@
-"""The rules that decide what becomes of an event; a function of the log alone."""
+"""The rules that decide the outcome of an event; a function of the log alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The settings that decide what becomes of an event, in microseconds."""
+    """The settings that decide the outcome of an event, in microseconds."""
 
     window: int
     out_of_order: int
@@ -30,7 +30,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Rules:
-        """The rules in `settings`."""
+        """Return the rules in `settings`."""
         return cls(
             window=settings.window_seconds * SECOND,
             out_of_order=round(settings.out_of_order_seconds * SECOND),
@@ -51,11 +51,11 @@ class Rules(msgspec.Struct, frozen=True):
         return span(self.horizon)
 
     def generation(self, clock: int) -> int:
-        """The generation of ids that `clock` falls in."""
+        """Return the generation of ids that `clock` falls in."""
         return clock // self.id_span
 
     def start(self, moment: int) -> int:
-        """The start of the window of `moment`."""
+        """Return the start of the window of `moment`."""
         return moment - moment % self.window
 
     def is_late(self, moment: int, clock: int) -> bool:
@@ -64,5 +64,5 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 def span(horizon: int) -> int:
-    """The event time of a generation of ids that are remembered for at least `horizon`."""
+    """Return the event time of a generation of ids that are remembered for at least `horizon`."""
     return max(1, -(-horizon // (KEPT - 1)))

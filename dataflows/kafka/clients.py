@@ -20,7 +20,7 @@ from dataflows.kafka.diagnosis import hint, is_forbidden, is_refusal, lack, plai
 log = logging.getLogger("adtally.kafka")
 Config = dict[str, Any]
 
-# librdkafka writes its own lines to standard error unless it is given a logger; ours are said once, in our words.
+# librdkafka writes its own lines to standard error unless it has a logger; our code logs each error once, in its own words.
 _quiet = logging.getLogger("adtally.librdkafka")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
@@ -71,7 +71,7 @@ NO_GROUP = {KafkaError.GROUP_AUTHORIZATION_FAILED}
 
 
 def client_config(settings: Settings, role: str) -> Config:
-    """Configuration that every client shares; `role` shows in the broker's logs as the client id."""
+    """Return the configuration that every client shares; `role` shows in the broker's logs as the client id."""
     return {
         "bootstrap.servers": settings.brokers,
         "client.id": f"adtally-{role}",
@@ -130,7 +130,7 @@ def producer_config(settings: Settings, role: str) -> Config:
 
 
 def describe(error: KafkaError | KafkaException) -> str:
-    """What Kafka says, in one line without codes."""
+    """Return Kafka's error message in one line without codes."""
     inner = error.args[0] if isinstance(error, KafkaException) and error.args else error
     return inner.str().rstrip(".") if isinstance(inner, KafkaError) else str(inner).rstrip(".")
 
@@ -140,7 +140,7 @@ STOPPED = (KafkaException, SystemError)
 
 
 def why_stopped(error: Exception) -> KafkaError:
-    """Why a producer can't go on, of what it raised (`STOPPED`); raises `error` again if that is not what it tells."""
+    """Return why a producer can't continue after `error` (`STOPPED`); raises `error` again if it does not say that."""
     met = error if isinstance(error, KafkaException) else error.__cause__
     if not isinstance(met, KafkaException):
         raise error
@@ -148,7 +148,7 @@ def why_stopped(error: Exception) -> KafkaError:
 
 
 def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
-    """An idempotent producer (`producer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
+    """Return an idempotent producer (`producer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
     try:
         return Producer({**producer_config(settings, role), **extra})
     except KafkaException as error:
@@ -156,7 +156,7 @@ def make_producer(settings: Settings, role: str, **extra: Any) -> Producer:
 
 
 def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
-    """A consumer (`consumer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
+    """Return a consumer (`consumer_config`); raises `RefusedError` for a client property that librdkafka does not take."""
     try:
         return Consumer({**consumer_config(settings, role), **extra})
     except KafkaException as error:
@@ -176,7 +176,7 @@ def cached_lag(consumer: Consumer, position: TopicPartition) -> int | None:
 
 
 def unusable(settings: Settings, error: KafkaException) -> RefusedError:
-    """The error to raise where librdkafka makes no client of what the operator set, without its secrets."""
+    """Return the error for client properties that librdkafka does not accept, without their secrets."""
     words = redact(describe(error).partition("create admin client: ")[2] or describe(error), settings.client)
     return RefusedError(f"the Kafka client can't be set up: {words}; {hint(words) or 'check the ADTALLY_KAFKA_… variables'}.")
 

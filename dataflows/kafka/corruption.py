@@ -42,7 +42,7 @@ _ANSWER_SECONDS = 1.0
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """Offsets from `first` up to, and without, `end` that can't be read, and why, in the client's words."""
+    """Offsets from `first` up to, but not including, `end` that can't be read, and the reason in the client's words."""
 
     first: int
     end: int
@@ -50,7 +50,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Fault(NamedTuple):
-    """What librdkafka says in the place of a message: the offset that it names, and how many messages of the same fetch stand before it."""
+    """Error that librdkafka returns instead of a message: the offset that it names, and how many messages of the same fetch precede it."""
 
     error: KafkaError
     offset: int
@@ -63,7 +63,7 @@ class Fault(NamedTuple):
 
 
 def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Fault]]:
-    """What may be used of `messages`, in its order, and the error of the first damaged batch of each partition where there is one."""
+    """Return the usable ones of `messages`, in order, and the error of the first damaged batch of each partition that has one."""
     used: list[Message] = []
     damaged: dict[int, Fault] = {}
     for message in messages:
@@ -79,7 +79,7 @@ def sound(messages: Sequence[Message]) -> tuple[list[Message], dict[int, Fault]]
 
 
 class Passage:
-    """Finds the way past the damaged batches of one topic, for a consumer that its owner replaces after each of them.
+    """Search for the end of the damaged batches of one topic, for a consumer that its owner replaces after each of them.
 
     It must be replaced, not assigned again: the offset that librdkafka has made up is on its way to the broker already, and the answer to
     that would be taken for one of the new assignment.
@@ -91,7 +91,7 @@ class Passage:
         self._tried: dict[int, tuple[int, int]] = {}
 
     def lead(self, partition: int, met: Fault, at: int) -> Damage | None:
-        """What is to be passed over after the error `met`, `at` being the offset of the next message that was wanted.
+        """Return the offsets to skip after the error `met`; `at`: offset of the next message to read.
 
         None if the same is to be read again: the damage may have been one of the way, or the broker does not tell its end now.
         """
@@ -116,7 +116,7 @@ class Passage:
         return damage
 
     def _end(self, partition: int, met: Fault, first: int) -> int | None:
-        """The first offset from `first` on that is not of the batch of `met`; None if the broker does not tell now."""
+        """Return the first offset from `first` on that is outside of the batch of `met`; None if the broker does not answer now."""
         inside, step = first, 1
         try:
             outside = self._high(partition)
@@ -152,5 +152,5 @@ class Passage:
                 return damaged and (message.offset() or 0) <= met.offset
         finally:
             probe.close()
-        self._high(partition)  # raises if it is the broker that is silent
+        self._high(partition)  # raises if the broker does not answer
         return met.error.code() == KafkaError._NOT_IMPLEMENTED

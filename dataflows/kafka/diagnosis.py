@@ -34,7 +34,7 @@ _PROTOCOL = client_variable("security.protocol")
 
 
 class BrokerAddress(msgspec.Struct, frozen=True):
-    """Where a broker was looked for."""
+    """Host and port of a broker."""
 
     host: str
     port: int
@@ -60,20 +60,20 @@ class ConnectionErrors:
         self._met, self._all_down = None, False
 
     def refusal(self) -> RefusedError | None:
-        """Why no broker lets this client in, if that is sure: one that is only away may come back."""
+        """Return why no broker accepts this client, if that is certain: a broker that is only unreachable may come back."""
         if not self._all_down:
-            return None  # another one of them may answer
+            return None  # another broker may answer
         if self._met is None:
             return None
         return RefusedError(f"{_who(self._settings, self._met)} {_why(self._settings, self._met)}.")
 
     def unreachable(self) -> BrokerError:
-        """The error for a broker that does not answer, whatever the reason."""
+        """Return the error for a broker that does not answer, for any reason."""
         return self.refusal() or unreachable(self._settings)
 
 
 def unreachable(settings: Settings) -> BrokerError:
-    """The error for a broker that does not answer."""
+    """Return the error for a broker that does not answer."""
     return BrokerError(
         f"no Kafka broker answers at {settings.brokers}; start one (`adtally demo` brings its own) or set ADTALLY_BROKERS=host:port. "
         "adtally doctor looks for the reason."
@@ -89,12 +89,12 @@ FORBIDDEN = {
 
 
 def lack(right: str, what: str) -> str:
-    """Which right a client lacks, and the cure, as the end of a line; `what`: ``topic logs``, say."""
+    """Return which right a client lacks, and the cure, as the end of a line; `what`: for example ``topic logs``."""
     return f"this client lacks the right {right} on {what}; grant it to its user (docs/security.md)"
 
 
 def forbidden(settings: Settings, right: str, what: str) -> RefusedError:
-    """The error for a right that this client lacks (`lack`)."""
+    """Return the error for a right that this client lacks (`lack`)."""
     return RefusedError(f"the broker at {settings.brokers} refuses: {lack(right, what)}.")
 
 
@@ -104,7 +104,7 @@ def is_forbidden(error: KafkaError) -> bool:
 
 
 def unreadable(settings: Settings, topic: str, partition: int, error: KafkaError) -> BrokerError:
-    """The error for a partition that can't be read, or whose progress can't be shown to the group."""
+    """Return the error for a partition that can't be read, or whose progress can't be shown to the group."""
     if is_forbidden(error):
         group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
         return forbidden(settings, "Read", f"group {settings.group}" if group else f"topic {topic}")
@@ -119,7 +119,7 @@ def is_refusal(error: KafkaError) -> bool:
 
 
 def hint(words: str) -> str:
-    """The cure where a client can't be set up, for what librdkafka says in `words`; empty if its words will do."""
+    """Return the cure for librdkafka's set-up error `words`; empty if the error says enough itself."""
     for pattern, cure in _HINTS:
         if re.search(pattern, words):
             return cure
@@ -139,7 +139,7 @@ _HINTS = (
 
 
 def plain_words(error: KafkaError) -> str:
-    """What `error` says, without where and when."""
+    """Return the message of `error`, without broker address and time."""
     match = _PLACE.fullmatch(error.str())
     return _AFTER.sub("", match["words"] if match else error.str()).rstrip(".")
 
@@ -171,7 +171,7 @@ def _why(settings: Settings, met: KafkaError) -> str:
 
 
 def distrust(settings: Settings, address: BrokerAddress) -> str | None:
-    """What is wrong with the certificate of the broker at `address`; None if nothing can be seen."""
+    """Return what is wrong with the certificate of the broker at `address`; None if no problem is visible."""
     try:
         with socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain:
             tls_context(settings).wrap_socket(plain, server_hostname=address.host).close()

@@ -1,4 +1,4 @@
-"""Takes the messages of one assigned partition from its consumer: as confluent-kafka makes them, or as they lie in librdkafka."""
+"""Fetchers of the messages of one assigned partition: as objects of confluent-kafka, or as they lie in librdkafka's memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOSE_SECONDS = 5.0
 
 
 class FetchResult(NamedTuple):
-    """What one fetch brought: messages in their order, what was said in the place of some, and whether there may be more at once."""
+    """Result of one fetch: messages in their order, the errors between them, and whether there may be more at once."""
 
     records: Sequence[Record]
     faults: list[Fault]
@@ -29,7 +29,7 @@ class FetchResult(NamedTuple):
 
 
 class Fetcher(ABC):
-    """The messages of one partition, from the offset on at which it was begun; it has its consumer to itself, and closes it."""
+    """Fetcher of the messages of one partition, from its first offset on; it owns its consumer, and closes it."""
 
     rings = False
     """Whether librdkafka rings the bell when messages arrive."""
@@ -45,11 +45,11 @@ class Fetcher(ABC):
 
     @abstractmethod
     def fetch(self) -> FetchResult:
-        """What is there now, without waiting. It stays until the next call, or `release`."""
+        """Return the messages that are available now, without waiting. They stay valid until the next call, or `release`."""
 
     @abstractmethod
     def release(self) -> None:
-        """Nothing more will be asked for in this poll."""
+        """Release the messages: this poll fetches no more."""
 
     def abandon(self) -> Consumer:
         """Release what is held without closing; return the consumer, which must be kept until the process ends."""
@@ -64,7 +64,7 @@ class Fetcher(ABC):
 
 
 class PythonFetcher(Fetcher):
-    """By confluent-kafka alone."""
+    """Fetcher that uses confluent-kafka alone."""
 
     @override
     def fetch(self) -> FetchResult:
@@ -85,7 +85,7 @@ class PythonFetcher(Fetcher):
 
 
 class NativeFetcher(PythonFetcher):
-    """Without an object for each message."""
+    """Fetcher that makes no object for each message."""
 
     def __init__(self, consumer: Consumer, handle: ClientHandle, most: int, bell: Bell | None = None) -> None:
         """`handle`: that of `consumer`; `most`: messages in a fetch; `bell`: rung when the empty queue gets a message."""

@@ -89,7 +89,7 @@ class Counted:
 
 
 class Waiting:
-    """Counts the messages that wait in the partitions of the logs. One thread counts; any thread may ask for an `estimate`."""
+    """Counter of the messages that wait in the partitions of the logs. One thread counts; any thread may call `estimate`."""
 
     def __init__(self, settings: Settings, role: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`role`: part of the client id, for the broker's logs. `monotonic`: seconds."""
@@ -252,5 +252,5 @@ def _take(consumer: Consumer, patience: float, parts: Mapping[int, Counted]) -> 
             parts[number].reach(offset)
             ended.add(number)
         elif error.code() not in PASSING:
-            stopped.add(number)  # a missing ACL, an offset that is gone, or a batch that can't be read
+            stopped.add(number)  # a missing ACL, a deleted offset, or a batch that can't be read
     return ended, stopped

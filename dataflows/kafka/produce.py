@@ -1,4 +1,4 @@
-"""How records get into a producer's buffer: one call of `Producer.produce` each here, without that in `dataflows.native.sender`."""
+"""Senders that put records into a producer's buffer: here with one call of `Producer.produce` each; `dataflows.native.sender` has none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Header = tuple[str, bytes]
 
 
 class RecordSender(Protocol):
-    """Takes records for one topic, from several threads, and knows what the broker refused of them."""
+    """Sender of records to one topic, from several threads; it knows which of them the broker refused."""
 
     def send(self, records: Records, start: int, measured: int, extra: Header | None) -> int:
         """Send `records` from the byte `start` on, the one that begins at `measured` with a header more.
@@ -38,7 +38,7 @@ class RecordSender(Protocol):
 
 
 class PythonSender(RecordSender):
-    """Sends by `Producer.produce`, one record at a time."""
+    """Sender that calls `Producer.produce` for one record at a time."""
 
     def __init__(self, producer: Producer, topic: str, headers: Sequence[Header]) -> None:
         """`producer` need tell of failures alone; `headers`: of each record."""

@@ -1,4 +1,4 @@
-"""A Kafka message as the code of both engines sees it, whichever client made it. This module knows no client."""
+"""A Kafka message as the code of both engines sees it, from any client. This module does not know a client."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def scan(
         if since is not None:
             times = [TopicPartition(topic, number, since) for number in range(count)]
             for position in consumer.offsets_for_times(times, timeout=timeout):
-                # Below 0: no message is that young.
+                # Below 0: no message has that or a later time.
                 starts[position.partition] = position.offset if position.offset >= 0 else limits[position.partition][1]
         ends = {number: high for number, (_, high) in limits.items() if starts[number] < high}
         yield from _until(settings, topic, starts, ends, timeout=timeout, make=make)
@@ -56,7 +56,7 @@ def refuse_foreign(topic: str, message: Message) -> None:
 
 
 def _limits(consumer: Consumer, partition: TopicPartition, timeout: float) -> tuple[int, int]:
-    """The first offset of a partition and the one behind the last; a leader that is only being found is waited for."""
+    """Return the first offset of a partition and the one after the last; waits while a leader is being elected."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -70,7 +70,7 @@ def _limits(consumer: Consumer, partition: TopicPartition, timeout: float) -> tu
 def _until(
     settings: Settings, topic: str, at: dict[int, int], ends: dict[int, int], *, timeout: float, make: MakeConsumer
 ) -> Iterator[Message]:
-    """The messages of the partitions of `ends`, from the offsets of `at`, which it moves on."""
+    """Yield the messages of the partitions of `ends`, from the offsets of `at`, which it advances."""
     passage = Passage(settings, topic)
     silent_since = time.monotonic()
     consumer = _begin(settings, topic, at, ends, make)
@@ -104,7 +104,7 @@ def _until(
 
 
 def _begin(settings: Settings, topic: str, at: dict[int, int], left: Iterable[int], make: MakeConsumer) -> Consumer:
-    # Where retention has taken the beginning since it was asked for, what is left is meant.
+    # If retention has deleted the beginning since the query, read the rest.
     consumer = make(settings, "scan", **{"auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(topic, number, at[number]) for number in left])
     return consumer

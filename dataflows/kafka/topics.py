@@ -1,4 +1,4 @@
-"""The topics of a deployment: waits for their broker, creates what is missing with the contract's configuration. It knows no Bytewax."""
+"""The topics of a deployment: wait for their broker, create missing ones with the contract's configuration. It does not know Bytewax."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESULTS_SEGMENT_BYTES = 64 * 2**20
 
 
 class Topics:
-    """The topics of one deployment: waits for the broker, creates what is missing, tells how many partitions there are."""
+    """Client for the topics of one deployment: waits for the broker, creates missing topics, returns their number of partitions."""
 
     def __init__(self, settings: Settings, role: str = "topics", rights: Mapping[str, str] | None = None) -> None:
         """`rights`: those that its part needs on topics, by name; to see one, which goes with any other, where it is not among them."""
@@ -39,13 +39,13 @@ class Topics:
         self._complaints = ConnectionErrors(settings)
         try:
             self._client: Config = {**client_config(settings, role), "error_cb": self._complaints.on_error}
-            # To ask for a topic must not make it: a broker that makes topics by itself gives them its own defaults, not the contract's.
+            # A query must not create the topic: a broker that creates topics automatically uses its own defaults, not the contract's.
             self._admin = AdminClient({**self._client, "allow.auto.create.topics": False})
         except KafkaException as error:
             raise unusable(settings, error) from None
 
     def partitions(self, topic: str, timeout: float = 5.0) -> int:
-        """Partitions of `topic`, 0 if the topic does not exist.
+        """Return the number of partitions of `topic`, 0 if the topic does not exist.
 
         Raises `BrokerError` if none answers within `timeout` seconds, and `RefusedError` as soon as it is clear that none lets this client
         in, or that it may not see the topic.
@@ -124,7 +124,7 @@ class Topics:
 
     def _create(self, missing: list[str], timeout: float) -> None:
         if self._is_embedded(missing[0], timeout):
-            # That broker knows no wish for a topic: it makes one when a client asks for it that lets it do so.
+            # The embedded broker has no request to create a topic: it creates one when a client that allows this queries it.
             client = AdminClient(self._client)
             for name in missing:
                 self._ask(client, name, timeout)
@@ -158,9 +158,9 @@ class Topics:
         return properties
 
     def strayed(self, *topics: str, timeout: float = 10.0) -> list[str]:
-        """A line for each property of `topics`, which exist, that is not the contract's, with the cure.
+        """Return a line, with the cure, for each property of the existing `topics` that differs from the contract.
 
-        Empty where the broker does not tell: to a client without the right to ask, or on the embedded one, which knows no properties.
+        Empty if the broker does not report them: the client lacks the right, or the broker is the embedded one, which has no properties.
         Raises `BrokerError` if none answers.
         """
         if self._is_embedded(topics[0], timeout):
@@ -173,7 +173,7 @@ class Topics:
             except (KafkaException, TimeoutError):
                 continue
             for name, wanted in self._properties(resource.name).items():
-                # Compacted and by age as well is an operator's own wish, as is the size of a segment.
+                # An operator may add retention by age to compaction, and may choose the size of a segment.
                 if name != "segment.bytes" and wanted not in str(config[name].value).split(","):
                     lines.append(
                         f"topic {resource.name} has {name}={config[name].value} but the contract requires {wanted}; set it with: "
@@ -182,7 +182,7 @@ class Topics:
         return lines
 
     def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """`ensure`, however long the broker takes to come; says so once. False if `give_up` said so first.
+        """Call `ensure` until the broker is available, and log the wait once. Return False if `give_up` returned true first.
 
         Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
         """

@@ -1,4 +1,4 @@
-"""Messages of one partition where C can read them: as they lie in librdkafka, or copied from Python's objects."""
+"""Messages of one partition in memory that C can read: as they lie in librdkafka, or copied from Python's objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing_extensions import override
 
 
 class AnyMessage(Protocol):
-    """The part of a Kafka message that is used here, as confluent-kafka's `Message` has it."""
+    """The part of confluent-kafka's `Message` that is used here."""
 
     def value(self) -> bytes | None:
         """Return the payload; None for a tombstone."""

@@ -1,4 +1,4 @@
-"""The librdkafka that confluent-kafka brings, and the handles of its clients, for what goes past confluent-kafka's objects.
+"""The librdkafka that is bundled with confluent-kafka, and the handles of its clients, for calls that bypass confluent-kafka's objects.
 
 librdkafka itself passes the handle of each client that it makes to a plug-in, which is its documented interface for interceptors: nothing
 depends on how confluent-kafka lays out its objects.
@@ -104,7 +104,7 @@ def plugin_properties(others: str = "") -> dict[str, str]:
 
 
 class ClientHandle:
-    """librdkafka's handle of one client of confluent-kafka's, and what became of the records that C sent with it."""
+    """librdkafka's handle of one client of confluent-kafka, and the outcomes of the records that C sent with it."""
 
     def __init__(self) -> None:
         """Expect the client that this thread makes next; only `capture` calls it. Raises `MemoryError`."""

@@ -1,4 +1,4 @@
-"""The native library: where it belongs, whether it is there, and what its functions take."""
+"""The native library: its path, whether it is built, and the signatures of its functions."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 @lru_cache(maxsize=1)
 def library() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and the reason in words."""
+    """Return the library, or None and the reason in words."""
     file = library_file()
     if not file.exists():
         return None, "it is not built"
     try:
         native = ctypes.CDLL(str(file))
-    except OSError as error:  # of another machine
+    except OSError as error:  # built for another machine
         return None, f"{file} can't be loaded ({error})"
     for name, (result, *arguments) in SIGNATURES.items():
         function = getattr(native, name)
@@ -80,7 +80,7 @@ def library() -> tuple[ctypes.CDLL | None, str]:
 
 
 def _powers_of_ten() -> Any:
-    """10^k for k from -292 to 324 in 128 bits, rounded up, each as its upper and its lower half: what text.c needs (Giulietti, 2021)."""
+    """Return 10^k for k from -292 to 324 in 128 bits, rounded up, each as upper and lower half, for text.c (Giulietti, 2021)."""
     powers: list[int] = []
     for k in range(-292, 325):
         shift = 127 - (k * 1741647 >> 19)  # less the logarithm of 10^k to the base of 2, rounded down
@@ -91,5 +91,5 @@ def _powers_of_ten() -> Any:
 
 
 def why_not() -> str | None:
-    """Why the native engine is missing here, in words; None if there is one."""
+    """Return in words why the native engine is missing here; None if it is available."""
     return library()[1] or None

@@ -31,7 +31,7 @@ _CALLED_BY_C = (
 
 
 class QueueError(NamedTuple):
-    """What librdkafka reports in place of a message: the error, the offset that it names, how many messages of the fetch precede it."""
+    """Error that librdkafka reports in place of a message, the offset that it names, and how many messages of the fetch precede it."""
 
     error: KafkaError
     offset: int
@@ -39,7 +39,7 @@ class QueueError(NamedTuple):
 
 
 class Wake(NamedTuple):
-    """What librdkafka writes when a message arrives in an empty queue: `signal`, to the file `descriptor`."""
+    """Wake-up of a sleeping thread: librdkafka writes `signal` to the file `descriptor` when a message arrives in an empty queue."""
 
     descriptor: int
     signal: bytes
@@ -78,7 +78,7 @@ class Queue:
             client.rd_kafka_queue_destroy(self._queue)
             raise MemoryError
         self._fetched: Any = self._fetch.contents
-        # Freeing a consumer whose queue is held waits without end. So it lives as long as the queue.
+        # Freeing a consumer whose queue is still held would block forever, so the consumer lives as long as the queue.
         self._consumer: Consumer | None = consumer
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Hands records to a confluent-kafka `Producer`'s librdkafka without an object and a call for each.
+"""Sender that passes records to the librdkafka of a confluent-kafka `Producer` without an object and a call for each.
 
 The producer is configured, authorised, polled, flushed and closed as everywhere. Only the records and their acknowledgements bypass it:
 its own callbacks would need an object for each record.
@@ -40,7 +40,7 @@ def no_sender_reason() -> str | None:
 
 
 class NativeSender:
-    """Sends records of one topic, and knows whether one was refused."""
+    """Sender of records to one topic; it knows whether one was refused."""
 
     def __init__(self, producer: Producer, handle: ClientHandle, topic: str, headers: Sequence[tuple[str, bytes]]) -> None:
         """`handle`: that of `producer`; `headers`: of each record, no more than `MOST_HEADERS` of send.c.

@@ -14,7 +14,7 @@ from dataflows.native.structs import NEVER, RANDOM_BYTES
 
 
 class Noted(NamedTuple):
-    """A message that needs Python: its number in the batch, what became of it, its time, and, if it is late, the clock before it."""
+    """A message that needs Python: its number in the batch, its outcome, its time, and, if it is late, the clock before it."""
 
     number: int
     status: int
@@ -57,16 +57,16 @@ class Tally:
 
     @property
     def newest(self) -> int:
-        """The greatest time of what was read and put; `NEVER` without any."""
+        """Greatest time of the events that were read and put; `NEVER` without any."""
         return self._face.newest
 
     @property
     def clock(self) -> int:
-        """The greatest time that was judged, or was set by `judge`; `NEVER` before any."""
+        """Greatest time that was judged, or was set by `judge`; `NEVER` before any."""
         return self._face.clock
 
     def time(self, index: int) -> int:
-        """The time of an event that was read or put."""
+        """Return the time of an event that was read or put."""
         return self._face.rows[index].time
 
     def put(self, index: int, time: int, event_id: str) -> None:
@@ -79,7 +79,7 @@ class Tally:
         self._library.tally_refuse(self._handle, index)
 
     def judge(self, begin: int, clock: int, limit: int | Sequence[int], *, refill: bool) -> tuple[int, list[Noted]]:
-        """Judge what was read, from `begin` on, by `clock`.
+        """Judge the messages that were read, from `begin` on, by `clock`.
 
         `limit`: the greatest time that is not too far ahead, for all or one each. Returns the index of the first event with which a
         generation of ids begins, to continue from there after `turn`, or the number of messages; and each that is late, too far ahead, or
@@ -95,17 +95,17 @@ class Tally:
 
     @property
     def counted(self) -> int:
-        """Events that the last `judge` counted."""
+        """Number of events that the last `judge` counted."""
         return self._face.counted
 
     @property
     def duplicate(self) -> int:
-        """Events that the last `judge` knew already."""
+        """Number of events that the last `judge` recognised as duplicates."""
         return self._face.duplicate
 
     @property
     def ids(self) -> tuple[int, int]:
-        """Ids in the index, and the bytes that it takes."""
+        """Number of ids in the index, and its size in bytes."""
         return self._face.ids, self._face.ids_bytes
 
     def turn(self, generation: int, turns_at: int) -> None:

@@ -1,4 +1,4 @@
-"""The last line of a flow that fails: what a user can mend, found by a look at the recovery folder and at the peers.
+"""The last line of a flow that fails: the problem that a user can fix, found in the recovery folder and the state of the peers.
 
 Bytewax prints a panic whatever it met: a full disk, a peer that has ended. Its text is left as it is.
 """
@@ -32,24 +32,24 @@ AGAIN = "run the same command again: nothing is lost."
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What the command line says: the recovery folder, the number of this process, the ``host:port`` of all of its cluster."""
+    """Options of the command line: the recovery folder, the number of this process, the ``host:port`` of all processes of its cluster."""
 
     recovery: Path | None = None
     process: int = 0
     addresses: tuple[str, ...] = ()
 
     def beside(self) -> int:
-        """How many processes of the cluster come before this one on the same host."""
+        """Return the number of processes of the cluster that come before this one on the same host."""
         if not self.addresses:
             return self.process
         return sum(self.host(number) == self.host(self.process) for number in range(self.process))
 
     def host(self, process: int) -> str:
-        """Where a process of the cluster runs, as the others look for it."""
+        """Return the host of a process of the cluster, as the others address it."""
         return self.addresses[process].rpartition(":")[0]
 
     def lock_file(self, process: int) -> Path | None:
-        """What a process of the cluster holds locked while it lives."""
+        """Return the file that a process of the cluster holds locked while it lives."""
         return self.recovery / f"adtally-{process}.lock" if self.recovery else None
 
 
@@ -60,7 +60,7 @@ def die(error: AdtallyError) -> NoReturn:
 
 
 def watch(run: Run, lost: Callable[[], bool]) -> None:
-    """From now on an exception that ends this process ends with one line, where its cause can be found from here.
+    """Install a hook that ends this process with one line after an exception whose cause is known here.
 
     Bytewax prints a panic before, which stays as it is. `lost`: whether a process of the cluster has ended.
     """
@@ -90,7 +90,7 @@ def explain(error: BaseException, run: Run, lost: Callable[[], bool]) -> Adtally
         if problem := unwritable(folder):
             return problem
         if isinstance(error, AttributeError | ImportError) and not _is_plain(folder):
-            return unknown(Settings.from_environment())  # a class that this version does not have
+            return unknown(Settings.from_environment())  # the state holds a class that this version does not have
     # A panic is an exception of its own where a thread of the flow ends, and a RuntimeError where it ends the run.
     if len(run.addresses) > 1 and (isinstance(error, RuntimeError) or type(error).__name__ == "PanicException") and lost():
         return peer_lost(run)
@@ -133,7 +133,7 @@ def _is_plain(folder: Path) -> bool:
 
 
 def full(folder: Path) -> RecoveryError:
-    """The line for a recovery folder without room."""
+    """Return the line for a recovery folder on a full disk."""
     return RecoveryError(f"the disk of the recovery folder {folder} is full; free some space there and {AGAIN}")
 
 
@@ -165,7 +165,7 @@ def unwritable(folder: Path) -> RecoveryError | None:
 
 
 def peer_lost(run: Run) -> AdtallyError:
-    """The line for a process of the cluster that is gone."""
+    """Return the line for a process of the cluster that has ended."""
     gone = gone_peers(run)
     who = " and ".join(f"process {number} ({run.addresses[number]})" for number in gone) or "another process"
     return AdtallyError(

@@ -1,4 +1,4 @@
-"""Refuses to start where another distribution has installed files into a package of adtally (PyPI has a ``dataflows`` of its own)."""
+"""Refuse to start if another distribution has installed files into a package of adtally (PyPI has a ``dataflows`` of its own)."""
 
 from __future__ import annotations
 

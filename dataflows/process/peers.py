@@ -58,7 +58,7 @@ class Peers:
                 connected[connection.laddr, connection.raddr] = connection.fd
             # The peer's end leaves this state, also where it was connected between two looks only.
             ended = ended or connection.status == psutil.CONN_CLOSE_WAIT
-        # The peer's reset, or its silence, leaves no connection at all.
+        # After a reset or a time-out there is no connection at all.
         ended = ended or bool(self._met - connected.keys())
         for key in connected.keys() - self._met:
             with suppress(OSError):  # it has just been closed

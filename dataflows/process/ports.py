@@ -1,4 +1,4 @@
-"""TCP ports: whether one can be listened on, whether one answers, which process holds it, a free one."""
+"""TCP ports: checks whether a port can be listened on or answers, the process that holds it, and the choice of a free port."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def taken(port: int) -> bool:
 
 
 def free() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     while taken(port := secrets.choice(FREE)):
         pass
     return port

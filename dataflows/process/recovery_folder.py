@@ -24,7 +24,7 @@ def lock_recovery(folder: Path, process: int) -> TextIO:
     if not process and not any(folder.glob("part-*.sqlite3")):
         raise RecoveryError(f"the folder {folder} does not contain a recovery store; {make}")
     try:
-        with suppress(OSError):  # it is another user's, and still this one may write
+        with suppress(OSError):  # it belongs to another user, but this one may write to it
             # Its content is pickle: who can write there can run code here.
             folder.chmod(0o700)
         handle = (folder / f"adtally-{process}.lock").open("w")

@@ -85,9 +85,9 @@ def spare_the_collector() -> None:
 
 
 def _await_peers(run: Run, lifecycle: Lifecycle, peers: Peers) -> None:
-    """Until the flow has begun: say once which peers it waits for, and end with one that was there and is gone.
+    """Wait for the flow to begin: log once which peers it waits for, and end this process when a connected peer ends.
 
-    Started again, that one would not be let in any more.
+    After a restart, that peer could not join the cluster any more.
     """
     to_tell = time.monotonic() + WAITING_SECONDS
     while not lifecycle.begun.wait(LOOK_SECONDS):
@@ -112,7 +112,7 @@ def check_own_address(run: Run) -> None:
 
 
 def command_line(arguments: Sequence[str]) -> Run:
-    """What `arguments` and the environment tell bytewax.run; raises `SettingsError` for values that it would accept and ignore."""
+    """Return the options of bytewax.run in `arguments` and the environment; raises `SettingsError` for values that it would ignore."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-r", "--recovery-directory", default=os.environ.get("BYTEWAX_RECOVERY_DIRECTORY"))
     parser.add_argument("-w", "--workers-per-process", type=int, default=os.environ.get("BYTEWAX_WORKERS_PER_PROCESS", "1"))

@@ -1,4 +1,4 @@
-"""What ends a running flow from outside: a signal, with a last snapshot, or a wall clock that was set back."""
+"""Stop of a running flow from outside: by a signal, with a last snapshot, or by a wall clock that was set back."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def listen(lifecycle: Lifecycle, *, cluster: bool) -> None:
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: that there is a handler makes Python write the signal's number where `_stop_on_signal` reads it."""
+    """Do nothing: because of this handler, Python writes the signal's number to the descriptor that `_stop_on_signal` reads."""
 
 
 def _stop_on_signal(lifecycle: Lifecycle, reading: int, cluster: bool) -> None:
     while True:
         number = os.read(reading, 1)[0]
         if lifecycle.stopping.is_set():
-            os._exit(128 + number)  # asked twice: end now, and recovery covers it
+            os._exit(128 + number)  # second signal: end now; recovery covers it
         lifecycle.stopping.set()
         threading.Thread(target=_limit_stop, args=(lifecycle, cluster), name="stop", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""How old an event is when its result is there: what counts as measured, and the figures of the last minutes.
+"""Age of an event when its result is acknowledged: which events are measured, and the figures of the last minutes.
 
 A result of an open minute carries the time of an event in it (`EVENT_TIME`); its age is the time that has passed since. While a log is
 caught up with - after an outage, in a backfill, in a replay of last year - events are old by themselves, and their age says nothing of the
@@ -35,7 +35,7 @@ def catching_up(age: float, window_seconds: float) -> bool:
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """Ages of the last `SPAN_SECONDS`: median and 99th percentile in seconds, None where none was measured; of how many; how many not."""
+    """Ages of the last `SPAN_SECONDS`: median and 99th percentile in seconds (None if none was measured), counts measured and not."""
 
     p50: float | None
     p99: float | None
@@ -52,7 +52,7 @@ class _Slot:
 
 
 class Ages:
-    """Records ages from one thread and returns quantiles of the last minutes to any thread, accurate to 1 %.
+    """Recorder of ages from one thread; returns quantiles of the last minutes to any thread, accurate to 1 %.
 
     Ages are counted in classes whose bounds lie 2 % apart, by slots of ten seconds, so the memory is bounded.
     """
@@ -89,7 +89,7 @@ class Ages:
         return True
 
     def recent(self) -> Recent:
-        """The figures of the last `SPAN_SECONDS`."""
+        """Return the figures of the last `SPAN_SECONDS`."""
         with self._lock:
             first = int(self._monotonic() // _SLOT) - SPAN_SECONDS // _SLOT
             slots = [slot for slot in self._slots if slot.number > first]
@@ -105,7 +105,7 @@ class Ages:
 
 
 def _quantile(ages: Counter[int], share: float) -> float | None:
-    """The age that `share` of them do not exceed (nearest rank), as the middle of its class."""
+    """Return the age that `share` of them do not exceed (nearest rank), as the middle of its class."""
     rank = math.ceil(share * ages.total())
     for number in sorted(ages):
         rank -= ages[number]

@@ -1,4 +1,4 @@
-"""Metrics as a process declares them: a table of names with their help, and a function that tells their values when somebody asks.
+"""Metrics as a process declares them: a table of names with their help, and a function that returns their values at each scrape.
 
 Nothing is counted here: the values are those that the process keeps anyway, so that a metric can't disagree with them.
 """
@@ -22,7 +22,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 90.0, 15
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A name, what it counts, and its labels; each label has few values, and never one that comes with an event."""
+    """Name, help text and labels of a metric; each label has few values, and none that comes from an event."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -30,7 +30,7 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
 
     def family(self) -> CounterMetricFamily | GaugeMetricFamily:
-        """An empty family for one answer."""
+        """Return an empty family for one scrape."""
         kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         return kind(self.name.removesuffix("_total"), self.help, labels=self.labels)
 
@@ -47,7 +47,7 @@ BUILD = Metric(
 
 
 class MetricTable(Collector):
-    """Collects the values of declared metrics for each scrape; metrics without a value are shown without one."""
+    """Collector of the values of declared metrics for each scrape; metrics without a value are shown without one."""
 
     def __init__(self, metrics: Sequence[Metric], gather: Callable[[], Iterable[Value]]) -> None:
         self._metrics = metrics
@@ -62,7 +62,7 @@ class MetricTable(Collector):
 
 
 def version() -> str:
-    """The version of adtally that is installed; ``unknown`` where it runs from its source alone."""
+    """Return the installed version of adtally; ``unknown`` if it runs from its source alone."""
     try:
         return importlib.metadata.version("adtally")
     except importlib.metadata.PackageNotFoundError:

@@ -55,9 +55,9 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
 
 
 def say(program: str, text: str, *, level: Level = "error", stream: TextIO | None = None) -> None:
-    """One line of a command itself, not of a logger: ``program: text``, or JSON where log lines are.
+    """Write one line of a command itself, not of a logger: ``program: text``, or JSON if log lines are JSON.
 
-    It serves before `set_up` too, for what keeps a process from starting.
+    It can be used before `set_up`, for errors that keep a process from starting.
     """
     record = logging.makeLogRecord({"name": "adtally", "levelname": level.upper(), "msg": text})
     line = JsonLines(program, {}).format(record) if _is_json() else f"{program}: {one_line(text)}"
@@ -71,7 +71,7 @@ def _is_json() -> bool:
 
 
 def tell(text: str) -> None:
-    """What a command is for, on standard output, written before this returns.
+    """Write the output of a command to standard output; it is flushed before this returns.
 
     Raises `OutputError` where it can't be written; ends the process with 1 and without a message if the reader (`head`) has closed the
     pipe.
@@ -83,14 +83,14 @@ def tell(text: str) -> None:
 
 
 def binary() -> BinaryIO:
-    """Standard output for bytes; raises `OutputError` where the process was started without one (``>&-``)."""
+    """Return standard output for bytes; raises `OutputError` if the process was started without one (``>&-``)."""
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
         raise OutputError("standard output can't be written: it is closed.")
     return sys.stdout.buffer
 
 
 def unwritten(error: OSError, what: str = "standard output") -> OutputError:
-    """The error to raise for one that `what` met on standard output; ends the process instead if it is that its reader is gone."""
+    """Return the error to raise for a failed write to `what`; ends the process instead if the reader has closed the pipe."""
     with contextlib.suppress(OSError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails again, on its last flush
     if isinstance(error, BrokenPipeError):
@@ -99,14 +99,14 @@ def unwritten(error: OSError, what: str = "standard output") -> OutputError:
 
 
 def one_line(text: str) -> str:
-    """`text` with an escape in the place of whatever is not printable."""
+    """Return `text` with escapes in place of unprintable characters."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else character.encode("unicode_escape").decode() for character in text)
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes what its limiter lets pass."""
+    """Handler that writes the records that its limiter lets pass."""
 
     def __init__(self, stream: TextIO, form: logging.Formatter, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
@@ -136,7 +136,7 @@ class _Interval(msgspec.Struct):
 
 
 class Limiter:
-    """Lets a message pass once in `REPEAT_SECONDS`, and of one place in the code not more than `BURST` different ones.
+    """Limiter that lets a message pass once in `REPEAT_SECONDS`, and at most `BURST` different messages of one place in the code.
 
     The number of suppressed messages is logged in a record of its own, at the latest with the first record after the interval.
     """
@@ -147,7 +147,7 @@ class Limiter:
         self._places: dict[tuple[str, int, str], _Interval] = {}
 
     def passed(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
-        """What is to be written now that `record` came: what was left out before, and `record` itself unless it is too much."""
+        """Yield the records to write after `record` came: a summary of suppressed ones, and `record` itself unless it exceeds the limit."""
         now = self._monotonic()
         if len(self._texts) > _KEPT or any(interval.until <= now for interval in self._texts.values()):
             yield from self._forget(now)
@@ -166,7 +166,7 @@ class Limiter:
             yield record
 
     def held(self) -> int:
-        """How many messages and places are in memory."""
+        """Return the number of messages and places in memory."""
         return len(self._texts) + len(self._places)
 
     def rest(self) -> Iterator[logging.LogRecord]:

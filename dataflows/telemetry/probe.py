@@ -1,4 +1,4 @@
-"""Asks the processes of this machine whether they are live or ready: ``adtally probe ready [--processes 4]``.
+"""Check whether the processes of this machine are live or ready: ``adtally probe ready [--processes 4]``.
 
 It is what the probes of containers run, so it imports nothing that takes a moment.
 """
@@ -39,7 +39,7 @@ def probe(what: Literal["live", "ready"], processes: int) -> int:
             "ADTALLY_METRICS_PORT is not set, so no process can be asked; set it to the port that the process has."
         )
     host = os.environ.get("ADTALLY_METRICS_ADDRESS") or "127.0.0.1"
-    # A process that listens on all addresses is asked on this machine's own.
+    # A process that listens on all addresses is probed on the loopback address.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     good = True
     for number in range(processes):

@@ -33,14 +33,14 @@ Check = Callable[[], str]
 
 
 class Pulse:
-    """When each thread of a loop has turned last."""
+    """Time of the last turn of each thread of a loop."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._beats: dict[int, float] = {}
 
     def beat(self) -> None:
-        """The loop of this thread turns."""
+        """Note that the loop of this thread has turned."""
         self._beats[threading.get_ident()] = self._monotonic()
 
     def turned(self) -> bool:
@@ -48,13 +48,13 @@ class Pulse:
         return bool(self._beats)
 
     def stall_reason(self) -> str:
-        """Why it is not live: a thread whose loop turned once has not turned for `LIVE_SECONDS`. One that has not begun is not held up."""
+        """Return why it is not live: a thread's loop has not turned for `LIVE_SECONDS`. A loop that has not begun does not count."""
         silent = self._monotonic() - min(list(self._beats.values()), default=self._monotonic())
         return f"its main loop has not run for {silent:.0f} s" if silent > LIVE_SECONDS else ""
 
 
 class Served:
-    """What a process answers with; `answer` knows no HTTP server, so the dashboard gives the same on its own port."""
+    """Content that a process serves; `answer` does not depend on an HTTP server, so the dashboard serves the same on its own port."""
 
     def __init__(self, registry: CollectorRegistry, live: Check, ready: Check) -> None:
         self.registry = registry
@@ -62,7 +62,7 @@ class Served:
         self.ready = ready
 
     def answer(self, path: str, accept: str = "") -> tuple[int, str, bytes]:
-        """Status, type of the content, and content for `path`; `accept`: the header of that name."""
+        """Return status, content type and content for `path`; `accept`: the header of that name."""
         if path == "/metrics":
             encode, kind = choose_encoder(accept)
             return 200, kind, encode(self.registry)
@@ -111,9 +111,9 @@ def application(served: Served) -> WSGIApplication:
 
 
 def serve(settings: Settings, served: Served, number: int = 0) -> Callable[[], None] | None:
-    """Answer on the port of process `number` on a thread of its own; what ends that, or None where no port is set.
+    """Serve on the port of process `number` on a thread of its own; return the function that ends it, or None if no port is set.
 
-    Raises `SettingsError` where the port can't be had.
+    Raises `SettingsError` if the port can't be listened on.
     """
     if not settings.metrics_port:
         return None

@@ -1,4 +1,4 @@
-"""The cells of one shard: their sums, which of them are due, and the results that they emit.
+"""The cells of one shard: their sums, their due times, and the results that they emit.
 
 `dataflows.windows.reference` is the specification, in Python; `dataflows.windows.native` does the same in C. Windows are named by their
 starts; all times are event time in integer microseconds since 1970, except `now`, which is the machine's clock in seconds.
@@ -58,7 +58,7 @@ class CellStore(ABC):
 
     @abstractmethod
     def tick(self, watermark: int, now: float) -> None:
-        """Emit what has become due by waiting."""
+        """Emit the results that have become due by waiting."""
 
     @abstractmethod
     def finish(self, window: int, now: float) -> None:
@@ -66,7 +66,7 @@ class CellStore(ABC):
 
     @abstractmethod
     def flush(self, windows: Iterable[int], now: float) -> None:
-        """Emit whatever in `windows` waits for its next update."""
+        """Emit the results in `windows` that wait for their next update."""
 
     @abstractmethod
     def forget(self, window: int) -> None:
@@ -74,7 +74,7 @@ class CellStore(ABC):
 
     @abstractmethod
     def next_due(self) -> float | None:
-        """When, on the machine's clock, `tick` has something to do."""
+        """Return the time on the machine's clock at which `tick` has something to do."""
 
     @abstractmethod
     def take_results(self) -> Records | None:
@@ -94,7 +94,7 @@ class CellStore(ABC):
         """Take a window from a snapshot; what had not been emitted is due at once."""
 
 
-# JSON, not MessagePack: the sums of valid events may exceed 64 bits. In two lists, to make no tuple for each cell.
+# JSON, not MessagePack: the sums of valid events may exceed 64 bits. In two lists, to avoid a tuple for each cell.
 encode_window = msgspec.json.Encoder().encode
 decode_window = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
 
@@ -108,7 +108,7 @@ def to_record(window: int, rules: Rules, key: CellKey, cell: Cell) -> tuple[byte
 def to_result(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
     """Return the contract's result of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
     *sums, events = astuple(cell.metrics)
-    # The fields by position, for the sums and the ratios are those of the contract, in its order.
+    # Fields by position: the sums and the ratios are those of the contract, in its order.
     fields: list[Any] = [
         rfc3339(window // SECOND),
         rfc3339((window + rules.window) // SECOND),

@@ -19,7 +19,7 @@ from dataflows.wire.records import Records
 
 
 class PanesState(msgspec.Struct):
-    """What a snapshot keeps of a shard: the windows' length, clocks, watermark, and each window's cells as encoded bytes."""
+    """Snapshot of a shard: the windows' length, clocks, watermark, and each window's cells as encoded bytes."""
 
     window: int
     partitions: int
@@ -29,7 +29,7 @@ class PanesState(msgspec.Struct):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What one shard holds; `watermark` in microseconds since 1970, None before there is one."""
+    """Figures of one shard; `watermark` in microseconds since 1970, None before there is one."""
 
     watermark: int | None
     open_windows: int
@@ -79,19 +79,19 @@ class Panes:
         return self._cells.take_results()
 
     def tick(self, now: float) -> Records | None:
-        """The results that have become due by waiting until `now`."""
+        """Return the results that have become due by waiting until `now`."""
         self._watermark.advance(map(self._end, self._open), now)
         self._cells.tick(self._watermark.value, now)
         self._finish(now)
         return self._cells.take_results()
 
     def flush(self, now: float) -> Records | None:
-        """The results of every cell that waits for its next update, at once."""
+        """Return the results of every cell that waits for its next update, at once."""
         self._cells.flush(sorted(self._open), now)
         return self._cells.take_results()
 
     def wake_at(self) -> float | None:
-        """When, on the machine's clock, `tick` has something to do; None if only an event can change anything."""
+        """Return the time on the machine's clock at which `tick` has something to do; None if only an event can change anything."""
         due = self._cells.next_due()
         times = [] if due is None else [due]
         if self._watermark.all_idle():
@@ -99,7 +99,7 @@ class Panes:
         return min(times, default=None)
 
     def figures(self) -> Figures:
-        """How much is held; asked by other threads than the one that changes it, so it may be of two moments."""
+        """Return the figures of this shard; other threads call this, so the figures may be of different moments."""
         sizes = self._cells.sizes()
         return Figures(
             watermark=self._watermark.time,

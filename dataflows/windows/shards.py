@@ -12,7 +12,7 @@ from dataflows.wire.cell_bytes import Share
 
 
 class Partial(msgspec.Struct, gc=False):
-    """What one poll of one source partition has for one shard. Data and clock travel together, so that neither overtakes the other."""
+    """Share of one shard in one poll of one source partition. Data and clock travel together, so that neither overtakes the other."""
 
     partition: int
     partitions: int

@@ -1,4 +1,4 @@
-"""The watermark of one shard: how far event time has come over all source partitions.
+"""The watermark of one shard: the progress of event time over all source partitions.
 
 All times are event time in microseconds since 1970, but for `now`, which is the machine's clock in seconds.
 """
@@ -15,7 +15,7 @@ _NEVER = -(2**63)
 
 
 class SourceClock(msgspec.Struct, frozen=True, array_like=True):
-    """How far a source partition is: the highest event time seen (None before the first), and whether it is read to its end and silent."""
+    """Progress of a source partition: the highest event time seen (None before the first), and whether it is read to its end and silent."""
 
     time: int | None
     idle: bool
@@ -33,7 +33,7 @@ class Watermark:
         """`partitions`: number of source partitions; `clocks` and `value`: those of a snapshot."""
         self._rules = rules
         self.partitions = partitions
-        # No partition is idle before it says so again: while this run was down, a backlog may have come.
+        # No partition is idle until it reports so again: a backlog may have built up while the flow was down.
         self.clocks = {partition: SourceClock(clock.time, False) for partition, clock in (clocks or {}).items()}
         self.value = value
 
@@ -78,7 +78,7 @@ class Watermark:
 
 
 class Steps:
-    """Decides, for one partition, whether its clock must go to every shard or only to those for which the poll has cells.
+    """Decision, for one partition, whether its clock must go to every shard or only to those for which the poll has cells.
 
     Windows end at whole seconds. Until the clock minus the out-of-orderness bound passes the next second, it ends no window, and the
     shards decide the same with the clock that they have.

@@ -1,4 +1,4 @@
-"""Cells of one window as bytes: what goes from an intake to the shards, also those of other processes, without an object for each cell.
+"""Cells of one window as bytes, passed from an intake to the shards, also those of other processes, without an object for each cell.
 
 For each cell: its money in 128 bits each, its counts in 64 each with the events last (the `Sums` of ``native/csrc/sums.h``, each in the
 order of `Metrics`), the lengths of campaign and channel in bytes in 16 bits each, and both in UTF-8. Lowest byte first. The cells follow
@@ -32,7 +32,7 @@ def shard_of(campaign_id: str, channel: str) -> int:
 
 
 class Share(NamedTuple):
-    """What an intake has counted for one shard and one window: the window's start (microseconds since 1970), and cells as bytes."""
+    """Counts of an intake for one shard and one window: the window's start (microseconds since 1970), and cells as bytes."""
 
     shard: int
     window: int

@@ -61,7 +61,7 @@ async def forward(wanted: int, to: int) -> asyncio.Server:
 
 async def _listen(wanted: int, to: int) -> asyncio.Server:
     if not ports.taken(wanted):
-        with contextlib.suppress(OSError):  # taken in this very moment
+        with contextlib.suppress(OSError):  # the port was taken a moment ago
             return await forward(wanted, to)
     return await forward(0, to)
 
@@ -97,7 +97,7 @@ async def serve(wanted: int, address_file: Path | None = None, with_parent: bool
     for wait in waits:
         wait.cancel()
     server.close()
-    # What clients still hold open would otherwise keep the loop alive.
+    # Open connections of clients would otherwise keep the loop alive.
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in tasks:
         task.cancel()

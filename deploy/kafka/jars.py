@@ -44,13 +44,13 @@ def jars_are_there(home: Path = HOME) -> bool:
 
 
 def fetch(say: Callable[[str], None] = lambda _line: None) -> Path:
-    """The folder of the jars, fetched first if they are missing; raises `AdtallyError`, one line with the cure."""
+    """Return the folder of the jars, fetched first if they are missing; raises `AdtallyError`, one line with the cure."""
     if problem := missing_tool():
         raise AdtallyError(problem)
     lib = HOME / "lib"
     lib.mkdir(exist_ok=True)
     with (lib / ".lock").open("w") as lock:
-        # Tests that run side by side want them at the same time.
+        # Tests that run in parallel fetch them at the same time.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not jars_are_there():
             say("fetching Apache Kafka's jars with Maven (once, about 45 MB) …")

@@ -77,16 +77,16 @@ class LocalKafka:
 
     @property
     def bootstrap(self) -> str:
-        """``host:port`` for clients."""
+        """Return ``host:port`` for clients."""
         return f"{ports.HOST}:{self.port}"
 
     def address(self, name: str) -> str:
-        """``host:port`` of the listener `name`."""
+        """Return ``host:port`` of the listener `name`."""
         return f"{ports.HOST}:{self._listeners[name][1]}"
 
     @property
     def log(self) -> Path:
-        """What the JVM writes."""
+        """Log file of the JVM."""
         return self.data / "kafka.log"
 
     @property
@@ -129,7 +129,7 @@ class LocalKafka:
         self._end(0.0)
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stand, nothing answers."""
+        """Freeze it (SIGSTOP): connections stay open, nothing answers."""
         send(self._pid, signal.SIGSTOP)
         await_frozen(self._pid)
 
@@ -152,7 +152,7 @@ class LocalKafka:
             return
         if self._process.poll() is None:
             send(self._pid, signal.SIGTERM)
-            send(self._pid, signal.SIGCONT)  # a paused one does not see it before
+            send(self._pid, signal.SIGCONT)  # a paused process handles SIGTERM only after it
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -193,7 +193,7 @@ class LocalKafka:
         return properties
 
     def _controller_port(self) -> int:
-        # Another one than the clients' ports, which are free but not yet bound.
+        # A port other than the clients' ports, which are free but not yet bound.
         taken = {self.port, self.behind_proxy, *(port for _, port in self._listeners.values())}
         return next(port for port in iter(ports.free, 0) if port not in taken)
 
@@ -215,12 +215,12 @@ def _last_line(file: Path) -> str:
 
 
 def running(data: Path) -> tuple[int, str] | None:
-    """The process id and ``host:port`` of the Kafka whose state is in `data`, if it runs."""
+    """Return the process id and ``host:port`` of the Kafka whose state is in `data`, if it runs."""
     try:
         pid, address = (data / "running").read_text().split()
     except (OSError, ValueError):
         return None
-    # After a crash and a restart of the machine the number may be another's.
+    # After a crash and a restart of the machine, the process id may belong to another process.
     return (int(pid), address) if str(data.resolve() / "server.properties") in _command(pid) else None
 
 
@@ -254,7 +254,7 @@ def _start(data: Path, port: int, detached: bool) -> LocalKafka:
 
 
 def _run(data: Path, port: int) -> int:
-    """In the foreground, until Ctrl-C or SIGTERM."""
+    """Run Kafka in the foreground, until Ctrl-C or SIGTERM."""
     signals: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

@@ -43,7 +43,7 @@ log.retention.bytes=-1
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """One more listener, for clients that come with TLS or log in.
+    """An additional listener, for clients that use TLS or log in.
 
     `name` in capitals; `protocol` as Kafka has it (``SSL``, ``SASL_SSL`` …); `properties` without Kafka's ``listener.name.<name>.``.
     """
@@ -63,7 +63,7 @@ def properties(
     more: Mapping[Listener, int],
     others: Mapping[str, str],
 ) -> str:
-    """The text of the file for a node whose state is in `data`.
+    """Return the text of the file for a node whose state is in `data`.
 
     All ports are of this machine: `port` for clients, `controller` for the node itself, `behind` for a proxy, `proxy` for clients behind
     the proxy, and those of the listeners in `more`. `others`: further properties of the broker.

@@ -1,4 +1,4 @@
-"""Creates the topics of a deployment: ``adtally topics``; waits for the broker, leaves what exists as it is."""
+"""Create the topics of a deployment: ``adtally topics``; waits for the broker, and leaves existing topics as they are."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ VICTIM = "of this cluster has ended"
 
 
 def members(processes: int) -> list[list[str]]:
-    """The flags of bytewax.run by which `processes` of this machine find each other, on free ports; none for a single one."""
+    """Return the flags of bytewax.run by which `processes` of this machine connect to each other, on free ports; none for a single one."""
     if processes == 1:
         return [[]]
     free_ports: list[int] = []
@@ -97,7 +97,7 @@ def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: StopS
 
 
 class Follow:
-    """Shows what the members write to their logs, each line with the member's number."""
+    """Follower of the members' logs that prints each line with the member's number."""
 
     def __init__(self, parts: Supervisor) -> None:
         self._parts = parts

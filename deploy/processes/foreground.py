@@ -15,7 +15,7 @@ from dataflows.contract.errors import AdtallyError
 
 
 class StopSignal:
-    """Whether SIGINT, SIGTERM or SIGHUP came, or `with_parent` the parent process went; a second signal calls `at_once`."""
+    """Receiver of SIGINT, SIGTERM and SIGHUP and, `with_parent`, of the end of the parent process; a second signal calls `at_once`."""
 
     def __init__(self, with_parent: bool = False) -> None:
         self.at_once: Callable[[], None] = lambda: None

@@ -1,4 +1,4 @@
-"""Starts the dataflow as ``adtally run`` is asked to: this process becomes the flow, or looks after a cluster of several processes.
+"""Start of the dataflow by ``adtally run``: this process becomes the flow, or supervises a cluster of several processes.
 
 In a container the environment asks. ``ADTALLY_PROCESSES=4``: four processes within the container, as one cluster.
 ``ADTALLY_MEMBERS=4``: the container is one of four that are one cluster; ``ADTALLY_MEMBER`` ends in its number. It finds the others at
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
 
 
 class Member(msgspec.Struct, frozen=True):
-    """The place of this container among the `members` of a cluster, as the environment says it."""
+    """Number of this container among the `members` of a cluster, as set in the environment."""
 
     members: int = 1
     number: int = 0
@@ -34,7 +34,7 @@ class Member(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Member:
-        """Raises `SettingsError` for what can't be, and for a container that has no place among the members."""
+        """Return the member that the variables name; raises `SettingsError` for invalid values and for a number that is too high."""
         member = cls(
             _count("ADTALLY_MEMBERS", environment.get("ADTALLY_MEMBERS") or "1"),
             _number(environment),
@@ -54,11 +54,11 @@ class Member(msgspec.Struct, frozen=True):
         return member
 
     def folder(self, recovery: Path) -> Path:
-        """Where it looks for a recovery store: member 0 for that of all, each other one where there is none."""
+        """Return the folder of its recovery store: member 0 has that of the cluster, each other member a folder without one."""
         return recovery / f"member-{self.number}" if self.number else recovery
 
     def addresses(self) -> list[str]:
-        """``host:port`` of each member, of its own that on which it listens."""
+        """Return ``host:port`` of each member; for this member, the address on which it listens."""
         addresses = [self.address.replace("{}", str(number)) for number in range(self.members)]
         if self.listen:
             port = addresses[self.number].rpartition(":")[2]
@@ -67,7 +67,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """How to start the flow, as the flags of ``adtally run`` have it; `cluster`: number of this process and addresses of all."""
+    """Options of ``adtally run`` for the start of the flow; `cluster`: number of this process and addresses of all."""
 
     workers: int = 1
     recovery: Path | None = None
@@ -78,11 +78,11 @@ class Launch(msgspec.Struct, frozen=True):
     cluster: tuple[int, str] | None = None
 
     def flags(self) -> list[str]:
-        """What every process of the flow is started with."""
+        """Return the flags of every process of the flow."""
         return ["-w", str(self.workers), "-s", str(self.snapshot), "-b", str(self.backup)]
 
     def as_member(self, member: Member) -> Launch:
-        """Return this launch with the place of `member`; raises `SettingsError` where both say how many processes there are."""
+        """Return this launch as `member` of its cluster; raises `SettingsError` if both set a number of processes."""
         if member.members == 1:
             return self
         if self.processes > 1:
@@ -97,7 +97,7 @@ class Launch(msgspec.Struct, frozen=True):
         )
 
     def command(self) -> list[str]:
-        """The command of a single process."""
+        """Return the command of a single process."""
         member_flags = [] if self.cluster is None else ["-i", str(self.cluster[0]), "-a", self.cluster[1]]
         recovery = [] if self.recovery is None else ["-r", str(self.recovery)]
         return flow_command(*recovery, *self.flags(), *member_flags)
@@ -122,7 +122,7 @@ def launch(options: Launch) -> None:
 
     Raises `SettingsError` and `RecoveryError`, and `PartDiedError` with the line of the process that died first.
     """
-    Settings.from_environment()  # so that this process says once what can't be used
+    Settings.from_environment()  # so that this process reports invalid settings once
     options = options.as_member(Member.from_environment(os.environ))
     if options.processes > 1:
         recovery = options.recovery or options.run_folder / "recovery"

@@ -1,4 +1,4 @@
-"""Starts the parts of a deployment as processes of their own, notices when one dies, and ends them all."""
+"""Supervisor that starts the parts of a deployment as processes, notices when one dies, and ends them all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PartDiedError(AdtallyError):
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """One process: its name, its command, and what its environment has on top of ours."""
+    """One process: its name, its command, and the variables that its environment has in addition to ours."""
 
     name: str
     command: Sequence[str]
@@ -32,12 +32,12 @@ class ChildProcess:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command for this very interpreter, whatever `PATH` says."""
+    """Return a command for the running interpreter, regardless of `PATH`."""
     return [sys.executable, *arguments]
 
 
 class Supervisor:
-    """Holds the running parts; each writes to ``LOGS/<name>.log``."""
+    """Supervisor of the running parts; each writes to ``LOGS/<name>.log``."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
@@ -48,7 +48,7 @@ class Supervisor:
             old.unlink()
 
     def log(self, name: str) -> Path:
-        """The log file of the part `name`."""
+        """Return the log file of the part `name`."""
         return self.logs / f"{name}.log"
 
     def start(self, part: ChildProcess) -> None:
@@ -70,7 +70,7 @@ class Supervisor:
         return all(process.poll() == 0 for process in self._running.values())
 
     def first_death(self, victim: str) -> str:
-        """The line for the part that ended first: one whose last words do not hold `victim`, by which others say that they followed."""
+        """Return the line for the part that ended first: the last line of a part that ended because of another one contains `victim`."""
         ended = [(name, code) for name, process in self._running.items() if (code := process.poll()) is not None]
         first = [(name, code) for name, code in ended if victim not in self._last_words(name) and code] or ended
         return self._told(*first[0])
@@ -127,6 +127,6 @@ def _how(code: int) -> str:
 
 
 def _shown(path: Path) -> str:
-    """`path` as a person would type it from here."""
+    """Return `path` relative to the current folder, as a user would type it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

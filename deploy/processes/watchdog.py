@@ -1,4 +1,4 @@
-"""Ends process groups whose owner has died: ``python -m deploy.processes.watchdog``, started by `Watchdog`.
+"""End process groups whose owner has died: ``python -m deploy.processes.watchdog``, started by `Watchdog`.
 
 It reads ``+PID`` and ``-PID`` lines from its standard input, and at the end of it (the owner ended, even by ``kill -9``) stops whatever
 is still on its list. A pipe's end is noticed on Linux and macOS alike, which a parent-death signal is not.
@@ -29,7 +29,7 @@ def alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return sys.platform != "darwin"  # macOS answers so for a group of which only zombies are left
+        return sys.platform != "darwin"  # macOS returns this for a group that has only zombies left
     return True
 
 
@@ -49,16 +49,16 @@ def await_frozen(pid: int, seconds: float = 5.0) -> None:
 def _runs(pid: int) -> bool:
     """Whether a thread of the process can still run; False without /proc."""
     states: list[str] = []
-    with contextlib.suppress(OSError):  # one that ends meanwhile
+    with contextlib.suppress(OSError):  # a process that ends in the meantime
         states = [stat.read_text().rpartition(") ")[2][0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
     return any(state not in "TtZX" for state in states)
 
 
 def end(groups: Iterable[int], grace: float = GRACE_SECONDS) -> None:
-    """SIGTERM to each process group, and SIGKILL to those that are left after `grace` seconds."""
+    """Send SIGTERM to each process group, and SIGKILL to those that are left after `grace` seconds."""
     left = list(groups)
     for group in left:
-        # A stopped process (SIGSTOP) does not see a SIGTERM until it goes on.
+        # A stopped process (SIGSTOP) does not handle SIGTERM until it continues.
         send(group, signal.SIGTERM)
         send(group, signal.SIGCONT)
     deadline = time.monotonic() + grace
@@ -70,7 +70,7 @@ def end(groups: Iterable[int], grace: float = GRACE_SECONDS) -> None:
 
 
 class Watchdog:
-    """Ends the process groups on its list when this process dies, however it dies."""
+    """Watchdog that ends the process groups on its list when this process dies, for any reason."""
 
     def __init__(self) -> None:
         # A session of its own: a Ctrl-C in the terminal, or its closing, must not end the watchdog.
@@ -96,7 +96,7 @@ class Watchdog:
         return process
 
     def forget(self, pid: int) -> None:
-        """It ended; its number may be another's by now."""
+        """Remove an ended process group from the list: its number may be reused by now."""
         self._tell(f"-{pid}")
 
     def close(self) -> None:

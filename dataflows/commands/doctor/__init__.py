@@ -1,1 +1,1 @@
-"""``adtally doctor``: looks at a deployment and says what is wrong with it, one line each, with the cure."""
+"""``adtally doctor``: checks a deployment and reports each problem in one line, with the cure."""

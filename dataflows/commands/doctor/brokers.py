@@ -45,7 +45,7 @@ def brokers(settings: Settings, patience: float = CLIENT_SECONDS) -> Iterator[Ch
         for broker in metadata.brokers.values() if metadata else ():
             advertised[str(broker.host), broker.port] = None
     for host, port in advertised:
-        # A broker may name itself by another name than the one that it was asked by.
+        # A broker may advertise another name than the one that was used to connect to it.
         if (host, port) not in known and not _same(BrokerAddress(host, port), known):
             yield _reachable(BrokerAddress(host, port)) or ok("broker", f"{host}:{port}, named by the others: reachable")
 

@@ -1,4 +1,4 @@
-"""What a check found: a line of ``adtally doctor``."""
+"""Result of one check: a line of ``adtally doctor``."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import msgspec
 Level = Literal["ok", "warn", "fail"]
 
 LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
-"""From good to bad; the place of a level is its exit code: ok; it works, and something should be mended; it does not work."""
+"""From good to bad; the index of a level is its exit code: 0 no problem, 1 something should be fixed, 2 adtally does not work."""
 
 _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 _COLOURS: dict[Level, str] = {"ok": _GREEN, "warn": _YELLOW, "fail": _RED}
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """`what` was looked at, how it is, and in `words` what it is, or what is wrong and the cure."""
+    """Result of a check: the subject `what`, its level, and in `words` its state, or the problem and the cure."""
 
     level: Level
     what: str
     words: str
 
     def line(self, *, coloured: bool) -> str:
-        """Return the finding as one line."""
+        """Return the result as one line."""
         mark = f"{self.level:4}"
         return f"{_COLOURS[self.level] + mark + _PLAIN if coloured else mark}  {self.what:10}  {self.words}"
 
 
 def ok(what: str, words: str) -> CheckResult:
-    """`what` is as it should be."""
+    """Return the result of a check that found no problem with `what`."""
     return CheckResult("ok", what, words)
 
 
 def warn(what: str, words: str) -> CheckResult:
-    """`what` works, and should be mended."""
+    """Return the result of a check for a problem with `what` that does not keep adtally from working."""
     return CheckResult("warn", what, words)
 
 
 def fail(what: str, words: str) -> CheckResult:
-    """`what` keeps adtally from working."""
+    """Return the result of a check for a problem with `what` that keeps adtally from working."""
     return CheckResult("fail", what, words)
 
 

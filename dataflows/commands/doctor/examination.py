@@ -1,4 +1,4 @@
-"""The whole examination: every check in its order, each line as soon as it is known."""
+"""The complete run of ``adtally doctor``: every check in order, each line as soon as it is known."""
 
 from __future__ import annotations
 

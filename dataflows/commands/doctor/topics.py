@@ -93,7 +93,7 @@ def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[CheckResult
         for name in _names(settings):
             topic = metadata.topics.get(name)
             numbers = list(topic.partitions) if topic else []
-            # The end of a partition has no time: the record before it has.
+            # The end of a partition has no timestamp; the record before it has one.
             for number in numbers:
                 _, end = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=SECONDS)
                 if end > 0:
