@@ -28,7 +28,7 @@ PORT = 8503
 RATE = 20
 BACKFILL = "30m"
 FAULTS = ("--disorder", "2%", "--duplicates", "0.5%", "--late", "0.1%", "--malformed", "0.2%")
-"""What real traffic has too: so the demo shows that it is counted right, and what `rejected` looks like."""
+"""Defects that real traffic has too, so that the demo shows that they are counted correctly, and shows the output of `rejected`."""
 RUN = Path("run")
 METRICS_PORT = 9470
 METRICS_VARIABLE = "ADTALLY_METRICS_PORT"

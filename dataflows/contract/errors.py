@@ -23,7 +23,7 @@ class AdtallyError(Exception):
     """Base class of the errors: one line that names the culprit and the cure, shown without a traceback."""
 
     exit_code: ClassVar[int] = 1
-    """What a command that meets it ends with: 1 where it could not be done, 2 where what it was given can't be used."""
+    """Exit code of a command that fails with this error: 1 if it failed, 2 if its settings, options or input can't be used."""
 
 
 class SettingsError(AdtallyError):

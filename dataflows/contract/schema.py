@@ -31,7 +31,7 @@ MAX_DEPTH = 100
 """Deeper JSON is malformed; a bound of our own, since that of the interpreter changes with its version."""
 
 VERSION = 1
-"""Of this contract. A field more leaves it as it is, for readers ignore what they do not know; another meaning makes it one higher."""
+"""Version of this contract. A new field does not change it, because readers ignore unknown fields; a new meaning increases it by one."""
 
 VERSION_HEADER = "adtally-contract"
 RecordHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None

@@ -32,12 +32,12 @@ ELSEWHERE = {
 """Variables that containers, tests and benchmarks read."""
 
 _READ_ELSEWHERE = (CLIENT_PREFIX, "ADTALLY_DASHBOARD_")
-"""What others begin with, and is checked where it is read: by librdkafka, by `panel_app.server.access`."""
+"""Prefixes of variables that are checked where they are read: by librdkafka, by `panel_app.server.access`."""
 
 _SERVICE_LINK = re.compile(
     r"ADTALLY_(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|PORT=\w+://.*|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?=.*)"
 )
-"""What Kubernetes and Docker tell containers of a service whose name begins with ``adtally``."""
+"""Variables that Kubernetes and Docker set in containers for a service whose name begins with ``adtally``."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ class Connection:
         return self._fetcher is not None and self._fetcher.rings
 
     def open(self) -> tuple[int, int] | None:
-        """Create the consumer and return the first offset and the end of the partition; None while the broker does not tell.
+        """Create the consumer and return the first offset and the end of the partition; None while the broker does not answer.
 
         Raises `BrokerError` for what does not pass by itself.
         """

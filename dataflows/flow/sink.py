@@ -28,7 +28,7 @@ from dataflows.wire.records import Records
 log = logging.getLogger("adtally.sink")
 
 GIVE_UP_SECONDS = 10.0
-"""How long a stop waits for a broker that is away; without a last snapshot the next run sends the same again."""
+"""Seconds that a stop waits for an unreachable broker; without a last snapshot the next run sends the same records again."""
 
 
 HEAR_SECONDS = 0.1

@@ -76,7 +76,7 @@ def unknown(settings: Settings, version: int | None = None) -> RecoveryError:
 
 
 _one_at_a_time = threading.Lock()
-"""What msgspec (0.22) knows of a class it works out when it first needs it; where two workers' threads do so at once, it crashes."""
+"""Lock for msgspec (0.22), which inspects a class on first use, and crashes if two workers' threads do so at the same time."""
 
 
 class _Envelope(msgspec.Struct):

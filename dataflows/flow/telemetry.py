@@ -22,7 +22,7 @@ from dataflows.telemetry.server import Pulse, Served
 from dataflows.windows.panes import Figures
 
 LOOK_SECONDS = 0.25
-"""How often a part of the flow writes down what it knows, at most."""
+"""Minimum interval between two updates of the figures of a part of the flow."""
 
 
 class PartitionProgress(msgspec.Struct, frozen=True):

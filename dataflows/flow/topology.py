@@ -22,7 +22,7 @@ from dataflows.kafka.topics import Topics
 log = logging.getLogger("adtally.topology")
 
 ASK_SECONDS = 2.0
-"""How often the broker is asked for the number of partitions."""
+"""Interval between two queries for the number of partitions."""
 
 CLOCKS_EVERY = 5
 """Number of such queries after which the clocks of other processes' partitions are queried too."""

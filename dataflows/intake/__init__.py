@@ -1,1 +1,1 @@
-"""From the messages of one partition to counted events: decode, judge, deduplicate, fold. It knows no Kafka client."""
+"""Intake of the messages of one partition: decode, judge, deduplicate, fold. It does not know the Kafka client."""

@@ -22,7 +22,7 @@ from dataflows.intake.leap_seconds import without_leap_second
 from dataflows.intake.malformed import explain, framing
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that are not an event."""
+"""Exceptions of the decoder for bytes that are not an event."""
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 

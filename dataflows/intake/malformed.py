@@ -14,7 +14,7 @@ from dataflows.contract.schema import EventType
 
 _SHOWN = 40
 _BLANKS = " \t\r\n"
-"""What JSON takes for a blank; Python also strips others, and an error that is one of them would go unseen."""
+"""Whitespace of JSON; Python also strips other characters, and an error in one of them would not be reported."""
 _TIMES = "RFC 3339 with a zone, such as 2026-11-23T08:00:00Z"
 _ALONE = "send each event as a message of its own"
 _FRAMINGS: tuple[tuple[bytes, str], ...] = (

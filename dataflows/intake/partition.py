@@ -87,7 +87,7 @@ class Intake(ABC):
         self.clock: int | None = state.clock
         self.marks = list(state.marks)
         self.counters = msgspec.structs.replace(state.counters)
-        """What became of the messages taken so far."""
+        """Outcomes of the messages taken so far."""
         self._now = now
         self._read = MessageReader(rules)
         self._generation: int | None = None
@@ -164,7 +164,7 @@ class Intake(ABC):
             self._begin_generation(self.clock)
 
     def advance(self, clock: int, offset: int) -> None:
-        """Let time go on without an event up to `clock` (microseconds); `offset` is that of the next message."""
+        """Advance the clock without an event to `clock` (microseconds); `offset` is that of the next message."""
         if self.clock is None or clock > self.clock:
             self._advance_clock(clock, offset)
             # What comes next is judged by this clock, also when it is read again: a mark, one for all of a silence.

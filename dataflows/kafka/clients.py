@@ -136,7 +136,7 @@ def describe(error: KafkaError | KafkaException) -> str:
 
 
 STOPPED = (KafkaException, SystemError)
-"""What a call of a producer raises that can't go on; the second one where a callback of ours ran while the first was under way."""
+"""Exceptions of a producer that can't continue; the second one is raised if one of our callbacks ran while the first was raised."""
 
 
 def why_stopped(error: Exception) -> KafkaError:

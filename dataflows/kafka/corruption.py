@@ -32,7 +32,7 @@ DAMAGED = {
     KafkaError._UNDERFLOW,
     KafkaError.MSG_SIZE_TOO_LARGE,
 }
-"""What librdkafka says of a batch that it can't read; the last is what it says of one that ends too soon."""
+"""Error codes of librdkafka for a batch that it can't read; the last one is for a batch that is truncated."""
 
 TRIES = 3
 """So often a batch is fetched before it counts as damaged for good."""
@@ -93,7 +93,7 @@ class Passage:
     def lead(self, partition: int, met: Fault, at: int) -> Damage | None:
         """Return the offsets to skip after the error `met`; `at`: offset of the next message to read.
 
-        None if the same is to be read again: the damage may have been one of the way, or the broker does not tell its end now.
+        None if the same offsets must be read again: the damage may have happened in transit, or the broker does not answer now.
         """
         begin, words = met.offset, describe(met.error)
         base, tries = self._tried.get(partition, (begin, 0))

@@ -85,7 +85,7 @@ FORBIDDEN = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,  # of a producer: it may write to no topic at all
 }
-"""What the broker's authorizer says to who lacks a right."""
+"""Error codes of the broker's authorizer for a client that lacks a right."""
 
 
 def lack(right: str, what: str) -> str:

@@ -22,7 +22,7 @@ from dataflows.kafka.diagnosis import ConnectionErrors, forbidden, is_forbidden,
 log = logging.getLogger("adtally.kafka")
 
 EMBEDDED = "mockCluster"
-"""How the id of a cluster begins that is librdkafka's own (rdkafka_mock.c); Kafka's are 22 characters of base64."""
+"""Prefix of the cluster id of librdkafka's mock cluster (rdkafka_mock.c); Kafka's ids are 22 characters of base64."""
 
 
 RESULTS_SEGMENT_BYTES = 64 * 2**20

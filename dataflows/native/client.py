@@ -110,7 +110,7 @@ class ClientHandle:
         """Expect the client that this thread makes next; only `capture` calls it. Raises `MemoryError`."""
         self._library: Any = library()[0]
         self.address: int = self._library.client_begin()
-        """Of the `Client` in client.h."""
+        """Address of the `Client` in client.h."""
         if not self.address:
             raise MemoryError
 

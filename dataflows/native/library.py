@@ -57,7 +57,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fetch_release": (None, POINTER(Fetched)),
     "fetch_free": (None, POINTER(Fetched)),
 }
-"""What its functions give and take; what is not among them but for librdkafka's ``conf_init`` is not to be had from outside."""
+"""Result and argument types of its functions; the library exports nothing else, except librdkafka's ``conf_init``."""
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 
 LOOK_SECONDS = 0.2
-"""How often connections are looked at until the flow has begun."""
+"""Interval between two checks of the connections until the flow has begun."""
 
 SILENT_SECONDS = 60
 """A peer whose system has not answered for this long is gone. A peer that is only busy, or stopped, has a system that answers."""

@@ -13,7 +13,7 @@ import psutil
 HOST = "127.0.0.1"
 
 FREE = range(10_100, 32_768)
-"""Where a free port is looked for: beneath those that Linux and macOS give to connections, of which one could take it meanwhile.
+"""Range of the free ports: below the ephemeral ports of Linux and macOS, because a connection could take one of those in the meantime.
 
 A browser refuses to talk to some ports, of which 10080 is the highest."""
 
@@ -55,7 +55,7 @@ def free() -> int:
 
 
 def holder(port: int) -> str:
-    """Return ``name, process 123`` of the process that listens on `port`; empty where the system does not tell (another user's process)."""
+    """Return ``name, process 123`` of the process that listens on `port`; empty if the system hides it (another user's process)."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr and connection.laddr[1] == port:

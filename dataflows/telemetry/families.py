@@ -39,7 +39,7 @@ Value = tuple[Metric, tuple[str, ...], float]
 """A metric, the values of its labels, and its own."""
 
 READY = Metric("adtally_ready", "gauge", "Whether this process is ready, as /readyz reports it: 1 or 0.")
-"""Of every part."""
+"""Metric of every part."""
 
 BUILD = Metric(
     "adtally_build_info", "gauge", "Always 1; the labels are the version of adtally and the part.", ("version", "part")

@@ -29,7 +29,7 @@ LIVE_SECONDS = 60.0
 """Time after which a main loop that has not run is stalled."""
 
 Check = Callable[[], str]
-"""Why a process is not live, or not ready, in a few words that hold no secret; empty if it is."""
+"""Function that returns in a few words without secrets why a process is not live, or not ready; empty if it is."""
 
 
 class Pulse:

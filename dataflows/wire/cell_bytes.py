@@ -23,7 +23,7 @@ _NAMES = Struct("<HH")
 _LOW = 2**64 - 1
 
 SUMS_BYTES = _SUMS.size
-"""What `unpack_sums` reads."""
+"""Number of bytes that `unpack_sums` reads."""
 
 
 def shard_of(campaign_id: str, channel: str) -> int:

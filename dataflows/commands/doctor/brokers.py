@@ -17,10 +17,10 @@ from dataflows.kafka.diagnosis import BrokerAddress, distrust, logs_in, places, 
 from dataflows.kafka.topics import Topics
 
 PROBE_SECONDS = 3.0
-"""How long a broker may take to accept a connection and to answer on it."""
+"""Seconds that a broker may take to accept a connection and to answer on it."""
 
 CLIENT_SECONDS = 5.0
-"""How long a client may take to log in and to list the topics, unless a caller says otherwise."""
+"""Default number of seconds that a client may take to log in and to list the topics."""
 
 _PROTOCOL = client_variable("security.protocol")
 
