@@ -18,7 +18,7 @@ from dataflows.contract import measures as contract
 from dataflows.contract.metrics import SUMS
 
 SIZE = "spend_micros"
-"""What campaigns and channels are ranked by where no additive measure says otherwise."""
+"""Measure by which campaigns and channels are ranked if the chosen one is not additive."""
 
 UNSIGNED = 0.0
 """Added to a quotient, it turns the -0.0 of 0 divided by a negative sum into 0.0."""
@@ -59,7 +59,7 @@ class ShownMeasure(contract.Measure, frozen=True):
         return self.id if self.additive else "spend"
 
     def expr(self, prefix: str = "") -> pl.Expr:
-        """The measure of one row of sums, in currency units where it is money; null where nothing is to divide by.
+        """Return the measure of one row of sums, in currency units where it is money; null if the denominator is 0.
 
         `prefix` precedes the names of the columns that hold the sums. It is `dataflows.contract.measures.ratios` to the last digit.
         """
@@ -69,7 +69,7 @@ class ShownMeasure(contract.Measure, frozen=True):
         return quotient(over, _total(prefix, self.denominator) * self.micros).alias(self.id)
 
     def of(self, rows: Sums) -> Floats:
-        """The measure of each row of sums, as `expr` gives it; NaN where nothing is to divide by."""
+        """Return the measure of each row of sums, as `expr`; NaN if the denominator is 0."""
         over = _totals(rows, self.numerator)
         if self.additive:
             return over * (1 / self.micros)  # as polars divides by a constant
@@ -144,7 +144,7 @@ def wide_of(sizes: Floats) -> Wide:
 
 
 def added(keys: Keys, rows: Sums) -> Keyed:
-    """The keys there are, in their order, and for each the sum of its `rows`; exact where they are integers."""
+    """Return the distinct keys, in order, and the sum of the `rows` of each; exact for integers."""
     order = np.argsort(keys, kind="stable")
     keys, rows = keys[order], rows[order]
     first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))

@@ -81,7 +81,7 @@ class Service:
         self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
         self.rejected = RejectedFeed(settings)
-        """Reads nothing until somebody looks at the Data page."""
+        """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
         self._attention = Attention(settings.window_seconds)
@@ -92,10 +92,10 @@ class Service:
         self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
-        """What is held, at most a second old.
+        """Return what is held, at most a second old.
 
-        The longer a page takes to work out, the longer one snapshot serves all: 100 viewers then share an answer in place of
-        each asking for their own moment.
+        The longer a page takes to compute, the longer one snapshot is shared: 100 viewers then get the same answer instead of one
+        computed for each.
         """
         return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
 
@@ -117,9 +117,9 @@ class Service:
         )
 
     def attention(self, snapshot: Snapshot) -> Report:
-        """What needs attention in the complete minutes of `snapshot`.
+        """Return what needs attention in the complete minutes of `snapshot`.
 
-        Nothing is said while the topic is being read: what lies on a partition that comes later would look as if it had fallen silent.
+        Nothing is reported while the topic is being read: campaigns on a partition that is read later would seem to have fallen silent.
         """
         if self.feed.status.state == "reading":
             return NOTHING
@@ -153,7 +153,7 @@ class Service:
         return None if snapshot.empty else self._clock() - snapshot.newest - self.settings.window_seconds
 
     def live(self, snapshot: Snapshot) -> Live:
-        """How fresh `snapshot` is, and what the feed does."""
+        """Return how fresh `snapshot` is, and the state of the feed."""
         rows, left = self.store.undoable()
         now, age = self._clock(), self.age(snapshot)
         status = self.feed.status
@@ -169,12 +169,12 @@ class Service:
         return diagnose(self.settings, seen)
 
     def clear(self) -> int:
-        """Drop what is held, for all viewers; the number of rows."""
+        """Drop what is held, for all viewers; return the number of rows."""
         self._cleared = True
         return self.store.clear()
 
     def undo(self) -> int:
-        """Take the last clear back; the number of rows."""
+        """Undo the last clear; return the number of rows."""
         self._cleared = False
         return self.store.undo()
 

@@ -13,7 +13,7 @@ Message: TypeAlias = tuple[str, str | bytes]
 """Kafka key and value."""
 
 Mark = Literal["duplicates", "late", "malformed"]
-"""What was done to a message on purpose."""
+"""Fault that was injected into a message."""
 
 
 class Batch(msgspec.Struct, gc=False):
@@ -28,7 +28,7 @@ class Batch(msgspec.Struct, gc=False):
     marks: dict[int, Mark] = msgspec.field(default_factory=dict)
 
     def count(self, start: int, end: int) -> Counter[Mark]:
-        """How many of the messages `start` to `end` carry each mark."""
+        """Return the number of messages from `start` to `end` with each mark."""
         return Counter(mark for index, mark in self.marks.items() if start <= index < end)
 
 
@@ -36,14 +36,14 @@ class Source(Protocol):
     """Anything that can be sent."""
 
     total: int | None
-    """How many messages there will be, where that is known."""
+    """Total number of messages; None if unknown."""
 
     def batches(self) -> Iterator[Batch]:
-        """The messages, batch by batch."""
+        """Yield the messages in batches."""
         ...
 
     def title(self) -> str:
-        """What is being sent, in a few words."""
+        """Return a short description of what is being sent."""
         ...
 
 

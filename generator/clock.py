@@ -1,4 +1,4 @@
-"""Time for the sender, handed in so that tests can put their own there."""
+"""The sender's clock, passed in so that tests can replace it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and a way to let it pass."""
+    """The current time, and a way to wait."""
 
     def now(self) -> int:
-        """Microseconds since 1970."""
+        """Return the current time in microseconds since 1970."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let at most `seconds` pass."""
+        """Wait for at most `seconds`."""
         ...
 
 
@@ -25,7 +25,7 @@ class SystemClock:
         self._offset = time.time_ns() - time.monotonic_ns()
 
     def now(self) -> int:
-        """Microseconds since 1970."""
+        """Return the current time in microseconds since 1970."""
         return (self._offset + time.monotonic_ns()) // 1000
 
     def sleep(self, seconds: float) -> None:

@@ -20,19 +20,19 @@ QUEUE = 200_000
 
 
 class Sink(Protocol):
-    """Takes messages and can say what became of them."""
+    """Takes messages and reports what became of them."""
 
     sent: int
     failed: int
     reason: str
-    """Why the first failed, in words."""
+    """Reason of the first failure, in words."""
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Hand over `messages`, in this order."""
+        """Send `messages`, in this order."""
         ...
 
     def pending(self) -> int:
-        """How many are handed over and neither acknowledged nor failed."""
+        """Number of messages that were sent and are neither acknowledged nor failed."""
         ...
 
     def away(self) -> bool:
@@ -40,17 +40,16 @@ class Sink(Protocol):
         ...
 
     def finish(self, give_up: Callable[[], bool]) -> None:
-        """Wait until nothing is pending, or `give_up` says so."""
+        """Wait until nothing is pending, or until `give_up` returns true."""
         ...
 
 
 class KafkaSink:
     """An idempotent producer to `settings.logs_topic` that waits where it is full, and repeats until the broker has taken a message.
 
-    `say` gets a line when the broker goes away and when it is back. `interrupted` is asked while waiting for room: once it is true,
-    waiting ends, and what was not handed over is not counted as sent. `turned` is called while it
-    waits so. Raises `BrokerError` for client properties that librdkafka
-    refuses.
+    `say` gets a line when the broker goes away and when it is back. `interrupted` is checked while waiting for room: once it is true,
+    waiting ends, and messages that were not handed over are not counted as sent. `turned` is called repeatedly during that wait.
+    Raises `BrokerError` for client properties that librdkafka refuses.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class KafkaSink:
             "queue.buffering.max.messages": QUEUE,
             "queue.buffering.max.kbytes": 262_144,
         }
-        # What the operator sets as ADTALLY_KAFKA_… goes first, as everywhere.
+        # ADTALLY_KAFKA_… settings of the operator take precedence, as everywhere.
         extra = {name: value for name, value in ours.items() if name not in settings.client}
         self._producer = make_producer(
             settings,
@@ -102,7 +101,7 @@ class KafkaSink:
             self.sent += 1
 
     def _wait_for_room(self, key: str, value: str | bytes) -> bool:
-        """Produce once the queue has room; False if interrupted before: then the message was not handed over."""
+        """Produce once the queue has room; return False if interrupted before: the message was not handed over."""
         while not self._interrupted():
             self._serve(0.05)
             self.turned()
@@ -129,11 +128,11 @@ class KafkaSink:
         return len(self._producer)
 
     def away(self) -> bool:
-        """Whether the broker went away, and is not back."""
+        """Whether the broker is unreachable."""
         return self._away
 
     def finish(self, give_up: Callable[[], bool]) -> None:
-        """Flush until everything is acknowledged, or `give_up` says so (asked five times a second); raises `DeliveryError` as `send`."""
+        """Flush until everything is acknowledged or `give_up` is true (checked five times a second); raises `DeliveryError` as `send`."""
         while self._run(self._producer.flush, 0.2) and not give_up():
             self._serve(0)
         self._serve(0)
@@ -163,7 +162,7 @@ class KafkaSink:
             self._say(f"no broker answers at {self._settings.brokers}; events are kept in memory and sent when it answers again")
 
     def _refused(self, error: KafkaException) -> None:
-        """Count a message that Kafka does not take (it is too large, say); raise where it will take no other either."""
+        """Count a message that Kafka refuses (for example one that is too large); raise if it would refuse every other one too."""
         self.failed += 1
         self.reason = self.reason or self._why(error.args[0])
         if error.args[0].fatal():
@@ -181,7 +180,7 @@ class StreamSink:
         self._stream = stream
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Write the values, one a line; raises `BrokenPipeError` where the reader is gone, else `OutputError` where it can't."""
+        """Write the values, one a line; raises `BrokenPipeError` if the reader is gone, and `OutputError` if writing fails."""
         lines = [value.encode() if isinstance(value, str) else value for _, value in messages]
         try:
             self._stream.write(b"\n".join(lines) + b"\n" if lines else b"")
@@ -195,12 +194,12 @@ class StreamSink:
         self.sent += len(lines)
 
     def pending(self) -> int:
-        """Nothing ever is."""
+        """Always 0."""
         return 0
 
     def away(self) -> bool:
-        """Standard output never is."""
+        """Always false."""
         return False
 
     def finish(self, give_up: Callable[[], bool]) -> None:
-        """Nothing is left: each line was flushed."""
+        """Do nothing: each line was flushed."""

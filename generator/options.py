@@ -1,4 +1,4 @@
-"""What a run of the generator is asked to do, and how its own kinds of flags are read."""
+"""The options of a run of the generator, and the parsers of its own types of flags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROGRAM = "adtally generate"
 
 FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit")
-"""As `generator.formats.registry` has them, which takes a moment to import."""
+"""Names of the formats in `generator.formats.registry`, which is slow to import."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events to make up: `rate` a second, `duration` and `backfill` in seconds, faults as shares of all messages."""
+    """Which events to generate: `rate` a second, `duration` and `backfill` in seconds, faults as shares of all messages."""
 
     rate: float
     count: int | None

@@ -16,7 +16,7 @@ CHUNK = 200_000
 
 
 BEFORE_ALL = -(2**62)
-"""The time of a row that has none and comes first."""
+"""Time of a row without a time, which is sorted first."""
 
 
 class SortedRow(NamedTuple):
@@ -34,7 +34,7 @@ class SortedRow(NamedTuple):
 
 
 class Ordered:
-    """Takes rows in any order, gives them back by time; rows of one time stay in the order in which they came."""
+    """Takes rows in any order, yields them by time; rows of one time stay in the order in which they came."""
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self._chunk = chunk
@@ -72,7 +72,7 @@ class Ordered:
         self._rows = []
 
     def __iter__(self) -> Iterator[SortedRow]:
-        """All rows by time; once only."""
+        """Yield all rows by time; once only."""
         self._rows.sort(key=_time)
         # heapq.merge is stable: of equal times, the earlier run comes first, and the last rows are in memory.
         return heapq.merge(*(_run(run) for run in self._runs), iter(self._rows), key=_time)

@@ -32,7 +32,7 @@ class Pace(msgspec.Struct, frozen=True):
     window: int = 60_000_000
 
     def moved_by(self, first: int, last: int, now: int) -> int:
-        """By how many microseconds times move, when `first` to `last` are sent from `now` on: no event lies ahead of its sending."""
+        """Return the shift in microseconds of times from `first` to `last`, sent from `now` on: no event is sent before its own time."""
         if not self.shift:
             return 0
         # The last event is sent (last - first) / speed from now; in slow motion it is the first that is nearest to its sending.
@@ -40,12 +40,12 @@ class Pace(msgspec.Struct, frozen=True):
         return target // self.window * self.window
 
     def due(self, time: int, first: int, now: int) -> int:
-        """When an event of the file's `time` goes out, if `first` does at `now` (microseconds since 1970)."""
+        """Return when the event at `time` of the file is sent, if `first` is sent at `now` (microseconds since 1970)."""
         return now + int(max(0, time - first) / self.speed)
 
 
 class Replay:
-    """A `Source` of the events of files. `read` first: it says what is wrong with them before anything is sent."""
+    """A `Source` of the events of files. Call `read` first: it reports what is wrong with them before anything is sent."""
 
     def __init__(self, files: Sequence[Input], form: EventFormat, context: Context, pace: Pace, clock: Clock) -> None:
         """Read the head of each file; raises `InputError` for a file that is not of the format."""
@@ -58,7 +58,7 @@ class Replay:
         self._rows = Ordered()
 
     def title(self) -> str:
-        """How much is replayed, and how fast."""
+        """Return how much is replayed, and how fast."""
         speed = "as fast as possible" if math.isinf(self._pace.speed) else f"at speed {self._pace.speed:g}"
         return f"{self._rows.count:,} events of {len(self._readings)} file{'s' * (len(self._readings) != 1)}, {speed}"
 
@@ -104,7 +104,7 @@ class Replay:
             )
 
     def batches(self) -> Iterator[Batch]:
-        """Up to 2,000 messages each; `due` is empty where all go at once. Once only."""
+        """Yield batches of up to 2,000 messages; `due` is empty if all are due at once. Once only."""
         pace, now = self._pace, self._clock.now()
         first, last = self._rows.first or 0, self._rows.last or 0
         moved = pace.moved_by(first, last, now)
@@ -122,7 +122,7 @@ class Replay:
     def _messages(self, moved: int) -> Iterator[tuple[SortedRow, Message]]:
         stamps = Stamps()
         suffix = self._context.retime
-        # Lines that are alike have one time, so they are neighbours here: what was seen needs to be known for one time only.
+        # Equal lines have the same time, so they are adjacent here: it is enough to remember the lines of one time.
         seen, time_of_seen = Counter[str](), 0
         for row in self._rows:
             time, identity, head, tail = row

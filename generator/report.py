@@ -1,4 +1,4 @@
-"""What the person at the terminal sees, all of it on standard error: lines, a progress bar, the summary."""
+"""Output for the user of the terminal, all of it on standard error: lines, a progress bar, the summary."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProgressReporter:
             say(PROGRAM, text, level=level, stream=self._stream)
 
     def note(self, text: str) -> None:
-        """A line that `--quiet` keeps back."""
+        """Print a line that `--quiet` suppresses."""
         if not self._quiet:
             self.say(text)
 
@@ -54,7 +54,7 @@ class ProgressReporter:
             self._bar = None
 
     def sent(self, sent: int, acknowledged: int) -> None:
-        """So far `sent`, of which the broker has `acknowledged`."""
+        """Show the number of messages `sent` so far, and of those that the broker has `acknowledged`."""
         if self._bar is not None:
             self._bar.update(sent - self._bar.n)
         elif time.monotonic() >= self._next_line:

@@ -1,4 +1,4 @@
-"""A run of the generator: from what is asked for to a source, a sink and a summary."""
+"""A run of the generator: from the options to a source, a sink and a summary."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BROKER_SECONDS = 8.0
 
 
 def run_synthetic(asked: Synthesis, target: Target) -> int:
-    """Make up the events that are `asked` for and send them to `target`; 0 if all were acknowledged, else 1.
+    """Generate the events that are `asked` for and send them to `target`; return 0 if all were acknowledged, else 1.
 
     Raises `AdtallyError` for what can't be used, for a broker that does not answer, and for what can't be delivered.
     """
@@ -49,7 +49,7 @@ def run_synthetic(asked: Synthesis, target: Target) -> int:
 def run_replay(asked: Replaying, target: Target) -> int:
     """Send the events of the files that are `asked` for to `target`; returns and raises as `run_synthetic`."""
     with _Run(target) as run:
-        # What is wrong with the files is reported before the broker is asked, and both before a long reading.
+        # Errors in the files are reported before the broker is contacted, and both happen before a long read.
         replay = _replay(asked, target, run.settings, run.clock, run.stop)
         sink = run.sink()
         _read(replay, run.reporter, run.stop)
@@ -79,7 +79,7 @@ class _Run:
         self._signals.__exit__(None, None, None)
 
     def sink(self) -> Sink:
-        """Where events go."""
+        """Return the sink of the events."""
         if self._target.dry_run:
             return StreamSink(log_lines.binary())
         settings = self.settings
@@ -123,12 +123,12 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
     if faults.disorder + faults.duplicates + faults.late + faults.malformed > 1:
         raise InputError("--disorder, --duplicates, --late and --malformed add up to more than all messages.")
     start_time = options.start_time
-    # A dry run with a seed must not depend on when it is made.
+    # A dry run with a seed must not depend on the current time.
     now = FIXED_NOW if target.dry_run and options.seed is not None and start_time is None else clock.now()
     if start_time is not None and start_time > now and not target.dry_run:
         raise InputError("--start-time is in the future: live events are sent as their time comes.")
     start = now - int(options.backfill * 1_000_000) if start_time is None else start_time
-    # --duration counts from now, for what lies before is backfill; where nothing waits for now, from the start.
+    # --duration counts from now, because earlier events are backfill; in a dry run with a start time it counts from the start.
     live_from = start if target.dry_run and start_time is not None else now
     if options.count is not None and start + options.count / options.rate * 1_000_000 > to_micros(LAST):
         raise InputError("--count at this --rate runs beyond the year 9999; lower --count or raise --rate.")

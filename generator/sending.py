@@ -33,19 +33,19 @@ class StopRequest:
         self._since = 0.0
 
     def ask(self) -> None:
-        """End soon; a second time: end now."""
+        """Request a stop; the second request stops at once."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
         self._since = time.monotonic()
 
     def waited(self) -> float:
-        """Seconds since it was asked to end; 0 if it was not."""
+        """Seconds since the stop was requested; 0 if it was not."""
         return time.monotonic() - self._since if self.asked else 0.0
 
     @contextlib.contextmanager
     def on_signals(self) -> Generator[None]:
-        """While this lasts, SIGINT (Ctrl-C) and SIGTERM ask."""
+        """Make SIGINT (Ctrl-C) and SIGTERM request a stop while the block runs."""
 
         def handle(_number: int, _frame: FrameType | None) -> None:
             self.ask()
@@ -59,7 +59,7 @@ class StopRequest:
 
 
 class EventSender:
-    """Sends what a source has through a sink, by a clock, until it ends or `stop` says so."""
+    """Sends what a source has through a sink, by a clock, until it ends or `stop` is requested."""
 
     def __init__(
         self, sink: Sink, clock: Clock, stop: StopRequest, reporter: ProgressReporter, sending: SendingState | None = None
@@ -77,7 +77,7 @@ class EventSender:
     def run(self, source: Source) -> dict[str, int]:
         """Send what `source` has and wait for the acknowledgements; returns counts: sent, acknowledged, failed, those of the marks.
 
-        A message goes out when the clock has reached its `due`, by that absolute time: a delay is caught up, none accumulates.
+        A message goes out when the clock has reached its `due`, by that absolute time: a delay is caught up and does not accumulate.
         """
         sink, stop, say = self._sink, self._stop, self._reporter.say
         try:
@@ -92,7 +92,7 @@ class EventSender:
         except (DeliveryError, OutputError) as error:
             say(str(error), "error")
         except BrokenPipeError:
-            # The reader of a dry run (`head`) has enough; the interpreter must not fail on its last flush either.
+            # The reader of a dry run (`head`) has closed the pipe; the interpreter's last flush must not fail either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         pending = sink.pending()
         counts = {"sent": sink.sent, "acknowledged": self._acknowledged(), "failed": sink.failed, "not acknowledged": pending}

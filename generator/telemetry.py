@@ -37,24 +37,24 @@ class SendingState:
         self.marks = Counter[Mark]()
 
     def note(self, sent: int, acknowledged: int, failed: int, marks: Counter[Mark]) -> None:
-        """So far `sent`, `acknowledged` and `failed`; and how many carry each mark."""
+        """Set the number of messages `sent`, `acknowledged` and `failed` so far, and the number with each mark."""
         self.pulse.beat()
-        # A message is counted as sent a moment after the client has it: what is shown never goes back.
+        # A message is counted as sent a moment after the client has it: the shown figure never decreases.
         self.sent, self.acknowledged, self.failed = sent, max(self.acknowledged, acknowledged), failed
         self.marks = Counter(marks)
 
     def not_ready_reason(self) -> str:
-        """Why it is not ready; empty once it sends and the broker answers."""
+        """Return why it is not ready; empty once it sends and the broker answers."""
         if not self.pulse.turned():
             return "it has not begun to send"
         return "the broker does not answer" if self.away() else ""
 
     def served(self) -> Served:
-        """What the process answers with."""
+        """Return what the process serves over HTTP."""
         return Served(self.registry(), self.pulse.stall_reason, self.not_ready_reason)
 
     def registry(self) -> CollectorRegistry:
-        """All metrics of the generator."""
+        """Return all metrics of the generator."""
         return make_registry("generator", METRICS, self._gather)
 
     def _gather(self) -> Iterable[Value]:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes may keep the interpreter's lock while the server waits for it.
+"""Seconds for which a computing thread may hold the GIL while the server waits for it.
 
-With Python's own 5 ms each of a visit's forty requests lost so much, and more than once, while a long topic was being read.
+With Python's default of 5 ms, each of a visit's forty requests lost that much, and repeatedly, while a long topic was being read.
 """
 
 
@@ -60,7 +60,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     check(flags, access_settings, settings)
     log_lines.set_up(settings, "dashboard", secrets=access_settings.secrets())
     _say_no_more_than_news()
-    # Panel takes a second to import: only who gets here needs it.
+    # Panel takes a second to import, and only this function needs it.
     import panel as pn  # noqa: PLC0415
     from bokeh.server.server import Server  # noqa: PLC0415
 
@@ -138,15 +138,15 @@ def _take_many_parameters() -> None:
 
 
 def _say_no_more_than_news() -> None:
-    # A 503 for a probe each second is not worth a line; the feed itself reports the error, once.
+    # A 503 for a probe each second is not logged; the feed itself reports the error, once.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
-    # Nor is a tab that was closed while something was on its way to it.
+    # A tab that was closed during a response is not logged either.
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
     logging.getLogger("asyncio").addFilter(is_news)
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of asyncio's is worth saying: Panel does not wait for messages to a browser, and asyncio reports those that met a
+    """Return whether to log a line of asyncio's: Panel does not wait for messages to a browser, and asyncio reports those that met a
     closed tab."""
     from tornado.websocket import WebSocketClosedError  # noqa: PLC0415 - as Panel in `serve_dashboard`
 
@@ -172,7 +172,7 @@ def _end_when_refused(server: Server, service: Service) -> list[AdtallyError]:
 
 
 def _beat(pulse: Pulse) -> None:
-    """Let the server's loop say each second that it turns."""
+    """Make the server's loop beat the pulse each second."""
     from tornado.ioloop import PeriodicCallback  # noqa: PLC0415 - as Panel in `serve_dashboard`
 
     PeriodicCallback(pulse.beat, 1000).start()

@@ -1,4 +1,4 @@
-"""The questions that are asked of every campaign each minute, and the careful answer for one of them."""
+"""The checks of every campaign in each minute, and the conservative test of one campaign."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class Check(msgspec.Struct, frozen=True):
     """In windows longer than this only nothing at all counts, for a mere fall over hours is what a daily curve does."""
 
     def counted(self, sums: Floats) -> Floats:
-        """The events in `sums`, whose last axis is `history.FIELDS`."""
+        """Return the events in `sums`, whose last axis is `history.FIELDS`."""
         return sum((sums[..., field] for field in self.count[1:]), start=sums[..., self.count[0]])
 
     def exposed(self, sums: Floats, minutes: Floats) -> Floats:
-        """What they are counted per."""
+        """Return what the events are counted per."""
         return minutes if self.over is None else sums[..., self.over]
 
 
 CHECKS = (
     Check("traffic_down", (IMPRESSIONS, CLICKS), None, False, 1 / 2, _SPANS, empty_beyond=_SHORT),
     Check("traffic_up", (IMPRESSIONS, CLICKS), None, True, 2.0, _SPANS[:5], least=20),
-    # Conversions come a while after the click that was paid for: in the shortest window a rising campaign would look dear.
+    # Conversions lag the paid click: in the shortest window a growing campaign would look expensive.
     Check("cpa_up", (CONVERSIONS,), SPEND, False, 1 / 1.3, _SPANS[1:]),
     Check("cpa_down", (CONVERSIONS,), SPEND, True, 2.0, _SPANS[1:], least=20),
     Check("ctr_down", (CLICKS,), IMPRESSIONS, False, 1 / 1.25, _SPANS),
@@ -88,7 +88,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def windows(history: History, start: int, step: int) -> dict[int, Window]:
-    """The windows that can be compared, by length in seconds; `start` is where the history begins, `step` the length of a minute here.
+    """Return the comparable windows, by length in seconds; `start` is where the history begins, `step` the length of a minute here.
 
     Baselines of more than 45 minutes begin at a block boundary, where its totals can be used. Open windows are in neither the sums nor
     the minutes.
@@ -118,7 +118,7 @@ def windows(history: History, start: int, step: int) -> dict[int, Window]:
 
 
 def movement(check: Check, window: Window) -> float:
-    """By what factor the rate of the median campaign moved, weighted with the root of its size; 1 where there are too few to say."""
+    """Return the factor by which the median campaign's rate changed, weighted by the root of its size; 1 with too few campaigns."""
     count, count0 = check.counted(window.now)[:-1], check.counted(window.before)[:-1]
     over, over0 = check.exposed(window.now, window.minutes)[:-1], check.exposed(window.before, window.minutes0)[:-1]
     usable = (over0 > 0) & (over > 0)
@@ -131,7 +131,7 @@ def movement(check: Check, window: Window) -> float:
 
 
 def quantities(check: Check, window: Window, moved: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Count and exposure of each campaign in the window, and before it.
+    """Return count and exposure of each campaign in the window, and before it.
 
     The exposure in the window goes along with the site's movement `moved` where that is the more careful; not that of the last row.
     """

@@ -108,7 +108,7 @@ class Attention:
         self._lock = threading.Lock()
 
     def report(self, snapshot: Snapshot, settled: int) -> Report:
-        """The findings in the windows before `settled` (seconds; later ones are open).
+        """Return the findings in the windows before `settled` (seconds; later ones are open).
 
         The same object as long as no minute was completed and none of them was corrected.
         """
@@ -162,7 +162,7 @@ class _Look:
         self._moves: dict[tuple[str, int], float] = {}
 
     def findings(self, held: Mapping[_Key, int]) -> dict[_Key, Finding]:
-        """What passes the exact tests, at once or because it is `held` from before (since when)."""
+        """Return what passes the exact tests, at once or because it is `held` from before (since when)."""
         threshold = FALSE_ALARMS / self.per_day
         chosen = self._candidates(held, -math.log(threshold))
         if not chosen:
@@ -183,7 +183,7 @@ class _Look:
         return findings
 
     def _candidates(self, held: Mapping[_Key, int], need: float) -> list[_Key]:
-        """What could reach the evidence `need`, clearest first, after what is held from before."""
+        """Return what could reach the evidence `need`, clearest first, after what is held from before."""
         size = len(self._sums)
         wanted: dict[_Key, float] = dict.fromkeys((key for key in held if key[0] < size - 1), math.inf)
         for check in CHECKS:
@@ -206,7 +206,7 @@ class _Look:
         passed = [test for test in tries if test is not None and test.chance < limit]
         if not passed:
             return None
-        # The shortest window tells best what it is like now, the clearest how sure it is.
+        # The shortest window best shows the present state; the clearest gives the certainty.
         since = beginning(check, past, passed[0]) if since is None else since
         finding = finding_of(check, passed[0], campaign, past, max(since, past.start))
         return msgspec.structs.replace(finding, chance=min(test.chance for test in passed))

@@ -42,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def beginning(check: Check, past: Past, test: Tested) -> int:
-    """When the change most likely began, not longer ago than the longest window."""
+    """Return when the change most likely began, at most the longest window ago."""
     counts, over = check.counted(past.series), check.exposed(past.series, past.minutes)
     earliest = max(past.line(past.until - HORIZON), 0)
     return past.start + (earliest + rates.begun(counts[earliest:], over[earliest:], usual=test.usual, rate=test.rate)) * past.step
@@ -59,7 +59,7 @@ def _before(best: Tested, campaign: int, past: Past, since: int) -> tuple[Floats
 
 
 def finding_of(check: Check, best: Tested, campaign: int, past: Past, since: int) -> Finding:
-    """The finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
+    """Return the finding of `check` about one campaign; `since` is when it began. Its chance is that of the one test."""
     before, minutes0 = _before(best, campaign, past, since)
     at = past.line(since)
     sums, minutes = past.series[at:].sum(axis=0), float(past.minutes[at:].sum())
@@ -93,7 +93,7 @@ def finding_of(check: Check, best: Tested, campaign: int, past: Past, since: int
 
 
 def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
-    """The finding about a campaign (`rows`) that has spent and never converted; None if it did convert or nothing can be said.
+    """Return the finding about a campaign (`rows`) that has spent and never converted; None if it did convert or nothing can be said.
 
     Measured by what the others on its channels got for their money; their counts are as uncertain as they are (`rates`).
     """

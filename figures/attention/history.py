@@ -1,6 +1,6 @@
 """What every campaign did, minute by minute, as arrays: sums up to any minute of the last hours, for all campaigns at once.
 
-Blocks never change once made, so what is made of one is kept as long as the store holds it. A minute more costs one block.
+Blocks are immutable, so what is derived from a block is kept as long as the store holds it. Each further minute costs one block.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, REVENUE = range(5)
 _MINUTES = BLOCK_SECONDS // 60
 _NEVER = np.iinfo(np.int64).max
 _BY_MINUTE = 4 * BLOCK_SECONDS
-"""So far back single minutes are asked for again and again; of older blocks the totals do."""
+"""Age in seconds up to which single minutes are queried repeatedly; of older blocks the totals suffice."""
 
 
 def fields(rows: pl.DataFrame) -> list[Floats]:
-    """The columns `FIELDS` of `rows`."""
+    """Return the columns `FIELDS` of `rows`."""
     micros = [rows[name].cast(pl.Float64).to_numpy() / MICROS for name in MONEY]
     counts = [rows[name].cast(pl.Float64).to_numpy() for name in COUNTS[:3]]
     return [*counts, micros[0], micros[1] - micros[2]]
@@ -60,7 +60,7 @@ class Past(msgspec.Struct, frozen=True):
     until: int
 
     def line(self, moment: int) -> int:
-        """The place of the line that holds `moment`."""
+        """Return the index of the line that holds `moment`."""
         return (moment - self.start) // self.step
 
 
@@ -86,7 +86,7 @@ class _BlockHistory:
         self.channels = added(channel, columns, _size(channel))
         self.minutes = added((time - at) // 60, columns, _MINUTES)
         self.first = np.full(self.campaigns, _NEVER)
-        # Rows are in order of time: written backwards, the first one is what stays.
+        # Rows are in order of time: when they are written backwards, the first one remains.
         self.first[campaign[::-1]] = time[::-1]
         self._upto: list[Floats] | None = None
         if known:
@@ -118,7 +118,7 @@ class _BlockHistory:
         return upto
 
     def forget_minutes(self) -> None:
-        """Give the memory of `upto` back; the next call makes it again."""
+        """Release the memory of `upto`; the next call computes it again."""
         self._upto = None
 
     def upto(self, minute: int) -> Floats:
@@ -167,7 +167,7 @@ class History:
 
     @staticmethod
     def _plus(sums: Floats, more: Floats) -> Floats:
-        """Both together; `more` may have fewer campaigns."""
+        """Return the sum of both; `more` may have fewer campaigns."""
         if len(sums) == len(more):
             return sums + more
         sums = sums.copy()
@@ -214,7 +214,7 @@ class History:
         return minutes
 
     def whole(self, start: int, step: int) -> Past:
-        """The same of all campaigns together."""
+        """Return the same for all campaigns together."""
         size = max((self.until - start) // step, 0)
         series = np.zeros((size, len(FIELDS)))
         for at, part in self._parts.items():
@@ -226,7 +226,7 @@ class History:
 
 
 class Keeper:
-    """Keeps what is made of each block as long as the store holds that block unchanged."""
+    """Keeps what is derived from each block as long as the store holds that block unchanged."""
 
     def __init__(self) -> None:
         self._parts: dict[int, _BlockHistory] = {}

@@ -19,7 +19,7 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 
 SMALLEST = 1e-300
-"""What is less likely is given as this."""
+"""Lower bound of a chance: smaller probabilities are reported as this value."""
 
 _INNER_SHARE = 0.7
 _INNER = round(float(special.chdtr(3, special.chdtri(1, 1 - _INNER_SHARE))) / _INNER_SHARE, 4)
@@ -70,7 +70,7 @@ def evidence(count: Floats, over: Floats, count0: Floats, over0: Floats, *, rati
     with np.errstate(divide="ignore", invalid="ignore"):
         probability = part(over, over0, ratio)
         share = count / total
-        # For most elements nothing can be proved, and logarithms are slow.
+        # Most elements can't be significant, and logarithms are slow.
         at = np.flatnonzero(known & (share > probability if up else share < probability))
         share, probability, total = share[at], probability[at], total[at]
         divergence = special.rel_entr(share, probability) + special.rel_entr(1 - share, 1 - probability)
@@ -99,7 +99,7 @@ def dispersion(counts: Floats, over: Floats, *, lumps: bool) -> float:
 
 
 def begun(counts: Floats, over: Floats, *, usual: float, rate: float) -> int:
-    """The index at which the rate most likely went over from `usual` to `rate`, which it has had since.
+    """Return the index at which the rate most likely changed from `usual` to `rate`, which it has had since.
 
     The largest likelihood ratio over all beginnings, as in Page's CUSUM (Biometrika 41, 1954).
     """

@@ -41,11 +41,10 @@ def cell_of(result: WindowResult) -> Cell:
 
 
 def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders = None) -> WindowResult:
-    """The result in `value`; raises `UnreadableError` for what is none, or one in another currency.
+    """Return the result in `value`; raises `UnreadableError` if it is not a result, or is in another currency.
 
-    `headers` of its Kafka record may tell that it follows a later version of the contract, which this one can't read either.
-    Nor is a result taken whose window starts more than an hour past `now` (seconds since 1970): it would push all the others out of
-    the store.
+    The same applies if the `headers` of its Kafka record name a later version of the contract, and if its window starts more than an
+    hour after `now` (seconds since 1970): such a result would evict all others from the store.
     """
     if why := foreign(headers):
         raise UnreadableError(why)

@@ -79,7 +79,7 @@ class FeedSession:
         )
 
     def run(self) -> None:
-        """Read until another session has to go on: raises `LogReplacedError`, `KafkaException`, `BrokerError`."""
+        """Read until another session has to take over: raises `LogReplacedError`, `KafkaException`, `BrokerError`."""
         self._positions.unassign()
         try:
             looked = 0.0

@@ -115,7 +115,7 @@ class Feed(Follower):
         self._delete(deleted)
         self._store.apply(self._left(results), positions)
         self._extents = {**self._extents, **positions}
-        # What stood on the topic before has been there for who knows how long.
+        # The age of records that were already on the topic is unknown.
         if self._ages is not None and self.reporter.state == "live":
             self._measure(self._ages, messages)
 

@@ -81,8 +81,8 @@ def export(settings: Settings, wish: Wish) -> None:
         with target(wish.out, force=wish.force) as out:
             summary = write(settings, question, form, out)
     except BrokenPipeError:
-        raise SystemExit(1) from None  # the reader of the pipe has enough
-    except OSError as error:  # of what is written to as it comes: standard output, a pipe, a device
+        raise SystemExit(1) from None  # the reader of the pipe has closed it
+    except OSError as error:  # of a target that is written to directly: standard output, a pipe, a device
         raise log_lines.unwritten(error, "standard output" if wish.out == "-" else wish.out) from None
     except KeyboardInterrupt:
         log_lines.say("adtally", "stopped; nothing was written.")
@@ -212,7 +212,7 @@ def _put(part_file: Path, wanted: Path, *, force: bool) -> None:
         part_file.replace(wanted)
         return
     try:
-        # Unlike a renaming it fails if somebody else has made the file meanwhile.
+        # Unlike a rename, a link fails if the file was created in the meantime.
         os.link(part_file, wanted)
     except FileExistsError:
         raise InputError(f"{wanted} was created in the meantime; use another --out, or --force to replace it.") from None

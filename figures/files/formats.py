@@ -46,7 +46,7 @@ class FileFormat(msgspec.Struct, frozen=True):
 
 
 def safe(text: str, separator: str = ",") -> str:
-    """`text` as a cell that a spreadsheet shows and does not run: one that begins like a formula gets an apostrophe before it.
+    """Return `text` as a cell that a spreadsheet shows and does not run: an apostrophe precedes text that begins like a formula.
 
     This is OWASP's rule against CSV injection; characters before the formula that a spreadsheet skips count too, and so does what comes
     after the separators of other languages' files. `separator` is the one of this file.
@@ -149,7 +149,7 @@ def _by_pyarrow(frame: pl.DataFrame, begin: Callable[[io.BytesIO, Any], Any]) ->
 
 
 class _Pieces(io.BytesIO):
-    """A file that is only ever appended to, and forgets what was taken from it; it goes on counting from there."""
+    """An append-only file that drops what was taken from it; its position continues from there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class _Pieces(io.BytesIO):
         return self._gone + super().tell()
 
     def taken(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was written since the last call."""
         piece = self.getvalue()
         self._gone += len(piece)
         self.seek(0)

@@ -1,4 +1,4 @@
-"""How far the dataflow is: its progress by partition, asked of the broker only while a page wants to know."""
+"""Progress of the dataflow by partition; the broker is queried only while a page needs it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Partition(msgspec.Struct, frozen=True):
     pause: float | None = None
     """Seconds between this commit and the previous one."""
     still: float | None = None
-    """Since when messages wait and the offset does not move, as observed by this process (seconds since 1970)."""
+    """Time from which messages wait and the offset does not move, as observed by this process (seconds since 1970)."""
     behind: int = 0
     """Messages that wait behind an open transaction."""
     lost: int = 0
@@ -45,7 +45,7 @@ class Partition(msgspec.Struct, frozen=True):
 
 
 class Pipeline(msgspec.Struct, frozen=True):
-    """How far the dataflow is; `asked` is the service's time of the answer, None before the first one."""
+    """Progress of the dataflow; `asked` is the service's time of the answer, None before the first one."""
 
     partitions: list[Partition] = []
     asked: float | None = None
@@ -56,7 +56,7 @@ class Pipeline(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """Asks the broker for the dataflow's progress on a thread, every few seconds, while pages want to know."""
+    """Queries the broker for the dataflow's progress on a thread, every few seconds, while pages need it."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -70,7 +70,7 @@ class Watch:
         self._lock = threading.Lock()
 
     def pipeline(self) -> Pipeline:
-        """Return the last answer. The first call starts the thread's requests; they continue while this is called now and then."""
+        """Return the last answer. The first call starts the thread's requests; they continue while this is called regularly."""
         self._asked = time.monotonic()
         self._wanted.set()
         with self._lock:

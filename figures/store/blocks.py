@@ -1,7 +1,7 @@
-"""A block: the rows of a quarter of an hour of event time, as polars frames that never change once made.
+"""A block: the rows of a quarter of an hour of event time, as immutable polars frames.
 
-Upserts replace the block they fall into; rollups of a block are made when first asked for and kept with it. So a refresh costs
-what has changed since the last one, not what is held.
+Upserts replace the block they fall into; rollups of a block are computed on first use and kept with it. The cost of a refresh is
+therefore that of what changed since the last one, not of what is held.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _serials = itertools.count(1)
 
 
 def serial() -> int:
-    """A number that no other content of a block or an hour has had."""
+    """Return a number that no other content of a block or an hour has had."""
     return next(_serials)
 
 
 def block_of(seconds: int) -> int:
-    """Start of the block that holds the window starting at `seconds`."""
+    """Return the start of the block that holds the window starting at `seconds`."""
     return seconds - seconds % BLOCK_SECONDS
 
 
 def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One row per key out of `frames` (`SCHEMA`, oldest first): the highest revision wins, then the later state, then the later record.
+    """Return one row per key of `frames` (`SCHEMA`, oldest first): highest revision wins, then the later state, then the later record.
 
     The rows come in order of time.
     """
@@ -75,19 +75,19 @@ def without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
 
 
 def inner_edges(start: int, length: int, edges: Iterable[int]) -> list[int]:
-    """Those of `edges` that lie inside the `length` seconds from `start` on, and not at their ends."""
+    """Return those of `edges` that lie inside the `length` seconds from `start` on, and not at their ends."""
     return [edge for edge in edges if start < edge < start + length]
 
 
 def fitting(grains: Iterable[int], grain: int, edges: Iterable[int]) -> int | None:
-    """The first of `grains` of whose buckets one of `grain` seconds is made and none of `edges` cuts one; None if there is none."""
+    """Return the first of `grains` whose buckets make up one of `grain` seconds and are not cut by `edges`; None if there is none."""
     return next(
         (candidate for candidate in grains if grain % candidate == 0 and all(edge % candidate == 0 for edge in edges)), None
     )
 
 
 def columns(by: str) -> list[str]:
-    """Columns of a frame of sums that is split by `by`, a key of `SPLITS`."""
+    """Return the columns of a frame of sums that is split by `by`, a key of `SPLITS`."""
     return ["t", *SPLITS[by], *SUMS, "state"]
 
 
@@ -97,7 +97,7 @@ def rollup(rows: pl.DataFrame, grain: int, *, wide: Wide, by: str = "both") -> p
 
 
 def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
-    """The rows with `start <= t < end` of those in order of time."""
+    """Return the rows with `start <= t < end`; `rows` are in order of time."""
     first, last = np.searchsorted(rows["t"].to_numpy(), (start, end))
     return rows if last - first == len(rows) else rows.slice(int(first), int(last - first))
 
@@ -147,7 +147,7 @@ class Block:
                 self._taken[key] = clipped(frame, self.start, edge), edge
 
     def upserted(self, frames: list[pl.DataFrame]) -> Self:
-        """The block with `frames` (`SCHEMA`, oldest first) merged into it."""
+        """Return the block with `frames` (`SCHEMA`, oldest first) merged into it."""
         same = min(int(frame["t"].min()) for frame in frames)  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
         kept = clipped(self.rows, self.start, same)
         rows = stacked([kept, merge([self.rows.slice(len(kept)), *frames])])
@@ -165,7 +165,7 @@ class Block:
         return len(self.rows)
 
     def stamp(self, until: int) -> int:
-        """A number that stays while no window before `until` changes, and is that of no other content."""
+        """Return a number that is constant while no window before `until` changes, and unique to this content."""
         return max((number for start, number in self._changes if start < until), default=0)
 
     @cached_property
@@ -217,7 +217,7 @@ class Block:
         return frame
 
     def numbers(self, dimension: str) -> pl.Series:
-        """The numbers of the names that stand in its rows."""
+        """Return the numbers of the names in its rows."""
         return self.rows[dimension].unique()
 
     def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Self:
@@ -226,19 +226,19 @@ class Block:
 
     @property
     def bytes(self) -> int:
-        """About how much memory it takes."""
+        """Approximate memory in bytes."""
         return int(self.rows.estimated_size() + sum(frame.estimated_size() for frame in list(self._made.values())))
 
 
 def renumber(rows: pl.DataFrame, campaigns: pl.Series, channels: pl.Series) -> pl.DataFrame:
-    """`rows` with the numbers that stand in `campaigns` and `channels` at the place of theirs."""
+    """Return `rows` with new numbers for names: those in `campaigns` and `channels` at the index of the old ones."""
     return rows.with_columns(
         campaigns.gather(rows["campaign"]).alias("campaign"), channels.gather(rows["channel"]).alias("channel")
     )
 
 
 def joint_state() -> pl.Expr:
-    """The state of several cells together: open if one is, else corrected if one is."""
+    """Return the state of several cells together: open if one is, else corrected if one is."""
     state = pl.col("state")
     joint = (
         pl.when((state == PROVISIONAL).any()).then(PROVISIONAL).when((state == CORRECTED).any()).then(CORRECTED).otherwise(FINAL)

@@ -1,6 +1,6 @@
-"""The content of a store: rows by event time, minutes at hand in blocks and older ones by day, as long as its retention says.
+"""The content of a store: rows by event time, minutes at hand in blocks and older ones by day, for as long as the retention allows.
 
-It knows no thread, no clock and no names; the store sees to that.
+It knows no threads, no clock and no names; the store handles those.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
 
 class Names:
-    """Names in order of first appearance; the number of a name is its place. It only grows, so that readers need no lock.
+    """Names in order of first appearance; the number of a name is its index. It only grows, so that readers need no lock.
 
-    Where most names have gone out of use, `compacted` makes others of those that are left; who holds the old ones reads on in them.
+    Once most names are unused, `compacted` returns a new object with the remaining ones; readers of the old object continue to use it.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Names:
         self._looked = 0
 
     def number(self, name: str) -> int:
-        """The number of `name`, a new one if it has none."""
+        """Return the number of `name`, a new one if it has none."""
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self.names)
@@ -39,13 +39,13 @@ class Names:
         return number
 
     def series(self) -> pl.Series:
-        """All names, each at its number."""
+        """Return all names, each at its number."""
         if len(self._series) != len(self.names):
             self._series = pl.Series("name", self.names, dtype=pl.String)
         return self._series
 
     def known(self, names: Iterable[str]) -> list[int]:
-        """The numbers of those of `names` that have one."""
+        """Return the numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
     def marks(self, shown: Iterable[str]) -> dict[str, SpellingMark]:
@@ -62,7 +62,7 @@ class Names:
         return marks
 
     def column(self, numbers: Iterable[int]) -> list[str]:
-        """The names of `numbers`."""
+        """Return the names of `numbers`."""
         names = self.names
         return [names[number] for number in numbers]
 

@@ -1,8 +1,8 @@
 """Older data by day: for each hour the sums in memory, and its minutes packed.
 
 The minutes are kept, so that a late correction changes its hour exactly, and a question at any grain can be answered; packed (Parquet,
-zstd) a row takes about 10 bytes, and an hour takes milliseconds to pack or to unpack, however few rows it has. So a day of few rows
-is not packed: its cost follows its rows. Nothing here changes once made.
+zstd) a row takes about 10 bytes, and an hour takes milliseconds to pack or to unpack, however few rows it has. A day of few rows
+is therefore not packed: its cost is proportional to its rows. All objects here are immutable.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Hour:
         self._sums = rollup(rows, HOUR, wide=self._wide)
         self.states = window_states(rows)
         self._serial = serial()
-        # Names by their place among those of the hour: they can be renumbered without unpacking anything.
+        # Names by their index among those of the hour: they can be renumbered without unpacking.
         self._names = {name: rows[name].unique().sort() for name in ("campaign", "channel")}
         indices = [known.search_sorted(rows[name]).alias(name) for name, known in self._names.items()]
         out = io.BytesIO()
         rows.with_columns(indices).write_parquet(out, compression="zstd", statistics=False)
         self._packed = out.getvalue()
         self.bytes = int(len(self._packed) + self._sums.estimated_size() + 8 * sum(map(len, self._names.values())))
-        """About how much memory it takes."""
+        """Approximate memory in bytes."""
 
     def __len__(self) -> int:
         return self._count
@@ -95,7 +95,7 @@ class Hour:
         return self._wide
 
     def numbers(self, dimension: str) -> pl.Series:
-        """The numbers of the names that stand in its rows."""
+        """Return the numbers of the names in its rows."""
         return self._names[dimension]
 
     def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Hour:
@@ -193,7 +193,7 @@ class Day:
         return [frame for hour in inside for frame in hour.within(start, end, grain, cuts, by)]
 
     def numbers(self, dimension: str) -> pl.Series:
-        """The numbers of the names that stand in its rows."""
+        """Return the numbers of the names in its rows."""
         return pl.concat(hour.numbers(dimension) for hour in self.hours.values()).unique()
 
     def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Day:
@@ -202,7 +202,7 @@ class Day:
 
     @property
     def bytes(self) -> int:
-        """About how much memory it takes."""
+        """Approximate memory in bytes."""
         rollups = sum(frame.estimated_size() for frame in list(self._rollups.values()))
         return int(rollups + sum(hour.bytes for hour in self.hours.values()))
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What was worked out of the rows with `start <= t < end`, and their stamps."""
+    """A value computed from the rows with `start <= t < end`, and the stamps of these rows."""
 
     start: int
     end: int
@@ -36,21 +36,21 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Memory:
-    """The last things that were worked out."""
+    """A cache of the most recently computed values."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Kept | None:
-        """What is under `key`."""
+        """Return the entry under `key`; None if there is none."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def put(self, key: Hashable, kept: Kept) -> None:
-        """Keep it, and forget what was not asked for longest."""
+        """Keep the entry, and evict the least recently used one."""
         with self._lock:
             self._kept[key] = kept
             self._kept.move_to_end(key)
@@ -78,7 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     wide: Wide
     """Columns whose sum could exceed 64 bits."""
     memory: Memory = msgspec.field(default_factory=Memory)
-    """What earlier snapshots of the same store have worked out."""
+    """Values computed by earlier snapshots of the same store."""
     _starts: list[int] = []
     _all_stamps: tuple[int, ...] = ()
 
@@ -130,10 +130,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     def remembered(
         self, key: Hashable, start: int, end: int, make: Callable[[], T], move: Callable[[int, int, T], T] | None = None
     ) -> T:
-        """What `make` works out of the rows with `start <= t < end`, and what is under `key` if it was made of the same rows.
+        """Return what `make` computes from the rows with `start <= t < end`, or the value under `key` if it is of the same rows.
 
-        If it was made of those from `begun` to `ended`, which still are the same and overlap with the ones wanted, `move` (begun,
-        ended, what was found) can save some work; not where sums are floats, which can't be taken away again.
+        If that value is of rows from another start to another end that are unchanged and overlap with the requested ones, `move` (that
+        start, that end, the value) can save work; not where sums are floats, which can't be subtracted exactly.
         """
         held, stamps = self.memory.get(key), self._stamps(start, end)
         if held is not None and (held.start, held.end, held.stamps) == (start, end, stamps):
@@ -153,13 +153,13 @@ class Snapshot(msgspec.Struct, frozen=True):
         return value
 
     def _stamps(self, start: int, end: int) -> Hashable:
-        """What stays the same while no row with `start <= t < end` changes."""
+        """Return a value that is constant while no row with `start <= t < end` changes."""
         touched = self._touched(start, end)
-        # Only the last part can go on beyond the end.
+        # Only the last part can extend beyond the end.
         return self.wide, self._all_stamps[touched][:-1], tuple(part.stamp(end) for part in self.parts[touched][-1:])
 
     def _touched(self, start: int, end: int) -> slice:
-        """Which parts can hold rows with `start <= t < end`."""
+        """Return the parts that can hold rows with `start <= t < end`."""
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self.parts[first].last < start:
             first += 1

@@ -25,7 +25,7 @@ from figures.store.rows import rows_of
 from figures.store.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
-"""How long a clear can be taken back."""
+"""Time in seconds in which a clear can be undone."""
 
 PACKED_FROM = 5_000
 """Number of rows from which a day is packed; fewer rows cost less as they are than packing and unpacking their hours."""
@@ -84,7 +84,7 @@ class Store:
         records = results if isinstance(results, list) else list(results)
         with self._lock:
             for partition, extent in (positions or {}).items():
-                # What is read once more moves nothing.
+                # A record that is read again moves nothing.
                 self._positions[partition] = self._positions.get(partition, NOTHING_READ).onward(extent.next - 1, extent.time)
             if not records:
                 return
@@ -163,7 +163,7 @@ class Store:
             if self._undo and self._clock() > self._undo.until:
                 self._undo = None
             old = self._snapshot
-            # The first rows are never kept waiting.
+            # The first rows are shown at once.
             if old.version != self._version and (old.empty or self._clock() - self._taken >= max_age):
                 self._snapshot = self._take()
                 self._taken = self._clock()

@@ -1,4 +1,4 @@
-"""The points of tiles and chart, as arrays: here the rows are few, and one more pass of polars would cost more than all of them."""
+"""The points of tiles and chart, as arrays: the rows are few, and another pass of polars would cost more."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lines(channels: Keys, t: Keys, rows: Sums, span: TimeSpan) -> Lines:
 
 
 def _together(parts: Iterable[Sums], span: TimeSpan) -> Sums:
-    """Several channels' sums by point, added up."""
+    """Return the total of several channels' sums by point."""
     return sum(parts, start=np.zeros((2 * len(span.points), len(SUMS)), np.int64))
 
 

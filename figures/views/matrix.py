@@ -18,7 +18,7 @@ _POINTS = 200
 class Heatmap(msgspec.Struct, frozen=True):
     """The chosen measure of the largest campaigns on the largest channels; `values` has a row for each campaign, None where it has none.
 
-    `more` counts the campaigns and channels that found no room.
+    `more` counts the campaigns and channels that are left out.
     """
 
     campaigns: list[str]
@@ -48,7 +48,7 @@ class Scatter(msgspec.Struct, frozen=True):
 
 
 def heatmap(pairs: Iterable[Keyed], measure: ShownMeasure, *, campaigns: Members, channels: Members) -> Heatmap:
-    """The heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
+    """Return the heatmap of `measure`; `pairs` hold sums by `names.pair`, in its order.
 
     The largest are those with most of the measure; where that is a rate, with the largest spend.
     """
@@ -69,7 +69,7 @@ def heatmap(pairs: Iterable[Keyed], measure: ShownMeasure, *, campaigns: Members
 
 
 def scatter(campaigns: Members, channels: Members) -> Scatter:
-    """Spend against cost per conversion."""
+    """Return spend against cost per conversion."""
     single = len(campaigns) == 1
     group = channels if single else campaigns
     shown = group.ranked("spend", _POINTS)

@@ -53,7 +53,7 @@ class OverviewPage(msgspec.Struct, frozen=True):
 
 
 def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> OverviewPage:
-    """The figures of `view`; `window` is the length of a window in seconds, `limit` a number of campaigns other than the view's.
+    """Return the figures of `view`; `window` is the length of a window in seconds, `limit` a number of campaigns other than the view's.
 
     What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
     the rows of an hour.

@@ -1,6 +1,6 @@
 """The tables of a page: campaigns and channels, each with its share, change and trend.
 
-Polars has added the rows up by now; for the few that are left arrays are quicker than one more pass of it.
+Polars has added the rows up by now; for the few remaining ones arrays are faster than another pass of polars.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RankedTable(msgspec.Struct, frozen=True):
 
 
 class Members(msgspec.Struct, frozen=True):
-    """The campaigns or the channels of a range; every array has a place for each.
+    """The campaigns or the channels of a range; every array has an element for each.
 
     `figures` by measure, over the range, NaN where there is none; `change` and `difference` compare the complete minutes with the same
     ones of the previous period, in the chosen measure (`measures.compared`).
@@ -65,14 +65,14 @@ class Members(msgspec.Struct, frozen=True):
         return len(self.names)
 
     def only(self, wanted: Callable[[str], bool]) -> Members:
-        """Those whose name is `wanted`."""
+        """Return those whose name is `wanted`."""
         at = [index for index, name in enumerate(self.names) if wanted(name)]
         figures = {name: values[at] for name, values in self.figures.items()}
         names = [self.names[index] for index in at]
         return Members(self.numbers[at], names, figures, self.change[at], self.difference[at])
 
     def ranked(self, by: str, limit: int, *, descending: bool = True) -> list[int]:
-        """The places of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
+        """Return the indices of the first `limit`, by a measure (or ``name``), then by name; those without a figure come last."""
         names = self.names
         if by == "name":
             return sorted(range(len(names)), key=lambda at: (folded(names[at]), names[at]), reverse=descending)[:limit]
@@ -98,7 +98,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: ShownMeasure, *, whol
 
 
 def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_], Sums]:
-    """Whether each of `wanted` is among the rising `keys`, and its sums among `rows`; 0 where it is not."""
+    """Return whether each of `wanted` is among the ascending `keys`, and its sums out of `rows`; 0 if it is not."""
     if not len(keys):
         return np.zeros(len(wanted), bool), np.zeros((len(wanted), len(SUMS)), rows.dtype)
     indices = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -107,7 +107,7 @@ def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_],
 
 
 def short(values: Floats) -> Numbers:
-    """Six significant digits: more can't be seen in a chart, and would double the response. None for what is not a number."""
+    """Return six significant digits: more are invisible in a chart, and would double the response. None for NaN and infinity."""
     size = np.abs(values)
     known = np.isfinite(values)
     digits = 5 - np.floor(np.log10(size, out=np.zeros(len(values)), where=known & (size > _TINY)))
@@ -130,7 +130,7 @@ def campaigns(group: Members, view: View, trends: Callable[[list[int]], list[Num
 
 
 def channels(group: Members, view: View) -> RankedTable:
-    """The largest 50 of the channels."""
+    """Return the 50 largest channels."""
     shown = group.ranked(view.metric, _CHANNEL_ROWS)
     return RankedTable(FIGURES, _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
 

@@ -1,6 +1,6 @@
-"""Results as a table for people who compute on: any span, interval and split, exact to the micro. Pure functions on a snapshot.
+"""Results as a table for further computation: any span, interval and split, exact to the micro. Pure functions on a snapshot.
 
-The downloads of the charts, ``/api/results`` and ``adtally export`` all ask here, so that they can't differ.
+The downloads of the charts, ``/api/results`` and ``adtally export`` all use this module, so that they can't differ.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Selection(msgspec.Struct, frozen=True):
     by: tuple[str, ...] = DIMENSIONS
 
     def takes(self, start: int, campaign: str, channel: str) -> bool:
-        """Whether the result of the window that begins at `start` is wanted."""
+        """Return whether the result of the window that begins at `start` is selected."""
         return (
             (self.start is None or start >= self.start)
             and (self.end is None or start < self.end)
@@ -57,7 +57,7 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def selection(given: Mapping[str, Sequence[str]]) -> Selection:
-    """The question in `from`, `to`, `campaign`, `channel`, `interval` and `by`, each a list of texts.
+    """Return the question in `from`, `to`, `campaign`, `channel`, `interval` and `by`, each a list of texts.
 
     Raises `InputError`, which names the parameter and what it takes, and never repeats what was given.
     """
@@ -112,7 +112,7 @@ class ResultTable(msgspec.Struct, frozen=True):
 
 
 def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -> ResultTable:
-    """What `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds."""
+    """Return what `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds."""
     start, end = _span(snapshot, asked, window)
     step = max(asked.seconds, window) if asked.seconds else 0
     rows = snapshot.between(start or 0, min(end or 0, _NO_END), step or 86_400)
@@ -164,7 +164,7 @@ def _name(snapshot: Snapshot, dimension: str) -> pl.Expr:
 
 
 def _rank(snapshot: Snapshot, dimension: str) -> pl.Expr:
-    # Sorting numbers by the rank of their names is many times quicker than sorting the names of all rows.
+    # Sorting numbers by the rank of their names is many times faster than sorting the names of all rows.
     return pl.lit(_known(snapshot, dimension).series().rank("dense")).gather(pl.col(dimension))
 
 
@@ -173,6 +173,6 @@ def _time(seconds: pl.Expr) -> pl.Expr:
 
 
 def file_name(answer: ResultTable, ending: str) -> str:
-    """A name for the file of `answer` that holds nothing but letters, digits, dots and dashes."""
+    """Return a name for the file of `answer` that contains only letters, digits, dots and dashes."""
     parts = ["adtally", answer.interval, *(end.replace(":", "") for end in answer.span if end)]
     return f"{'-'.join(parts)}.{ending}"

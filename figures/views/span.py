@@ -1,8 +1,9 @@
 """Where a view lies in time: its range, its buckets, the period before it, and which of its minutes can be compared.
 
-The range ends with the newest window that is held, not with the clock on the wall, so that a page of replayed data is never empty.
-Provisional windows are `open`, wherever they are: they count in the figures, and are excluded from every comparison. So is the oldest
-window that is held, because the stream may have begun in the middle of it. The same minutes are excluded from both periods.
+The range ends with the newest window that is held, not with the wall-clock time, so that a page of replayed data is never empty.
+Provisional windows are `open`, wherever they are: they count in the figures, and are excluded from every comparison. The oldest
+window that is held is also excluded, because the stream may have begun in the middle of it. The same minutes are excluded from both
+periods.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class TimeSpan(msgspec.Struct, frozen=True):
 
 
 def span_of(snapshot: Snapshot, view: View, window: int) -> TimeSpan:
-    """Where `view` lies in time, given what is held and the length of a window in seconds."""
+    """Return where `view` lies in time, given what is held and the length of a window in seconds."""
     held = snapshot.newest + window - snapshot.oldest
     # Without a range in the URL it is one whose figures can be compared: an hour, or less while less is held.
     name = view.range or next((candidate for candidate in FITTING if 2 * RANGES[candidate][0] <= held), FITTING[-1])

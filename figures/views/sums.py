@@ -32,12 +32,12 @@ _EARLIEST = -(2**38)
 
 
 def timed(numbers: Keys, t: Keys) -> Keys:
-    """One number for a name's number and a time (seconds since 1970)."""
+    """Return one number for a name's number and a time (seconds since 1970)."""
     return numbers * _TIMES + (t - _EARLIEST)
 
 
 def untimed(keys: Keys) -> tuple[Keys, Keys]:
-    """The names' numbers and the times that `timed` was made of."""
+    """Return the names' numbers and the times that `timed` combined."""
     return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
@@ -58,7 +58,7 @@ class PeriodSums:
     def __init__(self, keys: Keys, rows: Sums) -> None:
         """`keys` are those of pairs; there may be several rows of one."""
         keys, sums = added(keys, rows)
-        # A result has at least one event: what has none left has left the range.
+        # A result has at least one event, so a row without events is no longer in the range.
         there = sums.any(axis=1)
         keys, sums = self.pairs = keys[there], sums[there]
         self.campaigns = added(keys // pair(1, 0), sums)
@@ -78,7 +78,7 @@ class PageSums:
         return self._compared("settled", 0)
 
     def before(self) -> PeriodSums:
-        """The same minutes of the previous period."""
+        """Return the sums over the same minutes of the previous period."""
         return self._compared("before", self._span.length)
 
     def left_out(self) -> PeriodSums:

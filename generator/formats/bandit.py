@@ -38,7 +38,7 @@ class _Impressions:
         self.columns = (self._time,)
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """An impression for each row, and a click at the same time (the file has no other) for each that was clicked."""
+        """Yield an impression for each row, and a click at the same time (the file has no other) for each that was clicked."""
         for lines, values in self._table.records(complaints):
             try:
                 yield from self._events(values, lines)

@@ -49,7 +49,7 @@ class _Events:
         file.open().close()
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """A row for each line that is an event; with `keep_bad` also for each that is none, right behind the line before it."""
+        """A row for each line that is an event; with `keep_bad` also for each that is not an event, right after the preceding line."""
         last, retime = BEFORE_ALL, self._context.retime
         for number, line in self._lines():
             try:
@@ -105,7 +105,7 @@ class _Encoded:
 
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> SortedRow:
-    """The line with all of its fields, ready for another time; a moved event is another event, so its id gets `suffix`."""
+    """Return the line with all of its fields, ready for another time; a moved event is a new event, so its id gets `suffix`."""
     # Raw values stay unchanged: a huge number in a field that is not read is not an error.
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"

@@ -93,5 +93,5 @@ def _micros(quantity: Decimal, price: Decimal) -> int:
 
 
 def _integer(text: str) -> str:
-    """``17850.0`` as ``17850``: the files went through a tool that made numbers with gaps floats."""
+    """Return ``17850.0`` as ``17850``: the files went through a tool that converts number columns with gaps to floats."""
     return text[:-2] if text.endswith(".0") else text

@@ -1,7 +1,7 @@
 """What the synthetic traffic is made of: a table of channels and a table of demo campaigns.
 
-Rates are relative: `--impressions`, `--clicks` and `--conversions` fix the mix of the whole, and these tables say who gets how much
-of it. Money is in units of the deployment's currency. Every demo campaign is there to show one state of the dashboard.
+Rates are relative: `--impressions`, `--clicks` and `--conversions` fix the mix of the whole, and these tables define the share of each
+campaign. Money is in units of the deployment's currency. Every demo campaign is there to show one state of the dashboard.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ DEMO = (
     Campaign("awareness-film", ("video", "display"), volume=2.5, clicks=0.8, conversions=0.0),
     # The tiny one: minutes without a single event, ratios from a handful of clicks.
     Campaign("niche-b2b", ("search",), volume=0.06, conversions=0.8, basket=450.0, peak=10, swing=0.8),
-    # The highly profitable one: few impressions, dear baskets.
+    # The highly profitable one: few impressions, expensive baskets.
     Campaign("retargeting", ("display", "social"), volume=0.8, clicks=2.0, conversions=2.5, purchases=0.9, basket=60.0),
     # The click flood: for 3 of every 15 minutes clicks multiply and cost, and conversions do not follow.
     Campaign("bargain-clicks", ("affiliate", "search"), shape="flood", volume=0.8, conversions=0.7, basket=18.0),
@@ -84,7 +84,7 @@ DEMO = (
 
 
 def campaigns(number: int) -> tuple[Campaign, ...]:
-    """The first `number` campaigns: the demo ones, then generated ones that shrink in size (as real accounts do)."""
+    """Return the first `number` campaigns: the demo ones, then generated ones that shrink in size (as real accounts do)."""
     names = [channel.name for channel in CHANNELS]
     more = (
         Campaign(
@@ -103,7 +103,7 @@ def campaigns(number: int) -> tuple[Campaign, ...]:
 
 
 def channels(wanted: str) -> tuple[Channel, ...]:
-    """Channels by number (``4``: the first four, generated ones after the sixth) or by name (``search,podcast``: any name will do)."""
+    """Return channels by number (``4``: the first four, generated ones after the sixth) or by name (``search,podcast``: any name)."""
     if wanted.isdecimal():
         generated = tuple(Channel(f"channel-{index:02d}", cpc=0.80) for index in range(len(CHANNELS) + 1, int(wanted) + 1))
         return (*CHANNELS[: int(wanted)], *generated)

@@ -1,7 +1,7 @@
 """Synthetic traffic: slot after slot on an even grid of time, each filled with an event that the mix and the campaigns allow.
 
 Everything is drawn from the seed and from event time, in blocks whose bounds depend on event time alone: neither the clock of the
-machine nor how fast the broker takes the events changes a byte. The loop in `Synthetic._events` is the hot path of load tests: one
+machine nor the speed of the broker changes a byte. The loop in `Synthetic._events` is the hot path of load tests: one
 formatted text for each event, and no object for it.
 """
 
@@ -29,7 +29,7 @@ USERS = 50_000
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to make. `rate` in messages/s; `start` and `end` in microseconds since 1970 (event time); `count` in messages."""
+    """What to generate. `rate` in messages/s; `start` and `end` in microseconds since 1970 (event time); `count` in messages."""
 
     seed: int
     start: int
@@ -71,7 +71,7 @@ class _Trail:
             del self.times[:2_500], self.users[:2_500]
 
     def clicker(self, before: int, otherwise: int) -> int:
-        """The user of the last click at or before `before`; `otherwise`, where it lies before the run."""
+        """Return the user of the last click at or before `before`; `otherwise` if there is none."""
         index = bisect_right(self.times, before) - 1
         return self.users[index] if index >= 0 else otherwise
 
@@ -92,11 +92,11 @@ class Synthetic:
         self._money = f',"currency":"{plan.currency}"}}'
 
     def title(self) -> str:
-        """Seed and rate, so that a run can be repeated."""
+        """Return seed and rate, so that a run can be repeated."""
         return f"synthetic events, {self.plan.rate:g}/s, seed {self.plan.seed}"
 
     def batches(self) -> Iterator[Batch]:
-        """Blocks of up to 4096 messages; `due` is the slot, the event's own time is that or, with faults, earlier."""
+        """Yield batches of up to 4096 messages; `due` is the slot, the event's own time is that or, with faults, earlier."""
         first, table_epoch, table = 0, -1, list[float]()
         while self.total is None or first < self.total:
             epoch = self._slot(first) // (EPOCH_SECONDS * 1_000_000)
@@ -106,7 +106,7 @@ class Synthetic:
             due = self._block(first, (epoch + 1) * EPOCH_SECONDS * 1_000_000)
             times, marks = self._injector.times(first, due)
             messages = self._injector.messages(self._events(first, due, times, table), marks)
-            # A block is always made whole and then cut: a shorter run is the beginning of a longer one.
+            # A block is always generated in full and then cut: a shorter run is the beginning of a longer one.
             keep = len(due) if self.total is None else min(len(due), self.total - first)
             yield Batch(messages[:keep], due[:keep], {index: mark for index, mark in marks.items() if index < keep})
             first += len(due)
@@ -121,7 +121,7 @@ class Synthetic:
         return times if times[-1] < end else times[: max(1, bisect_right(times, end - 1))]
 
     def _events(self, first: int, slots: list[int], times: list[int], table: list[float]) -> list[Message]:
-        """One message for each of `times` (event time, microseconds); `slots` is when each goes out."""
+        """Return one message for each of `times` (event time, microseconds); `slots` is when each goes out."""
         draw, run, money = self._random.random, self._run, self._money
         second_text, trails = self._stamps.second, self._trails
         picks = self._random.choices(self._rows, cum_weights=table, k=len(slots))
@@ -136,7 +136,7 @@ class Synthetic:
             key = f"{run}-{index:x}"
             if code > 1:
                 rest = self._rare(pick, key, time)
-                if rest is None:  # nothing to refund yet: somebody looks instead
+                if rest is None:  # nothing to refund yet: an impression instead
                     code, head, tail, micros, cell = self._rows[cell * 6]
                 else:
                     add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{rest}'))
@@ -156,7 +156,7 @@ class Synthetic:
         return messages
 
     def _rare(self, pick: _Row, key: str, time: int) -> str | None:
-        """The rest of a conversion, purchase, refund or `cost` event from its user on; None for a refund of nothing."""
+        """Return the rest of a conversion, purchase, refund or `cost` event from its user on; None for a refund of nothing."""
         code, _, _, micros, cell = pick
         draw, trail = self._random.random, self._trails[cell]
         if code == 5:
@@ -182,7 +182,7 @@ _CODES = {"impression": 0, "click": 1, "conversion": 2, "purchase": 3, "refund":
 
 
 def _row(outcome: EventKind, cell: TrafficCell) -> _Row:
-    """What the hot loop needs of an outcome: code, text up to the time, text up to the user, mean micros, cell."""
+    """Return what the hot loop needs of an outcome: code, text up to the time, text up to the user, mean micros, cell."""
     names = (msgspec.json.encode(name).decode() for name in (cell.campaign.name, cell.channel.name))
     campaign, channel = names
     head = f'","event_type":"{outcome.kind}","timestamp":"'

@@ -1,4 +1,4 @@
-"""What real traffic does wrong, on purpose: events out of order, late, sent twice, malformed.
+"""Faults of real traffic, injected deliberately: events out of order, late, sent twice, malformed.
 
 The shares are shares of all messages. What is injected is drawn from a generator of its own, so that the events around it stay as
 they would be without it.
@@ -45,7 +45,7 @@ class Injector:
         self._kinds = [*KINDS.values(), lambda event, _: _json(event | {"currency": other})]
 
     def times(self, first: int, slots: list[int]) -> tuple[list[int], dict[int, Mark]]:
-        """The event time of each slot (microseconds), and the marks of the faults to come; message `first` is at index 0."""
+        """Return the event time of each slot (microseconds), and the marks of the faults to come; message `first` is at index 0."""
         faults, draw = self._faults, self._random.random
         shares = (faults.malformed, faults.duplicates, faults.late, faults.disorder)
         if not any(shares):

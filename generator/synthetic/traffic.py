@@ -1,4 +1,4 @@
-"""A cell is one campaign on one channel. Here: which cells there are, and how much of the traffic each gets at a given time.
+"""The cells (one campaign on one channel each), and their shares of the traffic at a given time.
 
 The weights are functions of the event time alone (not of when a run began), so that every state of the demo shows in any half hour,
 and the same time always looks the same.
@@ -41,7 +41,7 @@ class TrafficCell(msgspec.Struct, frozen=True):
     share: float
 
     def money(self, kind: Kind) -> float:
-        """Mean micros of an event of `kind`: cost of an impression, click or `cost` event, revenue of a purchase."""
+        """Return the mean micros of an event of `kind`: cost of an impression, click or `cost` event, revenue of a purchase."""
         units = {
             "impression": self.channel.cpm / 1000,
             "click": self.channel.cpc,
@@ -52,7 +52,7 @@ class TrafficCell(msgspec.Struct, frozen=True):
 
 
 def volume(shape: Shape, minute: float) -> float:
-    """Factor on all events of a campaign at `minute` (since 1970, event time)."""
+    """Return the factor on all events of a campaign at `minute` (since 1970, event time)."""
     if shape == "rising":
         return 0.3 * 8.0 ** min(minute % 45 / 40, 1.0)
     if shape == "silent":
@@ -61,24 +61,24 @@ def volume(shape: Shape, minute: float) -> float:
 
 
 def clicking(shape: Shape, minute: float) -> float:
-    """Factor on the clicks of a campaign at `minute`."""
+    """Return the factor on the clicks of a campaign at `minute`."""
     return 9.0 if shape == "flood" and minute % 15 < 3 else 1.0
 
 
 def converting(shape: Shape, minute: float) -> float:
-    """Factor on the conversions of a click at `minute`."""
+    """Return the factor on the conversions of a click at `minute`."""
     if shape == "failing":
         return 0.02 if minute % 20 >= 12 else 1.0
     return 1.0 / clicking(shape, minute)
 
 
 def daily(campaign: Campaign, minute: float) -> float:
-    """The daily curve: `1 + swing` in the hour of the peak (UTC), `1 - swing` twelve hours from it."""
+    """Return the factor of the daily curve: `1 + swing` in the hour of the peak (UTC), `1 - swing` twelve hours from it."""
     return 1.0 + campaign.swing * math.cos((minute / 60 % 24 - campaign.peak) * math.pi / 12)
 
 
 def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tuple[TrafficCell, ...]:
-    """Every campaign on those of its channels that are wanted; one that has none of them gets one in turn."""
+    """Return each campaign on those of its channels that are in `channels`; one without any of them gets one of them in turn."""
     wanted = {channel.name: channel for channel in channels}
     cells: list[TrafficCell] = []
     for index, campaign in enumerate(campaigns):
@@ -92,15 +92,15 @@ def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tupl
 
 
 def outcomes_of(cells: Sequence[TrafficCell]) -> tuple[EventKind, ...]:
-    """Everything that can happen, in the order of `weights`: six kinds for each cell."""
+    """Return every possible outcome, in the order of `weights`: six kinds for each cell."""
     kinds: tuple[Kind, ...] = ("impression", "click", "conversion", "purchase", "refund", "cost")
     return tuple(EventKind(kind, index, cell.money(kind)) for index, cell in enumerate(cells) for kind in kinds)
 
 
 def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float]:
-    """How likely each of `outcomes_of(cells)` is at `minute` (since 1970, event time); they need not add up to 1.
+    """Return the weight of each of `outcomes_of(cells)` at `minute` (since 1970, event time); they need not add up to 1.
 
-    Impressions, clicks and conversions (with purchases) stand to each other as in `mix` at every minute.
+    The ratios of impressions, clicks and conversions (with purchases) are those of `mix` at every minute.
     """
     rows: list[tuple[float, float, float, Campaign]] = []
     for cell in cells:

@@ -73,7 +73,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
 
 
 def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
-    """The campaigns that match the search, in the order of the table."""
+    """Return the campaigns that match the search, in the order of the table."""
     names = frame["campaign_id"].to_list()
     if view.search:
         frame = frame.filter(pl.Series([matches(name, view.search) for name in names], dtype=pl.Boolean))

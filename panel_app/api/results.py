@@ -59,7 +59,7 @@ class Results(Guarded):
     """Answers `GET /api/results`."""
 
     async def get(self) -> None:
-        """The table that is asked for, in pieces; 400 and one line for a question that makes no sense."""
+        """Send the requested table in pieces; 400 and one line for an invalid query."""
         try:
             question, form, limit = asked_for(self.request.query)
         except InputError as error:
@@ -75,7 +75,7 @@ class Results(Guarded):
         snapshot, status = service.store.snapshot(max_age=1.0), service.feed.status
         settings = service.settings
         loop = asyncio.get_running_loop()
-        # polars releases the interpreter's lock, so that viewers are answered meanwhile.
+        # polars releases the GIL, so the server answers viewers in the meantime.
         answer: ResultTable = await loop.run_in_executor(
             None, lambda: table(snapshot, question, window=settings.window_seconds, currency=settings.currency)
         )

@@ -51,7 +51,7 @@ class DataAnswer(msgspec.Struct, frozen=True):
 def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     """Return JSON of a `DataAnswer` for the URL's `query`, of which `reason` applies.
 
-    The first call starts what only runs while somebody looks: reading the rejected events, and asking for the dataflow's progress.
+    The first call starts the readers that run only while the page is open: of the rejected events, and of the dataflow's progress.
     """
     service = dashboard.service
     service.rejected.start()

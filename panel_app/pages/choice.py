@@ -53,7 +53,7 @@ class Pages:
         self.by_query().servable(title=TITLE)
 
     def _guarded(self, page: Callable[[Dashboard], Page]) -> Page:
-        """Return `page` to those who may see it; to others a line, and nothing of what is held."""
+        """Return `page` for a visitor with access; for others a line of text without any data."""
         context = pn.state.curdoc.session_context if pn.state.curdoc else None
         remote = getattr(getattr(context, "request", None), "remote_ip", None)
         try:
@@ -62,7 +62,7 @@ class Pages:
             reason = gate.refusal(pn.state.cookies, remote, panels_login=gate.panels_login)
             return pn.pane.Str(f"adtally: {reason}") if reason else page(dashboard)
         except AdtallyError as error:
-            # Under `panel serve` no command line could say so before.
+            # Under `panel serve` no command line reports it earlier.
             return pn.pane.Str(f"adtally can't start: {error}")
 
 

@@ -26,14 +26,14 @@ from panel_app.server.gate import LOGOUT
 
 
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
-    """A page for one visitor; `back` is the address of the overview."""
+    """Return the page for one visitor; `back` is the address of the overview."""
     scope, service = confines(), dashboard.service
 
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
         ask, notes = exploring.asked(query)
         return exploring.find(service.snapshot(), scope.within(ask), service.settings.window_seconds), notes
 
-    # The browser asks for the plots as soon as it is connected, and knows by then whether it is dark: they are drawn once.
+    # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
 
     def show(number: int, data: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYT
 
 
 def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
-    """A page for one visitor; `explore` and `data` are where its links to the other pages lead."""
+    """Return the page for one visitor; `explore` and `data` are where its links to the other pages lead."""
     scope, service = confines(), dashboard.service
     setup = {
         "currency": service.settings.currency,

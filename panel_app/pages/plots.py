@@ -1,4 +1,4 @@
-"""The plots of the Explore page, by hvplot. Names are cut and cleaned first: Bokeh reads some text as TeX or turns it round."""
+"""The plots of the Explore page, by hvplot. Names are cut and cleaned first: Bokeh reads some text as TeX or reverses it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _DEEPEST = 12
 
 
 def readable(name: str, limit: int = 40) -> str:
-    """`name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
+    """Return `name` for a legend or an axis: nothing invisible, no TeX, at most `limit` characters."""
     prefix = name[: limit * 4]
     shown = ["\ufffd" if _unseen(prefix, at) else character for at, character in enumerate(prefix)]
     plain = "".join(shown).replace("$", "\uff04")
@@ -71,7 +71,7 @@ def readable(name: str, limit: int = 40) -> str:
 
 
 def _unseen(text: str, at: int) -> bool:
-    """Whether the character there can't be seen, or turns those round that can."""
+    """Return whether the character at that index is invisible, or reverses visible ones."""
     character = text[at]
     if character in _JOINERS and all(map(_joined, (text[at - 1 : at], text[at + 1 : at + 2]))):
         return False
@@ -170,7 +170,7 @@ def _plot(frame: pl.DataFrame, figures: ExploreFigures, measure: ShownMeasure, *
     }
     kind, colors = figures.ask.kind, _ON_DARK if dark else _COLORS
     if kind == "bar":
-        # The figures of lying bars stand on the axis below them.
+        # The figures of horizontal bars are on the axis below them.
         common["xformatter"] = common.pop("yformatter")
         plot = frame.head(BARS).hvplot.barh(  # pyright: ignore[reportAttributeAccessIssue]  # registered, see above
             x="name", y=measure.id, color=colors[0], flip_yaxis=True, **common
@@ -223,7 +223,7 @@ def _lasting(frame: pl.DataFrame, grain: int, *, each: bool = True) -> pl.DataFr
 
 
 def _bars_written(formatter: NumeralTickFormatter) -> Callable[[Any, Any], None]:
-    """What writes the figures at a heatmap's bar of colours."""
+    """Return the formatter of a heatmap's colour bar."""
 
     def write(plot: Any, _element: Any) -> None:
         for bar in plot.state.select(ColorBar):
@@ -265,7 +265,7 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
         axis.minor_tick_line_color = None
     for axis in figure.xaxis:
         if hasattr(axis.ticker, "desired_num_ticks"):
-            axis.ticker.desired_num_ticks = 5  # more would run into each other on a phone
+            axis.ticker.desired_num_ticks = 5  # more would overlap on a phone
     for grid in figure.grid:
         grid.grid_line_color = line
     for bar in figure.select(ColorBar):
@@ -275,7 +275,7 @@ def _paint(figure: Any, *, background: str, ink: str, line: str) -> None:
         bar.major_label_text_font = _FONT
     for legend in figure.legend:
         legend.title = None
-        legend.location = "top_left"  # what is spare of its room divides it from the next plot
+        legend.location = "top_left"  # the remaining space separates it from the next plot
         legend.background_fill_color = background
         legend.label_text_color = ink
         legend.label_text_font = _FONT

@@ -1,6 +1,6 @@
 """Who may see the dashboard: a password, or a login elsewhere (OAuth), both Panel's own; without either only this machine.
 
-Settings are environment variables, `TABLE`; a secret may stand in a file: ``ADTALLY_DASHBOARD_PASSWORD_FILE``.
+Settings are environment variables, `TABLE`; a secret may be in a file: ``ADTALLY_DASHBOARD_PASSWORD_FILE``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TABLE = {
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a visitor; empty where nothing is."""
+    """The login that visitors need; empty without one."""
 
     password: str = ""
     users: dict[str, str] = {}
@@ -52,7 +52,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     open_to_everyone: bool = False
 
     def __repr__(self) -> str:
-        """Without any value."""
+        """Return a text without any value."""
         return f"Access(login={self.wants_login}, open_to_everyone={self.open_to_everyone})"
 
     @property
@@ -62,21 +62,21 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by_password(self) -> bool:
-        """Whether that login is Panel's own form, and not at an OAuth provider."""
+        """Whether that login is Panel's own form, not an OAuth provider."""
         return self.wants_login and not self.oauth_provider
 
     def secrets(self) -> dict[str, str]:
-        """What no log line may show, by a name that says so."""
+        """Return the values that no log line may show, by name."""
         users = {f"password of {name}": password for name, password in self.users.items()}
         return {"password": self.password, "cookie secret": self.cookie_secret, "oauth secret": self.oauth_secret, **users}
 
     def of_panel(self) -> dict[str, Any]:
-        """The options of `panel.serve` for this."""
+        """Return the options of `panel.serve` for this login."""
         if not self.wants_login:
             return {}
         secret = {"cookie_secret": self.cookie_secret or secrets.token_hex(32)}
         if self.by_password:
-            # Panel takes a text that is the path of a file for a file of users; a table it takes as it is.
+            # Panel reads a string that is the path of a file as a file of users; a dictionary is used unchanged.
             return {**secret, "basic_auth": _Users(self.users) if self.users else _Users({_ANY: self.password})}
         return {
             **secret,
@@ -88,7 +88,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def allows(self, user: str | None) -> bool:
-        """Whether somebody who has logged in as `user` may come in."""
+        """Return whether a visitor who has logged in as `user` has access."""
         if not user:
             return False
         if not self.oauth_provider or "*" in self.oauth_allow:
@@ -99,11 +99,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 _ANY = "*"
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|(SERVICE_)?PORT(_\w+)?")
-"""What Kubernetes and Docker tell every container of a service that is named adtally-dashboard: no settings of ours."""
+"""Variables that Kubernetes and Docker set in every container for a service named adtally-dashboard; they are not settings."""
 
 
 class _Secret(str):
-    """A text that takes as long to be compared wherever it differs."""
+    """A text that is compared in constant time."""
 
     __hash__ = str.__hash__
 
@@ -125,7 +125,7 @@ class _Users(dict[str, str]):
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Access:
-    """What the variables of `TABLE` say; raises `SettingsError`, which repeats no secret."""
+    """Return the settings in the variables of `TABLE`; raises `SettingsError`, which repeats no secret."""
     variables = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for key, text in variables.items():
@@ -192,7 +192,7 @@ def _check(access: Access) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, can only be reached from this machine."""
+    """Return whether `host`, a name or an address, can only be reached from this machine."""
     if host == "localhost":
         return True
     try:

@@ -71,5 +71,5 @@ class Bridge(JSComponent):
         return [document for document in drawn if document is not None and document.session_context is not None]
 
     def announce(self) -> None:
-        """Tell this session's browser that the data changed at one stroke, so that it asks now and not at its next tick."""
+        """Inform this session's browser that the data changed, so that it sends its request now and not at its next tick."""
         self._send_msg('{"changed":true}')

@@ -20,7 +20,7 @@ class Compression(GZipContentEncoding):
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        # An export comes in pieces, and its length is not known: compressing millions of rows would keep every viewer waiting.
+        # An export is sent in pieces of unknown total length: compressing millions of rows would keep every viewer waiting.
         is_export = not finishing and "Content-Length" not in headers
         if is_export or status_code != 200:
             self._gzipping = False

@@ -28,10 +28,11 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def origins(address: str, port: int, more: Sequence[str]) -> list[str]:
-    """The hosts whose pages may open the websocket: this machine by its names, and those that were named."""
+    """Return the hosts whose pages may open the WebSocket: the names of this machine, and those of --allow-origin."""
     own = ["localhost", "127.0.0.1", socket.gethostname()]
     if address not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        own += [address] if ":" not in address else []  # Bokeh takes no address of IPv6; --allow-origin names what leads there
+        # Bokeh does not accept an IPv6 address; --allow-origin names its host.
+        own += [address] if ":" not in address else []
     return [*dict.fromkeys(f"{host}:{port}" for host in own), *more]
 
 

@@ -1,4 +1,4 @@
-"""Security headers of every answer of the dashboard: what a page may load, who may frame it, that nothing is guessed at.
+"""Security headers of every answer of the dashboard: what a page may load, who may frame it, and no guessing of content types.
 
 The content security policy allows no script from elsewhere and none in the page but those that were in it when it was sent: of each the
 digest is in the header. Bokeh sets styles from scripts, so styles in the page are allowed; Panel loads its modules by way of blobs.
@@ -59,15 +59,15 @@ def digests(page: bytes) -> list[str]:
 
 
 def policy(page: bytes, ancestors: str) -> str:
-    """The content security policy of `page`; `ancestors`: who may frame it."""
+    """Return the content security policy of `page`; `ancestors`: who may frame it."""
     return "; ".join(_POLICY).format(scripts="".join(f" {source}" for source in digests(page)), ancestors=ancestors)
 
 
 def with_headers(embed_in: Sequence[str], *, tls: bool) -> type[OutputTransform]:
-    """What tornado makes for each request, so that its answer gets the headers.
+    """Return the transform that adds the headers to the response of each request.
 
-    `embed_in`: origins, in addition to the dashboard's own, whose pages may frame those with ``embed=1``; `tls`: tell browsers to come by
-    it.
+    `embed_in`: origins, in addition to the dashboard's own, whose pages may frame those with ``embed=1``; `tls`: make browsers use
+    only HTTPS.
     """
 
     class Headers(OutputTransform):

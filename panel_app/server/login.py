@@ -1,6 +1,6 @@
 """The login by password: Panel's own, with a limit of wrong passwords for each address, and cookies that stay on this site.
 
-The limit is on guessing (OWASP Authentication Cheat Sheet, "Login Throttling"): who is logged in already does not notice it.
+The limit is on guessing (OWASP Authentication Cheat Sheet, "Login Throttling"): it does not affect visitors who are logged in.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _COOKIES = (
 """Cookies that a login of Panel leaves in a browser."""
 
 _ANYBODY = "viewer"
-"""The name of who gives none, where one password lets everybody in."""
+"""User name of visitors who enter none, if all of them share one password."""
 
 
 class WrongPasswords:
-    """When wrong passwords came, by place: an IPv4 address, or the /64 network of an IPv6 address, for one host has all of that."""
+    """Times of wrong passwords, by IPv4 address or by the /64 network of an IPv6 address, because one host owns all of it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, networks: int = NETWORKS) -> None:
         self._clock, self._networks = clock, networks
@@ -62,7 +62,7 @@ class WrongPasswords:
         return max(0.0, wrong[-MOST] + SECONDS - self._clock()) if len(wrong) >= MOST else 0.0
 
     def note(self, address: str | None) -> None:
-        """A wrong password came from `address`."""
+        """Record a wrong password from `address`."""
         network = _network(address)
         self._wrong[network] = [*self._recent(network), self._clock()]
         self._wrong.move_to_end(network)
@@ -122,8 +122,8 @@ def login_route(*, tls: bool, named: bool) -> tuple[str, type[BasicLoginHandler]
     attempts = WrongPasswords()
 
     class PasswordLogin(BasicLoginHandler):
-        """Unlike Panel's own it shows no text out of the URL, knows after a wrong password where somebody wanted to go, and lets in
-        who gives no name."""
+        """The login form. Unlike Panel's own, it shows no text from the URL, keeps the target page after a wrong password, and
+        accepts an empty user name."""
 
         @override
         def initialize(self) -> None:

@@ -1,4 +1,4 @@
-"""How much memory this process has."""
+"""Memory of this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int:
-    """Bytes of this process in RAM now; where the system does not tell, the most that it ever had."""
+    """Return the resident memory of this process in bytes; its peak if the system does not report the current value."""
     try:
         return int(_STATM.read_text().split()[1]) * resource.getpagesize()
     except OSError:

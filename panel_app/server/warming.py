@@ -80,7 +80,7 @@ def figures(service: Service) -> threading.Thread:
                 return
         try:
             service.answer("")
-        except Exception:  # the first visitor will meet it too; the feed goes on
+        except Exception:  # the first visitor will get the same error; the feed continues
             log.exception("the first figures could not be computed")
 
     thread = threading.Thread(target=wait, name="adtally-warm", daemon=True)

@@ -1,4 +1,4 @@
-"""What the dashboard's own HTTP answers have in common: plain, never stored, never guessed at, and never a page."""
+"""The base of the dashboard's own HTTP answers: plain, never cached, without content sniffing, and never a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PlainHandler(AuthRequestHandler):
 
     @override
     def set_default_headers(self) -> None:
-        """Nothing of these answers is kept, taken for another type, run, or shown in a frame of another site."""
+        """Forbid browsers to cache these answers, to sniff their type, to run them, and to frame them in another site."""
         self.clear_header("Server")
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
@@ -37,14 +37,14 @@ class PlainHandler(AuthRequestHandler):
 
     @override
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
-        """Tornado's own errors (405, 500) in the same form, without what was asked."""
+        """Send Tornado's own errors (405, 500) in the same form, without any part of the request."""
         words = {405: "this address answers GET and HEAD only."}.get(
             status_code, "the dashboard could not answer; its log says why."
         )
         self.fail(status_code, words)
 
     def fail(self, status: int, words: str) -> None:
-        """End with an HTTP `status` and one line; `words` never repeat what was given."""
+        """End with an HTTP `status` and one line; `words` never repeat any part of the request."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.clear_header("Content-Disposition")
@@ -52,11 +52,11 @@ class PlainHandler(AuthRequestHandler):
 
 
 class Guarded(PlainHandler):
-    """The same for who may see the dashboard; where it asks for no login, that is who comes from this machine."""
+    """A `PlainHandler` for visitors with access to the dashboard; without a login only visitors from this machine have access."""
 
     @override
     async def prepare(self) -> None:
-        """401 for who is not logged in, for a script can't follow a redirection to a form; 403 for who may not see it."""
+        """Send 401 without a login, because a script can't follow a redirect to a form, and 403 without access."""
         await super().prepare()
         if self.current_user is None:
             self.set_header("WWW-Authenticate", 'Cookie realm="adtally"')
