@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 
 ELSEWHERE = {"index.md": "README.md", "kubernetes.md": "deploy/kubernetes/README.md", "benchmarks.md": "benchmarks/README.md"}
-"""Pages of the site that are not in docs/, and where they stand in the tree."""
+"""Pages of the site that are not in docs/, and their paths in the repository."""
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 

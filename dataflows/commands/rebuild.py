@@ -2,7 +2,7 @@
 
 It reads the logs from their beginning, decides as the flow does (it *is* the flow's intake), compares with the results, and writes a cell
 only where it counts more events than its result shows: `revision` is the number of events, so a second run changes nothing, and what the
-log no longer holds takes nothing away. With ``--late`` it also takes in what came too late, each id once.
+log no longer holds takes nothing away. With ``--late`` it also counts late events, each id once.
 
 It is safe while the flow runs, because the two never write the same window: it refuses windows that the flow may still write. A window is
 closed for the flow when every partition's clock has passed its end plus the allowed lateness and a snapshot has recorded that: its
@@ -173,7 +173,7 @@ def _add(sums: Sums, window: int, cells: Iterable[tuple[CellKey, Metrics]]) -> N
 def changes(settings: Settings, sums: Sums) -> list[Change]:
     """Return the cells whose results show a different number of events than `sums`, in the order of windows.
 
-    Raises `InputError` where they follow a later version of the contract: it would be overwritten by this one.
+    Raises `InputError` if they follow a later version of the contract: this version would overwrite it.
     """
     shown = read_settled(partial(_shown, settings))
     rules = Rules.of(settings)
@@ -211,7 +211,7 @@ def write(settings: Settings, results: Iterable[WindowResult]) -> int:
 def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: bool) -> None:
     """Count the windows from `first` to `last` (microseconds since 1970) again, and print each result that changes.
 
-    `late` also counts what came too late; `dry_run` writes nothing. Raises `InputError` for windows that the flow may still write, and
+    `late` also counts late events; `dry_run` writes nothing. Raises `InputError` for windows that the flow may still write, and
     `BrokerError` or `DeliveryError`.
     """
     length = settings.window_seconds * SECOND

@@ -55,7 +55,7 @@ class Wanted(msgspec.Struct, frozen=True):
 def rejected(settings: Settings, wanted: Wanted) -> list[Rejected]:
     """Return the `wanted` rejected events, oldest first: the last record of each message, unless a tombstone has deleted it.
 
-    Raises `BrokerError`, and `InputError` for what follows a later version of the contract.
+    Raises `BrokerError`, and `InputError` for a record that follows a later version of the contract.
     """
     events, none_of_ours = read_settled(partial(_read, settings))
     if none_of_ours:

@@ -14,10 +14,10 @@ from dataflows.contract.errors import SettingsError
 CLIENT_PREFIX = "ADTALLY_KAFKA_"
 FILE = "_FILE"
 LARGEST = 1 << 20
-"""Bytes of a file that holds a property."""
+"""Maximum size in bytes of a file that holds a property."""
 
 _OWN_FILES = {"sasl.oauthbearer.assertion.private.key.file", "sasl.oauthbearer.assertion.jwt.template.file"}
-"""Properties of librdkafka whose own name ends so."""
+"""Properties of librdkafka whose own name ends in that suffix."""
 
 _READ = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location", "ssl.crl.location")
 """Files that librdkafka reads; it does not say which of them is missing."""

@@ -10,4 +10,4 @@ SHARDS = 8
 state of a recovery folder is kept by shard, and at most this many workers share the work."""
 
 QUEUES_A_SECOND = 40
-"""Cells wait for their next update in this many queues a second: few, however many cells wait."""
+"""Number of queues per second in which cells wait for their next update; it does not depend on the number of cells."""

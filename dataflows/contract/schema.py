@@ -1,7 +1,7 @@
 """The contract: the records of the topics `logs`, `results` and `rejected`, and how they are encoded and decoded.
 
 Money is integer micros of the deployment's currency, so that sums are exact whatever their order. Everything here is msgspec;
-who decodes with these types has validated: nothing is checked again further in.
+decoding with these types validates, so nothing is checked again later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 """A larger payload is `oversize`: the whole of it would not fit through the broker a second time."""
 
 KEPT_PAYLOAD_BYTES = 4 * 1024
-"""So much of an oversize payload is kept in its `Rejected`."""
+"""Number of bytes of an oversize payload that its `Rejected` keeps."""
 
 MAX_DEPTH = 100
 """Deeper JSON is malformed; a bound of our own, since that of the interpreter changes with its version."""
@@ -39,7 +39,7 @@ HEADERS: list[tuple[str, bytes]] = [(VERSION_HEADER, str(VERSION).encode())]
 """Headers of each Kafka record on `results` and `rejected`; a record without them is read as one of this version."""
 
 STATES: tuple[State, ...] = ("provisional", "final", "corrected")
-"""In the order of time: at equal `revision` a consumer keeps the later one."""
+"""States in order of time: at equal `revision` a consumer keeps the later one."""
 
 # gc=False: these hold only text, numbers and times, never a cycle, so the collector can skip a million of them.
 
@@ -120,7 +120,7 @@ def strict_event(currency: str) -> type[Event]:
 def event_decoder(currency: str) -> msgspec.json.Decoder[Event]:
     """Return a strict decoder of JSON bytes to `Event`, for a deployment that counts in `currency`.
 
-    It raises `msgspec.DecodeError`, `UnicodeDecodeError` or `RecursionError` for what is malformed.
+    It raises `msgspec.DecodeError`, `UnicodeDecodeError` or `RecursionError` for a malformed event.
     """
     return msgspec.json.Decoder(strict_event(currency))
 
@@ -136,7 +136,7 @@ def rejected_key(topic: str, partition: int, offset: int) -> bytes:
 
 
 encode = msgspec.json.Encoder().encode
-"""Any of the above to JSON bytes."""
+"""Encoder of any of these records to JSON bytes."""
 
 decode_result_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 """The start of the window, the campaign and the channel."""

@@ -142,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from ``ADTALLY_*`` variables; an absent or empty variable gives the default.
 
-        Raises `SettingsError`, which names the variable, its value and what it may be.
+        Raises `SettingsError`, which names the variable, its value and the allowed values.
         """
         variables = os.environ if environment is None else environment
         known = _known()

@@ -59,7 +59,7 @@ class Connection:
     def open(self) -> tuple[int, int] | None:
         """Create the consumer and return the first offset and the end of the partition; None while the broker does not answer.
 
-        Raises `BrokerError` for what does not pass by itself.
+        Raises `BrokerError` for an error that does not pass by itself.
         """
         fetcher = self._make_fetcher()
         partition = TopicPartition(self._topic, self._partition)

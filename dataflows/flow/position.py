@@ -84,7 +84,7 @@ class ReaderPosition:
     def begin(self, low: int, high: int) -> int:
         """Return the offset to fetch from, in a log that begins at `low` and ends at `high`.
 
-        Raises `OffsetGoneError` where the log does not hold the position any more.
+        Raises `OffsetGoneError` if the log no longer holds the position.
         """
         if self.offset is None:
             self.next = self.offset = high if self._start == "latest" else low

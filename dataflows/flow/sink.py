@@ -51,7 +51,7 @@ class Outbox:
     ) -> None:
         """`producer` need report failures only; `stopping`: whether the process was asked to stop; `sender`: its sender.
 
-        `give_up_seconds`: how long a stop waits for a broker that is away.
+        `give_up_seconds`: seconds that a stop waits for an unreachable broker.
         """
         self._give_up_seconds = give_up_seconds
         self._monotonic = monotonic

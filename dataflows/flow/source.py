@@ -32,7 +32,7 @@ PAUSE = dt.timedelta(seconds=PAUSE_SECONDS)
 """Pause after a poll that reached the end of the log, if the worker can't sleep (`dataflows.flow.idle`)."""
 
 WAIT = dt.timedelta(milliseconds=500)
-"""While a slot has no partition, or its broker does not answer."""
+"""Pause while a slot has no partition, or its broker does not answer."""
 
 SOON = dt.timedelta(milliseconds=25)
 """At the start, until it is known which partitions there are: a flow has its first result a half second earlier than by `WAIT`."""

@@ -1,6 +1,6 @@
 """The values of the flow's metrics, and whether it is live and ready.
 
-The parts of the flow write here what they know, a few times a second; a scrape adds nothing to their work.
+The parts of the flow record their figures here a few times a second; a scrape adds nothing to their work.
 """
 
 from __future__ import annotations

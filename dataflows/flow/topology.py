@@ -1,6 +1,6 @@
 """View that one process has of the whole source topic: its number of partitions, whether the broker answers, the progress of others.
 
-A thread of its own asks the broker, so that no reader ever waits for an answer.
+A background thread queries the broker, so that no reader ever waits for an answer.
 """
 
 from __future__ import annotations

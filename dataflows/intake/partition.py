@@ -1,6 +1,6 @@
 """Intake of one source partition: decode, judge, deduplicate, fold. It knows the log's order, but not the Kafka client.
 
-Whatever is decided here is a function of the log alone - of the messages of this partition and of Kafka's time on them - so that
+Every decision here is a function of the log alone - of the messages of this partition and of Kafka's time on them - so that
 every replay decides alike. Here is what both engines share: counters, state, and the clock with its generations of ids. How a message is
 judged is in `dataflows.intake.reference`; `dataflows.intake.native` does the same in C.
 """
@@ -24,7 +24,7 @@ from dataflows.wire.cell_bytes import Share
 class Counters(msgspec.Struct):
     """Outcomes of the messages of one partition: always read = counted + duplicate + late + malformed.
 
-    `malformed` is whatever was rejected for what it is, not for when it came; `too_far_ahead` and `oversize` are parts of it.
+    `malformed` counts events that were rejected for their content, not for their time; `too_far_ahead` and `oversize` are parts of it.
     """
 
     read: int = 0

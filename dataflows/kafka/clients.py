@@ -1,6 +1,6 @@
 """Client configuration: what every part that talks to Kafka shares. It knows no Bytewax.
 
-Whatever an operator sets as ``ADTALLY_KAFKA_…`` goes to every client and wins over the values here.
+Properties that an operator sets as ``ADTALLY_KAFKA_…`` go to every client and override the values here.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PASSING = AWAY | {
     KafkaError.UNKNOWN_TOPIC_ID,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-"""Errors that pass by themselves: a broker that is away, a leader that moves, a topic that comes."""
+"""Errors that pass by themselves: an unreachable broker, a leader that moves, a topic that is being created."""
 
 NO_GROUP = {KafkaError.GROUP_AUTHORIZATION_FAILED}
 """Errors that a consumer without commits ignores: it has a group by its configuration, but needs no right to it."""

@@ -35,7 +35,7 @@ DAMAGED = {
 """Error codes of librdkafka for a batch that it can't read; the last one is for a batch that is truncated."""
 
 TRIES = 3
-"""So often a batch is fetched before it counts as damaged for good."""
+"""Number of fetches of a batch before it counts as permanently damaged."""
 
 _ANSWER_SECONDS = 1.0
 """An answer to a probe takes milliseconds. Within a batch of an unknown format librdkafka finds nothing and says nothing."""

@@ -20,7 +20,7 @@ from dataflows.contract.errors import BrokerError, RefusedError
 from dataflows.contract.settings import Settings
 
 PROBE_SECONDS = 2.0
-"""Time limit of a look at a broker's certificate."""
+"""Time limit of a check of a broker's certificate."""
 
 _PLACE = re.compile(r"(?:\w+://)?(?P<host>\[[^\]]+\]|[^\s/:]+):(?P<port>\d+)/\S*: (?P<words>.*)")
 _AFTER = re.compile(r" \(after .*?\)$")

@@ -184,7 +184,7 @@ class Topics:
     def wait(self, *topics: str, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Call `ensure` until the broker is available, and log the wait once. Return False if `give_up` returned true first.
 
-        Raises `RefusedError`: a broker that is there and does not let this client in is not waited for.
+        Raises `RefusedError` at once if the broker answers but does not accept this client.
         """
         is_reported = False
         while not give_up():

@@ -26,7 +26,7 @@ from dataflows.flow.state import stored_versions, unknown
 from dataflows.telemetry.log_lines import say
 
 PROBE_BYTES = 1 << 20
-"""A folder that has no room for so much is full for a snapshot."""
+"""Number of bytes for which a folder must have room; a folder with less is too full for a snapshot."""
 
 AGAIN = "run the same command again: nothing is lost."
 
@@ -62,7 +62,7 @@ def die(error: AdtallyError) -> NoReturn:
 def watch(run: Run, lost: Callable[[], bool]) -> None:
     """Install a hook that ends this process with one line after an exception whose cause is known here.
 
-    Bytewax prints a panic before, which stays as it is. `lost`: whether a process of the cluster has ended.
+    Bytewax prints its panic first; that text is not changed. `lost`: whether a process of the cluster has ended.
     """
     faulthandler.enable()  # of a crash below Python
 

@@ -31,7 +31,7 @@ _OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_KEEPCNT", PROBES),
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", SILENT_SECONDS * 1000),  # where something was sent and is not acknowledged
 )
-"""Those of them that the system has are set."""
+"""The options that the system supports are set."""
 
 Connection = tuple[object, object]
 """Local and remote address."""

@@ -25,7 +25,7 @@ BEGIN_SECONDS = 5.0
 """Time that a process of a cluster has to begin if it is asked to stop before it has begun."""
 
 CLOCK_SECONDS = 5.0
-"""A clock that is set back by less only delays what the flow does by as much."""
+"""Jump of the clock below which the flow continues, delayed by that time."""
 
 
 def end_at_once(lifecycle: Lifecycle) -> None:

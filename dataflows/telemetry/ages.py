@@ -72,9 +72,9 @@ class Ages:
         self.left_out = 0
 
     def take(self, age: float) -> bool:
-        """Take in an age (seconds); whether it counts as measured.
+        """Record an age (seconds); return whether it counts as measured.
 
-        One below 0 does not, nor is it counted: the clocks of who sent the event and of this machine disagree, and nothing is known.
+        An age below 0 is neither recorded nor counted: the clocks of the sender and of this machine differ, so the age is unknown.
         """
         if age < 0:
             return False

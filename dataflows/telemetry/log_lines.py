@@ -1,6 +1,6 @@
 """The log lines of every process, set up in one place: human or JSON, one line an event, rate-limited, without secrets.
 
-Whatever a message holds, it stays one line: what is not printable - line ends, the control characters that steer a terminal, those that
+Any message stays one line: every unprintable character - line ends, the control characters that steer a terminal, those that
 turn the direction of writing - is written as an escape. So a hostile name can't forge a line.
 """
 
@@ -39,7 +39,7 @@ def set_up(settings: Settings, part: str, *, secrets: Mapping[str, str] | None =
     """Let every logger of this process write to `stream` (standard error) as `settings` say.
 
     `part` names the process in JSON lines; `secrets`: more values, by a name such as ``password``, that no line may show.
-    Packages of others speak from warnings up. What the environment has of ours that sets nothing is said at once.
+    Third-party packages log warnings and errors only. Variables of ours that set nothing are logged at once.
     """
     hidden = {**settings.client, **(secrets or {})}
     form = JsonLines(part, hidden) if settings.log_format == "json" else HumanLines(hidden)

@@ -1,6 +1,6 @@
 """The windows of one shard: provisional, final, corrected, evicted. It knows no Kafka and no Bytewax.
 
-All times are event time in integer microseconds since 1970, but for `now`, which is the machine's clock in seconds.
+All times are event time in integer microseconds since 1970, except `now`, which is the machine's clock in seconds.
 """
 
 from __future__ import annotations

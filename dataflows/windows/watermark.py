@@ -1,6 +1,6 @@
 """The watermark of one shard: the progress of event time over all source partitions.
 
-All times are event time in microseconds since 1970, but for `now`, which is the machine's clock in seconds.
+All times are event time in microseconds since 1970, except `now`, which is the machine's clock in seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SourceClock(msgspec.Struct, frozen=True, array_like=True):
 class Watermark:
     """The lowest clock of the source partitions that are not idle, less the out-of-orderness bound; it never goes back.
 
-    Where all partitions are idle, nothing is left to read, and it follows the machine's clock to the ends of the open windows.
+    If all partitions are idle, nothing is left to read, and it follows the machine's clock to the ends of the open windows.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class LocalKafka:
     ) -> None:
         """`proxy`: port of a proxy on this machine; it finds Kafka on `behind_proxy`, whose address the proxy's clients get from Kafka.
 
-        `listeners`: more of them, each on a free port (`address`). `properties`: further ones of the broker.
+        `listeners`: additional ones, each on a free port (`address`). `properties`: additional properties of the broker.
         """
         self.data = data.resolve()
         self.port = port or ports.free()

@@ -18,10 +18,10 @@ from deploy.processes.foreground import StopSignal, one_at_a_time, say
 from deploy.processes.supervisor import ChildProcess, PartDiedError, Supervisor, python
 
 PARTS = 8
-"""Files of a recovery store that is made here, at least: each is written by one process, and more than 8 gain nothing."""
+"""Minimum number of files of a new recovery store: each is written by one process, and more than 8 gain nothing."""
 
 MOST = 32
-"""Processes of a cluster: as many as there are slots of partitions."""
+"""Maximum number of processes of a cluster: the number of slots of partitions."""
 
 SETTLE_SECONDS = 1.0
 """Seconds in which the other processes notice that one has ended, before the first one is reported."""

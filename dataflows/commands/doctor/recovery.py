@@ -16,13 +16,13 @@ from dataflows.commands.doctor.check_result import CheckResult, fail, ok, warn
 from dataflows.flow.state import VERSION, stored_versions
 
 ROOM_BYTES = 1 << 30
-"""A disk with less room is worth a warning."""
+"""Free bytes below which a disk gets a warning."""
 
 FULL_BYTES = 16 << 20
-"""A disk with less room has none for a snapshot."""
+"""Free bytes below which a disk is too full for a snapshot."""
 
 OLD_SECONDS = 300.0
-"""A running flow whose last snapshot is older has a problem."""
+"""Age of the last snapshot above which a running flow has a problem."""
 
 CREATE = "adtally run -r creates it"
 

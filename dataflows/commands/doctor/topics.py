@@ -17,7 +17,7 @@ from dataflows.kafka.topics import Topics
 
 SECONDS = 10.0
 CLOCK_SECONDS = 5.0
-"""A clock that is off by less changes nothing."""
+"""Clock difference below which the check reports no problem."""
 
 RIGHTS = ("Read", "Write")
 
