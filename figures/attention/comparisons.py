@@ -44,7 +44,7 @@ class Check(msgspec.Struct, frozen=True):
     least: float = 0.0
     """Events that the history must hold: what has no past can't have risen."""
     empty_beyond: int = HORIZON
-    """In windows longer than this only nothing at all counts, for a mere fall over hours is what a daily curve does."""
+    """In windows longer than this only complete silence counts, because a daily curve also falls over hours."""
 
     def counted(self, sums: Floats) -> Floats:
         """Return the events in `sums`, whose last axis is `history.FIELDS`."""
@@ -168,7 +168,7 @@ class Tested(msgspec.Struct, frozen=True):
 
 
 def tested(check: Check, window: Window, moved: float, campaign: int, past: Past) -> Tested | None:
-    """What `window` says of one campaign; None where it can say nothing, or where it is over (by the last third of the window).
+    """Return the result of `window` for one campaign; None without a result, or if the change is over (by the last third of the window).
 
     The usual rate is the median of the baseline where that is defined, so that an earlier incident in it does not count. A long window
     may hold mishaps of its own and is measured by mean or median, whichever makes the change smaller. The most extreme minute is
@@ -209,7 +209,7 @@ def tested(check: Check, window: Window, moved: float, campaign: int, past: Past
 
 
 def median_rate(counts: Floats, over: Floats) -> float | None:
-    """The median of the rate over stretches of about 20 events each, at most 90 of them; None for fewer than 4.
+    """Return the median of the rate over stretches of about 20 events each, at most 90 of them; None for fewer than 4.
 
     With stretches of this length the median lies within 2 % of the mean where counts are Poisson.
     """

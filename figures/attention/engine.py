@@ -120,7 +120,7 @@ class Attention:
             if known and seen == self._seen:
                 return self._report
             if until < self._seen[0] or snapshot.minutes_from < self._seen[1] or snapshot.campaigns is not self._names:
-                self._held.clear()  # another history: it was cleared, or is read from the beginning, or its names have other numbers
+                self._held.clear()  # a different history: it was cleared, is being read from the beginning, or its names were renumbered
             self._names = snapshot.campaigns
             self._seen, self._blocks = seen, blocks
             self._report = NOTHING if snapshot.empty else self._look(snapshot, until)
@@ -158,7 +158,7 @@ class _Look:
         self._sums = history.upto(history.until)
         self.active = int((self._sums[:-1].sum(axis=1) > 0).sum())
         self.per_day = TESTS * (self.active + 1) * 86_400 / step
-        """Tests that are made in a day: by so much a chance is worth less."""
+        """Number of tests in a day, by which each chance is corrected."""
         self._moves: dict[tuple[str, int], float] = {}
 
     def findings(self, held: Mapping[_Key, int]) -> dict[_Key, Finding]:

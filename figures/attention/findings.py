@@ -125,7 +125,7 @@ _FOLLOWS: Mapping[str, frozenset[str]] = {
 
 
 def distinct(findings: Mapping[tuple[int, str], Finding]) -> dict[tuple[int, str], Finding]:
-    """Without what only follows from another finding about the same campaign: a flood makes conversions dear, silence changes all."""
+    """Return the findings that do not just follow from another one about the same campaign: a flood of clicks raises the CPA."""
     kinds: dict[int, set[str]] = {}
     for (campaign, _), finding in findings.items():
         kinds.setdefault(campaign, set()).add(finding.kind)

@@ -45,7 +45,7 @@ def added(lines: npt.NDArray[Any], columns: list[Floats], size: int) -> Floats:
 
 
 def _size(numbers: npt.NDArray[Any]) -> int:
-    """One more than the highest of `numbers`, 0 without any."""
+    """Return one more than the highest of `numbers`, 0 without any."""
     return int(numbers.max()) + 1 if len(numbers) else 0
 
 

@@ -27,13 +27,13 @@ _INNER = round(float(special.chdtr(3, special.chdtri(1, 1 - _INNER_SHARE))) / _I
 
 
 def part(over: Any, over0: Any, ratio: float) -> Any:
-    """Probability that an event falls into the first part, if its rate is `ratio` times the other; floats or arrays of them."""
+    """Return the probability that an event falls into the first part, if its rate is `ratio` times the other; floats or arrays of them."""
     return ratio * over / (ratio * over + over0)
 
 
 def chance(count: float, over: float, count0: float, over0: float, *, ratio: float, up: bool, dispersion: float = 1.0) -> float:
-    """Probability of at least this many (`up`) or at most this few events if the rate is `ratio` times the other; 1 where nothing can be
-    said.
+    """Probability of at least this many (`up`) or at most this few events if the rate is `ratio` times the other; 1 where no test is
+    possible.
 
     With a `dispersion` (variance over mean) above 1 the counts carry as much less information: both are divided by it, as in
     quasi-likelihood (McCullagh & Nelder, Generalized Linear Models, 1989, chapter 9), and rounded to the careful side.

@@ -68,7 +68,7 @@ class Names:
 
 
 def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
-    """Names that hold only those of `known` whose numbers stand in `used`, and the new number of each old one at its place."""
+    """Return names with only those of `known` whose numbers are in `used`, and the new numbers, at the index of the old ones."""
     names = Names()
     for name in known.column(used):
         names.number(name)

@@ -78,7 +78,7 @@ DEMO = (
     Campaign("newsletter", ("email",), volume=0.7, basket=26.0, fee=9.0, fees=6.0, peak=7, swing=0.6),
     # Leads only: conversions without revenue, a CPA but a ROAS of 0.
     Campaign("lead-form", ("search", "social"), volume=0.9, conversions=1.2, purchases=0.0, peak=11, swing=0.6),
-    # A name with accents, quotes and an ampersand, which has to arrive whole everywhere.
+    # A name with accents, quotes and an ampersand, which must be preserved everywhere.
     Campaign('Été & "Größe 40+"', ("display", "video", "social"), volume=0.7, basket=22.0),
 )
 

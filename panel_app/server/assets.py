@@ -66,5 +66,5 @@ def variables() -> dict[str, object]:
 
 
 def embeddable(data: bytes) -> str:
-    """JSON that can stand in a script element: no name in it can end that element."""
+    """Return JSON that is safe in a script element: no name in it can end that element."""
     return data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

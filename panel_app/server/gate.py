@@ -72,7 +72,7 @@ class Gate:
         return bool(signed) and _digest(signed) in self._ended
 
     def _user(self, cookies: Mapping[str, Any]) -> str | None:
-        """Return who has logged in, by the signed cookie: Panel's own `state.user` trusts an unsigned one that says guest."""
+        """Return the logged-in user by the signed cookie: Panel's own `state.user` trusts an unsigned cookie that names a guest."""
         signed = cookie(cookies)
         if not config.cookie_secret or not signed or self.has_ended(signed):
             return None
