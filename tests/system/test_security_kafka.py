@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[str, Make, str]] = {
         r"not accepted \(.*(issuer|self.signed).*ADTALLY_KAFKA_SSL_CA_LOCATION",
     ),
     "no authority": ("TLS", lambda _: {"security.protocol": "SSL"}, r"not accepted .*ADTALLY_KAFKA_SSL_CA_LOCATION"),
-    "an expired certificate": ("EXPIRED", lambda kafka: kafka.tls(), r"certificate has expired.*renewed"),
+    "an expired certificate": ("EXPIRED", lambda kafka: kafka.tls(), r"certificate has expired.*renew it"),
     "a certificate for another host": ("ELSEWHERE", lambda kafka: kafka.tls(), r"mismatch.*ADTALLY_BROKERS"),
     "no client certificate": ("MUTUAL", lambda kafka: kafka.tls(), r"mTLS.*ADTALLY_KAFKA_SSL_CERTIFICATE_LOCATION"),
     "a stranger's client certificate": (
@@ -104,8 +104,8 @@ MISTAKEN: dict[str, tuple[str, Make, str]] = {
         lambda kafka: {**kafka.login(), "security.protocol": "SASL_PLAINTEXT"},
         r"speaks TLS; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL",
     ),
-    "no login": ("LOGIN", lambda kafka: kafka.tls(), r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
-    "no login and no TLS": ("BARE", lambda _: {}, r"wants a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"),
+    "no login": ("LOGIN", lambda kafka: kafka.tls(), r"requires a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+    "no login and no TLS": ("BARE", lambda _: {}, r"requires a login; set ADTALLY_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"),
     "TLS on this side only": ("PLAINTEXT", lambda kafka: kafka.tls(), r"does not speak TLS|fails the TLS handshake"),
 }
 """What looks to librdkafka like a broker that is away: the flow waits, and the doctor looks for the reason."""

@@ -275,6 +275,7 @@ def test_a_filter_in_the_url_is_applied_or_named_and_an_embed_stays_within_it(si
     links = page.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)")
     assert all("campaign=one" in link or "#main" in link for link in links), links
     held = "[...document.querySelectorAll('#campaigns tbody th')].map((cell) => cell.textContent.trim())"
+    expect(page.locator("#campaigns tbody th")).to_have_count(2)  # the rows follow the path above them
     assert set(page.evaluate(held)) == {"one", "two"}
     page.evaluate("history.pushState({}, '', '?embed=1&every=5')")
     page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
