@@ -6,7 +6,8 @@ Properties that an operator sets as ``ADTALLY_KAFKA_…`` go to every client and
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,9 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.diagnosis import hint, is_forbidden, is_refusal, lack, plain_words
 
 log = logging.getLogger("adtally.kafka")
+
+CLOSE_SECONDS = 5.0
+"""Longest wait for the close of a consumer, which usually takes milliseconds."""
 Config = dict[str, Any]
 
 # librdkafka writes its own lines to standard error unless it has a logger; our code logs each error once, in its own words.
@@ -161,6 +165,17 @@ def make_consumer(settings: Settings, role: str, **extra: Any) -> Consumer:
         return Consumer({**consumer_config(settings, role), **extra})
     except KafkaException as error:
         raise unusable(settings, error) from None
+
+
+def close_within(close: Callable[[], object], seconds: float = CLOSE_SECONDS) -> None:
+    """Call `close` of a consumer, and wait for its end for `seconds` at most.
+
+    In a thread of its own, because closing has no time limit in librdkafka: the broker may have just stopped answering, and a consumer
+    that has met a damaged batch sometimes never ends.
+    """
+    closing = threading.Thread(target=close, name="adtally-close", daemon=True)
+    closing.start()
+    closing.join(seconds)
 
 
 def cached_lag(consumer: Consumer, position: TopicPartition) -> int | None:

@@ -21,7 +21,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.contract.settings import Settings
-from dataflows.kafka.clients import PASSING, describe, make_consumer
+from dataflows.kafka.clients import PASSING, close_within, describe, make_consumer
 
 log = logging.getLogger("adtally.damage")
 
@@ -136,7 +136,7 @@ class Passage:
         try:
             return probe.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=2.0)[1]
         finally:
-            probe.close()
+            close_within(probe.close)
 
     def _is_inside(self, partition: int, met: Fault, offset: int) -> bool:
         probe = make_consumer(self._settings, "damage")
@@ -151,6 +151,6 @@ class Passage:
                 damaged = error is not None and error.code() in DAMAGED
                 return damaged and (message.offset() or 0) <= met.offset
         finally:
-            probe.close()
+            close_within(probe.close)
         self._high(partition)  # raises if the broker does not answer
         return met.error.code() == KafkaError._NOT_IMPLEMENTED

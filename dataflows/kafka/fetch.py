@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,13 +10,11 @@ from confluent_kafka import Consumer, TopicPartition
 from typing_extensions import override
 
 from dataflows.kafka.bell import Bell
+from dataflows.kafka.clients import CLOSE_SECONDS, close_within
 from dataflows.kafka.corruption import Fault
 from dataflows.kafka.record import Record
 from dataflows.native.client import ClientHandle
 from dataflows.native.queue import Queue, Wake
-
-CLOSE_SECONDS = 5.0
-"""Usually it takes milliseconds."""
 
 
 class FetchResult(NamedTuple):
@@ -57,10 +54,7 @@ class Fetcher(ABC):
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Close the consumer; if the broker does not answer within `seconds`, without its knowledge."""
-        # In a thread of its own, because closing has no time limit in librdkafka, and the broker may have just stopped answering.
-        closing = threading.Thread(target=self.abandon().close, name="adtally-close", daemon=True)
-        closing.start()
-        closing.join(seconds)
+        close_within(self.abandon().close, seconds)
 
 
 class PythonFetcher(Fetcher):

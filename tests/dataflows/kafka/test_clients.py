@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.errors import BrokerError, DeliveryError
 from dataflows.contract.settings import Settings
-from dataflows.kafka.clients import client_config, deliver, make_consumer, make_producer
+from dataflows.kafka.clients import client_config, close_within, deliver, make_consumer, make_producer
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
 from tests.support.flows import ANSWER_SECONDS
@@ -47,3 +47,15 @@ def test_records_are_delivered_or_reported_missing(settings: Settings) -> None:
         DeliveryError, match=r"1 of 1 records of results-.* were not acknowledged \(the broker did not answer within 0.2 s\)"
     ):
         deliver(replace(settings, brokers="127.0.0.1:1"), "test", settings.results_topic, [(b"a", b"1")], timeout=0.2)
+
+
+def test_a_consumer_that_never_closes_is_waited_for_only_for_a_while() -> None:
+    begun, never = threading.Event(), threading.Event()
+
+    def close() -> None:
+        begun.set()
+        never.wait()
+
+    close_within(close, 0.01)
+    assert begun.wait(120)
+    never.set()
