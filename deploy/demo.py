@@ -53,7 +53,7 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
     address, kept between runs.
     """
     # Its import takes a moment, and a port in use should be reported at once.
-    from bytewax.recovery import init_db_dir  # noqa: PLC0415
+    from bytewax.recovery import init_db_dir  # noqa: PLC0415 - see above
 
     name = "embedded"
     if address is not None:

@@ -61,17 +61,17 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     log_lines.set_up(settings, "dashboard", secrets=access_settings.secrets())
     _say_no_more_than_news()
     # Panel takes a second to import, and only this function needs it.
-    import panel as pn  # noqa: PLC0415
-    from bokeh.server.server import Server  # noqa: PLC0415
+    import panel as pn  # noqa: PLC0415 - see above
+    from bokeh.server.server import Server  # noqa: PLC0415 - see above
 
-    from panel_app.pages.choice import Pages  # noqa: PLC0415
-    from panel_app.pages.overview import overview  # noqa: PLC0415
-    from panel_app.routes import routes  # noqa: PLC0415
-    from panel_app.server.compression import Compression  # noqa: PLC0415
-    from panel_app.server.dashboard import Dashboard  # noqa: PLC0415
-    from panel_app.server.headers import with_headers  # noqa: PLC0415
-    from panel_app.server.login import login_routes  # noqa: PLC0415
-    from panel_app.server.warming import warm  # noqa: PLC0415
+    from panel_app.pages.choice import Pages  # noqa: PLC0415 - see above
+    from panel_app.pages.overview import overview  # noqa: PLC0415 - see above
+    from panel_app.routes import routes  # noqa: PLC0415 - see above
+    from panel_app.server.compression import Compression  # noqa: PLC0415 - see above
+    from panel_app.server.dashboard import Dashboard  # noqa: PLC0415 - see above
+    from panel_app.server.headers import with_headers  # noqa: PLC0415 - see above
+    from panel_app.server.login import login_routes  # noqa: PLC0415 - see above
+    from panel_app.server.warming import warm  # noqa: PLC0415 - see above
 
     # Until both ports are bound nothing is read, and nothing is printed but that one of them is taken.
     dashboard = Dashboard(settings, access_settings)

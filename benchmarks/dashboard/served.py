@@ -141,8 +141,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     # A caller of `served` does not need Panel.
-    from panel_app.server.flags import Flags  # noqa: PLC0415
-    from panel_app.serving import serve_dashboard  # noqa: PLC0415
+    from panel_app.server.flags import Flags  # noqa: PLC0415 - see above
+    from panel_app.serving import serve_dashboard  # noqa: PLC0415 - see above
 
     def fill(dashboard: Dashboard) -> None:
         for at in range(options.minutes):

@@ -33,7 +33,7 @@ class Pages:
     def explore(self, back: str = "./") -> Page:
         """Return the Explore page; `back` leads to the overview."""
         # hvplot, pandas and HoloViews take seconds to import; the overview does not wait for them.
-        from panel_app.pages.explorer import explorer  # noqa: PLC0415
+        from panel_app.pages.explorer import explorer  # noqa: PLC0415 - see above
 
         return self._guarded(lambda dashboard: explorer(dashboard, back))
 

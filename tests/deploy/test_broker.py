@@ -13,7 +13,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from dataflows.process import ports
-from tests.support.deploy.processes import runs, start_python, wait_for
+from tests.support.deploy.processes import runs, start_python
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def address_file(tmp_path: Path) -> Path:
 def broker(address_file: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     port = ports.free()
     process = start_python("-m", "adtally", "broker", "--port", str(port), "--address-file", str(address_file), "--with-parent")
-    wait_for(address_file.exists)
+    until(address_file.exists)
     yield process, port
     process.kill()
     process.communicate()
@@ -72,7 +73,7 @@ def test_it_takes_a_free_port_if_the_requested_one_is_in_use(address_file: Path)
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         wanted = occupant.getsockname()[1]
         process = start_python("-m", "adtally", "broker", "--port", str(wanted), "--address-file", str(address_file))
-        wait_for(address_file.exists)
+        until(address_file.exists)
         port = int(address_file.read_text().rpartition(":")[2])
         topics = Producer({"bootstrap.servers": f"127.0.0.1:{port}"}).list_topics(timeout=60)
         process.terminate()
@@ -97,9 +98,9 @@ def test_with_parent_it_ends_when_its_parent_is_killed(address_file: Path) -> No
     parent = start_python("-c", f"import subprocess; p = subprocess.Popen({command!r}); print(p.pid, flush=True); p.wait()")
     assert parent.stdout
     pid = int(parent.stdout.readline())
-    wait_for(address_file.exists)
+    until(address_file.exists)
     parent.kill()
-    wait_for(lambda: not runs(pid))
+    until(lambda: not runs(pid))
     parent.communicate()
 
 

@@ -17,7 +17,8 @@ from adtally.__main__ import main
 from dataflows.contract.errors import AdtallyError
 from dataflows.process import ports
 from deploy import demo
-from tests.support.deploy.processes import runs, start_python, wait_for
+from tests.support.deploy.processes import runs, start_python
+from tests.support.waiting import until
 
 # The real supervisor with parts that only write their process id, so that these tests need neither dataflow nor dashboard.
 FAKE = """
@@ -51,7 +52,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def ready(folder: Path, port: int) -> None:
-    wait_for(lambda: len(pids(folder)) == len(PARTS) and demo.dashboard_answers(port))
+    until(lambda: len(pids(folder)) == len(PARTS) and demo.dashboard_answers(port))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -143,8 +144,8 @@ def test_a_killed_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     ready(tmp_path, port)
     broker = int((tmp_path / "run" / "broker.address").read_text().rpartition(":")[2])
     process.kill()
-    wait_for(lambda: not any(runs(pid) for pid in pids(tmp_path)))
-    wait_for(lambda: not ports.answers(broker))
+    until(lambda: not any(runs(pid) for pid in pids(tmp_path)))
+    until(lambda: not ports.answers(broker))
     process.communicate()
 
 
@@ -172,7 +173,7 @@ while True:
 """
     occupant = subprocess.Popen([sys.executable, "-c", program, b"no UTF-8: \xff"])
     try:
-        wait_for(lambda: ports.holder(port))
+        until(lambda: ports.holder(port))
         who = ports.holder(port)
     finally:
         occupant.kill()

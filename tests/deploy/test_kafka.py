@@ -17,7 +17,8 @@ from dataflows.contract.errors import AdtallyError
 from dataflows.process import ports
 from deploy.kafka import jars, local
 from deploy.kafka.local import LocalKafka
-from tests.support.deploy.processes import ROOT, runs, start_python, wait_for
+from tests.support.deploy.processes import ROOT, runs, start_python
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +120,11 @@ def test_it_starts_in_the_background_tells_its_state_and_stops(kafka: LocalKafka
 def test_in_the_foreground_it_dies_with_the_process_that_runs_it(kafka: LocalKafka, tmp_path: Path) -> None:
     assert kafka.pid
     process = start_python("-m", "adtally", "kafka", "run", "--port", str(ports.free()), "--data", str(tmp_path))
-    wait_for(lambda: local.running(tmp_path), 120)
+    until(lambda: local.running(tmp_path), 120)
     found = local.running(tmp_path)
     assert found
     process.kill()
-    wait_for(lambda: not runs(found[0]))
+    until(lambda: not runs(found[0]))
     process.communicate()
 
 

@@ -11,7 +11,7 @@ from tests.support.engines.senders import (
     BLUNT,
     HEADERS,
     LARGE,
-    NOBODY,
+    NO_BROKER,
     RECORDS,
     REFUSALS,
     arrived,
@@ -54,7 +54,7 @@ def test_what_is_sent_arrives_in_its_order_with_its_headers(embedded_broker: str
 
 
 def test_a_full_buffer_takes_the_rest_when_there_is_room_again(choice: str) -> None:
-    sending = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20})
+    sending = producer_of(choice, NO_BROKER, **{"queue.buffering.max.messages": 20})
     sender = sender_of(sending, "results")
     place = sender.send(RECORDS, 0, -1, None)
     assert (place, sender.sent()) == (start_of(20), 20)
@@ -67,7 +67,7 @@ def test_a_full_buffer_takes_the_rest_when_there_is_room_again(choice: str) -> N
 
 
 def test_a_record_that_can_not_be_sent_is_reported_at_once(choice: str) -> None:
-    sending = producer_of(choice, NOBODY, **{"message.max.bytes": 1000})
+    sending = producer_of(choice, NO_BROKER, **{"message.max.bytes": 1000})
     sender = sender_of(sending, "results")
     with pytest.raises(KafkaException) as caught:
         sender.send(LARGE, 0, -1, None)
@@ -100,7 +100,7 @@ def test_both_senders_do_the_same_with_everything_that_befalls_them() -> None:
 
 @pytest.mark.native
 def test_more_headers_than_c_has_room_for_are_refused_and_none_of_the_records_is_sent() -> None:
-    sending = producer_of("on", NOBODY)
+    sending = producer_of("on", NO_BROKER)
     sender = sender_of(sending, "results", [*HEADERS, ("five", b"5")])
     with pytest.raises(KafkaException) as caught:
         sender.send(RECORDS, 0, -1, None)

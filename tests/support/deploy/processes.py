@@ -5,21 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 ROOT = Path(__file__).parents[3]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait until `condition` holds; fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:

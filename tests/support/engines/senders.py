@@ -24,7 +24,7 @@ from tests.support.flows import wait_for
 HEADERS = [("one", b"1"), ("two", b"2\0002"), ("three", b""), ("four", "ü".encode())]
 RECORDS = Records.of([(f"key {number}".encode(), b"" if number == 3 else b"value" * number) for number in range(50)])
 ONE = Records.of([(b"a", b"1")])
-NOBODY = replace(Settings(), brokers="127.0.0.1:9")
+NO_BROKER = replace(Settings(), brokers="127.0.0.1:9")
 """Where no broker answers."""
 
 LARGE = Records.of([(b"a", b"1"), (b"b", b"2" * 2000), (b"c", b"3")])
@@ -121,7 +121,7 @@ def sent_by(choice: str) -> Iterator[object]:
 
 def _taken(choice: str) -> Iterator[object]:
     sending, settings = with_cluster(choice, **PATIENT)
-    other = producer_of(choice, NOBODY)  # which is younger, and has nothing to do with it
+    other = producer_of(choice, NO_BROKER)  # which is younger, and has nothing to do with it
     sender, idle = sender_of(sending, "results"), sender_of(other, "results")
     text = bytes(bytearray(RECORDS.text))
     end = sender.send(Records(text, RECORDS.count), 0, start_of(7), ("more", b"3\0003"))
@@ -163,7 +163,7 @@ def _refused(choice: str) -> Iterator[object]:
 
 
 def _left(choice: str) -> Iterator[object]:
-    small = producer_of(choice, NOBODY, **{"queue.buffering.max.messages": 20, "message.max.bytes": 1000})
+    small = producer_of(choice, NO_BROKER, **{"queue.buffering.max.messages": 20, "message.max.bytes": 1000})
     sender = sender_of(small, "results")
     yield sender.send(RECORDS, 0, -1, None), sender.sent()
     small.producer.purge()
@@ -179,7 +179,7 @@ def _forgotten(choice: str) -> bool:
     """Whether no handle is known any more of a producer that is gone, for another may be where it was."""
     if choice != "on":
         return True
-    gone = producer_of(choice, NOBODY)
+    gone = producer_of(choice, NO_BROKER)
     handle = gone.handle
     assert handle is not None
     before = handle.value
