@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import astuple
 
+from dataflows.contract import measure_file as declared
 from dataflows.contract import measures as contract
 from dataflows.contract.metrics import SUMS
 
@@ -50,7 +51,7 @@ _NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
 
-class ShownMeasure(contract.Measure, frozen=True):
+class ShownMeasure(declared.Measure, frozen=True):
     """A measure of the contract, evaluated for rows of sums."""
 
     @property
@@ -77,7 +78,7 @@ class ShownMeasure(contract.Measure, frozen=True):
         return np.divide(over, under, out=np.full(under.shape, np.nan), where=under != 0) + UNSIGNED
 
 
-def _total(prefix: str, terms: contract.Terms) -> pl.Expr:
+def _total(prefix: str, terms: declared.Terms) -> pl.Expr:
     """Return the weighted sum of `terms` as a float. Terms without a weight are added up exactly, as the integers that they are."""
     columns = [(pl.col(prefix + name), weight) for name, weight in terms]
     if all(abs(weight) == 1 for _, weight in columns):
@@ -85,7 +86,7 @@ def _total(prefix: str, terms: contract.Terms) -> pl.Expr:
     return reduce(add, [column.cast(pl.Float64) * weight for column, weight in columns])
 
 
-def _totals(rows: Sums, terms: contract.Terms) -> Floats:
+def _totals(rows: Sums, terms: declared.Terms) -> Floats:
     columns = [(rows[..., _COLUMN[name]], weight) for name, weight in terms]
     if all(abs(weight) == 1 for _, weight in columns):
         return reduce(add, [column if weight > 0 else -column for column, weight in columns]).astype(np.float64)

@@ -13,7 +13,8 @@ from typing import get_args
 import msgspec
 
 from dataflows.contract.constants import MICROS, QUEUES_A_SECOND, SHARDS
-from dataflows.contract.measures import RATIOS, Measure, Terms
+from dataflows.contract.measure_file import Measure, Terms
+from dataflows.contract.measures import RATIOS
 from dataflows.contract.metrics import CONTRIBUTIONS, COUNTS, MONEY
 from dataflows.contract.schema import MAX_PAYLOAD_BYTES, STATES, Event, EventType, State
 

@@ -22,12 +22,12 @@ CHANGES = {
         ("    refunds: int = 0\n", "    refunds: int = 0\n    carts: int = 0\n"),
         ('    "cost": Contribution(()),\n', '    "cost": Contribution(()),\n    "add_to_cart": Contribution(("carts",)),\n'),
     ),
-    "measures.py": (
+    "measures.toml": (
         (
-            "RATIOS = (\n",
-            'CARTS = Measure("cart_cost", "Cost per cart", "", "price", "down", (("spend_micros", 1),), (("carts", 1),))\n\nRATIOS = (\n',
+            'numerator = "revenue - refunded"\ndenominator = "spend"\nunit = "multiple"\ngood = "up"\n',
+            'numerator = "revenue - refunded"\ndenominator = "spend"\nunit = "multiple"\ngood = "up"\n\n'
+            '[[metric]]\nname = "cart_cost"\nnumerator = "spend"\ndenominator = "carts"\nunit = "price"\ngood = "down"\n',
         ),
-        ('        (("spend_micros", 1),),\n    ),\n)', '        (("spend_micros", 1),),\n    ),\n    CARTS,\n)'),
     ),
 }
 """What to replace in each module of the contract."""
