@@ -101,7 +101,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="whether the native engine (C) is used: auto (if it was built), on (refuse to start without it), off (use Python)"
         ),
     ] = "auto"
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="currency of the deployment, an ISO 4217 code")] = "USD"
+    currency: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Z]{3}$",
+            description="currency of events that name none, and the one that figures are reported in, an ISO 4217 code",
+        ),
+    ] = "USD"
+    rates_file: Annotated[
+        str,
+        Meta(
+            description="file of exchange rates, such as the ECB's eurofxref-hist.csv or .zip; "
+            "without it and ADTALLY_RATES_TOPIC the packaged history of the ECB is used"
+        ),
+    ] = ""
+    rates_topic: Annotated[
+        str,
+        Meta(
+            pattern=rf"^$|{_TOPIC}",
+            description="compacted topic of exchange rates, which take precedence over those of ADTALLY_RATES_FILE",
+        ),
+    ] = ""
     store_hours: Annotated[
         float, Meta(gt=0, le=8760, description="event time that the dashboard holds in memory by the minute, in hours")
     ] = 24.0
@@ -180,6 +200,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.allowed_lateness_seconds:g}: otherwise one client with a wrong clock makes the events of others late."
             )
         topics = (self.logs_topic, self.results_topic, self.rejected_topic)
+        if self.rates_topic in topics:
+            raise SettingsError(
+                f"ADTALLY_RATES_TOPIC={self.rates_topic!r} is a topic of events or results; use one that has only rates."
+            )
         if len(set(topics)) < len(topics):
             raise SettingsError(f"the topics for logs, results and rejected must differ, but are {', '.join(topics)}.")
 

@@ -104,6 +104,12 @@ def test_topics_that_coincide_are_refused() -> None:
         Settings.from_environment({"ADTALLY_RESULTS_TOPIC": "logs"})
 
 
+def test_rates_have_a_topic_of_their_own() -> None:
+    assert Settings.from_environment({"ADTALLY_RATES_TOPIC": "rates"}).rates_topic == "rates"
+    with pytest.raises(SettingsError, match="ADTALLY_RATES_TOPIC='results' is a topic of events or results"):
+        Settings.from_environment({"ADTALLY_RATES_TOPIC": "results"})
+
+
 def test_the_table_has_a_help_for_every_setting() -> None:
     rows = list(table())
     assert len(rows) == len(Settings.__struct_fields__)
