@@ -56,6 +56,9 @@ CONTRIBUTIONS: dict[EventType, Contribution] = {
     "cost": Contribution(()),
 }
 
+ROLES: tuple[EventType, ...] = ("impression", "click", "conversion", "purchase", "refund")
+"""The built-in types whose contribution a declared type may have too."""
+
 
 Cells = dict[tuple[str, str], Metrics]
 """Metrics by (campaign, channel), all of one window."""

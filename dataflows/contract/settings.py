@@ -10,13 +10,17 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from dataflows.contract import breakdowns, event_types
+from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.client_properties import CLIENT_PREFIX, client_properties
 from dataflows.contract.errors import SettingsError
+from dataflows.contract.event_types import DeclaredType
 
 PREFIX = "ADTALLY_"
 
@@ -101,6 +105,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="whether the native engine (C) is used: auto (if it was built), on (refuse to start without it), off (use Python)"
         ),
     ] = "auto"
+    breakdowns: Annotated[
+        str,
+        Meta(
+            description="breakdowns of the results, each a topic of its own: name=field,field;... or the field alone, such as "
+            "ad=adgroup_id,ad_id;device;country"
+        ),
+    ] = ""
+    breakdown_cells: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**31 - 1,
+            description="cells of a breakdown that a partition admits in a window; the events of further ones are summed in one row",
+        ),
+    ] = 10_000
+    event_types: Annotated[
+        str,
+        Meta(
+            description="event types in addition to the built-in ones, each with the built-in type whose figures it adds to, if any, "
+            "such as add_to_cart,lead:conversion"
+        ),
+    ] = ""
     currency: Annotated[
         str,
         Meta(
@@ -206,6 +232,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if len(set(topics)) < len(topics):
             raise SettingsError(f"the topics for logs, results and rejected must differ, but are {', '.join(topics)}.")
+        _ = self.declared_types
+        for breakdown, topic in zip(self.breakdown_list, self.breakdown_topics, strict=True):
+            if len(topic) > _LONGEST_TOPIC:
+                raise SettingsError(
+                    f"the topic {topic} of the breakdown {breakdown.name!r} is longer than Kafka allows; shorten its name."
+                )
+            # Kafka refuses a topic whose name differs from that of another one in dots and underscores alone.
+            if topic.replace(".", "_") in {name.replace(".", "_") for name in (*topics, self.rates_topic)}:
+                raise SettingsError(
+                    f"the topic {topic} of the breakdown {breakdown.name!r} collides with one of {', '.join(topics)}; "
+                    "give the breakdown another name in ADTALLY_BREAKDOWNS."
+                )
+
+    @property
+    def breakdown_list(self) -> tuple[Breakdown, ...]:
+        """The breakdowns in their order; raises `SettingsError` if the text can't be read."""
+        return _parse_breakdowns(self.breakdowns)
+
+    @property
+    def declared_types(self) -> tuple[DeclaredType, ...]:
+        """The declared event types in their order; raises `SettingsError` if the text can't be read."""
+        return _parse_types(self.event_types)
+
+    @property
+    def breakdown_topics(self) -> tuple[str, ...]:
+        """The topic of each breakdown, in their order."""
+        return tuple(breakdowns.topic_of(self.results_topic, breakdown) for breakdown in self.breakdown_list)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics of the deployment: logs, results, rejected, and those of the breakdowns."""
+        return self.logs_topic, self.results_topic, self.rejected_topic, *self.breakdown_topics
+
+
+_LONGEST_TOPIC = 249
+_parse_breakdowns = lru_cache(maxsize=64)(breakdowns.parse)
+_parse_types = lru_cache(maxsize=64)(event_types.parse)
 
 
 def _reason(error: msgspec.ValidationError, values: Mapping[str, object]) -> str:

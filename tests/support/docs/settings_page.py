@@ -74,8 +74,8 @@ code by `python -m tests.support.docs.settings_page`, and a test checks that it 
 misspelt variable, or a value that can't be used, ends the command with one line that names it. Any other variable that begins with
 `ADTALLY_` and has no effect is named in a warning.
 
-A recovery folder can only be resumed with the same logs topic, window size, out-of-orderness, allowed lateness and currency
-([how to change them](operations.md#changing-window-size-or-lateness)). Every other setting can be changed by a restart.
+A recovery folder can only be resumed with the same logs topic, window size, out-of-orderness, allowed lateness, currency, breakdowns
+and event types ([how to change them](operations.md#changing-window-size-or-lateness)). Every other setting can be changed by a restart.
 """
 
 LOGIN = (
