@@ -42,7 +42,7 @@ def minute(at: int, campaigns: int, channels: int, revision: int = 900) -> Itera
             odd = (campaign * 7 + channel * 13 + at * 3) % 101
             yield WindowResult(
                 window, after, f"Campaign {campaign}", ("search", "social", "display", "email", "video")[channel],
-                900 + odd, 14 + odd % 9, odd % 4, odd % 3, 0, 7_000_000 + 31_337 * odd, 41_000_001 * (odd % 3), 0,
+                900 + odd, 14 + odd % 9, odd % 4, odd % 3, 0, 7_000_000 + 31_337 * odd, 41_000_001 * (odd % 3), 0, {},
                 None, None, None, None, None, None, "USD", 917 + odd, revision, "provisional" if revision < 900 else "final",
             )  # fmt: skip
 

@@ -12,72 +12,54 @@ results were acknowledged before that snapshot, and no crash goes back beyond it
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
-from confluent_kafka import Message
-from tqdm import tqdm
 
 from dataflows.commands.counters import positions
+from dataflows.commands.recount import Range, Sums, count
 from dataflows.contract.errors import InputError
-from dataflows.contract.metrics import Cells, Metrics, fold
+from dataflows.contract.metrics import CellKey
 from dataflows.contract.schema import (
     HEADERS,
-    Event,
-    Rejected,
     WindowResult,
+    breakdown_codec,
     decode_result,
     decode_result_key,
-    encode,
-    result_key,
     rfc3339,
-    to_micros,
 )
 from dataflows.contract.settings import Settings
-from dataflows.flow.engines import Engine
-from dataflows.intake.decode import DECODE_ERRORS, EventDecoder, NotAnEvent
-from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.decode import DECODE_ERRORS
 from dataflows.intake.rules import SECOND, Rules
 from dataflows.kafka.clients import deliver
 from dataflows.kafka.scan import refuse_foreign, scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
 from dataflows.telemetry import log_lines
-from dataflows.windows.cells import Cell, CellKey, to_result
-from dataflows.wire.cell_bytes import unpack
+from dataflows.windows.cells import Cell, TableRules, to_record, to_result
 
-CHUNK = 300
-Sums = dict[tuple[int, CellKey], Metrics]
-ResultKey = tuple[str, str, str]
-
-
-class Range(msgspec.Struct, frozen=True):
-    """Window starts from `first` up to, and without, `last`; microseconds since 1970."""
-
-    first: int
-    last: int
-
-    def has(self, window: int) -> bool:
-        """Whether the window that starts at `window` is meant."""
-        return self.first <= window < self.last
+ResultKey = tuple[str | bool | None, ...]
+"""The start of the window, and the key of the cell."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A cell whose result does not show what the logs hold: `before` events by the results (None: no result), `after` by the logs."""
+    """A cell whose result does not show what the logs hold: `before` events by the results (None: no result), `after` by the logs.
 
+    `table`, `key` and `record`: which cell it is, and its record for the topic of that table. `gains`: whether the logs hold more, so that
+    the result is to be replaced; a row of a breakdown is kept with its cell of the results where the logs hold fewer events of that.
+    """
+
+    table: int
+    key: CellKey
     result: WindowResult
+    record: tuple[bytes, bytes]
     before: int | None
+    gains: bool
 
     @property
     def after(self) -> int:
         """Number of events in the logs."""
         return self.result.events
-
-    @property
-    def gains(self) -> bool:
-        """Whether the logs hold more, so that the result is to be replaced."""
-        return self.before is None or self.after > self.before
 
 
 def latest_end(settings: Settings) -> int:
@@ -94,118 +76,78 @@ def latest_end(settings: Settings) -> int:
     return min(clock for clock in clocks.values() if clock is not None) - rules.lateness - rules.out_of_order
 
 
-def count(settings: Settings, wanted: Range, *, late: bool, show: bool = False) -> Sums:
-    """Count the logs for the windows of `wanted`, by window start and (campaign, channel). `late`: also count events that came too late."""
-    sums, too_late = _counted(settings, wanted, show=show)
-    if late and too_late:
-        for event in _new(settings, too_late, show=show):
-            moment = to_micros(event.timestamp)
-            window = moment - moment % (settings.window_seconds * SECOND)
-            if wanted.has(window):
-                cells: Cells = {}
-                fold(cells, event)
-                _add(sums, window, cells.items())
-    return sums
-
-
-def _counted(settings: Settings, wanted: Range, *, show: bool) -> tuple[Sums, list[Rejected]]:
-    engine = Engine(settings)
-    intakes: dict[int, Intake] = {}
-    sums: Sums = {}
-    too_late: list[Rejected] = []
-    for partition, records in _chunks(_reading(settings, show=show)):
-        if partition not in intakes:
-            intakes[partition] = engine.make_intake(partition, IntakeState(), time.time)
-        intakes[partition].take(records)
-        shares, rejected = intakes[partition].fetch()
-        too_late += [record for record in rejected if record.reason == "late"]
-        for share in shares:
-            if wanted.has(share.window):
-                _add(sums, share.window, unpack(share.cells))
-    return sums, too_late
-
-
-def _new(settings: Settings, too_late: Sequence[Rejected], *, show: bool) -> Iterator[Event]:
-    """Yield the late events whose id was not counted anywhere in their partition, each id once."""
-    decode = EventDecoder(settings.currency)
-    places = {(record.partition, record.offset) for record in too_late}
-    waiting: dict[tuple[int, str], Event] = {}
-    for record in too_late:
-        event = decode((record.payload or "").encode())
-        waiting.setdefault((record.partition, event.event_id), event)
-    for message in _reading(settings, show=show):
-        partition, offset = message.partition() or 0, message.offset() or 0
-        if (partition, offset) not in places:
-            try:
-                waiting.pop((partition, decode(message.value()).event_id), None)
-            except NotAnEvent:
-                continue
-    yield from waiting.values()
-
-
-def _reading(settings: Settings, *, show: bool) -> Iterable[Message]:
-    return tqdm(
-        scan(settings, settings.logs_topic), unit=" messages", unit_scale=True, disable=None if show else True, leave=False
-    )
-
-
-def _chunks(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
-    """Yield the messages grouped by partition, in their order, `CHUNK` at a time."""
-    gathered: dict[int, list[Message]] = {}
-    for message in messages:
-        partition = message.partition() or 0
-        records = gathered.setdefault(partition, [])
-        records.append(message)
-        if len(records) == CHUNK:
-            yield partition, gathered.pop(partition)
-    yield from gathered.items()
-
-
-def _add(sums: Sums, window: int, cells: Iterable[tuple[CellKey, Metrics]]) -> None:
-    for key, metrics in cells:
-        known = sums.get((window, key))
-        if known is None:
-            sums[window, key] = metrics
-        else:
-            known.merge(metrics)
-
-
 def changes(settings: Settings, sums: Sums) -> list[Change]:
-    """Return the cells whose results show a different number of events than `sums`, in the order of windows.
+    """Return the cells whose results show a different number of events than `sums`, in the order of windows and tables.
 
     Raises `InputError` if they follow a later version of the contract: this version would overwrite it.
     """
-    shown = read_settled(partial(_shown, settings))
-    rules = Rules.of(settings)
+    tables = TableRules.all_of(Rules.of(settings))
+    topics = (settings.results_topic, *settings.breakdown_topics)
+    shown = [read_settled(partial(_shown, settings, topic, rules)) for topic, rules in zip(topics, tables, strict=True)]
     changed: list[Change] = []
-    for (window, key), metrics in sorted(sums.items(), key=lambda item: item[0]):
-        before = shown.get((rfc3339(window // SECOND), *key))
-        if before != metrics.events:
-            changed.append(Change(to_result(window, rules, key, Cell(metrics, "corrected")), before))
+    kept: set[ResultKey] = set()
+    for (window, table), cells in sorted(sums.items(), key=lambda item: item[0]):
+        start = rfc3339(window // SECOND)
+        for key, metrics in sorted(cells.items(), key=lambda item: [(value is None, str(value)) for value in item[0]]):
+            before = shown[table].get((start, *key))
+            main = (start, *key[:2], key[-1])
+            if before == metrics.events:
+                continue
+            if table == 0 and before is not None and before > metrics.events:
+                kept.add(main)
+            gains = (before is None or metrics.events > before) and main not in kept
+            cell = Cell(metrics, "corrected")
+            result, record = to_result(window, tables[table], key, cell), to_record(window, tables[table], key, cell)
+            changed.append(Change(table, key, result, record, before, gains))
     return changed
 
 
-def _shown(settings: Settings, tombstones: Tombstones[ResultKey]) -> dict[ResultKey, int]:
-    """Return the highest revision of each result that no tombstone has deleted."""
+def _shown(settings: Settings, topic: str, rules: TableRules, tombstones: Tombstones[ResultKey]) -> dict[ResultKey, int]:
+    """Return the highest revision of each result on `topic` that no tombstone has deleted."""
     shown: dict[ResultKey, int] = {}
-    for message in scan(settings, settings.results_topic):
-        refuse_foreign(settings.results_topic, message)
+    decode_key, decode = _readers(rules)
+    for message in scan(settings, topic):
+        refuse_foreign(topic, message)
         position, value = tombstones.position(message), message.value()
         with contextlib.suppress(*DECODE_ERRORS):  # not a result: it is not shown
             if value is None:
-                tombstones.add(decode_result_key(message.key() or b""), position)
+                tombstones.add(decode_key(message.key() or b""), position)
                 continue
-            result = decode_result(value)
-            key = (result.window_start, result.campaign_id, result.channel)
+            key, revision = decode(value)
             if not tombstones.has_deleted(key, position):
-                shown[key] = max(result.revision, shown.get(key, 0))
+                shown[key] = max(revision, shown.get(key, 0))
     return shown
 
 
-def write(settings: Settings, results: Iterable[WindowResult]) -> int:
-    """Put results on their topic and wait for the acknowledgements; their number. Raises `DeliveryError`."""
-    records = ((result_key(result.window_start, result.campaign_id, result.channel), encode(result)) for result in results)
-    return deliver(settings, "rebuild", settings.results_topic, records, headers=[*HEADERS])
+def _readers(rules: TableRules) -> tuple[Callable[[bytes], ResultKey], Callable[[bytes], tuple[ResultKey, int]]]:
+    """Return what reads the key of a record of a table, and what reads the same key and the revision from its value."""
+    if rules.breakdown is None:
+
+        def of_result(value: bytes) -> tuple[ResultKey, int]:
+            result = decode_result(value)
+            return (result.window_start, result.campaign_id, result.channel, result.currency), result.revision
+
+        return decode_result_key, of_result
+    codec = breakdown_codec(rules.breakdown)
+
+    def key_of_row(key: bytes) -> ResultKey:
+        start, campaign, channel, values, currency = codec.decode_key(key)
+        return start, campaign, channel, *values, currency
+
+    def of_row(value: bytes) -> tuple[ResultKey, int]:
+        result, values = codec.decode(value)
+        return (result.window_start, result.campaign_id, result.channel, *values, result.currency), result.revision
+
+    return key_of_row, of_row
+
+
+def write(settings: Settings, gained: Sequence[Change]) -> int:
+    """Put the results of changes on their topics and wait for the acknowledgements; their number. Raises `DeliveryError`."""
+    for table, topic in enumerate((settings.results_topic, *settings.breakdown_topics)):
+        records: Iterable[tuple[bytes, bytes]] = [change.record for change in gained if change.table == table]
+        if records:
+            deliver(settings, "rebuild", topic, records, headers=[*HEADERS])
+    return len(gained)
 
 
 def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: bool) -> None:
@@ -226,9 +168,19 @@ def rebuild(settings: Settings, first: int, last: int, *, late: bool, dry_run: b
     for change in all_changes:
         result, before = change.result, "none" if change.before is None else f"{change.before:,}"
         note = "" if change.gains else "  (unchanged: the logs no longer hold all of its events)"
-        log_lines.tell(
-            f"{result.window_start}  {result.campaign_id!r} {result.channel!r}: {before} → {change.after:,} events{note}"
-        )
+        log_lines.tell(f"{result.window_start}  {_in_words(settings, change)}: {before} → {change.after:,} events{note}")
     if not dry_run:
-        write(settings, [change.result for change in gained])
+        write(settings, gained)
     log_lines.tell(f"{len(gained):,} results {'would change' if dry_run else 'changed'}")
+
+
+def _in_words(settings: Settings, change: Change) -> str:
+    """Return which cell changes: campaign, channel, the values of a breakdown by their fields, and currency."""
+    campaign, channel, *values, currency = change.key
+    words = f"{campaign!r} {channel!r} {currency}"
+    if change.table == 0:
+        return words
+    breakdown = settings.breakdown_list[change.table - 1]
+    shown = ("(other)" if value is True else "(not set)" if value is None else repr(value) for value in values)
+    named = ", ".join(f"{field}={value}" for field, value in zip(breakdown.fields, shown, strict=True))
+    return f"{words} {breakdown.name}: {named}"

@@ -105,9 +105,8 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def corrected(path: Path, currency: str) -> list[tuple[str, bytes]]:
+def corrected(path: Path, decode: EventDecoder) -> list[tuple[str, bytes]]:
     """Return the events of a JSON lines file (`read_lines`) as (event_id, payload); raises `InputError` for the first line that is none."""
-    decode = EventDecoder(currency)
     events: list[tuple[str, bytes]] = []
     for number, line in read_lines(path):
         try:
@@ -141,5 +140,5 @@ def list_rejected(settings: Settings, wanted: Wanted, form: Literal["lines", "js
 
 def send_file(settings: Settings, path: Path) -> None:
     """Send the events of `path` to the logs, and print their number; raises `InputError` before anything is sent, and as `send`."""
-    events = corrected(path, settings.currency)
+    events = corrected(path, EventDecoder.of(settings))
     log_lines.tell(f"{send(settings, events):,} events sent to {settings.logs_topic}")

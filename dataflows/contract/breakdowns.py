@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
-
-import msgspec
+from typing import Literal
 
 from dataflows.contract.errors import SettingsError
-from dataflows.contract.schema import WindowResult
-
-Value: TypeAlias = str | Literal[True] | None
-"""Value of a field in a row: a text, `NOT_SET`, or `OTHER` in the row that sums what was not admitted."""
+from dataflows.contract.schema import Breakdown, WindowResult
 
 NOT_SET = None
 """The value of a field that an event does not have."""
@@ -32,13 +27,6 @@ _IN_EVERY_KEY = ("campaign_id", "channel", "currency")
 _NOT_TEXT = ("timestamp", "cost_micros", "revenue_micros")
 _FIELDS_OF_RESULTS = {*WindowResult.__struct_fields__, "counts"}
 _VARIABLE = "ADTALLY_BREAKDOWNS"
-
-
-class Breakdown(msgspec.Struct, frozen=True):
-    """One breakdown: its name, which is in that of its topic, and the fields of the event whose values split a cell."""
-
-    name: str
-    fields: tuple[str, ...]
 
 
 def parse(text: str) -> tuple[Breakdown, ...]:

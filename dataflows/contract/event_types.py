@@ -5,25 +5,16 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-import msgspec
-
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.measures import RATIOS, TOTALS
 from dataflows.contract.metrics import ROLES, SUMS
-from dataflows.contract.schema import EventType
+from dataflows.contract.schema import DeclaredType, EventType
 
 MAX_TYPES = 32
 """Number of event types that a deployment may declare."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = "ADTALLY_EVENT_TYPES"
-
-
-class DeclaredType(msgspec.Struct, frozen=True):
-    """An event type of the deployment's own; an event of it also adds what `role`, a built-in type, adds."""
-
-    name: str
-    role: str | None = None
 
 
 def parse(text: str) -> tuple[DeclaredType, ...]:

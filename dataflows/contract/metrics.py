@@ -5,13 +5,18 @@ All fields are sums, so that partial tallies of one cell can be merged in any or
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from dataflows.contract.schema import Event, EventType
+from dataflows.contract.schema import DeclaredType, Event, EventType, Value
 
 
 class Metrics(msgspec.Struct, gc=False, array_like=True):
-    """Sums of one cell (window, campaign, channel): counts, and money in integer micros."""
+    """Sums of one cell (a window, and a key of `Cells`): counts, and money in integer micros of the cell's currency.
+
+    `declared` has the number of events of each declared type, in the order of their declaration.
+    """
 
     impressions: int = 0
     clicks: int = 0
@@ -22,28 +27,47 @@ class Metrics(msgspec.Struct, gc=False, array_like=True):
     revenue_micros: int = 0
     refund_micros: int = 0
     events: int = 0
+    declared: list[int] = []
 
     def merge(self, other: Metrics) -> None:
         """Add the sums of `other` to these."""
         for name in SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        for index, count in enumerate(other.declared):
+            self.declared[index] += count
+
+    def add(self, event: Event, adds: Contribution) -> None:
+        """Add `event`, of a type that contributes `adds`."""
+        self.events += 1
+        for name in adds.counts:
+            setattr(self, name, getattr(self, name) + 1)
+        if adds.declared is not None:
+            self.declared[adds.declared] += 1
+        if event.revenue_micros:
+            setattr(self, adds.revenue, getattr(self, adds.revenue) + event.revenue_micros)
+        if event.cost_micros:
+            self.spend_micros += event.cost_micros
 
 
-SUMS: tuple[str, ...] = Metrics.__struct_fields__
-"""The names of the sums, in their order: the counts, the money, the events."""
+SUMS: tuple[str, ...] = tuple(name for name in Metrics.__struct_fields__ if name != "declared")
+"""The names of the fixed sums, in their order: the counts, the money, the events."""
 
 MONEY = tuple(name for name in SUMS if name.endswith("_micros"))
-"""Sums of money, in micros of the deployment's currency."""
+"""Sums of money, in micros of the cell's currency."""
 
 COUNTS = tuple(name for name in SUMS if name not in {*MONEY, "events"})
 """Counts of events of certain types; `events` counts them all."""
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """Contribution of an event of one type to its cell: 1 to each of `counts`, its revenue to `revenue`. Its cost is always spend."""
+    """Contribution of an event of one type to its cell: 1 to each of `counts`, its revenue to `revenue`. Its cost is always spend.
+
+    `declared`: the place of the type among the declared ones, whose count is also increased by 1; None for a built-in type.
+    """
 
     counts: tuple[str, ...]
     revenue: str = "revenue_micros"
+    declared: int | None = None
 
 
 CONTRIBUTIONS: dict[EventType, Contribution] = {
@@ -60,18 +84,17 @@ ROLES: tuple[EventType, ...] = ("impression", "click", "conversion", "purchase",
 """The built-in types whose contribution a declared type may have too."""
 
 
-Cells = dict[tuple[str, str], Metrics]
-"""Metrics by (campaign, channel), all of one window."""
+def contributions(declared: Iterable[DeclaredType]) -> dict[str, Contribution]:
+    """Return the contribution of each built-in type and of each of the `declared` ones, by its name."""
+    adds: dict[str, Contribution] = {**CONTRIBUTIONS}
+    for place, declaration in enumerate(declared):
+        role = Contribution(()) if declaration.role is None else adds[declaration.role]
+        adds[declaration.name] = msgspec.structs.replace(role, declared=place)
+    return adds
 
 
-def fold(cells: Cells, event: Event) -> None:
-    """Add `event` to its cell of `cells`, which are those of its window, as `CONTRIBUTIONS` says."""
-    cell = cells.setdefault((event.campaign_id, event.channel), Metrics())
-    cell.events += 1
-    adds = CONTRIBUTIONS[event.event_type]
-    for name in adds.counts:
-        setattr(cell, name, getattr(cell, name) + 1)
-    if event.revenue_micros:
-        setattr(cell, adds.revenue, getattr(cell, adds.revenue) + event.revenue_micros)
-    if event.cost_micros:
-        cell.spend_micros += event.cost_micros
+CellKey = tuple[Value, ...]
+"""Campaign, channel, the values of a breakdown's fields (none in the main results), and currency."""
+
+Cells = dict[CellKey, Metrics]
+"""Metrics by key, all of one window and table."""

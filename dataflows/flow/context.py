@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from dataflows.contract.breakdowns import topic_of
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.flow.idle import Workers
@@ -38,6 +39,14 @@ class FlowContext:
         self.monotonic = monotonic
         self.lifecycle = lifecycle or Lifecycle()
         self.engine = Engine(settings)
+        self.result_topics = {
+            "results": settings.results_topic,
+            **{
+                topic_of("results", breakdown): topic_of(settings.results_topic, breakdown)
+                for breakdown in settings.breakdown_list
+            },
+        }
+        """The topic of each table, by its label in the metrics."""
         self.workers = Workers()
         self.topology = topology or Topology(settings, self.lifecycle.stopping.is_set)
         self.observed = Observed(
@@ -47,6 +56,7 @@ class FlowContext:
             partitions=self.topology.known,
             recovery=recovery,
             intake="native" if self.engine.is_native else "python",
+            tables=tuple(self.result_topics),
             now=now,
             monotonic=monotonic,
         )

@@ -21,7 +21,7 @@ from dataflows.kafka.produce import Header, PythonSender, RecordSender
 from dataflows.native.client import PLUGINS, ClientHandle
 from dataflows.native.queue import no_queue_reason
 from dataflows.native.sender import NativeSender, no_sender_reason
-from dataflows.windows.cells import CellStore
+from dataflows.windows.cells import CellStore, TableRules
 from dataflows.windows.native import NativeCells
 from dataflows.windows.reference import PythonCells
 
@@ -81,17 +81,17 @@ class Engine:
         return NativeIntake if self.is_native else PythonIntake
 
     @property
-    def cells_kind(self) -> Callable[[Rules, float], CellStore]:
-        """The class of cells, made of the rules and `emit_seconds`."""
+    def cells_kind(self) -> Callable[[TableRules, float], CellStore]:
+        """The class of cells, made of the rules of their table and `emit_seconds`."""
         return NativeCells if self.is_native else PythonCells
 
     def make_intake(self, partition: int, state: IntakeState, now: Callable[[], float]) -> Intake:
         """Return the intake of a partition of the logs; `now`: seconds since 1970."""
         return self.intake_kind(self._rules, self._settings.logs_topic, partition, state, now)
 
-    def make_cells(self) -> CellStore:
-        """Return empty cells of a shard."""
-        return self.cells_kind(self._rules, self._settings.emit_seconds)
+    def make_tables(self) -> list[CellStore]:
+        """Return the empty cells of each table of a shard."""
+        return [self.cells_kind(rules, self._settings.emit_seconds) for rules in TableRules.all_of(self._rules)]
 
     def make_fetcher(self, make: Callable[[dict[str, str]], Consumer], most: int, bell: Bell | None = None) -> Fetcher:
         """Return the fetcher of a partition, of `most` messages at a time; only a native one rings the `bell`.

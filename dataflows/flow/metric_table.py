@@ -80,16 +80,21 @@ WINDOWS = Metric(
     "adtally_windows", "gauge", "Windows in memory: those that are not final, and those that can still be corrected."
 )
 OPEN_CELLS = Metric(
-    "adtally_open_cells", "gauge", "Cells (window, campaign and channel) in windows that are not final yet, in this process."
+    "adtally_open_cells",
+    "gauge",
+    "Cells (window and key of a result) in windows that are not final yet, in this process.",
+    ("topic",),
 )
-CELLS = Metric("adtally_cells", "gauge", "Cells (window, campaign and channel) in all windows in memory, in this process.")
+CELLS = Metric(
+    "adtally_cells", "gauge", "Cells (window and key of a result) in all windows in memory, in this process.", ("topic",)
+)
 PARTITIONS = Metric("adtally_partitions", "gauge", "Known partitions of the logs topic.")
 PARTITIONS_READ = Metric("adtally_partitions_read", "gauge", "Partitions of the logs topic that this process reads.")
 BROKER_UP = Metric("adtally_broker_up", "gauge", "Whether the broker answered within the last 5 s: 1 or 0.")
 ACKNOWLEDGED = Metric(
     "adtally_records_acknowledged_total",
     "counter",
-    f"Records that the broker acknowledged, by topic: results, rejected. {_PROCESS}",
+    f"Records that the broker acknowledged, by topic: results, results.<breakdown>, rejected. {_PROCESS}",
     ("topic",),
 )
 FAILED = Metric(

@@ -37,17 +37,17 @@ class ShardLogic(StatefulBatchLogic[Partial, Records, Saved]):
     @override
     def on_batch(self, values: list[Partial]) -> tuple[Iterable[Records], bool]:
         self._rest.note_activity()
-        return _as_items(self._panes.take(values, time.time())), StatefulBatchLogic.RETAIN
+        return self._panes.take(values, time.time()), StatefulBatchLogic.RETAIN
 
     @override
     def on_notify(self) -> tuple[Iterable[Records], bool]:
         self._rest.note_activity()
-        return _as_items(self._panes.tick(time.time())), StatefulBatchLogic.RETAIN
+        return self._panes.tick(time.time()), StatefulBatchLogic.RETAIN
 
     @override
     def on_eof(self) -> tuple[Iterable[Records], bool]:
         # The stream ends because the process was asked to stop: pending updates are emitted, and the windows stay open for the next run.
-        return _as_items(self._panes.flush(time.time())), StatefulBatchLogic.RETAIN
+        return self._panes.flush(time.time()), StatefulBatchLogic.RETAIN
 
     @override
     def notify_at(self) -> dt.datetime | None:
@@ -61,17 +61,13 @@ class ShardLogic(StatefulBatchLogic[Partial, Records, Saved]):
         return save(self._panes.state(), self._settings)
 
 
-def _as_items(records: Records | None) -> list[Records]:
-    return [] if records is None else [records]
-
-
 def panes(context: FlowContext) -> Callable[[Saved | None], ShardLogic]:
     """Return what builds the panes of a shard, from its snapshot if there is one."""
     settings = context.settings
 
     def build(saved: Saved | None) -> ShardLogic:
         with context.lifecycle.one_line_errors():
-            panes_of_shard = Panes(settings, context.engine.make_cells(), load(saved, PanesState, settings))
+            panes_of_shard = Panes(settings, context.engine.make_tables(), load(saved, PanesState, settings))
         context.observed.add_shard(panes_of_shard.figures)
         return ShardLogic(settings, panes_of_shard, context.workers.rest())
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Producer
@@ -171,40 +171,47 @@ def _attend(outbox: weakref.ref[Outbox]) -> None:
 class OutboxPart(StatefulSinkPartition[Records, None]):
     """One part of the sink: stateless, except that its snapshot waits for the acknowledgements."""
 
-    def __init__(self, outbox: Outbox, lifecycle: Lifecycle | None = None) -> None:
-        self._outbox = outbox
+    def __init__(self, *outboxes: Outbox, lifecycle: Lifecycle | None = None) -> None:
+        """`outboxes`: that of each table."""
+        self._outboxes = outboxes
         self._lifecycle = lifecycle or Lifecycle()
-        self._sent = outbox.outgoing.own_count()
+        self._sent = [outbox.outgoing.own_count() for outbox in outboxes]
 
     @override
     def write_batch(self, values: list[Records]) -> None:
         with self._lifecycle.one_line_errors():
             for records in values:
-                self._outbox.send(records)
-                self._sent[0] += records.count
-            self._outbox.check_reports()  # once for all of them: a check costs as much as sending a record
+                self._outboxes[records.table].send(records)
+                self._sent[records.table][0] += records.count
+            for outbox in self._outboxes:
+                outbox.check_reports()  # once for all of them: a check costs as much as sending a record
 
     @override
     def snapshot(self) -> None:
         with self._lifecycle.one_line_errors():
-            begun = time.monotonic()
-            self._outbox.flush()
-            self._outbox.outgoing.note_wait(id(self), time.monotonic() - begun)
+            for outbox in self._outboxes:
+                begun = time.monotonic()
+                outbox.flush()
+                outbox.outgoing.note_wait(id(self), time.monotonic() - begun)
 
     @override
     def close(self) -> None:
         with self._lifecycle.one_line_errors():
-            self._outbox.flush()
+            for outbox in self._outboxes:
+                outbox.flush()
 
 
 class TopicSink(FixedPartitionedSink[Records, None]):
-    """Sink of one topic; items are keyed by a number in text, which only spreads them over the workers."""
+    """Sink of one topic, or of one for each table of the records.
 
-    def __init__(self, context: FlowContext, topic: str, outgoing: Outgoing | None = None) -> None:
+    Items are keyed by a number in text, which only spreads them over the workers.
+    """
+
+    def __init__(self, context: FlowContext, topics: Mapping[str, str]) -> None:
+        """`topics`: the topic of each table, in their order, by its label in the metrics."""
         self._context = context
-        self._topic = topic
-        self._outgoing = outgoing
-        self._outbox: Outbox | None = None
+        self._topics = topics
+        self._outboxes: list[Outbox] = []
         self._lock = threading.Lock()
 
     @override
@@ -218,18 +225,19 @@ class TopicSink(FixedPartitionedSink[Records, None]):
     @override
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPart:
         with self._lock, self._context.lifecycle.one_line_errors():
-            if self._outbox is None:
-                producer, sender = self._make_sender()
-                stopping = self._context.lifecycle.stopping.is_set
-                self._outbox = Outbox(producer, self._topic, stopping, self._outgoing, sender)
-                attend = threading.Thread(
-                    target=_attend, args=(weakref.ref(self._outbox),), name=f"outbox-{self._topic}", daemon=True
-                )
-                attend.start()
-        return OutboxPart(self._outbox, self._context.lifecycle)
+            if not self._outboxes:
+                self._outboxes = [self._make_outbox(label, topic) for label, topic in self._topics.items()]
+        return OutboxPart(*self._outboxes, lifecycle=self._context.lifecycle)
 
-    def _make_sender(self) -> tuple[Producer, RecordSender]:
-        settings, topic = self._context.settings, self._topic
+    def _make_outbox(self, label: str, topic: str) -> Outbox:
+        producer, sender = self._make_sender(topic)
+        stopping = self._context.lifecycle.stopping.is_set
+        outbox = Outbox(producer, topic, stopping, self._context.observed.outgoing(label), sender)
+        threading.Thread(target=_attend, args=(weakref.ref(outbox),), name=f"outbox-{topic}", daemon=True).start()
+        return outbox
+
+    def _make_sender(self, topic: str) -> tuple[Producer, RecordSender]:
+        settings = self._context.settings
 
         def make(own: dict[str, str]) -> Producer:
             # No time limit: the sink waits for an unreachable broker as long as necessary.

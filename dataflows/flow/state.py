@@ -18,11 +18,12 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from dataflows.contract import breakdowns, event_types
 from dataflows.contract.errors import RecoveryError
 from dataflows.contract.settings import Settings, variable
 from dataflows.intake.rules import SECOND, Rules
 
-VERSION = 2
+VERSION = 3
 """Version of the state that this adtally writes and reads."""
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -60,8 +61,8 @@ def load(saved: object, kind: type[State], settings: Settings) -> State | None:
     for name, now in _rules(settings).items():
         if (before := envelope.rules.get(name)) != now:
             raise RecoveryError(
-                f"the state in the recovery folder was counted with {name}={before}, but it is {now} now; set it back, or "
-                f"{count_again(settings)}"
+                f"the state in the recovery folder was counted with {name}={before or _NONE}, but it is {now or _NONE} now; "
+                f"set it back, or {count_again(settings)}"
             )
     return state
 
@@ -107,12 +108,20 @@ def _next(topic: str) -> str:
 def _rules(settings: Settings) -> dict[str, str]:
     """Return the settings that a state depends on: with other ones, cells would be cut, closed or added up differently."""
     rules = Rules.of(settings)
+    of_breakdowns = {variable("breakdown_cells"): str(rules.breakdown_cells)} if rules.breakdowns else {}
     return {
         variable("window_seconds"): f"{rules.window / SECOND:.15g}",
         variable("out_of_order_seconds"): f"{rules.out_of_order / SECOND:.15g}",
         variable("allowed_lateness_seconds"): f"{rules.lateness / SECOND:.15g}",
         variable("currency"): rules.currency,
+        variable("event_types"): event_types.text_of(rules.declared),
+        variable("breakdowns"): breakdowns.text_of(rules.breakdowns),
+        **of_breakdowns,
     }
+
+
+_NONE = "(none)"
+"""An empty setting, in an error message."""
 
 
 def stored_versions(part: Path) -> Iterator[int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,16 +93,19 @@ class Observed:
         partitions: Callable[[], int] = lambda: 0,
         recovery: Path | None = None,
         intake: str = "",
+        tables: Sequence[str] = ("results",),
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`stopping`, `reachable`, `partitions`: whether the process must stop, whether the broker answers, how many partitions there are.
 
-        `recovery`: the recovery folder; `intake`: ``native`` or ``python``. `now` and `monotonic`: seconds; `now` since 1970.
+        `recovery`: the recovery folder; `intake`: ``native`` or ``python``; `tables`: the label of each table.
+        `now` and `monotonic`: seconds; `now` since 1970.
         """
         self.pulse = Pulse(monotonic)
         self._recovery = recovery
         self._intake = intake
+        self._tables = tables
         self._shards: list[Callable[[], Figures]] = []
         self._slots: set[int] = set()
         self._assigned: set[int] = set()
@@ -117,7 +120,7 @@ class Observed:
         self._outgoing: dict[str, Outgoing] = {}
 
     def outgoing(self, topic: str) -> Outgoing:
-        """Return the figures of the sink of a topic, ``results`` or ``rejected``."""
+        """Return the figures of the sink of a topic: ``results``, ``results.<breakdown>`` or ``rejected``."""
         return self._outgoing.setdefault(topic, Outgoing(self._window, self._age, self.pulse, self._now))
 
     def add_shard(self, figures: Callable[[], Figures]) -> None:
@@ -193,8 +196,9 @@ class Observed:
         shards = [figures() for figures in list(self._shards)]
         yield table.OPEN_WINDOWS, (), max((shard.open_windows for shard in shards), default=0)
         yield table.WINDOWS, (), max((shard.windows for shard in shards), default=0)
-        yield table.OPEN_CELLS, (), sum(shard.open_cells for shard in shards)
-        yield table.CELLS, (), sum(shard.cells for shard in shards)
+        for number, name in enumerate(self._tables):
+            yield table.OPEN_CELLS, (name,), sum(shard.open_cells[number] for shard in shards)
+            yield table.CELLS, (name,), sum(shard.cells[number] for shard in shards)
         marks = [shard.watermark for shard in shards if shard.watermark is not None]
         if marks:
             yield table.WATERMARK, (), min(marks) / SECOND

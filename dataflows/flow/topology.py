@@ -100,7 +100,7 @@ class Topology:
             self._error = AdtallyError(f"querying the topics on {settings.brokers} failed unexpectedly: {error!r}.")
 
     def _ask(self, settings: Settings) -> None:
-        rights = {settings.logs_topic: "Read", settings.results_topic: "Write", settings.rejected_topic: "Write"}
+        rights = {topic: "Read" if topic == settings.logs_topic else "Write" for topic in settings.topics}
         topics = Topics(settings, "topology", rights)
         if not topics.wait(*rights, give_up=self._done):
             return

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
+from dataflows.contract.breakdowns import columns
 from dataflows.contract.schema import (
     KEPT_PAYLOAD_BYTES,
     MAX_DEPTH,
@@ -18,6 +20,7 @@ from dataflows.contract.schema import (
     event_decoder,
     to_micros,
 )
+from dataflows.contract.settings import Settings
 from dataflows.intake.leap_seconds import without_leap_second
 from dataflows.intake.malformed import explain, framing
 
@@ -39,10 +42,15 @@ class NotAnEvent(Exception):  # noqa: N818 - it carries a verdict to its handler
 class EventDecoder:
     """Decoder of one payload at a time, by the whole contract."""
 
-    def __init__(self, currency: str) -> None:
-        """`currency`: that of the deployment; an event in another one is malformed."""
-        self._currency = currency
-        self._decode = event_decoder(currency).decode
+    def __init__(self, types: Iterable[str] = (), columns: Iterable[str] = ()) -> None:
+        """`types`: the declared event types; `columns`: the fields that breakdowns name. An event of another type is malformed."""
+        self._types = tuple(types)
+        self._decode = event_decoder(self._types, columns).decode
+
+    @classmethod
+    def of(cls, settings: Settings) -> EventDecoder:
+        """Return the decoder of a deployment."""
+        return cls([declared.name for declared in settings.declared_types], columns(settings.breakdown_list))
 
     def __call__(self, value: bytes | None) -> Event:
         """Return the event in `value`; raises `NotAnEvent`."""
@@ -82,7 +90,7 @@ class EventDecoder:
             raise NotAnEvent("malformed", self._words(value, error)) from None
 
     def _words(self, value: bytes, error: Exception) -> str:
-        return explain(value, error, self._currency)[:500]
+        return explain(value, error, self._types)[:500]
 
 
 def _before_leap_second(timestamp: msgspec.Raw | None) -> bytes | None:

@@ -6,6 +6,7 @@ The verdict is made elsewhere; this module only explains it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -55,8 +56,8 @@ def framing(value: bytes) -> str | None:
     return next((words for begin, words in _FRAMINGS if value.startswith(begin)), None)
 
 
-def explain(value: bytes, error: Exception, currency: str) -> str:
-    """Return why `value` (UTF-8) is not an event; `error` is the exception of the decoder, `currency` the deployment's."""
+def explain(value: bytes, error: Exception, types: Sequence[str] = ()) -> str:
+    """Return why `value` (UTF-8) is not an event; `error` is the exception of the decoder, `types` the declared event types."""
     if words := framing(value):
         return words
     text = value.decode()
@@ -73,7 +74,7 @@ def explain(value: bytes, error: Exception, currency: str) -> str:
     except UnicodeEncodeError as lone:
         half = ascii(lone.object[lone.start]).strip("'")
         return f"a lone surrogate {half} in a string, which is half of a character; send both halves, or the character as UTF-8"
-    return _fields(document, error, currency) if isinstance(document, dict) else _not_an_object(document)
+    return _fields(document, error, types) if isinstance(document, dict) else _not_an_object(document)
 
 
 def plain(error: Exception) -> str:
@@ -119,19 +120,17 @@ def _not_an_object(document: object) -> str:
     return f"{_short(document if isinstance(document, _Integer) else json.dumps(document))} is not a JSON object"
 
 
-def _fields(event: dict[str, Any], error: Exception, currency: str) -> str:
+def _fields(event: dict[str, Any], error: Exception, types: Sequence[str]) -> str:
     words = plain(error)
     if not isinstance(error, msgspec.ValidationError):
         return words
     field_values = {name: event.get(name) for name in ("currency", "event_type", "timestamp")}
-    if (
-        words.endswith("at `currency`")
-        and isinstance(field_values["currency"], str)
-        and not isinstance(field_values["currency"], _Integer)
-    ):
-        return f"`currency` is {_short(field_values['currency'])}, and this deployment counts in {currency} (ADTALLY_CURRENCY)"
-    if words.endswith("at `event_type`") and isinstance(field_values["event_type"], str):
-        return f"`event_type` is {_short(field_values['event_type'])}; it must be one of {', '.join(get_args(EventType))}"
+    currency, event_type = field_values["currency"], field_values["event_type"]
+    if words.endswith("at `currency`") and isinstance(currency, str) and not isinstance(currency, _Integer):
+        return f"`currency` is {_short(currency)}; it must be three capital letters of ISO 4217, such as USD, or be left out"
+    if words.endswith("at `event_type`") and isinstance(event_type, str):
+        allowed = (*get_args(EventType), *types)
+        return f"`event_type` is {_short(event_type)}; it must be one of {', '.join(allowed)} (ADTALLY_EVENT_TYPES declares further ones)"
     if words.endswith("at `timestamp`") and isinstance(field_values["timestamp"], str):
         return _timestamp(field_values["timestamp"])
     return words

@@ -13,7 +13,7 @@ class MessageReader:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._decode = EventDecoder(rules.currency)
+        self._decode = EventDecoder(rules.types, rules.columns)
 
     def __call__(self, record: Record) -> Event:
         """Return the event of a message; raises `NotAnEvent` for one that is malformed, oversize or too far ahead."""

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from dataflows.contract.metrics import Cells, fold
 from dataflows.contract.schema import Event, to_micros
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.messages import latest_time, too_far_ahead
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
+from dataflows.intake.tables import Tables
 from dataflows.kafka.record import Record
 from dataflows.native import COUNTED, LATE, NEVER, MessageBatch, Noted, Tally
-from dataflows.wire.cell_bytes import Share, shares_of
+from dataflows.wire.cell_bytes import Share
 
 
 class NativeIntake(Intake):
@@ -29,7 +28,7 @@ class NativeIntake(Intake):
             window=rules.window, delay=rules.lateness + rules.out_of_order, dedup=rules.dedup, currency=rules.currency
         )
         self._shares: list[Share] = []
-        self._slow_windows = defaultdict[int, Cells](dict)
+        self._tables = Tables(rules)
         super().__init__(rules, topic, partition, state, now)
 
     @override
@@ -76,7 +75,7 @@ class NativeIntake(Intake):
     def _handle(self, note: Noted, record: Record, event: Event | None) -> None:
         """Handle a message that C leaves to Python: count an event of the slow path, or reject it with the reason in words."""
         if event and note.status == COUNTED:
-            fold(self._slow_windows[self.rules.start(note.time)], event)
+            self._tables.add(self.rules.start(note.time), self._tables.keys(event), event)
             return
         verdict = self._late(note.time, note.clock) if note.status == LATE else too_far_ahead(note.time, record, self.rules)
         self._reject(verdict, record.offset() or 0, record.value())
@@ -84,9 +83,7 @@ class NativeIntake(Intake):
     @override
     def _take_shares(self) -> list[Share]:
         shares = [Share._make(share) for share in self._tally.pack()]
-        shares += [share for window, cells in self._slow_windows.items() for share in shares_of(window, cells)]
-        self._slow_windows.clear()
-        return shares
+        return shares + self._tables.take_shares()
 
     @override
     def _turn(self, generation: int) -> None:

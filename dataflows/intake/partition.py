@@ -16,7 +16,7 @@ import msgspec
 from dataflows.contract.schema import Reason, Rejected, rfc3339
 from dataflows.intake.decode import NotAnEvent, rejected
 from dataflows.intake.messages import MessageReader
-from dataflows.intake.rules import KEPT, SECOND, Rules
+from dataflows.intake.rules import SECOND, Rules
 from dataflows.kafka.record import Record
 from dataflows.wire.cell_bytes import Share
 
@@ -69,7 +69,7 @@ class GenerationMark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class IntakeState(msgspec.Struct):
-    """Snapshot of an intake; the ids are read again from the first mark on."""
+    """Snapshot of an intake; the ids and the admitted cells are restored from the messages after the first mark."""
 
     clock: int | None = None
     marks: list[GenerationMark] = msgspec.field(default_factory=list[GenerationMark])
@@ -107,7 +107,7 @@ class Intake(ABC):
 
     @abstractmethod
     def _take_shares(self) -> list[Share]:
-        """Return the sums of what was counted since the last call; a shard and window may have several shares."""
+        """Return the sums of what was counted since the last call; a shard, window and table may have several shares."""
 
     @abstractmethod
     def _turn(self, generation: int) -> None:
@@ -130,8 +130,8 @@ class Intake(ABC):
         return self._take_shares(), rejected
 
     def rewind(self) -> int | None:
-        """Go back to the first mark, for `refill`; the offset to read from, None if there is nothing to fill the index with."""
-        if not self.marks or not self.rules.dedup:
+        """Go back to the first mark, for `refill`; the offset to read from, None if there is nothing to fill."""
+        if not self.marks or not self.rules.refills:
             return None
         first = self.marks[0]
         self._resume_to = self.clock, self.marks
@@ -139,7 +139,7 @@ class Intake(ABC):
         return first.offset
 
     def refill(self, records: Sequence[Record]) -> None:
-        """Let `records`, which were counted before a restart, fill the index of ids and nothing else; nothing without a `rewind`."""
+        """Let `records`, which were counted before a restart, fill the index of ids and the admitted cells; nothing without a `rewind`."""
         if self._resume_to is None:
             return
         for mark in self._resume_to[1]:
@@ -180,7 +180,7 @@ class Intake(ABC):
         clock = moment if self.clock is None else max(self.clock, moment)
         generation = self.rules.generation(clock)
         if generation != self._generation:
-            self.marks = [mark for mark in self.marks if mark.generation > generation - KEPT]
+            self.marks = [mark for mark in self.marks if mark.generation > generation - self.rules.marks_kept]
             self.marks.append(GenerationMark(generation, offset, self.clock))
             self._begin_generation(clock)
         self.clock = clock

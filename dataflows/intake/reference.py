@@ -5,19 +5,19 @@ This is the specification of what `dataflows.intake.native` does in C. It runs e
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
-from dataflows.contract.metrics import Cells, fold
 from dataflows.contract.schema import Event, to_micros
+from dataflows.intake.admission import Admissions
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
+from dataflows.intake.tables import Tables
 from dataflows.kafka.record import Record
-from dataflows.wire.cell_bytes import Share, shares_of
+from dataflows.wire.cell_bytes import Share
 
 
 class PythonIntake(Intake):
@@ -25,7 +25,8 @@ class PythonIntake(Intake):
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._ids = IdIndex()
-        self._windows = defaultdict[int, Cells](dict)
+        self._admissions = Admissions(rules.breakdown_cells, rules.horizon)
+        self._tables = Tables(rules)
         super().__init__(rules, topic, partition, state, now)
 
     @override
@@ -53,21 +54,23 @@ class PythonIntake(Intake):
         return event
 
     def _count(self, event: Event) -> None:
-        """Add an event to its window, unless its id is known. A refill adds the id alone."""
+        """Add an event to its window, unless its id is known. A refill restores the ids and the admitted cells alone."""
         is_new = not self.rules.dedup or self._ids.add(event.event_id)
-        if self._is_refilling:
-            return
         if not is_new:
-            self.counters.duplicate += 1
+            self.counters.duplicate += not self._is_refilling
             return
-        self.counters.counted += 1
-        fold(self._windows[self.rules.start(to_micros(event.timestamp))], event)
+        moment = to_micros(event.timestamp)
+        window = self.rules.start(moment)
+        keys = self._tables.keys(event)
+        for table, key in enumerate(keys[1:], start=1):
+            keys[table] = self._admissions.admit(window, table, key, self.clock or moment)
+        if not self._is_refilling:
+            self.counters.counted += 1
+            self._tables.add(window, keys, event)
 
     @override
     def _take_shares(self) -> list[Share]:
-        shares = [share for window, cells in self._windows.items() for share in shares_of(window, cells)]
-        self._windows.clear()
-        return shares
+        return self._tables.take_shares()
 
     @override
     def _turn(self, generation: int) -> None:

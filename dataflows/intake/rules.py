@@ -6,7 +6,10 @@ import datetime as dt
 
 import msgspec
 
+from dataflows.contract.breakdowns import Breakdown, columns
+from dataflows.contract.event_types import DeclaredType
 from dataflows.contract.settings import Settings
+from dataflows.wire.cell_bytes import CellFormat
 
 SECOND = 1_000_000
 
@@ -19,7 +22,11 @@ LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The settings that decide the outcome of an event, in microseconds."""
+    """The settings that decide the outcome of an event; times in microseconds.
+
+    `currency` is that of an event that names none. The tables are the results (0), then the `breakdowns`; `breakdown_cells` bounds how many
+    cells of a breakdown and window a partition admits.
+    """
 
     window: int
     out_of_order: int
@@ -27,6 +34,9 @@ class Rules(msgspec.Struct, frozen=True):
     max_ahead: int
     currency: str
     dedup: bool
+    declared: tuple[DeclaredType, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()
+    breakdown_cells: int = 10_000
 
     @classmethod
     def of(cls, settings: Settings) -> Rules:
@@ -38,7 +48,39 @@ class Rules(msgspec.Struct, frozen=True):
             max_ahead=round(settings.max_ahead_seconds * SECOND),
             currency=settings.currency,
             dedup=settings.dedup,
+            declared=settings.declared_types,
+            breakdowns=settings.breakdown_list,
+            breakdown_cells=settings.breakdown_cells,
         )
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The names of the declared event types, in their order."""
+        return tuple(declared.name for declared in self.declared)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields of an event that any breakdown names, in the order of an event's values."""
+        return columns(self.breakdowns)
+
+    def formats(self) -> list[CellFormat]:
+        """Return the format of the cells of each table."""
+        fields = [0, *(len(breakdown.fields) for breakdown in self.breakdowns)]
+        return [CellFormat(len(self.declared), count) for count in fields]
+
+    @property
+    def refills(self) -> bool:
+        """Whether a restart must read messages again: for the ids, or for the cells that the breakdowns have admitted."""
+        return self.dedup or bool(self.breakdowns)
+
+    @property
+    def marks_kept(self) -> int:
+        """Number of generations that a restart reads again.
+
+        For ids alone those that are searched. With breakdowns, whose windows can begin as far back as the oldest of these, every
+        duplicate of an event of such a window must be recognised again, for which as many generations before it are needed.
+        """
+        return 2 * KEPT - 1 if self.dedup and self.breakdowns else KEPT
 
     @property
     def horizon(self) -> int:

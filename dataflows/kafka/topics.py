@@ -152,7 +152,7 @@ class Topics:
         properties = {"message.timestamp.type": "LogAppendTime"}
         if topic != self.settings.logs_topic:
             properties["cleanup.policy"] = "compact"
-        if topic == self.settings.results_topic:
+        if topic in (self.settings.results_topic, *self.settings.breakdown_topics):
             # Kafka compacts closed segments alone, and by default closes one at 1 GB: hours of upserts to read when a dashboard starts.
             properties["segment.bytes"] = str(RESULTS_SEGMENT_BYTES)
         return properties

@@ -13,20 +13,40 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.measures import ratios
-from dataflows.contract.metrics import Metrics
-from dataflows.contract.schema import State, WindowResult, encode, result_key, rfc3339
+from dataflows.contract.metrics import CellKey, Metrics
+from dataflows.contract.schema import State, WindowResult, breakdown_codec, encode, rfc3339
 from dataflows.intake.rules import SECOND, Rules
+from dataflows.wire.cell_bytes import CellFormat
 from dataflows.wire.records import Records
 
 BEHIND = 5
 """Factor by which updates of open cells are rarer while a backlog is read."""
 
-CellKey = tuple[str, str]
+
+class TableRules(msgspec.Struct, frozen=True):
+    """What the cells of one table depend on: the window's length in microseconds, the names of the declared types, the breakdown.
+
+    `breakdown`: None for the results.
+    """
+
+    window: int
+    declared: tuple[str, ...] = ()
+    breakdown: Breakdown | None = None
+
+    @classmethod
+    def all_of(cls, rules: Rules) -> list[TableRules]:
+        """Return those of each table."""
+        return [cls(rules.window, rules.types, breakdown) for breakdown in (None, *rules.breakdowns)]
+
+    def format(self) -> CellFormat:
+        """Return the format in which cells of the table arrive."""
+        return CellFormat(len(self.declared), len(self.breakdown.fields) if self.breakdown else 0)
 
 
 class Cell(msgspec.Struct, gc=False, array_like=True):
-    """One campaign and channel in one window.
+    """One cell of a table in one window.
 
     `changed`: its figures were not emitted yet; `waits`: it is in a queue for that; `emitted_at`: seconds, on the machine's clock.
     """
@@ -39,7 +59,7 @@ class Cell(msgspec.Struct, gc=False, array_like=True):
 
 
 class CellStore(ABC):
-    """The cells of one shard, by window. Results that are due gather until `take_results`."""
+    """The cells of one shard and table, by window. Results that are due gather until `take_results`."""
 
     @abstractmethod
     def sizes(self) -> Mapping[int, int]:
@@ -99,23 +119,26 @@ encode_window = msgspec.json.Encoder().encode
 decode_window = msgspec.json.Decoder(tuple[list[CellKey], list[Cell]]).decode
 
 
-def to_record(window: int, rules: Rules, key: CellKey, cell: Cell) -> tuple[bytes, bytes]:
+def to_record(window: int, rules: TableRules, key: CellKey, cell: Cell) -> tuple[bytes, bytes]:
     """Return the result of a cell (see `to_result`) as key and value of a Kafka record."""
     result = to_result(window, rules, key, cell)
-    return result_key(result.window_start, *key), encode(result)
+    if rules.breakdown is None:
+        return encode((result.window_start, *key)), encode(result)
+    return encode((result.window_start, *key)), breakdown_codec(rules.breakdown).encode(result, key[2:-1])
 
 
-def to_result(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
-    """Return the contract's result of a cell: `window` is its start (microseconds), `key` its campaign and channel."""
-    *sums, events = astuple(cell.metrics)
+def to_result(window: int, rules: TableRules, key: CellKey, cell: Cell) -> WindowResult:
+    """Return the contract's result of a cell, without the values of a breakdown: `window` is its start (microseconds)."""
+    *sums, events, counts = astuple(cell.metrics)
     # Fields by position: the sums and the ratios are those of the contract, in its order.
     fields: list[Any] = [
         rfc3339(window // SECOND),
         rfc3339((window + rules.window) // SECOND),
-        *key,
+        *key[:2],
         *sums,
+        {name: count for name, count in zip(rules.declared, counts, strict=True) if count},
         *ratios(cell.metrics).values(),
-        rules.currency,
+        key[-1],
         events,
         events,  # the revision
         cell.state,

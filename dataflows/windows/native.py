@@ -13,12 +13,11 @@ from typing_extensions import override
 
 from dataflows.contract.constants import QUEUES_A_SECOND
 from dataflows.contract.schema import STATES, decode_result_key, rfc3339
-from dataflows.intake.rules import SECOND, Rules
+from dataflows.intake.rules import SECOND
 from dataflows.native import CHANGED, RANDOM_BYTES
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
-from dataflows.windows.cells import BEHIND, Cell, CellStore, decode_window, to_record
-from dataflows.wire.cell_bytes import SUMS_BYTES, pack, unpack_sums
+from dataflows.windows.cells import BEHIND, Cell, CellStore, TableRules, decode_window, to_record
 from dataflows.wire.records import SIZES, Records
 
 _NEVER_DUE = 2**63 - 1
@@ -28,7 +27,7 @@ _STATES = {state: number for number, state in enumerate(STATES)}
 class NativeCells(CellStore):
     """The cells of one shard in C. Every method raises `MemoryError` if memory runs out."""
 
-    def __init__(self, rules: Rules, emit_seconds: float) -> None:
+    def __init__(self, rules: TableRules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell.
 
         Raises `RuntimeError` without a native library, with the words of `dataflows.native.why_not`.
@@ -38,9 +37,10 @@ class NativeCells(CellStore):
         if self._library is None:
             raise RuntimeError(reason)
         self._rules = rules
+        self._format = rules.format()
         random = os.urandom(RANDOM_BYTES)
         self._handle: Any = self._library.panes_new(
-            random, rules.window, emit_seconds, emit_seconds * BEHIND, rules.currency.encode()
+            random, rules.window, emit_seconds, emit_seconds * BEHIND, b"USD"
         )
         if not self._handle:
             raise MemoryError
@@ -133,10 +133,10 @@ class NativeCells(CellStore):
 
     def _encode_large(self, key: bytes, sums_and_state: bytes) -> bytes:
         window, state = (
-            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True) for start in (SUMS_BYTES, SUMS_BYTES + 8)
+            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True) for start in (self._format.sums_bytes, self._format.sums_bytes + 8)
         )
-        _, campaign, channel = decode_result_key(key)
-        return to_record(window, self._rules, (campaign, channel), Cell(unpack_sums(sums_and_state), STATES[state]))[1]
+        _, *values = decode_result_key(key)
+        return to_record(window, self._rules, tuple(values), Cell(self._format.unpack_sums(sums_and_state), STATES[state]))[1]
 
     @override
     def encoded(self, window: int) -> bytes:
@@ -150,7 +150,7 @@ class NativeCells(CellStore):
     def restore(self, window: int, data: bytes) -> None:
         self._open(window)
         keys, cells = decode_window(data)
-        text = pack({key: cell.metrics for key, cell in zip(keys, cells, strict=True)})
+        text = self._format.pack({key: cell.metrics for key, cell in zip(keys, cells, strict=True)})
         states = bytes([_STATES[cell.state] | CHANGED * cell.changed for cell in cells])
         self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text), states)
         _check(size >= 0)

@@ -5,7 +5,7 @@ All times are event time in integer microseconds since 1970, except `now`, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -19,23 +19,23 @@ from dataflows.wire.records import Records
 
 
 class PanesState(msgspec.Struct):
-    """Snapshot of a shard: the windows' length, clocks, watermark, and each window's cells as encoded bytes."""
+    """Snapshot of a shard: the windows' length, clocks, watermark, and of each table each window's cells as encoded bytes."""
 
     window: int
     partitions: int
     clocks: dict[int, SourceClock]
     watermark: int
-    panes: dict[int, bytes]
+    panes: list[dict[int, bytes]]
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Figures of one shard; `watermark` in microseconds since 1970, None before there is one."""
+    """Figures of one shard; `watermark` in microseconds since 1970, None before there is one; the cells by table."""
 
     watermark: int | None
     open_windows: int
     windows: int
-    open_cells: int
-    cells: int
+    open_cells: tuple[int, ...]
+    cells: tuple[int, ...]
 
 
 class Panes:
@@ -43,83 +43,95 @@ class Panes:
 
     A window is *provisional* until the watermark has passed its end, then *final*; a cell that changes after that is *corrected*. A
     window is evicted only when **every** partition's clock, idle ones included, has passed its end and the allowed lateness: up to then
-    an event of it may be accepted by its partition, and must find its cell.
+    an event of it may be accepted by its partition, and must find its cell. All tables have the same windows.
     """
 
-    def __init__(self, settings: Settings, cells: CellStore, state: PanesState | None = None) -> None:
-        """`cells`: empty; `state`: what `state` gave before a restart. Raises `RecoveryError` if its windows have another length."""
+    def __init__(self, settings: Settings, tables: Sequence[CellStore], state: PanesState | None = None) -> None:
+        """`tables`: the cells of each table, empty; `state`: what `state` gave before a restart.
+
+        Raises `RecoveryError` if its windows have another length.
+        """
         self._rules = Rules.of(settings)
         if state and state.window != self._rules.window:
             raise RecoveryError(
                 f"the recovery folder holds windows of {state.window / SECOND:g} s, but ADTALLY_WINDOW_SECONDS is "
                 f"{settings.window_seconds}; set it back, or start with an empty recovery folder and other topics."
             )
-        self._cells = cells
+        self._tables = tables
         self._watermark = (
             Watermark(self._rules, state.partitions, state.clocks, state.watermark) if state else Watermark(self._rules)
         )
         self._open: set[int] = set()
-        for window, data in state.panes.items() if state else ():
-            self._cells.restore(window, data)
-            if not self._is_closed(window):
-                self._open.add(window)
+        for cells, panes in zip(tables, state.panes, strict=True) if state else ():
+            for window, data in panes.items():
+                cells.restore(window, data)
+                if not self._is_closed(window):
+                    self._open.add(window)
 
-    def take(self, partials: Iterable[Partial], now: float) -> Records | None:
-        """Merge `partials` and move the watermark; the results that are due at `now`, None without any."""
+    def take(self, partials: Iterable[Partial], now: float) -> list[Records]:
+        """Merge `partials` and move the watermark; return the results that are due at `now`, of each table that has some."""
         behind = False
         for partial in partials:
             behind = behind or partial.behind
             self._watermark.note(partial.partition, partial.partitions, partial.clock)
-            for window, cells in partial.cells.items():
-                self._merge(window, cells, partial.clock.time)
+            for (window, table), cells in partial.cells.items():
+                self._merge(window, table, cells, partial.clock.time)
             self._watermark.advance(map(self._end, self._open), now)
-        self._cells.settle(self._watermark.value, now, behind=behind)
+        for table in self._tables:
+            table.settle(self._watermark.value, now, behind=behind)
         self._finish(now)
         self._evict(now)
-        return self._cells.take_results()
+        return self._results()
 
-    def tick(self, now: float) -> Records | None:
+    def tick(self, now: float) -> list[Records]:
         """Return the results that have become due by waiting until `now`."""
         self._watermark.advance(map(self._end, self._open), now)
-        self._cells.tick(self._watermark.value, now)
+        for table in self._tables:
+            table.tick(self._watermark.value, now)
         self._finish(now)
-        return self._cells.take_results()
+        return self._results()
 
-    def flush(self, now: float) -> Records | None:
+    def flush(self, now: float) -> list[Records]:
         """Return the results of every cell that waits for its next update, at once."""
-        self._cells.flush(sorted(self._open), now)
-        return self._cells.take_results()
+        for table in self._tables:
+            table.flush(sorted(self._open & table.sizes().keys()), now)
+        return self._results()
+
+    def _results(self) -> list[Records]:
+        """Return what has gathered in each table, under the number of its table."""
+        gathered = ((number, table.take_results()) for number, table in enumerate(self._tables))
+        return [msgspec.structs.replace(records, table=number) for number, records in gathered if records is not None]
 
     def wake_at(self) -> float | None:
         """Return the time on the machine's clock at which `tick` has something to do; None if only an event can change anything."""
-        due = self._cells.next_due()
-        times = [] if due is None else [due]
+        times = [due for table in self._tables if (due := table.next_due()) is not None]
         if self._watermark.all_idle():
             times += [self._end(window) / SECOND for window in self._open]
         return min(times, default=None)
 
     def figures(self) -> Figures:
         """Return the figures of this shard; other threads call this, so the figures may be of different moments."""
-        sizes = self._cells.sizes()
+        sizes = [table.sizes() for table in self._tables]
+        open_windows = list(self._open)
         return Figures(
             watermark=self._watermark.time,
-            open_windows=len(self._open),
-            windows=len(sizes),
-            open_cells=sum(sizes.get(window, 0) for window in list(self._open)),
-            cells=sum(sizes.values()),
+            open_windows=len(open_windows),
+            windows=len(sizes[0]),
+            open_cells=tuple(sum(of_table.get(window, 0) for window in open_windows) for of_table in sizes),
+            cells=tuple(sum(of_table.values()) for of_table in sizes),
         )
 
     def state(self) -> PanesState:
         """Return the state to keep over a restart; only windows that changed since the last call are encoded again."""
-        panes = {window: self._cells.encoded(window) for window in self._cells.sizes()}
+        panes = [{window: table.encoded(window) for window in table.sizes()} for table in self._tables]
         mark = self._watermark
         return PanesState(self._rules.window, mark.partitions, dict(mark.clocks), mark.value, panes)
 
-    def _merge(self, window: int, cells: bytes, clock: int | None) -> None:
+    def _merge(self, window: int, table: int, cells: bytes, clock: int | None) -> None:
         closed = self._is_closed(window)
         if not closed:
             self._open.add(window)
-        self._cells.merge(window, cells, min(clock or 0, self._end(window)), closed=closed)
+        self._tables[table].merge(window, cells, min(clock or 0, self._end(window)), closed=closed)
 
     def _end(self, window: int) -> int:
         return window + self._rules.window
@@ -131,14 +143,22 @@ class Panes:
         """Have the last result given out of each cell whose window the watermark has passed."""
         for window in sorted(window for window in self._open if self._is_closed(window)):
             self._open.remove(window)
-            self._cells.finish(window, now)
+            self._finish_window(window, now)
+
+    def _finish_window(self, window: int, now: float) -> None:
+        for table in self._tables:
+            if window in table.sizes():
+                table.finish(window, now)
 
     def _evict(self, now: float) -> None:
         before = self._watermark.evict_before()
         if before is None:
             return
-        for window in [window for window in self._cells.sizes() if self._end(window) <= before]:
+        # Every event counts in the results, so no table has a window that they do not have.
+        for window in [window for window in self._tables[0].sizes() if self._end(window) <= before]:
             if window in self._open:  # all are idle, and this machine's clock is far behind
                 self._open.remove(window)
-                self._cells.finish(window, now)
-            self._cells.forget(window)
+                self._finish_window(window, now)
+            for table in self._tables:
+                if window in table.sizes():
+                    table.forget(window)

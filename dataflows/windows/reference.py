@@ -11,30 +11,29 @@ from collections.abc import Iterable, Mapping
 from typing_extensions import override
 
 from dataflows.contract.constants import QUEUES_A_SECOND
-from dataflows.contract.metrics import Metrics
-from dataflows.intake.rules import Rules
+from dataflows.contract.metrics import CellKey
 from dataflows.windows.cells import (
     BEHIND,
     Cell,
-    CellKey,
     CellStore,
+    TableRules,
     decode_window,
     encode_window,
     to_record,
 )
-from dataflows.wire.cell_bytes import unpack
 from dataflows.wire.records import Records
 
 WindowCell = tuple[int, CellKey]
-"""A cell of this shard: the start of its window, its campaign and channel."""
+"""A cell of this shard and table: the start of its window, and its key."""
 
 
 class PythonCells(CellStore):
     """The cells of one shard, an object each."""
 
-    def __init__(self, rules: Rules, emit_seconds: float) -> None:
+    def __init__(self, rules: TableRules, emit_seconds: float) -> None:
         """`emit_seconds`: the least time between two updates of an open cell."""
         self._rules = rules
+        self._format = rules.format()
         self._emit_seconds = emit_seconds
         self._panes: dict[int, dict[CellKey, Cell]] = {}
         self._encoded: dict[int, bytes] = {}
@@ -52,9 +51,12 @@ class PythonCells(CellStore):
     def merge(self, window: int, cells: bytes, moment: int, *, closed: bool) -> None:
         pane = self._panes.setdefault(window, {})
         self._encoded.pop(window, None)
-        for key, metrics in unpack(cells):
-            cell = pane.setdefault(key, Cell(Metrics()))
-            cell.metrics.merge(metrics)
+        for key, metrics in self._format.unpack(cells):
+            cell = pane.get(key)
+            if cell is None:
+                cell = pane[key] = Cell(metrics)
+            else:
+                cell.metrics.merge(metrics)
             cell.changed = True
             if closed:
                 cell.state = "corrected"

@@ -17,8 +17,8 @@ class Partial(msgspec.Struct, gc=False):
     partition: int
     partitions: int
     clock: SourceClock
-    cells: dict[int, bytes]
-    """By start of the window, as `dataflows.wire.cell_bytes` defines them."""
+    cells: dict[tuple[int, int], bytes]
+    """By start of the window and table, as `dataflows.wire.cell_bytes` defines them."""
     behind: bool = False
     """Whether the log had more to read at once: its results will change again in a moment, and can wait."""
 
@@ -28,7 +28,7 @@ def split(
 ) -> list[tuple[str, Partial]]:
     """Return one `Partial` per shard, keyed by the shard's name; with `to_all` also the empty ones, so the clock reaches every shard."""
     partials = [Partial(partition, partitions, clock, {}, behind) for _ in range(SHARDS)]
-    for shard, window, cells in shares:
-        by_window = partials[shard].cells
-        by_window[window] = by_window.get(window, b"") + cells
+    for shard, window, table, cells in shares:
+        own = partials[shard].cells
+        own[window, table] = own.get((window, table), b"") + cells
     return [(str(shard), partial) for shard, partial in enumerate(partials) if to_all or partial.cells]

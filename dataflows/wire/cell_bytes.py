@@ -1,8 +1,10 @@
-"""Cells of one window as bytes, passed from an intake to the shards, also those of other processes, without an object for each cell.
+"""Cells of one window and table as bytes, passed from an intake to the shards, also those of other processes, without an object for each.
 
-For each cell: its money in 128 bits each, its counts in 64 each with the events last (the `Sums` of ``native/csrc/sums.h``, each in the
-order of `Metrics`), the lengths of campaign and channel in bytes in 16 bits each, and both in UTF-8. Lowest byte first. The cells follow
-one another, so two such texts of one window can be joined; a cell may then occur twice, and the sums are added.
+A *table* is 0 for the results, and 1 and more for the breakdowns in their order. For each cell: its money in 128 bits each, its counts in
+64 each with the events last (the `Sums` of ``native/csrc/sums.h``, each in the order of `Metrics`), the counts of the declared types in 64
+each, the lengths in bytes of the texts of its key in 16 bits each, and these texts in UTF-8. `_NULL` and `_TRUE` in place of a length are
+a value that is not a text. Lowest byte first. The cells follow one another, so two such texts of one window and table can be joined; a cell
+may then occur twice, and the sums are added.
 """
 
 from __future__ import annotations
@@ -15,15 +17,14 @@ from typing import NamedTuple
 
 from msgspec.structs import astuple
 
+from dataflows.contract.breakdowns import NOT_SET, OTHER
 from dataflows.contract.constants import SHARDS
-from dataflows.contract.metrics import COUNTS, MONEY, Cells, Metrics
+from dataflows.contract.metrics import COUNTS, MONEY, CellKey, Cells, Metrics
+from dataflows.contract.schema import Value
 
-_SUMS = Struct(f"<{'Qq' * len(MONEY)}{len(COUNTS) + 1}q")
-_NAMES = Struct("<HH")
 _LOW = 2**64 - 1
-
-SUMS_BYTES = _SUMS.size
-"""Number of bytes that `unpack_sums` reads."""
+_NULL, _TRUE = 0xFFFF, 0xFFFE
+_NOT_TEXTS: dict[int, Value] = {_NULL: NOT_SET, _TRUE: OTHER}
 
 
 def shard_of(campaign_id: str, channel: str) -> int:
@@ -32,53 +33,74 @@ def shard_of(campaign_id: str, channel: str) -> int:
 
 
 class Share(NamedTuple):
-    """Counts of an intake for one shard and one window: the window's start (microseconds since 1970), and cells as bytes."""
+    """Counts of an intake for one shard: the window's start (microseconds since 1970), the table, and its cells as bytes."""
 
     shard: int
     window: int
+    table: int
     cells: bytes
 
 
-def shares_of(window: int, cells: Cells) -> Iterator[Share]:
-    """Yield the share of each shard that has some of the `cells` of `window`."""
-    by_shard = defaultdict[int, Cells](dict)
-    for key, metrics in cells.items():
-        by_shard[shard_of(*key)][key] = metrics
-    for shard, own in by_shard.items():
-        yield Share(shard, window, pack(own))
+class CellFormat:
+    """Format of the cells of one table: how many declared types their sums have, and how many values of a breakdown their keys."""
 
+    def __init__(self, declared: int = 0, values: int = 0) -> None:
+        self._declared = declared
+        self._sums = Struct(f"<{'Qq' * len(MONEY)}{len(COUNTS) + 1 + declared}q")
+        self._sizes = Struct(f"<{values + 3}H")
 
-def pack(cells: Cells) -> bytes:
-    """Return `cells` as bytes."""
-    parts: list[bytes] = []
-    for (campaign, channel), metrics in cells.items():
-        first, second = campaign.encode(), channel.encode()
-        parts += (_pack_sums(metrics), _NAMES.pack(len(first), len(second)), first, second)
-    return b"".join(parts)
+    @property
+    def sums_bytes(self) -> int:
+        """Number of bytes that `unpack_sums` reads."""
+        return self._sums.size
 
+    def shares_of(self, window: int, table: int, cells: Cells) -> Iterator[Share]:
+        """Yield the share of each shard that has some of the `cells` of `window`."""
+        by_shard = defaultdict[int, Cells](dict)
+        for key, metrics in cells.items():
+            by_shard[shard_of(str(key[0]), str(key[1]))][key] = metrics
+        for shard, own in by_shard.items():
+            yield Share(shard, window, table, self.pack(own))
 
-def _pack_sums(metrics: Metrics) -> bytes:
-    *sums, events = astuple(metrics)
-    counts, money = sums[: len(COUNTS)], sums[len(COUNTS) :]
-    halves = [half for total in money for half in (total & _LOW, total >> 64)]
-    return _SUMS.pack(*halves, *counts, events)
+    def pack(self, cells: Cells) -> bytes:
+        """Return `cells` as bytes."""
+        parts: list[bytes] = []
+        for key, metrics in cells.items():
+            texts = [value.encode() if isinstance(value, str) else b"" for value in key]
+            sizes = [
+                len(text) if isinstance(value, str) else _NULL if value is None else _TRUE
+                for value, text in zip(key, texts, strict=True)
+            ]
+            parts += (self._pack_sums(metrics), self._sizes.pack(*sizes), *texts)
+        return b"".join(parts)
 
+    def _pack_sums(self, metrics: Metrics) -> bytes:
+        *sums, declared = astuple(metrics)
+        counts, money, events = sums[: len(COUNTS)], sums[len(COUNTS) : -1], sums[-1]
+        halves = [half for total in money for half in (total & _LOW, total >> 64)]
+        return self._sums.pack(*halves, *counts, events, *declared)
 
-def unpack(data: bytes) -> Iterator[tuple[tuple[str, str], Metrics]]:
-    """Yield the cells in `data`: campaign and channel, and their sums."""
-    start = 0
-    while start < len(data):
-        sums = unpack_sums(data, start)
-        campaign_size, channel_size = _NAMES.unpack_from(data, start + _SUMS.size)
-        campaign = start + _SUMS.size + _NAMES.size
-        channel = campaign + campaign_size
-        start = channel + channel_size
-        yield (data[campaign:channel].decode(), data[channel:start].decode()), sums
+    def unpack(self, data: bytes) -> Iterator[tuple[CellKey, Metrics]]:
+        """Yield the cells in `data`: their keys and sums."""
+        start = 0
+        while start < len(data):
+            sums = self.unpack_sums(data, start)
+            start += self._sums.size
+            sizes = self._sizes.unpack_from(data, start)
+            start += self._sizes.size
+            key: list[Value] = []
+            for size in sizes:
+                if size in _NOT_TEXTS:
+                    key.append(_NOT_TEXTS[size])
+                    continue
+                key.append(data[start : start + size].decode())
+                start += size
+            yield tuple(key), sums
 
-
-def unpack_sums(data: bytes, start: int = 0) -> Metrics:
-    """Return the sums of the cell that begins at `start`."""
-    numbers = _SUMS.unpack_from(data, start)
-    halves, counts = numbers[: 2 * len(MONEY)], numbers[2 * len(MONEY) : -1]
-    money = [low | high << 64 for low, high in zip(halves[::2], halves[1::2], strict=True)]
-    return Metrics(*[*counts, *money, numbers[-1]])
+    def unpack_sums(self, data: bytes, start: int = 0) -> Metrics:
+        """Return the sums of the cell that begins at `start`."""
+        numbers = self._sums.unpack_from(data, start)
+        halves, rest = numbers[: 2 * len(MONEY)], numbers[2 * len(MONEY) :]
+        money = [low | high << 64 for low, high in zip(halves[::2], halves[1::2], strict=True)]
+        counts, events, declared = rest[: len(COUNTS)], rest[len(COUNTS)], rest[len(COUNTS) + 1 :]
+        return Metrics(*[*counts, *money, events], declared=list(declared))

@@ -15,12 +15,13 @@ class Records(msgspec.Struct, frozen=True, gc=False):
     """`count` records, one after the other: for each `SIZES`, key and value.
 
     `waited`: where in `text` the record begins whose event has waited longest, and the time of that event (microseconds since 1970), if it
-    is measured how old that is when the broker has it.
+    is measured how old that is when the broker has it. `table`: which of the sink's topics they go to.
     """
 
     text: bytes
     count: int
     waited: tuple[int, int] | None = None
+    table: int = 0
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]], waited: tuple[int, int] | None = None) -> Records:

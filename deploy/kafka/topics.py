@@ -9,7 +9,7 @@ from dataflows.telemetry import log_lines
 
 def create(settings: Settings) -> None:
     """Wait for the broker and create what is missing; print where a topic differs from the contract. Raises `BrokerError`."""
-    names = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    names = settings.topics
     topics = Topics(settings)
     topics.wait(*names)
     log_lines.tell(f"topics on {settings.brokers}: {', '.join(names)}")

@@ -29,7 +29,7 @@ class UnreadableError(ValueError):
 def read_key(key: bytes | str | None) -> Cell:
     """Return the cell that a tombstone of topic `results` deletes; raises `UnreadableError` if the key is not that of a result."""
     try:
-        start, campaign, channel = decode_result_key(key or b"")
+        start, campaign, channel, _ = decode_result_key(key or b"")
         return parse_start(start), campaign, channel
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
         raise UnreadableError(f"a tombstone whose key is not that of a result: {reason}") from None

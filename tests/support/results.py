@@ -20,6 +20,7 @@ def result(minute: int = 0, campaign: str = "sale", channel: str = "search", **g
     state: State = given.pop("state", "final")
     fields: dict[str, Any] = dict.fromkeys(SUMS, 0) | dict.fromkeys(measure.id for measure in RATIOS)
     fields |= {"impressions": 10, "clicks": 1, "spend_micros": 1_000_000, "currency": "USD", "events": 12, "revision": 12}
+    fields |= {"counts": {}}
     return WindowResult(
         window_start=rfc3339(start),
         window_end=rfc3339(start + 60),

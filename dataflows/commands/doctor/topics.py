@@ -24,7 +24,7 @@ RIGHTS = ("Read", "Write")
 
 def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check each topic: whether it is there, has a leader for each partition, and the properties of the contract."""
-    for name in _names(settings):
+    for name in settings.topics:
         topic = metadata.topics.get(name)
         if topic is None or not topic.partitions:
             yield fail("topic", f"{name} is missing; create it with: adtally topics")
@@ -45,7 +45,7 @@ def topics(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Ite
 
 def rights(settings: Settings, client: Topics, metadata: ClusterMetadata) -> Iterator[CheckResult]:
     """Check what this client may do on the topics that are there, and on the group, as far as the broker reports it."""
-    names = [name for name in _names(settings) if name in metadata.topics]
+    names = [name for name in settings.topics if name in metadata.topics]
     rights_by_resource = client.rights(names, SECONDS) if names else None
     if rights_by_resource is None:
         yield ok("rights", "the broker does not report them")
@@ -90,7 +90,7 @@ def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[CheckResult
     newest = 0
     consumer = make_consumer(settings, "doctor", **{"isolation.level": "read_uncommitted"})
     try:
-        for name in _names(settings):
+        for name in settings.topics:
             topic = metadata.topics.get(name)
             numbers = list(topic.partitions) if topic else []
             # The end of a partition has no timestamp; the record before it has one.
@@ -112,7 +112,3 @@ def clock(settings: Settings, metadata: ClusterMetadata) -> Iterator[CheckResult
         yield ok("clock", f"not behind the broker's, whose newest record is {max(0.0, -ahead):,.0f} s old")
     else:
         yield ok("clock", f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}; the broker has no record to compare it with")
-
-
-def _names(settings: Settings) -> tuple[str, ...]:
-    return settings.logs_topic, settings.results_topic, settings.rejected_topic

@@ -44,7 +44,7 @@ def calls(plug_in: Path) -> int:
 
 
 def of_flow(settings: Settings) -> OutboxPart:
-    part = TopicSink(FlowContext(settings), settings.results_topic).build_part("results", "00", None)
+    part = TopicSink(FlowContext(settings), {"results": settings.results_topic}).build_part("results", "00", None)
     part.write_batch([Records.of(PAIRS)])
     part.snapshot()
     assert {key: str(value).encode() for key, value in read_topic(settings, settings.results_topic)} == dict(PAIRS)
@@ -84,7 +84,9 @@ def test_where_librdkafka_can_not_be_sent_to_directly_records_leave_by_confluent
     assert "); Python does it" in said
     assert "\n" not in said
     with pytest.raises(SettingsError) as caught:
-        TopicSink(FlowContext(replace(settings, native="on")), settings.results_topic).build_part("results", "00", None)
+        TopicSink(FlowContext(replace(settings, native="on")), {"results": settings.results_topic}).build_part(
+            "results", "00", None
+        )
     assert str(caught.value).startswith(f"ADTALLY_NATIVE=on, but the native engine can't send records: {lack}")
 
 
@@ -125,7 +127,7 @@ def test_where_it_can_it_is_done_in_c_and_nothing_is_said(settings: Settings, ca
 def test_plug_ins_of_the_operator_are_loaded_with_our_own(settings: Settings, plug_in: Path, end: str) -> None:
     before = calls(plug_in)
     with_own = replace(settings, client={PLUGINS: f"{plug_in}{end}"})
-    part = TopicSink(FlowContext(with_own), settings.results_topic).build_part("results", "00", None)
+    part = TopicSink(FlowContext(with_own), {"results": settings.results_topic}).build_part("results", "00", None)
     assert calls(plug_in) == before + 1
     part.write_batch([Records.of(PAIRS)])
     part.snapshot()
@@ -136,4 +138,4 @@ def test_plug_ins_of_the_operator_are_loaded_with_our_own(settings: Settings, pl
 def test_a_plug_in_of_the_operator_that_is_not_there_ends_the_run_with_a_line_that_names_it(settings: Settings) -> None:
     missing = replace(settings, client={PLUGINS: "/nowhere/own.so"})
     with pytest.raises(RefusedError, match=r"can't be set up: dlopen\(\) failed: /nowhere/own\.so"):
-        TopicSink(FlowContext(missing), settings.results_topic).build_part("results", "00", None)
+        TopicSink(FlowContext(missing), {"results": settings.results_topic}).build_part("results", "00", None)

@@ -91,5 +91,7 @@ def fold_window_flow() -> Dataflow:
     clock = windowing.EventClock(time_of, dt.timedelta(microseconds=rules.out_of_order))
     windower = windowing.TumblingWindower(length=dt.timedelta(microseconds=rules.window), align_to=EPOCH)
     folded = windowing.fold_window("windows", keyed, clock, windower, Metrics, add, merged)
-    op.output("results", op.map("result", folded.down, result), TopicSink(FlowContext(settings), settings.results_topic))
+    op.output(
+        "results", op.map("result", folded.down, result), TopicSink(FlowContext(settings), {"results": settings.results_topic})
+    )
     return flow
