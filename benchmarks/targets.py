@@ -189,7 +189,7 @@ def one_window(campaigns: int, window: int, first: int = 0) -> Cells:
 
 def shards(settings: Settings) -> list[Panes]:
     """The panes of a worker that has all shards."""
-    return [Panes(settings, Engine(settings).make_cells()) for _ in range(SHARDS)]
+    return [Panes(settings, Engine(settings).make_tables()) for _ in range(SHARDS)]
 
 
 def feed(panes: Sequence[Panes], window: int, cells: Cells) -> None:

@@ -39,9 +39,7 @@ class NativeCells(CellStore):
         self._rules = rules
         self._format = rules.format()
         random = os.urandom(RANDOM_BYTES)
-        self._handle: Any = self._library.panes_new(
-            random, rules.window, emit_seconds, emit_seconds * BEHIND, b"USD"
-        )
+        self._handle: Any = self._library.panes_new(random, rules.window, emit_seconds, emit_seconds * BEHIND, b"USD")
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
@@ -133,7 +131,8 @@ class NativeCells(CellStore):
 
     def _encode_large(self, key: bytes, sums_and_state: bytes) -> bytes:
         window, state = (
-            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True) for start in (self._format.sums_bytes, self._format.sums_bytes + 8)
+            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True)
+            for start in (self._format.sums_bytes, self._format.sums_bytes + 8)
         )
         _, *values = decode_result_key(key)
         return to_record(window, self._rules, tuple(values), Cell(self._format.unpack_sums(sums_and_state), STATES[state]))[1]

@@ -16,7 +16,7 @@ from generator.synthetic.faults import KINDS, WARM_UP, Faults, Injector
 
 NOON = 1_767_268_800_000_000
 COUNT = 20_000
-DECODE = event_decoder("USD").decode
+DECODE = event_decoder().decode
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -79,7 +79,7 @@ def test_the_malformed_are_of_many_kinds() -> None:
 def test_a_deployment_in_euros_gets_no_malformed_event_that_is_right_there() -> None:
     plan = Plan(seed=7, start=NOON, count=5_000, currency="EUR", faults=Faults(malformed=0.2))
     source = Synthetic(plan, Injector(plan.faults, 7, 20.0, Settings(currency="EUR")))
-    decode = event_decoder("EUR").decode
+    decode = event_decoder().decode
     for batch in source.batches():
         for index, (_, value) in enumerate(batch.messages):
             if index in batch.marks:

@@ -29,7 +29,7 @@ def messages(**options: Any) -> Iterator[Message]:
 
 
 def events(**options: Any) -> list[Event]:
-    decode = event_decoder("USD").decode
+    decode = event_decoder().decode
     return [decode(value) for _, value in messages(**options)]
 
 
@@ -102,7 +102,7 @@ def test_the_mix_of_the_weights_is_exact_at_any_minute() -> None:
 
 def test_ids_are_unique_and_are_the_kafka_keys(hour: list[Event]) -> None:
     assert len({event.event_id for event in hour}) == len(hour)
-    decode = event_decoder("USD").decode
+    decode = event_decoder().decode
     assert all(decode(value).event_id == key for key, value in messages(count=1_000))
 
 

@@ -29,5 +29,6 @@ BAD: dict[str, bytes | None] = {
     "two values": payload("x") + b" 1",
     "a list": b"[]",
     "byte order mark": b"\xef\xbb\xbf" + payload("x"),
-    "other currency": payload("x", currency="EUR"),
+    "small currency": payload("x", currency="eur"),
+    "undeclared type": payload("x", event_type="view"),
 }

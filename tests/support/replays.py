@@ -17,7 +17,7 @@ from generator.replay import Pace, Replay
 
 DATA = Path(__file__).parents[1] / "data"
 BANDIT, RETAIL = DATA / "open-bandit.csv", DATA / "online-retail.csv"
-DECODE = event_decoder("USD").decode
+DECODE = event_decoder().decode
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 

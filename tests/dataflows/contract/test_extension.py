@@ -42,15 +42,15 @@ from tests.support.records import log, payload
 HUGE = 2**62
 for choice in ("off", "on"):
     engine = Engine(Settings(native=choice))
-    intake, cells = engine.make_intake(0, IntakeState(), lambda: 0.0), engine.make_cells()
+    intake, cells = engine.make_intake(0, IntakeState(), lambda: 0.0), engine.make_tables()[0]
     values = [payload(f"e{number}", number, event_type="add_to_cart", cost_micros=3) for number in range(7)]
     values += [payload(f"h{number}", number, event_type="add_to_cart", campaign_id="huge", cost_micros=HUGE) for number in range(4)]
     intake.take(log(*values))
     shares, rejected = intake.fetch()
     assert not rejected, rejected
-    for _, window, packed in shares:
+    for _, window, _, packed in shares:
         cells.merge(window, packed, 0, closed=False)
-    cells.flush([window for _, window, _ in shares], 100.0)
+    cells.flush([window for _, window, _, _ in shares], 100.0)
     print(choice)
     for key, value in sorted(cells.take_results().pairs()):
         found = json.loads(value)

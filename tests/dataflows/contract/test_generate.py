@@ -22,7 +22,7 @@ def test_every_event_type_says_what_it_adds() -> None:
 
 
 def test_a_result_has_the_sums_and_the_ratios_in_their_order() -> None:
-    middle = (*COUNTS, *MONEY, *(measure.id for measure in RATIOS))
+    middle = (*COUNTS, *MONEY, "counts", *(measure.id for measure in RATIOS))
     assert WindowResult.__struct_fields__ == (
         *("window_start", "window_end", "campaign_id", "channel"),
         *middle,

@@ -10,7 +10,10 @@ from dataflows.contract import schema
 from dataflows.contract.schema import Event, WindowResult, event_decoder, rejected_key, result_key, rfc3339
 from tests.support.records import event
 
-decode = event_decoder("USD").decode
+decode = event_decoder().decode
+
+
+DIMENSIONS = ("adgroup_id", "ad_id", "keyword", "placement", "device", "country", "landing_page", "click_id")
 
 
 def taken(**fields: Any) -> Event:
@@ -40,8 +43,11 @@ def test_an_event_without_a_required_field_is_malformed(name: str) -> None:
         {"cost_micros": True},
         {"cost_micros": "5"},
         {"revenue_micros": 2**63},
-        {"currency": "EUR"},
         {"currency": "usd"},
+        {"currency": ""},
+        {"currency": "EURO"},
+        {"currency": "EUR\n"},
+        *({field: value} for field in DIMENSIONS for value in ("", "x" * 257, 5, True, ["a"])),
     ],
 )
 def test_an_event_against_the_contract_is_malformed(fields: dict[str, Any]) -> None:
@@ -53,6 +59,9 @@ def test_an_event_against_the_contract_is_malformed(fields: dict[str, Any]) -> N
     "fields",
     [
         {"currency": "USD"},
+        {"currency": "EUR"},
+        *({field: value} for field in DIMENSIONS for value in (None, "x" * 256, "(other)", "\0")),
+        {"not_a_breakdown": 5},
         {"currency": None, "cost_micros": None, "user_id": None},
         {"cost_micros": -5},
         {"revenue_micros": 2**63 - 1},
@@ -75,7 +84,7 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
 
 
 def test_keys_are_json_arrays_so_that_names_may_hold_any_character() -> None:
-    assert json.loads(result_key("2026-01-01T00:00:00Z", 'a","b', "c")) == ["2026-01-01T00:00:00Z", 'a","b', "c"]
+    assert json.loads(result_key("2026-01-01T00:00:00Z", 'a","b', "c", "EUR")) == ["2026-01-01T00:00:00Z", 'a","b', "c", "EUR"]
     assert json.loads(rejected_key("logs", 3, 17)) == ["logs", 3, 17]
 
 
@@ -93,6 +102,7 @@ def test_a_result_holds_the_fields_of_the_contract_in_its_order() -> None:
         "spend_micros",
         "revenue_micros",
         "refund_micros",
+        "counts",
         "ctr",
         "cvr",
         "cpc",

@@ -58,7 +58,7 @@ MALFORMED: dict[str, bytes | None] = {
     "a campaign that is null": payload("x", campaign_id=None),
     "a control character": raw(b'"user_id":"\x01"'),
     "a zero byte": raw(b'"user_id":"\x00"'),
-    "another currency": payload("x", currency="EUR"),
+    "small currency": payload("x", currency="eur"),
     "an unknown type": payload("x", event_type="view"),
     "two events": payload("x") + payload("y"),
     "a list": b"[" + payload("x") + b"]",

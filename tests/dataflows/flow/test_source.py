@@ -41,7 +41,7 @@ def rejected_and_counted(one: Slot, messages: int = 1) -> tuple[int, int]:
         for poll in one.next_batch():
             rejected += len(poll.rejected)
             for shard, part in poll.partials:
-                shares = [Share(int(shard), window, cells) for window, cells in part.cells.items()]
+                shares = [Share(int(shard), window, table, cells) for (window, table), cells in part.cells.items()]
                 counted += sum(metrics.events for _, _, metrics in cells_of(shares))
         return rejected + counted >= messages
 

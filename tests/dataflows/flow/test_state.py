@@ -25,7 +25,7 @@ from dataflows.flow.state import VERSION, count_again, load, save
 from dataflows.windows.panes import Panes, PanesState
 from dataflows.windows.shards import Partial
 from dataflows.windows.watermark import SourceClock
-from dataflows.wire.cell_bytes import pack
+from dataflows.wire.cell_bytes import CellFormat
 from tests.support.flows import counters, environment, read_topic, recovery_folder, running, send, wait_for
 from tests.support.records import payload
 from tests.system.oracle.compare import differences
@@ -105,6 +105,9 @@ def test_a_state_of_another_version_is_refused_and_the_command_in_that_line_coun
             again.communicate(timeout=60)
 
 
+AD = "ADTALLY_BREAKDOWNS=ad=adgroup_id,ad_id;device=device"
+
+
 def exists(settings: Settings) -> bool:
     return bool(read_topic(settings, settings.results_topic))
 
@@ -116,22 +119,34 @@ def exists(settings: Settings) -> bool:
         ({"allowed_lateness_seconds": 900.0}, "ADTALLY_ALLOWED_LATENESS_SECONDS=600, but it is 900 now"),
         ({"out_of_order_seconds": 2.5}, "ADTALLY_OUT_OF_ORDER_SECONDS=5, but it is 2.5 now"),
         ({"currency": "EUR"}, "ADTALLY_CURRENCY=USD, but it is EUR now"),
+        ({"breakdowns": ""}, "ADTALLY_BREAKDOWNS=ad=adgroup_id,ad_id;device=device, but it is (none) now"),
+        ({"breakdowns": "device;ad=adgroup_id,ad_id"}, f"{AD}, but it is device=device;ad=adgroup_id,ad_id now"),
+        ({"breakdowns": "ad=ad_id,adgroup_id;device"}, f"{AD}, but it is ad=ad_id,adgroup_id;device=device now"),
+        ({"breakdowns": "ads=adgroup_id,ad_id;device"}, f"{AD}, but it is ads=adgroup_id,ad_id;device=device now"),
+        ({"breakdown_cells": 9}, "ADTALLY_BREAKDOWN_CELLS=10000, but it is 9 now"),
+        ({"event_types": "lead,cart"}, "ADTALLY_EVENT_TYPES=lead:conversion,cart, but it is lead,cart now"),
+        ({"event_types": "cart,lead:conversion"}, "ADTALLY_EVENT_TYPES=lead:conversion,cart, but it is cart,lead:conversion now"),
     ],
-    ids=["window", "lateness", "out of order", "currency"],
 )
 def test_a_folder_that_was_counted_by_other_rules_is_refused(changed: dict[str, Any], name: str) -> None:
-    saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
+    before = Settings(breakdowns="ad=adgroup_id,ad_id;device", event_types="lead:conversion,cart")
+    saved = save(Panes(before, Engine(before).make_tables()).state(), before)
     with pytest.raises(RecoveryError) as caught:
-        load(saved, PanesState, replace(Settings(), **changed))
+        load(saved, PanesState, replace(before, **changed))
     assert str(caught.value).startswith(
         f"the state in the recovery folder was counted with {name}; set it back, or count all that logs"
     )
 
 
+def test_the_bound_of_cells_may_change_where_there_is_no_breakdown() -> None:
+    saved = save(Panes(Settings(), Engine(Settings()).make_tables()).state(), Settings())
+    assert load(saved, PanesState, Settings(breakdown_cells=5)) is not None
+
+
 def test_a_state_is_kept_as_plain_values_and_comes_back_as_it_was() -> None:
-    panes = Panes(Settings(), Engine(Settings()).make_cells())
-    cells = pack({("c", "search"): Metrics(events=1, spend_micros=2**70)})
-    panes.take([Partial(0, 1, SourceClock(2**53, idle=False), {2**53 // MINUTE * MINUTE: cells})], 0.0)
+    panes = Panes(Settings(), Engine(Settings()).make_tables())
+    cells = CellFormat().pack({("c", "search", "EUR"): Metrics(events=1, spend_micros=2**70)})
+    panes.take([Partial(0, 1, SourceClock(2**53, idle=False), {(2**53 // MINUTE * MINUTE, 0): cells})], 0.0)
     state = panes.state()
     saved = save(state, Settings())
     assert not re.search(rb"dataflows|msgspec", pickle.dumps(saved))
@@ -145,7 +160,7 @@ def test_workers_that_load_their_first_states_at_once_do_not_disturb_each_other(
 
 
 def test_an_object_and_a_state_of_an_earlier_version_are_refused() -> None:
-    state = Panes(Settings(), Engine(Settings()).make_cells()).state()
+    state = Panes(Settings(), Engine(Settings()).make_tables()).state()
     with pytest.raises(RecoveryError, match="has an unknown version, but"):
         load(state, PanesState, Settings())
     with pytest.raises(RecoveryError, match="has version 1, but"):
@@ -153,8 +168,8 @@ def test_an_object_and_a_state_of_an_earlier_version_are_refused() -> None:
 
 
 def test_an_invalid_state_that_claims_this_version_is_refused() -> None:
-    saved = save(Panes(Settings(), Engine(Settings()).make_cells()).state(), Settings())
-    with pytest.raises(RecoveryError, match="is not valid state of version 2"):
+    saved = save(Panes(Settings(), Engine(Settings()).make_tables()).state(), Settings())
+    with pytest.raises(RecoveryError, match="is not valid state of version 3"):
         load(saved | {"state": {"window": "a minute"}}, PanesState, Settings())
 
 

@@ -344,7 +344,11 @@ def test_the_watermark_is_the_least_of_the_shards_that_have_one() -> None:
 
     observed = Observed(60, now=lambda: 1_000.0)
     assert "adtally_watermark_timestamp_seconds" not in names(samples(generate_latest(observed.registry()).decode()))
-    for figures in (Figures(None, 0, 0, 0, 0), Figures(900_000_000, 1, 3, 5, 9), Figures(990_000_000, 2, 2, 4, 4)):
+    for figures in (
+        Figures(None, 0, 0, (0,), (0,)),
+        Figures(900_000_000, 1, 3, (5,), (9,)),
+        Figures(990_000_000, 2, 2, (4,), (4,)),
+    ):
         observed.add_shard(lambda figures=figures: figures)
     found = samples(generate_latest(observed.registry()).decode())
     assert (total(found, "adtally_watermark_timestamp_seconds"), total(found, "adtally_watermark_lag_seconds")) == (900, 100)

@@ -20,7 +20,7 @@ from tests.support.engines.intakes import both
 from tests.support.engines.panes import cells_of
 from tests.support.records import T0, event, log, payload
 
-decode = EventDecoder("USD")
+decode = EventDecoder()
 KINDS = ["impression", "click", "conversion", "purchase", "refund", "cost"]
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
@@ -170,7 +170,7 @@ EVENT = payload().decode()
             "`timestamp` is '2016-12-30T23:59:60Z'; a leap second is only at 23:59:60 UTC",
         ),
         (payload(timestamp="yesterday"), "`timestamp` is 'yesterday'; it must be RFC 3339 with a zone"),
-        (payload(currency="EUR"), "`currency` is 'EUR', and this deployment counts in USD"),
+        (payload(currency="eur"), "`currency` is 'eur'; it must be three capital letters of ISO 4217"),
         (payload(event_type="Click"), "`event_type` is 'Click'; it must be one of impression, click"),
         (payload(channel="x").replace(b'"x"', rb'"\ud800"'), r"a lone surrogate \ud800 in a string"),
         (b"", "the payload is empty"),

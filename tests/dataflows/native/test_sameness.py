@@ -29,7 +29,7 @@ from tests.support.records import FakeRecord, event, log, micros, payload
 pytestmark = pytest.mark.native
 
 RULES = Rules.of(Settings())
-decode = EventDecoder("USD")
+decode = EventDecoder()
 Outcome = tuple[Counters, list[tuple[int, str, str]], dict[tuple[int, str, str], Metrics], IntakeState]
 
 

@@ -16,9 +16,10 @@ from dataflows.contract.settings import Settings
 from dataflows.windows.panes import Figures
 from dataflows.windows.shards import Partial, split
 from dataflows.windows.watermark import SourceClock, Steps
-from dataflows.wire.cell_bytes import pack, shard_of, shares_of, unpack
+from dataflows.wire.cell_bytes import shard_of
 from tests.support.engines.intakes import KINDS
 from tests.support.engines.panes import NewPanes, Played, counts, kinds
+from tests.support.engines.wire import pack, shares_of, unpack
 from tests.support.records import T0, micros
 
 SETTINGS = Settings(emit_seconds=0.2)
@@ -43,7 +44,7 @@ def partial(
 ) -> Partial:
     """What `partition` sends: its clock and, by window start (both seconds after T0), events by campaign."""
     windows = {
-        micros(window): pack({(campaign, "x"): counts(number) for campaign, number in of.items()})
+        (micros(window), 0): pack({(campaign, "x"): counts(number) for campaign, number in of.items()})
         for window, of in (cells or {}).items()
     }
     return Partial(partition, partitions, SourceClock(None if clock is None else micros(clock), idle), windows, behind)
@@ -106,9 +107,9 @@ def test_after_a_stop_and_what_waited_is_said_nothing_is_left_to_be_measured(new
 
 def test_what_is_held_is_reported(new: NewPanes) -> None:
     panes = new()
-    assert panes.figures() == Figures(None, 0, 0, 0, 0)
+    assert panes.figures() == Figures(None, 0, 0, (0,), (0,))
     panes.take([partial(0, 70, cells={0: {"a": 1, "b": 1}, 60: {"a": 1}})], NOW)
-    assert panes.figures() == Figures(micros(65), 1, 2, 1, 3)
+    assert panes.figures() == Figures(micros(65), 1, 2, (1,), (3,))
 
 
 def test_in_a_backlog_a_cell_waits_and_one_whose_minute_is_over_meanwhile_is_emitted_once(new: NewPanes) -> None:
@@ -201,9 +202,9 @@ def test_a_cell_stays_until_every_clock_the_idle_ones_included_has_passed_the_al
     panes.take([partial(0, 5000, partitions=2)], NOW)
     assert seen(panes.take([partial(1, 6, partitions=2, cells={0: {"a": 1}})], NOW)) == [("12:00", "a", 6, "corrected")]
     panes.take([partial(1, 664.9, partitions=2)], NOW)
-    assert micros(0) in panes.state().panes
+    assert micros(0) in panes.state().panes[0]
     panes.take([partial(1, 665, partitions=2)], NOW)
-    assert panes.state().panes == {}
+    assert panes.state().panes == [{}]
 
 
 def test_a_new_partition_holds_cells_until_it_has_a_clock(new: NewPanes) -> None:
@@ -234,13 +235,13 @@ def test_a_window_that_is_evicted_while_this_machines_clock_is_far_behind_is_fin
     behind = T0.timestamp() - 3_600
     panes.take([partial(0, 10, cells={0: {"a": 1}})], behind)
     assert seen(panes.take([partial(0, 10_000, idle=True)], behind + 1)) == [("12:00", "a", 1, "final")]
-    assert panes.figures() == Figures(watermark=panes.figures().watermark, open_windows=0, windows=0, open_cells=0, cells=0)
+    assert panes.figures() == Figures(watermark=panes.figures().watermark, open_windows=0, windows=0, open_cells=(0,), cells=(0,))
     assert panes.flush(behind + 2) == []
 
 
 def test_sums_beyond_64_bits_survive_a_restart(new: NewPanes) -> None:
     panes = new()
-    huge = {micros(0): pack({("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)})}
+    huge = {(micros(0), 0): pack({("a", "x"): Metrics(events=1, spend_micros=2**63 - 1)})}
     for _ in range(3):
         panes.take([Partial(0, 1, SourceClock(micros(10), False), huge)], NOW)
     again = new(panes.state())
@@ -253,9 +254,9 @@ def test_every_shard_hears_the_clock_and_gets_its_own_cells() -> None:
     parts = split(3, 4, SourceClock(7, False), shares_of(0, cells))
     assert [shard for shard, _ in parts] == [str(shard) for shard in range(SHARDS)]
     assert all((part.partition, part.partitions, part.clock.time) == (3, 4, 7) for _, part in parts)
-    found = [(shard, key) for shard, part in parts for key, _ in unpack(part.cells.get(0, b""))]
+    found = [(shard, key) for shard, part in parts for key, _ in unpack(part.cells.get((0, 0), b""))]
     assert len(found) == 100
-    assert all(str(shard_of(*key)) == shard for shard, key in found)
+    assert all(str(shard_of(*map(str, key))) == shard for shard, key in found)
 
 
 def test_several_shares_of_a_shard_and_window_arrive_as_one_and_a_cell_in_two_of_them_is_their_sum(new: NewPanes) -> None:

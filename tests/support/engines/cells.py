@@ -13,9 +13,9 @@ from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.intake.rules import Rules
-from dataflows.windows.cells import CellStore, decode_window
-from dataflows.wire.cell_bytes import pack
+from dataflows.windows.cells import CellStore, TableRules, decode_window
 from tests.support.engines.panes import results
+from tests.support.engines.wire import pack
 from tests.support.records import T0, micros
 
 RULES = Rules.of(Settings())
@@ -27,7 +27,7 @@ class Kind:
     """One kind of cells."""
 
     def __init__(self, choice: Literal["on", "off"], emit_seconds: float) -> None:
-        self._new = lambda: Engine(Settings(native=choice)).cells_kind(RULES, emit_seconds)
+        self._new = lambda: Engine(Settings(native=choice)).cells_kind(TableRules(RULES.window), emit_seconds)
         self.cells: CellStore = self._new()
 
     def told(self) -> tuple[list[WindowResult], int | None]:

@@ -38,7 +38,7 @@ def all_at_once(first: Callable[[int], object]) -> None:
 def main(count: int) -> int:
     """Fork `count` processes, one after the other; how many did not end well."""
     settings = Settings()
-    panes, slot = save(Panes(settings, Engine(settings).make_cells()).state(), settings), save(SlotState(0, {}), settings)
+    panes, slot = save(Panes(settings, Engine(settings).make_tables()).state(), settings), save(SlotState(0, {}), settings)
     failed = 0
     for _ in range(count):
         child = os.fork()

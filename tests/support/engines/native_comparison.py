@@ -13,17 +13,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dataflows.contract.metrics import Metrics
+from dataflows.contract.metrics import CellKey, Metrics
 from dataflows.contract.settings import Settings
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
 from dataflows.native import library as native_library
-from dataflows.windows.cells import CellKey
-from dataflows.wire.cell_bytes import unpack
 from tests.support.engines.cells import played
 from tests.support.engines.intakes import intake_kind, laid
 from tests.support.engines.senders import sent_by
+from tests.support.engines.wire import unpack
 from tests.support.records import FakeRecord, micros, payload
 
 RULES = Rules.of(Settings())

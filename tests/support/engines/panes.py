@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from dataflows import native
-from dataflows.contract.metrics import Metrics
-from dataflows.contract.schema import WindowResult, decode_result, result_key
+from dataflows.contract.metrics import CellKey, Metrics
+from dataflows.contract.schema import Value, WindowResult, decode_result, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
-from dataflows.windows.cells import CellKey
 from dataflows.windows.panes import Panes, PanesState
 from dataflows.windows.shards import Partial
-from dataflows.wire.cell_bytes import Share, unpack
+from dataflows.wire.cell_bytes import Share
 from dataflows.wire.records import Records
+from tests.support.engines.wire import unpack
 
 NewPanes = Callable[..., "Played"]
 """Makes `Played` panes, from a state if it is given one."""
@@ -25,7 +25,7 @@ class Played:
     """`Panes`, whose results are read: `waited` is that of the last call, the first of it a place among them."""
 
     def __init__(self, settings: Settings, state: PanesState | None = None) -> None:
-        self.panes = Panes(settings, Engine(settings).make_cells(), state)
+        self.panes = Panes(settings, Engine(settings).make_tables(), state)
         self.waited: tuple[int, int] | None = None
         self.wake_at, self.figures, self.state = self.panes.wake_at, self.panes.figures, self.panes.state
 
@@ -41,7 +41,9 @@ class Played:
         """See `Panes.flush`."""
         return self._read(self.panes.flush(now))
 
-    def _read(self, records: Records | None) -> list[WindowResult]:
+    def _read(self, tables: list[Records]) -> list[WindowResult]:
+        assert len(tables) <= 1
+        records = tables[0] if tables else None
         self.waited = None if records is None else records.waited
         if records is not None and self.waited is not None:
             self.waited = list(records.starts()).index(self.waited[0]), self.waited[1]
@@ -55,7 +57,7 @@ def results(records: Records | None) -> list[WindowResult]:
     pairs = list(records.pairs())
     assert len(pairs) == records.count
     read = [decode_result(value) for _, value in pairs]
-    assert [key for key, _ in pairs] == [result_key(one.window_start, one.campaign_id, one.channel) for one in read]
+    assert [key for key, _ in pairs] == [result_key(one.window_start, one.campaign_id, one.channel, one.currency) for one in read]
     return read
 
 
@@ -66,9 +68,9 @@ def cells_of(shares: Iterable[Share]) -> Iterator[tuple[int, CellKey, Metrics]]:
             yield share.window, key, metrics
 
 
-def sums_of(shares: Iterable[Share]) -> dict[tuple[int, str, str], Metrics]:
+def sums_of(shares: Iterable[Share]) -> dict[tuple[int | Value, ...], Metrics]:
     """Return the metrics of each cell by start of the window, campaign and channel."""
-    sums: dict[tuple[int, str, str], Metrics] = {}
+    sums: dict[tuple[int | Value, ...], Metrics] = {}
     for window, key, metrics in cells_of(shares):
         sums.setdefault((window, *key), Metrics()).merge(metrics)
     return sums
