@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from figures.calendar.calendar import Calendar
 from figures.measures import WIDE
 from figures.rates.table import Rate, RateTable
 
@@ -41,26 +40,10 @@ class Notes(msgspec.Struct, frozen=True):
     """Currencies whose amounts were not converted, because the table has no rate for their day."""
 
 
-class DayCalendar(Protocol):
-    """The part of a calendar that this module needs."""
-
-    @property
-    def zone(self) -> str:
-        """Name of the IANA zone."""
-        ...
-
-    def floor(self, t: Integers, interval: str) -> Integers:
-        """Return the first instant of the `interval` that each of `t` (seconds since 1970) lies in."""
-        ...
-
-
-def dated(frame: pl.DataFrame, calendar: DayCalendar, at: str = "t") -> pl.DataFrame:
+def dated(frame: pl.DataFrame, calendar: Calendar, at: str = "t") -> pl.DataFrame:
     """Return `frame` with the column `DAY`: the calendar's day of each time in column `at` (seconds since 1970)."""
-    begins = calendar.floor(frame[at].to_numpy().astype(np.int64), "day")
-    unique, inverse = np.unique(begins, return_inverse=True)
-    zone = ZoneInfo(calendar.zone)
-    days = pl.Series(DAY, [dt.datetime.fromtimestamp(begin, zone).date() for begin in unique.tolist()], pl.Date)
-    return frame.with_columns(days.gather(inverse).alias(DAY))
+    days = calendar.dates(frame[at].to_numpy().astype(np.int64))
+    return frame.with_columns(pl.Series(DAY, days).cast(pl.Date))
 
 
 def convert(
@@ -88,7 +71,9 @@ def convert(
     rows = rows.join(asked.with_row_index("rate", 1), on=(CURRENCY, DAY), how="left")
     which = rows["rate"].fill_null(0).to_numpy()
     known = [Rate(1, 1, dt.date.min), *(rate or Rate(1, 1, dt.date.min) for rate in rates)]
-    has_rate = np.array([False, *(rate is not None for rate in rates)])[which] & _fits(rows[list(money)], known, which) | (which == 0)
+    has_rate = np.array([False, *(rate is not None for rate in rates)])[which] & _fits(rows[list(money)], known, which) | (
+        which == 0
+    )
     rows = rows.with_columns(
         *(_converted(rows[name], known, np.where(has_rate, which, 0)) for name in money),
         pl.when(pl.Series(has_rate)).then(pl.lit(to_currency)).otherwise(CURRENCY).alias(CURRENCY),

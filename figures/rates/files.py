@@ -21,7 +21,7 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST = 256 * 2**20
 """Bytes that a file may have, unzipped; the ECB's whole history has 2 MB."""
 
-Rates = dict[str, dict[dt.date, str]]
+RatesByCurrency = dict[str, dict[dt.date, str]]
 """Rates as texts, by currency and day."""
 
 
@@ -40,7 +40,7 @@ def table_of(path: str) -> RateTable:
     return RateTable(Path(path).name, read_rates(Path(path)))
 
 
-def read_rates(path: Path) -> Rates:
+def read_rates(path: Path) -> RatesByCurrency:
     """Return the rates in the file at `path`, a CSV or a zip that has one.
 
     Raises `InputError` in one line that names the file, and the line where one can't be used.
@@ -75,10 +75,10 @@ def _unzipped(name: str, data: bytes) -> tuple[str, bytes | None]:
         raise InputError(f"the zip {name} can't be read: {error}; download it again.") from None
 
 
-def _parsed(name: str, text: str) -> Rates:
+def _parsed(name: str, text: str) -> RatesByCurrency:
     """Return the rates in the CSV `text`; raises `InputError` that names the line."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rates: Rates = {}
+    rates: RatesByCurrency = {}
     seen: dict[dt.date, int] = {}
     try:
         currencies = _header(next(lines, []))

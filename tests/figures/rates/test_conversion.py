@@ -4,12 +4,11 @@ import datetime as dt
 import random
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 import pytest
 
+from figures.calendar.calendar import Calendar
 from figures.measures import WIDE
 from figures.rates.conversion import DAY, Notes, convert, converted, dated
 from figures.rates.files import packaged
@@ -29,19 +28,6 @@ TABLE = RateTable(
 )
 MONEY = ("spend", "revenue")
 TOTALS = (pl.col("clicks").sum(), pl.col("spend").sum(), pl.col("revenue").sum())
-
-
-class Zone:
-    """A calendar that knows only the days of a zone."""
-
-    def __init__(self, zone: str) -> None:
-        self.zone = zone
-
-    def floor(self, t: np.ndarray, interval: str) -> np.ndarray:
-        assert interval == "day"
-        zone = ZoneInfo(self.zone)
-        begins = [dt.datetime.fromtimestamp(at, zone).replace(hour=0, minute=0, second=0).timestamp() for at in t.tolist()]
-        return np.array(begins, np.int64)
 
 
 def frame(*rows: tuple[str, dt.date, str, int, int, int], dtype: type[pl.DataType] | pl.DataType = pl.Int64) -> pl.DataFrame:
@@ -193,8 +179,8 @@ def test_nothing_to_convert_gives_nothing() -> None:
 def test_the_day_of_a_rate_is_that_of_the_zone(zone: str, day: dt.date) -> None:
     at = int(dt.datetime(2026, 11, 27, 23, 30, tzinfo=dt.UTC).timestamp())
     rows = pl.DataFrame({"t": [at, at - 86_400, at]})
-    assert dated(rows, Zone(zone))[DAY].to_list() == [day, day - dt.timedelta(days=1), day]
-    assert dated(rows.clear(), Zone(zone))[DAY].to_list() == []
+    assert dated(rows, Calendar(zone))[DAY].to_list() == [day, day - dt.timedelta(days=1), day]
+    assert dated(rows.clear(), Calendar(zone))[DAY].to_list() == []
 
 
 def test_a_thousand_campaigns_agree_with_the_packaged_history() -> None:
