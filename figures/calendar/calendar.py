@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal, get_args
 
 import msgspec
@@ -61,7 +60,15 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def edges(self, start: int, end: int, interval: Interval) -> list[int]:
         """Return the first instants of the buckets from that of `start` until the first one at or after `end`, which is later than it."""
-        return list(_edges(self, start, max(end, start + 1), interval))
+        end = max(end, start + 1)
+        if interval == "minute":
+            return list(range(start - start % 60, -(-end // 60) * 60 + 1, 60))
+        if interval in SHORT:
+            instants = self._short_instants(start, end, SHORT[interval])
+        else:
+            instants = self.first_instants(start, end + _MARGIN, interval)
+        first = int(np.searchsorted(instants, start, side="right")) - 1
+        return instants[first : int(np.searchsorted(instants, end)) + 1].tolist()
 
     def first_instants(self, start: int, end: int, interval: str) -> Seconds:
         """Return the first instants of the days, weeks or months that touch `start` to `end`, in order."""
@@ -108,6 +115,19 @@ class Calendar(msgspec.Struct, frozen=True):
         floored = t - (t + offsets[at]) % seconds
         return np.where(floored >= begins[at], floored, stretch_starts[at])
 
+    def _short_instants(self, start: int, end: int, seconds: int) -> Seconds:
+        """Return the first instants of hours or quarters (`seconds`) from a day before `start` to a day after `end`, in order."""
+        begins, offsets = stretches(self.zone, start - DAY, end + DAY)
+        stretch_starts = _short_starts(begins, offsets, seconds)
+        ends = np.append(begins[1:], end + DAY)
+        parts: list[Seconds] = []
+        for begin, stop, offset, first in zip(
+            begins.tolist(), ends.tolist(), offsets.tolist(), stretch_starts.tolist(), strict=True
+        ):
+            regular = np.arange(begin + -(begin + offset) % seconds, stop, seconds)
+            parts.append(np.union1d(regular, [begin]) if first == begin else regular)
+        return np.concatenate(parts)
+
     def _days(self, start: int, end: int) -> tuple[Seconds, Dates]:
         """Return the first instants of the days from that of `start` to that of `end`, and their dates."""
         begins, offsets = stretches(self.zone, start - 2 * DAY - DAY // 2, end + 1)
@@ -129,30 +149,6 @@ class Calendar(msgspec.Struct, frozen=True):
 def grain(edges: Sequence[int]) -> int:
     """Return the largest of a day, an hour, a quarter and a minute (in seconds, of UTC) that none of `edges` cuts; a minute if all do."""
     return next((seconds for seconds in _GRAINS if all(edge % seconds == 0 for edge in edges)), _GRAINS[-1])
-
-
-@lru_cache(maxsize=256)
-def _edges(calendar: Calendar, start: int, end: int, interval: Interval) -> tuple[int, ...]:
-    if interval == "minute":
-        return tuple(range(start - start % 60, -(-end // 60) * 60 + 1, 60))
-    if interval in SHORT:
-        return tuple(_short_edges(calendar.zone, start, end, SHORT[interval]))
-    instants = calendar.first_instants(start, end + _MARGIN, interval)
-    first = int(np.searchsorted(instants, start, side="right")) - 1
-    return tuple(instants[first : int(np.searchsorted(instants, end)) + 1].tolist())
-
-
-def _short_edges(zone: str, start: int, end: int, seconds: int) -> list[int]:
-    begins, offsets = stretches(zone, start - DAY, end + DAY)
-    stretch_starts = _short_starts(begins, offsets, seconds)
-    ends = np.append(begins[1:], end + DAY)
-    parts: list[Seconds] = []
-    for begin, stop, offset, first in zip(begins.tolist(), ends.tolist(), offsets.tolist(), stretch_starts.tolist(), strict=True):
-        regular = np.arange(begin + -(begin + offset) % seconds, stop, seconds)
-        parts.append(np.union1d(regular, [begin]) if first == begin else regular)
-    instants = np.concatenate(parts)
-    first = int(np.searchsorted(instants, start, side="right")) - 1
-    return instants[first : int(np.searchsorted(instants, end)) + 1].tolist()
 
 
 def _short_starts(begins: Seconds, offsets: Seconds, seconds: int) -> Seconds:

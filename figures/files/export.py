@@ -29,7 +29,8 @@ from figures.files.file_names import format_of
 from figures.files.formats import FileFormat, csv_format
 from figures.store.content import Cell
 from figures.store.store import Store
-from figures.views.selection import Selection, selection, table
+from figures.views.result_table import table
+from figures.views.selection import Selection, selection
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
@@ -44,7 +45,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     end: str | None = None
     campaigns: Sequence[str] = ()
     channels: Sequence[str] = ()
+    range: str | None = None
     interval: str = "minute"
+    tz: str = "UTC"
+    week: str = "monday"
     by: str = "campaign,channel"
     format: str | None = None
     bom: bool = False
@@ -68,7 +72,10 @@ def export(settings: Settings, wish: Wish) -> None:
                 "to": _given(wish.end),
                 "campaign": [typed(name) for name in wish.campaigns],
                 "channel": [typed(name) for name in wish.channels],
+                "range": _given(wish.range),
                 "interval": [wish.interval],
+                "tz": [wish.tz],
+                "week": [wish.week],
                 "by": [wish.by],
             }
         )
@@ -117,8 +124,7 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
     """
     store, unread, reason = read_settled(partial(_read, settings, asked))
     results = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
-    span = dict(zip(("from", "to"), results.span, strict=True))
-    about = {"currency": results.currency, "interval": results.interval, **span, "count": len(results.frame), "complete": True}
+    about = {**results.about, "count": len(results.frame), "complete": True}
     for piece in form.write(results.frame, about):
         out.write(piece)
     out.flush()
