@@ -98,17 +98,26 @@ def _fits(rows: pl.DataFrame, rates: Sequence[Rate], which: Integers) -> npt.NDA
 
 def _converted(values: pl.Series, rates: Sequence[Rate], which: Integers) -> pl.Series:
     """Return each of `values` at the rate of `rates` that `which` gives for it; of the type `WIDE` where 64 bits may not do."""
-    small = np.array([rate.numerator * rate.denominator < _SAFE for rate in rates])
-    tops, bottoms = (
-        np.array([part if fits else 1 for part, fits in zip(parts, small.tolist(), strict=True)], np.int64)[which]
-        for parts in (tuple(rate.numerator for rate in rates), tuple(rate.denominator for rate in rates))
-    )
-    if values.dtype == pl.Int64 and small[which].all():
-        amounts = values.to_numpy()
-        if (np.abs(amounts.astype(np.float64)) * tops / bottoms).sum() < _SAFE / 2:
-            return pl.Series(values.name, _in_64_bits(amounts, tops, bottoms))
+    if values.dtype == pl.Int64 and (amounts := converted_integers(values.to_numpy(), rates, which)) is not None:
+        return pl.Series(values.name, amounts)
     exact = [converted(int(amount), rates[at]) for amount, at in zip(values.to_list(), which.tolist(), strict=True)]
     return pl.Series(values.name, list(map(Decimal, exact)), WIDE)
+
+
+def converted_integers(amounts: Integers, rates: Sequence[Rate], which: Integers) -> Integers | None:
+    """Return `converted` of each amount at the rate of `rates` that `which` gives for it; None where 64 bits may not do for their sum.
+
+    None also for amounts that are floats, because their integers did not fit.
+    """
+    sizes = np.array([rate.numerator / rate.denominator for rate in rates])[which] * np.abs(amounts.astype(np.float64))
+    if amounts.dtype.kind == "f" or sizes.sum() >= _SAFE / 2:
+        return None
+    small = [rate.numerator * rate.denominator < _SAFE for rate in rates]
+    if not all(small):
+        exact = [converted(amount, rates[at]) for amount, at in zip(amounts.tolist(), which.tolist(), strict=True)]
+        return np.array(exact, np.int64)
+    tops, bottoms = np.array([(rate.numerator, rate.denominator) for rate in rates], np.int64).reshape(-1, 2).T
+    return _in_64_bits(amounts, tops[which], bottoms[which])
 
 
 def _in_64_bits(amounts: Integers, tops: Integers, bottoms: Integers) -> Integers:
