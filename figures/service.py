@@ -18,6 +18,7 @@ from figures.feed.upserts import Feed
 from figures.pipeline.rejects import RejectedFeed
 from figures.pipeline.status import PipelinePart, Seen, diagnose, trouble
 from figures.pipeline.watch import Watch
+from figures.rates.source import RateSource
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
@@ -74,12 +75,13 @@ class Service:
     ) -> None:
         """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`).
 
-        `look_seconds`: how often the feed looks for new partitions.
+        `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't be used.
         """
         self.settings = settings
         self.store = Store(settings.store_hours, settings.history_days)
         self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
+        self.rates = RateSource(settings)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
@@ -90,6 +92,11 @@ class Service:
         self._cost = 0.0
         self._cleared = False
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to read results and, where they have a topic, exchange rates."""
+        self.rates.start()
+        self.feed.start()
 
     def snapshot(self) -> Snapshot:
         """Return what is held, at most a second old.
@@ -181,6 +188,7 @@ class Service:
     def stop(self) -> None:
         """End every thread."""
         self.feed.stop()
+        self.rates.stop()
         self.rejected.stop()
         self.watch.stop()
 
