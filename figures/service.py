@@ -19,6 +19,7 @@ from figures.pipeline.rejects import RejectedFeed
 from figures.pipeline.status import PipelinePart, Seen, diagnose, trouble
 from figures.pipeline.watch import Watch
 from figures.rates.source import RateSource
+from figures.store.shape import shape_of
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
@@ -78,7 +79,8 @@ class Service:
         `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't be used.
         """
         self.settings = settings
-        self.store = Store(settings.store_hours, settings.history_days)
+        shape = shape_of([declared.name for declared in settings.declared_types])
+        self.store = Store(settings.store_hours, settings.history_days, shape=shape)
         self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
         self.rates = RateSource(settings)
@@ -86,7 +88,7 @@ class Service:
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
-        self._attention = Attention(settings.window_seconds)
+        self._attention = Attention(settings.window_seconds, settings.currency)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
@@ -147,7 +149,7 @@ class Service:
         encoded = self._pages.get(key)
         if encoded is None:
             begun = time.perf_counter()
-            encoded = _encode(page(snapshot, view, self.settings.window_seconds))
+            encoded = _encode(page(snapshot, view, self.settings.window_seconds, currency=self.settings.currency))
             self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
             with self._lock:
                 self._pages[key] = encoded

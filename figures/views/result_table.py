@@ -71,8 +71,10 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
             rows = rows.filter(pl.col(dimension).is_in(_known(snapshot, dimension).known(wanted)))
     rows = rows.with_columns(t=buckets.starts(rows["t"].to_numpy()))
     by = [name for name in DIMENSIONS if name in asked.by]
-    grouped = rows.group_by("t", *by).agg(*sums(wide=snapshot.wide), joint_state())
-    grouped = grouped.sort("t", *(_rank(snapshot, name) for name in by))
+    currencies = snapshot.names["currency"]
+    split = [*by, "currency"] if len(currencies.names) > 1 else by
+    grouped = rows.group_by("t", *split).agg(*sums(snapshot.shape.sums, wide=snapshot.wide), joint_state())
+    grouped = grouped.sort("t", *(_rank(snapshot, name) for name in split))
     grouped = grouped.with_columns(end=buckets.ends(grouped["t"].to_numpy()))
     # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
     million = pl.col("events").cast(pl.Float64) * 0 + MICROS
@@ -85,7 +87,7 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
         *MONEY,
         *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
         *(measure.expr() for measure in RATIOS),
-        pl.lit(currency).alias("currency"),
+        (_name(snapshot, "currency") if split != by else pl.lit("".join(currencies.names) or currency)).alias("currency"),
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )
     return ResultTable(narrowed(frame, snapshot.wide), asked.interval, currency, asked.calendar, start, end)
@@ -134,7 +136,7 @@ def _span(snapshot: Snapshot, question: Selection, window: int) -> tuple[int | N
 
 
 def _known(snapshot: Snapshot, dimension: str) -> Names:
-    return snapshot.campaigns if dimension == "campaign" else snapshot.channels
+    return snapshot.names[dimension]
 
 
 def _name(snapshot: Snapshot, dimension: str) -> pl.Expr:

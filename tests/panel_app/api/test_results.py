@@ -232,7 +232,7 @@ def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: Path) -> None:
     world = World(settings)
     world.send(*(result(minute, name, clicks=1) for minute in range(5) for name in ("sale", *HOSTILE)))
-    world.send(b"no result", result(3, "sale", clicks=9, revision=13), result(minute=1, currency="EUR"))
+    world.send(b"no result", result(3, "sale", clicks=9, revision=13), result(minute=1, currency="euro"))
     out = tmp_path / "results.parquet"
     done = export(settings, "--campaign", "sale", "--from", rfc3339(BEGIN + 60), "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -241,7 +241,7 @@ def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: P
     assert "4 rows written" in line
     assert "2 records" in line
     # Partitions are read in any order, so either of the two may be the last.
-    assert "(the last: it counts in 'EUR'" in line or "(the last: JSON is malformed" in line
+    assert "(the last: its currency is 'euro'" in line or "(the last: JSON is malformed" in line
     assert [one.name for one in tmp_path.iterdir()] == ["results.parquet"]
 
     again = export(settings, "--out", str(out))
