@@ -133,7 +133,9 @@ def export(
     out: Annotated[str, typer.Option(metavar="FILE", help="The file; - writes to the terminal or a pipe.")],
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="First window start, RFC 3339 with a zone (default: the oldest)."),
+        typer.Option(
+            "--from", metavar="TIME", help="First window start, RFC 3339 with a zone, or a date in --tz (default: the oldest)."
+        ),
     ] = None,
     end: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Only windows that start before it (default: all).")
@@ -144,10 +146,31 @@ def export(
     channel: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be given several times.")
     ] = None,
+    range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Instead of --from and --to: today, yesterday, last7d, last30d, mtd, last_month, two dates such as "
+            "2026-11-01..2026-11-15, or 15m to 30d; seen from the newest result.",
+        ),
+    ] = None,
     interval: Annotated[
         str,
-        typer.Option(metavar="minute|hour|day|total", help="Time that a row covers (default: minute).", show_default=False),
+        typer.Option(
+            metavar="minute|quarter|hour|day|week|month|total",
+            help="Time that a row covers (default: minute).",
+            show_default=False,
+        ),
     ] = "minute",
+    tz: Annotated[
+        str,
+        typer.Option(
+            metavar="ZONE", help="Time zone of the intervals and dates, such as Europe/Berlin (default: UTC).", show_default=False
+        ),
+    ] = "UTC",
+    week: Annotated[
+        str, typer.Option(metavar="monday|sunday", help="Day on which weeks begin (default: monday).", show_default=False)
+    ] = "monday",
     by: Annotated[
         str,
         typer.Option(
@@ -183,7 +206,10 @@ def export(
             end=end,
             campaigns=campaign or [],
             channels=channel or [],
+            range=range,
             interval=interval,
+            tz=tz,
+            week=week,
             by=by,
             format=format,
             bom=bom,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -28,7 +29,7 @@ MOST = 10.0
 """Largest change that is shown (10 is +1,000 %); a larger one only says that the base is small, so the difference is shown instead."""
 
 Wide = frozenset[str]
-"""Columns of `SUMS` whose total could exceed 64 bits."""
+"""Columns of sums whose total could exceed 64 bits."""
 
 WIDE = pl.Decimal(38, 0)
 """Type in which such a column is added up: exact, and supported by Parquet, Arrow and CSV."""
@@ -37,7 +38,7 @@ SAFE_SUM = 2.0**62
 """If the absolute values of a column add up to less than this, neither its sums nor the difference of two columns exceed 64 bits."""
 
 Sums = npt.NDArray[Any]
-"""Sums by column, the last axis being `SUMS`: integers, or floats where they could overflow."""
+"""Sums by column, the last axis being `Shape.sums`, of which the first are `SUMS`: integers, or floats where they could overflow."""
 
 Keys = npt.NDArray[np.int64]
 """What sums are split by, as numbers: of campaigns, of channels, of pairs of them."""
@@ -47,7 +48,6 @@ Keyed = tuple[Keys, Sums]
 
 Floats = npt.NDArray[np.float64]
 
-_NAMES = list(SUMS)
 _COLUMN = {name: at for at, name in enumerate(SUMS)}
 
 
@@ -129,19 +129,19 @@ def quotient(top: pl.Expr, below: pl.Expr) -> pl.Expr:
     return pl.when(below == 0).then(None).when(top == 0).then(0.0).otherwise(top / below)
 
 
-def matrix(rows: pl.DataFrame, *, wide: Wide) -> Sums:
-    """Return the columns `SUMS` of `rows` as an array; as floats if any is `wide`, for numpy has no integers beyond 64 bits."""
-    return rows.select(pl.col(_NAMES).cast(pl.Float64)).to_numpy() if wide else rows[_NAMES].to_numpy()
+def matrix(rows: pl.DataFrame, columns: Sequence[str], *, wide: Wide) -> Sums:
+    """Return the `columns` of `rows` as an array; as floats if any is `wide`, for numpy has no integers beyond 64 bits."""
+    return rows.select(pl.col(columns).cast(pl.Float64)).to_numpy() if wide else rows.select(columns).to_numpy()
 
 
-def sizes(rows: pl.DataFrame) -> Floats:
-    """Return the sum of absolute values of each of `SUMS` in `rows`, an upper bound for the sum of any subset of the rows."""
-    return rows.select(pl.col(_NAMES).cast(pl.Float64).abs().sum()).to_numpy()[0]
+def sizes(rows: pl.DataFrame, columns: Sequence[str]) -> Floats:
+    """Return the sum of absolute values of each of `columns` in `rows`, an upper bound for the sum of any subset of the rows."""
+    return rows.select(pl.col(columns).cast(pl.Float64).abs().sum()).to_numpy()[0]
 
 
-def wide_of(sizes: Floats) -> Wide:
-    """Return the columns that are wide, by the `sizes` of all rows."""
-    return frozenset(name for name, size in zip(SUMS, sizes.tolist(), strict=True) if size >= SAFE_SUM)
+def wide_of(sizes: Floats, columns: Sequence[str]) -> Wide:
+    """Return those of `columns` that are wide, by the `sizes` of all rows."""
+    return frozenset(name for name, size in zip(columns, sizes.tolist(), strict=True) if size >= SAFE_SUM)
 
 
 def added(keys: Keys, rows: Sums) -> Keyed:
@@ -152,12 +152,12 @@ def added(keys: Keys, rows: Sums) -> Keyed:
     return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
 
 
-def sums(*, wide: Wide) -> list[pl.Expr]:
-    """Return the sum of every additive column, exact to the micro: 64-bit integers, or the type `WIDE` for the columns in `wide`."""
-    return [pl.col(name).cast(WIDE).sum() if name in wide else pl.col(name).sum() for name in SUMS]
+def sums(columns: Sequence[str], *, wide: Wide) -> list[pl.Expr]:
+    """Return the sum of each of `columns`, exact to the micro: 64-bit integers, or the type `WIDE` for the columns in `wide`."""
+    return [pl.col(name).cast(WIDE).sum() if name in wide else pl.col(name).sum() for name in columns]
 
 
 def narrowed(rows: pl.DataFrame, wide: Wide) -> pl.DataFrame:
     """Return `rows` with those `wide` columns as 64-bit integers whose values all fit."""
-    fitting = [name for name in SUMS if name in wide and rows[name].is_between(-(2**63), 2**63 - 1).all()]
+    fitting = [name for name in rows.columns if name in wide and rows[name].is_between(-(2**63), 2**63 - 1).all()]
     return rows.with_columns(pl.col(fitting).cast(pl.Int64))

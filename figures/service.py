@@ -18,6 +18,8 @@ from figures.feed.upserts import Feed
 from figures.pipeline.rejects import RejectedFeed
 from figures.pipeline.status import PipelinePart, Seen, diagnose, trouble
 from figures.pipeline.watch import Watch
+from figures.rates.source import RateSource
+from figures.store.shape import shape_of
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
@@ -74,22 +76,29 @@ class Service:
     ) -> None:
         """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`).
 
-        `look_seconds`: how often the feed looks for new partitions.
+        `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't be used.
         """
         self.settings = settings
-        self.store = Store(settings.store_hours, settings.history_days)
+        shape = shape_of([declared.name for declared in settings.declared_types])
+        self.store = Store(settings.store_hours, settings.history_days, shape=shape)
         self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
+        self.rates = RateSource(settings)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
-        self._attention = Attention(settings.window_seconds)
+        self._attention = Attention(settings.window_seconds, settings.currency)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
         self._cleared = False
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to read results and, where they have a topic, exchange rates."""
+        self.rates.start()
+        self.feed.start()
 
     def snapshot(self) -> Snapshot:
         """Return what is held, at most a second old.
@@ -140,7 +149,7 @@ class Service:
         encoded = self._pages.get(key)
         if encoded is None:
             begun = time.perf_counter()
-            encoded = _encode(page(snapshot, view, self.settings.window_seconds))
+            encoded = _encode(page(snapshot, view, self.settings.window_seconds, currency=self.settings.currency))
             self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
             with self._lock:
                 self._pages[key] = encoded
@@ -181,6 +190,7 @@ class Service:
     def stop(self) -> None:
         """End every thread."""
         self.feed.stop()
+        self.rates.stop()
         self.rejected.stop()
         self.watch.stop()
 

@@ -78,7 +78,7 @@ def serve_dashboard(flags: Flags, *, prepare: Callable[[Dashboard], None] = lamb
     service = dashboard.service
     close = serve(settings, dashboard.telemetry.served)
     prepare(dashboard)
-    service.feed.start()
+    service.start()
     _take_many_parameters()
     pages = Pages(lambda: dashboard)
     server = pn.serve(

@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 from figures.attention.engine import Attention, Report
-from figures.store.blocks import BLOCK_SECONDS, FINAL, SCHEMA, Block, block_of
+from figures.store.blocks import BLOCK_SECONDS, FINAL, Block, block_of
 from figures.store.names import Names
+from figures.store.shape import MAIN
 from figures.store.snapshot import Snapshot
 from generator.synthetic.campaigns import DEMO, Campaign, campaigns, channels
 from generator.synthetic.traffic import Mix, cells_of, weights
@@ -40,7 +41,9 @@ class SteadyTraffic:
         self._per_minute = rate * 60
         self._draw = np.random.default_rng(seed)
         self._noise, self._change = noise, change
-        self._campaigns, self._channels = Names(), Names()
+        self._campaigns, self._channels, currencies = Names(), Names(), Names()
+        currencies.number("USD")
+        self._names = {"campaign": self._campaigns, "channel": self._channels, "currency": currencies}
         self._keys = (
             np.array([self._campaigns.number(cell.campaign.name) for cell in self.cells], dtype=np.uint32),
             np.array([self._channels.number(cell.channel.name) for cell in self.cells], dtype=np.uint32),
@@ -60,8 +63,8 @@ class SteadyTraffic:
                 rows = []
                 blocks = {at: block for at, block in blocks.items() if at > t - HELD}
             rows.append(self._minute(t, minute))
-            blocks = {**blocks, block_of(t): Block(pl.concat(rows))}
-            yield Snapshot(minute, tuple(blocks.values()), self._campaigns, self._channels, 1, 0, min(blocks), t, frozenset())
+            blocks = {**blocks, block_of(t): Block(pl.concat(rows), MAIN)}
+            yield Snapshot(minute, tuple(blocks.values()), MAIN, self._names, 1, 0, min(blocks), t, frozenset())
 
     def _minute(self, t: int, minute: int) -> pl.DataFrame:
         expected = np.array(weights(self.cells, Mix(), t / 60)).reshape(-1, 6)
@@ -75,7 +78,7 @@ class SteadyTraffic:
         counts = self._draw.poisson(expected).astype(np.int64)
         seen, clicks, plain, purchases, refunds, fees = counts.T
         cost = (counts[:, [0, 1, 5]] * self._money[:, :3]).sum(axis=1)
-        data = dict.fromkeys(SCHEMA, np.zeros(len(counts), dtype=np.int64)) | {
+        data = dict.fromkeys(MAIN.schema, np.zeros(len(counts), dtype=np.int64)) | {
             "t": np.full(len(counts), t),
             "campaign": self._keys[0],
             "channel": self._keys[1],
@@ -89,7 +92,7 @@ class SteadyTraffic:
             "events": counts.sum(axis=1) + fees * 0,
             "state": np.full(len(counts), FINAL),
         }
-        return pl.DataFrame(data, schema=SCHEMA).filter(pl.col("events") > 0)
+        return pl.DataFrame(data, schema=MAIN.schema).filter(pl.col("events") > 0)
 
 
 def steady(number: int = 50) -> tuple[Campaign, ...]:

@@ -21,7 +21,8 @@ from dataflows.contract.schema import WindowResult, rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.export import held_for_export
 from figures.service import Service
-from figures.views.selection import Selection, table
+from figures.views.result_table import table
+from figures.views.selection import Selection
 from figures.views.view import RANGES
 from panel_app.server.process_memory import resident_bytes
 

@@ -21,7 +21,7 @@ MAX_BREAKDOWNS = 16
 MAX_FIELDS = 8
 """Number of fields that a breakdown may have."""
 
-_NAME = re.compile(r"[a-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FIELD = re.compile(r'[^;,=\s"\\\x00-\x1f]+')
 _IN_EVERY_KEY = ("campaign_id", "channel", "currency")
 _NOT_TEXT = ("timestamp", "cost_micros", "revenue_micros")
@@ -62,9 +62,9 @@ def columns(breakdowns: Iterable[Breakdown]) -> tuple[str, ...]:
 def _breakdown(part: str) -> Breakdown:
     name, sign, listed = (word.strip() for word in part.partition("="))
     if not _NAME.fullmatch(name):
-        advice = "" if sign or not name else f"; to name it: {re.sub('[^a-z0-9_-]+', '_', name.lower())}={name}"
+        advice = "" if sign or not name else f"; to name it: {re.sub('[^A-Za-z0-9_-]+', '_', name)}={name}"
         raise SettingsError(
-            f"{_VARIABLE} has {name!r} as the name of a breakdown; a name has small letters, digits, hyphens and underscores{advice}."
+            f"{_VARIABLE} has {name!r} as the name of a breakdown; a name has letters, digits, hyphens and underscores{advice}."
         )
     fields = tuple(field.strip() for field in listed.split(",")) if sign else (name,)
     for field in fields:

@@ -46,7 +46,10 @@ _SIGN = re.compile(r"\s*(\+)\s*|\s+(-)\s+")
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """`numerator` over `denominator`, or `numerator` alone where that is empty; `label` and `short` name it on pages."""
+    """`numerator` over `denominator`, or `numerator` alone where that is empty; `label` and `short` name it on pages.
+
+    `tile`: whether it is one of the headline figures of the overview.
+    """
 
     id: str
     label: str
@@ -55,6 +58,7 @@ class Measure(msgspec.Struct, frozen=True):
     good: Good
     numerator: Terms
     denominator: Terms = ()
+    tile: bool = False
 
     @property
     def additive(self) -> bool:
@@ -80,7 +84,8 @@ class _Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     good: Good
     denominator: Formula | None = None
     label: Text | None = None
-    short: Text = ""
+    short: Annotated[str, Meta(max_length=80)] = ""
+    tile: bool = False
 
 
 def load(path: str, sums: Iterable[str], others: Iterable[Measure], *, reserved: Iterable[str] = ()) -> tuple[Measure, ...]:
@@ -152,7 +157,9 @@ def _measure(declaration: _Declaration, names: Mapping[str, Terms], where: str) 
     denominator = _terms(declaration.denominator, names, f"{where}: denominator") if declaration.denominator else ()
     _check_unit(declaration.unit, numerator, denominator, where)
     label = declaration.label or declaration.name.replace("_", " ").capitalize()
-    return Measure(declaration.name, label, declaration.short, declaration.unit, declaration.good, numerator, denominator)
+    return Measure(
+        declaration.name, label, declaration.short, declaration.unit, declaration.good, numerator, denominator, declaration.tile
+    )
 
 
 def _terms(formula: str, names: Mapping[str, Terms], where: str) -> Terms:

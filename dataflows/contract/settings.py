@@ -134,6 +134,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="currency of events that name none, and the one that figures are reported in, an ISO 4217 code",
         ),
     ] = "USD"
+    metrics_file: Annotated[
+        str,
+        Meta(
+            description="file of own metrics (docs/measures.md); without it, metrics.toml in the current folder is read if it exists"
+        ),
+    ] = ""
     rates_file: Annotated[
         str,
         Meta(

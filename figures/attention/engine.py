@@ -92,14 +92,14 @@ _Key = tuple[int, str]
 
 
 class Attention:
-    """Checks a store once per complete minute; `window` is the length of a result's window in seconds.
+    """Checks a store once per complete minute; `window` is the length of a result's window in seconds, money counts in `currency`.
 
     Open windows are not evidence, wherever they are: neither their events nor their minutes count.
     """
 
-    def __init__(self, window: int = 60) -> None:
+    def __init__(self, window: int = 60, currency: str = "USD") -> None:
         self._step = max(60, window)
-        self._keeper = Keeper()
+        self._keeper = Keeper(currency)
         self._held: dict[_Key, int] = {}
         self._seen: tuple[int, ...] = (0, 0)
         self._blocks: tuple[Block, ...] = ()

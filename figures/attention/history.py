@@ -71,10 +71,15 @@ class _BlockHistory:
     windows that have not changed since is taken over.
     """
 
-    def __init__(self, at: int, block: Block, until: int, before: _BlockHistory | None = None) -> None:
+    def __init__(
+        self, at: int, block: Block, until: int, before: _BlockHistory | None = None, *, currencies: list[int] | None = None
+    ) -> None:
+        """`currencies`: the numbers of those whose rows count, None for all."""
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
         self.rows, self._at = _closed(block), at
+        if currencies is not None:
+            self.rows = self.rows.filter(pl.col("currency").is_in(currencies))
         """Rows of the block without open windows, whose figures are provisional."""
         known = before if before is not None and before.is_still(block, self.until) else None
         rows = clipped(self.rows, known.until if known else at, self.until)
@@ -226,20 +231,23 @@ class History:
 
 
 class Keeper:
-    """Keeps what is derived from each block as long as the store holds that block unchanged."""
+    """Keeps what is derived from each block as long as the store holds that block unchanged; money in `currency` counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, currency: str = "USD") -> None:
+        self._currency = currency
         self._parts: dict[int, _BlockHistory] = {}
 
     def history(self, snapshot: Snapshot, start: int, until: int) -> History:
         """The blocks from the one that holds `start` up to `until`, both in seconds, `until` a full minute."""
         parts: dict[int, _BlockHistory] = {}
+        known = snapshot.names["currency"]
+        currencies = None if known.names == [self._currency] else known.known([self._currency])
         for at, block in snapshot.blocks.items():
             if at < block_of(start) or at >= until:
                 continue
             held, end = self._parts.get(at), min(until, at + BLOCK_SECONDS)
             same = held is not None and held.until == end and held.is_still(block, end)
-            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held)
+            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held, currencies=currencies)
             if at < until - _BY_MINUTE:
                 parts[at].forget_minutes()
         self._parts = parts

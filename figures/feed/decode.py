@@ -1,18 +1,22 @@
-"""From the bytes of a record of `results` to a result that can be held."""
+"""From the bytes of a record of `results`, or of a breakdown's topic, to a result that can be held."""
 
 from __future__ import annotations
 
+import re
 import struct
 from operator import attrgetter
 
 import msgspec
 
+from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
 from figures.store.content import Cell
-from figures.store.rows import parse_start
+from figures.store.rows import Values, parse_start
 
 _HOUR = 3600
+_KEY = ("window_start", "campaign_id", "channel", "currency")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _SUM_BITS, _REVISION_BITS = 96, 63
 """A billion sums of this size add up to less than the 38 digits of `measures.WIDE`."""
 
@@ -26,35 +30,55 @@ class UnreadableError(ValueError):
     """The record is not a result of this deployment; the message says why."""
 
 
-def read_key(key: bytes | str | None) -> Cell:
-    """Return the cell that a tombstone of topic `results` deletes; raises `UnreadableError` if the key is not that of a result."""
-    try:
-        start, campaign, channel, _ = decode_result_key(key or b"")
-        return parse_start(start), campaign, channel
-    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
-        raise UnreadableError(f"a tombstone whose key is not that of a result: {reason}") from None
+class Codec:
+    """Decodes the records of `results`, or of the topic of `breakdown`."""
+
+    def __init__(self, breakdown: Breakdown | None = None) -> None:
+        self._breakdown = breakdown
+
+    def read_key(self, key: bytes | str | None) -> Cell:
+        """Return the cell that a tombstone deletes; raises `UnreadableError` if the key is not that of a result."""
+        try:
+            start, *names = self._decode_key(key or b"")
+            return parse_start(start), *names
+        except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
+            raise UnreadableError(f"a tombstone whose key is not that of a result: {reason}") from None
+
+    def read(self, value: bytes, now: float, headers: RecordHeaders = None) -> tuple[WindowResult, Values]:
+        """Return the result in `value` and the values of the breakdown's fields; raises `UnreadableError` if it is not a result.
+
+        The same applies if the `headers` of its Kafka record name another version of the contract, and if its window starts more than an
+        hour after `now` (seconds since 1970): such a result would evict all others from the store.
+        """
+        if why := foreign(headers):
+            raise UnreadableError(why)
+        try:
+            result, values = self._decode(value)
+            start = parse_start(result.window_start)
+        except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
+            raise UnreadableError(str(reason)) from None
+        if not _CURRENCY.fullmatch(result.currency):
+            raise UnreadableError(f"its currency is {result.currency[:8]!r}, not a code of three capital letters")
+        _check_size(result)
+        if start > now + _HOUR:
+            raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
+        return result, values
+
+    def _decode(self, value: bytes) -> tuple[WindowResult, Values]:
+        return decode_result(value), ()
+
+    def _decode_key(self, key: bytes | str) -> tuple[str, *Values]:
+        names = decode_result_key(key)
+        return names if len(names) == len(_KEY) else (*names, "USD")
 
 
-def cell_of(result: WindowResult) -> Cell:
-    """Return the key of `result` in the store."""
-    return parse_start(result.window_start), result.campaign_id, result.channel
+def cell_of(result: WindowResult, values: Values = ()) -> Cell:
+    """Return the key of `result` in a store."""
+    return parse_start(result.window_start), result.campaign_id, result.channel, *values, result.currency
 
 
-def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders = None) -> WindowResult:
-    """Return the result in `value`; raises `UnreadableError` if it is not a result, or is in another currency.
-
-    The same applies if the `headers` of its Kafka record name a later version of the contract, and if its window starts more than an
-    hour after `now` (seconds since 1970): such a result would evict all others from the store.
-    """
-    if why := foreign(headers):
-        raise UnreadableError(why)
-    try:
-        result = decode_result(value)
-        start = parse_start(result.window_start)
-    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
-        raise UnreadableError(str(reason)) from None
-    if result.currency != currency:
-        raise UnreadableError(f"it counts in {result.currency[:8]!r}, this dashboard in {currency} (ADTALLY_CURRENCY)")
+def _check_size(result: WindowResult) -> None:
+    """Raise `UnreadableError` if a number of `result` is too large to be held."""
     try:
         _packed(*_numbers(result))
     except struct.error:  # one of them is beyond 64 bits
@@ -62,6 +86,3 @@ def read_result(value: bytes, currency: str, now: float, headers: RecordHeaders 
             bits = _SUM_BITS if name in SUMS else _REVISION_BITS
             if number.bit_length() > bits:
                 raise UnreadableError(f"its {name} is beyond {bits} bits, the largest size that can be held") from None
-    if start > now + _HOUR:
-        raise UnreadableError(f"its window starts at {result.window_start}, which is in the future")
-    return result

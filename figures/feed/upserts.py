@@ -1,4 +1,4 @@
-"""The feed: reads topic `results` from its beginning into the store, and deletes rows that have a tombstone."""
+"""The feed: reads topic `results`, or that of a breakdown, from its beginning into a store, and deletes rows that have a tombstone."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from collections.abc import Callable
 from confluent_kafka import Consumer, Message
 from typing_extensions import override
 
+from dataflows.contract.breakdowns import Breakdown, topic_of
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from dataflows.kafka.tombstones import RecordPosition, Tombstones
 from dataflows.telemetry.ages import EVENT_TIME, Ages
-from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
+from figures.feed.decode import Codec, UnreadableError, cell_of
 from figures.feed.follower import Follower
 from figures.feed.positions import LogReplacedError
 from figures.store.content import Cell
 from figures.store.extent import NOTHING_READ, ReadExtent
+from figures.store.rows import Values
 from figures.store.store import Store
 
 log = logging.getLogger("adtally.feed")
+
+Read = tuple[RecordPosition, WindowResult, Values]
+"""A result that was read: its position, itself, the values of the breakdown's fields."""
 
 _DIGITS = 18
 _TOMBSTONES = 100_000
 
 
 class Feed(Follower):
-    """Reads `settings.results_topic` into `store`; `clock` gives the wall time in seconds (`reading.read_result`)."""
+    """Reads `settings.results_topic`, or the topic of `breakdown`, into `store`; `clock` gives the wall time in seconds (`Codec.read`)."""
 
     def __init__(
         self,
@@ -36,9 +41,14 @@ class Feed(Follower):
         clock: Callable[[], float] = time.time,
         look_seconds: float = 5.0,
         ages: Ages | None = None,
+        *,
+        breakdown: Breakdown | None = None,
     ) -> None:
         """`ages` gets how old events are when they are held."""
-        super().__init__(settings, settings.results_topic, "dashboard", look_seconds)
+        topic = settings.results_topic if breakdown is None else topic_of(settings.results_topic, breakdown)
+        role = "dashboard" if breakdown is None else f"dashboard-{breakdown.name}"
+        super().__init__(settings, topic, role, look_seconds)
+        self._codec = Codec(breakdown)
         self._store = store
         self._clock = clock
         self._ages = ages
@@ -82,7 +92,7 @@ class Feed(Follower):
         Records that were read before are skipped, unless a second reading needs them (`wants_second_reading`). A record at an offset that
         was read before, but with a later timestamp, belongs to another log: the topic was deleted and recreated.
         """
-        results: list[tuple[RecordPosition, WindowResult]] = []
+        results: list[Read] = []
         deleted: list[tuple[Cell, RecordPosition]] = []
         positions: dict[int, ReadExtent] = {}
         fence = self._store.fence()
@@ -102,18 +112,19 @@ class Feed(Follower):
                 continue
             try:
                 if value is None:
-                    deleted.append((read_key(message.key()), position))
+                    deleted.append((self._codec.read_key(message.key()), position))
                     continue
-                result = read_result(value, self.settings.currency, max(self._clock(), stamp / 1000), message.headers())
+                result, values = self._codec.read(value, max(self._clock(), stamp / 1000), message.headers())
             except UnreadableError as reason:
                 if not known:
                     self.cannot_read(message, reason)
                 continue
             self.records += not known
-            if not known or cell_of(result) in self._sought:
-                results.append((position, result))
+            if not known or cell_of(result, values) in self._sought:
+                results.append((position, result, values))
         self._delete(deleted)
-        self._store.apply(self._left(results), positions)
+        left = self._left(results)
+        self._store.apply([result for _, result, _ in left], positions, [values for _, _, values in left])
         self._extents = {**self._extents, **positions}
         # The age of records that were already on the topic is unknown.
         if self._ages is not None and self.reporter.state == "live":
@@ -129,11 +140,11 @@ class Feed(Follower):
         if len(deleted) > len(overtaken):
             self._store.delete({cell for cell, _ in deleted} - overtaken)
 
-    def _left(self, results: list[tuple[RecordPosition, WindowResult]]) -> list[WindowResult]:
+    def _left(self, results: list[Read]) -> list[Read]:
         """Return the `results` that no tombstone deletes."""
         if not len(self._tombstones):
-            return [result for _, result in results]
-        return [result for position, result in results if not self._tombstones.has_deleted(cell_of(result), position)]
+            return results
+        return [read for read in results if not self._tombstones.has_deleted(cell_of(read[1], read[2]), read[0])]
 
     def _measure(self, ages: Ages, messages: list[Message]) -> None:
         now = self._clock()

@@ -24,12 +24,15 @@ from dataflows.kafka.scan import scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
 from dataflows.telemetry import log_lines
 from dataflows.telemetry.terminal import typed
-from figures.feed.decode import UnreadableError, cell_of, read_key, read_result
+from figures.feed.decode import Codec, UnreadableError, cell_of
 from figures.files.file_names import format_of
 from figures.files.formats import FileFormat, csv_format
 from figures.store.content import Cell
+from figures.store.rows import parse_start
+from figures.store.shape import MAIN, Shape, shape_of
 from figures.store.store import Store
-from figures.views.selection import Selection, selection, table
+from figures.views.result_table import table
+from figures.views.selection import Selection, selection
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
@@ -44,7 +47,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     end: str | None = None
     campaigns: Sequence[str] = ()
     channels: Sequence[str] = ()
+    range: str | None = None
     interval: str = "minute"
+    tz: str = "UTC"
+    week: str = "monday"
     by: str = "campaign,channel"
     format: str | None = None
     bom: bool = False
@@ -68,7 +74,10 @@ def export(settings: Settings, wish: Wish) -> None:
                 "to": _given(wish.end),
                 "campaign": [typed(name) for name in wish.campaigns],
                 "channel": [typed(name) for name in wish.channels],
+                "range": _given(wish.range),
                 "interval": [wish.interval],
+                "tz": [wish.tz],
+                "week": [wish.week],
                 "by": [wish.by],
             }
         )
@@ -105,9 +114,9 @@ def _format(wish: Wish) -> FileFormat:
     return format_of(wish.out, wish.format, csv)
 
 
-def held_for_export() -> Store:
+def held_for_export(shape: Shape = MAIN) -> Store:
     """Return an empty store for rows of any time that are read only once: kept by day, and not packed."""
-    return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize)
+    return Store(hours=0, days=_FOREVER, packed_from=sys.maxsize, shape=shape)
 
 
 def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO) -> str:
@@ -117,13 +126,12 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
     """
     store, unread, reason = read_settled(partial(_read, settings, asked))
     results = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
-    span = dict(zip(("from", "to"), results.span, strict=True))
-    about = {"currency": results.currency, "interval": results.interval, **span, "count": len(results.frame), "complete": True}
+    about = {**results.about, "count": len(results.frame), "complete": True}
     for piece in form.write(results.frame, about):
         out.write(piece)
     out.flush()
     skipped = (
-        f" {unread:,} records of {settings.results_topic} are not results in {settings.currency} and were skipped (the last: {reason})."
+        f" {unread:,} records of {settings.results_topic} are not results and were skipped (the last: {reason})."
         if unread
         else ""
     )
@@ -132,13 +140,13 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
 
 def _read(settings: Settings, question: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
     """Return the results that `question` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
-    store = held_for_export()
+    store = held_for_export(shape_of([declared.name for declared in settings.declared_types]))
     unread, reason = 0, ""
     batch: list[WindowResult] = []
     for record in _records(settings, tombstones):
         if isinstance(record, UnreadableError):
             unread, reason = unread + 1, str(record)
-        elif question.takes(*cell_of(record)):
+        elif question.takes(parse_start(record.window_start), record.campaign_id, record.channel):
             batch.append(record)
         if len(batch) >= _BATCH:
             store.apply(batch)
@@ -149,16 +157,17 @@ def _read(settings: Settings, question: Selection, tombstones: Tombstones[Cell])
 
 def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | UnreadableError]:
     """Yield each record that `tombstones` do not delete, or why it can't be read; add tombstones as they come."""
+    codec = Codec()
     with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
         for message in scan(settings, settings.results_topic):
             seen.update()
             position, value = tombstones.position(message), message.value()
             try:
                 if value is None:
-                    tombstones.add(read_key(message.key()), position)
+                    tombstones.add(codec.read_key(message.key()), position)
                     continue
                 now = max(time.time(), message.timestamp()[1] / 1000)
-                result = read_result(value, settings.currency, now, message.headers())
+                result, _ = codec.read(value, now, message.headers())
             except UnreadableError as error:
                 yield error
                 continue

@@ -7,39 +7,26 @@ therefore that of what changed since the last one, not of what is held.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 import polars as pl
 
-from dataflows.contract.metrics import SUMS
 from figures.measures import Floats, Wide, sizes, sums, wide_of
+from figures.store.names import renumber
+from figures.store.shape import Shape
 
 BLOCK_SECONDS = 900
-KEY = ("t", "campaign", "channel")
 PROVISIONAL, FINAL, CORRECTED = 0, 1, 2
 """`schema.STATES` as small integers, in the same order."""
 
-SCHEMA: dict[str, type[pl.DataType]] = {
-    "t": pl.Int64,
-    "campaign": pl.UInt32,
-    "channel": pl.UInt32,
-    **dict.fromkeys(SUMS, pl.Int64),
-    "revision": pl.Int64,
-    "state": pl.UInt8,
-}
-"""Columns of `Block.rows`: window start in seconds since 1970, name numbers, sums, revision, state.
-
-A column of sums has the type `measures.WIDE` if one of its values is beyond 64 bits.
-"""
-
-SPLITS: dict[str, tuple[str, ...]] = {"both": ("campaign", "channel"), "campaign": ("campaign",), "channel": ("channel",)}
-"""What a row of sums can be split by."""
+By = tuple[str, ...]
+"""The dimensions that a frame of sums is split by, in the order of the shape."""
 
 _FINE = 300
-_STATES = "states"
+_STATES = ("states",)
 _CHUNKS = 8
 _serials = itertools.count(1)
 
@@ -54,14 +41,14 @@ def block_of(seconds: int) -> int:
     return seconds - seconds % BLOCK_SECONDS
 
 
-def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Return one row per key of `frames` (`SCHEMA`, oldest first): highest revision wins, then the later state, then the later record.
+def merge(frames: list[pl.DataFrame], shape: Shape) -> pl.DataFrame:
+    """Return one row per key of `frames` (of `shape`, oldest first): highest revision wins, then the later state, then the later record.
 
     The rows come in order of time.
     """
     together = stacked(frames) if len(frames) > 1 else frames[0]
     ordered = together.sort("revision", "state", maintain_order=True)
-    return ordered.unique(subset=KEY, keep="last", maintain_order=True).sort("t", maintain_order=True)
+    return ordered.unique(subset=shape.key, keep="last", maintain_order=True).sort("t", maintain_order=True)
 
 
 def stacked(frames: Iterable[pl.DataFrame], *, same: bool = False) -> pl.DataFrame:
@@ -70,8 +57,8 @@ def stacked(frames: Iterable[pl.DataFrame], *, same: bool = False) -> pl.DataFra
 
 
 def without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
-    """Return the `rows` whose key (`KEY`) is not in `gone`, in order of time."""
-    return rows.join(gone, on=KEY, how="anti").sort("t", maintain_order=True)
+    """Return the `rows` whose key (`Shape.key`, the columns of `gone`) is not in `gone`, in order of time."""
+    return rows.join(gone, on=gone.columns, how="anti").sort("t", maintain_order=True)
 
 
 def inner_edges(start: int, length: int, edges: Iterable[int]) -> list[int]:
@@ -86,14 +73,23 @@ def fitting(grains: Iterable[int], grain: int, edges: Iterable[int]) -> int | No
     )
 
 
-def columns(by: str) -> list[str]:
-    """Return the columns of a frame of sums that is split by `by`, a key of `SPLITS`."""
-    return ["t", *SPLITS[by], *SUMS, "state"]
+def rollup(rows: pl.DataFrame, shape: Shape, grain: int, *, wide: Wide, by: By) -> pl.DataFrame:
+    """Return `rows` added up to `grain` seconds and split by `by`, in `shape.columns(by)` and in order of time.
+
+    Their state is the `joint_state`. Rows are not grouped by dimensions that are the same in all of them: each one costs time.
+    """
+    constant = constants(rows, by)
+    varying = [dimension for dimension in by if dimension not in constant]
+    added = rows.lazy().group_by(floor_to(grain), *varying).agg(*sums(shape.sums, wide=wide), joint_state())
+    same = [pl.lit(rows[dimension][0], dtype=pl.UInt32).alias(dimension) for dimension in constant]
+    return added.sort("t").with_columns(same).select(shape.columns(by)).collect()
 
 
-def rollup(rows: pl.DataFrame, grain: int, *, wide: Wide, by: str = "both") -> pl.DataFrame:
-    """`rows` added up to `grain` seconds and split by `by`, in `columns(by)` and in order of time; their state is the `joint_state`."""
-    return rows.lazy().group_by(floor_to(grain), *SPLITS[by]).agg(*sums(wide=wide), joint_state()).sort("t").collect()
+def constants(rows: pl.DataFrame, dimensions: By) -> By:
+    """Return those of `dimensions` that have the same number in all `rows`; none if there are no rows."""
+    if not len(rows):
+        return ()
+    return tuple(dimension for dimension in dimensions if rows[dimension].min() == rows[dimension].max())
 
 
 def clipped(rows: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
@@ -129,16 +125,17 @@ class Block:
     """Length in seconds of event time; `start` is a multiple of it."""
     _GRAINS = (BLOCK_SECONDS, _FINE, 60)
 
-    def __init__(self, rows: pl.DataFrame, before: Self | None = None, same: int = 0) -> None:
-        """`rows`: at least one, in order of time. They are those of the block `before` in all windows that start before `same`.
+    def __init__(self, rows: pl.DataFrame, shape: Shape, before: Self | None = None, same: int = 0) -> None:
+        """`rows`: at least one, of `shape`, in order of time. They are those of the block `before` in all windows that start before `same`.
 
         What was made of those is taken over: a new minute costs a minute, not a block.
         """
         self.rows = rows
+        self._shape = shape
         self.first, self.last = int(rows["t"][0]), int(rows["t"][-1])
         self.start = self.first - self.first % self.length
-        self._made: dict[tuple[int, str], pl.DataFrame] = {}
-        self._taken: dict[tuple[int, str], tuple[pl.DataFrame, int]] = {}
+        self._made: dict[tuple[int, By], pl.DataFrame] = {}
+        self._taken: dict[tuple[int, By], tuple[pl.DataFrame, int]] = {}
         self._changes = [(self.start, serial())] if before is None else before._changes_until(same)
         if before is not None:
             rollups = ((key, (frame, same)) for key, frame in list(before._made.items()))
@@ -147,16 +144,16 @@ class Block:
                 self._taken[key] = clipped(frame, self.start, edge), edge
 
     def upserted(self, frames: list[pl.DataFrame]) -> Self:
-        """Return the block with `frames` (`SCHEMA`, oldest first) merged into it."""
+        """Return the block with `frames` (of its shape, oldest first) merged into it."""
         same = min(int(frame["t"].min()) for frame in frames)  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
         kept = clipped(self.rows, self.start, same)
-        rows = stacked([kept, merge([self.rows.slice(len(kept)), *frames])])
-        return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self, same)
+        rows = stacked([kept, merge([self.rows.slice(len(kept)), *frames], self._shape)])
+        return type(self)(rows.rechunk() if rows.n_chunks() > _CHUNKS else rows, self._shape, self, same)
 
     def without(self, gone: pl.DataFrame) -> Self | None:
-        """Return the block without the rows whose key (`KEY`) is in `gone` (sorted by time, not empty); None if no row is left."""
+        """Return the block without the rows whose key (`Shape.key`) is in `gone` (sorted by time, not empty); None if no row is left."""
         rows = without(self.rows, gone)
-        return type(self)(rows, self, int(gone["t"][0])) if len(rows) else None
+        return type(self)(rows, self._shape, self, int(gone["t"][0])) if len(rows) else None
 
     def _changes_until(self, same: int) -> list[tuple[int, int]]:
         return [*(change for change in self._changes if change[0] < same), (same, serial())]
@@ -171,40 +168,52 @@ class Block:
     @cached_property
     def sizes(self) -> Floats:
         """`measures.sizes` of its rows."""
-        return sizes(self.rows)
+        return sizes(self.rows, self._shape.sums)
+
+    @cached_property
+    def _constants(self) -> By:
+        return constants(self.rows, self._shape.dimensions)
 
     @property
     def states(self) -> pl.DataFrame:
         """`window_states` of its rows."""
         return self._get((1, _STATES), window_states)
 
-    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: str) -> list[pl.DataFrame]:
+    def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: By) -> list[pl.DataFrame]:
         """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`)."""
         inner = inner_edges(self.start, self.length, (start, end, *cuts))
         fitting_grain = fitting(self._GRAINS, grain, inner)
-        if fitting_grain and (fitting_grain > 60 or by != "both"):
+        if fitting_grain and (fitting_grain > 60 or self._widest(by) != self._shape.dimensions):
             frames = [self.at(fitting_grain, by)]
         elif grain % _FINE:
-            frames = [self.rows[columns(by)]]
+            frames = [self.rows.select(self._shape.columns(by))]
         else:
             frames = self._cut(sorted({edge - edge % _FINE for edge in inner if edge % _FINE}), by)
         whole = start <= self.start and end >= self.start + self.length
         return frames if whole else [clipped(frame, start, end) for frame in frames]
 
-    def _cut(self, dirty: list[int], by: str) -> list[pl.DataFrame]:
+    def _cut(self, dirty: list[int], by: By) -> list[pl.DataFrame]:
         """Minutes in the five that begin with each of `dirty`, and five minutes at a time between them."""
-        fine, minutes, at = self.at(_FINE, by), self.rows[columns(by)], self.start
+        fine, minutes, at = self.at(_FINE, by), self.rows.select(self._shape.columns(by)), self.start
         frames: list[pl.DataFrame] = []
         for edge in dirty:
             frames += [clipped(fine, at, edge), clipped(minutes, edge, edge + _FINE)]
             at = edge + _FINE
         return [*frames, clipped(fine, at, self.start + self.length)]
 
-    def at(self, grain: int, by: str) -> pl.DataFrame:
-        """The rows added up to `grain` seconds, which must divide the block."""
-        return self._get((grain, by), lambda rows: rollup(rows, grain, wide=wide_of(self.sizes), by=by))
+    def at(self, grain: int, by: By) -> pl.DataFrame:
+        """Return the rows added up to `grain` seconds, which must divide the block."""
+        shape, widest = self._shape, self._widest(by)
+        frame = self._get(
+            (grain, widest), lambda rows: rollup(rows, shape, grain, wide=wide_of(self.sizes, shape.sums), by=widest)
+        )
+        return frame if widest == by else frame.select(shape.columns(by))
 
-    def _get(self, key: tuple[int, str], make: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    def _widest(self, by: By) -> By:
+        """Return `by` with the dimensions that are constant here, by which splitting makes no difference: one rollup serves for both."""
+        return tuple(dimension for dimension in self._shape.dimensions if dimension in by or dimension in self._constants)
+
+    def _get(self, key: tuple[int, By], make: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         frame = self._made.get(key)
         if frame is None:
             held = self._taken.pop(key, None)
@@ -220,21 +229,14 @@ class Block:
         """Return the numbers of the names in its rows."""
         return self.rows[dimension].unique()
 
-    def renumbered(self, campaigns: pl.Series, channels: pl.Series) -> Self:
-        """The same with other numbers for its names: `campaigns` and `channels` have the new one at the place of the old."""
-        return type(self)(renumber(self.rows, campaigns, channels))
+    def renumbered(self, numbers: Mapping[str, pl.Series]) -> Self:
+        """Return the block with other numbers for its names (`names.renumber`)."""
+        return type(self)(renumber(self.rows, numbers), self._shape)
 
     @property
     def bytes(self) -> int:
         """Approximate memory in bytes."""
         return int(self.rows.estimated_size() + sum(frame.estimated_size() for frame in list(self._made.values())))
-
-
-def renumber(rows: pl.DataFrame, campaigns: pl.Series, channels: pl.Series) -> pl.DataFrame:
-    """Return `rows` with new numbers for names: those in `campaigns` and `channels` at the index of the old ones."""
-    return rows.with_columns(
-        campaigns.gather(rows["campaign"]).alias("campaign"), channels.gather(rows["channel"]).alias("channel")
-    )
 
 
 def joint_state() -> pl.Expr:

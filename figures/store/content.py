@@ -5,7 +5,7 @@ It knows no threads, no clock and no names; the store handles those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import polars as pl
@@ -13,24 +13,27 @@ import polars as pl
 from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, merge, split
 from figures.store.names import Names
 from figures.store.packed_days import DAY, HOUR, Day, SparseDay, day_since, day_with
+from figures.store.rows import Values
+from figures.store.shape import Shape
 
-Cell = tuple[int, str, str]
-"""Key of a result: window start (seconds since 1970), campaign, channel."""
+Cell = tuple[int, *Values]
+"""Key of a result: window start (seconds since 1970), campaign, channel, the values of a breakdown's fields, currency."""
 
 _NO_END = 2**62
 
 
-def keys(cells: Iterable[Cell], campaigns: Names, channels: Names) -> pl.DataFrame:
-    """Return `cells` as rows of `blocks.KEY`, in order of time.
+def keys(cells: Iterable[Cell], shape: Shape, names: Mapping[str, Names]) -> pl.DataFrame:
+    """Return `cells` as rows of the key of `shape`, in order of time; `names` by dimension.
 
     Cells whose names have no number are left out: no row has them.
     """
-    known = [
-        (start, *campaign, *channel)
-        for start, campaign_id, channel_id in cells
-        if (campaign := campaigns.known((campaign_id,))) and (channel := channels.known((channel_id,)))
-    ]
-    return pl.DataFrame(known, schema={"t": pl.Int64, "campaign": pl.UInt32, "channel": pl.UInt32}, orient="row").sort("t")
+    dimensions = [names[dimension] for dimension in shape.dimensions]
+    numbered = (
+        (start, *(number for known, value in zip(dimensions, values, strict=True) for number in known.known((value,))))
+        for start, *values in cells
+    )
+    rows = [row for row in numbered if len(row) == len(shape.key)]
+    return pl.DataFrame(rows, schema={name: shape.schema[name] for name in shape.key}, orient="row").sort("t")
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -52,9 +55,10 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class Content:
-    """The rows that a store holds."""
+    """The rows that a store of `shape` holds."""
 
-    def __init__(self, retention: Retention) -> None:
+    def __init__(self, shape: Shape, retention: Retention) -> None:
+        self._shape = shape
         self._retention = retention
         self._blocks: dict[int, Block] = {}
         self._days: dict[int, Day | SparseDay] = {}
@@ -74,7 +78,7 @@ class Content:
             self.newest = newest if self.newest is None else max(self.newest, newest)
 
     def merge(self, frames: list[pl.DataFrame]) -> bool:
-        """Merge `frames` (`blocks.SCHEMA`, oldest first), pack what has become old, and drop what is too old.
+        """Merge `frames` (of the shape, oldest first), pack what has become old, and drop what is too old.
 
         Return whether rows left the minutes, or were dropped.
         """
@@ -84,17 +88,17 @@ class Content:
         past = [day for day in self._days.values() if day.first < oldest]
         for day in past:
             del self._days[day.start]
-            if rest := day_since(day, oldest):
+            if rest := day_since(day, self._shape, oldest):
                 self._days[day.start] = rest
         is_dropped = False
         if frames:
             # One merge for all blocks: a call into polars costs more than the rows of a small block.
-            rows = merge(frames)
+            rows = merge(frames, self._shape)
             for at, part in split(clipped(rows, oldest, recent), DAY):
-                self._days[at] = day_with(self._days.get(at), part, self._retention.packed_from)
+                self._days[at] = day_with(self._days.get(at), part, self._shape, self._retention.packed_from)
             for at, part in split(clipped(rows, recent, _NO_END), BLOCK_SECONDS):
                 block = self._blocks.get(at)
-                self._blocks[at] = block.upserted([part]) if block else Block(part)
+                self._blocks[at] = block.upserted([part]) if block else Block(part, self._shape)
             is_dropped = int(rows["t"][0]) < oldest
         self.packed = sum(len(day) for day in self._days.values() if isinstance(day, Day))
         self.rows = self._count()
@@ -117,13 +121,13 @@ class Content:
         return before - self._count()
 
     def used(self, dimension: str) -> pl.Series:
-        """Return the numbers of the names that rows have, in order; `dimension` is ``campaign`` or ``channel``."""
+        """Return the numbers of the names that rows have, in order; `dimension` is one of the shape."""
         return pl.concat([part.numbers(dimension) for part in self.parts]).unique().sort()
 
-    def renumber(self, campaigns: pl.Series, channels: pl.Series) -> None:
-        """Give names other numbers: the series have the new number at the index of the old one."""
-        self._blocks = {at: block.renumbered(campaigns, channels) for at, block in self._blocks.items()}
-        self._days = {at: day.renumbered(campaigns, channels) for at, day in self._days.items()}
+    def renumber(self, numbers: Mapping[str, pl.Series]) -> None:
+        """Give names other numbers (`names.renumber`)."""
+        self._blocks = {at: block.renumbered(numbers) for at, block in self._blocks.items()}
+        self._days = {at: day.renumbered(numbers) for at, day in self._days.items()}
 
     def _count(self) -> int:
         return sum(map(len, (*self._days.values(), *self._blocks.values())))

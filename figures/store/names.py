@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from dataflows.contract.breakdowns import NOT_SET, OTHER, Value
 from figures.store.spelling import SpellingMark, mark, skeleton
 
 _LIKE = 5
 """Largest number of similar names that a name is compared with."""
 
 Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
+
+NOT_SET_NUMBER, OTHER_NUMBER = 0, 1
+"""Numbers of `breakdowns.NOT_SET` and `breakdowns.OTHER` in the names of a breakdown's field."""
+
+LABELS = ("(not set)", "(other)")
+"""How they are shown; a text may look the same, so only the numbers tell them apart."""
 
 
 class Names:
@@ -23,20 +30,28 @@ class Names:
     Once most names are unused, `compacted` returns a new object with the remaining ones; readers of the old object continue to use it.
     """
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._numbers: dict[str, int] = {}
+    def __init__(self, *, of_values: bool = False) -> None:
+        """`of_values`: names of a breakdown's field, in which `NOT_SET` and `OTHER` have numbers of their own."""
+        self.of_values = of_values
+        self.names: list[str] = [*LABELS] if of_values else []
+        self._numbers: dict[Value, int] = {NOT_SET: NOT_SET_NUMBER, OTHER: OTHER_NUMBER} if of_values else {}
         self._series = pl.Series("name", [], dtype=pl.String)
         self._alike: dict[str, dict[str, None]] = {}
-        self._looked = 0
+        self._looked = len(self.names)
 
-    def number(self, name: str) -> int:
+    def number(self, name: Value) -> int:
         """Return the number of `name`, a new one if it has none."""
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self.names)
-            self.names.append(name)
+            self.names.append(str(name))
         return number
+
+    def values(self, numbers: Iterable[int]) -> list[Value]:
+        """Return the values of `numbers`."""
+        special: dict[int, Value] = {NOT_SET_NUMBER: NOT_SET, OTHER_NUMBER: OTHER} if self.of_values else {}
+        names = self.names
+        return [special[number] if number in special else names[number] for number in numbers]
 
     def series(self) -> pl.Series:
         """Return all names, each at its number."""
@@ -44,7 +59,7 @@ class Names:
             self._series = pl.Series("name", self.names, dtype=pl.String)
         return self._series
 
-    def known(self, names: Iterable[str]) -> list[int]:
+    def known(self, names: Iterable[Value]) -> list[int]:
         """Return the numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
@@ -67,12 +82,23 @@ class Names:
         return [names[number] for number in numbers]
 
 
+def renumber(rows: pl.DataFrame, numbers: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Return `rows` with new numbers for names: `numbers` has, by dimension, the new ones at the index of the old ones."""
+    return rows.with_columns(new.gather(rows[dimension]).alias(dimension) for dimension, new in numbers.items())
+
+
 def compacted(known: Names, used: pl.Series) -> tuple[Names, pl.Series]:
-    """Return names with only those of `known` whose numbers are in `used`, and the new numbers, at the index of the old ones."""
-    names = Names()
-    for name in known.column(used):
+    """Return names with only those of `known` whose numbers are in `used`, and the new numbers, at the index of the old ones.
+
+    `used` is in order; the numbers of None and True stay what they are.
+    """
+    names = Names(of_values=known.of_values)
+    reserved = len(names.names)
+    kept = used.filter(used >= reserved)
+    for name in known.column(kept):
         names.number(name)
-    numbers = pl.DataFrame({"old": used.cast(pl.UInt32), "new": pl.int_range(len(used), dtype=pl.UInt32, eager=True)})
+    old = pl.concat([pl.int_range(reserved, dtype=pl.UInt32, eager=True), kept.cast(pl.UInt32)])
+    numbers = pl.DataFrame({"old": old, "new": pl.int_range(len(old), dtype=pl.UInt32, eager=True)})
     every = pl.DataFrame({"old": pl.int_range(len(known.names), dtype=pl.UInt32, eager=True)})
     return names, every.join(numbers, on="old", how="left", maintain_order="left")["new"].fill_null(0)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
 import polars as pl
 
+from dataflows.contract.breakdowns import Value
 from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import STATES, WindowResult, to_micros
 from figures.measures import WIDE
 from figures.store.names import Names
+from figures.store.shape import Shape
+
+Values = tuple[Value, ...]
+"""Values of a breakdown's fields, in their order."""
 
 _STATE = {state: number for number, state in enumerate(STATES)}
 
@@ -26,15 +31,26 @@ def parse_start(text: str) -> int:
     return to_micros(moment) // 1_000_000
 
 
-def rows_of(results: Sequence[WindowResult], campaigns: Names, channels: Names) -> pl.DataFrame:
-    """Return `results` as rows of `blocks.SCHEMA`, in their order; names that are new get a number."""
-    data: dict[str, pl.Series] = {
-        "t": pl.Series("t", [parse_start(result.window_start) for result in results], pl.Int64),
-        "campaign": pl.Series("campaign", [campaigns.number(result.campaign_id) for result in results], pl.UInt32),
-        "channel": pl.Series("channel", [channels.number(result.channel) for result in results], pl.UInt32),
+def rows_of(
+    results: Sequence[WindowResult], shape: Shape, names: Mapping[str, Names], values: Sequence[Values] = ()
+) -> pl.DataFrame:
+    """Return `results` as rows of `shape`, in their order; `names` by dimension, in which new ones get a number.
+
+    `values` has those of the breakdown's fields for each result.
+    """
+    data: dict[str, pl.Series] = {"t": pl.Series("t", [parse_start(result.window_start) for result in results], pl.Int64)}
+    cells: dict[str, Iterable[Value]] = {
+        "campaign": [result.campaign_id for result in results],
+        "channel": [result.channel for result in results],
+        **dict(zip(shape.values, zip(*values, strict=True), strict=True)),
+        "currency": [result.currency for result in results],
     }
+    for dimension, of_results in cells.items():
+        data[dimension] = pl.Series(dimension, list(map(names[dimension].number, of_results)), pl.UInt32)
     for name in SUMS:
         data[name] = _integers(name, [getattr(result, name) for result in results])
+    for name, declared_type in shape.declared.items():
+        data[name] = _integers(name, [result.counts.get(declared_type, 0) for result in results])
     data["revision"] = pl.Series("revision", [result.revision for result in results], pl.Int64)
     data["state"] = pl.Series("state", [_STATE[result.state] for result in results], pl.UInt8)
     return pl.DataFrame(data)

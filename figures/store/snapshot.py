@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar
 
 import msgspec
@@ -14,9 +14,10 @@ import numpy.typing as npt
 import polars as pl
 
 from figures.measures import Wide
-from figures.store.blocks import SCHEMA, Block, clipped, columns, stacked
+from figures.store.blocks import Block, clipped, stacked
 from figures.store.names import Names
 from figures.store.packed_days import Day, SparseDay
+from figures.store.shape import CELL, Shape
 
 _KEPT = 64
 _MOVED = 600
@@ -68,8 +69,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     version: int
     parts: tuple[Day | SparseDay | Block, ...]
     """By time; none overlaps another."""
-    campaigns: Names
-    channels: Names
+    shape: Shape
+    names: Mapping[str, Names]
+    """Names by dimension of the shape."""
     rows: int
     packed: int
     """Those of `rows` that are packed (`packed`)."""
@@ -85,6 +87,16 @@ class Snapshot(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "_starts", [part.start for part in self.parts])
         msgspec.structs.force_setattr(self, "_all_stamps", tuple(part.stamp(_NO_END) for part in self.parts))
+
+    @property
+    def campaigns(self) -> Names:
+        """Names of campaigns."""
+        return self.names["campaign"]
+
+    @property
+    def channels(self) -> Names:
+        """Names of channels."""
+        return self.names["channel"]
 
     @property
     def empty(self) -> bool:
@@ -106,15 +118,17 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Approximate memory of the rows."""
         return sum(part.bytes for part in self.parts)
 
-    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: str = "both") -> pl.DataFrame:
-        """Rows with `start <= t < end` in `blocks.columns(by)`: `t`, the names' numbers, `measures.SUMS` and `state`.
+    def between(self, start: int, end: int, grain: int, cuts: tuple[int, ...] = (), by: Sequence[str] = CELL) -> pl.DataFrame:
+        """Return rows with `start <= t < end` in `Shape.columns(by)`: `t`, the names' numbers, the sums and `state`.
 
         They come added up as far as they can while they still add up to buckets of `grain` seconds and to what lies on either side of
-        each of `cuts`: a caller that groups by time floors `t` to its bucket. `by` is a key of `blocks.SPLITS`.
+        each of `cuts`: a caller that groups by time floors `t` to its bucket. `by` is any subset of the shape's dimensions; there may be
+        several rows of one time and combination of them, and only if `currency` is among them each row is of one currency.
         """
+        by = tuple(dimension for dimension in self.shape.dimensions if dimension in by)
         frames = [frame for part in self.parts[self._touched(start, end)] for frame in part.within(start, end, grain, cuts, by)]
         if not frames:
-            return pl.DataFrame(schema={name: SCHEMA[name] for name in columns(by)})
+            return pl.DataFrame(schema={name: self.shape.schema[name] for name in self.shape.columns(by)})
         return stacked(frames, same=not self.wide)
 
     def states(self, start: int, end: int) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -19,9 +19,10 @@ from dataflows.contract.schema import WindowResult
 from figures.measures import wide_of
 from figures.store.content import Cell, Content, Retention, keys
 from figures.store.extent import NOTHING_READ, ReadExtent
-from figures.store.names import Names, compacted
+from figures.store.names import LABELS, Names, compacted
 from figures.store.packed_days import DAY, HOUR
-from figures.store.rows import rows_of
+from figures.store.rows import Values, rows_of
+from figures.store.shape import MAIN, Shape
 from figures.store.snapshot import Memory, Snapshot
 
 UNDO_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The one store of a process.
+    """The results of one topic; `shape` says what its rows are split by and what is added up.
 
     `hours` of minutes are at hand and `days` packed behind them, both back from the newest window; `clock` gives seconds that only
     grow, and measures the time left for an undo. A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
@@ -56,17 +57,20 @@ class Store:
         hours: float = 24.0,
         days: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        *,
         packed_from: int = PACKED_FROM,
         pending: int = _PENDING,
+        shape: Shape = MAIN,
     ) -> None:
+        self.shape = shape
         self._most_pending = pending
         self._clock = clock
         self._lock = threading.RLock()
         self._retention = Retention(int(hours * HOUR), int(days * DAY), packed_from)
-        self._content = Content(self._retention)
+        self._content = Content(self.shape, self._retention)
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
-        self._campaigns, self._channels = Names(), Names()
+        self._names = self._no_names()
         self._version = 0
         self._positions: dict[int, ReadExtent] = {}
         self._fence: dict[int, ReadExtent] = {}
@@ -76,8 +80,18 @@ class Store:
         self._taken = clock()
         self._listeners: list[Callable[[], None]] = []
 
-    def apply(self, results: Iterable[WindowResult], positions: Mapping[int, ReadExtent] | None = None) -> None:
-        """Upsert `results`, as `decode.read_result` gives them; `positions` are how far each partition has been read with them.
+    def _no_names(self) -> dict[str, Names]:
+        return {dimension: Names(of_values=dimension in self.shape.values) for dimension in self.shape.dimensions}
+
+    def apply(
+        self,
+        results: Iterable[WindowResult],
+        positions: Mapping[int, ReadExtent] | None = None,
+        values: Sequence[Values] = (),
+    ) -> None:
+        """Upsert `results`, as `decode.Codec.read` gives them; `positions` are how far each partition has been read with them.
+
+        `values` has those of the breakdown's fields for each result, if the store is one of a breakdown.
 
         The order of arrival does not matter: per key the highest revision wins, at equal revision the later state.
         """
@@ -88,7 +102,7 @@ class Store:
                 self._positions[partition] = self._positions.get(partition, NOTHING_READ).onward(extent.next - 1, extent.time)
             if not records:
                 return
-            rows = rows_of(records, self._campaigns, self._channels)
+            rows = rows_of(records, self.shape, self._names, values)
             self._content.reach(int(rows["t"].max()))  # pyright: ignore[reportArgumentType]  # a column of Int64 that is not empty
             self._pending.append(rows)
             self._pending_rows += len(rows)
@@ -103,7 +117,7 @@ class Store:
         """
         with self._lock:
             self._settle()
-            gone = keys(cells, self._campaigns, self._channels)
+            gone = keys(cells, self.shape, self._names)
             if self._undo is not None:
                 self._undo = msgspec.structs.replace(self._undo, rows=self._undo.rows - self._undo.content.delete(gone))
             deleted = self._content.delete(gone)
@@ -130,16 +144,16 @@ class Store:
         if self._undo is not None and self._clock() <= self._undo.until:
             return
         if not self._content.parts:
-            self._campaigns, self._channels = Names(), Names()
+            self._names = self._no_names()
             return
-        if max(len(self._campaigns.names), len(self._channels.names)) <= _SPARE_NAMES:
+        if max(len(names.names) for names in self._names.values()) <= _SPARE_NAMES:
             return
-        campaigns, channels = self._content.used("campaign"), self._content.used("channel")
-        if len(campaigns) * 2 > len(self._campaigns.names) and len(channels) * 2 > len(self._channels.names):
+        used = {dimension: self._content.used(dimension) for dimension in self._names}
+        if all(len(used[dimension]) * 2 > len(names.names) - len(LABELS) for dimension, names in self._names.items()):
             return
-        self._campaigns, new_campaigns = compacted(self._campaigns, campaigns)
-        self._channels, new_channels = compacted(self._channels, channels)
-        self._content.renumber(new_campaigns, new_channels)
+        fewer = {dimension: compacted(names, used[dimension]) for dimension, names in self._names.items()}
+        self._names = {dimension: names for dimension, (names, _) in fewer.items()}
+        self._content.renumber({dimension: numbers for dimension, (_, numbers) in fewer.items()})
 
     def _take(self) -> Snapshot:
         self._settle()
@@ -147,13 +161,13 @@ class Store:
         return Snapshot(
             version=self._version,
             parts=parts,
-            campaigns=self._campaigns,
-            channels=self._channels,
+            shape=self.shape,
+            names=self._names,
             rows=self._content.rows,
             packed=self._content.packed,
             oldest=parts[0].first if parts else 0,
             newest=parts[-1].last if parts else 0,
-            wide=wide_of(np.sum([part.sizes for part in parts], axis=0)) if parts else frozenset(),
+            wide=wide_of(np.sum([part.sizes for part in parts], axis=0), self.shape.sums) if parts else frozenset(),
             memory=self._memory,
         )
 
@@ -178,7 +192,7 @@ class Store:
             dropped = self.snapshot()  # it settles what is pending
             self._undo = Undo(dropped.rows, self._clock() + UNDO_SECONDS, self._content, self._fence)
             self._fence = {**self._fence, **self._positions}
-            self._content = Content(self._retention)
+            self._content = Content(self.shape, self._retention)
             self._changed()
             return dropped.rows
 
@@ -201,7 +215,7 @@ class Store:
             dropped = self.snapshot().rows
             self._undo = None
             self._positions = {}
-            self._content = Content(self._retention)
+            self._content = Content(self.shape, self._retention)
             self._changed()
             return dropped
 

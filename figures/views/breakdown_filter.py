@@ -8,41 +8,22 @@ fields must all match.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from operator import and_
-from typing import Literal, Protocol, TypeVar
 
 import msgspec
 import polars as pl
 
+from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.errors import InputError
-
-Value = str | None | Literal[True]
-"""A value of a breakdown's field: a text, None for "(not set)", True for "(other)"."""
+from figures.store.names import Names
 
 KINDS: dict[str, Value] = {"null": None, "other": True}
 """Values that are not texts, by the ending of their parameter."""
 
 _SIGNS = ("f", "x")
 _LONGEST_VALUE = 256
-
-
-class _Declared(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def fields(self) -> tuple[str, ...]: ...
-
-
-B = TypeVar("B", bound=_Declared)
-
-
-class _Numbered(Protocol):
-    def known(self, names: Iterable[Value]) -> list[int]:
-        """Return the numbers of those of `names` that have one."""
-        ...
 
 
 class FieldFilter(msgspec.Struct, frozen=True):
@@ -122,12 +103,7 @@ def _value_problems(name: str, values: Sequence[str]) -> list[str]:
     return []
 
 
-def fields_of(breakdowns: Iterable[_Declared]) -> tuple[str, ...]:
-    """Return the distinct fields of all breakdowns, in the order in which they are first named."""
-    return tuple(dict.fromkeys(field for breakdown in breakdowns for field in breakdown.fields))
-
-
-def breakdown_for(breakdowns: Sequence[B], name: str, filters: Sequence[FieldFilter]) -> B | None:
+def breakdown_for(breakdowns: Sequence[Breakdown], name: str, filters: Sequence[FieldFilter]) -> Breakdown | None:
     """Return the breakdown called `name`, or the first one with all fields of `filters` if `name` is empty; None if neither is given.
 
     Raises `InputError`, which names the parameter, if there is no such breakdown or it lacks a filtered field.
@@ -155,7 +131,7 @@ def breakdown_for(breakdowns: Sequence[B], name: str, filters: Sequence[FieldFil
     return fitting
 
 
-def condition(one: FieldFilter, column: str, names: _Numbered) -> pl.Expr:
+def condition(one: FieldFilter, column: str, names: Names) -> pl.Expr:
     """Return whether the number in `column` is that of a value that passes the filter; `names` has the numbers of values."""
     parts: list[pl.Expr] = []
     if one.include:

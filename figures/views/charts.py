@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from dataflows.contract.metrics import SUMS
 from figures.measures import Keys, ShownMeasure, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.views.rankings import Members, Numbers, short
@@ -73,14 +72,14 @@ def lines(channels: Keys, t: Keys, rows: Sums, span: TimeSpan) -> Lines:
     """Sums by channel and point, out of `rows` of which each has a channel's number and the time of a point."""
     count = 2 * len(span.points)
     numbers, line = np.unique(channels, return_inverse=True)
-    filled = np.zeros((len(numbers), count, len(SUMS)), rows.dtype)
+    filled = np.zeros((len(numbers), count, rows.shape[1]), rows.dtype)
     filled[line, (t - (span.start - span.length)) // span.bucket] = rows
     return dict(zip(numbers.tolist(), filled, strict=True))
 
 
-def _together(parts: Iterable[Sums], span: TimeSpan) -> Sums:
-    """Return the total of several channels' sums by point."""
-    return sum(parts, start=np.zeros((2 * len(span.points), len(SUMS)), np.int64))
+def _together(parts: Iterable[Sums], span: TimeSpan, columns: int) -> Sums:
+    """Return the total of several channels' sums by point; they have this many `columns`."""
+    return sum(parts, start=np.zeros((2 * len(span.points), columns), np.int64))
 
 
 def tiles(
@@ -99,7 +98,7 @@ def tiles(
     """
     count = len(span.points)
     full = sum(at + span.bucket <= span.settled for at in span.points)
-    points = _together(lines.values(), span)[count : count + full]
+    points = _together(lines.values(), span, 0 if now is None else len(now))[count : count + full]
     unknown = shown.incomplete(span)[:full]
     value, settled, was = (np.array([_one(measure, part) for measure in measures]) for part in (now, complete, before))
     change, difference = compared(settled, was)
@@ -155,7 +154,7 @@ def apart(numbers: dict[str, int], colors: int) -> dict[str, int]:
 
 def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Lines, channels: Members) -> Chart:
     """The main chart: at most eight lines, the smaller channels in one. `rankings.Members.ranked` says which are small."""
-    count = len(span.points)
+    count, columns = len(span.points), len(snapshot.shape.sums)
     ranked = channels.numbers[channels.ranked(measure.rank, len(channels))].tolist()
     kept = ranked if len(ranked) <= _SHOWN_CHANNELS else ranked[: _SHOWN_CHANNELS - 1]
     names = snapshot.channels.names
@@ -169,12 +168,12 @@ def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Line
     ]
     series.sort(key=lambda line: line.color)
     if small := [lines[number] for number in ranked[len(kept) :] if number in lines]:
-        series.append(Series(None, -1, _values(measure, _together(small, span)[count:], unknown=nothing)))
+        series.append(Series(None, -1, _values(measure, _together(small, span, columns)[count:], unknown=nothing)))
     open_, fixed = (_holding(snapshot, kind, span.start, span) for kind in ("open", "fixed"))
     before = span.start - span.length
     earlier = starts - span.length
     unknown = (earlier < span.known) | _holding(snapshot, "open", before, span)
-    past = _values(measure, _together(lines.values(), span)[:count], unknown=unknown) if span.compared else []
+    past = _values(measure, _together(lines.values(), span, columns)[:count], unknown=unknown) if span.compared else []
     return Chart(
         t=starts.tolist(),
         open=(open_ | (starts < span.newest_end) & (starts + span.bucket > span.newest_end)).tolist(),

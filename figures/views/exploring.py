@@ -12,7 +12,7 @@ from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views.parameters import Parameters
-from figures.views.sums import only
+from figures.views.sums import PAIR, conditions
 from figures.views.view import RANGES, Filtered
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
@@ -88,8 +88,8 @@ def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt
     return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(points)]
 
 
-def find(snapshot: Snapshot, ask: Ask, window: int) -> ExploreFigures:
-    """Return the figures that `ask` wants: for lines and areas the largest dozen by spend, for bars and tables all of them.
+def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD") -> ExploreFigures:
+    """Return the figures that `ask` wants, in `currency`: for lines and areas the largest dozen by spend, for bars and tables all of them.
 
     `window` is the length of a window in seconds.
     """
@@ -101,21 +101,19 @@ def find(snapshot: Snapshot, ask: Ask, window: int) -> ExploreFigures:
     start -= start % grain
     incomplete = _incomplete(snapshot, start, end, grain)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
-    rows = only(snapshot, snapshot.between(start, end, grain), ask)
+    tested = conditions(snapshot, ask, currency)
+    rows = snapshot.between(start, end, grain, by=(*PAIR, *tested)).filter(*tested.values())
+    added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")
     if dimensions and drawn_by_name:
-        totals = (
-            rows.group_by(dimensions)
-            .agg(sums(wide=snapshot.wide))
-            .sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
-        )
+        totals = rows.group_by(dimensions).agg(added_up).sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
         if len(totals) > _LINES:
             note = f"The {_LINES} largest of {len(totals):,} by spend. “{KINDS['table']}” lists them all."
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
     keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
-    added = rows.group_by(keys).agg(sums(wide=snapshot.wide)) if keys else rows.select(sums(wide=snapshot.wide)).head(len(rows))
-    known = {"campaign": snapshot.campaigns, "channel": snapshot.channels}
+    added = rows.group_by(keys).agg(added_up) if keys else rows.select(added_up).head(len(rows))
+    known = snapshot.names
     named = [pl.Series(name, known[name].column(added[name]), dtype=pl.String) for name in dimensions]
     marks = {name: mark for column in named for name, mark in known[column.name].marks(column.unique()).items()}
     time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]

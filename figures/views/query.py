@@ -17,7 +17,6 @@ from figures.views.span import TimeSpan, span_of
 from figures.views.sums import PageSums, untimed
 from figures.views.view import View
 
-_NOTHING = np.zeros(len(SUMS), np.int64)
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
 _STEPS = ("clicks", "conversions", "purchases")
 """Steps of the funnel after the impressions, in the order of `COUNTS`."""
@@ -52,22 +51,25 @@ class OverviewPage(msgspec.Struct, frozen=True):
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
 
 
-def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0) -> OverviewPage:
-    """Return the figures of `view`; `window` is the length of a window in seconds, `limit` a number of campaigns other than the view's.
+def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, currency: str = "USD") -> OverviewPage:
+    """Return the figures of `view` in `currency`; `window` is the length of a window in seconds.
+
+    `limit` is a number of campaigns other than the view's.
 
     What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
     the rows of an hour.
     """
     span = span_of(snapshot, view, window)
-    source = PageSums(snapshot, view, span)
+    source = PageSums(snapshot, view, span, currency)
     measure = MEASURES[view.metric]
+    nothing = np.zeros(len(snapshot.shape.sums), np.int64)
     settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
     held_totals = [part.total for part in (settled, opened) if part.total is not None]
     now = sum(held_totals[1:], start=held_totals[0]) if held_totals else None
     # A previous period that is held only in part is not compared; one that is held but without events is.
     whole = span.compared > 0
-    before = None if not whole else _NOTHING if earlier.total is None else earlier.total
-    complete = None if now is None else _NOTHING if settled.total is None else settled.total
+    before = None if not whole else nothing if earlier.total is None else earlier.total
+    complete = None if now is None else nothing if settled.total is None else settled.total
     all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
     all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
     keys, rows = source.cells()

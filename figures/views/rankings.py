@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from dataflows.contract.metrics import SUMS
 from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
@@ -100,7 +99,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: ShownMeasure, *, whol
 def placed(keys: Keys, rows: Sums, wanted: Keys) -> tuple[npt.NDArray[np.bool_], Sums]:
     """Return whether each of `wanted` is among the ascending `keys`, and its sums out of `rows`; 0 if it is not."""
     if not len(keys):
-        return np.zeros(len(wanted), bool), np.zeros((len(wanted), len(SUMS)), rows.dtype)
+        return np.zeros(len(wanted), bool), np.zeros((len(wanted), rows.shape[1]), rows.dtype)
     indices = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     known = keys[indices] == wanted
     return known, np.where(known[:, None], rows[indices], 0)
@@ -161,7 +160,7 @@ def trends(
     """
     step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
     points = max((span.settled - span.start) // step, 0)
-    sums = np.zeros((len(numbers), points, len(SUMS)), rows.dtype)
+    sums = np.zeros((len(numbers), points, rows.shape[1]), rows.dtype)
     order = np.argsort(numbers)
     lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
     buckets = (t - span.start) // step

@@ -6,21 +6,25 @@ are integers, so that adding and subtracting is exact. Where an older minute was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
+from dataflows.contract.breakdowns import Value
 from figures.measures import Keyed, Keys, Sums, added, matrix, sums
 from figures.store.blocks import block_of, floor_to
-from figures.store.names import pair
+from figures.store.names import Names, pair
 from figures.store.snapshot import Snapshot
 from figures.views.span import TimeSpan
 from figures.views.view import Filtered, View
 
 T = TypeVar("T")
+PAIR = ("campaign", "channel")
+"""What a page splits its sums by at least, to fill its tables."""
+
 _DAY = 86_400
 _FEW = 1800
 """Up to this many seconds are added up from their minutes; block sums would be out of date at once."""
@@ -41,15 +45,23 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
     return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
-def only(snapshot: Snapshot, rows: pl.DataFrame, wanted: Filtered) -> pl.DataFrame:
-    """Return those `rows` of `snapshot` whose campaign and channel pass the filter `wanted`."""
-    for dimension, known, names in (
-        ("campaign", snapshot.campaigns, wanted.campaigns),
-        ("channel", snapshot.channels, wanted.channels),
-    ):
+def conditions(snapshot: Snapshot, wanted: Filtered, currency: str) -> dict[str, pl.Expr]:
+    """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
+
+    There is no condition on the currency if nothing else is held.
+    """
+    tested: dict[str, pl.Expr] = {}
+    for dimension, names in (("campaign", wanted.campaigns), ("channel", wanted.channels)):
         if names:
-            rows = rows.filter(pl.col(dimension).is_in(known.known(names)))
-    return rows
+            tested[dimension] = _is_one_of(dimension, snapshot.names[dimension], names)
+    currencies = snapshot.names["currency"]
+    if currencies.names not in ([], [currency]):
+        tested["currency"] = _is_one_of("currency", currencies, [currency])
+    return tested
+
+
+def _is_one_of(dimension: str, known: Names, names: Iterable[Value]) -> pl.Expr:
+    return pl.col(dimension).is_in(known.known(names))
 
 
 class PeriodSums:
@@ -67,10 +79,12 @@ class PeriodSums:
 
 
 class PageSums:
-    """The sums of `snapshot` under the filters of `view`, in and before the range `span`."""
+    """The sums of `snapshot` in `currency` under the filters of `view`, in and before the range `span`."""
 
-    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan) -> None:
+    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str) -> None:
         self._snapshot, self._view, self._span = snapshot, view, span
+        self._conditions = conditions(snapshot, view, currency)
+        self._sums = snapshot.shape.sums
         self._closed = max(span.settled, span.start)
 
     def compared(self) -> PeriodSums:
@@ -124,7 +138,7 @@ class PageSums:
         span, bucket = self._span, self._span.bucket
 
         def make(start: int, end: int) -> Keyed:
-            rows = self._rows(start, end, bucket, "channel")
+            rows = self._rows(start, end, bucket, ("channel",))
             return self._points(self._added(rows, floor_to(bucket), "channel"), "channel")
 
         def few(start: int, end: int) -> Keyed:
@@ -140,7 +154,7 @@ class PageSums:
 
         def few(start: int, end: int, grain: int = 60) -> Keyed:
             # By the minute the rows themselves are read: sums by campaign would take as much memory again.
-            rows = self._rows(start, end, grain, "campaign" if grain > 60 else "both")
+            rows = self._rows(start, end, grain, ("campaign",) if grain > 60 else PAIR)
             return self._points(rows.filter(wanted), "campaign")
 
         def make(start: int, end: int) -> Keyed:
@@ -186,14 +200,16 @@ class PageSums:
         key = (key, self._span.length, view.campaigns, view.channels)
         return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
 
-    def _rows(self, start: int, end: int, grain: int = 60, by: str = "both") -> pl.DataFrame:
-        """The rows of this part of time that the view wants, split by `by` at least; at a grain of 60 as they are held."""
-        snapshot, view = self._snapshot, self._view
-        rows = snapshot.between(start, end, grain, by="both" if view.filtered else by)
-        return only(snapshot, rows, view)
+    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = PAIR) -> pl.DataFrame:
+        """Return the rows of this part of time that the view wants, split by `by` at least; at a grain of 60 as they are held."""
+        tested = self._conditions
+        if not tested:
+            return self._snapshot.between(start, end, grain, by=by)
+        # With filters by both, so that the sums of the blocks are shared by all that is asked under them.
+        return self._snapshot.between(start, end, grain, by=(*PAIR, *tested)).filter(*tested.values())
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
-        return rows.group_by(*keys).agg(sums(wide=self._snapshot.wide))
+        return rows.group_by(*keys).agg(sums(self._sums, wide=self._snapshot.wide))
 
     def _summed(self, start: int, end: int) -> Keyed:
         """As `_pairs` for a longer stretch: its points do not matter, so the sums of whole days can be used."""
@@ -204,12 +220,12 @@ class PageSums:
 
     def _paired(self, rows: pl.DataFrame) -> Keyed:
         keys = pair(rows["campaign"].to_numpy().astype(np.int64), rows["channel"].to_numpy())
-        return keys, matrix(rows, wide=self._snapshot.wide)
+        return keys, matrix(rows, self._sums, wide=self._snapshot.wide)
 
     def _points(self, rows: pl.DataFrame, dimension: str) -> Keyed:
         t = rows["t"].to_numpy()
         keys = timed(rows[dimension].to_numpy().astype(np.int64), t - t % self._span.bucket)
-        return added(keys, matrix(rows, wide=self._snapshot.wide))
+        return added(keys, matrix(rows, self._sums, wide=self._snapshot.wide))
 
 
 def _joined(*parts: Keyed) -> Keyed:

@@ -13,7 +13,8 @@ from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.service import Service
 from figures.store.spelling import folded, matches
 from figures.views import view as views
-from figures.views.selection import ResultTable, Selection, table
+from figures.views.result_table import ResultTable, table
+from figures.views.selection import Selection
 from figures.views.span import span_of
 
 SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
@@ -64,7 +65,13 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
     span = span_of(snapshot, view, window)
     points, by = SHEETS[what]
     question = Selection(
-        span.start, span.end, frozenset(view.campaigns), frozenset(view.channels), span.bucket if points else 0, by
+        span.start,
+        span.end,
+        frozenset(view.campaigns),
+        frozenset(view.channels),
+        interval="total",
+        by=by,
+        edges=(*span.points, span.end) if points else (),
     )
     answer = table(snapshot, question, window=window, currency=service.settings.currency)
     if what == "campaigns":

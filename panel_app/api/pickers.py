@@ -27,9 +27,17 @@ def reply(service: Service, number: int, dimension: str, search: str) -> str:
     if dimension not in ("campaign", "channel"):
         dimension = "campaign"
     snapshot = service.snapshot()
-    known = snapshot.campaigns if dimension == "campaign" else snapshot.channels
-    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=dimension)
-    ranked = rows.group_by(dimension).agg(sums(wide=snapshot.wide)).sort(pl.col(SIZE), dimension, descending=[True, False])
+    known, currencies = snapshot.names[dimension], snapshot.names["currency"]
+    rows = snapshot.between(snapshot.oldest, snapshot.newest + 1, 86_400, by=(dimension, "currency"))
+    # Spend in other currencies is not comparable; the names that only have such come last.
+    is_reported = pl.col("currency").is_in(currencies.known([service.settings.currency]))
+    (spend,) = sums([SIZE], wide=snapshot.wide)
+    ranked = (
+        rows.with_columns(pl.when(is_reported).then(pl.col(SIZE)))
+        .group_by(dimension)
+        .agg(spend, is_reported.any().alias("reported"))
+        .sort("reported", SIZE, dimension, descending=[True, True, False])
+    )
     names = known.column(ranked[dimension])
     wanted = [name for name in names if matches(name, search)] if search else names
     offered = wanted[:_OFFERED]

@@ -93,7 +93,9 @@ class TableAnswer(JsonAnswer):
     def reply(self, dashboard: Dashboard, query: str) -> str:
         ask, notes = exploring.asked(query)
         service = dashboard.service
-        figures = exploring.find(service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds)
+        figures = exploring.find(
+            service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds, service.settings.currency
+        )
         return explore.shown(0, figures, notes)
 
 

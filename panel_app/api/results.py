@@ -10,10 +10,12 @@ from tornado.iostream import StreamClosedError
 from dataflows.contract.errors import InputError
 from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.views import parameters
-from figures.views.selection import ResultTable, Selection, file_name, selection, table
+from figures.views import selection as selections
+from figures.views.result_table import ResultTable, file_name, table
+from figures.views.selection import Selection, selection
 from panel_app.server.web import Guarded
 
-PARAMETERS = ("from", "to", "campaign", "channel", "interval", "by", "format", "bom", "separator", "decimal_comma", "limit")
+PARAMETERS = (*selections.PARAMETERS, "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000
 
 
@@ -76,9 +78,13 @@ class Results(Guarded):
         settings = service.settings
         loop = asyncio.get_running_loop()
         # polars releases the GIL, so the server answers viewers in the meantime.
-        answer: ResultTable = await loop.run_in_executor(
-            None, lambda: table(snapshot, question, window=settings.window_seconds, currency=settings.currency)
-        )
+        try:
+            answer: ResultTable = await loop.run_in_executor(
+                None, lambda: table(snapshot, question, window=settings.window_seconds, currency=settings.currency)
+            )
+        except InputError as error:  # a range that the data's own time makes impossible
+            self.fail(400, str(error))
+            return
         frame = answer.frame.head(limit)
         self.set_header("Content-Type", form.media)
         self.set_header("X-Adtally-Feed", status.state)
@@ -89,9 +95,7 @@ class Results(Guarded):
         if self.request.method == "HEAD":
             return
         about = {
-            "currency": answer.currency,
-            "interval": answer.interval,
-            **dict(zip(("from", "to"), answer.span, strict=True)),
+            **answer.about,
             "feed": status.state,
             "count": len(frame),
             "complete": len(frame) == len(answer.frame),

@@ -28,10 +28,11 @@ from panel_app.server.gate import LOGOUT
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     """Return the page for one visitor; `back` is the address of the overview."""
     scope, service = confines(), dashboard.service
+    settings = service.settings
 
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
         ask, notes = exploring.asked(query)
-        return exploring.find(service.snapshot(), scope.within(ask), service.settings.window_seconds), notes
+        return exploring.find(service.snapshot(), scope.within(ask), settings.window_seconds, settings.currency), notes
 
     # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
@@ -42,7 +43,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         pane.objects = [
             plots.draw(
                 figures,
-                currency=service.settings.currency,
+                currency=settings.currency,
                 dark=data.get("dark") is True,
                 narrow=data.get("narrow") is True,
                 zone=zone,
@@ -56,7 +57,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
     setup = {
-        "currency": service.settings.currency,
+        "currency": settings.currency,
         "logout": LOGOUT if dashboard.gate.asks_for_login else "",
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,

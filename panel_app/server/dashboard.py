@@ -36,7 +36,7 @@ class Dashboard:
 
 
 FindDashboard = Callable[[], Dashboard]
-"""Return the dashboard; raises `SettingsError` if the environment has settings that can't be used."""
+"""Return the dashboard; raises `SettingsError`, or `InputError` for a file, if the environment has settings that can't be used."""
 
 
 class FromEnvironment:
@@ -47,9 +47,9 @@ class FromEnvironment:
         self._lock = threading.Lock()
 
     def __call__(self) -> Dashboard:
-        """Return the dashboard; the first call makes its feed begin. Raises `SettingsError`."""
+        """Return the dashboard; the first call makes its feed begin. Raises `SettingsError` and `InputError`."""
         with self._lock:
             if self._dashboard is None:
                 self._dashboard = Dashboard(Settings.from_environment(), access.from_environment())
-                self._dashboard.service.feed.start()
+                self._dashboard.service.start()
             return self._dashboard

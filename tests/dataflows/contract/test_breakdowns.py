@@ -42,7 +42,7 @@ def test_topics_follow_the_topic_of_results() -> None:
     ("text", "words"),
     [
         ("device;", "has '' as the name"),
-        ("adGroup", "'adGroup' as the name of a breakdown.*: adgroup=adGroup"),
+        ("ad:group", "'ad:group' as the name of a breakdown.*: ad_group=ad:group"),
         ("a=", "names '' in the breakdown 'a'"),
         ("a=b c", "names 'b c'"),
         ('a=b"c', "names 'b\"c'"),

@@ -7,7 +7,7 @@ import pytest
 
 from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import encode
-from figures.feed.decode import UnreadableError, read_result
+from figures.feed.decode import Codec, UnreadableError
 from tests.support.results import BEGIN, result
 
 
@@ -19,7 +19,7 @@ def record(name: str, number: str) -> bytes:
 @pytest.mark.parametrize("name", SUMS)
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 2**64, 2**96 - 1, 1 - 2**96])
 def test_a_sum_beyond_64_bits_is_read_as_it_is(name: str, value: int) -> None:
-    read = read_result(record(name, str(value)), "USD", BEGIN)
+    read, _ = Codec().read(record(name, str(value)), BEGIN)
     assert getattr(read, name) == value
 
 
@@ -27,16 +27,16 @@ def test_a_sum_beyond_64_bits_is_read_as_it_is(name: str, value: int) -> None:
 @pytest.mark.parametrize("digits", [str(2**96), str(-(2**96)), "9" * 400])
 def test_a_sum_beyond_96_bits_is_refused_by_its_name(name: str, digits: str) -> None:
     with pytest.raises(UnreadableError, match=f"^its {name} is beyond 96 bits"):
-        read_result(record(name, digits), "USD", BEGIN)
+        Codec().read(record(name, digits), BEGIN)
 
 
 @pytest.mark.parametrize("digits", ["9" * 5000, "1e400", "1.5", "-0.0"])
 def test_what_is_not_a_whole_number_that_python_reads_is_refused(digits: str) -> None:
     with pytest.raises(UnreadableError, match=r"."):
-        read_result(record("clicks", digits), "USD", BEGIN)
+        Codec().read(record("clicks", digits), BEGIN)
 
 
 @pytest.mark.parametrize("revision", [2**63, -(2**63) - 1, 2**64, 2**80])
 def test_a_revision_that_does_not_fit_is_refused(revision: int) -> None:
     with pytest.raises(UnreadableError, match="revision"):
-        read_result(record("revision", str(revision)), "USD", BEGIN)
+        Codec().read(record("revision", str(revision)), BEGIN)

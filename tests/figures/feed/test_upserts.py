@@ -99,7 +99,7 @@ def test_a_correction_replaces_what_is_held(world: World) -> None:
         b"[" * 5000,
         encode(result()).replace(b'"clicks":1', b'"clicks":"many"'),
         encode(result()).replace(b'"state":"final"', b'"state":"rumoured"'),
-        encode(result(currency="EUR")),
+        encode(result(currency="euro")),
         encode(result()).replace(b"T", b" at "),
         encode(result(minute=500_000_000)),
     ],

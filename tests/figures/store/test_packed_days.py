@@ -70,7 +70,9 @@ class PlainStore:
 
 
 def added(rows: pl.DataFrame, grain: int) -> list[tuple[object, ...]]:
-    return rows.group_by(floor_to(grain), "campaign", "channel").agg(*sums(wide=frozenset()), joint_state()).sort(KEY).rows()
+    return (
+        rows.group_by(floor_to(grain), "campaign", "channel").agg(*sums(SUMS, wide=frozenset()), joint_state()).sort(KEY).rows()
+    )
 
 
 def shown(store: Store, start: int, end: int, grain: int, cuts: tuple[int, ...] = ()) -> list[tuple[object, ...]]:
@@ -117,7 +119,7 @@ def test_sums_equal_a_plain_group_by_after_any_corrections_evictions_deletions_c
                 plain.apply(step)
         elif isinstance(step, tuple):
             cells = [(parse_start(one.window_start), one.campaign_id, one.channel) for one in step]
-            store.delete(cells)
+            store.delete([(*cell, "USD") for cell in cells])
             plain.delete(cells)
         elif step == "clear":
             store.clear()

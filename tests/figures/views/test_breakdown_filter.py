@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 import pytest
 
+from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.errors import InputError
-from figures.views.breakdown_filter import FieldFilter, Value, breakdown_for, fields_of, parse
+from figures.views.breakdown_filter import FieldFilter, breakdown_for, parse
 from figures.views.parameters import parsed
 
-
-class Declared(msgspec.Struct, frozen=True):
-    """A breakdown, by its name and fields."""
-
-    name: str
-    fields: tuple[str, ...]
-
-
-BREAKDOWNS = (Declared("ad", ("adgroup_id", "ad_id")), Declared("device", ("device",)), Declared("where", ("country", "device")))
+BREAKDOWNS = (
+    Breakdown("ad", ("adgroup_id", "ad_id")),
+    Breakdown("device", ("device",)),
+    Breakdown("where", ("country", "device")),
+)
 HOSTILE = [
     "(other)",
     "(not set)",
@@ -106,7 +102,6 @@ def test_includes_of_a_field_are_alternatives_and_excludes_win() -> None:
 
 
 def test_the_breakdown_is_the_named_one_or_the_first_with_all_filtered_fields() -> None:
-    assert fields_of(BREAKDOWNS) == ("adgroup_id", "ad_id", "device", "country")
     assert breakdown_for(BREAKDOWNS, "", ()) is None
     assert breakdown_for(BREAKDOWNS, "ad", ()) == BREAKDOWNS[0]
     assert breakdown_for(BREAKDOWNS, "", filters(("device", "tv")).filters) == BREAKDOWNS[1]

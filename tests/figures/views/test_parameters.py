@@ -14,7 +14,8 @@ from figures.service import Service
 from figures.views.exploring import asked as explored
 from figures.views.exploring import find
 from figures.views.parameters import LONGEST, parsed
-from figures.views.selection import Selection, table
+from figures.views.result_table import table
+from figures.views.selection import Selection
 from figures.views.view import NOTHING, Scope, View, asked
 from panel_app.api.downloads import sheet
 from panel_app.api.results import asked_for

@@ -25,7 +25,8 @@ from dataflows.contract.schema import rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.formats import FORMATS
 from figures.store.store import Store
-from figures.views.selection import INTERVALS, selection, table
+from figures.views.result_table import table
+from figures.views.selection import INTERVALS, selection
 from panel_app.api.results import PARAMETERS, asked_for
 from tests.support.dashboards import ROOT, get, server
 from tests.support.feeds import World
@@ -201,7 +202,7 @@ def test_a_bad_question_is_one_line_that_repeats_nothing(query: str) -> None:
 @pytest.mark.parametrize("query", ["", "interval=", "by="])
 def test_what_is_left_empty_is_at_its_default(query: str) -> None:
     asked, form, _ = asked_for(query)
-    assert (asked.start, asked.seconds, asked.by, form) == (None, 60, ("campaign", "channel"), FORMATS["json"])
+    assert (asked.start, asked.interval, asked.by, form) == (None, "minute", ("campaign", "channel"), FORMATS["json"])
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def export(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: Path) -> None:
     world = World(settings)
     world.send(*(result(minute, name, clicks=1) for minute in range(5) for name in ("sale", *HOSTILE)))
-    world.send(b"no result", result(3, "sale", clicks=9, revision=13), result(minute=1, currency="EUR"))
+    world.send(b"no result", result(3, "sale", clicks=9, revision=13), result(minute=1, currency="euro"))
     out = tmp_path / "results.parquet"
     done = export(settings, "--campaign", "sale", "--from", rfc3339(BEGIN + 60), "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -240,7 +241,7 @@ def test_the_command_writes_what_the_api_answers(settings: Settings, tmp_path: P
     assert "4 rows written" in line
     assert "2 records" in line
     # Partitions are read in any order, so either of the two may be the last.
-    assert "(the last: it counts in 'EUR'" in line or "(the last: JSON is malformed" in line
+    assert "(the last: its currency is 'euro'" in line or "(the last: JSON is malformed" in line
     assert [one.name for one in tmp_path.iterdir()] == ["results.parquet"]
 
     again = export(settings, "--out", str(out))
@@ -259,7 +260,9 @@ CANNOT = [
     (("--out", "{folder}"), 2, "folder"),
     (("--out", "{folder}/no/such/file.csv"), 2, "can't be written"),
     (("--out", "{folder}/x.csv", "--from", "tomorrow"), 2, "RFC 3339"),
-    (("--out", "{folder}/x.csv", "--interval", "week"), 2, "interval"),
+    (("--out", "{folder}/x.csv", "--interval", "fortnight"), 2, "interval"),
+    (("--out", "{folder}/x.csv", "--tz", "Europe/Berln"), 2, "was Europe/Berlin meant"),
+    (("--out", "{folder}/x.csv", "--range", "today", "--to", "2026-01-01"), 2, "range can't be given together"),
     (("--out", "{folder}/x.xlsx", "--force"), 2, "--bom"),
     (("--out", "{folder}/x.csv", "--separator", ";;"), 2, "separator must be one of"),
     (("--out", "{folder}/x.csv", "--campaign", ""), 2, "campaign is given without a name"),
@@ -297,7 +300,7 @@ def blocks(language: str) -> list[str]:
 def test_every_example_of_the_documentation_runs(address: str, five_minutes: Settings, tmp_path: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     urls = re.findall(r"http://localhost:8503(/[^'\"]*)", "\n".join([*lines, *blocks("python")]))
-    assert len(urls) == 6
+    assert len(urls) == 7
     for url in urls:
         assert ask(address, url)[0] == 200, url
     commands = [shlex.split(line) for line in lines if line.startswith("adtally export")]

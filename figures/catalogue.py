@@ -1,0 +1,80 @@
+"""The measures of one deployment: the built-in ones, its declared event types, and its own metrics (docs/measures.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import astuple
+
+from dataflows.contract import measure_file
+from dataflows.contract.event_types import DeclaredType
+from dataflows.contract.measure_file import Measure
+from dataflows.contract.measures import RATIOS, TOTALS
+from dataflows.contract.metrics import SUMS
+from dataflows.contract.schema import WindowResult
+from dataflows.contract.settings import Settings
+from figures.measures import ShownMeasure
+
+DEFAULT_FILE = "metrics.toml"
+"""The file of own metrics that is read where ``ADTALLY_METRICS_FILE`` names none, if it exists."""
+
+_COLUMNS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")
+_TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
+_API_COLUMNS = {*WindowResult.__struct_fields__, "other", "currency_from", "campaign", "channel", "name", "time", "total"}
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """Every measure by its id, those of the tables first; `own` are the ids of the deployment's own metrics."""
+
+    measures: dict[str, ShownMeasure]
+    own: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Catalogue:
+        """Return the measures of a deployment; raises `SettingsError` where its file of metrics can't be used."""
+        built_in = (*TOTALS, *RATIOS, *map(_counted, settings.declared_types))
+        own = _own(settings, built_in)
+        by_id = {measure.id: ShownMeasure(*astuple(measure)) for measure in (*built_in, *own)}
+        ordered = {name: by_id[name] for name in _COLUMNS} | by_id
+        return cls(ordered, tuple(measure.id for measure in own))
+
+    def tiles(self, chosen: str) -> tuple[ShownMeasure, ...]:
+        """Return the headline figures: the usual ones, own metrics that are tiles, and the `chosen` measure of the page."""
+        tiles = (name for name in self.own if self.measures[name].tile)
+        return self._with(chosen, (*_TILES, *tiles))
+
+    def columns(self, chosen: str) -> tuple[ShownMeasure, ...]:
+        """Return the columns of the tables: the usual ones, own metrics that are tiles, and the `chosen` measure of the page."""
+        tiles = (name for name in self.own if self.measures[name].tile)
+        return self._with(chosen, (*_COLUMNS, *tiles))
+
+    @property
+    def rates(self) -> tuple[ShownMeasure, ...]:
+        """The columns of the API and of exports that are no sums: the rates of a result, then all own metrics."""
+        return tuple(self.measures[name] for name in (*(ratio.id for ratio in RATIOS), *self.own))
+
+    def _with(self, chosen: str, names: tuple[str, ...]) -> tuple[ShownMeasure, ...]:
+        return tuple(self.measures[name] for name in dict.fromkeys((*names, chosen)))
+
+
+def _counted(declared: DeclaredType) -> Measure:
+    """Return the total of the events of a declared type."""
+    label = declared.name.replace("_", " ")
+    return Measure(
+        declared.name,
+        label[0].upper() + label[1:],
+        "",
+        "count",
+        "down" if declared.role == "refund" else "up",
+        ((f"counts.{declared.name}", 1),),
+    )
+
+
+def _own(settings: Settings, built_in: Iterable[Measure]) -> tuple[Measure, ...]:
+    path = settings.metrics_file or (DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else "")
+    if not path:
+        return ()
+    sums = (*SUMS, *(f"counts.{declared.name}" for declared in settings.declared_types))
+    return measure_file.load(path, sums, built_in, reserved={*_API_COLUMNS, *sums})

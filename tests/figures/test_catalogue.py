@@ -1,0 +1,69 @@
+"""The measures of a deployment: built-in ones, declared event types, and own metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataflows.contract.errors import SettingsError
+from dataflows.contract.settings import Settings
+from figures.catalogue import Catalogue
+
+OWN = """
+[[metric]]
+name = "cost_per_cart"
+numerator = "spend"
+denominator = "add_to_cart"
+unit = "price"
+good = "down"
+tile = true
+
+[[metric]]
+name = "actions"
+numerator = "clicks + 5 * lead"
+unit = "count"
+good = "up"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text(OWN)
+    return Settings(event_types="add_to_cart,lead:conversion,chargeback:refund", metrics_file=str(tmp_path / "own.toml"))
+
+
+def test_a_declared_type_is_a_total_of_its_own_name(settings: Settings) -> None:
+    measures = Catalogue.of(settings).measures
+    assert measures["add_to_cart"].label == "Add to cart"
+    assert measures["lead"].numerator == (("counts.lead", 1),)
+    assert (measures["lead"].good, measures["chargeback"].good) == ("up", "down")
+
+
+def test_own_metrics_use_declared_types_and_come_after_the_built_in_measures(settings: Settings) -> None:
+    catalogue = Catalogue.of(settings)
+    assert catalogue.own == ("cost_per_cart", "actions")
+    assert catalogue.measures["actions"].numerator == (("clicks", 1), ("counts.lead", 5))
+    assert [measure.id for measure in catalogue.rates][-2:] == ["cost_per_cart", "actions"]
+
+
+def test_tiles_and_columns_contain_own_tiles_and_the_chosen_measure(settings: Settings) -> None:
+    catalogue = Catalogue.of(settings)
+    assert [measure.id for measure in catalogue.tiles("spend")][-1] == "cost_per_cart"
+    assert [measure.id for measure in catalogue.tiles("actions")][-2:] == ["cost_per_cart", "actions"]
+    assert [measure.id for measure in catalogue.columns("cost_per_cart")].count("cost_per_cart") == 1
+
+
+def test_the_file_in_the_current_folder_is_read_if_the_setting_is_absent(tmp_path: Path, settings: Settings) -> None:
+    del settings
+    assert Catalogue.of(Settings()).own == ()
+    (tmp_path / "metrics.toml").write_text(OWN)
+    with pytest.raises(SettingsError, match=r"metrics.toml: metric cost_per_cart: denominator 'add_to_cart': no sum is named"):
+        Catalogue.of(Settings())
+    assert Catalogue.of(Settings(event_types="add_to_cart,lead")).own == ("cost_per_cart", "actions")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"own.toml can't be read: No such file.*ADTALLY_METRICS_FILE"):
+        Catalogue.of(Settings(metrics_file=str(tmp_path / "own.toml")))
