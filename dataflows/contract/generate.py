@@ -5,6 +5,7 @@ tests/test_contract_generate.py fails where the file is not what the contract gi
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import get_args
 
 import msgspec
 
+from dataflows.contract.breakdowns import MAX_BREAKDOWNS, MAX_FIELDS
 from dataflows.contract.constants import MICROS, QUEUES_A_SECOND, SHARDS
 from dataflows.contract.measure_file import Measure, Terms
 from dataflows.contract.measures import RATIOS
-from dataflows.contract.metrics import CONTRIBUTIONS, COUNTS, MONEY
+from dataflows.contract.metrics import CONTRIBUTIONS, COUNTS, MONEY, Contribution
 from dataflows.contract.schema import MAX_PAYLOAD_BYTES, STATES, Event, EventType, State
 
 HEADER = Path(__file__).parents[1] / "native" / "csrc" / "contract.h"
@@ -52,6 +54,8 @@ def _constants() -> str:
             f"TICKS = {QUEUES_A_SECOND} /* a second */",
             f"LONGEST_MESSAGE = {MAX_PAYLOAD_BYTES} /* bytes */",
             f"LONGEST_NAME = {name.max_length} /* characters */",
+            f"MOST_FIELDS = {MAX_FIELDS} /* of a breakdown */",
+            f"MOST_SLOTS = {MAX_BREAKDOWNS * MAX_FIELDS} /* fields of all breakdowns */",
         ],
     )
 
@@ -59,11 +63,12 @@ def _constants() -> str:
 def _event_types() -> str:
     return "\n".join(
         [
-            _enum("event_type", [*(f"TYPE_{_upper(event_type)}" for event_type in _TYPES), "EVENT_TYPES"]),
-            "/* False if the contract has no such type. */",
-            "static inline bool event_type_of(const char *name, size_t size, uint8_t *type)",
+            "/* The built-in event types, and what a declared one without a role adds. */",
+            _enum("role", [*(f"ROLE_{_upper(event_type)}" for event_type in _TYPES), "NO_ROLE", "ROLES"]),
+            "/* False if the type is not built in. */",
+            "static inline bool role_of(const char *name, size_t size, uint8_t *role)",
             *_switch(
-                [(event_type, f"return *type = TYPE_{_upper(event_type)}, true;") for event_type in _TYPES], "return false;"
+                [(event_type, f"return *role = ROLE_{_upper(event_type)}, true;") for event_type in _TYPES], "return false;"
             ),
         ]
     )
@@ -101,21 +106,21 @@ def _longest_figures() -> int:
 
 
 def _contributions() -> str:
-    rows: list[str] = []
-    revenue: list[str] = []
-    for kind in _TYPES:
-        adds = CONTRIBUTIONS[kind]  # pyright: ignore[reportArgumentType]  # they are the words of the same Literal
-        counts = [f"[COUNT_{_upper(name)}] = 1" for name in (*adds.counts, _EVENTS)]
-        rows.append(f"    [TYPE_{_upper(kind)}] = {{{', '.join(counts)}}},")
-        revenue.append(f"    [TYPE_{_upper(kind)}] = MONEY_{_upper(adds.revenue)},")
+    adds = [(f"ROLE_{_upper(kind)}", CONTRIBUTIONS[kind]) for kind in CONTRIBUTIONS]
+    adds.append(("NO_ROLE", Contribution(())))
+    counts = [
+        f"    [{role}] = {{{', '.join(f'[COUNT_{_upper(name)}] = 1' for name in (*added.counts, _EVENTS))}}},"
+        for role, added in adds
+    ]
+    revenue = [f"    [{role}] = MONEY_{_upper(added.revenue)}," for role, added in adds]
     return "\n".join(
         [
             "/* What an event adds to the counts, and the sum that its revenue is added to; its cost is added to the spend. */",
-            "static const int8_t ADDED_COUNTS[EVENT_TYPES][COUNTS] = {",
-            *rows,
+            "static const int8_t ADDED_COUNTS[ROLES][COUNTS] = {",
+            *counts,
             "};",
             "",
-            "static const uint8_t REVENUE_SUM[EVENT_TYPES] = {",
+            "static const uint8_t REVENUE_SUM[ROLES] = {",
             *revenue,
             "};",
             "",
@@ -124,7 +129,7 @@ def _contributions() -> str:
 
 
 def _fields() -> str:
-    """Return the fields of an event, each a bit, so that one that is given twice is noticed."""
+    """Return the fields of an event, each a bit, so that one that is given twice is noticed; the number of a field is that of its bit."""
     required: list[str] = []
     names: list[str] = []
     bits = ["FIELD_OTHER = 0"]
@@ -141,12 +146,17 @@ def _fields() -> str:
         [
             "/* The fields of an event. */",
             _enum("field", bits),
-            _enum("", [f"REQUIRED_FIELDS = {' | '.join(required)}"]),
-            _enum("", [f"NAME_FIELDS = {' | '.join(names)}"]),
+            _enum("", [f"FIELDS = {len(all_fields)}"]),
+            _enum("", [f"REQUIRED_FIELDS = {_either(required)}"]),
+            _enum("", [f"NAME_FIELDS = {_either(names)}"]),
             "static inline enum field field_of(const char *name, size_t size)",
             *_switch([(name, f"return FIELD_{name.upper()};") for name in all_fields], "return FIELD_OTHER;"),
         ]
     )
+
+
+def _either(bits: Sequence[str]) -> str:
+    return textwrap.fill(" | ".join(bits), 100, subsequent_indent=" " * 8, break_on_hyphens=False)
 
 
 def _record() -> str:

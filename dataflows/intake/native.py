@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from typing_extensions import override
 
-from dataflows.contract.schema import Event, to_micros
+from dataflows.contract.schema import Event, EventType, to_micros, values_of
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.messages import latest_time, too_far_ahead
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
-from dataflows.intake.tables import Tables
 from dataflows.kafka.record import Record
-from dataflows.native import COUNTED, LATE, NEVER, MessageBatch, Noted, Tally
+from dataflows.native import LATE, NEVER, MessageBatch, Noted, SlowEvent, Tally, TallyPlan
 from dataflows.wire.cell_bytes import Share
 
 
@@ -25,34 +25,46 @@ class NativeIntake(Intake):
 
     def __init__(self, rules: Rules, topic: str, partition: int, state: IntakeState, now: Callable[[], float]) -> None:
         self._tally = Tally(
-            window=rules.window, delay=rules.lateness + rules.out_of_order, dedup=rules.dedup, currency=rules.currency
+            window=rules.window, delay=rules.lateness + rules.out_of_order, dedup=rules.dedup, plan=plan_of(rules)
         )
-        self._shares: list[Share] = []
-        self._tables = Tables(rules)
+        self._values = values_of(rules.columns, rules.columns) if rules.columns else _no_values
         super().__init__(rules, topic, partition, state, now)
 
     @override
     def take(self, records: Sequence[Record]) -> None:
         batch = MessageBatch.of(records)
-        slow = {index: event for index in self._tally.read(batch) if (event := self._read_slowly(batch[index], index))}
+        for index in self._tally.read(batch):
+            self._read_slowly(batch[index], index)
         if self._tally.newest != NEVER:
-            self._judge(batch, slow)
+            self._judge(batch)
         if not self._is_refilling:
             self.counters.read += len(batch)
 
-    def _read_slowly(self, record: Record, index: int) -> Event | None:
-        """Return the event of a message on the slow path, which C then judges with the others; None if it has none."""
+    def _read_slowly(self, record: Record, index: int) -> None:
+        """Read the event of a message on the slow path, which C then judges and adds up with the others, or reject the message."""
         try:
             event = self._read(record)
         except NotAnEvent as verdict:
             self._tally.refuse(index)
             self._reject(verdict, record.offset() or 0, record.value())
-            return None
-        self._tally.put(index, to_micros(event.timestamp), event.event_id)
-        return event
+            return
+        self._tally.put(
+            index,
+            SlowEvent(
+                time=to_micros(event.timestamp),
+                event_id=event.event_id,
+                event_type=event.event_type,
+                campaign_id=event.campaign_id,
+                channel=event.channel,
+                currency=event.currency or self.rules.currency,
+                cost=event.cost_micros or 0,
+                revenue=event.revenue_micros or 0,
+                values=self._values(event),
+            ),
+        )
 
-    def _judge(self, batch: MessageBatch, slow: dict[int, Event]) -> None:
-        """Have the batch judged, up to each event that begins a generation of ids. `slow`: events of the slow path by their index in it."""
+    def _judge(self, batch: MessageBatch) -> None:
+        """Have the batch judged, up to each event that begins a generation of ids."""
         tally, refilling = self._tally, self._is_refilling
         limit: int | list[int] = batch.least_time() * 1000 + self.rules.max_ahead
         if tally.newest > limit:
@@ -67,24 +79,36 @@ class NativeIntake(Intake):
                 self.counters.counted += tally.counted
                 self.counters.duplicate += tally.duplicate
                 for note in noted:
-                    self._handle(note, batch[note.number], slow.get(note.number))
+                    self._reject_for_time(note, batch[note.number])
             if index == len(batch):
                 return
             self._advance_clock(tally.time(index), batch[index].offset() or 0)
 
-    def _handle(self, note: Noted, record: Record, event: Event | None) -> None:
-        """Handle a message that C leaves to Python: count an event of the slow path, or reject it with the reason in words."""
-        if event and note.status == COUNTED:
-            self._tables.add(self.rules.start(note.time), self._tables.keys(event), event)
-            return
+    def _reject_for_time(self, note: Noted, record: Record) -> None:
+        """Reject an event that is late or too far ahead, with the reason in words."""
         verdict = self._late(note.time, note.clock) if note.status == LATE else too_far_ahead(note.time, record, self.rules)
         self._reject(verdict, record.offset() or 0, record.value())
 
     @override
     def _take_shares(self) -> list[Share]:
-        shares = [Share._make(share) for share in self._tally.pack()]
-        return shares + self._tables.take_shares()
+        return [Share._make(share) for share in self._tally.pack()]
 
     @override
     def _turn(self, generation: int) -> None:
         self._tally.turn(generation, (generation + 1) * self.rules.id_span)
+
+
+def plan_of(rules: Rules) -> TallyPlan:
+    """Return what `rules` declare, as C reads it."""
+    return TallyPlan(
+        currency=rules.currency,
+        roles=get_args(EventType),
+        declared=[(declared.name, declared.role) for declared in rules.declared],
+        fields=rules.columns,
+        breakdowns=[breakdown.fields for breakdown in rules.breakdowns],
+        bound=rules.breakdown_cells,
+    )
+
+
+def _no_values(_event: Event) -> tuple[str | None, ...]:
+    return ()

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from dataflows.native.batch import MessageBatch
 from dataflows.native.library import why_not
+from dataflows.native.plan import TallyPlan
 from dataflows.native.sources import CSRC, FLAGS, FOLDER, HEADERS, LINKED, SOURCES, library_file
-from dataflows.native.structs import CHANGED, COUNTED, LATE, NEVER, RANDOM_BYTES
-from dataflows.native.tally import Noted, Tally
+from dataflows.native.structs import CHANGED, LATE, NEVER, RANDOM_BYTES
+from dataflows.native.tally import Noted, SlowEvent, Tally
 
 __all__ = [
     "CHANGED",
-    "COUNTED",
     "CSRC",
     "FLAGS",
     "FOLDER",
@@ -30,7 +30,9 @@ __all__ = [
     "SOURCES",
     "MessageBatch",
     "Noted",
+    "SlowEvent",
     "Tally",
+    "TallyPlan",
     "library_file",
     "why_not",
 ]

@@ -8,14 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 from dataflows.native.sources import library_file
-from dataflows.native.structs import Face, Fetched, Header, Layout, PanesFace, difference
+from dataflows.native.structs import Face, Fetched, Header, Layout, PanesFace, Plan, Put, Table, difference
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "layouts": (POINTER(Layout),),
-    "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, c_char_p),
+    "tally_new": (POINTER(Face), c_char_p, c_int64, c_int64, c_bool, POINTER(Plan)),
     "tally_free": (None, POINTER(Face)),
     "tally_read": (c_bool, POINTER(Face), c_void_p, c_void_p, c_int32),
-    "tally_put": (None, POINTER(Face), c_int32, c_int64, c_char_p, c_size_t),
+    "tally_put": (None, POINTER(Face), c_int32, c_int64, POINTER(Put), POINTER(c_char_p), POINTER(c_int32)),
     "tally_refuse": (None, POINTER(Face), c_int32),
     "tally_judge": (c_int32, POINTER(Face), c_int32, c_int32, c_int64, POINTER(c_int64), c_bool),
     "tally_turn": (c_bool, POINTER(Face), c_int64, c_int64),
@@ -24,7 +24,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "doubles_prepare": (None, POINTER(c_uint64)),
     "put_double": (c_void_p, c_void_p, c_double),
     "put_name": (c_void_p, c_void_p, c_char_p, c_size_t),
-    "panes_new": (POINTER(PanesFace), c_char_p, c_int64, c_double, c_double, c_char_p),
+    "panes_new": (POINTER(PanesFace), c_char_p, c_int64, c_double, c_double, POINTER(Table)),
     "panes_free": (None, POINTER(PanesFace)),
     "panes_open": (c_bool, POINTER(PanesFace), c_int64, c_char_p, c_char_p),
     "panes_forget": (None, POINTER(PanesFace), c_int64),

@@ -8,7 +8,23 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 CSRC = FOLDER / "csrc"
 UNITS = (
-    *("cells", "client", "due", "fast", "fetch", "ids", "layout", "memory", "pack", "panes", "records", "send", "tally", "text"),
+    *(
+        "admission",
+        "cells",
+        "client",
+        "due",
+        "fast",
+        "fetch",
+        "ids",
+        "layout",
+        "memory",
+        "pack",
+        "panes",
+        "records",
+        "send",
+        "tally",
+        "text",
+    ),
 )
 SOURCES = tuple(f"{unit}.c" for unit in UNITS)
 HEADERS = tuple(sorted(file.name for file in CSRC.glob("*.h")))

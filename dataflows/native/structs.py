@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_int8, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from typing import Any, ClassVar
 
 NEVER = -(2**62)
 """In the place of a clock: before the first event."""
 
-COUNTED, LATE = 3, 5
-"""What `Tally.judge` notes, besides events that are too far ahead; the statuses of fast.h."""
+LATE = 5
+"""The status of a late event in fast.h; `Tally.judge` notes those, and events that are too far ahead."""
 
 CHANGED = 4
 """Added to the state of a cell that is restored, if it was not emitted yet."""
@@ -36,16 +36,73 @@ class Row(ctypes.Structure):
         ("rest", c_uint32),
         ("campaign_size", c_uint16),
         ("channel_size", c_uint16),
-        ("type", c_uint8),
+        ("currency", c_char * 4),
+        ("role", c_uint8),
         ("status", c_uint8),
-        ("by_hand", c_bool),
+        ("declared", c_int8),
+    ]
+
+
+class Named(ctypes.Structure):
+    """A field that a breakdown names, or a declared event type; as in plan.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("size", c_int32), ("role", c_int32)]
+
+
+class Breakdown(ctypes.Structure):
+    """The slots of the fields of a breakdown; as in plan.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [("slots", POINTER(c_int32)), ("count", c_int64)]
+
+
+class Plan(ctypes.Structure):
+    """What a deployment has declared; as in plan.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("fields", POINTER(Named)),
+        ("types", POINTER(Named)),
+        ("breakdowns", POINTER(Breakdown)),
+        ("bound", c_int64),
+        ("field_count", c_int32),
+        ("type_count", c_int32),
+        ("breakdown_count", c_int32),
+        ("currency", c_char * 4),
+    ]
+
+
+class Put(ctypes.Structure):
+    """What Python reads in a message of the slow path, but for the texts; as in plan.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("cost", c_int64),
+        ("revenue", c_int64),
+        ("role", c_int32),
+        ("declared", c_int32),
+        ("currency", c_char * 4),
+    ]
+
+
+class Table(ctypes.Structure):
+    """What the records of a table have more than those of others; as in panes.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("field_keys", POINTER(c_char_p)),
+        ("type_keys", POINTER(c_char_p)),
+        ("field_count", c_int32),
+        ("type_count", c_int32),
     ]
 
 
 class Group(ctypes.Structure):
-    """Where the bytes of the cells of one shard and window are; as in pack.h."""
+    """Where the bytes of the cells of one shard, window and table are; as in pack.h."""
 
-    _fields_: ClassVar[Sequence[Any]] = [("window", c_int64), ("shard", c_int64), ("at", c_int64), ("size", c_int64)]
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("window", c_int64),
+        ("table", c_int32),
+        ("shard", c_int32),
+        ("at", c_int64),
+        ("size", c_int64),
+    ]
 
 
 class PanesFace(ctypes.Structure):
@@ -124,13 +181,13 @@ class Layout(ctypes.Structure):
     _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("number", c_int64)]
 
 
-_MIRRORED = (Row, Group, Face, PanesFace, Header, Fault, Fetched)
+_MIRRORED = (Row, Named, Breakdown, Plan, Put, Table, Group, Face, PanesFace, Header, Fault, Fetched)
 
 
 def expected() -> dict[str, int]:
     """Return what Python takes for granted: the size of each mirrored struct, the offset of each field, and the constants."""
     found = {"Hash": RANDOM_BYTES}
-    found |= {"COUNTED": COUNTED, "LATE": LATE, "NEVER": NEVER, "CHANGED": CHANGED, "MOST_HEADERS": MOST_HEADERS}
+    found |= {"LATE": LATE, "NEVER": NEVER, "CHANGED": CHANGED, "MOST_HEADERS": MOST_HEADERS}
     for struct in _MIRRORED:
         found[struct.__name__] = ctypes.sizeof(struct)
         for name, *_ in struct._fields_:  # pyright: ignore[reportPrivateUsage]  # the public name of this attribute

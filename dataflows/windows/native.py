@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from ctypes import c_char_p
 from typing import Any
 
+import msgspec
 from typing_extensions import override
 
 from dataflows.contract.constants import QUEUES_A_SECOND
-from dataflows.contract.schema import STATES, decode_result_key, rfc3339
+from dataflows.contract.schema import STATES, encode, rfc3339
 from dataflows.intake.rules import SECOND
 from dataflows.native import CHANGED, RANDOM_BYTES
 from dataflows.native.library import library
 from dataflows.native.memory import bytes_at
+from dataflows.native.structs import Table
 from dataflows.windows.cells import BEHIND, Cell, CellStore, TableRules, decode_window, to_record
 from dataflows.wire.records import SIZES, Records
 
@@ -38,8 +41,9 @@ class NativeCells(CellStore):
             raise RuntimeError(reason)
         self._rules = rules
         self._format = rules.format()
+        self._table = _table_of(rules)  # which the library looks at as long as there are panes
         random = os.urandom(RANDOM_BYTES)
-        self._handle: Any = self._library.panes_new(random, rules.window, emit_seconds, emit_seconds * BEHIND, b"USD")
+        self._handle: Any = self._library.panes_new(random, rules.window, emit_seconds, emit_seconds * BEHIND, self._table)
         if not self._handle:
             raise MemoryError
         self._face: Any = self._handle.contents
@@ -130,12 +134,10 @@ class NativeCells(CellStore):
         return b"".join(parts), moved
 
     def _encode_large(self, key: bytes, sums_and_state: bytes) -> bytes:
-        window, state = (
-            int.from_bytes(sums_and_state[start : start + 8], "little", signed=True)
-            for start in (self._format.sums_bytes, self._format.sums_bytes + 8)
-        )
-        _, *values = decode_result_key(key)
-        return to_record(window, self._rules, tuple(values), Cell(self._format.unpack_sums(sums_and_state), STATES[state]))[1]
+        size = self._format.sums_bytes
+        window, state = (int.from_bytes(sums_and_state[start : start + 8], "little", signed=True) for start in (size, size + 8))
+        _, *names = msgspec.json.decode(key)
+        return to_record(window, self._rules, tuple(names), Cell(self._format.unpack_sums(sums_and_state), STATES[state]))[1]
 
     @override
     def encoded(self, window: int) -> bytes:
@@ -154,6 +156,13 @@ class NativeCells(CellStore):
         self._sizes[window] = size = self._library.panes_restore(self._handle, window, text, len(text), states)
         _check(size >= 0)
         self._encoded[window] = data
+
+
+def _table_of(rules: TableRules) -> Table:
+    """Return what C needs of a table: the keys of its fields and of the declared types in JSON."""
+    fields = [b"," + encode(field) + b":" for field in (rules.breakdown.fields if rules.breakdown else ())]
+    types = [encode(name) + b":" for name in rules.declared]
+    return Table((c_char_p * len(fields))(*fields), (c_char_p * len(types))(*types), len(fields), len(types))
 
 
 def _check(has_memory: bool) -> None:

@@ -7,26 +7,115 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 1024, FIRST_NAMES = 65536 };
+enum { FIRST_ROOM = 1024, FIRST_NAMES = 65536, MANY_NAMES = 8 << 20 };
 
-bool cells_make(Cells *cells)
+bool cells_make(Cells *cells, const Plan *plan)
 {
+    cells->plan = plan;
     cells->keys = malloc(FIRST_ROOM * sizeof(Key));
     cells->cells = malloc(FIRST_ROOM * sizeof(Cell));
     cells->names = malloc(FIRST_NAMES);
     cells->key_room = cells->cell_room = FIRST_ROOM;
     cells->names_room = FIRST_NAMES;
+    cells->most_names = MANY_NAMES;
     return cells->keys && cells->cells && cells->names && slots_make(&cells->key_slots, FIRST_ROOM) &&
            slots_make(&cells->cell_slots, FIRST_ROOM);
 }
 
+static void frame_free(const Cells *cells, Frame *frame)
+{
+    if (!frame)
+        return;
+    for (int32_t at = 0; frame->admissions && at < cells->plan->breakdown_count; at++)
+        admission_free(frame->admissions + at);
+    free(frame->admissions);
+    free(frame->chains);
+    free(frame);
+}
+
 void cells_free(Cells *cells)
 {
+    for (int64_t at = 0; at < cells->frame_count; at++)
+        frame_free(cells, cells->frames[at]);
+    free(cells->frames);
     free(cells->keys);
     free(cells->key_slots);
     free(cells->names);
     free(cells->cells);
+    free(cells->declared);
     free(cells->cell_slots);
+}
+
+static int32_t chain_count(const Cells *cells)
+{
+    return (cells->plan->breakdown_count + 1) * SHARDS;
+}
+
+static Frame *frame_make(const Cells *cells, int64_t window)
+{
+    Frame *frame = calloc(1, sizeof(Frame));
+    if (!frame)
+        return NULL;
+    size_t chains = (size_t)chain_count(cells) * sizeof(Chain);
+    frame->window = window;
+    frame->chains = malloc(chains);
+    frame->admissions = calloc((size_t)cells->plan->breakdown_count + 1, sizeof(Admission));
+    if (!frame->chains || !frame->admissions) {
+        frame_free(cells, frame);
+        return NULL;
+    }
+    memset(frame->chains, -1, chains);
+    return frame;
+}
+
+static void drop_frames(Cells *cells, int64_t before)
+{
+    int64_t dropped = 0;
+    while (dropped < cells->frame_count && cells->frames[dropped]->window < before)
+        frame_free(cells, cells->frames[dropped++]);
+    if (!dropped)
+        return;
+    cells->frame_count -= dropped;
+    memmove(cells->frames, cells->frames + dropped, (size_t)cells->frame_count * sizeof(Frame *));
+    cells->frame = NULL;
+}
+
+/* The frame of `window`, a new one if need be; NULL if memory runs out. Those of windows that begin before
+ * `forget_before`, of which no event can come any more, may be dropped. */
+Frame *cells_frame(Cells *cells, int64_t window, int64_t forget_before)
+{
+    int64_t low = 0, high = cells->frame_count;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (cells->frames[middle]->window < window)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < cells->frame_count && cells->frames[low]->window == window)
+        return cells->frames[low];
+    if (!cells->cell_count) { /* while a refill is read, nothing is packed */
+        int64_t before = cells->frame_count;
+        drop_frames(cells, forget_before);
+        low -= before - cells->frame_count;
+        low = low < 0 ? 0 : low;
+    }
+    if (!grow((void **)&cells->frames, &cells->frame_room, cells->frame_count + 1, sizeof(Frame *)))
+        return NULL;
+    Frame *frame = frame_make(cells, window);
+    if (!frame)
+        return NULL;
+    memmove(cells->frames + low + 1, cells->frames + low, (size_t)(cells->frame_count - low) * sizeof(Frame *));
+    cells->frames[low] = frame;
+    cells->frame_count++;
+    return frame;
+}
+
+static void place_keys(Cells *cells)
+{
+    uint64_t mask = slots_mask(cells->key_room);
+    for (int64_t key = 0; key < cells->key_count; key++)
+        cells->key_slots[slots_free(cells->key_slots, mask, cells->keys[key].hash)] = (int32_t)key;
 }
 
 static bool grow_keys(Cells *cells)
@@ -34,23 +123,36 @@ static bool grow_keys(Cells *cells)
     if (!grow((void **)&cells->keys, &cells->key_room, cells->key_count + 1, sizeof(Key)) ||
         !slots_make(&cells->key_slots, cells->key_room))
         return false;
-    uint64_t mask = slots_mask(cells->key_room);
-    for (int64_t key = 0; key < cells->key_count; key++)
-        cells->key_slots[slots_free(cells->key_slots, mask, cells->keys[key].hash)] = (int32_t)key;
+    place_keys(cells);
     return true;
 }
 
-/* The number of a campaign and channel; -1 if memory runs out. */
+static uint64_t hash_key(const Hash *hash, const Row *row)
+{
+    uint32_t currency;
+    memcpy(&currency, row->currency, sizeof currency);
+    /* Neither the other way round nor cut elsewhere the same. */
+    uint64_t campaign = hash_text(hash, row->campaign, row->campaign_size);
+    uint64_t channel = hash_text(hash, row->channel, row->channel_size);
+    return hash_mix(campaign ^ (channel << 1 | channel >> 63) ^ currency);
+}
+
+static bool is_key_of(const Cells *cells, const Key *key, const Row *row)
+{
+    const char *campaign = cells->names + key->at, *channel = campaign + key->campaign_size;
+    return key->campaign_size == row->campaign_size && key->channel_size == row->channel_size &&
+           memcmp(key->currency, row->currency, sizeof key->currency) == 0 &&
+           memcmp(campaign, row->campaign, row->campaign_size) == 0 &&
+           memcmp(channel, row->channel, row->channel_size) == 0;
+}
+
+/* The number of a campaign, channel and currency; -1 if memory runs out. */
 static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
 {
-    const char *campaign = row->campaign, *channel = row->channel;
-    uint64_t mixed = hash_names(hash, campaign, row->campaign_size, channel, row->channel_size);
-    uint64_t mask = slots_mask(cells->key_room), slot = mixed & mask;
+    uint64_t mixed = hash_key(hash, row), mask = slots_mask(cells->key_room), slot = mixed & mask;
     for (; cells->key_slots[slot] >= 0; slot = (slot + 1) & mask) {
         const Key *key = cells->keys + cells->key_slots[slot];
-        if (key->hash == mixed && key->campaign_size == row->campaign_size && key->channel_size == row->channel_size &&
-            memcmp(cells->names + key->at, campaign, row->campaign_size) == 0 &&
-            memcmp(cells->names + key->at + key->campaign_size, channel, row->channel_size) == 0)
+        if (key->hash == mixed && is_key_of(cells, key, row))
             return cells->key_slots[slot];
     }
     int64_t size = row->campaign_size + row->channel_size;
@@ -61,20 +163,24 @@ static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
             return -1;
         slot = slots_free(cells->key_slots, slots_mask(cells->key_room), mixed);
     }
-    memcpy(cells->names + cells->names_size, campaign, row->campaign_size);
-    memcpy(cells->names + cells->names_size + row->campaign_size, channel, row->channel_size);
-    cells->keys[cells->key_count] = (Key){mixed, cells->names_size, row->campaign_size, row->channel_size,
-                                          shard_of(campaign, row->campaign_size, channel, row->channel_size)};
+    memcpy(cells->names + cells->names_size, row->campaign, row->campaign_size);
+    memcpy(cells->names + cells->names_size + row->campaign_size, row->channel, row->channel_size);
+    Key *key = cells->keys + cells->key_count;
+    *key = (Key){.hash = mixed,
+                 .at = cells->names_size,
+                 .pack = -1,
+                 .shard = shard_of(row->campaign, row->campaign_size, row->channel, row->channel_size),
+                 .campaign_size = row->campaign_size,
+                 .channel_size = row->channel_size};
+    memcpy(key->currency, row->currency, sizeof key->currency);
     cells->names_size += size;
     cells->key_slots[slot] = (int32_t)cells->key_count;
     return cells->key_count++;
 }
 
-static uint64_t cell_hash(int64_t window, int64_t key)
+static uint64_t cell_hash(int64_t window, int32_t table, int64_t key)
 {
-    /* Fibonacci hashing (Knuth). */
-    uint64_t mixed = ((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key) * 0x9E3779B97F4A7C15u;
-    return mixed ^ mixed >> 32;
+    return hash_mix((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key ^ (uint64_t)table << 34);
 }
 
 static bool grow_cells(Cells *cells)
@@ -84,59 +190,200 @@ static bool grow_cells(Cells *cells)
         return false;
     uint64_t mask = slots_mask(cells->cell_room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
-        uint64_t hash = cell_hash(cells->cells[at].window, cells->cells[at].key);
-        cells->cell_slots[slots_free(cells->cell_slots, mask, hash)] = (int32_t)at;
+        const Cell *cell = cells->cells + at;
+        if (cell->admitted < 0)
+            cells->cell_slots[slots_free(cells->cell_slots, mask,
+                                         cell_hash(cell->frame->window, cell->table, cell->key))] = (int32_t)at;
     }
     return true;
 }
 
-static Cell *cell_of(Cells *cells, int64_t window, int64_t key)
+/* A new cell without a slot; negative if memory runs out. */
+static int32_t new_cell(Cells *cells, Frame *frame, int32_t table, int32_t key, int32_t admitted)
 {
-    uint64_t hash = cell_hash(window, key), mask = slots_mask(cells->cell_room), slot = hash & mask;
+    int64_t counts = cells->plan->type_count;
+    if (cells->cell_count == cells->cell_room && !grow_cells(cells))
+        return -1;
+    if (counts) {
+        int64_t size = (cells->cell_count + 1) * counts;
+        if (!grow((void **)&cells->declared, &cells->declared_room, size, sizeof(int64_t)))
+            return -1;
+        memset(cells->declared + size - counts, 0, (size_t)counts * sizeof(int64_t));
+    }
+    int32_t place = (int32_t)cells->cell_count++;
+    cells->cells[place] = (Cell){.frame = frame, .table = table, .key = key, .admitted = admitted, .next = -1};
+    Chain *chain = frame->chains + table * SHARDS + cells->keys[key].shard;
+    if (chain->last < 0)
+        chain->first = place;
+    else
+        cells->cells[chain->last].next = place;
+    chain->last = place;
+    frame->waits = true;
+    return place;
+}
+
+/* The cell of a key in table 0, or of its OTHER in the table of a breakdown; negative if memory runs out. */
+static int32_t cell_of(Cells *cells, Frame *frame, int32_t table, int32_t key)
+{
+    uint64_t hash = cell_hash(frame->window, table, key), mask = slots_mask(cells->cell_room), slot = hash & mask;
     for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask) {
-        Cell *cell = cells->cells + cells->cell_slots[slot];
-        if (cell->window == window && cell->key == key)
-            return cell;
+        const Cell *cell = cells->cells + cells->cell_slots[slot];
+        if (cell->frame == frame && cell->key == key && cell->table == table)
+            return cells->cell_slots[slot];
     }
-    if (cells->cell_count == cells->cell_room) {
-        if (!grow_cells(cells))
-            return NULL;
-        slot = slots_free(cells->cell_slots, slots_mask(cells->cell_room), hash);
-    }
-    cells->cell_slots[slot] = (int32_t)cells->cell_count;
-    Cell *cell = cells->cells + cells->cell_count++;
-    *cell = (Cell){.window = window, .key = key};
-    return cell;
+    int64_t room = cells->cell_room;
+    int32_t place = new_cell(cells, frame, table, key, -1);
+    if (place >= 0 && room == cells->cell_room) /* the slots that were made for more have it already */
+        cells->cell_slots[slot] = place;
+    else if (place >= 0)
+        cells->cell_slots[slots_free(cells->cell_slots, slots_mask(cells->cell_room), hash)] = place;
+    return place;
 }
 
-/* Add an event to its cell, as the contract says for its type. */
-bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row)
+static int32_t main_cell(Cells *cells, Frame *frame, int32_t key)
 {
-    int64_t key = key_of(cells, hash, row);
-    Cell *cell = key < 0 ? NULL : cell_of(cells, window, key);
-    if (!cell)
-        return false;
-    Sums *sums = &cell->sums;
+    Key *own = cells->keys + key;
+    if (own->frame != frame || own->pack != cells->pack) {
+        own->cell = cell_of(cells, frame, 0, key);
+        own->frame = frame;
+        own->pack = cells->pack;
+    }
+    return own->cell;
+}
+
+/* The cell of an event in the table of a breakdown; negative if memory runs out. `hashes`: of its values. With
+ * `admit_only` its key is admitted, and no cell made; then 0. */
+static int32_t breakdown_cell(Cells *cells, Frame *frame, int32_t number, int32_t key, const Value *values,
+                              const uint64_t *hashes, bool admit_only)
+{
+    const Breakdown *breakdown = cells->plan->breakdowns + number;
+    Admission *admission = frame->admissions + number;
+    uint64_t hash = cells->keys[key].hash;
+    for (int64_t at = 0; at < breakdown->count; at++)
+        hash = hash_mix(hash ^ hashes[breakdown->slots[at]]);
+    int64_t place = admission_admit(admission, hash, key, breakdown, values, cells->plan->bound);
+    if (place == NO_MEMORY)
+        return -1;
+    if (admit_only)
+        return 0;
+    if (place == REFUSED_KEY)
+        return cell_of(cells, frame, number + 1, key);
+    Admitted *own = admission->keys + place;
+    if (own->pack != cells->pack) {
+        own->cell = new_cell(cells, frame, number + 1, key, (int32_t)place);
+        own->pack = cells->pack;
+    }
+    return own->cell;
+}
+
+/* Add an event to a cell, as the contract says for its type. */
+static void add(Cells *cells, int32_t place, const Row *row)
+{
+    Sums *sums = &cells->cells[place].sums;
     sums->money[MONEY_SPEND] += row->cost;
-    sums->money[REVENUE_SUM[row->type]] += row->revenue;
+    sums->money[REVENUE_SUM[row->role]] += row->revenue;
     for (int at = 0; at < COUNTS; at++)
-        sums->counts[at] += ADDED_COUNTS[row->type][at];
+        sums->counts[at] += ADDED_COUNTS[row->role][at];
+    if (row->declared >= 0)
+        cells->declared[(int64_t)place * cells->plan->type_count + row->declared]++;
+}
+
+/* Add an event to its cell in each table. With `admit_only` it was added before a restart, and takes its place among
+ * the keys that its breakdowns admit. False if memory runs out. */
+bool cells_add(Cells *cells, const Hash *hash, Frame *frame, const Row *row, const Value *values, bool admit_only)
+{
+    const Plan *plan = cells->plan;
+    if (admit_only && !plan->breakdown_count)
+        return true;
+    int32_t key = (int32_t)key_of(cells, hash, row), place = 0;
+    if (key < 0 || (!admit_only && (place = main_cell(cells, frame, key)) < 0))
+        return false;
+    if (!admit_only)
+        add(cells, place, row);
+    uint64_t hashes[MOST_SLOTS];
+    for (int32_t slot = 0; slot < plan->field_count; slot++)
+        hashes[slot] = values[slot].text ? hash_text(hash, values[slot].text, values[slot].size) : 0;
+    for (int32_t number = 0; number < plan->breakdown_count; number++) {
+        place = breakdown_cell(cells, frame, number, key, values, hashes, admit_only);
+        if (place < 0)
+            return false;
+        if (!admit_only)
+            add(cells, place, row);
+    }
     return true;
 }
 
-/* Forget the cells, and the names as well once they are many: those of yesterday's campaigns are needed no more. */
-void cells_clear(Cells *cells)
+/* Number the keys that are admitted somewhere in `kept`, from 0 on in their order; the others get -1. */
+static void number_kept(const Cells *cells, int32_t *kept)
+{
+    memset(kept, -1, (size_t)cells->key_count * sizeof(int32_t));
+    for (int64_t at = 0; at < cells->frame_count; at++)
+        for (int32_t number = 0; number < cells->plan->breakdown_count; number++) {
+            const Admission *admission = cells->frames[at]->admissions + number;
+            for (int64_t place = 0; place < admission->count; place++)
+                kept[admission->keys[place].key] = 0;
+        }
+    int32_t count = 0;
+    for (int64_t key = 0; key < cells->key_count; key++)
+        if (kept[key] >= 0)
+            kept[key] = count++;
+}
+
+/* Drop the keys that were admitted nowhere: those of yesterday's campaigns are needed no more. They stay where memory
+ * runs out. */
+static void drop_keys(Cells *cells)
+{
+    int32_t *kept = malloc((size_t)cells->key_count * sizeof(int32_t) + 1);
+    if (!kept)
+        return;
+    number_kept(cells, kept);
+    int64_t count = 0, size = 0;
+    for (int64_t at = 0; at < cells->key_count; at++) {
+        if (kept[at] < 0)
+            continue;
+        Key key = cells->keys[at];
+        int64_t own = key.campaign_size + key.channel_size;
+        memmove(cells->names + size, cells->names + key.at, (size_t)own);
+        key.at = size;
+        size += own;
+        cells->keys[count++] = key;
+    }
+    for (int64_t at = 0; at < cells->frame_count; at++)
+        for (int32_t number = 0; number < cells->plan->breakdown_count; number++) {
+            Admission *admission = cells->frames[at]->admissions + number;
+            for (int64_t place = 0; place < admission->count; place++)
+                admission->keys[place].key = kept[admission->keys[place].key];
+        }
+    free(kept);
+    cells->key_count = count;
+    cells->names_size = size;
+    cells->most_names = 2 * size > MANY_NAMES ? 2 * size : MANY_NAMES;
+    memset(cells->key_slots, -1, (size_t)cells->key_room * 2 * sizeof(int32_t));
+    place_keys(cells);
+}
+
+/* Forget the cells, the frames of windows that begin before `forget_before`, and names once they are many. */
+void cells_clear(Cells *cells, int64_t forget_before)
 {
     uint64_t mask = slots_mask(cells->cell_room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
+        const Cell *cell = cells->cells + at;
+        if (cell->admitted >= 0)
+            continue;
         /* All slots between a cell's own slot and its actual one belong to cells that are removed too. */
-        uint64_t slot = cell_hash(cells->cells[at].window, cells->cells[at].key) & mask;
+        uint64_t slot = cell_hash(cell->frame->window, cell->table, cell->key) & mask;
         for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask)
             cells->cell_slots[slot] = -1;
     }
-    cells->cell_count = 0;
-    if (cells->names_size > 8 << 20) {
-        memset(cells->key_slots, -1, (size_t)cells->key_room * 2 * sizeof(int32_t));
-        cells->key_count = cells->names_size = 0;
+    for (int64_t at = 0; at < cells->frame_count; at++) {
+        Frame *frame = cells->frames[at];
+        if (frame->waits)
+            memset(frame->chains, -1, (size_t)chain_count(cells) * sizeof(Chain));
+        frame->waits = false;
     }
+    cells->cell_count = 0;
+    cells->pack++;
+    drop_frames(cells, forget_before);
+    if (cells->names_size > cells->most_names)
+        drop_keys(cells);
 }

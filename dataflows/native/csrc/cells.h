@@ -1,35 +1,72 @@
-/* What the events of one partition add up to, by window and key; a key is a campaign and a channel. */
+/* What the events of one partition add up to, by window, table and key.
+ *
+ * Table 0 is that of the main results, whose keys are a campaign, a channel and a currency. Table n is that of breakdown
+ * n, counted from 1, whose keys have values as well. A breakdown admits a bounded number of keys in a window, in the
+ * order of the log; an event with another one counts in the row of its campaign, channel and currency that has OTHER for
+ * every value.
+ */
 #ifndef ADTALLY_CELLS_H
 #define ADTALLY_CELLS_H
 
-#include "ids.h"
+#include "admission.h"
 #include "fast.h"
 #include "sums.h"
 
-typedef struct {
-    int64_t window, key;
-    Sums sums;
-} Cell;
+typedef struct Frame Frame;
 
+/* A campaign, a channel and a currency. */
 typedef struct {
     uint64_t hash;
     int64_t at; /* in `names` */
-    int32_t campaign_size, channel_size, shard;
+    const Frame *frame; /* the main cell that was used last: its window, the pack that it was for, and its place */
+    int64_t pack;
+    int32_t cell;
+    int32_t shard;
+    uint16_t campaign_size, channel_size;
+    char currency[4];
 } Key;
 
 typedef struct {
+    Sums sums;
+    const Frame *frame;
+    int32_t table, key;
+    int32_t admitted; /* the place of its key in the admission; negative in table 0 and if its values are OTHER */
+    int32_t next;     /* cell of the same window, table and shard, negative behind the last one */
+} Cell;
+
+/* The first and the last cell of a shard; negative without any. */
+typedef struct {
+    int32_t first, last;
+} Chain;
+
+/* A window: the cells that wait to be packed, and what its breakdowns have admitted. */
+struct Frame {
+    int64_t window;
+    bool waits; /* it has cells */
+    Admission *admissions; /* of each breakdown */
+    Chain *chains; /* of table and shard */
+};
+
+typedef struct {
+    const Plan *plan;
     Key *keys;
     int32_t *key_slots; /* hash tables of places in the arrays above them, -1 where free */
     char *names;
     Cell *cells;
-    int32_t *cell_slots;
-    int64_t key_count, key_room, names_size, names_room, cell_count, cell_room;
-    int64_t window_start, window_end; /* of the last event */
+    int64_t *declared; /* the counts of the declared types of each cell */
+    int32_t *cell_slots; /* but for the cells of keys that were admitted, which know their cell */
+    Frame **frames; /* in the order of their windows */
+    Frame *frame; /* of the last event */
+    int64_t key_count, key_room, names_size, names_room, cell_count, cell_room, declared_room, frame_count, frame_room;
+    int64_t window_end; /* of `frame` */
+    int64_t pack; /* counted up, so that a place that was kept is known for one of before */
+    int64_t most_names; /* bytes of names with which keys are dropped */
 } Cells;
 
-bool cells_make(Cells *cells);
+bool cells_make(Cells *cells, const Plan *plan);
 void cells_free(Cells *cells);
-bool cells_add(Cells *cells, const Hash *hash, int64_t window, const Row *row);
-void cells_clear(Cells *cells);
+bool cells_add(Cells *cells, const Hash *hash, Frame *frame, const Row *row, const Value *values, bool admit_only);
+Frame *cells_frame(Cells *cells, int64_t window, int64_t forget_before);
+void cells_clear(Cells *cells, int64_t forget_before);
 
 #endif

@@ -14,43 +14,47 @@ enum {
     TICKS = 40, /* a second */
     LONGEST_MESSAGE = 65536, /* bytes */
     LONGEST_NAME = 256, /* characters */
+    MOST_FIELDS = 8, /* of a breakdown */
+    MOST_SLOTS = 128, /* fields of all breakdowns */
 };
 
-enum event_type {
-    TYPE_IMPRESSION,
-    TYPE_CLICK,
-    TYPE_CONVERSION,
-    TYPE_PURCHASE,
-    TYPE_REFUND,
-    TYPE_COST,
-    EVENT_TYPES,
+/* The built-in event types, and what a declared one without a role adds. */
+enum role {
+    ROLE_IMPRESSION,
+    ROLE_CLICK,
+    ROLE_CONVERSION,
+    ROLE_PURCHASE,
+    ROLE_REFUND,
+    ROLE_COST,
+    NO_ROLE,
+    ROLES,
 };
 
-/* False if the contract has no such type. */
-static inline bool event_type_of(const char *name, size_t size, uint8_t *type)
+/* False if the type is not built in. */
+static inline bool role_of(const char *name, size_t size, uint8_t *role)
 {
     switch (size) {
     case 4:
         if (memcmp(name, "cost", 4) == 0)
-            return *type = TYPE_COST, true;
+            return *role = ROLE_COST, true;
         break;
     case 5:
         if (memcmp(name, "click", 5) == 0)
-            return *type = TYPE_CLICK, true;
+            return *role = ROLE_CLICK, true;
         break;
     case 6:
         if (memcmp(name, "refund", 6) == 0)
-            return *type = TYPE_REFUND, true;
+            return *role = ROLE_REFUND, true;
         break;
     case 8:
         if (memcmp(name, "purchase", 8) == 0)
-            return *type = TYPE_PURCHASE, true;
+            return *role = ROLE_PURCHASE, true;
         break;
     case 10:
         if (memcmp(name, "impression", 10) == 0)
-            return *type = TYPE_IMPRESSION, true;
+            return *role = ROLE_IMPRESSION, true;
         if (memcmp(name, "conversion", 10) == 0)
-            return *type = TYPE_CONVERSION, true;
+            return *role = ROLE_CONVERSION, true;
         break;
     default:
         break;
@@ -93,22 +97,24 @@ enum {
 };
 
 /* What an event adds to the counts, and the sum that its revenue is added to; its cost is added to the spend. */
-static const int8_t ADDED_COUNTS[EVENT_TYPES][COUNTS] = {
-    [TYPE_IMPRESSION] = {[COUNT_IMPRESSIONS] = 1, [COUNT_EVENTS] = 1},
-    [TYPE_CLICK] = {[COUNT_CLICKS] = 1, [COUNT_EVENTS] = 1},
-    [TYPE_CONVERSION] = {[COUNT_CONVERSIONS] = 1, [COUNT_EVENTS] = 1},
-    [TYPE_PURCHASE] = {[COUNT_CONVERSIONS] = 1, [COUNT_PURCHASES] = 1, [COUNT_EVENTS] = 1},
-    [TYPE_REFUND] = {[COUNT_REFUNDS] = 1, [COUNT_EVENTS] = 1},
-    [TYPE_COST] = {[COUNT_EVENTS] = 1},
+static const int8_t ADDED_COUNTS[ROLES][COUNTS] = {
+    [ROLE_IMPRESSION] = {[COUNT_IMPRESSIONS] = 1, [COUNT_EVENTS] = 1},
+    [ROLE_CLICK] = {[COUNT_CLICKS] = 1, [COUNT_EVENTS] = 1},
+    [ROLE_CONVERSION] = {[COUNT_CONVERSIONS] = 1, [COUNT_EVENTS] = 1},
+    [ROLE_PURCHASE] = {[COUNT_CONVERSIONS] = 1, [COUNT_PURCHASES] = 1, [COUNT_EVENTS] = 1},
+    [ROLE_REFUND] = {[COUNT_REFUNDS] = 1, [COUNT_EVENTS] = 1},
+    [ROLE_COST] = {[COUNT_EVENTS] = 1},
+    [NO_ROLE] = {[COUNT_EVENTS] = 1},
 };
 
-static const uint8_t REVENUE_SUM[EVENT_TYPES] = {
-    [TYPE_IMPRESSION] = MONEY_REVENUE,
-    [TYPE_CLICK] = MONEY_REVENUE,
-    [TYPE_CONVERSION] = MONEY_REVENUE,
-    [TYPE_PURCHASE] = MONEY_REVENUE,
-    [TYPE_REFUND] = MONEY_REFUND,
-    [TYPE_COST] = MONEY_REVENUE,
+static const uint8_t REVENUE_SUM[ROLES] = {
+    [ROLE_IMPRESSION] = MONEY_REVENUE,
+    [ROLE_CLICK] = MONEY_REVENUE,
+    [ROLE_CONVERSION] = MONEY_REVENUE,
+    [ROLE_PURCHASE] = MONEY_REVENUE,
+    [ROLE_REFUND] = MONEY_REFUND,
+    [ROLE_COST] = MONEY_REVENUE,
+    [NO_ROLE] = MONEY_REVENUE,
 };
 
 /* The fields of an event. */
@@ -124,6 +130,18 @@ enum field {
     FIELD_COST_MICROS = 128,
     FIELD_REVENUE_MICROS = 256,
     FIELD_CURRENCY = 512,
+    FIELD_ADGROUP_ID = 1024,
+    FIELD_AD_ID = 2048,
+    FIELD_KEYWORD = 4096,
+    FIELD_PLACEMENT = 8192,
+    FIELD_DEVICE = 16384,
+    FIELD_COUNTRY = 32768,
+    FIELD_LANDING_PAGE = 65536,
+    FIELD_CLICK_ID = 131072,
+};
+
+enum {
+    FIELDS = 18,
 };
 
 enum {
@@ -131,17 +149,31 @@ enum {
 };
 
 enum {
-    NAME_FIELDS = FIELD_EVENT_ID | FIELD_CAMPAIGN_ID | FIELD_CHANNEL | FIELD_USER_ID | FIELD_ORDER_ID,
+    NAME_FIELDS = FIELD_EVENT_ID | FIELD_CAMPAIGN_ID | FIELD_CHANNEL | FIELD_USER_ID | FIELD_ORDER_ID |
+        FIELD_ADGROUP_ID | FIELD_AD_ID | FIELD_KEYWORD | FIELD_PLACEMENT | FIELD_DEVICE |
+        FIELD_COUNTRY | FIELD_LANDING_PAGE | FIELD_CLICK_ID,
 };
 
 static inline enum field field_of(const char *name, size_t size)
 {
     switch (size) {
+    case 5:
+        if (memcmp(name, "ad_id", 5) == 0)
+            return FIELD_AD_ID;
+        break;
+    case 6:
+        if (memcmp(name, "device", 6) == 0)
+            return FIELD_DEVICE;
+        break;
     case 7:
         if (memcmp(name, "channel", 7) == 0)
             return FIELD_CHANNEL;
         if (memcmp(name, "user_id", 7) == 0)
             return FIELD_USER_ID;
+        if (memcmp(name, "keyword", 7) == 0)
+            return FIELD_KEYWORD;
+        if (memcmp(name, "country", 7) == 0)
+            return FIELD_COUNTRY;
         break;
     case 8:
         if (memcmp(name, "event_id", 8) == 0)
@@ -150,20 +182,30 @@ static inline enum field field_of(const char *name, size_t size)
             return FIELD_ORDER_ID;
         if (memcmp(name, "currency", 8) == 0)
             return FIELD_CURRENCY;
+        if (memcmp(name, "click_id", 8) == 0)
+            return FIELD_CLICK_ID;
         break;
     case 9:
         if (memcmp(name, "timestamp", 9) == 0)
             return FIELD_TIMESTAMP;
+        if (memcmp(name, "placement", 9) == 0)
+            return FIELD_PLACEMENT;
         break;
     case 10:
         if (memcmp(name, "event_type", 10) == 0)
             return FIELD_EVENT_TYPE;
+        if (memcmp(name, "adgroup_id", 10) == 0)
+            return FIELD_ADGROUP_ID;
         break;
     case 11:
         if (memcmp(name, "campaign_id", 11) == 0)
             return FIELD_CAMPAIGN_ID;
         if (memcmp(name, "cost_micros", 11) == 0)
             return FIELD_COST_MICROS;
+        break;
+    case 12:
+        if (memcmp(name, "landing_page", 12) == 0)
+            return FIELD_LANDING_PAGE;
         break;
     case 14:
         if (memcmp(name, "revenue_micros", 14) == 0)

@@ -324,48 +324,129 @@ static bool read_time(Reading *reading, const char *text, size_t size, int64_t *
     return true;
 }
 
-/* The value of a field whose value is a text; false if it is not as it has to be. */
-static bool take_text(Reading *reading, const Hash *hash, enum field field, const char *value, size_t size,
-                      bool escaped, Row *row)
+/* Whether it is the code of a currency: three capital letters. */
+static bool is_currency(const char *text, size_t size)
+{
+    if (size != 3)
+        return false;
+    for (int at = 0; at < 3; at++)
+        if (text[at] < 'A' || text[at] > 'Z')
+            return false;
+    return true;
+}
+
+/* Take in the type of an event; false if it is neither built in nor declared. */
+static bool take_type(const Plan *plan, const char *name, size_t size, Row *row)
+{
+    row->declared = -1;
+    if (role_of(name, size, &row->role))
+        return true;
+    for (int32_t number = 0; number < plan->type_count; number++) {
+        const Named *type = plan->types + number;
+        if ((size_t)type->size == size && memcmp(type->name, name, size) == 0) {
+            row->role = (uint8_t)type->role;
+            row->declared = (int8_t)number;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The value of a field whose value is a text; false if it is not as it has to be. `kept`: where to keep it for the
+ * breakdowns, NULL if none names the field. */
+static bool take_text(Reading *reading, const Hash *hash, enum field field, const char *text, size_t size, bool escaped,
+                      Row *row, Value *kept)
 {
     if (escaped) {
-        if (!(field & NAME_FIELDS))
+        if (field != FIELD_OTHER && !(field & NAME_FIELDS))
             return false;
         char *to = reading->unescaped + reading->unescaped_size;
-        size = unescape(value, value + size, to);
-        value = to;
+        size = unescape(text, text + size, to);
+        text = to;
         reading->unescaped_size += (int64_t)size;
     }
+    if (kept)
+        *kept = (Value){text, (uint16_t)size};
     switch (field) {
     case FIELD_EVENT_TYPE:
-        return event_type_of(value, size, &row->type);
+        return take_type(reading->plan, text, size, row);
     case FIELD_TIMESTAMP:
-        return read_time(reading, value, size, &row->time);
+        return read_time(reading, text, size, &row->time);
     case FIELD_CURRENCY:
-        return size == reading->currency_size && memcmp(value, reading->currency, size) == 0;
+        memcpy(row->currency, text, 3);
+        return is_currency(text, size);
     case FIELD_EVENT_ID:
-        if (!is_name(value, size))
+        if (!is_name(text, size))
             return false;
-        fingerprint(hash, value, size, &row->first, &row->rest);
+        fingerprint(hash, text, size, &row->first, &row->rest);
         return true;
     case FIELD_CAMPAIGN_ID:
-        row->campaign = value;
+        row->campaign = text;
         row->campaign_size = (uint16_t)size;
-        return is_name(value, size);
+        return is_name(text, size);
     case FIELD_CHANNEL:
-        row->channel = value;
+        row->channel = text;
         row->channel_size = (uint16_t)size;
-        return is_name(value, size);
+        return is_name(text, size);
     default: /* further names; the rest is money */
-        return field & NAME_FIELDS && is_name(value, size);
+        return (field == FIELD_OTHER || field & NAME_FIELDS) && is_name(text, size);
     }
 }
 
-bool read_fast(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row)
+void reading_make(Reading *reading, const Plan *plan)
 {
-    int given = 0;
+    reading->plan = plan;
+    memset(reading->slots, -1, sizeof reading->slots);
+    for (int slot = 0; slot < plan->field_count; slot++) {
+        enum field field = field_of(plan->fields[slot].name, (size_t)plan->fields[slot].size);
+        if (field == FIELD_OTHER)
+            reading->further[reading->further_count++] = (uint8_t)slot;
+        else
+            reading->slots[__builtin_ctz(field)] = (int8_t)slot;
+    }
+}
+
+/* The slot of a field that only breakdowns name; negative without one. */
+static int further_slot(const Reading *reading, const char *name, size_t size)
+{
+    for (int at = 0; at < reading->further_count; at++) {
+        const Named *field = reading->plan->fields + reading->further[at];
+        if ((size_t)field->size == size && memcmp(field->name, name, size) == 0)
+            return reading->further[at];
+    }
+    return -1;
+}
+
+/* Which fields of an event were read. */
+typedef struct {
+    uint32_t fields;
+    uint64_t slots[MOST_SLOTS / 64]; /* of those that only breakdowns name */
+} Given;
+
+/* Note a field; false if it was given before. */
+static bool note_given(Given *given, enum field field, int slot)
+{
+    if (field != FIELD_OTHER) {
+        bool again = given->fields & field;
+        given->fields |= field;
+        return !again;
+    }
+    if (slot < 0)
+        return true;
+    uint64_t *word = given->slots + slot / 64, bit = (uint64_t)1 << slot % 64;
+    bool again = *word & bit;
+    *word |= bit;
+    return !again;
+}
+
+bool read_fast(Reading *reading, const Hash *hash, const char *begin, const char *end, Row *row, Value *values)
+{
+    Given given = {0};
     Seen all = {false, false};
     row->cost = row->revenue = 0;
+    memcpy(row->currency, reading->plan->currency, sizeof row->currency);
+    for (int slot = 0; slot < reading->plan->field_count; slot++)
+        values[slot].text = NULL;
     const char *at = skip_space(begin, end);
     if (at == end || *at != '{')
         return false;
@@ -377,25 +458,27 @@ bool read_fast(Reading *reading, const Hash *hash, const char *begin, const char
         at = text_end(name, end, &all);
         if (!at || all.escaped)
             return false; /* the name of a field that is escaped */
-        enum field field = field_of(name, (size_t)(at - name));
-        if (given & field)
+        size_t size = (size_t)(at - name);
+        enum field field = field_of(name, size);
+        int slot = field == FIELD_OTHER ? further_slot(reading, name, size) : reading->slots[__builtin_ctz(field)];
+        if (!note_given(&given, field, slot))
             return false;
-        given |= field;
         at = skip_space(at + 1, end);
         if (at == end || *at != ':')
             return false;
         at = skip_space(at + 1, end);
         if (at == end)
             return false;
-        if (field == FIELD_OTHER) {
+        if (field == FIELD_OTHER && slot < 0) {
             Seen ignored = {false, false};
             at = skip_value(at, end, &ignored, MAX_NESTING);
             all.beyond |= ignored.beyond;
         } else if (*at == '"') {
             Seen own = {false, false};
-            const char *value = at + 1;
-            at = text_end(value, end, &own);
-            if (!at || !take_text(reading, hash, field, value, (size_t)(at - value), own.escaped, row))
+            const char *text = at + 1;
+            at = text_end(text, end, &own);
+            if (!at || !take_text(reading, hash, field, text, (size_t)(at - text), own.escaped, row,
+                                  slot < 0 ? NULL : values + slot))
                 return false;
             all.beyond |= own.beyond;
             at++;
@@ -412,7 +495,7 @@ bool read_fast(Reading *reading, const Hash *hash, const char *begin, const char
         at = skip_space(at, end);
     } while (at < end && *at == ',');
     bool whole = at < end && *at == '}' && skip_space(at + 1, end) == end;
-    if ((given & REQUIRED_FIELDS) != REQUIRED_FIELDS)
+    if ((given.fields & REQUIRED_FIELDS) != REQUIRED_FIELDS)
         return false;
     return whole && (!all.beyond || is_utf8(begin, end));
 }

@@ -31,26 +31,37 @@ void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *firs
         b += own[0][1] * word;
         c += own[0][2] * word;
     }
-    /* Ids that are counted up make sums that are counted up. MurmurHash3's last step mixes them; it is one to one. */
-    uint64_t mixed = (a & 0xFFFFFFFF00000000u) | b >> 32;
-    mixed ^= mixed >> 33;
-    mixed *= 0xFF51AFD7ED558CCDu;
-    mixed ^= mixed >> 33;
-    mixed *= 0xC4CEB9FE1A85EC53u;
-    mixed ^= mixed >> 33;
+    uint64_t mixed = hash_mix((a & 0xFFFFFFFF00000000u) | b >> 32);
     *first = mixed ? mixed : 1;
     *rest = (uint32_t)(c >> 32);
 }
 
-/* 64 bits for a campaign and a channel: neither the other way round nor cut elsewhere the same. */
-uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel,
-                    size_t channel_size)
+/* Up to LONGEST_TEXT bytes. */
+static uint64_t hash_piece(const Hash *hash, const char *text, size_t size)
 {
-    uint64_t one, two;
-    uint32_t ignored;
-    fingerprint(hash, campaign, campaign_size, &one, &ignored);
-    fingerprint(hash, channel, channel_size, &two, &ignored);
-    return one ^ (two << 1 | two >> 63);
+    const uint64_t (*own)[3] = hash->coefficients;
+    uint64_t sum = own[0][0] * size;
+    size_t at = 0;
+    for (; at + 4 <= size; at += 4) {
+        uint32_t word;
+        memcpy(&word, text + at, 4);
+        sum += (++own)[0][0] * word;
+    }
+    if (at < size) {
+        uint32_t word = 0;
+        memcpy(&word, text + at, size - at);
+        sum += own[1][0] * word;
+    }
+    return hash_mix(sum);
+}
+
+/* A hash for tables that compare the texts themselves: one such sum, piece by piece where a text is longer. */
+uint64_t hash_text(const Hash *hash, const char *text, size_t size)
+{
+    uint64_t mixed = 0;
+    for (; size > LONGEST_TEXT; text += LONGEST_TEXT, size -= LONGEST_TEXT)
+        mixed = hash_mix(mixed ^ hash_piece(hash, text, LONGEST_TEXT));
+    return mixed ^ hash_piece(hash, text, size);
 }
 
 /* Cuckoo hashing with buckets (Dietzfelbinger and Weidling, "Balanced allocation and dictionaries with tightly

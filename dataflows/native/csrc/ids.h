@@ -11,8 +11,17 @@ typedef struct {
 } Hash;
 
 void fingerprint(const Hash *hash, const char *text, size_t size, uint64_t *first, uint32_t *rest);
-uint64_t hash_names(const Hash *hash, const char *campaign, size_t campaign_size, const char *channel,
-                    size_t channel_size);
+uint64_t hash_text(const Hash *hash, const char *text, size_t size);
+
+/* Texts that are counted up make sums that are counted up. MurmurHash3's last step mixes them; it is one to one. */
+static inline uint64_t hash_mix(uint64_t hash)
+{
+    hash ^= hash >> 33;
+    hash *= 0xFF51AFD7ED558CCDu;
+    hash ^= hash >> 33;
+    hash *= 0xC4CEB9FE1A85EC53u;
+    return hash ^ hash >> 33;
+}
 
 enum { SLOTS = 5, KEPT = 3, SMALLEST = 8 /* bits: the table that an index begins with */ };
 

@@ -23,29 +23,59 @@ int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel
     return (int32_t)(~crc % SHARDS);
 }
 
-typedef struct {
-    int64_t window;
-    int32_t shard, cell;
-} Order;
-
-static int compare(const void *left, const void *right)
+static char *put_size(char *to, uint16_t size)
 {
-    const Order *one = left, *two = right;
-    if (one->shard != two->shard)
-        return one->shard < two->shard ? -1 : 1;
-    if (one->window != two->window)
-        return one->window < two->window ? -1 : 1;
-    return one->cell < two->cell ? -1 : one->cell > two->cell;
+    memcpy(to, &size, sizeof size);
+    return to + sizeof size;
 }
 
-static char *put_cell(char *to, const Cell *cell, const Key *key, const char *names)
+static char *put(char *to, const void *bytes, int64_t size)
 {
-    uint16_t sizes[2] = {(uint16_t)key->campaign_size, (uint16_t)key->channel_size};
-    memcpy(to, &cell->sums, SUMS_BYTES);
-    memcpy(to + SUMS_BYTES, sizes, sizeof sizes);
-    size_t size = (size_t)(key->campaign_size + key->channel_size);
-    memcpy(to + CELL_HEAD, names + key->at, size);
-    return to + CELL_HEAD + size;
+    memcpy(to, bytes, (size_t)size);
+    return to + size;
+}
+
+enum { CURRENCY = 3 /* bytes */ };
+
+static char *put_cell(char *to, const Cells *cells, int32_t place)
+{
+    const Cell *cell = cells->cells + place;
+    const Key *key = cells->keys + cell->key;
+    const int64_t counts = cells->plan->type_count;
+    to = put(to, &cell->sums, SUMS_BYTES);
+    if (counts)
+        to = put(to, cells->declared + place * counts, counts * (int64_t)sizeof(int64_t));
+    to = put_size(put_size(to, key->campaign_size), key->channel_size);
+    const char *texts = NULL;
+    int64_t texts_size = 0;
+    if (cell->admitted >= 0) {
+        const Admission *admission = cell->frame->admissions + cell->table - 1;
+        const Admitted *admitted = admission->keys + cell->admitted;
+        int64_t sizes = cells->plan->breakdowns[cell->table - 1].count * (int64_t)sizeof(uint16_t);
+        to = put(to, admission->values + admitted->at, sizes);
+        texts = admission->values + admitted->at + sizes;
+        texts_size = admitted->size - sizes;
+    } else if (cell->table)
+        for (int64_t at = 0; at < cells->plan->breakdowns[cell->table - 1].count; at++)
+            to = put_size(to, OTHER);
+    to = put_size(to, CURRENCY);
+    to = put(to, cells->names + key->at, key->campaign_size + key->channel_size);
+    if (texts_size)
+        to = put(to, texts, texts_size);
+    return put(to, key->currency, CURRENCY);
+}
+
+/* Room for the bytes of a cell. */
+static int64_t room_for(const Cells *cells, const Cell *cell)
+{
+    const Key *key = cells->keys + cell->key;
+    int64_t size = SUMS_BYTES + cells->plan->type_count * (int64_t)sizeof(int64_t) + 3 * (int64_t)sizeof(uint16_t) +
+                   key->campaign_size + key->channel_size + CURRENCY;
+    if (cell->admitted >= 0)
+        size += cell->frame->admissions[cell->table - 1].keys[cell->admitted].size;
+    else if (cell->table)
+        size += cells->plan->breakdowns[cell->table - 1].count * (int64_t)sizeof(uint16_t);
+    return size;
 }
 
 void pack_free(Pack *pack)
@@ -62,35 +92,34 @@ void pack_taken(Pack *pack)
     shrink((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
 }
 
+static char *put_group(char *to, Pack *pack, const Cells *cells, const Frame *frame, int32_t table, int32_t shard)
+{
+    int32_t place = frame->chains[table * SHARDS + shard].first;
+    if (place < 0)
+        return to;
+    const char *begin = to;
+    for (; place >= 0; place = cells->cells[place].next)
+        to = put_cell(to, cells, place);
+    pack->groups[pack->group_count++] = (Group){frame->window, table, shard, begin - pack->text, to - begin};
+    return to;
+}
+
 /* Write the cells into the groups. False if memory runs out. */
 bool pack_cells(Pack *pack, const Cells *cells)
 {
-    int64_t count = cells->cell_count, room = 0;
-    for (int64_t at = 0; at < count; at++) {
-        const Key *key = cells->keys + cells->cells[at].key;
-        room += CELL_HEAD + key->campaign_size + key->channel_size;
-    }
+    int64_t room = 0;
+    for (int64_t at = 0; at < cells->cell_count; at++)
+        room += room_for(cells, cells->cells + at);
     pack->group_count = 0;
-    Order *order = malloc((size_t)count * sizeof(Order) + 1);
-    if (!order || !grow((void **)&pack->text, &pack->text_room, room, 1) ||
-        !grow((void **)&pack->groups, &pack->group_room, count, sizeof(Group))) {
-        free(order);
+    if (!grow((void **)&pack->text, &pack->text_room, room, 1) ||
+        !grow((void **)&pack->groups, &pack->group_room, cells->cell_count, sizeof(Group)))
         return false;
-    }
-    for (int64_t at = 0; at < count; at++)
-        order[at] = (Order){cells->cells[at].window, cells->keys[cells->cells[at].key].shard, (int32_t)at};
-    qsort(order, (size_t)count, sizeof(Order), compare);
     char *to = pack->text;
-    Group *group = NULL;
-    for (int64_t at = 0; at < count; at++) {
-        if (!group || group->shard != order[at].shard || group->window != order[at].window) {
-            group = pack->groups + pack->group_count++;
-            *group = (Group){order[at].window, order[at].shard, to - pack->text, 0};
-        }
-        const Cell *cell = cells->cells + order[at].cell;
-        to = put_cell(to, cell, cells->keys + cell->key, cells->names);
-        group->size = to - pack->text - group->at;
+    for (int64_t at = 0; at < cells->frame_count; at++) {
+        const Frame *frame = cells->frames[at];
+        for (int32_t table = 0; frame->waits && table <= cells->plan->breakdown_count; table++)
+            for (int32_t shard = 0; shard < SHARDS; shard++)
+                to = put_group(to, pack, cells, frame, table, shard);
     }
-    free(order);
     return true;
 }

@@ -1,11 +1,12 @@
-/* The cells of a partition as bytes, shard by shard and window by window, as panes.c takes them. */
+/* The cells of a partition as bytes, by window, table and shard, as panes.c takes them. */
 #ifndef ADTALLY_PACK_H
 #define ADTALLY_PACK_H
 
 #include "cells.h"
 
 typedef struct {
-    int64_t window, shard;
+    int64_t window;
+    int32_t table, shard;
     int64_t at, size; /* in the text */
 } Group;
 

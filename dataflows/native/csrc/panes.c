@@ -1,5 +1,5 @@
 /* The windows of one shard and their cells: what is merged into them. */
-#include "panes.h"
+#include "records.h"
 #include "slots.h"
 
 #include <stdlib.h>
@@ -12,6 +12,7 @@ static void pane_free(Pane *pane)
     if (!pane)
         return;
     free(pane->cells);
+    free(pane->declared);
     free(pane->slots);
     free(pane->names);
     free(pane);
@@ -32,14 +33,16 @@ EXPORTED void panes_free(Panes *panes)
     free(panes);
 }
 
-/* `random`: as many bytes as a Hash has; `length` of a window in microseconds. NULL if memory runs out. */
-EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const char *currency)
+/* `random`: as many bytes as a Hash has; `length` of a window in microseconds; `table` must outlive the panes. NULL if
+ * memory runs out. */
+EXPORTED Panes *panes_new(const char *random, int64_t length, double pause, double rare_pause, const Table *table)
 {
     Panes *panes = calloc(1, sizeof(Panes));
     if (!panes)
         return NULL;
     memcpy(&panes->hash, random, sizeof(Hash));
-    strncpy(panes->currency, currency, sizeof panes->currency - 1);
+    panes->table = table;
+    panes->longest = records_longest(table);
     panes->length = length;
     panes->pause = pause;
     panes->rare_pause = rare_pause;
@@ -113,20 +116,20 @@ static bool double_room(Pane *pane)
     return true;
 }
 
-/* The place of the cell of these names, which stand one behind the other; a new one has sums of 0. -1 if memory
- * runs out. */
-static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t campaign_size, uint16_t channel_size)
+/* The place of the cell of these names, which stand behind their sizes; a new one has sums of 0. -1 if memory runs
+ * out. */
+static int64_t cell_of(const Panes *panes, Pane *pane, const char *names, uint16_t size)
 {
-    uint32_t mixed = (uint32_t)(hash_names(hash, names, campaign_size, names + campaign_size, channel_size) >> 16);
+    uint32_t mixed = (uint32_t)(hash_text(&panes->hash, names, size) >> 16);
     uint64_t mask = slots_mask(pane->room), slot = mixed & mask;
-    int64_t size = campaign_size + channel_size;
     for (; pane->slots[slot] >= 0; slot = (slot + 1) & mask) {
         const PaneCell *cell = pane->cells + pane->slots[slot];
-        if (cell->hash == mixed && cell->campaign_size == campaign_size && cell->channel_size == channel_size &&
-            memcmp(pane->names + cell->names, names, (size_t)size) == 0)
+        if (cell->hash == mixed && cell->names_size == size && memcmp(pane->names + cell->names, names, size) == 0)
             return pane->slots[slot];
     }
-    if (!grow((void **)&pane->names, &pane->names_room, pane->names_size + size, 1))
+    int64_t counts = panes->table->type_count;
+    if (!grow((void **)&pane->names, &pane->names_room, pane->names_size + size, 1) ||
+        (counts && !grow((void **)&pane->declared, &pane->declared_room, (pane->count + 1) * counts, sizeof(int64_t))))
         return -1;
     if (pane->count == pane->room) {
         if (!double_room(pane))
@@ -134,13 +137,12 @@ static int64_t cell_of(const Hash *hash, Pane *pane, const char *names, uint16_t
         slot = slots_free(pane->slots, slots_mask(pane->room), mixed);
     }
     pane->slots[slot] = (int32_t)pane->count;
-    pane->cells[pane->count] = (PaneCell){.waits_since = NOTHING,
-                                          .names = pane->names_size,
-                                          .hash = mixed,
-                                          .campaign_size = campaign_size,
-                                          .channel_size = channel_size,
-                                          .changed = true};
-    memcpy(pane->names + pane->names_size, names, (size_t)size);
+    PaneCell *cell = pane->cells + pane->count;
+    *cell = (PaneCell){
+        .waits_since = NOTHING, .names = pane->names_size, .hash = mixed, .names_size = size, .changed = true};
+    if (counts)
+        memset(declared_of(panes->table, pane, cell), 0, (size_t)counts * sizeof(int64_t));
+    memcpy(pane->names + pane->names_size, names, size);
     pane->names_size += size;
     return pane->count++;
 }
@@ -155,33 +157,55 @@ bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
     return true;
 }
 
-/* Read the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if memory
- * runs out. */
-static int64_t read_share(const Hash *hash, Pane *pane, const char **text, Sums *sums)
+/* Bytes of the names of a key and of their sizes, which stand first. */
+static uint16_t names_size(const Table *table, const char *names)
 {
-    uint16_t sizes[2]; /* of campaign and channel */
-    memcpy(sums, *text, SUMS_BYTES);
-    memcpy(sizes, *text + SUMS_BYTES, sizeof sizes);
-    const char *names = *text + CELL_HEAD;
-    *text = names + sizes[0] + sizes[1];
-    return cell_of(hash, pane, names, sizes[0], sizes[1]);
+    int32_t count = name_count(table);
+    size_t size = (size_t)count * sizeof(uint16_t);
+    for (int32_t at = 0; at < count; at++) {
+        uint16_t own;
+        memcpy(&own, names + (size_t)at * sizeof own, sizeof own);
+        size += own < OTHER ? own : 0;
+    }
+    return (uint16_t)size;
 }
 
-/* Add the cells of a share (CELL_HEAD and the names, each) of `size` bytes to a window that is open here. `moment`:
+/* Add the sums of the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if
+ * memory runs out. */
+static int64_t add_share(const Panes *panes, Pane *pane, const char **text)
+{
+    const int64_t counts = panes->table->type_count;
+    const char *declared = *text + SUMS_BYTES, *names = declared + counts * (int64_t)sizeof(int64_t);
+    uint16_t size = names_size(panes->table, names);
+    int64_t place = cell_of(panes, pane, names, size);
+    if (place < 0)
+        return -1;
+    PaneCell *cell = pane->cells + place;
+    Sums sums;
+    memcpy(&sums, *text, SUMS_BYTES);
+    sums_add(&cell->sums, &sums);
+    for (int64_t at = 0; at < counts; at++) {
+        int64_t count;
+        memcpy(&count, declared + at * (int64_t)sizeof count, sizeof count);
+        declared_of(panes->table, pane, cell)[at] += count;
+    }
+    *text = names + size;
+    return place;
+}
+
+/* Add the cells of a share of `size` bytes to a window that is open here. `moment`:
  * the time that stands for their events; `closed`: whether the watermark has passed the window. How many cells it
  * has then, -1 if memory runs out. */
 EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int64_t size, int64_t moment, bool closed)
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
-    Sums sums;
     pane->changed = true;
     while (text < end) {
-        int64_t place = read_share(&panes->hash, pane, &text, &sums);
+        int64_t place = add_share(panes, pane, &text);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
-        sums_add(&cell->sums, &sums);
         cell->changed = true;
         if (closed)
             cell->state = CORRECTED;
@@ -210,13 +234,11 @@ EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, i
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
-    Sums sums;
     while (text < end) {
-        int64_t place = read_share(&panes->hash, pane, &text, &sums);
+        int64_t place = add_share(panes, pane, &text);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
-        cell->sums = sums;
         cell->state = (uint8_t)(*states & ~CHANGED);
         cell->changed = *states++ & CHANGED;
         if (cell->changed && !panes_queue(panes, pane, cell, 0))

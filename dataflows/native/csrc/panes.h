@@ -9,6 +9,7 @@
 #include "export.h"
 #include "ids.h"
 #include "memory.h"
+#include "plan.h"
 #include "text.h"
 
 /* What Python sees of the panes comes first. */
@@ -26,14 +27,22 @@ typedef struct {
     int64_t image_size;
 } PanesFace;
 
-/* One campaign and channel in a window. */
+/* The table that these are the panes of, as far as its records have more than those of others. Python keeps it in
+ * memory as long as the panes use it. */
+typedef struct {
+    const char *const *field_keys; /* of the values of a cell's key, as in ,"device": */
+    const char *const *type_keys;  /* of the declared event types, as in "add_to_cart": */
+    int32_t field_count, type_count;
+} Table;
+
+/* One key in a window. */
 typedef struct {
     Sums sums;
     int64_t waits_since; /* the time of the first event that was not given out yet */
     double emitted_at;   /* seconds; 0 before that */
-    int64_t names;       /* where they stand */
+    int64_t names;       /* where they stand: the size of each, as in cell bytes, and the texts */
     uint32_t hash;
-    uint16_t campaign_size, channel_size;
+    uint16_t names_size;
     uint8_t state;
     bool changed, queued, touched;
 } PaneCell;
@@ -47,9 +56,10 @@ enum { MOMENT = 20 /* the length of 2026-11-23T08:00:00Z */ };
 typedef struct {
     int64_t window;
     PaneCell *cells;
+    int64_t *declared; /* the counts of the declared types of each cell */
     int32_t *slots; /* a hash table of places in `cells`, twice as many as there is room, -1 where free */
     char *names;
-    int64_t count, room, names_size, names_room;
+    int64_t count, room, declared_room, names_size, names_room;
     char start[MOMENT], end[MOMENT];
     bool changed; /* since it was encoded */
 } Pane;
@@ -76,8 +86,21 @@ typedef struct {
     Hash hash;
     int64_t length;
     double pause, rare_pause; /* seconds between two updates of an open cell; while a backlog is read */
-    char currency[16];
+    const Table *table;
+    int64_t longest; /* record of a cell without names */
 } Panes;
+
+/* Number of the names of a key: campaign, channel, values and currency. */
+static inline int32_t name_count(const Table *table)
+{
+    return table->field_count + 3;
+}
+
+/* The counts of the declared types of a cell. */
+static inline int64_t *declared_of(const Table *table, const Pane *pane, const PaneCell *cell)
+{
+    return pane->declared + (cell - pane->cells) * table->type_count;
+}
 
 /* Everything that tells a bool here tells false if memory runs out. */
 Pane *panes_find(const Panes *panes, int64_t window);

@@ -1,5 +1,6 @@
-/* The sums of a cell, the one form of them in C. In cell bytes the sizes of the two names follow, two bytes each, and
- * the names. */
+/* The sums of a cell, the one form of them in C. In cell bytes the counts of the declared event types follow, eight
+ * bytes each, then the sizes of the names of its key, two bytes each, and the names: campaign, channel, values,
+ * currency. */
 #ifndef ADTALLY_SUMS_H
 #define ADTALLY_SUMS_H
 
@@ -14,8 +15,6 @@ typedef struct {
 
 /* The struct may end with padding; its bytes in a cell do not. */
 _Static_assert(offsetof(Sums, counts) + COUNTS * sizeof(int64_t) == SUMS_BYTES, "the sums of the contract");
-
-enum { CELL_HEAD = SUMS_BYTES + 4 };
 
 static inline void sums_add(Sums *sums, const Sums *more)
 {

@@ -17,6 +17,7 @@ EXPORTED void tally_free(Tally *tally)
     pack_free(&tally->pack);
     free(tally->face.rows);
     free(tally->face.places);
+    free(tally->values);
     free(tally->reading.unescaped);
     free(tally);
 }
@@ -29,21 +30,19 @@ static void show(Tally *tally)
     face->ids_bytes = (int64_t)(sizeof(Bucket) << tally->index.bits);
 }
 
-/* `random`: as many bytes as a Hash has. NULL if memory runs out. */
-EXPORTED Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const char *currency)
+/* `random`: as many bytes as a Hash has; `plan` must outlive the tally. NULL if memory runs out. */
+EXPORTED Tally *tally_new(const char *random, int64_t window, int64_t delay, bool dedup, const Plan *plan)
 {
     Tally *tally = calloc(1, sizeof(Tally));
     if (!tally)
         return NULL;
     memcpy(&tally->hash, random, sizeof(Hash));
-    strncpy(tally->currency, currency, sizeof tally->currency - 1);
-    tally->reading.currency = tally->currency;
-    tally->reading.currency_size = strlen(tally->currency);
+    reading_make(&tally->reading, plan);
     tally->window = window;
     tally->delay = delay;
     tally->dedup = dedup;
     tally->face.clock = tally->face.turns_at = NEVER;
-    if (!index_make(&tally->index, SMALLEST) || !cells_make(&tally->cells)) {
+    if (!index_make(&tally->index, SMALLEST) || !cells_make(&tally->cells, plan)) {
         tally_free(tally);
         return NULL;
     }
@@ -70,22 +69,39 @@ static bool make_room(Reading *reading, const char *const *values, const int32_t
     return true;
 }
 
+static bool room_for_rows(Tally *tally, int32_t count)
+{
+    if (count <= tally->room)
+        return true;
+    size_t rows = (size_t)count, slots = (size_t)tally->reading.plan->field_count;
+    Row *more_rows = realloc(tally->face.rows, rows * sizeof(Row));
+    if (more_rows)
+        tally->face.rows = more_rows;
+    int32_t *more_places = realloc(tally->face.places, rows * sizeof(int32_t));
+    if (more_places)
+        tally->face.places = more_places;
+    Value *more_values = realloc(tally->values, (rows * slots + 1) * sizeof(Value));
+    if (more_values)
+        tally->values = more_values;
+    if (!more_rows || !more_places || !more_values)
+        return false;
+    tally->room = count;
+    return true;
+}
+
+/* Where the values of a row are. */
+static Value *values_of(const Tally *tally, int32_t place)
+{
+    return tally->values + (int64_t)place * tally->reading.plan->field_count;
+}
+
 /* Read `count` messages, each of `sizes` bytes at `values`; false if memory runs out. They must stay as they are
  * until they are judged. */
 EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t *sizes, int32_t count)
 {
     Face *face = &tally->face;
-    if (count > tally->room) {
-        Row *rows = realloc(face->rows, (size_t)count * sizeof(Row));
-        if (rows)
-            face->rows = rows;
-        int32_t *places = realloc(face->places, (size_t)count * sizeof(int32_t));
-        if (places)
-            face->places = places;
-        if (!rows || !places)
-            return false;
-        tally->room = count;
-    }
+    if (!room_for_rows(tally, count))
+        return false;
     if (!make_room(&tally->reading, values, sizes, count))
         return false;
     face->noted = 0;
@@ -94,9 +110,9 @@ EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t 
         Row *row = face->rows + place;
         const char *begin = values[place];
         int32_t size = sizes[place];
-        row->by_hand = false;
         row->first = 1;
-        if (size && size <= LONGEST_MESSAGE && read_fast(&tally->reading, &tally->hash, begin, begin + size, row)) {
+        if (size && size <= LONGEST_MESSAGE &&
+            read_fast(&tally->reading, &tally->hash, begin, begin + size, row, values_of(tally, place))) {
             row->status = READY;
             if (row->time > face->newest)
                 face->newest = row->time;
@@ -108,15 +124,28 @@ EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t 
     return true;
 }
 
-/* Give back a message that Python has read: an event of this time and id, which Python adds up if it is noted as
- * counted. */
-EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const char *id, size_t size)
+/* Give back a message that Python has read: an event, with all of its row but the fingerprint. `texts`: id, campaign,
+ * channel and the values of the slots, NULL where there is none, each with its size in `sizes`; they must stay until
+ * the row is judged. */
+EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const Put *put, const char *const *texts,
+                        const int32_t *sizes)
 {
     Row *row = tally->face.rows + place;
-    row->time = time;
-    row->status = READY;
-    row->by_hand = true;
-    fingerprint(&tally->hash, id, size, &row->first, &row->rest);
+    *row = (Row){.time = time,
+                 .cost = put->cost,
+                 .revenue = put->revenue,
+                 .campaign = texts[1],
+                 .channel = texts[2],
+                 .campaign_size = (uint16_t)sizes[1],
+                 .channel_size = (uint16_t)sizes[2],
+                 .role = (uint8_t)put->role,
+                 .declared = (int8_t)put->declared,
+                 .status = READY};
+    memcpy(row->currency, put->currency, sizeof row->currency);
+    fingerprint(&tally->hash, texts[0], (size_t)sizes[0], &row->first, &row->rest);
+    Value *values = values_of(tally, place);
+    for (int32_t slot = 0; slot < tally->reading.plan->field_count; slot++)
+        values[slot] = (Value){texts[3 + slot], (uint16_t)sizes[3 + slot]};
     if (time > tally->face.newest)
         tally->face.newest = time;
 }
@@ -133,15 +162,23 @@ static int64_t start_of(const Tally *tally, int64_t time)
     return time - over - (over < 0 ? tally->window : 0);
 }
 
-/* The same for the events of one window after the other, without a division. */
-static int64_t window_of(Tally *tally, int64_t time)
+/* No event of a window that begins before this time can be accepted any more. */
+static int64_t forget_before(const Tally *tally)
+{
+    return tally->face.clock - tally->delay - tally->window + 1;
+}
+
+/* The frame of the window of `time`, without a division for the events of one window after the other; NULL if memory
+ * runs out. */
+static Frame *frame_of(Tally *tally, int64_t time)
 {
     Cells *cells = &tally->cells;
-    if (time < cells->window_start || time >= cells->window_end) {
-        cells->window_start = start_of(tally, time);
-        cells->window_end = cells->window_start + tally->window;
+    if (!cells->frame || time < cells->frame->window || time >= cells->window_end) {
+        int64_t window = start_of(tally, time);
+        cells->frame = cells_frame(cells, window, forget_before(tally));
+        cells->window_end = window + tally->window;
     }
-    return cells->window_start;
+    return cells->frame;
 }
 
 static bool is_late(const Tally *tally, int64_t time)
@@ -150,9 +187,10 @@ static bool is_late(const Tally *tally, int64_t time)
 }
 
 /* What becomes of one row that is ready; false if memory runs out. */
-static bool judge(Tally *tally, Row *row, bool refill)
+static bool judge(Tally *tally, int32_t place, bool refill)
 {
     Face *face = &tally->face;
+    Row *row = face->rows + place;
     if (row->time > face->clock)
         face->clock = row->time;
     if (tally->dedup) {
@@ -167,7 +205,10 @@ static bool judge(Tally *tally, Row *row, bool refill)
     }
     row->status = COUNTED;
     face->counted++;
-    return refill || row->by_hand || cells_add(&tally->cells, &tally->hash, window_of(tally, row->time), row);
+    if (refill && !tally->reading.plan->breakdown_count)
+        return true;
+    Frame *frame = frame_of(tally, row->time);
+    return frame && cells_add(&tally->cells, &tally->hash, frame, row, values_of(tally, place), refill);
 }
 
 /* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
@@ -202,10 +243,8 @@ EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t 
             stop = place;
             break;
         }
-        if (!judge(tally, row, refill))
+        if (!judge(tally, place, refill))
             return -1;
-        if (row->by_hand && row->status == COUNTED)
-            face->places[face->noted++] = place;
     }
     show(tally);
     return stop;
@@ -228,7 +267,7 @@ EXPORTED bool tally_pack(Tally *tally)
     tally->face.packed = tally->pack.text;
     tally->face.groups = tally->pack.groups;
     tally->face.group_count = tally->pack.group_count;
-    cells_clear(&tally->cells);
+    cells_clear(&tally->cells, forget_before(tally));
     show(tally);
     return true;
 }

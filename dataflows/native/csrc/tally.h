@@ -19,7 +19,7 @@ typedef struct {
     int64_t turns_at; /* the time with which the next generation of ids begins; NEVER before the first */
     int64_t newest;   /* of the rows that were read */
     int64_t counted, duplicate; /* of the last call of tally_judge */
-    int64_t noted;    /* places in `places`: after tally_read slow-path rows; after tally_judge those for Python */
+    int64_t noted;    /* places in `places`: after tally_read slow-path rows; after tally_judge those to reject */
     int32_t *places;
     Row *rows;
     int64_t cell_count;
@@ -39,10 +39,10 @@ typedef struct {
     Index index;
     Cells cells;
     Pack pack;
+    Value *values; /* of each row, by slot */
     int32_t room;
     int64_t window, delay; /* delay: allowed lateness and out-of-orderness together */
     bool dedup;
-    char currency[16];
 } Tally;
 
 #endif
