@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from dataflows.contract.errors import SettingsError
-from dataflows.contract.schema import Breakdown, WindowResult
+from dataflows.contract.schema import Breakdown, Value, WindowResult
+
+__all__ = ("NOT_SET", "OTHER", "Breakdown", "Value", "columns", "parse", "text_of", "topic_of")
 
 NOT_SET = None
 """The value of a field that an event does not have."""
