@@ -10,6 +10,7 @@ from zlib import crc32
 
 import msgspec
 
+from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from figures.attention.engine import NOTHING, Attention, Report, within
@@ -79,10 +80,17 @@ class Service:
         `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't be used.
         """
         self.settings = settings
-        shape = shape_of([declared.name for declared in settings.declared_types])
+        shape = shape_of(_declared_names(settings))
         self.store = Store(settings.store_hours, settings.history_days, shape=shape)
         self.ages = Ages(settings.window_seconds, measured)
         self.feed = Feed(settings, self.store, clock, look_seconds, ages=self.ages)
+        self.breakdowns: dict[str, Store] = {}
+        """The results of each breakdown, by its name."""
+        self.breakdown_feeds: dict[str, Feed] = {}
+        for breakdown in settings.breakdown_list:
+            store = _breakdown_store(settings, breakdown)
+            self.breakdowns[breakdown.name] = store
+            self.breakdown_feeds[breakdown.name] = Feed(settings, store, clock, look_seconds, breakdown=breakdown)
         self.rates = RateSource(settings)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until the Data page is opened."""
@@ -96,9 +104,11 @@ class Service:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to read results and, where they have a topic, exchange rates."""
+        """Begin to read results, those of the breakdowns and, where they have a topic, exchange rates."""
         self.rates.start()
         self.feed.start()
+        for feed in self.breakdown_feeds.values():
+            feed.start()
 
     def snapshot(self) -> Snapshot:
         """Return what is held, at most a second old.
@@ -180,15 +190,21 @@ class Service:
     def clear(self) -> int:
         """Drop what is held, for all viewers; return the number of rows."""
         self._cleared = True
-        return self.store.clear()
+        for store in self.breakdowns.values():
+            store.clear()
+        return self.store.clear()  # the last one, because it announces that all are cleared
 
     def undo(self) -> int:
         """Undo the last clear; return the number of rows."""
         self._cleared = False
+        for store in self.breakdowns.values():
+            store.undo()
         return self.store.undo()
 
     def stop(self) -> None:
         """End every thread."""
+        for feed in self.breakdown_feeds.values():
+            feed.stop()
         self.feed.stop()
         self.rates.stop()
         self.rejected.stop()
@@ -197,3 +213,13 @@ class Service:
     def is_healthy(self) -> bool:
         """Whether the feed reads, or waits for a topic that a broker says is not there yet."""
         return self.feed.alive and self.feed.status.state not in ("down", "starting")
+
+
+def _declared_names(settings: Settings) -> list[str]:
+    return [declared.name for declared in settings.declared_types]
+
+
+def _breakdown_store(settings: Settings, breakdown: Breakdown) -> Store:
+    """Return an empty store for the results of `breakdown`, which holds what the main one does as long as its rows are not too many."""
+    shape = shape_of(_declared_names(settings), breakdown.fields)
+    return Store(settings.store_hours, settings.history_days, most_rows=settings.breakdown_rows, shape=shape)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,9 +16,30 @@ if TYPE_CHECKING:
 
 
 PROGRAM = "adtally generate"
+WHERE = "Where to"
 
-FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit")
+_CURRENCY = re.compile("[A-Z]{3}")
+
+FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit", "ad-report")
 """Names of the formats in `generator.formats.registry`, which is slow to import."""
+
+Brokers = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Kafka bootstrap servers (default: ADTALLY_BROKERS).", rich_help_panel=WHERE),
+]
+Topic = Annotated[str | None, typer.Option(metavar="NAME", help="Topic (default: ADTALLY_LOGS_TOPIC).", rich_help_panel=WHERE)]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Write events to standard output, one a line, without waiting; Kafka is not used.",
+        rich_help_panel=WHERE,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="Show errors, bad rows and the summary only, without progress.", rich_help_panel=WHERE),
+]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +63,10 @@ class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None
     campaigns: int
     channels: str
+    ads: int
+    keywords: int
+    currencies: str | None
+    """Separated by commas; None for the deployment's and another one."""
     impressions: float
     clicks: float
     conversions: float
@@ -62,6 +88,9 @@ class Replaying(msgspec.Struct, frozen=True, kw_only=True):
     dates: Order | None
     decimal: Mark | None
     encoding: str | None
+    currency: str | None
+    fields: tuple[tuple[str, str], ...]
+    """Fields of an event, each with the column that it is read from."""
     keep_bad: bool
 
 
@@ -95,3 +124,32 @@ def channels(given: object) -> str:
     if unwritable or not all(0 < len(part) <= 256 for part in names) or (text.isdecimal() and not 1 <= int(text) <= 1000):
         raise typer.BadParameter(f"{text!r} is neither a number from 1 to 1000 nor names separated by commas")
     return text
+
+
+def fields(given: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return field and column of each ``field=column``; raises `typer.BadParameter`."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        field, _, column = (part.strip() for part in text.partition("="))
+        if not field or not column or any("\ud800" <= character <= "\udfff" for character in field):
+            raise typer.BadParameter(f"{text!r} is not a field and a column, such as product=Description", param_hint="--field")
+        if field in pairs:
+            raise typer.BadParameter(f"it gives the field {field!r} twice", param_hint="--field")
+        pairs[field] = column
+    return tuple(pairs.items())
+
+
+def currency(given: object) -> str:
+    """Return an ISO 4217 code; raises `typer.BadParameter`."""
+    text = str(given)
+    if not _CURRENCY.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not a currency, such as USD: three capital letters")
+    return text
+
+
+def currencies(given: object) -> str:
+    """Return different ISO 4217 codes, separated by commas; raises `typer.BadParameter`."""
+    codes = [currency(part.strip()) for part in str(given).split(",")]
+    if len(set(codes)) < len(codes):
+        raise typer.BadParameter(f"{str(given)!r} names a currency twice")
+    return ",".join(codes)

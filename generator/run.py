@@ -141,18 +141,32 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
         mix=mix,
         campaigns=options.campaigns,
         channels=options.channels,
+        ads=options.ads,
+        keywords=options.keywords,
         currency=settings.currency,
+        currencies=_currencies(options, settings),
+        declared=settings.declared_types,
         faults=faults,
     )
     return Synthetic(plan, Injector(faults, plan.seed, plan.rate, settings))
 
 
+def _currencies(options: Synthesis, settings: Settings) -> tuple[str, ...]:
+    if options.currencies is not None:
+        return tuple(options.currencies.split(","))
+    return (settings.currency,)
+
+
 def _replay(options: Replaying, target: Target, settings: Settings, clock: Clock, stop: StopRequest) -> Replay:
     form = FORMATS[options.format]
+    if options.format == "jsonl" and (options.currency or options.fields):
+        raise InputError("--currency and --field are for files of columns; lines of jsonl are sent byte for byte.")
     files = gather(options.files, form.suffixes, lambda: stop.asked)
     context = Context(
         zone=options.timezone,
         currency=settings.currency,
+        amounts_in=options.currency,
+        fields=options.fields,
         keep_bad=options.keep_bad,
         retime=f"-{clock.now() // 1_000_000:x}" if options.shift_to_now else "",
         dates=options.dates,

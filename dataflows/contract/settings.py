@@ -166,6 +166,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "30 days can be compared from 61 on; 0 keeps none",
         ),
     ] = 61.0
+    breakdown_rows: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=2**40,
+            description="rows of a breakdown that the dashboard holds, about 120 bytes each; a packed row counts as a tenth of one, "
+            "and of more the oldest are dropped",
+        ),
+    ] = 4_000_000
     metrics_port: Annotated[
         int,
         Meta(

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import msgspec
 
+from dataflows.contract import schema
 from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
@@ -34,7 +35,7 @@ class Codec:
     """Decodes the records of `results`, or of the topic of `breakdown`."""
 
     def __init__(self, breakdown: Breakdown | None = None) -> None:
-        self._breakdown = breakdown
+        self._codec = None if breakdown is None else schema.breakdown_codec(breakdown)
 
     def read_key(self, key: bytes | str | None) -> Cell:
         """Return the cell that a tombstone deletes; raises `UnreadableError` if the key is not that of a result."""
@@ -65,9 +66,12 @@ class Codec:
         return result, values
 
     def _decode(self, value: bytes) -> tuple[WindowResult, Values]:
-        return decode_result(value), ()
+        return (decode_result(value), ()) if self._codec is None else self._codec.decode(value)
 
     def _decode_key(self, key: bytes | str) -> tuple[str, *Values]:
+        if self._codec is not None:
+            start, campaign, channel, values, currency = self._codec.decode_key(key)
+            return start, campaign, channel, *values, currency
         names = decode_result_key(key)
         return names if len(names) == len(_KEY) else (*names, "USD")
 

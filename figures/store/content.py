@@ -20,6 +20,8 @@ Cell = tuple[int, *Values]
 """Key of a result: window start (seconds since 1970), campaign, channel, the values of a breakdown's fields, currency."""
 
 _NO_END = 2**62
+_PACKED = 10
+"""Packed rows that take the memory of one that is not packed."""
 
 
 def keys(cells: Iterable[Cell], shape: Shape, names: Mapping[str, Names]) -> pl.DataFrame:
@@ -36,15 +38,26 @@ def keys(cells: Iterable[Cell], shape: Shape, names: Mapping[str, Names]) -> pl.
     return pl.DataFrame(rows, schema={name: shape.schema[name] for name in shape.key}, orient="row").sort("t")
 
 
+def _sizes_of(part: Day | SparseDay | Block) -> list[tuple[int, int]]:
+    """Return the starts of the stretches of `part` that can be dropped by themselves, and how many rows each counts as."""
+    if isinstance(part, Day):
+        return [(hour, -(-len(rows) // _PACKED)) for hour, rows in part.hours.items()]
+    if isinstance(part, SparseDay):
+        return [(hour, len(rows)) for hour, rows in split(part.rows, HOUR)]
+    return [(part.start, len(part))]
+
+
 class Retention(msgspec.Struct, frozen=True):
     """How long rows are kept: `minutes` seconds at hand and `history` seconds by day, both back from the newest window.
 
-    A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
+    A day of `packed_from` rows or more is packed, one of fewer is kept as it is. If there are more than `most_rows`, the oldest are
+    dropped, a tenth at once; a packed row counts as a tenth of one.
     """
 
     minutes: int
     history: int
     packed_from: int
+    most_rows: int
 
     def edges(self, newest: int) -> tuple[int, int]:
         """Return from when on minutes are at hand, and from when on anything is held (seconds since 1970)."""
@@ -64,6 +77,8 @@ class Content:
         self._days: dict[int, Day | SparseDay] = {}
         self.newest: int | None = None
         """Start of the newest window that is held or waits to be merged (`reach`)."""
+        self._floor = 0
+        """Rows before it were dropped because there were too many (seconds since 1970)."""
         self.rows = self.packed = 0
         """Number of rows held, and of packed rows, as of the last merge."""
 
@@ -82,7 +97,7 @@ class Content:
 
         Return whether rows left the minutes, or were dropped.
         """
-        recent, oldest = self._retention.edges(self.newest or 0)
+        recent, oldest = (max(edge, self._floor) for edge in self._retention.edges(self.newest or 0))
         old = [at for at in sorted(self._blocks) if at < recent]
         frames = [self._blocks.pop(at).rows for at in old] + frames
         past = [day for day in self._days.values() if day.first < oldest]
@@ -100,9 +115,29 @@ class Content:
                 block = self._blocks.get(at)
                 self._blocks[at] = block.upserted([part]) if block else Block(part, self._shape)
             is_dropped = int(rows["t"][0]) < oldest
+        is_dropped |= self._drop_beyond(self._retention.most_rows)
         self.packed = sum(len(day) for day in self._days.values() if isinstance(day, Day))
         self.rows = self._count()
         return bool(old or past or is_dropped)
+
+    def _drop_beyond(self, most_rows: int) -> bool:
+        """Drop the oldest rows if there are more than `most_rows`; return whether there were."""
+        if self._count() <= most_rows:
+            return False
+        left = most_rows
+        sizes = [size for part in self.parts for size in _sizes_of(part)]
+        if sum(size for _, size in sizes) <= left:
+            return False
+        left -= most_rows // 10
+        for at, size in sorted(sizes, reverse=True):
+            left -= size
+            if left < 0 and at != max(sizes)[0]:
+                break
+            self._floor = at
+        self._blocks = {at: block for at, block in self._blocks.items() if at >= self._floor}
+        days = ((at, day_since(day, self._shape, self._floor)) for at, day in self._days.items())
+        self._days = {at: day for at, day in days if day is not None}
+        return True
 
     def delete(self, gone: pl.DataFrame) -> int:
         """Delete the rows with the keys `gone` (`keys`); return how many rows that were."""

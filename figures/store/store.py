@@ -33,6 +33,7 @@ PACKED_FROM = 5_000
 
 _PENDING = 20_000
 _SPARE_NAMES = 1000
+_NO_LIMIT = 2**62
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class Store:
 
     `hours` of minutes are at hand and `days` packed behind them, both back from the newest window; `clock` gives seconds that only
     grow, and measures the time left for an undo. A day of `packed_from` rows or more is packed, one of fewer is kept as it is.
-    `pending`: rows that may wait for a merge.
+    `pending`: rows that may wait for a merge. Of more than `most_rows` the oldest are dropped; a packed row counts as a tenth of one.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class Store:
         *,
         packed_from: int = PACKED_FROM,
         pending: int = _PENDING,
+        most_rows: int = _NO_LIMIT,
         shape: Shape = MAIN,
     ) -> None:
         self.shape = shape
         self._most_pending = pending
         self._clock = clock
         self._lock = threading.RLock()
-        self._retention = Retention(int(hours * HOUR), int(days * DAY), packed_from)
+        self._retention = Retention(int(hours * HOUR), int(days * DAY), packed_from, most_rows)
         self._content = Content(self.shape, self._retention)
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0

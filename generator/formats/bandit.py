@@ -1,14 +1,16 @@
 """Open Bandit Dataset: each row an impression of a recommended item, and a click where it says so.
 
-``campaign_id`` is ``item-<item_id>``, ``channel`` is ``position-<position>``. The file knows no cost, no revenue, no user.
+``campaign_id`` is ``item-<item_id>``, ``channel`` is ``position-<position>``; ``ad_id`` and ``placement`` are item and position as they
+are in the file. It knows no cost, no revenue, no user.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, members, name
 from generator.formats.columns import Line
+from generator.formats.dimensions import Dimensions
 from generator.formats.inputs import Input
 from generator.formats.tables import CsvTable
 from generator.formats.times import TimeColumn
@@ -33,7 +35,8 @@ class _Impressions:
 
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
-        self._table = CsvTable(file, COLUMNS, context.encoding)
+        self._dimensions = Dimensions({"ad_id": "item_id", "placement": "position"}, context)
+        self._table = CsvTable(file, (*COLUMNS, *self._dimensions.columns), context.encoding)
         self._time = TimeColumn("timestamp", file.name, context.zone, context.dates)
         self.columns = (self._time,)
 
@@ -46,14 +49,13 @@ class _Impressions:
                 complaints.add(self._file.name, lines, error)
 
     def _events(self, values: list[str], lines: Line) -> list[SortedRow]:
-        timestamp, item, position, click = values
+        timestamp, item, position, click = own = values[: len(COLUMNS)]
         time = self._time.micros(timestamp, lines)
         if click not in CLICKS:
             raise RowError("click must be 0 or 1", click)
         if not item or not position:
             raise RowError("item_id and position must not be empty", f"{item},{position}")
-        tail = f'","campaign_id":{name(f"item-{item}", "campaign_id")},"channel":{name(f"position-{position}", "channel")}}}'
+        campaign, channel = name(f"item-{item}", "campaign_id"), name(f"position-{position}", "channel")
+        tail = members({"campaign_id": campaign, "channel": channel} | self._dimensions.fields(values[len(COLUMNS) :]))
         kinds = ("impression", "click") if CLICKS[click] else ("impression",)
-        return [
-            SortedRow(time, identity("bandit", kind, *values), f'","event_type":"{kind}","timestamp":"', tail) for kind in kinds
-        ]
+        return [SortedRow(time, identity("bandit", kind, *own), f'","event_type":"{kind}","timestamp":"', tail) for kind in kinds]

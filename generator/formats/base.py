@@ -40,11 +40,14 @@ class Context(msgspec.Struct, frozen=True):
     """Options of a format.
 
     `zone` is for times without one; `retime` says that times will be moved, and ids with them; `dates`, `decimal` and `encoding` are
-    the user's options for the files, None if the files themselves decide.
+    the user's options for the files, None if the files themselves decide. `currency` is the deployment's, `amounts_in` the one that the
+    user gives for files that name none. `fields` are further fields of an event, each with the column that it is read from.
     """
 
     zone: ZoneInfo | None = None
     currency: str = "USD"
+    amounts_in: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
     keep_bad: bool = False
     retime: str = ""
     dates: Literal["day-first", "month-first", "iso"] | None = None
@@ -120,6 +123,16 @@ def identity(prefix: str, *parts: str) -> str:
     except UnicodeEncodeError:  # one half of a surrogate pair in UTF-16
         content = joined.encode("utf-8", "surrogatepass")
     return f"{prefix}-{hashlib.blake2b(content, digest_size=10).hexdigest()}"
+
+
+def members(fields: dict[str, str]) -> str:
+    """Return the end of an event after its time: the closing quote, and `fields` as JSON by name."""
+    return f'"{"".join([f",{_quoted(field)}:{value}" for field, value in fields.items()])}}}'
+
+
+@lru_cache(1_000)
+def _quoted(field: str) -> str:
+    return msgspec.json.encode(field).decode()
 
 
 @lru_cache(20_000)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Literal
 
 from dataflows.contract.errors import InputError
@@ -25,6 +25,24 @@ _GROUPED = re.compile(
 _COMMA = re.compile(_SIGN + r"(?P<whole>\d*),(?P<rest>\d+)", re.ASCII)
 _DIGITS = 30
 """Largest number of digits before or after the decimal mark; larger numbers would only exhaust memory."""
+
+
+# Wide enough that no product of numbers in a file is rounded before it is a whole number of micros.
+_EXACT = Context(prec=150, rounding=ROUND_HALF_EVEN)
+
+
+def micros(what: str, *factors: Decimal) -> int:
+    """Return the product of `factors`, an amount in units of a currency, in micros: exact, or rounded half to even.
+
+    Raises `RowError`, which says `what` is too large, beyond 64 bits.
+    """
+    product = Decimal(1_000_000)
+    for factor in factors:
+        product = _EXACT.multiply(product, factor)
+    amount = int(product.to_integral_value(ROUND_HALF_EVEN, _EXACT))
+    if abs(amount) > 2**63 - 1:
+        raise RowError(f"{what} is beyond 64 bits of micros", " × ".join(map(str, factors)))
+    return amount
 
 
 class NumberColumns:

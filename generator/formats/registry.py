@@ -5,6 +5,12 @@ from __future__ import annotations
 from generator.formats.bandit import OpenBandit
 from generator.formats.base import EventFormat
 from generator.formats.own import JsonLinesFormat
+from generator.formats.report import AdReport
 from generator.formats.retail import OnlineRetail
 
-FORMATS: dict[str, EventFormat] = {"open-bandit": OpenBandit(), "online-retail": OnlineRetail(), "jsonl": JsonLinesFormat()}
+FORMATS: dict[str, EventFormat] = {
+    "open-bandit": OpenBandit(),
+    "online-retail": OnlineRetail(),
+    "ad-report": AdReport(),
+    "jsonl": JsonLinesFormat(),
+}

@@ -1,19 +1,19 @@
 """UCI Online Retail: invoices of a shop, each line an item that was bought, or given back where the invoice begins with C.
 
-``campaign_id`` is the country, ``channel`` is ``online``; `docs/generator.md` has the rule for every special case in these files.
+``campaign_id`` and ``country`` are the country, ``channel`` is ``online``, ``stock_code`` the item; `docs/generator.md` has the rule for
+every special case in these files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_HALF_EVEN, Decimal
-from decimal import Context as Arithmetic
 from zoneinfo import ZoneInfo
 
-from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, name
+from generator.formats.base import CSV_SUFFIXES, BadRows, Context, RowError, identity, members, name
 from generator.formats.columns import Line
+from generator.formats.dimensions import Dimensions
 from generator.formats.inputs import Input
-from generator.formats.numbers import NumberColumns
+from generator.formats.numbers import NumberColumns, micros
 from generator.formats.tables import CsvTable
 from generator.formats.times import TimeColumn
 from generator.ordering import SortedRow
@@ -21,10 +21,6 @@ from generator.ordering import SortedRow
 COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 CHANNEL = "online"
 LONDON = "Europe/London"
-
-# Wide enough that no product of two numbers in a file is rounded before it is a whole number of micros.
-_EXACT = Arithmetic(prec=100, rounding=ROUND_HALF_EVEN)
-_MICRO = Decimal(1_000_000)
 
 
 class OnlineRetail:
@@ -42,7 +38,8 @@ class _Invoices:
 
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
-        self._table = CsvTable(file, COLUMNS, context.encoding)
+        self._dimensions = Dimensions({"stock_code": "StockCode", "country": "Country"}, context)
+        self._table = CsvTable(file, (*COLUMNS, *self._dimensions.columns), context.encoding)
         # UCI publishes the data set with the month first.
         self._time = TimeColumn(
             "InvoiceDate", file.name, context.zone or ZoneInfo(LONDON), context.dates, published="month-first"
@@ -59,7 +56,7 @@ class _Invoices:
                 complaints.add(self._file.name, lines, error)
 
     def _event(self, values: list[str], lines: Line) -> SortedRow:
-        invoice, _, quantity_text, date, price_text, customer, country = values
+        invoice, _, quantity_text, date, price_text, customer, country = own = values[: len(COLUMNS)]
         # Times and numbers first: a row that is bad for another reason still helps to decide how the columns are read.
         time = self._time.micros(date, lines)
         quantity = self._numbers.number("Quantity", quantity_text, lines)
@@ -77,19 +74,13 @@ class _Invoices:
                 f"{invoice}, {quantity_text}",
             )
         kind = "refund" if cancelled else "purchase"
-        user = f',"user_id":{name(_integer(customer), "CustomerID")}' if customer else ""
-        money = f',"order_id":{name(invoice, "InvoiceNo")},"revenue_micros":{_micros(quantity, price)}}}'
-        tail = f'","campaign_id":{name(country, "Country")},"channel":"{CHANNEL}"{user}{money}'
-        return SortedRow(time, identity("retail", *values), f'","event_type":"{kind}","timestamp":"', tail)
-
-
-def _micros(quantity: Decimal, price: Decimal) -> int:
-    """Return quantity × price in micros, exact; rounded half to even if it is not a whole number."""
-    product = _EXACT.multiply(_EXACT.multiply(abs(quantity), price), _MICRO)
-    micros = int(product.to_integral_value(ROUND_HALF_EVEN, _EXACT))
-    if micros > 2**63 - 1:
-        raise RowError("Quantity × UnitPrice is beyond 64 bits of micros", f"{quantity} × {price}")
-    return micros
+        fields = {"campaign_id": name(country, "Country"), "channel": f'"{CHANNEL}"'}
+        if customer:
+            fields["user_id"] = name(_integer(customer), "CustomerID")
+        fields["order_id"] = name(invoice, "InvoiceNo")
+        fields["revenue_micros"] = str(micros("Quantity × UnitPrice", abs(quantity), price))
+        tail = members(fields | self._dimensions.fields(values[len(COLUMNS) :]))
+        return SortedRow(time, identity("retail", *own), f'","event_type":"{kind}","timestamp":"', tail)
 
 
 def _integer(text: str) -> str:

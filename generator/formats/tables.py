@@ -33,29 +33,39 @@ class _Head(NamedTuple):
 
 
 class CsvTable:
-    """A CSV file with a known header. Raises `InputError` if a required column is missing or given twice."""
+    """A CSV file with a known header. Raises `InputError` if a required column is missing, or one that is used given twice.
 
-    def __init__(self, file: Input, required: Sequence[str], encoding: str | None = None) -> None:
+    An `optional` column that is missing has empty values.
+    """
+
+    def __init__(self, file: Input, required: Sequence[str], encoding: str | None = None, optional: Sequence[str] = ()) -> None:
         self._file = file
         self._encoding = encoding
         self._number = 0
         with self._text() as text:
             try:
-                self._head = _head(text, required, file.name)
+                self._head = _head(text, tuple(dict.fromkeys(required)), file.name)
             except (OSError, UnicodeError) as error:
                 raise self._broken(error) from None
-        self._places = _places(self._head, required, file.name)
+        self._places = _places(self._head, (*required, *optional), file.name)
+
+    def has(self, column: str) -> bool:
+        """Return whether the header has `column`."""
+        return not _missing(self._head.names, (column,))
 
     def records(self, complaints: BadRows) -> Iterator[tuple[Line, list[str]]]:
-        """Yield line numbers and values of each row, in the order of the required columns and stripped; blank lines are not rows.
+        """Yield line numbers and values of each row, stripped, by the required columns, then the optional ones; blank lines are not rows.
 
         A row with more or fewer fields than the header is bad. A byte that can't be decoded stays as a surrogate.
         """
         width, pick, name = len(self._head.names), itemgetter(*self._places), self._file.name
+        some_missing = width in self._places
         for line, values in self._rows():
             if isinstance(values, csv.Error):
                 complaints.add(name, line, RowError(f"not CSV ({values})"))
             elif len(values) == width:
+                if some_missing:
+                    values.append("")
                 yield line, [value.strip() for value in pick(values)]
             elif values:
                 complaints.add(name, line, RowError("another number of fields than the header", f"{len(values)} for {width}"))
@@ -189,12 +199,13 @@ def _missing(names: list[str], required: Sequence[str]) -> list[str]:
     return [column for column in required if _plain(column) not in known]
 
 
-def _places(head: _Head, required: Sequence[str], name: str) -> list[int]:
+def _places(head: _Head, columns: Sequence[str], name: str) -> list[int]:
+    """Return the index of each of `columns`; for one that the header does not have, that of an empty value after the row."""
     places: list[int] = []
-    for column in required:
+    for column in columns:
         indices = [index for index, each in enumerate(head.names) if _plain(each) == _plain(column)]
         if len(indices) > 1:
             where = " and ".join(str(index + 1) for index in indices)
             raise InputError(f"{name}: the column {column} appears twice, as columns {where}; remove or rename one of them.")
-        places += indices
+        places.append(indices[0] if indices else len(head.names))
     return places

@@ -41,8 +41,7 @@ class Injector:
         self._late = int((horizon + 30 + 100 / rate) * 1_000_000)
         # Repeats come within half a minute, and within the time in which they can be recognised.
         self._recent: deque[Message] = deque(maxlen=max(1, min(1000, int(rate * 30))))
-        other = "EUR" if settings.currency != "EUR" else "USD"
-        self._kinds = [*KINDS.values(), lambda event, _: _json(event | {"currency": other})]
+        self._kinds = list(KINDS.values())
 
     def times(self, first: int, slots: list[int]) -> tuple[list[int], dict[int, Mark]]:
         """Return the event time of each slot (microseconds), and the marks of the faults to come; message `first` is at index 0."""
@@ -115,7 +114,7 @@ KINDS: dict[str, Callable[[dict[str, Any], bytes], bytes]] = {
     "time without a zone": lambda event, _: _json(event | {"timestamp": event["timestamp"].rstrip("Z")}),
     "time as a number": _with("timestamp", 1_767_225_600),
     "no such day": lambda event, _: _json(event | {"timestamp": "2026-02-30" + event["timestamp"][10:]}),
-    "unknown type": _with("event_type", "view"),
+    "unknown type": _with("event_type", "page view"),  # a name that no deployment can declare
     "money as a float": _with("cost_micros", 1.25),
     "money as text": _with("cost_micros", "1250000"),
     "money as a boolean": _with("revenue_micros", True),
@@ -123,5 +122,7 @@ KINDS: dict[str, Callable[[dict[str, Any], bytes], bytes]] = {
     "empty campaign_id": _with("campaign_id", ""),
     "channel too long": _with("channel", "x" * 257),
     "channel null": _with("channel", None),
+    "currency in small letters": _with("currency", "usd"),
+    "empty currency": _with("currency", ""),
 }
 """Ways to be malformed: each takes the event as a dictionary and as JSON, and returns the broken payload (without a line end)."""

@@ -12,9 +12,19 @@ from typing import Literal
 
 import msgspec
 
+from dataflows.contract.event_types import DeclaredType
 from generator.synthetic.campaigns import Campaign, Channel, Shape
 
 Kind = Literal["impression", "click", "conversion", "purchase", "refund", "cost"]
+KINDS: tuple[Kind, ...] = ("impression", "click", "conversion", "purchase", "refund", "cost")
+
+_AS_KIND: dict[str | None, Kind] = {kind: kind for kind in KINDS}
+
+_PER_CONVERSION = {"add_to_cart": 2.5, "begin_checkout": 1.6, "view_content": 4.0, "page_view": 6.0, "sign_up": 0.4}
+"""Events of a declared type without a role for one conversion; of any other name as many as conversions."""
+
+_SHARES = {"impression": 0.05, "click": 0.05, "conversion": 0.3, "purchase": 0.2, "refund": 0.1}
+"""Events of a declared type for one of the built-in type whose role it has."""
 
 
 class Mix(msgspec.Struct, frozen=True):
@@ -26,8 +36,12 @@ class Mix(msgspec.Struct, frozen=True):
 
 
 class EventKind(msgspec.Struct, frozen=True, gc=False):
-    """What can happen in a slot: an event of `kind` in a cell, whose mean money is `micros` (0: it carries none)."""
+    """What can happen in a slot: an event of type `name` in a cell, whose mean money is `micros` (0: it carries none).
 
+    It is generated as a built-in `kind`: a declared type as its role, or without one as a conversion.
+    """
+
+    name: str
     kind: Kind
     cell: int
     micros: float
@@ -91,14 +105,30 @@ def cells_of(campaigns: Sequence[Campaign], channels: Sequence[Channel]) -> tupl
     return (*cells, *(TrafficCell(campaigns[index % len(campaigns)], channel, 0.3) for index, channel in enumerate(unused)))
 
 
-def outcomes_of(cells: Sequence[TrafficCell]) -> tuple[EventKind, ...]:
-    """Return every possible outcome, in the order of `weights`: six kinds for each cell."""
-    kinds: tuple[Kind, ...] = ("impression", "click", "conversion", "purchase", "refund", "cost")
-    return tuple(EventKind(kind, index, cell.money(kind)) for index, cell in enumerate(cells) for kind in kinds)
+def outcomes_of(cells: Sequence[TrafficCell], declared: Sequence[DeclaredType] = ()) -> tuple[EventKind, ...]:
+    """Return every possible outcome, in the order of `weights`: for each cell the six kinds, then the declared types."""
+    return tuple(
+        outcome
+        for index, cell in enumerate(cells)
+        for outcome in (
+            *(EventKind(kind, kind, index, cell.money(kind)) for kind in KINDS),
+            *(EventKind(each.name, kind_of(each), index, _revenue(cell, each)) for each in declared),
+        )
+    )
 
 
-def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float]:
-    """Return the weight of each of `outcomes_of(cells)` at `minute` (since 1970, event time); they need not add up to 1.
+def kind_of(declared: DeclaredType) -> Kind:
+    """Return the built-in type as which an event of a declared type is generated."""
+    return _AS_KIND.get(declared.role, "conversion")
+
+
+def _revenue(cell: TrafficCell, declared: DeclaredType) -> float:
+    # An impression or a click of a declared type costs nothing on top of the built-in ones.
+    return cell.money("purchase") if declared.role == "purchase" else 0.0
+
+
+def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float, declared: Sequence[DeclaredType] = ()) -> list[float]:
+    """Return the weight of each of `outcomes_of(cells, declared)` at `minute` (since 1970, event time); they need not add up to 1.
 
     The ratios of impressions, clicks and conversions (with purchases) are those of `mix` at every minute.
     """
@@ -118,12 +148,17 @@ def weights(cells: Sequence[TrafficCell], mix: Mix, minute: float) -> list[float
         conversions = converted * per_conversion
         purchases = conversions * campaign.purchases
         fees = seen * per_seen * campaign.fees / 1000
+        built_in = {
+            "impression": seen * per_seen,
+            "click": clicked * per_click,
+            "conversion": conversions - purchases,
+            "purchase": purchases,
+            "refund": purchases * campaign.refunds,
+            "cost": fees,
+        }
+        outcome_weights += built_in.values()
         outcome_weights += [
-            seen * per_seen,
-            clicked * per_click,
-            conversions - purchases,
-            purchases,
-            purchases * campaign.refunds,
-            fees,
+            conversions * _PER_CONVERSION.get(each.name, 1.0) if each.role is None else built_in[each.role] * _SHARES[each.role]
+            for each in declared
         ]
     return outcome_weights

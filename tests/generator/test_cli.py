@@ -14,6 +14,7 @@ import pytest
 from dataflows.contract.settings import Settings
 from generator import cli
 from generator.formats.registry import FORMATS
+from generator.options import FORMAT_NAMES
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parents[1] / "data"
@@ -91,6 +92,13 @@ def test_backfill_begins_in_the_past_and_duration_counts_from_now(capsysbinary: 
         ("synthetic --topic a/b", "ADTALLY_LOGS_TOPIC='a/b' can't be used"),
         ("synthetic --nonsense", "no such option: --nonsense"),
         ("synthetic --channels a,,b", "is neither a number"),
+        ("synthetic --ads 0", "is not a number from 1 to 1000"),
+        ("synthetic --currencies usd,EUR", "'usd' is not a currency"),
+        ("synthetic --currencies EUR,EUR", "names a currency twice"),
+        ("replay --format open-bandit --currency dollar a.csv", "'dollar' is not a currency"),
+        ("replay --format open-bandit --field ad a.csv", "'ad' is not a field and a column"),
+        ("replay --format open-bandit --field a=b --field a=c a.csv", "gives the field 'a' twice"),
+        ("replay --format jsonl --currency EUR a.jsonl", "lines of jsonl are sent byte for byte"),
         ("replay --format online-retail missing.csv", "missing.csv: no such file."),
         ("replay --format parquet a.csv", "'parquet' is not one of jsonl"),
         ("replay --format jsonl --speed never a.jsonl", "'--speed': 'never' is not 1"),
@@ -141,7 +149,7 @@ def test_help_explains_every_option(capsysbinary: Captured) -> None:
 
 
 def test_the_formats_that_the_flag_takes_are_those_of_the_registry() -> None:
-    assert list(cli.FORMAT_NAMES) == sorted(FORMATS)
+    assert sorted(FORMAT_NAMES) == sorted(FORMATS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

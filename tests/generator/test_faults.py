@@ -77,7 +77,7 @@ def test_the_malformed_are_of_many_kinds() -> None:
 
 
 def test_a_deployment_in_euros_gets_no_malformed_event_that_is_right_there() -> None:
-    plan = Plan(seed=7, start=NOON, count=5_000, currency="EUR", faults=Faults(malformed=0.2))
+    plan = Plan(seed=7, start=NOON, count=5_000, currency="EUR", currencies=("EUR",), faults=Faults(malformed=0.2))
     source = Synthetic(plan, Injector(plan.faults, 7, 20.0, Settings(currency="EUR")))
     decode = event_decoder().decode
     for batch in source.batches():

@@ -33,6 +33,11 @@ class Result(msgspec.Struct):
         return [event.event_id for event in self.events]
 
 
+def fields_of(payload: bytes) -> dict[str, Any]:
+    """Return all fields of an event, also those that the contract does not name."""
+    return msgspec.json.decode(payload)
+
+
 def replay(form: str, *paths: Path, pace: Pace | None = None, **context: Any) -> Result:
     source = Replay([Input(str(path)) for path in paths], FORMATS[form], Context(**context), pace or Pace(), SystemClock())
     source.read()

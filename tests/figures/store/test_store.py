@@ -197,3 +197,26 @@ def test_a_column_is_wide_by_what_it_adds_up_to_and_not_by_its_largest_value() -
 def test_a_start_without_a_zone_or_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_start(text)
+
+
+@pytest.mark.parametrize(("hours", "days", "packed_from"), [(24.0, 0.0, 1), (0.0, 30.0, 1), (0.0, 30.0, 10**6), (2.0, 30.0, 1)])
+def test_of_too_many_rows_the_oldest_are_dropped_and_stay_out(hours: float, days: float, packed_from: int) -> None:
+    store = Store(hours, days, packed_from=packed_from, pending=50, most_rows=400)
+    for minute in range(1200):
+        store.apply([result(minute)])
+        if not minute % 97:
+            store.apply([result(minute // 2, revision=99)])
+    kept = held(store)
+    packed = store.snapshot().packed
+    assert len(kept) - packed + packed // 10 <= 400
+    assert len(kept) >= (350 if packed_from == 1 and not packed else 300)
+    assert [minute for minute, _ in kept] == list(range(1200 - len(kept), 1200))
+    store.apply([result(0, revision=1000)])
+    assert held(store) == kept
+
+
+def test_the_newest_block_is_kept_even_if_it_alone_has_too_many_rows() -> None:
+    store = Store(most_rows=10)
+    store.apply([result(0)])
+    store.apply([result(100, f"campaign {at}") for at in range(50)])
+    assert store.snapshot().rows == 50
