@@ -56,7 +56,7 @@ def upserts(minute: int, cells: int, times: int) -> Iterator[list[tuple[bytes, b
                 state,
             )
             value = encode(dict(zip(WindowResult.__struct_fields__, figures, strict=True)))
-            found.append((result_key(start, campaign, channel), value))
+            found.append((result_key(start, campaign, channel, "USD"), value))
         yield found
 
 

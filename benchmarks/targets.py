@@ -32,7 +32,7 @@ from dataflows.kafka.record import LOG_APPEND_TIME
 from dataflows.windows.panes import Panes
 from dataflows.windows.shards import Partial, split
 from dataflows.windows.watermark import SourceClock
-from dataflows.wire.cell_bytes import shares_of
+from dataflows.wire.cell_bytes import CellFormat
 
 NOW_MS = 1_780_000_000_000
 """Kafka's time on every message: later than any event of a load."""
@@ -181,7 +181,7 @@ def records_with_ids(count: int, start: int) -> list[LoadRecord]:
 def one_window(campaigns: int, window: int, first: int = 0) -> Cells:
     """A cell for each campaign, from the number `first` on, and channel, with one event."""
     return {
-        (f"campaign_{number:05d}", channel): Metrics(impressions=1, spend_micros=1000 + window, events=1)
+        (f"campaign_{number:05d}", channel, "USD"): Metrics(impressions=1, spend_micros=1000 + window, events=1)
         for number in range(first, first + campaigns)
         for channel in CHANNELS
     }
@@ -195,7 +195,7 @@ def shards(settings: Settings) -> list[Panes]:
 def feed(panes: Sequence[Panes], window: int, cells: Cells) -> None:
     """One poll of the only partition, its clock in that window."""
     clock = SourceClock(window + SECOND, idle=False)
-    shares: Iterable[tuple[str, Partial]] = split(0, 1, clock, shares_of(window, cells))
+    shares: Iterable[tuple[str, Partial]] = split(0, 1, clock, CellFormat().shares_of(window, 0, cells))
     for shard, partial in shares:
         panes[int(shard)].take([partial], time.time())
 

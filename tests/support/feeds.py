@@ -21,7 +21,7 @@ class World:
     def send(self, *results: WindowResult | bytes) -> None:
         for one in results:
             raw = one if isinstance(one, bytes) else encode(one)
-            key = None if isinstance(one, bytes) else result_key(one.window_start, one.campaign_id, one.channel)
+            key = None if isinstance(one, bytes) else result_key(one.window_start, one.campaign_id, one.channel, one.currency)
             self.producer.produce(self.settings.results_topic, raw, key)
         assert self.producer.flush(30) == 0
 

@@ -20,6 +20,7 @@ from dataflows.commands.payload_lines import read_lines, to_line
 from dataflows.commands.rejected import corrected
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import Rejected
+from dataflows.intake.decode import EventDecoder
 from tests.support.records import payload
 
 JSON = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
@@ -89,9 +90,9 @@ def test_lines_are_read_as_editors_save_them(
 ) -> None:
     file = tmp_path / "mend.jsonl"
     file.write_bytes(save(LINES))
-    assert [event for _, event in corrected(file, "USD")] == EVENTS
+    assert [event for _, event in corrected(file, EventDecoder())] == EVENTS
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(save(LINES))))
-    assert [event for _, event in corrected(Path("-"), "USD")] == EVENTS
+    assert [event for _, event in corrected(Path("-"), EventDecoder())] == EVENTS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from adtally.__main__ import main
-from dataflows.commands.rebuild import Range, changes, count, latest_end, write
+from dataflows.commands.rebuild import changes, latest_end, write
+from dataflows.commands.recount import Range, count
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import result_key
 from dataflows.contract.settings import Settings
@@ -64,7 +65,7 @@ def test_what_the_flow_has_counted_is_found_again_and_nothing_changes(settings: 
 def test_late_events_are_taken_in_once_however_often_they_came_and_a_second_run_changes_nothing(settings: Settings) -> None:
     (change,) = changes(settings, count(settings, FIRST, late=True))
     assert (change.before, change.after, change.result.campaign_id, change.result.state) == (1, 2, "c", "corrected")
-    write(settings, [change.result])
+    write(settings, [change])
     shown = [result for result in last_results(settings).values() if result["window_start"] == stamp(0)]
     assert {(one["campaign_id"], one["events"]) for one in shown} == {("c", 2), ("d", 1)}
     assert changes(settings, count(settings, FIRST, late=True)) == []
@@ -79,13 +80,13 @@ def test_results_that_were_lost_come_back(settings: Settings) -> None:
 
 def test_what_the_logs_no_longer_hold_takes_nothing_away(settings: Settings) -> None:
     sums = count(settings, FIRST, late=True)
-    write(settings, [change.result for change in changes(settings, sums)])
+    write(settings, changes(settings, sums))
     (change,) = changes(settings, count(settings, FIRST, late=False))
     assert (change.before, change.after, change.gains) == (2, 1, False)
 
 
 def test_a_result_that_was_deleted_comes_back_and_a_record_that_is_none_is_passed_over(settings: Settings) -> None:
-    key = result_key(stamp(0), "d", "search")
+    key = result_key(stamp(0), "d", "search", "USD")
     junk = [(b"x", b"no result"), (b"y", b"{}"), (b"z", b'{"campaign_id":"\xff"}')]
     deliver(settings, "test", settings.results_topic, junk)
     assert changes(settings, count(settings, FIRST, late=False)) == []
@@ -105,7 +106,7 @@ def test_windows_that_the_flow_may_still_correct_are_refused(
     assert main(["rebuild", "--from", stamp(0), "--to", stamp(5000)]) == 2
     assert "may still be corrected by the flow" in capsys.readouterr().err
     assert main(["rebuild", "--from", stamp(0), "--to", stamp(60), "--late", "--dry-run"]) == 0
-    assert capsys.readouterr().out.splitlines() == [f"{stamp(0)}  'c' 'search': 1 → 2 events", "1 results would change"]
+    assert capsys.readouterr().out.splitlines() == [f"{stamp(0)}  'c' 'search' USD: 1 → 2 events", "1 results would change"]
     assert main(["rebuild", "--from", stamp(0), "--to", stamp(60), "--late"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 results changed"
 

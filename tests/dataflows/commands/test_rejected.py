@@ -10,6 +10,7 @@ from adtally.__main__ import main
 from dataflows.commands.rejected import Wanted, corrected, lines, plain, rejected, send
 from dataflows.contract.errors import BrokerError, InputError
 from dataflows.contract.settings import Settings
+from dataflows.intake.decode import EventDecoder
 from dataflows.kafka.clients import deliver
 from dataflows.kafka.scan import scan
 from dataflows.kafka.topics import Topics
@@ -47,7 +48,7 @@ def test_a_corrected_payload_that_is_sent_in_again_is_counted(settings: Settings
     with running(settings, tmp_path / "log"):
         (one,) = wait_for(lambda: rejected(settings, Wanted()) if counted(settings) else [], "the rejected event")
         file.write_text(json.dumps({**json.loads(one.payload or ""), "cost_micros": 5}) + "\n\n")
-        assert send(settings, corrected(file, "USD")) == 1
+        assert send(settings, corrected(file, EventDecoder())) == 1
         wait_for(lambda: counted(settings) == 2, "the corrected event")
 
 
@@ -55,7 +56,7 @@ def test_a_file_with_one_line_that_is_still_no_event_sends_nothing_and_names_the
     file = tmp_path / "corrected.jsonl"
     file.write_bytes(payload("a", 0) + b"\n" + payload("b", 1, channel="") + b"\n")
     with pytest.raises(InputError, match=r"corrected\.jsonl line 2 is not a valid event: .*channel.* Nothing was sent"):
-        corrected(file, "USD")
+        corrected(file, EventDecoder())
 
 
 def test_a_payload_cant_steer_the_terminal() -> None:

@@ -29,7 +29,7 @@ from tests.support.waiting import until
 
 
 def key_of(one: WindowResult) -> bytes:
-    return result_key(one.window_start, one.campaign_id, one.channel)
+    return result_key(one.window_start, one.campaign_id, one.channel, one.currency)
 
 
 class KeyedTombstone(FeedRecord):

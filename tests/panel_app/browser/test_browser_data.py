@@ -248,7 +248,7 @@ def test_the_age_of_events_on_arrival_is_shown_and_a_replay_is_left_out(
             site.world.producer.produce(
                 site.world.settings.results_topic,
                 encode(one),
-                result_key(one.window_start, one.campaign_id, one.channel),
+                result_key(one.window_start, one.campaign_id, one.channel, one.currency),
                 headers=[(EVENT_TIME, told)],
             )
         assert site.world.producer.flush(30) == 0

@@ -52,7 +52,7 @@ class Desk:
             self.world.producer.produce(
                 self.world.settings.results_topic,
                 value,
-                result_key(one.window_start, one.campaign_id, one.channel),
+                result_key(one.window_start, one.campaign_id, one.channel, one.currency),
                 headers=[] if told is None else [(EVENT_TIME, told)],
             )
         assert self.world.producer.flush(30) == 0
