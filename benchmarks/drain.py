@@ -24,7 +24,7 @@ from dataflows.contract.errors import AdtallyError
 from deploy.processes.watchdog import Watchdog
 from tests.support.flows import counters
 from tests.system.oracle.compare import differences
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.terms import Terms
 
 PARTS = 4
 """Partitions of a topic of results."""

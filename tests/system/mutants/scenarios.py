@@ -21,7 +21,7 @@ from tests.support.flows import ANSWER_SECONDS, Flow, counted, last_results, rec
 from tests.support.records import payload
 from tests.system.oracle.compare import differences
 from tests.system.oracle.journal import Journal, send_all
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.terms import Terms
 
 kafka: Any = confluent_kafka.admin
 """Its types leave out half of what its documentation names."""
