@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tests.support.malformed import BAD
@@ -61,15 +62,17 @@ MONEY: list[dict[str, Any]] = [
 ]
 
 
-def hostile(count: int, seed: int) -> list[bytes | None]:
-    """`count` payloads over twice as many seconds, and a last one that is too large."""
-    return [*_hostile(count, random.Random(seed)), payload("big", 0, note="n" * 70_000)]
+def hostile(count: int, seed: int, pace: float = 2.0) -> list[bytes | None]:
+    """`count` payloads, `pace` seconds of event time apart, and a last one that is too large."""
+    return [*endless(count, seed, pace), payload("big", 0, note="n" * 70_000)]
 
 
-def _hostile(count: int, rng: random.Random) -> Iterator[bytes | None]:
+def endless(count: int, seed: int, pace: float) -> Iterator[bytes | None]:
+    """The same, one at a time, without the last one."""
+    rng = random.Random(seed)
     poison = list(BAD.values())
     for number in range(count):
-        seconds = number * 2.0 - (rng.random() * 900 if rng.random() < 0.05 else rng.random() * 5)
+        seconds = number * pace - (rng.random() * 900 if rng.random() < 0.05 else rng.random() * 5)
         if rng.random() < 0.02:
             yield rng.choice(poison)
             continue
@@ -78,6 +81,22 @@ def _hostile(count: int, rng: random.Random) -> Iterator[bytes | None]:
         if rng.random() < 0.005:
             fields["timestamp"] = "9999-12-31T23:59:59Z"
         yield payload(name, seconds, campaign_id=rng.choice(NAMES), channel=rng.choice(NAMES[:3]), **fields)
+
+
+def varied(payloads: Iterable[bytes], seed: int) -> Iterator[bytes]:
+    """Events with values, currencies and declared types added, the same for all copies of one; what is not an event stays as it was."""
+    for value in payloads:
+        try:
+            event = json.loads(value)
+            name = event["event_id"]
+        except (ValueError, LookupError, TypeError):
+            yield value
+            continue
+        rng = random.Random(f"{seed} {name}")
+        more = {**_dimensions(rng, rng.randrange(1000)), "currency": rng.choice(CURRENCIES)}
+        if rng.random() < 0.3:
+            more["event_type"] = rng.choice(TYPES)
+        yield json.dumps({**event, **more}).encode()
 
 
 def _kinds(rng: random.Random) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from tests.support.records import FAR, T0, payload, stamp
 from tests.system.oracle.__main__ import main
 from tests.system.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences
 from tests.system.oracle.history import CONTRACT, RATIOS
-from tests.system.oracle.hostile import hostile
+from tests.system.oracle.hostile import BREAKDOWNS, EVENT_TYPES, hostile
 from tests.system.oracle.journal import Journal, send_all
 from tests.system.oracle.judge import Judge, Known, Message, judge, windows
 from tests.system.oracle.sums import SUMS, Cells
-from tests.system.oracle.terms import SECOND, Terms
+from tests.system.oracle.terms import SECOND, Terms, terms_of
 from tests.system.oracle.topics import Record, follow
 
 
@@ -289,8 +289,16 @@ def test_the_command_names_a_broker_that_does_not_answer_in_one_line(capsys: pyt
     assert "nowhere:1" in line
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
-def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_path: Path, seed: int) -> None:
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    ("seed", "native"),
+    [(1, "auto"), pytest.param(1, "off", marks=LONG), pytest.param(2, "auto", marks=LONG), pytest.param(3, "off", marks=LONG)],
+)
+def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_path: Path, seed: int, native: str) -> None:
+    more: dict[str, Any] = {"breakdowns": BREAKDOWNS, "breakdown_cells": 5 * seed, "event_types": EVENT_TYPES, "native": native}
+    settings = replace_settings(settings, **more)
     given = hostile(3000, seed)
     for partition in range(4):
         send(settings, given[partition::4], partition=partition)
@@ -299,4 +307,4 @@ def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_
         wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(given), "the flow to have read it all")
         assert flow.stop() == [0]
     topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
-    assert differences(settings.brokers, *topics, group=settings.group) == []
+    assert differences(settings.brokers, *topics, terms_of(settings), group=settings.group) == []
