@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from benchmarks.shares import Shares
 from benchmarks.summary import DrainRun, check
 from benchmarks.systems import System, Workspace, settings_of
 from benchmarks.workload import FLUSH, Key, Load, Truth
+from dataflows.contract import breakdowns
+from dataflows.contract.breakdowns import topic_of
 from dataflows.contract.errors import AdtallyError
 from deploy.processes.watchdog import Watchdog
 from tests.support.flows import counters
 from tests.system.oracle.compare import differences
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.terms import terms_of
 
 PARTS = 4
 """Partitions of a topic of results."""
@@ -141,6 +143,7 @@ def drain(
     """
     tag = uuid.uuid4().hex[:8]
     results, rejected = f"bench-results-{tag}", f"bench-rejected-{tag}"
+    own = [topic_of(results, one) for one in breakdowns.parse(str((system.settings or {}).get("breakdowns", "")))]
     for topic in (results, rejected):
         make_topic(brokers, topic, PARTS)
     try:
@@ -174,7 +177,7 @@ def drain(
                 oracle=judged,
             )
     finally:
-        drop_topics(brokers, results, rejected)
+        drop_topics(brokers, results, rejected, *own)
 
 
 def _follow(
@@ -202,8 +205,7 @@ def _ask_oracle(system: System, place: Workspace, filled: Filled) -> list[str]:
     deadline = time.monotonic() + 60
     while sum(one.get("read", 0) for one in counters(settings)) < total and time.monotonic() < deadline:
         time.sleep(0.5)
-    terms = replace(Terms(), dedup=settings.dedup)
-    return differences(place.brokers, place.logs, place.results, place.rejected, terms, group=settings.group)
+    return differences(place.brokers, place.logs, place.results, place.rejected, terms_of(settings), group=settings.group)
 
 
 def _last_words(log: Path) -> str:

@@ -25,6 +25,9 @@ TWIN = 100
 
 BROKEN = b'{"event_id":"broken","event_type":'
 
+DIMENSIONS = ("device", "country", "keyword")
+"""Fields of an event that breakdowns can name, in a load that has `values` of them."""
+
 Key = tuple[str, str, str]
 """Window start (RFC 3339, to the second), campaign, channel."""
 
@@ -34,7 +37,10 @@ Sums = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Load:
-    """Description of a topic's events. Shares between 0 and 1: `late` (beyond the allowed lateness), `duplicates`, `malformed`."""
+    """Description of a topic's events. Shares between 0 and 1: `late` (beyond the allowed lateness), `duplicates`, `malformed`.
+
+    `values`: distinct values of each of `DIMENSIONS`, 0 for events without them.
+    """
 
     events: int
     campaigns: int = 50
@@ -45,6 +51,7 @@ class Load:
     malformed: float = 0.0
     seed: int = 7
     ids: str = "uuid"
+    values: int = 0
 
     @property
     def clean(self) -> bool:
@@ -142,7 +149,14 @@ def _event(load: Load, place: int, ms: int, draw: Callable[[], float], clock: Ti
     noise = int(draw() * 2**47)
     event_id = f"{place:08x}-{noise & 0xFFFF:04x}-4000-8000-{noise:012x}" if load.ids == "uuid" else f"e{place}"
     user = f"user_{noise % 100_000:06d}"
-    return _payload(event_id, name, clock.text(ms), (campaign, channel), user=user, cost=cost, revenue=revenue)
+    payload = _payload(event_id, name, clock.text(ms), (campaign, channel), user=user, cost=cost, revenue=revenue)
+    return _with_dimensions(payload, load.values, draw) if load.values else payload
+
+
+def _with_dimensions(payload: bytes, values: int, draw: Callable[[], float]) -> bytes:
+    """Return the event with a value in each of `DIMENSIONS`, each drawn by itself."""
+    more = ",".join(f'"{field}":"{field}-{int(draw() * values):04d}"' for field in DIMENSIONS)
+    return payload[:-1] + f",{more}}}".encode()
 
 
 def _payload(event_id: str, kind: str, time: str, cell: tuple[str, str], *, user: str, cost: int, revenue: int) -> bytes:

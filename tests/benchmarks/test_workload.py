@@ -12,7 +12,8 @@ import pytest
 from benchmarks.targets import records, taken
 from benchmarks.workload import BROKEN, FLUSH, Load, Truth, messages
 from dataflows.contract.settings import Settings
-from tests.system.oracle.judge import Message, Terms, judge
+from tests.system.oracle.judge import Message, judge
+from tests.system.oracle.terms import Terms
 
 NOW = int(time.time() * 1000)
 ODD = Load(6_000, campaigns=5, partitions=2, late=0.02, duplicates=0.03, malformed=0.01)

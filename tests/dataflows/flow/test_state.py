@@ -29,7 +29,7 @@ from dataflows.wire.cell_bytes import CellFormat
 from tests.support.flows import counters, environment, read_topic, recovery_folder, running, send, wait_for
 from tests.support.records import payload
 from tests.system.oracle.compare import differences
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.terms import Terms
 
 RECOVER = ("-s", "1", "-b", "0")
 MINUTE = 60_000_000

@@ -21,7 +21,9 @@ from tests.support.flows import Flow, await_caught_up, counters, environment, re
 from tests.support.settings import own_names
 from tests.system.faults.proxy import ProxiedKafka
 from tests.system.oracle.compare import differences
+from tests.system.oracle.hostile import BREAKDOWNS, EVENT_TYPES, varied
 from tests.system.oracle.journal import Journal, Traffic
+from tests.system.oracle.terms import terms_of
 
 TRAFFIC = ["--disorder", "5%", "--duplicates", "1%", "--malformed", "0.5%", "--late", "0.5%"]
 
@@ -48,7 +50,13 @@ class Stage:
         self.kafka = kafka
         self.random = random.Random(seed)
         self.outcome = RunOutcome(seed)
-        self.settings: Settings = own_names(kafka.bootstrap)
+        self.settings: Settings = replace(
+            own_names(kafka.bootstrap),
+            breakdowns=BREAKDOWNS,
+            # Of a minute: hardly any, some, or all of its cells.
+            breakdown_cells=self.random.choice([3, 300, 10_000]),
+            event_types=EVENT_TYPES,
+        )
         self.seconds = seconds
         self.rate = rate
         self._folder = folder
@@ -133,11 +141,12 @@ class Stage:
         return any(process.poll() is not None for process in self.flow.processes)
 
     def _payloads(self) -> list[bytes]:
-        """What the generator makes up for this seed, from now on."""
+        """What the generator makes up for this seed, from now on, with values for the breakdowns."""
         begin = dt.datetime.now(dt.UTC).isoformat()
         command = [sys.executable, "-m", "generator", "synthetic", "--dry-run", "--start-time", begin, "--rate", str(self.rate)]
         command += ["--duration", f"{self.seconds:g}s", "--seed", str(self.outcome.seed), "--quiet", *TRAFFIC]
-        return subprocess.run(command, env=environment(self.settings), check=True, capture_output=True).stdout.split(b"\n")[:-1]
+        made = subprocess.run(command, env=environment(self.settings), check=True, capture_output=True).stdout.split(b"\n")[:-1]
+        return list(varied(made, self.outcome.seed))
 
     def _judge(self, journal: Journal) -> None:
         wrong = self.outcome.wrong
@@ -146,7 +155,7 @@ class Stage:
             wrong.append(f"the flow ended by itself: {self.said()[-500:]}")
             return
         settings = self.settings
-        topics = (settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic)
+        topics = (settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic, terms_of(settings))
         try:
             # Not until the counters say so: they may be those of a run that was killed before it could write what it had read.
             wait_for(lambda: self.ended() or not differences(*topics, journal=journal), "exact results")

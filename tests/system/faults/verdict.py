@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataflows.contract.settings import Settings
 from tests.support.flows import Flow, wait_for
 from tests.system.oracle.compare import differences
+from tests.system.oracle.terms import terms_of
 
 
 def wrong(settings: Settings) -> list[str]:
     """Every difference between what the topics hold and what the log demands."""
-    return differences(settings.brokers, settings.logs_topic, settings.results_topic, settings.rejected_topic)
+    topics = settings.logs_topic, settings.results_topic, settings.rejected_topic
+    return differences(settings.brokers, *topics, terms_of(settings))
 
 
 def await_exact(settings: Settings, flow: Flow, seconds: float = 120) -> None:

@@ -1,4 +1,4 @@
-"""What is put wrong, by the promise that it breaks. A mutant is a function that patches the modules of the flow before it is built."""
+"""What is put wrong, by the promise that it breaks, but for the promises of contract 2, which are in `breakdowns`."""
 
 # To put something wrong inside a part is what a mutant is:
 # pyright: reportPrivateUsage=false
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from dataflows.intake.tables import Tables
 from msgspec.structs import replace
 
 import dataflows.flow.operators
@@ -16,9 +17,10 @@ import dataflows.intake.decode
 import dataflows.intake.partition
 import dataflows.intake.reference
 import dataflows.windows.cells
+import dataflows.windows.reference
 from dataflows.contract.measures import ratios
-from dataflows.contract.metrics import Cells, Metrics, fold
-from dataflows.contract.schema import Event, Rejected, WindowResult, to_micros
+from dataflows.contract.metrics import CellKey, Metrics
+from dataflows.contract.schema import Event, Rejected, WindowResult, rfc3339
 from dataflows.flow.operators import ShardLogic
 from dataflows.flow.reader import Reader
 from dataflows.flow.sink import OutboxPart
@@ -27,68 +29,57 @@ from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
 from dataflows.kafka.produce import PythonSender
 from dataflows.kafka.record import Record
-from dataflows.windows.cells import Cell, CellKey, to_result
+from dataflows.windows.cells import Cell, TableRules, to_record, to_result
 from dataflows.windows.panes import Panes, PanesState
 from dataflows.windows.watermark import Watermark
 from dataflows.wire.records import Records
+from tests.system.mutants.registry import Catalogue, patch
 from tests.system.mutants.stock import StockKafkaSink
 
-MUTANTS: dict[str, Callable[[], None]] = {}
+MUTANTS = Catalogue()
 """By name."""
 
-
-def mutant(function: Callable[[], None]) -> Callable[[], None]:
-    """Give the mutant its name: that of the function, in words."""
-    MUTANTS[function.__name__.replace("_", " ")] = function
-    return function
-
-
-def patch(owner: Any, name: str, value: Any) -> None:
-    """Put `value` in the place of the attribute `name`, which must be there: a mutant that changes nothing shows nothing."""
-    assert hasattr(owner, name), f"{owner} has no {name} any more"
-    setattr(owner, name, value)
+mutant = MUTANTS.mutant
 
 
 # Counting.
 
 
-def _first_event(count: Callable[[Cells, Event], None]) -> None:
-    """Have the first event that is counted added to its cells by `count`."""
-    first = [count]
+Add = Callable[[Tables, int, list[CellKey], Event], None]
+"""Adds an event to the cells of a window that the keys name."""
 
-    def changed(cells: Cells, event: Event) -> None:
-        (first.pop() if first else fold)(cells, event)
 
-    patch(dataflows.intake.reference, "fold", changed)
+def _first_event(change: Callable[[Add], Add]) -> None:
+    """Have the first event that is counted added to its cells by `change` of how it is done."""
+    right = Tables.add
+    first = [change(right)]
+
+    def changed(self: Tables, window: int, keys: list[CellKey], event: Event) -> None:
+        (first.pop() if first else right)(self, window, keys, event)
+
+    patch(Tables, "add", changed)
 
 
 @mutant
 def one_event_dropped() -> None:
-    _first_event(lambda _cells, _event: None)
+    _first_event(lambda _add: lambda _tables, _window, _keys, _event: None)
 
 
 @mutant
 def one_event_doubled() -> None:
-    def twice(cells: Cells, event: Event) -> None:
-        fold(cells, event)
-        fold(cells, event)
+    def twice(add: Add) -> Add:
+        def changed(tables: Tables, window: int, keys: list[CellKey], event: Event) -> None:
+            add(tables, window, keys, event)
+            add(tables, window, keys, event)
+
+        return changed
 
     _first_event(twice)
 
 
 @mutant
 def one_event_in_the_next_window() -> None:
-    left: list[Event] = []
-    take = PythonIntake.take
-
-    def moving(self: PythonIntake, records: Sequence[Record]) -> None:
-        take(self, records)
-        if left:
-            event, length = left.pop(), self.rules.window
-            fold(self._windows[self.rules.start(to_micros(event.timestamp)) + length], event)
-
-    _first_event(lambda _cells, event: left.append(event))
-    patch(PythonIntake, "take", moving)
+    _first_event(lambda add: lambda tables, window, keys, event: add(tables, window + 60_000_000, keys, event))
 
 
 @mutant
@@ -98,7 +89,7 @@ def rounded_into_the_next_window() -> None:
 
 @mutant
 def money_as_float() -> None:
-    def rough(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
+    def rough(window: int, rules: TableRules, key: CellKey, cell: Cell) -> WindowResult:
         return replace(to_result(window, rules, key, cell), spend_micros=int(float(cell.metrics.spend_micros)))
 
     patch(dataflows.windows.cells, "to_result", rough)
@@ -115,7 +106,7 @@ def ratio_without_its_thousand() -> None:
 
 @mutant
 def revision_is_not_the_events() -> None:
-    def wrong(window: int, rules: Rules, key: CellKey, cell: Cell) -> WindowResult:
+    def wrong(window: int, rules: TableRules, key: CellKey, cell: Cell) -> WindowResult:
         right = to_result(window, rules, key, cell)
         return replace(right, revision=right.revision + 1)
 
@@ -124,10 +115,11 @@ def revision_is_not_the_events() -> None:
 
 @mutant
 def keys_joined_by_a_bar() -> None:
-    def joined(start: str, campaign: str, channel: str) -> bytes:
-        return f"{start}|{campaign}|{channel}".encode()
+    def joined(window: int, rules: TableRules, key: CellKey, cell: Cell) -> tuple[bytes, bytes]:
+        _, value = to_record(window, rules, key, cell)
+        return "|".join([rfc3339(window // 1_000_000), *map(str, key)]).encode(), value
 
-    patch(dataflows.windows.cells, "result_key", joined)
+    patch(dataflows.windows.reference, "to_record", joined)
 
 
 # Judging.

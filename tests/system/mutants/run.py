@@ -6,8 +6,11 @@ import os
 import runpy
 import sys
 
-from tests.system.mutants.catalogue import MUTANTS
+from tests.system.mutants import breakdowns, catalogue
 from tests.system.mutants.stock import FLOWS
+
+MUTANTS = {**catalogue.MUTANTS, **breakdowns.MUTANTS}
+"""All mutants by name."""
 
 CONTROL = "control"
 """No mutant at all."""

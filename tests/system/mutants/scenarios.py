@@ -21,7 +21,7 @@ from tests.support.flows import ANSWER_SECONDS, Flow, counted, last_results, rec
 from tests.support.records import payload
 from tests.system.oracle.compare import differences
 from tests.system.oracle.journal import Journal, send_all
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.terms import terms_of
 
 kafka: Any = confluent_kafka.admin
 """Its types leave out half of what its documentation names."""
@@ -115,10 +115,11 @@ class Trial:
         """What the flow wrote in all its runs."""
         return self._log.read_text() if self._log.exists() else ""
 
-    def judge(self, terms: Terms | None = None) -> list[str]:
-        """What the oracle says."""
+    def judge(self, *, silence: bool = True) -> list[str]:
+        """What the oracle says; `silence`: whether a partition may have been silent until windows were closed without it."""
         settings = self.settings
         topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
+        terms = terms_of(settings, silence=silence)
         return differences(settings.brokers, *topics, terms, journal=self.journal, group=settings.group)
 
 
@@ -186,6 +187,56 @@ def stopped(trial: Trial) -> list[str]:
     return trial.judge()
 
 
+def _by_device(tag: str, devices: str, minute: int = 0) -> list[bytes | None]:
+    """An event of each device in `devices`, a letter each, of which ``-`` is none; every third one in euros, a quarter of them leads."""
+    types, currencies = ("lead", "impression", "add_to_cart", "click"), ("EUR", None, "USD")
+    return [
+        payload(
+            *(f"{tag}-{number}", 60 * minute + number),
+            device=None if device == "-" else device,
+            event_type=types[number % 4],
+            currency=currencies[number % 3],
+            cost_micros=2**number,
+            revenue_micros=3,
+        )
+        for number, device in enumerate(devices)
+    ]
+
+
+def _break_down(trial: Trial) -> None:
+    trial.set(breakdowns="ad=adgroup_id,device;device", breakdown_cells=4, event_types="lead:conversion,add_to_cart")
+
+
+def broken_down(trial: Trial) -> list[str]:
+    """Two partitions with more values than are admitted, repeats with other values, and types that are not declared."""
+    _break_down(trial)
+    for partition, devices in enumerate(("abc-defabc-", "-xayza-xyzw")):
+        tag = f"p{partition}"
+        repeat = payload(f"{tag}-0", 1, device="of a repeat")
+        typo = payload(f"{tag}-typo", 2, device="t", event_type="add_to_card")
+        trial.send([*_by_device(tag, devices[:2]), repeat, typo, *_by_device(f"{tag} more", devices)], partition)
+        trial.send(_by_device(f"{tag} later", devices[::-1], minute=1), partition)
+    trial.start()
+    trial.read_all()
+    trial.stop()
+    return trial.judge()
+
+
+def broken_down_and_killed(trial: Trial) -> list[str]:
+    """`kill -9` when all places are taken and a snapshot is on disk; what comes after has values that came before it, and others."""
+    _break_down(trial)
+    trial.send(_by_device("x", "abcdef-"), 0)
+    trial.start()
+    trial.read_all()
+    trial.save()
+    trial.kill()
+    trial.send([*_by_device("y", "gfedcba-"), *_by_device("x", "abcdef-")], 0)
+    trial.start()
+    trial.read_all()
+    trial.stop()
+    return trial.judge()
+
+
 def paces(trial: Trial) -> list[str]:
     """One partition is half an hour behind the others, which were read before; none is silent for long."""
     trial.set(idle_seconds=3600.0)
@@ -196,7 +247,7 @@ def paces(trial: Trial) -> list[str]:
     trial.send(events("y", 100, 1700), 0)
     trial.read_all()
     trial.stop()
-    return trial.judge(Terms(silence=False))
+    return trial.judge(silence=False)
 
 
 def backlog(trial: Trial) -> list[str]:
@@ -207,7 +258,7 @@ def backlog(trial: Trial) -> list[str]:
     trial.start()
     trial.read_all()
     trial.stop()
-    return trial.judge(Terms(silence=False))
+    return trial.judge(silence=False)
 
 
 def in_order(trial: Trial) -> list[str]:
@@ -284,6 +335,18 @@ def _limit(settings: Settings, size: int) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Trial], list[str]]] = {
-    function.__name__: function for function in (undisturbed, killed, stopped, paces, backlog, returning, unsent, refused)
+    function.__name__: function
+    for function in (
+        undisturbed,
+        broken_down,
+        killed,
+        broken_down_and_killed,
+        stopped,
+        paces,
+        backlog,
+        returning,
+        unsent,
+        refused,
+    )
 }
 """By name."""

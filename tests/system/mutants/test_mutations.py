@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.settings import own_names
-from tests.system.mutants.catalogue import MUTANTS
-from tests.system.mutants.run import CONTROL
+from tests.system.mutants.run import CONTROL, MUTANTS
 from tests.system.mutants.scenarios import SCENARIOS, Trial, in_order
 from tests.system.mutants.stock import FLOWS
 
 OTHER = r"results: .* events (\d+|None) instead of \d+"
 """A cell with another number of events."""
+
+ROW = r"breakdown: .* events (\d+|None) instead of (\d+|None)"
+"""A row of a breakdown with another number of events."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,30 @@ CASES = [
     Case("counters off by one", "undisturbed", r"counters: .* counted \d+ instead of \d+", "counters"),
     Case("rejected events are dropped", "undisturbed", r"rejected: .* as None instead of (malformed|late)", "rejected"),
     Case("rejected events are not kept as they came", "undisturbed", r"rejected: .* payload 'bad' instead of '{bad'", "rejected"),
+    Case("admission by arrival over all partitions", "broken_down", ROW, "breakdown"),
+    Case("one cell more is admitted", "broken_down", ROW, "breakdown"),
+    Case("one bound for all windows", "broken_down", ROW, "breakdown"),
+    Case("admission ignores the currency", "broken_down", ROW, "breakdown"),
+    Case("a cell of nulls takes no place", "broken_down", ROW, "breakdown"),
+    Case("a repeat takes a place", "broken_down", ROW, "breakdown"),
+    Case("admitted cells are empty after a restart", "broken_down_and_killed", ROW, "breakdown history"),
+    Case(
+        "a row that is not admitted keeps its first value",
+        "broken_down",
+        r"record: ad .* true in all of them",
+        "record breakdown",
+    ),
+    Case("currency is not in the key", "broken_down", r"results: .* EUR: .* events None instead of \d+", "results breakdown"),
+    Case(
+        "an undeclared type is accepted",
+        "broken_down",
+        r"rejected: .* as None instead of malformed",
+        "rejected counters results breakdown record",
+    ),
+    Case("a role adds nothing", "broken_down", r"results: .* conversions 0 instead of \d+", "results breakdown"),
+    Case(
+        "records have the header of another version", "broken_down", r"record: .* header adtally-contract b'1'", "record rejected"
+    ),
     Case(
         "late by the clock of other partitions",
         "paces",

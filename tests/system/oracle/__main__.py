@@ -16,8 +16,8 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.system.oracle.compare import Audit, Evidence, found_in, gather
-from tests.system.oracle.judge import Terms
+from tests.system.oracle.compare import Audit, Evidence, found_in, gather, topics_of
+from tests.system.oracle.terms import Terms
 from tests.system.oracle.topics import Where, committed, follow, partitions, properties
 
 SHOWN = 20
@@ -33,7 +33,9 @@ Gather = Callable[..., Evidence]
 def main(arguments: Sequence[str] | None = None, gather: Gather = gather) -> int:
     """Judge the topics, read by `gather`, and print what was found; return the exit code."""
     given = _parser().parse_args(arguments)
-    terms = Terms(given.window, given.out_of_order, given.lateness, given.max_ahead, given.currency, not given.no_dedup)
+    times = given.window, given.out_of_order, given.lateness, given.max_ahead
+    kinds = given.breakdowns, given.breakdown_cells, given.event_types
+    terms = Terms(*times, given.currency, not given.no_dedup, True, *kinds)
     try:
         where = {**properties(given.client), "bootstrap.servers": given.brokers} if given.client else given.brokers
     except (OSError, ValueError) as error:
@@ -67,34 +69,42 @@ Judged = tuple[list[str], str]
 
 
 def _gathered(where: Where, given: argparse.Namespace, terms: Terms, gather: Gather) -> Judged | None:
-    evidence = gather(where, given.logs, given.results, given.rejected, group=given.group, progress=True)
+    evidence = gather(where, given.logs, given.results, given.rejected, terms, group=given.group, progress=True)
     if not evidence.partitions:
         return None
-    return found_in(evidence, terms, progress=True), _told(len(evidence.logs), len(evidence.results), len(evidence.rejected))
+    rows = sum(map(len, evidence.breakdowns.values()))
+    return found_in(evidence, terms, progress=True), _in_words(
+        len(evidence.logs), len(evidence.results) + rows, len(evidence.rejected)
+    )
 
 
 def _followed(where: Where, given: argparse.Namespace, terms: Terms) -> Judged | None:
     count = len(partitions(where, given.logs))
     if not count:
         return None
-    told_to_end = threading.Thread(target=sys.stdin.read, daemon=True)
-    told_to_end.start()
+    asked_to_end = threading.Thread(target=sys.stdin.read, daemon=True)
+    asked_to_end.start()
     audit = Audit(given.logs, terms)
+    tables = {topic: name for name, topic in topics_of(given.results, terms).items()}
     read = [0, 0, 0]
     next_line = time.monotonic() + LINE_SECONDS
-    for batch in follow(where, [given.logs, given.results, given.rejected], lambda: not told_to_end.is_alive()):
-        records = batch[given.logs], batch[given.results], batch[given.rejected]
-        for take, those in zip((audit.log, audit.results, audit.rejected), records, strict=True):
-            take(those)
-        read = [before + len(those) for before, those in zip(read, records, strict=True)]
+    for batch in follow(where, [given.logs, *tables, given.rejected], lambda: not asked_to_end.is_alive()):
+        audit.log(batch[given.logs])
+        audit.rejected(batch[given.rejected])
+        for topic, table in tables.items():
+            audit.results(batch[topic], table)
+        rows = sum(len(batch[topic]) for topic in tables)
+        read = [
+            before + more for before, more in zip(read, (len(batch[given.logs]), rows, len(batch[given.rejected])), strict=True)
+        ]
         if time.monotonic() >= next_line:
             next_line = time.monotonic() + LINE_SECONDS
-            print(f"oracle: {_told(*read)}", file=sys.stderr, flush=True)
+            print(f"oracle: {_in_words(*read)}", file=sys.stderr, flush=True)
     shown = committed(where, given.logs, given.group) if given.group else None
-    return audit.differences(count, shown), _told(*read)
+    return audit.differences(count, shown), _in_words(*read)
 
 
-def _told(logs: int, results: int, rejected: int) -> str:
+def _in_words(logs: int, results: int, rejected: int) -> str:
     return f"{logs:,} messages, {results:,} records of results, {rejected:,} of rejected"
 
 
@@ -119,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--out-of-order", type=float, default=standard.out_of_order, help="seconds (default: %(default)s)")
     add("--lateness", type=float, default=standard.lateness, help="allowed, in seconds (default: %(default)s)")
     add("--max-ahead", type=float, default=standard.max_ahead, help="seconds (default: %(default)s)")
-    add("--currency", default=standard.currency, help="of the deployment (default: %(default)s)")
+    add("--currency", default=standard.currency, help="of events that name none (default: %(default)s)")
+    add("--breakdowns", default="", metavar="LIST", help="as ADTALLY_BREAKDOWNS: 'ad=adgroup_id,ad_id;device' (default: none)")
+    add("--breakdown-cells", type=int, default=standard.breakdown_cells, help="admitted by a partition (default: %(default)s)")
+    add("--event-types", default="", metavar="LIST", help="as ADTALLY_EVENT_TYPES: 'add_to_cart,lead:conversion' (default: none)")
     add("--follow", action="store_true", help="judge while it runs, until standard input ends; the topics must be there")
     add("--no-dedup", action="store_true", help="a repeated event_id counts (ADTALLY_DEDUP=false)")
     return parser

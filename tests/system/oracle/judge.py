@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 import polars as pl
 from tqdm import tqdm
 
-from tests.system.oracle.parse import BadError, parse
+from tests.system.oracle.admission import Admission
+from tests.system.oracle.parse import BadError, Parser
 from tests.system.oracle.sums import Cells
-
-SECOND = 1_000_000
+from tests.system.oracle.terms import MAIN, SECOND, Terms
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the log; `time` is Kafka's own, in milliseconds."""
+    """One message of a topic; `time` is Kafka's own, in milliseconds, `contract` the header of that name."""
 
     partition: int
     offset: int
     time: int
     payload: bytes | None
+    contract: bytes | None = None
 
 
 @dataclass
@@ -41,36 +42,19 @@ class Verdict:
     cells: Cells = field(default_factory=Cells)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """The settings of the deployment, in seconds."""
-
-    window: int = 60
-    out_of_order: float = 5
-    lateness: float = 600
-    max_ahead: float = 300
-    currency: str = "USD"
-    dedup: bool = True
-    silence: bool = True
-    """Whether a partition may have been silent until windows were closed without it: then less can be said of states."""
-
-    @property
-    def span(self) -> int:
-        """How long (microseconds of its partition's clock) the ids of a generation are gathered; three of them are known."""
-        return max(1, -(-round((self.window + self.lateness + self.out_of_order) * SECOND) // 2))
-
-
 class Judge:
     """Reads the log as the contract says, a message at a time: each partition in its order, its own clock deciding what is late.
 
-    It holds the cells, what is rejected, and the ids that a partition still knows, whatever the length of the log.
+    It holds the cells, what is rejected, and the ids and admitted cells that a partition still knows, whatever the length of the log.
     """
 
     def __init__(self, terms: Terms | None = None) -> None:
         self.terms = terms or Terms()
-        self.verdict = Verdict()
+        self.verdict = Verdict(cells=Cells(self.terms))
         """On what was taken so far."""
+        self._parse = Parser(self.terms)
         self._known: dict[int, Known] = {}
+        self._admission: dict[int, Admission] = {}
 
     def take(self, message: Message) -> None:
         """Judge the next message of its partition."""
@@ -79,7 +63,7 @@ class Judge:
         tally = verdict.counters.setdefault(message.partition, Counter())
         tally["read"] += 1
         try:
-            event = parse(message.payload, terms.currency)
+            event = self._parse(message.payload)
         except BadError:
             oversize = len(message.payload or b"") > 64 * 1024
             tally["malformed"] += 1
@@ -107,7 +91,9 @@ class Judge:
             tally["duplicate"] += 1
             return
         tally["counted"] += 1
-        verdict.cells.add(start // SECOND, event)
+        admission = self._admission.setdefault(message.partition, Admission(terms))
+        verdict.cells.add(start // SECOND, event, admission.meet(start, event))
+        admission.forget(clock - round((terms.window + terms.lateness + terms.out_of_order) * SECOND) + 1)
 
     def _reject(self, message: Message, reason: str) -> None:
         place = message.partition, message.offset
@@ -143,6 +129,6 @@ def judge(messages: Iterable[Message], terms: Terms | None = None, progress: boo
     return judge.verdict
 
 
-def windows(verdict: Verdict) -> pl.DataFrame:
-    """The sums of each window, campaign and channel; columns window_start, campaign_id, channel and `SUMS`."""
-    return verdict.cells.frame()
+def windows(verdict: Verdict, table: str = MAIN) -> pl.DataFrame:
+    """The sums of each cell of a table; the columns are those of `Cells.frame`."""
+    return verdict.cells.frame(table)

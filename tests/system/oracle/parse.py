@@ -8,10 +8,12 @@ import re
 import time
 from typing import Any
 
-TYPES = {"impression", "click", "conversion", "purchase", "refund", "cost"}
+from tests.system.oracle.terms import DIMENSIONS, Terms
+
 REQUIRED = ("event_id", "event_type", "timestamp", "campaign_id", "channel")
-NAMES = ("event_id", "campaign_id", "channel", "user_id", "order_id")
+NAMES = ("event_id", "campaign_id", "channel", "user_id", "order_id", *DIMENSIONS)
 MONEY = ("cost_micros", "revenue_micros")
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII)
 
 
@@ -45,8 +47,44 @@ def _check_all(value: Any) -> None:
         level = [one for item in nested for entry in item for one in (entry if isinstance(item, _Pairs) else (entry,))]
 
 
-def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
-    """The event in `payload`, its time in microseconds under ``micros`` (rounded) and ``floor`` (cut off); raises `BadError`."""
+class Parser:
+    """The contract's reading in a deployment."""
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        terms = terms or Terms()
+        self._types = set(terms.types())
+        self._currency = terms.currency
+        self._names = {*NAMES, *(field for fields in terms.tables().values() for field in fields)} - {"event_type"}
+
+    def __call__(self, payload: bytes | None) -> dict[str, Any]:
+        """The event in `payload`, with its currency, its time in microseconds under ``micros`` (rounded) and ``floor`` (cut off).
+
+        Raises `BadError`.
+        """
+        event = _object(payload)
+        for name in REQUIRED:
+            if not isinstance(event.get(name), str):
+                raise BadError(name)
+        for name in self._names:
+            value = event.get(name)
+            if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 256):
+                raise BadError(name)
+        for name in MONEY:
+            value = event.get(name)
+            if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
+                raise BadError(name)
+        if event["event_type"] not in self._types:
+            raise BadError("type")
+        currency = event.get("currency")
+        if currency is None:
+            currency = self._currency
+        elif not isinstance(currency, str) or not CURRENCY.fullmatch(currency):
+            raise BadError("currency")
+        floor, rounded = micros(event["timestamp"])
+        return {**event, "currency": currency, "micros": rounded, "floor": floor}
+
+
+def _object(payload: bytes | None) -> dict[str, Any]:
     if payload is None or len(payload) > 64 * 1024:
         raise BadError("nothing, or too much")
     try:
@@ -56,22 +94,7 @@ def parse(payload: bytes | None, currency: str = "USD") -> dict[str, Any]:
         raise BadError(str(error)) from None
     if not isinstance(given, _Pairs):
         raise BadError("no object")
-    event = dict(given)  # of a key given twice the last counts
-    for name in REQUIRED:
-        if not isinstance(event.get(name), str):
-            raise BadError(name)
-    for name in NAMES:
-        value = event.get(name)
-        if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 256):
-            raise BadError(name)
-    for name in MONEY:
-        value = event.get(name)
-        if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
-            raise BadError(name)
-    if event["event_type"] not in TYPES or event.get("currency") not in (None, currency):
-        raise BadError("type or currency")
-    floor, rounded = micros(event["timestamp"])
-    return {**event, "micros": rounded, "floor": floor}
+    return dict(given)  # of a key given twice the last counts
 
 
 def micros(text: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tests.system.oracle.history import CONTRACT
 from tests.system.oracle.judge import Verdict
 
 KEPT = 4096
@@ -29,13 +30,15 @@ class Rejections:
         self._found: dict[tuple[int, int], _Shown] = {}
         self._wrong: list[str] = []
 
-    def take(self, key: bytes | None, value: dict[str, Any]) -> None:
-        """The next record; one with a wrong key, or for another reason than the one before, is remembered as a difference."""
+    def take(self, key: bytes | None, value: dict[str, Any], contract: bytes | None = CONTRACT) -> None:
+        """The next record; one with a wrong key or header, or for another reason than the one before, is remembered as a difference."""
         place = value.get("partition", -1), value.get("offset", -1)
         if key is None or value.get("topic") != self._logs or json.loads(key) != [self._logs, *place]:
             where = f"{value.get('topic')} partition {place[0]} offset {place[1]}"
             self._wrong.append(f"rejected: key {key!r} of a record of {where}")
             return
+        if contract != CONTRACT:
+            self._wrong.append(f"rejected: partition {place[0]} offset {place[1]}: header adtally-contract {contract}")
         before, reason = self._found.get(place), value.get("reason")
         if before is not None and before.reason != reason:
             self._wrong.append(f"rejected: partition {place[0]} offset {place[1]} as {before.reason}, then as {reason}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+
+from tests.system.oracle.terms import MAIN, Terms
 
 SUMS = [
     "impressions",
@@ -17,63 +21,82 @@ SUMS = [
     "refund_micros",
     "events",
 ]
+"""The sums that every result has."""
+
+Value = str | bool | None
+"""In a breakdown: a text, null where the event has none, true in the row of what was not admitted."""
+
+KEY = ["window_start", "campaign_id", "channel", "values", "currency"]
+"""A cell of any table; `values` are the JSON text of a list, empty in the main table."""
 
 BATCH = 100_000
 """Events that wait until they are added up."""
 
-_CELL = ["start", "campaign_id", "channel"]
-_KINDS: dict[str, Any] = {
-    "start": pl.Int64,
-    "campaign_id": pl.String,
-    "channel": pl.String,
-    "kind": pl.String,
-    "cost": pl.Int128,
-    "revenue": pl.Int128,
-}
+_CELL = ["start", "campaign_id", "channel", "values", "currency"]
+
+
+def columns(terms: Terms) -> list[str]:
+    """The sums of a deployment: those of every result, and one for each declared type."""
+    return [*SUMS, *(f"counts.{name}" for name in terms.declared())]
+
+
+def written(values: Sequence[Value]) -> str:
+    """The values of a cell as one text; two cells have the same one only if their values are the same."""
+    return json.dumps(list(values), ensure_ascii=False)
 
 
 class Cells:
-    """The sums of each window, campaign and channel."""
+    """The sums of each table's cells."""
 
-    def __init__(self, batch: int = BATCH) -> None:
+    def __init__(self, terms: Terms | None = None, batch: int = BATCH) -> None:
+        self._terms = terms or Terms()
+        self._tables = list(self._terms.tables())
         self._batch = batch
         self._waiting: list[tuple[Any, ...]] = []
-        self._sums = _added_up([])
+        self._sums = {name: self._added_up(pl.DataFrame([], self._schema(), orient="row"), name) for name in self._tables}
 
-    def add(self, start: int, event: dict[str, Any]) -> None:
-        """Count `event` in the window that begins at `start`, in seconds since 1970."""
+    def add(self, start: int, event: dict[str, Any], values: Sequence[str] = ()) -> None:
+        """Count `event` in the window that begins at `start`, in seconds since 1970; `values`: its cell in each breakdown (`written`)."""
         money = event.get("cost_micros") or 0, event.get("revenue_micros") or 0
-        self._waiting.append((start, event["campaign_id"], event["channel"], event["event_type"], *money))
+        cell = start, event["campaign_id"], event["channel"], event["currency"]
+        self._waiting.append((*cell, event["event_type"], *money, "[]", *values))
         if len(self._waiting) >= self._batch:
             self._fold()
 
-    def frame(self) -> pl.DataFrame:
-        """All sums so far; columns window_start, campaign_id, channel and `SUMS`."""
+    def frame(self, table: str = MAIN) -> pl.DataFrame:
+        """All sums of a table so far; the columns are `KEY` and those of `columns`."""
         self._fold()
         named = pl.from_epoch("start", time_unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("window_start")
-        return self._sums.with_columns(named).select("window_start", "campaign_id", "channel", *SUMS)
+        return self._sums[table].with_columns(named).select(*KEY, *columns(self._terms))
+
+    def _schema(self) -> dict[str, Any]:
+        texts = dict.fromkeys(["campaign_id", "channel", "currency", "type"], pl.String)
+        tables = dict.fromkeys((f"values of {name}" for name in self._tables), pl.String)
+        return {"start": pl.Int64, **texts, "cost": pl.Int128, "revenue": pl.Int128, **tables}
 
     def _fold(self) -> None:
-        both = pl.concat([self._sums, _added_up(self._waiting)])
-        self._sums = both.group_by(_CELL).agg(pl.col(name).sum() for name in SUMS)
+        rows = pl.DataFrame(self._waiting, self._schema(), orient="row")
+        for name, before in self._sums.items():
+            both = pl.concat([before, self._added_up(rows, name)])
+            self._sums[name] = both.group_by(_CELL).agg(pl.col(one).sum() for one in columns(self._terms))
         self._waiting = []
 
-
-def _added_up(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
-    kind, cost, revenue = pl.col("kind"), pl.col("cost"), pl.col("revenue")
-    return (
-        pl.DataFrame(rows, schema=_KINDS, orient="row")
-        .group_by(_CELL)
-        .agg(
-            (kind == "impression").sum().alias("impressions"),
-            (kind == "click").sum().alias("clicks"),
-            kind.is_in(["conversion", "purchase"]).sum().alias("conversions"),
-            (kind == "purchase").sum().alias("purchases"),
-            (kind == "refund").sum().alias("refunds"),
-            cost.sum().alias("spend_micros"),
-            revenue.filter(kind != "refund").sum().alias("revenue_micros"),
-            revenue.filter(kind == "refund").sum().alias("refund_micros"),
-            pl.len().alias("events"),
+    def _added_up(self, rows: pl.DataFrame, table: str) -> pl.DataFrame:
+        kind, cost, revenue = pl.col("type").replace_strict(self._terms.types()), pl.col("cost"), pl.col("revenue")
+        return (
+            rows.rename({f"values of {table}": "values"})
+            .group_by(_CELL)
+            .agg(
+                (kind == "impression").sum().alias("impressions"),
+                (kind == "click").sum().alias("clicks"),
+                kind.is_in(["conversion", "purchase"]).sum().alias("conversions"),
+                (kind == "purchase").sum().alias("purchases"),
+                (kind == "refund").sum().alias("refunds"),
+                cost.sum().alias("spend_micros"),
+                revenue.filter(kind != "refund").sum().alias("revenue_micros"),
+                revenue.filter(kind == "refund").sum().alias("refund_micros"),
+                pl.len().alias("events"),
+                *((pl.col("type") == name).sum().alias(f"counts.{name}") for name in self._terms.declared()),
+            )
+            .with_columns(pl.col(name).cast(pl.Int128) for name in columns(self._terms))
         )
-        .with_columns(pl.col(name).cast(pl.Int128) for name in SUMS)
-    )

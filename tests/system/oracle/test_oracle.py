@@ -18,14 +18,15 @@ from msgspec.structs import replace as replace_settings
 
 from dataflows.contract.settings import Settings
 from tests.support.flows import counters, recovery_folder, running, send, wait_for
-from tests.support.malformed import BAD
 from tests.support.records import FAR, T0, payload, stamp
 from tests.system.oracle.__main__ import main
 from tests.system.oracle.compare import Audit, Evidence, differences, found_in, gather, window_differences
-from tests.system.oracle.history import RATIOS
+from tests.system.oracle.history import CONTRACT, RATIOS
+from tests.system.oracle.hostile import BREAKDOWNS, EVENT_TYPES, hostile
 from tests.system.oracle.journal import Journal, send_all
-from tests.system.oracle.judge import SECOND, Judge, Known, Message, Terms, judge, windows
+from tests.system.oracle.judge import Judge, Known, Message, judge, windows
 from tests.system.oracle.sums import SUMS, Cells
+from tests.system.oracle.terms import SECOND, Terms, terms_of
 from tests.system.oracle.topics import Record, follow
 
 
@@ -60,17 +61,17 @@ def test_one_event_in_the_next_window_turns_the_oracle_red() -> None:
 def cell(events: int, state: str = "provisional", **fields: Any) -> dict[str, Any]:
     """The result of `events` impressions of the first minute."""
     value = {"window_start": stamp(0), "window_end": stamp(60), "campaign_id": "c", "channel": "search"}
-    value |= {**dict.fromkeys(SUMS, 0), "impressions": events, "events": events, "revision": events}
+    value |= {**dict.fromkeys(SUMS, 0), "impressions": events, "events": events, "revision": events, "counts": {}}
     return {**value, **dict.fromkeys(RATIOS), "ctr": 0.0, "cpm": 0.0, "currency": "USD", "state": state, **fields}
 
 
-def results(*values: dict[str, Any], key: str = f'["{stamp(0)}","c","search"]') -> list[Record]:
-    return [(key.encode(), Message(0, offset, 0, json.dumps(value).encode())) for offset, value in enumerate(values)]
+def results(*values: dict[str, Any], key: str = f'["{stamp(0)}","c","search","USD"]') -> list[Record]:
+    return [(key.encode(), Message(0, offset, 0, json.dumps(value).encode(), CONTRACT)) for offset, value in enumerate(values)]
 
 
 def refusal(key: list[Any], **fields: Any) -> Record:
     value = {"reason": "malformed", "detail": "d", "topic": "logs", "partition": 0, "offset": 2, "rejected_at": "now"}
-    return json.dumps(key).encode(), Message(0, 0, 0, json.dumps({**value, "payload": "{bad", **fields}).encode())
+    return json.dumps(key).encode(), Message(0, 0, 0, json.dumps({**value, "payload": "{bad", **fields}).encode(), CONTRACT)
 
 
 LOG = [
@@ -114,15 +115,22 @@ def test_some_of_the_events_may_be_others_when_a_replay_reads_the_partitions_in_
             "history: .* revision 2 comes with other sums",
         ),
         ({"results": results(cell(2), key="c|search")}, "record: .* the key is not"),
-        ({"results": results(cell(2), key='["c","search"]')}, "record: .* the key is not"),
+        ({"results": results(cell(2), key=f'["{stamp(0)}","c","search"]')}, "record: .* the key is not"),
         ({"results": results(cell(2, ctr=None))}, "record: .* ctr None instead of 0.0"),
         ({"results": results(cell(2, roas=0.0))}, "record: .* roas 0.0 instead of None"),
         ({"results": results(cell(2, ctr=-0.0))}, "record: .* ctr is a negative zero"),
         ({"results": results(cell(2, revision=3))}, "record: .* revision 3 of 2 events"),
         ({"results": results(cell(2, window_end=stamp(120)))}, "record: .* is not a window of 60 s"),
-        ({"results": results(cell(2, currency="EUR"))}, "record: .* currency EUR"),
+        ({"results": results(cell(2, currency="EUR"))}, "record: .* the key is not .*EUR"),
+        ({"results": results(cell(2, counts={"lead": 1}))}, "record: .* counts {'lead': 1}"),
+        ({"results": results(cell(2, counts=None))}, "record: .* counts None"),
+        (
+            {"results": [(key, replace(one, contract=b"1")) for key, one in GOOD.results]},
+            "record: .* header adtally-contract b'1'",
+        ),
+        ({"rejected": [(key, replace(one, contract=None)) for key, one in GOOD.rejected]}, "rejected: .* header .* None"),
         ({"results": results(cell(2, extra=1))}, "record: .* fields .*extra"),
-        ({"results": [(None, Message(0, 0, 0, b"x"))]}, "record: None: fields"),
+        ({"results": [(None, Message(0, 0, 0, b"x", CONTRACT))]}, "record: None: fields"),
         ({"rejected": []}, "rejected: partition 0 offset 2 as None instead of malformed"),
         (
             {"rejected": [*GOOD.rejected, refusal(["logs", 0, 1], offset=1)]},
@@ -148,7 +156,7 @@ def test_each_kind_of_difference_has_its_line(changed: dict[str, Any], line: str
 
 def test_a_state_that_the_clocks_forbid_is_a_difference() -> None:
     log = [*LOG[:2], (b"e2", Message(0, 2, FAR, payload("e2", 65)))]
-    key = f'["{stamp(60)}","c","search"]'
+    key = f'["{stamp(60)}","c","search","USD"]'
 
     def judged(state: str, terms: Terms, second: str = "provisional") -> list[str]:
         final = results(cell(1, second, window_start=stamp(60), window_end=stamp(120)), key=key)
@@ -183,7 +191,7 @@ def test_a_log_that_is_judged_as_it_comes_gets_the_verdict_of_the_whole(seed: in
     rows = [Message(rng.randrange(3), offset, FAR, value) for offset, value in enumerate(hostile(1500, seed))]
     whole = judge(rng.sample(rows, len(rows)), terms)
     coming = Judge(terms)
-    coming.verdict.cells = Cells(batch=rng.choice([1, 7, 100]))
+    coming.verdict.cells = Cells(terms, batch=rng.choice([1, 7, 100]))
     for message in rows:
         coming.take(message)
         if rng.random() < 0.01:
@@ -281,32 +289,16 @@ def test_the_command_names_a_broker_that_does_not_answer_in_one_line(capsys: pyt
     assert "nowhere:1" in line
 
 
-def hostile(count: int, seed: int) -> list[bytes | None]:
-    """Everything at once: disorder up to beyond the lateness, twins, the future, poison, names and money at their limits."""
-    rng = random.Random(seed)
-    poison = list(BAD.values())
-    names = ["c", "ünïcode", '"],["', "<b>", "\u202e", "x" * 256, "a\u0000b"]
-    given: list[bytes | None] = []
-    for number in range(count):
-        kind = rng.choice(["impression", "click", "conversion", "purchase", "refund", "cost"])
-        seconds = number * 2.0 - (rng.random() * 900 if rng.random() < 0.05 else rng.random() * 5)
-        seconds += 400_000_000_000 if rng.random() < 0.01 else 0
-        if seconds > 200_000_000_000:
-            given.append(payload(f"e{number}", 0, timestamp="9999-12-31T23:59:59Z"))
-        elif rng.random() < 0.02:
-            given.append(rng.choice(poison))
-        else:
-            money = rng.choice([{}, {"cost_micros": rng.choice([0, 1, -5, 2**63 - 1, None])}, {"revenue_micros": 10**12}])
-            name = f"e{number if rng.random() > 0.03 else rng.randrange(max(0, number - 300), number + 1)}"
-            given.append(
-                payload(name, seconds, event_type=kind, campaign_id=rng.choice(names), channel=rng.choice(names[:3]), **money)
-            )
-    given.append(payload("big", 0, note="n" * 70_000))
-    return given
+LONG = pytest.mark.long
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
-def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "native"),
+    [(1, "auto"), pytest.param(1, "off", marks=LONG), pytest.param(2, "auto", marks=LONG), pytest.param(3, "off", marks=LONG)],
+)
+def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_path: Path, seed: int, native: str) -> None:
+    more: dict[str, Any] = {"breakdowns": BREAKDOWNS, "breakdown_cells": 5 * seed, "event_types": EVENT_TYPES, "native": native}
+    settings = replace_settings(settings, **more)
     given = hostile(3000, seed)
     for partition in range(4):
         send(settings, given[partition::4], partition=partition)
@@ -315,4 +307,4 @@ def test_the_flow_and_the_oracle_agree_on_a_hostile_log(settings: Settings, tmp_
         wait_for(lambda: sum(one.get("read", 0) for one in counters(settings)) == len(given), "the flow to have read it all")
         assert flow.stop() == [0]
     topics = (settings.logs_topic, settings.results_topic, settings.rejected_topic)
-    assert differences(settings.brokers, *topics, group=settings.group) == []
+    assert differences(settings.brokers, *topics, terms_of(settings), group=settings.group) == []

@@ -60,7 +60,9 @@ def follow(where: Where, topics: Sequence[str], over: Callable[[], bool] = lambd
             for one in consumer.consume(10_000, 0.05):
                 error, place = one.error(), (one.topic() or "", one.partition() or 0)
                 if error is None:
-                    message = Message(place[1], one.offset() or 0, one.timestamp()[1], _bytes(one.value()))
+                    headers = dict(one.headers() or ())
+                    contract = _bytes(headers.get("adtally-contract"))
+                    message = Message(place[1], one.offset() or 0, one.timestamp()[1], _bytes(one.value()), contract)
                     batch[place[0]].append((_bytes(one.key()), message))
                     next_offset[place] = message.offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
