@@ -93,7 +93,9 @@ def produce(settings: Settings, results: Iterable[WindowResult]) -> None:
     for one in results:
         while True:
             try:
-                producer.produce(settings.results_topic, encode(one), result_key(one.window_start, one.campaign_id, one.channel, one.currency))
+                producer.produce(
+                    settings.results_topic, encode(one), result_key(one.window_start, one.campaign_id, one.channel, one.currency)
+                )
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -26,7 +26,9 @@ def test_restarts_change_no_cell(choice: Literal["on", "off"]) -> None:
     for seed in range(40, 50):
         given = breakdown_log(seed, 600)
         kind = intake_kind(choice)
-        assert totals(outcomes(kind, given, seed)) == totals(outcomes(kind, given, seed, restarts=False)), f"the log of seed {seed}"
+        assert totals(outcomes(kind, given, seed)) == totals(outcomes(kind, given, seed, restarts=False)), (
+            f"the log of seed {seed}"
+        )
 
 
 @pytest.mark.parametrize("choice", KINDS)

@@ -107,7 +107,9 @@ Sums = dict[tuple[int, int, int, CellKey], Metrics]
 """By shard, start of the window, table and key."""
 
 
-def outcomes(kind: type[Intake], log: BreakdownLog, seed: int, *, restarts: bool = True) -> list[tuple[Sums, list[Rejected], IntakeState]]:
+def outcomes(
+    kind: type[Intake], log: BreakdownLog, seed: int, *, restarts: bool = True
+) -> list[tuple[Sums, list[Rejected], IntakeState]]:
     """Return all that an intake makes of `log`, which it takes in random pieces, if `restarts` with restarts at random moments."""
     rules, records = log
     rng = random.Random(seed)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from dataflows.intake.tables import Tables
 from msgspec.structs import replace
 
 import dataflows.flow.operators
@@ -27,6 +26,7 @@ from dataflows.flow.sink import OutboxPart
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
+from dataflows.intake.tables import Tables
 from dataflows.kafka.produce import PythonSender
 from dataflows.kafka.record import Record
 from dataflows.windows.cells import Cell, TableRules, to_record, to_result
