@@ -171,11 +171,18 @@ def export(
     week: Annotated[
         str, typer.Option(metavar="monday|sunday", help="Day on which weeks begin (default: monday).", show_default=False)
     ] = "monday",
+    currency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE|native",
+            help="Currency that money is converted to, or native for a row per currency (default: ADTALLY_CURRENCY).",
+        ),
+    ] = None,
     by: Annotated[
         str,
         typer.Option(
             metavar="LIST",
-            help="What splits a row: campaign,channel, one of them, or none (default: campaign,channel).",
+            help="What splits a row: any of campaign,channel,currency, or none (default: campaign,channel).",
             show_default=False,
         ),
     ] = "campaign,channel",
@@ -210,6 +217,7 @@ def export(
             interval=interval,
             tz=tz,
             week=week,
+            currency=currency,
             by=by,
             format=format,
             bom=bom,

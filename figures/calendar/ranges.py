@@ -30,7 +30,9 @@ COMPARISONS = ("before", "elapsed", "7d", "364d", "none")
 _DAYS = {"yesterday": 1, "last7d": 7, "last30d": 30}
 """Days of the ranges that end with yesterday."""
 
-_BACK = {"7d": 7, "364d": 364}
+DAYS_BACK = {"7d": 7, "364d": 364}
+"""Number of days between a range and what it is compared with, by the name of the comparison."""
+
 _CUSTOM = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", re.ASCII)
 _ONE_DAY = dt.timedelta(days=1)
 
@@ -123,8 +125,8 @@ def shifted(span: Span, first: dt.date, moment: int, calendar: Calendar) -> int:
 
 def _days_before(span: Span, how: str) -> tuple[dt.date, dt.date]:
     """Return the first and last day of the period that `span` is compared with."""
-    if how in _BACK:
-        back = dt.timedelta(days=_BACK[how])
+    if how in DAYS_BACK:
+        back = dt.timedelta(days=DAYS_BACK[how])
         return span.first - back, span.last - back
     if span.monthly:
         last = span.first - _ONE_DAY

@@ -27,6 +27,8 @@ from dataflows.telemetry.terminal import typed
 from figures.feed.decode import Codec, UnreadableError, cell_of
 from figures.files.file_names import format_of
 from figures.files.formats import FileFormat, csv_format
+from figures.rates.conversion import Notes
+from figures.rates.source import table_now
 from figures.store.content import Cell
 from figures.store.rows import parse_start
 from figures.store.shape import MAIN, Shape, shape_of
@@ -51,6 +53,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     interval: str = "minute"
     tz: str = "UTC"
     week: str = "monday"
+    currency: str | None = None
     by: str = "campaign,channel"
     format: str | None = None
     bom: bool = False
@@ -79,6 +82,7 @@ def export(settings: Settings, wish: Wish) -> None:
                 "tz": [wish.tz],
                 "week": [wish.week],
                 "by": [wish.by],
+                "currency": _given(wish.currency),
             }
         )
         form = _format(wish)
@@ -125,7 +129,13 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
     Raises `BrokerError`.
     """
     store, unread, reason = read_settled(partial(_read, settings, asked))
-    results = table(store.snapshot(), asked, window=settings.window_seconds, currency=settings.currency)
+    results = table(
+        store.snapshot(),
+        asked,
+        window=settings.window_seconds,
+        currency=settings.currency,
+        rates=partial(table_now, settings),
+    )
     about = {**results.about, "count": len(results.frame), "complete": True}
     for piece in form.write(results.frame, about):
         out.write(piece)
@@ -135,7 +145,16 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
         if unread
         else ""
     )
-    return f"{len(results.frame):,} rows written.{skipped}"
+    return f"{len(results.frame):,} rows written.{_conversion(results.rates)}{skipped}"
+
+
+def _conversion(rates: Notes | None) -> str:
+    """Return what the summary says of the conversion of money."""
+    if rates is None:
+        return ""
+    earlier = f", {rates.days_from_earlier:,} days at an earlier rate" if rates.days_from_earlier else ""
+    apart = f"; not converted, because there is no rate: {', '.join(rates.without_rate)}" if rates.without_rate else ""
+    return f" Money is in {rates.shown}, by {rates.rates}{earlier}{apart}."
 
 
 def _read(settings: Settings, question: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:

@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from figures.measures import Keys, ShownMeasure, Sums, compared
+from figures.measures import Keyed, ShownMeasure, Sums, compared
 from figures.store.snapshot import Snapshot
+from figures.views.grid import Grid
 from figures.views.rankings import Members, Numbers, short
 from figures.views.span import TimeSpan
+from figures.views.sums import untimed
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
@@ -68,18 +70,22 @@ Lines = Mapping[int, Sums]
 """Sums of each channel by point: as many of the previous period as of the range, in this order."""
 
 
-def lines(channels: Keys, t: Keys, rows: Sums, span: TimeSpan) -> Lines:
-    """Sums by channel and point, out of `rows` of which each has a channel's number and the time of a point."""
-    count = 2 * len(span.points)
-    numbers, line = np.unique(channels, return_inverse=True)
-    filled = np.zeros((len(numbers), count, rows.shape[1]), rows.dtype)
-    filled[line, (t - (span.start - span.length)) // span.bucket] = rows
+def lines(cells: Keyed, earlier: Keyed, span: TimeSpan) -> Lines:
+    """Sums by channel and point, out of those of the range and of the previous period by channel and time (`sums.timed`)."""
+    count = len(span.points)
+    (now, now_t), (was, was_t) = untimed(cells[0]), untimed(earlier[0])
+    numbers = np.union1d(now, was)
+    filled = np.zeros((len(numbers), 2 * count, cells[1].shape[1]), np.result_type(cells[1], earlier[1]))
+    filled[np.searchsorted(numbers, now), count + span.points.index(now_t)] = cells[1]
+    if len(was):
+        filled[np.searchsorted(numbers, was), span.earlier.index(was_t)] = earlier[1]
     return dict(zip(numbers.tolist(), filled, strict=True))
 
 
 def _together(parts: Iterable[Sums], span: TimeSpan, columns: int) -> Sums:
-    """Return the total of several channels' sums by point; they have this many `columns`."""
-    return sum(parts, start=np.zeros((2 * len(span.points), columns), np.int64))
+    """Return the total of several channels' sums by point; of none of them as many `columns` of zeros."""
+    first, *others = [*parts] or [np.zeros((2 * len(span.points), columns), np.int64)]
+    return sum(others, start=first)
 
 
 def tiles(
@@ -97,12 +103,12 @@ def tiles(
     A sparkline has only the complete points of the chart `shown`: an incomplete one would look like a drop.
     """
     count = len(span.points)
-    full = sum(at + span.bucket <= span.settled for at in span.points)
+    full = int(np.count_nonzero(span.points.instants[1:] <= span.settled))
     points = _together(lines.values(), span, 0 if now is None else len(now))[count : count + full]
     unknown = shown.incomplete(span)[:full]
     value, settled, was = (np.array([_one(measure, part) for measure in measures]) for part in (now, complete, before))
     change, difference = compared(settled, was)
-    left_out = before is not None and span.compared < span.newest_end - span.start
+    left_out = before is not None and span.compared < min(span.newest_end, span.end) - span.start
     figures = zip(measures, value.tolist(), was.tolist(), change.tolist(), difference.tolist(), settled.tolist(), strict=True)
     return [
         Tile(
@@ -160,7 +166,7 @@ def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Line
     names = snapshot.channels.names
     numbers = palette(names)
     colors = apart({names[number]: numbers[names[number]] for number in kept if number in lines}, COLORS)
-    starts, nothing = np.array(span.points), span.unheld
+    starts, ends, nothing = span.points.instants[:-1], span.points.instants[1:], span.unheld
     series = [
         Series(names[number], colors[names[number]], _values(measure, lines[number][count:], unknown=nothing))
         for number in kept
@@ -169,14 +175,15 @@ def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Line
     series.sort(key=lambda line: line.color)
     if small := [lines[number] for number in ranked[len(kept) :] if number in lines]:
         series.append(Series(None, -1, _values(measure, _together(small, span, columns)[count:], unknown=nothing)))
-    open_, fixed = (_holding(snapshot, kind, span.start, span) for kind in ("open", "fixed"))
-    before = span.start - span.length
-    earlier = starts - span.length
-    unknown = (earlier < span.known) | _holding(snapshot, "open", before, span)
-    past = _values(measure, _together(lines.values(), span, columns)[:count], unknown=unknown) if span.compared else []
+    open_, fixed = (_holding(snapshot, kind, span.points) for kind in ("open", "fixed"))
+    past: Numbers = []
+    if span.compared:
+        begins, stops = span.earlier.instants[:-1], span.earlier.instants[1:]
+        unknown = (begins < span.known) | (stops > span.newest_end) | (begins == stops) | _holding(snapshot, "open", span.earlier)
+        past = _values(measure, _together(lines.values(), span, columns)[:count], unknown=unknown)
     return Chart(
         t=starts.tolist(),
-        open=(open_ | (starts < span.newest_end) & (starts + span.bucket > span.newest_end)).tolist(),
+        open=(open_ | (starts < span.newest_end) & (ends > span.newest_end)).tolist(),
         partial=(~nothing & (starts < span.known)).tolist(),
         fixed=fixed.tolist(),
         series=series,
@@ -184,9 +191,9 @@ def chart(snapshot: Snapshot, measure: ShownMeasure, span: TimeSpan, lines: Line
     )
 
 
-def _holding(snapshot: Snapshot, kind: str, start: int, span: TimeSpan) -> npt.NDArray[np.bool_]:
-    """Return the mask of points with windows that are `open` or `fixed`; the first point begins at `start`."""
-    states = snapshot.states(start, start + span.end - span.start)
-    marked = np.zeros(len(span.points), bool)
-    marked[(states["t"].filter(states[kind]).to_numpy() - start) // span.bucket] = True
+def _holding(snapshot: Snapshot, kind: str, points: Grid) -> npt.NDArray[np.bool_]:
+    """Return the mask of `points` with windows that are `open` or `fixed`."""
+    states = snapshot.states(points.start, points.end)
+    marked = np.zeros(len(points), bool)
+    marked[points.index(states["t"].filter(states[kind]).to_numpy())] = True
     return marked

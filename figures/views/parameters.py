@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 from dataflows.contract.errors import InputError
+from figures.calendar.calendar import WEEKS
+from figures.calendar.zones import UTC, zone_name
 
 LONGEST = 2**20
 """Longest query in characters, enough for 10,000 names."""
@@ -19,7 +21,6 @@ LONGEST = 2**20
 FILTERS = ("campaign", "channel")
 TASTE: dict[str, tuple[str, ...]] = {
     "theme": ("light", "dark"),
-    "tz": ("utc", "UTC", "local"),
     "every": ("5", "10", "30", "60", "off"),
     "paused": ("0", "1"),
     "embed": ("0", "1"),
@@ -116,6 +117,25 @@ class Parameters:
         self.notes.append(f"`{name}` is not applied: it takes {', '.join(allowed)}.")
         return default
 
+    def checked(self, name: str, check: Callable[[str], str], default: str = "") -> str:
+        """Return what `check` makes of the value of a parameter, or `default` if there is none or `check` raises an `InputError`."""
+        value = self._last(name)
+        if value is None:
+            return default
+        try:
+            return check(value)
+        except InputError as error:
+            self.notes.append(f"`{name}` is not applied: it {str(error).removeprefix(f'`{name}` ')}")
+            return default
+
+    def zone(self) -> str:
+        """Return the IANA name of the time zone in `tz`; UTC for `local`, because only the browser knows what that is."""
+        return self.checked("tz", lambda text: UTC if text == "local" else zone_name(text), UTC)
+
+    def week(self) -> str:
+        """Return the day on which weeks begin, in `week`."""
+        return self.one("week", WEEKS, WEEKS[0])
+
     def _last(self, name: str) -> str | None:
         """Return the last value of a parameter that takes one; None if it is not given."""
         self._read.add(name)
@@ -160,6 +180,10 @@ class Parameters:
         """Return all notes, including those on parameters that were not read: filters the page does not apply, and unknown names."""
         for name, allowed in TASTE.items():
             self.one(name, allowed)
+        if "tz" not in self._read:
+            self.zone()
+        if "week" not in self._read:
+            self.week()
         self._read.add(_ADDRESS)
         left = [name for name in self._given if name not in self._read and not _OTHERS.fullmatch(name)]
         self.notes += [f"`{name}` is not applied: this page shows all {name}s." for name in FILTERS if name in left]

@@ -13,7 +13,7 @@ from figures.views import charts, matrix, rankings
 from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
 from figures.views.rankings import Numbers
-from figures.views.span import TimeSpan, span_of
+from figures.views.span import ShownComparison, ShownRange, SpanFigures, span_of
 from figures.views.sums import PageSums, untimed
 from figures.views.view import View
 
@@ -36,7 +36,12 @@ class OverviewPage(msgspec.Struct, frozen=True):
     rows: int
     oldest: int
     newest: int
-    span: TimeSpan
+    span: SpanFigures
+    range: ShownRange
+    compare: ShownComparison
+    zone: str
+    """IANA name of the time zone of days, and with `week` of weeks and months."""
+    week: str
     empty: bool
     tiles: list[Tile]
     chart: Chart
@@ -72,8 +77,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, curre
     complete = None if now is None else nothing if settled.total is None else settled.total
     all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
     all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
-    keys, rows = source.cells()
-    lines = charts.lines(*untimed(keys), rows, span)
+    lines = charts.lines(source.cells(), source.earlier_cells(), span)
     shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
     def trends(numbers: list[int]) -> list[Numbers]:
@@ -87,7 +91,11 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, curre
         rows=snapshot.rows,
         oldest=snapshot.oldest,
         newest=snapshot.newest,
-        span=span,
+        span=span.figures,
+        range=span.shown_range,
+        compare=span.comparison,
+        zone=view.zone,
+        week=view.week,
         empty=now is None,
         tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, shown, now=now, complete=complete, before=before),
         chart=shown,

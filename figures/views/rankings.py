@@ -158,14 +158,14 @@ def trends(
 
     Each of `rows` has a campaign's number and the time of a point; `unknown` is the mask of incomplete points of the range.
     """
-    step = span.bucket * max(1, -(-len(span.points) // _TREND_POINTS))
-    points = max((span.settled - span.start) // step, 0)
+    step = max(1, -(-len(span.points) // _TREND_POINTS))
+    points = int(np.count_nonzero(span.points.instants[1:] <= span.settled)) // step
     sums = np.zeros((len(numbers), points, rows.shape[1]), rows.dtype)
     order = np.argsort(numbers)
     lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
-    buckets = (t - span.start) // step
+    buckets = span.points.index(t) // step
     inside = buckets < points
     np.add.at(sums, (lines[inside], buckets[inside]), rows[inside])
     values = measure.of(sums)
-    values[:, np.logical_or.reduceat(unknown, np.arange(0, len(unknown), step // span.bucket))[:points]] = np.nan
+    values[:, np.logical_or.reduceat(unknown, np.arange(0, len(unknown), step))[:points]] = np.nan
     return [short(line) for line in values]

@@ -13,15 +13,19 @@ import numpy as np
 import polars as pl
 
 from dataflows.contract.constants import MICROS
+from dataflows.contract.errors import InputError
 from dataflows.contract.metrics import COUNTS, MONEY
 from dataflows.contract.schema import STATES, rfc3339
 from figures.calendar.calendar import DAY, SHORT, Calendar, grain
 from figures.calendar.zones import Seconds
 from figures.measures import RATIOS, narrowed, sums
+from figures.rates.conversion import Notes, convert, dated
+from figures.rates.files import packaged
+from figures.rates.table import RateTable
 from figures.store.blocks import joint_state
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
-from figures.views.selection import DIMENSIONS, Selection
+from figures.views.selection import DIMENSIONS, NATIVE, Selection
 
 _NO_END = 2**40
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
@@ -38,9 +42,12 @@ class ResultTable(msgspec.Struct, frozen=True):
     frame: pl.DataFrame
     interval: str
     currency: str
+    """Code of the currency that money was converted to, or `NATIVE`; each row says which one its money is in."""
     calendar: Calendar
     start: int | None
     end: int | None
+    rates: Notes | None = None
+    """How money was converted; None if nothing had to be."""
 
     @property
     def span(self) -> tuple[str | None, str | None]:
@@ -53,28 +60,33 @@ class ResultTable(msgspec.Struct, frozen=True):
         """What an answer in JSON says of the rows."""
         first, last = self.span
         zone, week = self.calendar.zone, self.calendar.week
-        return {"currency": self.currency, "interval": self.interval, "tz": zone, "week": week, "from": first, "to": last}
+        rates = self.rates and {
+            "name": self.rates.rates,
+            "days_from_earlier": self.rates.days_from_earlier,
+            "last_used": self.rates.last_used,
+            "without_rate": self.rates.without_rate,
+        }
+        about = {"currency": self.currency, "rates": rates, "interval": self.interval}
+        return {**about, "tz": zone, "week": week, "from": first, "to": last}
 
 
-def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -> ResultTable:
+def table(
+    snapshot: Snapshot, asked: Selection, *, window: int, currency: str, rates: Callable[[], RateTable] = packaged
+) -> ResultTable:
     """Return what `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds.
 
-    Raises `InputError` if the range of `asked` begins before the year 1.
+    Without a currency in `asked` money is in `currency`; `rates` gives the table by which other currencies are converted. Raises
+    `InputError` if the range of `asked` begins before the year 1, or if its currency has no rate.
     """
     if not snapshot.empty:
         asked = asked.resolved(snapshot.newest, window)
     start, end = _span(snapshot, asked, window)
-    buckets = _buckets(snapshot, asked, start or 0, min(end or 0, _NO_END), window)
-    rows = snapshot.between(start or 0, min(end or 0, _NO_END), buckets.grain)
-    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
-        if wanted:
-            rows = rows.filter(pl.col(dimension).is_in(_known(snapshot, dimension).known(wanted)))
-    rows = rows.with_columns(t=buckets.starts(rows["t"].to_numpy()))
-    by = [name for name in DIMENSIONS if name in asked.by]
-    currencies = snapshot.names["currency"]
-    split = [*by, "currency"] if len(currencies.names) > 1 else by
-    grouped = rows.group_by("t", *split).agg(*sums(snapshot.shape.sums, wide=snapshot.wide), joint_state())
-    grouped = grouped.sort("t", *(_rank(snapshot, name) for name in split))
+    bounds = start or 0, min(end or 0, _NO_END)
+    shown, by = asked.currency or currency, _dimensions(asked)
+    buckets = _buckets(snapshot, asked, *bounds, window)
+    grouped, notes = _grouped(snapshot, asked, buckets, bounds=bounds, shown=shown, rates=rates)
+    if notes is None and asked.currency not in ("", NATIVE):
+        notes = Notes(shown, rates().name)
     grouped = grouped.with_columns(end=buckets.ends(grouped["t"].to_numpy()))
     # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
     million = pl.col("events").cast(pl.Float64) * 0 + MICROS
@@ -87,10 +99,54 @@ def table(snapshot: Snapshot, asked: Selection, *, window: int, currency: str) -
         *MONEY,
         *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
         *(measure.expr() for measure in RATIOS),
-        (_name(snapshot, "currency") if split != by else pl.lit("".join(currencies.names) or currency)).alias("currency"),
+        "currency",
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )
-    return ResultTable(narrowed(frame, snapshot.wide), asked.interval, currency, asked.calendar, start, end)
+    return ResultTable(narrowed(frame, snapshot.wide), asked.interval, shown, asked.calendar, start, end, notes)
+
+
+def _dimensions(asked: Selection) -> list[str]:
+    return [name for name in DIMENSIONS if name in asked.by]
+
+
+def _grouped(
+    snapshot: Snapshot,
+    asked: Selection,
+    buckets: _Buckets,
+    *,
+    bounds: tuple[int, int],
+    shown: str,
+    rates: Callable[[], RateTable],
+) -> tuple[pl.DataFrame, Notes | None]:
+    """Return the sums by bucket, dimensions and code of the currency, in this order, and how money was converted to `shown`."""
+    start, end = bounds
+    by = _dimensions(asked)
+    held = snapshot.names["currency"].names
+    converts = shown != NATIVE and any(name != shown for name in held)
+    step = buckets.grain
+    if converts:
+        first, last = max(start, snapshot.oldest), min(end, snapshot.newest + 1)
+        step = min(step, grain(asked.calendar.edges(first, max(first, last), "day")))
+    rows = snapshot.between(start, end, step)
+    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
+        if wanted:
+            rows = rows.filter(pl.col(dimension).is_in(snapshot.names[dimension].known(wanted)))
+    if converts:
+        rows = dated(rows, asked.calendar)
+    rows = rows.with_columns(t=buckets.starts(rows["t"].to_numpy()))
+    totals = [*sums(snapshot.shape.sums, wide=snapshot.wide), joint_state()]
+    code = pl.lit(snapshot.names["currency"].series()).gather(pl.col("currency")).alias("currency")
+    notes = None
+    if converts:
+        table = rates()
+        if shown not in table.currencies and asked.currency:
+            raise InputError(f"`currency` must be native, or one that has a rate: {', '.join(sorted(table.currencies))}.")
+        grouped, notes = convert(rows.with_columns(code), table, shown, keys=["t", *by], money=MONEY, totals=totals)
+    elif len(held) > 1:
+        grouped = rows.group_by("t", *by, "currency").agg(*totals).with_columns(code)
+    else:
+        grouped = rows.group_by("t", *by).agg(*totals).with_columns(pl.lit("".join(held) or shown).alias("currency"))
+    return grouped.sort("t", *(_rank(snapshot, name) for name in by), "currency"), notes
 
 
 class _Buckets(msgspec.Struct, frozen=True):

@@ -25,9 +25,13 @@ INTERVALS: tuple[str, ...] = (*calendars.INTERVALS, "total")
 """What a row can cover: a bucket of the calendar, or in a total the whole span."""
 
 DIMENSIONS = ("campaign", "channel")
-PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by")
+PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by", "currency")
 """Parameters of a question, as `selection` reads them."""
 
+NATIVE = "native"
+"""Value of `currency` for money as it is, with a row for each currency."""
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -36,7 +40,8 @@ class Selection(msgspec.Struct, frozen=True):
     """Which results are wanted: windows with `start <= window start < end` (seconds since 1970, None for no bound).
 
     Empty `campaigns` or `channels` mean all; a row covers a bucket of the `interval` in `calendar`, or one between two of `edges`, if
-    there are any; `by` is what it is split by. A `range` names the bounds by the data's own time (`resolved`).
+    there are any; `by` is what it is split by. A `range` names the bounds by the data's own time (`resolved`). Money is converted to
+    `currency`: a code, `NATIVE` for none, or empty for the deployment's.
     """
 
     start: int | None = None
@@ -48,6 +53,7 @@ class Selection(msgspec.Struct, frozen=True):
     calendar: Calendar = Calendar()
     range: str = ""
     edges: tuple[int, ...] = ()
+    currency: str = ""
 
     def takes(self, start: int, campaign: str, channel: str) -> bool:
         """Return whether the result of the window that begins at `start` can be selected; a `range` is not resolved yet."""
@@ -84,10 +90,10 @@ def selection(given: Mapping[str, Sequence[str]]) -> Selection:
     by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name)) or DIMENSIONS
     if by == ("none",):
         by = ()
-    if not set(by) <= set(DIMENSIONS):
-        raise InputError("`by` must be campaign, channel, campaign,channel or none.")
+    if not set(by) <= {*DIMENSIONS, "currency"}:
+        raise InputError("`by` must be campaign, channel, currency, several of them with commas, or none.")
     campaigns, channels = (frozenset(parameters.names(given, dimension)) for dimension in DIMENSIONS)
-    question = Selection(start, end, campaigns, channels, interval, by, calendar, _range(given))
+    question = Selection(start, end, campaigns, channels, interval, by, calendar, _range(given), currency=_currency(given, by))
     # The bounds of two dates do not depend on the data.
     return question.resolved(0, 0) if ranges.is_custom(question.range) else question
 
@@ -97,6 +103,15 @@ def _calendar(given: Mapping[str, Sequence[str]]) -> Calendar:
     if week not in WEEKS:
         raise InputError(f"`week` must be {' or '.join(WEEKS)}, the day on which weeks begin.")
     return Calendar(zone_name(parameters.once(given, "tz") or UTC), week)
+
+
+def _currency(given: Mapping[str, Sequence[str]], by: Sequence[str]) -> str:
+    text = parameters.once(given, "currency") or (NATIVE if "currency" in by else "")
+    if text and text != NATIVE and not _CURRENCY.fullmatch(text):
+        raise InputError(f"`currency` must be {NATIVE}, or the code of a currency in capital letters, such as EUR.")
+    if text != NATIVE and "currency" in by:
+        raise InputError(f"`by=currency` is for `currency={NATIVE}`: money that is converted is in one currency.")
+    return text
 
 
 def _range(given: Mapping[str, Sequence[str]]) -> str:

@@ -15,15 +15,18 @@ import polars as pl
 
 from dataflows.contract.breakdowns import Value
 from figures.measures import Keyed, Keys, Sums, added, matrix, sums
-from figures.store.blocks import block_of, floor_to
+from figures.store.blocks import block_of
 from figures.store.names import Names, pair
 from figures.store.snapshot import Snapshot
+from figures.views.grid import Grid
 from figures.views.span import TimeSpan
 from figures.views.view import Filtered, View
 
 T = TypeVar("T")
 PAIR = ("campaign", "channel")
 """What a page splits its sums by at least, to fill its tables."""
+Stretches = tuple[tuple[int, int], ...]
+"""Parts of time: start and end of each, in seconds since 1970 and in order."""
 
 _DAY = 86_400
 _FEW = 1800
@@ -85,15 +88,18 @@ class PageSums:
         self._snapshot, self._view, self._span = snapshot, view, span
         self._conditions = conditions(snapshot, view, currency)
         self._sums = snapshot.shape.sums
-        self._closed = max(span.settled, span.start)
+        self._closed = span.closed
 
     def compared(self) -> PeriodSums:
         """Return the sums over the minutes of the range that are compared with the previous period."""
-        return self._compared("settled", 0)
+        return self._compared("settled", self._span.start, self._closed, self._span.apart)
 
     def before(self) -> PeriodSums:
-        """Return the sums over the same minutes of the previous period."""
-        return self._compared("before", self._span.length)
+        """Return the sums over the same minutes of the previous period; of none without a comparison."""
+        span = self._span
+        if not span.earlier:
+            return PeriodSums(*self._pairs(span.start, span.start))
+        return self._compared("before", span.earlier.start, span.earlier_closed, span.earlier_apart)
 
     def left_out(self) -> PeriodSums:
         """Return the sums over the other minutes of the range: the open ones at its end, and the `apart` ones."""
@@ -102,29 +108,25 @@ class PageSums:
             lambda start, end: PeriodSums(*self._summed(start, end)),
             lambda start, end: PeriodSums(*self._pairs(start, end)),
         )
-        return PeriodSums(*_joined(tail.pairs, self._apart(0).pairs)) if self._span.apart else tail
+        return PeriodSums(*_joined(tail.pairs, self._apart(self._span.apart).pairs)) if self._span.apart else tail
 
-    def _compared(self, name: str, shift: int) -> PeriodSums:
-        """Return the sums before the open minutes at the end, without the `apart` stretches, all `shift` seconds earlier."""
-        start, end, apart = self._span.start - shift, self._closed - shift, self._span.apart
+    def _compared(self, name: str, start: int, end: int, apart: Stretches) -> PeriodSums:
+        """Return the sums from `start` to `end`, without the stretches `apart`."""
         if not apart:
             return self._part(name, start, end)
         if not self._snapshot.wide:
-            keys, rows = self._apart(shift).pairs
+            keys, rows = self._apart(apart).pairs
             return PeriodSums(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
         # Floats can't be subtracted exactly, so the stretches that are kept are added up instead.
-        edges = [start, *(edge - shift for stretch in apart for edge in stretch), end]
-        kept = list(zip(edges[::2], edges[1::2], strict=True))
+        edges = [start, *(edge for stretch in apart for edge in stretch), end]
+        kept = tuple(zip(edges[::2], edges[1::2], strict=True))
         return self._remembered((name, apart), start, end, lambda *_: self._over(kept))
 
-    def _apart(self, shift: int) -> PeriodSums:
-        """Return the sums of the `apart` stretches, `shift` seconds earlier."""
-        stretches = [(start - shift, end - shift) for start, end in self._span.apart]
-        return self._remembered(
-            ("apart", shift, self._span.apart), stretches[0][0], stretches[-1][1], lambda *_: self._over(stretches)
-        )
+    def _apart(self, stretches: Stretches) -> PeriodSums:
+        """Return the sums of `stretches` that are excluded from the comparison."""
+        return self._remembered(("apart", stretches), stretches[0][0], stretches[-1][1], lambda *_: self._over(stretches))
 
-    def _over(self, stretches: list[tuple[int, int]]) -> PeriodSums:
+    def _over(self, stretches: Stretches) -> PeriodSums:
         """Return the sums over several stretches of time."""
         if len(stretches) <= _STRETCHES:
             return PeriodSums(*_joined(*(self._summed(start, end) for start, end in stretches)))
@@ -134,35 +136,49 @@ class PageSums:
         return PeriodSums(*self._paired(rows.filter(np.searchsorted(edges, rows["t"].to_numpy(), side="right") % 2 == 1)))
 
     def cells(self) -> Keyed:
-        """Sums by channel and point of time (`timed`), from the beginning of the previous period to the end of the range."""
-        span, bucket = self._span, self._span.bucket
+        """Sums by channel and point of time (`timed`) of the range."""
+        points = self._span.points
+        make, few = self._makers(points)
+        closed = self._moving(("cells", points.key), points.start, self._closed, make, few)
+        return _together(closed, self._tail(("open cells", points.key), make, few))
+
+    def earlier_cells(self) -> Keyed:
+        """Sums by channel and point of time (`timed`) of the previous period."""
+        points = self._span.earlier
+        if not points:
+            return self._points(self._rows(0, 0), "channel", self._span.points)
+        make, few = self._makers(points)
+        return self._moving(("earlier cells", points.key), points.start, points.end, make, few)
+
+    def _makers(self, points: Grid) -> tuple[Callable[[int, int], Keyed], Callable[[int, int], Keyed]]:
+        """Return two functions that add up a part of time by channel and point: a long one, and one of few minutes."""
 
         def make(start: int, end: int) -> Keyed:
-            rows = self._rows(start, end, bucket, ("channel",))
-            return self._points(self._added(rows, floor_to(bucket), "channel"), "channel")
+            rows = self._rows(start, end, points.grain, ("channel",))
+            rows = rows.with_columns(t=points.floor(rows["t"].to_numpy()))
+            return self._points(self._added(rows, "t", "channel"), "channel", points)
 
         def few(start: int, end: int) -> Keyed:
-            return self._points(self._rows(start, end), "channel")
+            return self._points(self._rows(start, end), "channel", points)
 
-        closed = self._moving(("cells", bucket), span.start - span.length, make, few)
-        return _together(closed, self._tail("open cells", make, few))
+        return make, few
 
     def trends(self, numbers: list[int]) -> Keyed:
         """Return the sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
-        span, bucket = self._span, self._span.bucket
+        points = self._span.points
         wanted = pl.col("campaign").is_in(numbers)
 
         def few(start: int, end: int, grain: int = 60) -> Keyed:
             # By the minute the rows themselves are read: sums by campaign would take as much memory again.
             rows = self._rows(start, end, grain, ("campaign",) if grain > 60 else PAIR)
-            return self._points(rows.filter(wanted), "campaign")
+            return self._points(rows.filter(wanted), "campaign", points)
 
         def make(start: int, end: int) -> Keyed:
             # The newest block changes all the time: to pick these campaigns out of its rows costs less than its sums.
             edge = max(start, block_of(end))
-            return _together(few(start, edge, bucket), few(edge, end))
+            return _together(few(start, edge, points.grain), few(edge, end))
 
-        return self._moving(("trends", bucket, *sorted(numbers)), span.start, make, few)
+        return self._moving(("trends", points.key, *sorted(numbers)), points.start, self._closed, make, few)
 
     def _part(self, name: str, start: int, end: int) -> PeriodSums:
         def make(start: int, end: int) -> PeriodSums:
@@ -174,15 +190,17 @@ class PageSums:
 
         return self._remembered(name, start, end, make, move)
 
-    def _moving(self, key: Hashable, start: int, make: Callable[[int, int], Keyed], few: Callable[[int, int], Keyed]) -> Keyed:
-        """Sums by point of time up to the open minutes, by `make`, or moved on by what `few` gives; `start` is that of a point."""
+    def _moving(
+        self, key: Hashable, start: int, end: int, make: Callable[[int, int], Keyed], few: Callable[[int, int], Keyed]
+    ) -> Keyed:
+        """Sums by point of time up to `end`, by `make`, or moved on by what `few` gives; `start` is that of a point."""
 
         def move(_begun: int, ended: int, held: Keyed) -> Keyed:
-            keys, rows = _together(held, few(ended, self._closed))
+            keys, rows = _together(held, few(ended, end))
             there = untimed(keys)[1] >= start
             return keys[there], rows[there]
 
-        return self._remembered(key, start, self._closed, make, move)
+        return self._remembered(key, start, end, make, move)
 
     def _tail(self, key: Hashable, make: Callable[[int, int], T], few: Callable[[int, int], T]) -> T:
         """Return `few` of the open minutes at the end of the range, or `make` if a slow partition keeps many of them open."""
@@ -197,7 +215,7 @@ class PageSums:
         move: Callable[[int, int, T], T] | None = None,
     ) -> T:
         view = self._view
-        key = (key, self._span.length, view.campaigns, view.channels)
+        key = (key, self._span.length, self._span.comparison.how, view.zone, view.campaigns, view.channels)
         return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
 
     def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = PAIR) -> pl.DataFrame:
@@ -222,9 +240,8 @@ class PageSums:
         keys = pair(rows["campaign"].to_numpy().astype(np.int64), rows["channel"].to_numpy())
         return keys, matrix(rows, self._sums, wide=self._snapshot.wide)
 
-    def _points(self, rows: pl.DataFrame, dimension: str) -> Keyed:
-        t = rows["t"].to_numpy()
-        keys = timed(rows[dimension].to_numpy().astype(np.int64), t - t % self._span.bucket)
+    def _points(self, rows: pl.DataFrame, dimension: str, points: Grid) -> Keyed:
+        keys = timed(rows[dimension].to_numpy().astype(np.int64), points.floor(rows["t"].to_numpy()))
         return added(keys, matrix(rows, self._sums, wide=self._snapshot.wide))
 
 

@@ -7,6 +7,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from dataflows.contract.errors import InputError
+from figures.calendar import ranges
+from figures.calendar.calendar import WEEKS
+from figures.calendar.zones import UTC
 from figures.measures import TILES
 from figures.views.parameters import Parameters
 
@@ -28,6 +32,8 @@ CHARTS = ("stacked", "share", "lines")
 SORTS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas", "name")
 PAGE_ROWS, ALL_ROWS = 10, 500
 _SEARCH = 200
+_LONGEST = 3_660
+"""Number of days of the longest range of a page."""
 
 
 F = TypeVar("F", bound="Filtered")
@@ -49,7 +55,14 @@ class View(Filtered, frozen=True):
     """What is asked for; hashable, so that the answer can be kept for the next viewer who asks the same."""
 
     range: str = ""
-    """Empty for the longest of `FITTING` that can be compared with the period before it."""
+    """A key of `RANGES`, or a range of `ranges.resolve`.
+
+    Empty for the longest of `FITTING` that can be compared with the period before it.
+    """
+    compare: str = ""
+    """One of `ranges.COMPARISONS`. Empty for the same elapsed part of the period before, where the range is running, else all of it."""
+    zone: str = UTC
+    week: str = WEEKS[0]
     metric: str = "spend"
     chart: str = "stacked"
     sort: str = ""
@@ -57,6 +70,11 @@ class View(Filtered, frozen=True):
     descending: bool = True
     search: str = ""
     all_rows: bool = False
+
+    @property
+    def on_calendar(self) -> bool:
+        """Whether the range consists of whole days of the zone."""
+        return bool(self.range) and self.range not in RANGES
 
     @property
     def sorted_by(self) -> str:
@@ -97,11 +115,26 @@ class Asked(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
+def checked_range(name: str) -> str:
+    """Return `name` if it is the name of a range of a page; raises `InputError` if it is not."""
+    if name in RANGES or name in ranges.RANGES:
+        return name
+    if not ranges.is_custom(name):
+        raise InputError(f"`range` takes {', '.join((*RANGES, *ranges.RANGES))}, or two dates such as 2026-11-01..2026-11-15.")
+    first, last = ranges.custom(name)
+    if (last - first).days >= _LONGEST:
+        raise InputError(f"`range` covers at most {_LONGEST:,} days.")
+    return name
+
+
 def asked(query: str) -> Asked:
     """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults."""
     url_parameters = Parameters(query)
     view = View(
-        range=url_parameters.one("range", RANGES),
+        range=url_parameters.checked("range", checked_range),
+        compare=url_parameters.one("compare", ranges.COMPARISONS),
+        zone=url_parameters.zone(),
+        week=url_parameters.week(),
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
         metric=url_parameters.one("metric", TILES, "spend"),

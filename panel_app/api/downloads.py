@@ -71,7 +71,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
         frozenset(view.channels),
         interval="total",
         by=by,
-        edges=(*span.points, span.end) if points else (),
+        edges=span.points.edges if points else (),
     )
     answer = table(snapshot, question, window=window, currency=service.settings.currency)
     if what == "campaigns":

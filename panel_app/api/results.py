@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tornado.iostream import StreamClosedError
@@ -80,9 +81,16 @@ class Results(Guarded):
         # polars releases the GIL, so the server answers viewers in the meantime.
         try:
             answer: ResultTable = await loop.run_in_executor(
-                None, lambda: table(snapshot, question, window=settings.window_seconds, currency=settings.currency)
+                None,
+                lambda: table(
+                    snapshot,
+                    question,
+                    window=settings.window_seconds,
+                    currency=settings.currency,
+                    rates=service.rates.table,
+                ),
             )
-        except InputError as error:  # a range that the data's own time makes impossible
+        except InputError as error:  # a range that the data's own time makes impossible, a currency without a rate
             self.fail(400, str(error))
             return
         frame = answer.frame.head(limit)
@@ -90,6 +98,9 @@ class Results(Guarded):
         self.set_header("X-Adtally-Feed", status.state)
         self.set_header("X-Adtally-Rows", str(len(frame)))
         self.set_header("X-Adtally-Complete", str(len(frame) == len(answer.frame)).lower())
+        if answer.rates is not None:
+            # A header has no room for what a file's name may contain.
+            self.set_header("X-Adtally-Rates", re.sub(r"[^ -~]", "?", answer.rates.rates))
         if form is not FORMATS["json"]:
             self.set_header("Content-Disposition", f'attachment; filename="{file_name(answer, form.ending)}"')
         if self.request.method == "HEAD":

@@ -13,8 +13,8 @@ from figures.rates.table import RateTable
 
 FRIDAY = dt.date(2026, 11, 27)
 DAY = (FRIDAY - dt.date(1970, 1, 1)).days
-TABLE = RateTable("own.csv", {"USD": {FRIDAY: "1.1172"}, "JPY": {FRIDAY: "175.68"}, "ODD": {FRIDAY: "1.00000000000000000001"}})
-CURRENCIES = ("USD", "EUR", "JPY", "XXX", "ODD")
+TABLE = RateTable("own.csv", {"USD": {FRIDAY: "1.1172"}, "JPY": {FRIDAY: "175.68"}, "FIN": {FRIDAY: "1.00000000000000000001"}})
+CURRENCIES = ("USD", "EUR", "JPY", "XXX", "FIN")
 
 
 def exchanged(
