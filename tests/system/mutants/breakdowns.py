@@ -7,19 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import dataflows.intake.admission
-import dataflows.intake.tables
-from dataflows.intake.admission import Admissions
-from dataflows.intake.tables import Tables
 from msgspec.structs import replace
 
 import dataflows.flow.sink
+import dataflows.intake.admission
 import dataflows.intake.reference
+import dataflows.intake.tables
 from dataflows.contract.event_types import DeclaredType
 from dataflows.contract.metrics import CellKey, Contribution, contributions
 from dataflows.contract.schema import Event, to_micros
+from dataflows.intake.admission import Admissions
 from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
+from dataflows.intake.tables import Tables
 from tests.system.mutants.registry import Catalogue, patch
 
 MUTANTS = Catalogue()

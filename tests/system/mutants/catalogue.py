@@ -8,14 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from dataflows.intake.tables import Tables
 from msgspec.structs import replace
 
 import dataflows.flow.operators
 import dataflows.flow.sink
 import dataflows.intake.decode
 import dataflows.intake.partition
-import dataflows.intake.reference
 import dataflows.windows.cells
 import dataflows.windows.reference
 from dataflows.contract.measures import ratios
@@ -27,6 +25,7 @@ from dataflows.flow.sink import OutboxPart
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.reference import PythonIntake
 from dataflows.intake.rules import Rules
+from dataflows.intake.tables import Tables
 from dataflows.kafka.produce import PythonSender
 from dataflows.kafka.record import Record
 from dataflows.windows.cells import Cell, TableRules, to_record, to_result
