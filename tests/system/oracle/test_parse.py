@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from dataflows.contract.schema import rfc3339
 from dataflows.contract.settings import Settings
-from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.partition import IntakeState
 from dataflows.intake.rules import Rules
 from generator.clock import SystemClock
 from generator.formats.base import Context
@@ -22,11 +20,8 @@ from generator.formats.own import JsonLinesFormat
 from generator.replay import Pace, Replay
 from tests.support.engines.intakes import both
 from tests.support.engines.native_comparison import the_log
-from tests.support.records import FAR, FakeRecord, event, payload
-from tests.system.oracle.hostile import EVENT_TYPES, hostile
-from tests.system.oracle.judge import Message, judge, windows
-from tests.system.oracle.sums import KEY, SUMS, columns, written
-from tests.system.oracle.terms import terms_of
+from tests.support.records import FakeRecord, event, payload
+from tests.system.oracle.readings import by_the_engine, by_the_oracle
 
 LEAP_SECONDS = [
     *("2016-12-31T23:59:60Z", "2017-01-01T05:29:60.5+05:30", "2016-12-31 15:59:60-0800", "2024-02-29t23:59:60.9999999z"),
@@ -122,12 +117,6 @@ RAW = [
 ]
 """Values as they may occur in a payload: valid, unusual and broken."""
 
-DEPLOYMENT = Settings(
-    breakdowns="ad=adgroup_id,ad_id;device;own=shelf,order_id,e\u0301;all=event_type,click_id",
-    breakdown_cells=2,
-    event_types=EVENT_TYPES,
-    currency="CHF",
-)
 DIMENSIONS = ["adgroup_id", "ad_id", "keyword", "placement", "device", "country", "landing_page", "click_id", "shelf", "e\u0301"]
 FIELDS = [*event(), "user_id", "order_id", "cost_micros", "revenue_micros", "currency", *DIMENSIONS]
 KEYS = [
@@ -179,38 +168,6 @@ _payloads = st.one_of(
 )
 
 
-Judged = tuple[dict[str, int], dict[int, str], dict[tuple[object, ...], list[int]]]
-"""Counters, the reasons of what is rejected by its offset, and the sums of each cell of each table."""
-
-
-def by_the_engine(given: list[bytes | None], kind: type[Intake], deployment: Settings = DEPLOYMENT) -> Judged:
-    rules = Rules.of(deployment)
-    intake = kind(rules, "logs", 0, IntakeState(), now=lambda: 0.0)
-    intake.take([FakeRecord(value, offset) for offset, value in enumerate(given)])
-    shares, refused = intake.fetch()
-    shown = {name: getattr(intake.counters, name) for name in ("read", "counted", "duplicate", "late", "malformed")}
-    sums: dict[tuple[object, ...], list[int]] = {}
-    for share in shares:
-        for (campaign, channel, *values, currency), cell in rules.formats()[share.table].unpack(share.cells):
-            key = share.table, rfc3339(share.window // 1_000_000), campaign, channel, written(values), currency
-            own = [*(getattr(cell, name) for name in SUMS), *cell.declared]
-            sums[key] = [one + other for one, other in zip(own, sums.get(key, [0] * len(own)), strict=True)]
-    return shown, {one.offset: one.reason for one in refused}, sums
-
-
-def by_the_oracle(given: list[bytes | None], deployment: Settings = DEPLOYMENT) -> Judged:
-    terms = terms_of(deployment)
-    verdict = judge([Message(0, offset, FAR, value) for offset, value in enumerate(given)], terms)
-    shown = {name: verdict.counters[0][name] for name in ("read", "counted", "duplicate", "late", "malformed")}
-    rows = (
-        (number, row)
-        for number, table in enumerate(terms.tables())
-        for row in windows(verdict, table).select(*KEY, *columns(terms)).rows()
-    )
-    sums: dict[tuple[object, ...], list[int]] = {(number, *row[: len(KEY)]): list(row[len(KEY) :]) for number, row in rows}
-    return shown, {place[1]: reason for place, reason in verdict.rejected.items()}, sums
-
-
 @settings(max_examples=400)
 @given(st.lists(_payloads, min_size=1, max_size=5))
 @example([_text([(0, '"timestamp":5'), (9, '"timestamp":"2026-01-01T12:00:59.9999999Z"')], 60)])
@@ -219,16 +176,6 @@ def by_the_oracle(given: list[bytes | None], deployment: Settings = DEPLOYMENT) 
 def test_the_engine_and_the_oracle_read_any_log_alike(given: list[bytes | None]) -> None:
     expected = by_the_oracle(given)
     assert [by_the_engine(given, kind) for kind in both()] == [expected] * len(both())
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("bound", [1, 20, 10_000])
-def test_they_count_the_same_cells_of_every_table_whatever_the_bound(seed: int, bound: int) -> None:
-    given = hostile(1500, seed, pace=0.3)
-    deployment = replace(DEPLOYMENT, breakdown_cells=bound, dedup=seed != 2)
-    expected = by_the_oracle(given, deployment)
-    assert [by_the_engine(given, kind, deployment) for kind in both()] == [expected] * len(both())
-    assert len({key[0] for key in expected[2]}) == 5
 
 
 @pytest.mark.parametrize("value", RAW)
