@@ -14,7 +14,6 @@ import dataflows.flow.operators
 import dataflows.flow.sink
 import dataflows.intake.decode
 import dataflows.intake.partition
-import dataflows.intake.reference
 import dataflows.windows.cells
 import dataflows.windows.reference
 from dataflows.contract.measures import ratios

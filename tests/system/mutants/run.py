@@ -15,13 +15,17 @@ MUTANTS = {**catalogue.MUTANTS, **breakdowns.MUTANTS}
 CONTROL = "control"
 """No mutant at all."""
 
+REFERENCE = "control in Python"
+"""No mutant either, in the engine that mutants change."""
+
 
 def main() -> None:
     """Put the mutant in, and become `bytewax.run`."""
     name, *arguments = sys.argv[1:]
     if name not in FLOWS and name != CONTROL:
         os.environ["ADTALLY_NATIVE"] = "off"  # what a mutant of the intake changes is the one in Python
-        MUTANTS[name]()
+        if name != REFERENCE:
+            MUTANTS[name]()
     sys.argv = ["bytewax.run", FLOWS.get(name, "dataflows.marketing"), *arguments]
     # alter_sys: the flow looks at the name of the main module to know that it is a command.
     runpy.run_module("bytewax.run", run_name="__main__", alter_sys=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import bytewax.operators as op
@@ -13,14 +14,14 @@ from bytewax.operators import windowing
 from bytewax.outputs import StatelessSinkPartition
 from typing_extensions import override
 
-from dataflows.contract.metrics import Metrics, fold
-from dataflows.contract.schema import Event
+from dataflows.contract.metrics import Metrics, contributions
+from dataflows.contract.schema import HEADERS, Event
 from dataflows.contract.settings import Settings
 from dataflows.flow.context import FlowContext
 from dataflows.flow.sink import TopicSink
 from dataflows.intake.decode import EventDecoder, NotAnEvent
 from dataflows.intake.rules import Rules
-from dataflows.windows.cells import Cell, to_record
+from dataflows.windows.cells import Cell, TableRules, to_record
 from dataflows.wire.cell_bytes import shard_of
 from dataflows.wire.records import Records
 
@@ -38,7 +39,8 @@ class _Unwrapped(StatelessSinkPartition[tuple[str, Records]]):
 
     @override
     def write_batch(self, items: list[tuple[str, Records]]) -> None:
-        self._inner.write_batch([KafkaSinkMessage(key, value) for _, records in items for key, value in records.pairs()])
+        pairs = (pair for _, records in items for pair in records.pairs())
+        self._inner.write_batch([KafkaSinkMessage(key, value, headers=[*HEADERS]) for key, value in pairs])
 
     @override
     def close(self) -> None:
@@ -46,9 +48,10 @@ class _Unwrapped(StatelessSinkPartition[tuple[str, Records]]):
 
 
 class StockKafkaSink(KafkaSink):
-    """Bytewax's `KafkaSink` in the place of `TopicSink`."""
+    """Bytewax's `KafkaSink` in the place of `TopicSink`, for a flow without breakdowns."""
 
-    def __init__(self, context: FlowContext, topic: str, _outgoing: object = None) -> None:
+    def __init__(self, context: FlowContext, topics: Mapping[str, str]) -> None:
+        (topic,) = topics.values()
         super().__init__([context.settings.brokers], topic)
 
     @override
@@ -59,7 +62,7 @@ class StockKafkaSink(KafkaSink):
 def fold_window_flow() -> Dataflow:
     """The same pipeline on the stock source and `fold_window` with its `EventClock`; it ends with the log."""
     settings = Settings.from_environment()
-    rules, decode = Rules.of(settings), EventDecoder(settings.currency)
+    rules, decode, adds = Rules.of(settings), EventDecoder.of(settings), contributions(())
 
     def event(message: Any) -> Event | None:
         try:
@@ -71,8 +74,7 @@ def fold_window_flow() -> Dataflow:
         return one.timestamp
 
     def add(metrics: Metrics, one: Event) -> Metrics:
-        cells = {(one.campaign_id, one.channel): metrics}
-        fold(cells, one)
+        metrics.add(one, adds[one.event_type])
         return metrics
 
     def merged(one: Metrics, other: Metrics) -> Metrics:
@@ -82,7 +84,8 @@ def fold_window_flow() -> Dataflow:
     def result(item: tuple[str, tuple[int, Metrics]]) -> tuple[str, Records]:
         key, (number, metrics) = item
         campaign, channel = key.split("\n")
-        final = to_record(number * rules.window, rules, (campaign, channel), Cell(metrics, "final"))
+        cell = campaign, channel, rules.currency
+        final = to_record(number * rules.window, TableRules(rules.window), cell, Cell(metrics, "final"))
         return str(shard_of(campaign, channel)), Records.of([final])
 
     flow = Dataflow("stock")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.settings import own_names
-from tests.system.mutants.run import CONTROL, MUTANTS
+from tests.system.mutants.run import CONTROL, MUTANTS, REFERENCE
 from tests.system.mutants.scenarios import SCENARIOS, Trial, in_order
 from tests.system.mutants.stock import FLOWS
 
@@ -101,6 +101,7 @@ CASES = [
     Case("sink without delivery callbacks", "refused", OTHER, "results"),
 ]
 
+IN_PYTHON = [Case(REFERENCE, name, "", "") for name in ("broken_down", "broken_down_and_killed")]
 CI_ONLY = pytest.mark.kafka  # most need no Kafka, but minutes
 IN_EACH_RUN = {"one event dropped", CONTROL}
 
@@ -113,7 +114,7 @@ def cases() -> list[object]:
             id=f"{case.mutant} - {case.scenario}",
             marks=() if case.mutant in IN_EACH_RUN and case.scenario == "undisturbed" else CI_ONLY,
         )
-        for case in [*(Case(CONTROL, name, "", "") for name in SCENARIOS), *CASES]
+        for case in [*(Case(CONTROL, name, "", "") for name in SCENARIOS), *IN_PYTHON, *CASES]
     ]
 
 
@@ -127,7 +128,7 @@ def test_the_oracle_names_what_is_wrong_and_nothing_else(request: pytest.Fixture
     assert "Traceback" not in trial.output()
     assert trial.codes[-1] == 0, trial.output()
     assert {one.partition(":")[0] for one in found} <= set(case.kinds.split()), found[:20]
-    if case.mutant != CONTROL:
+    if case.mutant not in (CONTROL, REFERENCE):
         assert any(re.match(case.line, one) for one in found), found[:20]
     elif case.scenario == "refused":
         # What the mutants of the sink pass over in silence.

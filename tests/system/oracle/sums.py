@@ -51,9 +51,15 @@ class Cells:
     def __init__(self, terms: Terms | None = None, batch: int = BATCH) -> None:
         self._terms = terms or Terms()
         self._tables = list(self._terms.tables())
+        self._columns = columns(self._terms)
         self._batch = batch
         self._waiting: list[tuple[Any, ...]] = []
-        self._sums = {name: self._added_up(pl.DataFrame([], self._schema(), orient="row"), name) for name in self._tables}
+        kinds: dict[str, Any] = {
+            "start": pl.Int64,
+            **dict.fromkeys(_CELL[1:], pl.String),
+            **dict.fromkeys(self._columns, pl.Int128),
+        }
+        self._sums = dict.fromkeys(self._tables, pl.DataFrame(schema=kinds))
 
     def add(self, start: int, event: dict[str, Any], values: Sequence[str] = ()) -> None:
         """Count `event` in the window that begins at `start`, in seconds since 1970; `values`: its cell in each breakdown (`written`)."""
@@ -67,7 +73,7 @@ class Cells:
         """All sums of a table so far; the columns are `KEY` and those of `columns`."""
         self._fold()
         named = pl.from_epoch("start", time_unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("window_start")
-        return self._sums[table].with_columns(named).select(*KEY, *columns(self._terms))
+        return self._sums[table].with_columns(named).select(*KEY, *self._columns)
 
     def _schema(self) -> dict[str, Any]:
         texts = dict.fromkeys(["campaign_id", "channel", "currency", "type"], pl.String)
@@ -75,10 +81,14 @@ class Cells:
         return {"start": pl.Int64, **texts, "cost": pl.Int128, "revenue": pl.Int128, **tables}
 
     def _fold(self) -> None:
+        if not self._waiting:
+            return
         rows = pl.DataFrame(self._waiting, self._schema(), orient="row")
         for name, before in self._sums.items():
-            both = pl.concat([before, self._added_up(rows, name)])
-            self._sums[name] = both.group_by(_CELL).agg(pl.col(one).sum() for one in columns(self._terms))
+            more = self._added_up(rows, name)
+            if before.height:
+                more = pl.concat([before, more]).group_by(_CELL).agg(pl.col(one).sum() for one in self._columns)
+            self._sums[name] = more
         self._waiting = []
 
     def _added_up(self, rows: pl.DataFrame, table: str) -> pl.DataFrame:
@@ -98,5 +108,5 @@ class Cells:
                 pl.len().alias("events"),
                 *((pl.col("type") == name).sum().alias(f"counts.{name}") for name in self._terms.declared()),
             )
-            .with_columns(pl.col(name).cast(pl.Int128) for name in columns(self._terms))
+            .with_columns(pl.col(name).cast(pl.Int128) for name in self._columns)
         )

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataflows.contract.schema import rfc3339
 from dataflows.contract.settings import Settings
-from dataflows.intake.partition import Intake, IntakeState
+from dataflows.intake.partition import IntakeState
 from dataflows.intake.rules import Rules
 from generator.clock import SystemClock
 from generator.formats.base import Context
@@ -21,10 +20,8 @@ from generator.formats.own import JsonLinesFormat
 from generator.replay import Pace, Replay
 from tests.support.engines.intakes import both
 from tests.support.engines.native_comparison import the_log
-from tests.support.engines.panes import sums_of
-from tests.support.records import FAR, FakeRecord, event, payload
-from tests.system.oracle.judge import Message, judge, windows
-from tests.system.oracle.sums import SUMS
+from tests.support.records import FakeRecord, event, payload
+from tests.system.oracle.readings import by_the_engine, by_the_oracle
 
 LEAP_SECONDS = [
     *("2016-12-31T23:59:60Z", "2017-01-01T05:29:60.5+05:30", "2016-12-31 15:59:60-0800", "2024-02-29t23:59:60.9999999z"),
@@ -76,6 +73,19 @@ RAW = [
     ),
     *('"click"', '"refund"', '"cl\\u0069ck"', '"USD"', '"EUR"', '"usd"', f'"{"n" * 256}"', f'"{"ü" * 256}"', f'"{"n" * 257}"'),
     *(
+        '"lead"',
+        '"add_to_cart"',
+        r'"lea\u0064"',
+        '"Lead"',
+        '"view"',
+        '"A.b-c_9"',
+        r'"U\u0053D"',
+        r'"USD\n"',
+        '"US"',
+        '"ＵＳＤ"',
+        '"(other)"',
+    ),
+    *(
         '"2026-01-01T12:00:00Z"',
         *(f'"{leap}"' for leap in LEAP_SECONDS),
         '"2026-01-01 12:00:59.9999999z"',
@@ -107,9 +117,12 @@ RAW = [
 ]
 """Values as they may occur in a payload: valid, unusual and broken."""
 
-FIELDS = [*event(), "user_id", "order_id", "cost_micros", "revenue_micros", "currency"]
+DIMENSIONS = ["adgroup_id", "ad_id", "keyword", "placement", "device", "country", "landing_page", "click_id", "shelf", "e\u0301"]
+FIELDS = [*event(), "user_id", "order_id", "cost_micros", "revenue_micros", "currency", *DIMENSIONS]
 KEYS = [
     *(json.dumps(name) for name in FIELDS),
+    json.dumps("e\u0301", ensure_ascii=False),
+    r'"sh\u0065lf"',
     '"note"',
     r'"event\u005fid"',
     r'"cost\u005fmicros"',
@@ -153,28 +166,6 @@ _payloads = st.one_of(
     st.binary(max_size=40),
     st.none(),
 )
-
-
-def by_the_engine(given: list[bytes | None], kind: type[Intake]) -> tuple[object, ...]:
-    intake = kind(Rules.of(Settings()), "logs", 0, IntakeState(), now=lambda: 0.0)
-    intake.take([FakeRecord(value, offset) for offset, value in enumerate(given)])
-    shares, refused = intake.fetch()
-    shown = {name: getattr(intake.counters, name) for name in ("read", "counted", "duplicate", "late", "malformed")}
-    sums = {
-        (rfc3339(window // 1_000_000), *key): [getattr(cell, name) for name in SUMS]
-        for (window, *key), cell in sums_of(shares).items()
-    }
-    return shown, {one.offset: one.reason for one in refused}, sums
-
-
-def by_the_oracle(given: list[bytes | None]) -> tuple[object, ...]:
-    verdict = judge([Message(0, offset, FAR, value) for offset, value in enumerate(given)])
-    shown = {name: verdict.counters[0][name] for name in ("read", "counted", "duplicate", "late", "malformed")}
-    sums = {
-        (row["window_start"], row["campaign_id"], row["channel"]): [row[name] for name in SUMS]
-        for row in windows(verdict).to_dicts()
-    }
-    return shown, {place[1]: reason for place, reason in verdict.rejected.items()}, sums
 
 
 @settings(max_examples=400)
