@@ -85,8 +85,8 @@ def read(one: Reader, count: int) -> Counter[tuple[int, str]]:
 
     def enough() -> bool:
         polled = one.poll()
-        for window, (campaign, _), metrics in cells_of(polled.shares) if polled else ():
-            found[window, campaign] += metrics.events
+        for window, key, metrics in cells_of(polled.shares) if polled else ():
+            found[window, str(key[0])] += metrics.events
         return one.counters.read >= count
 
     wait_for(enough, f"{count} messages")

@@ -41,7 +41,7 @@ static bool needs_python(const Sums *sums)
 #undef IS_WHOLE
 }
 
-/* A name as it stands in a key. */
+/* A name as it is in a key. */
 typedef struct {
     const char *text;
     size_t size;
@@ -53,7 +53,7 @@ static char *put_quoted(char *to, Quoted name)
     return to + name.size;
 }
 
-/* The names of a key, with a comma between two of them. `quoted`: where each of them is then; NULL if nobody asks. */
+/* The names of a key, with a comma between two of them. `quoted`: where each of them is then; NULL if it is not asked for. */
 static char *put_names(char *to, const Table *table, const char *names, Quoted *quoted)
 {
     int32_t count = name_count(table);

@@ -52,7 +52,7 @@ def of_flow(settings: Settings) -> OutboxPart:
 
 
 def sender(part: OutboxPart) -> type:
-    return type(part._outbox._sender)  # pyright: ignore[reportPrivateUsage]  # which of both it is shows nowhere else
+    return type(part._outboxes[0]._sender)  # pyright: ignore[reportPrivateUsage]  # which of both it is shows nowhere else
 
 
 LACKS = {

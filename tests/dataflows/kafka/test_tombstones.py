@@ -138,7 +138,7 @@ def test_a_key_with_other_spaces_and_another_form_of_the_time_is_the_same_cell(s
     feed = Feed(settings, store)
     feed.take([upsert(0, 0, 10)])
     one = result()
-    key = f'["{one.window_start.replace("Z", "+00:00")}", "{one.campaign_id}",  "{one.channel}"]'.encode()
+    key = f'["{one.window_start.replace("Z", "+00:00")}", "{one.campaign_id}",  "{one.channel}","USD"]'.encode()
     feed.take([KeyedTombstone((0, 1, 11), key, None)])  # pyright: ignore[reportArgumentType]  # all that is asked of a message
     assert held(store) == []
 
