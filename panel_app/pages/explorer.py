@@ -17,12 +17,12 @@ from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
 from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
+from panel_app.pages.talk import setup
 from panel_app.pages.visit import confines, request_query
 from panel_app.server import assets
 from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
 from panel_app.server.dashboard import Dashboard
-from panel_app.server.gate import LOGOUT
 
 
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
@@ -56,9 +56,8 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         return packed(number, f"adtally-explore-{figures.ask.span}", figures.frame, str(data.get("format")))
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
-    setup = {
-        "currency": settings.currency,
-        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
+    given = {
+        **setup(dashboard),
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
         "measures": [{"id": measure.id, "label": measure.label, "short": measure.short} for measure in ALL.values()],
@@ -68,7 +67,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         "kinds": KINDS,
     }
     known = embeddable(explore.shown(0, *find(request_query())).encode())
-    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
+    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(given)), first=known)
     template.add_panel("bridge", Bridge(dashboard, talk))
     template.add_panel("plots", pane)
     return template

@@ -22,7 +22,7 @@ const NARROW = ["spend", "conversions", "cpa"];
  * @param {any[]} measures those of the page's set-up
  * @returns {any[]} the columns of a table
  */
-function columnsOf(measures) {
+export function columnsOf(measures) {
   return measures.map((one) => ({
     id: one.id,
     head: HEADS[one.id] ?? (one.short || one.label),
@@ -31,7 +31,8 @@ function columnsOf(measures) {
   }));
 }
 
-function cells(row, table, chosen, columns) {
+/** The figures of a row, one cell for each column. */
+export function cells(row, table, chosen, columns) {
   return columns.map((column) =>
     h(
       "td",
@@ -41,11 +42,33 @@ function cells(row, table, chosen, columns) {
   );
 }
 
-function bar(row, color) {
+/** The bar below a name: its share of the largest row. */
+export function bar(row, color = "") {
   const inner = h("span", { class: "bar-in" });
   inner.style.width = `${(row.share * 100).toFixed(1)}%`;
   if (color) inner.style.background = color;
   return h("span", { class: "bar", "aria-hidden": "true" }, inner);
+}
+
+/**
+ * The head of a column that the table can be sorted by.
+ * @param {any} column
+ * @param {{by: string, descending: boolean}} order of the table
+ * @param {string} table for the keys of its buttons
+ * @param {(id: string) => void} sort
+ */
+export function sortHead(column, order, table, sort) {
+  const on = order.by === column.id;
+  const arrow = on ? (order.descending ? " ↓" : " ↑") : "";
+  const button = h(
+    "button",
+    { type: "button", "data-key": `sort-${table}-${column.id}`, onclick: () => sort(column.id) },
+    column.head,
+    h("span", { "aria-hidden": "true" }, arrow),
+  );
+  const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
+  const sorted = on ? (order.descending ? "descending" : "ascending") : null;
+  return h("th", { scope: "col", class: kind, "aria-sort": sorted }, button);
 }
 
 /**
@@ -71,21 +94,6 @@ export function makeCampaigns(place, measures, act) {
     body,
     foot,
   );
-
-  function head(column, view) {
-    const by = view.sort || view.metric;
-    const on = by === column.id;
-    const order = on ? (view.descending ? "descending" : "ascending") : null;
-    const arrow = on ? (view.descending ? " ↓" : " ↑") : "";
-    const button = h(
-      "button",
-      { type: "button", "data-key": `sort-${column.id}`, onclick: () => act.sort(column.id) },
-      column.head,
-      h("span", { "aria-hidden": "true" }, arrow),
-    );
-    const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
-    return h("th", { scope: "col", class: kind, "aria-sort": order }, button);
-  }
 
   return function update(page, view, measure) {
     if (document.activeElement !== search) search.value = view.search;
@@ -120,7 +128,10 @@ export function makeCampaigns(place, measures, act) {
       const why = view.search ? "No campaign matches the search." : "No campaign has data in this view.";
       patch(body, h("p", { class: "none" }, why));
     } else {
-      const heads = [{ id: "name", head: "Campaign" }, ...allColumns].map((column) => head(column, view));
+      const order = { by, descending: view.descending };
+      const heads = [{ id: "name", head: "Campaign" }, ...allColumns].map((column) =>
+        sortHead(column, order, "campaigns", act.sort),
+      );
       const line = h(
         "tr",
         {},

@@ -4,6 +4,7 @@
 import { h } from "adtally/dom.js";
 import { change, duration, figure, gap, percent } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
+import { compared } from "adtally/periods.js";
 import { spark } from "adtally/spark.js";
 
 /**
@@ -38,23 +39,26 @@ export function changeMark(found) {
 }
 
 /** The line that says what is compared. */
-export function comparison({ empty, span }) {
+export function comparison({ empty, span, compare }) {
   if (empty) return "";
+  if (compare?.how === "none") return "Not compared with an earlier period.";
+  const { words } = compared(compare);
   const left = span.newest_end - span.start - span.compared;
-  if (span.compared && !left) return "Changes are against the period before.";
+  if (span.compared && !left) return `Changes are against ${words}.`;
   if (span.compared)
-    return `Changes are against the period before, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
+    return `Changes are against ${words}, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
   if (!span.held) return "There is no earlier data to compare with.";
   if (span.held < span.length)
     return `Not compared yet: of the ${duration(span.length)} before, only ${duration(span.held)} are held.`;
   return "Not compared yet: no minute is complete in both periods.";
 }
 
-/** Text of a tile about the period before: its figure, or both compared figures if the tile shows another one. */
-function before(tile, measure, span) {
+/** Text of a tile about the compared period: its figure, or both compared figures if the tile shows another one. */
+function before(tile, measure, { span, compare }) {
+  if (compare?.how === "none") return { text: "", title: "" };
   if (tile.was === null) return { text: span.compared ? "was –" : span.held ? "not compared" : "no earlier data", title: "" };
   const [now, was] = [tile.compared ?? tile.value, tile.was].map((value) => figure(value, measure.kind));
-  const title = `${now} in the minutes that are compared, ${was} in the same minutes of the period before. Those that are still being counted are left out.`;
+  const title = `${now} in the minutes that are compared, ${was} in the same minutes of ${compared(compare).words}. Those that are still being counted are left out.`;
   return tile.compared === null || now === figure(tile.value, measure.kind)
     ? { text: `was ${was}`, title: tile.compared === null ? "" : title }
     : { text: `${now}, was ${was}`, title };
@@ -103,7 +107,7 @@ export function makeTiles(place, note, measures, choose) {
       button.tabIndex = chosen ? 0 : -1;
       patch(value, figure(tile.value, measure.kind));
       value.title = tile.value === null ? "" : String(tile.value);
-      const { text, title } = before(tile, measure, page.span);
+      const { text, title } = before(tile, measure, page);
       patch(foot, tile.was === null ? "" : changeMark(verdict(tile, measure)), h("span", { class: "was" }, text));
       foot.title = title;
       patch(line, spark(tile.spark, { area: true }));
