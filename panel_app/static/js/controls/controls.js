@@ -5,7 +5,7 @@ import { h, label, named, remember } from "adtally/dom.js";
 import { makeDrop } from "adtally/drop.js";
 import { whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { ROLLING } from "adtally/periods.js";
+import { ofDays, ROLLING } from "adtally/periods.js";
 import { makeCompare, makeDays } from "adtally/ranges.js";
 import { filters, param, valueFilters } from "adtally/url.js";
 
@@ -124,7 +124,7 @@ export function makeControls(place, ranges, act) {
   return function update(range, page) {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === range));
     days.update(range, page.range);
-    compare.update(page.compare, page.range?.running === true);
+    compare.update(page.compare, page.range?.running === true && ofDays(page.range.name));
     channels.update();
     campaigns.update();
     everything.hidden = !(filters().channel.length || filters().campaign.length || param("q") || valueFilters().length);
