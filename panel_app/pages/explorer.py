@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from figures.measures import ALL
 from figures.views import exploring
 from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
 from panel_app.api import explore
@@ -31,8 +30,9 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     settings = service.settings
 
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
-        ask, notes = exploring.asked(query)
-        return exploring.find(service.snapshot(), scope.within(ask), settings.window_seconds, settings.currency), notes
+        ask, notes = exploring.asked(query, service.catalogue)
+        within = scope.within(ask)
+        return exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue), notes
 
     # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
@@ -60,7 +60,9 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         **setup(dashboard),
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
-        "measures": [{"id": measure.id, "label": measure.label, "short": measure.short} for measure in ALL.values()],
+        "measures": [
+            {"id": measure.id, "label": measure.label, "short": measure.short} for measure in service.catalogue.measures.values()
+        ],
         "dimensions": DIMENSIONS,
         "grains": list(GRAINS),
         "spans": list(SPANS),

@@ -8,7 +8,6 @@ import msgspec
 import panel as pn
 
 from dataflows.telemetry.ages import LATE_SECONDS
-from figures.measures import MEASURES, TILES
 from figures.service import Service
 from figures.views.view import EVERYTHING, RANGES, Scope
 from panel_app.api import pickers
@@ -61,9 +60,8 @@ def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "
                 "good": measure.good,
                 "additive": measure.additive,
             }
-            for measure in MEASURES.values()
+            for measure in service.catalogue.measures.values()
         ],
-        "tiles": TILES,
     }
     first = embeddable(service.answer(request_query(), scope=scope))
     template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(given)), first=first)

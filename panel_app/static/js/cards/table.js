@@ -20,10 +20,12 @@ const NARROW = ["spend", "conversions", "cpa"];
 
 /**
  * @param {any[]} measures those of the page's set-up
- * @returns {any[]} the columns of a table
+ * @param {any} table whose `columns` are ids of measures
+ * @returns {any[]} the columns of the table
  */
-export function columnsOf(measures) {
-  return measures.map((one) => ({
+export function columnsOf(measures, table) {
+  const shown = measures.filter((one) => table.columns.includes(one.id));
+  return shown.map((one) => ({
     id: one.id,
     head: HEADS[one.id] ?? (one.short || one.label),
     kind: one.kind,
@@ -77,7 +79,6 @@ export function sortHead(column, order, table, sort) {
  * @param {Record<string, (...given: any[]) => void>} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
  */
 export function makeCampaigns(place, measures, act) {
-  const allColumns = columnsOf(measures);
   const search = h("input", {
     type: "search",
     class: "search",
@@ -98,6 +99,7 @@ export function makeCampaigns(place, measures, act) {
   return function update(page, view, measure) {
     if (document.activeElement !== search) search.value = view.search;
     const table = page.campaigns;
+    const allColumns = columnsOf(measures, table);
     const by = view.sort || view.metric;
     const rows = table.rows.map((row, at) =>
       h(
@@ -165,12 +167,12 @@ export function makeCampaigns(place, measures, act) {
  * @param {(name: string) => void} pick
  */
 export function makeChannels(place, measures, pick) {
-  const allColumns = columnsOf(measures);
-  const own = allColumns.filter((column) => !column.wide);
   const body = h("div", { class: "table-box" });
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Channels")), body);
   return function update(page, view, measure) {
     const table = page.channels;
+    const allColumns = columnsOf(measures, table);
+    const own = allColumns.filter((column) => !column.wide);
     if (!table.rows.length) return patch(body, h("p", { class: "none" }, "No channel has data in this view."));
     const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
     const extra = allColumns.find((column) => column.id === view.metric && !own.includes(column));

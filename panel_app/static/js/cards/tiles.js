@@ -64,29 +64,56 @@ function before(tile, measure, { span, compare }) {
     : { text: `${now}, was ${was}`, title };
 }
 
+/** A choice of the measures that have no tile; the chosen one becomes a tile as long as the page is about it. */
+function moreMeasures(measures, choose) {
+  const list = h("select", { "aria-label": "Other measures", onchange: () => list.value && choose(list.value) });
+  const place = h("label", { class: "more-measures" }, list);
+  let shown = "";
+  return {
+    place,
+    update(tiles) {
+      const others = [...measures.values()].filter((measure) => !tiles.includes(measure.id));
+      const key = others.map((measure) => measure.id).join();
+      place.hidden = !others.length;
+      if (key === shown && list.value === "") return;
+      shown = key;
+      list.replaceChildren(
+        h("option", { value: "" }, "Other measures …"),
+        ...others.map((measure) => h("option", { value: measure.id }, measure.label)),
+      );
+      list.value = "";
+    },
+  };
+}
+
+/** One tile of a measure. */
+function makeTile(measure, choose) {
+  const value = h("span", { class: "tile-value" }, "–");
+  const foot = h("span", { class: "tile-foot" });
+  const line = h("span", { class: "tile-spark" });
+  const name = h("span", { class: "tile-name" }, measure.label, measure.short && h("abbr", {}, measure.short));
+  const button = h(
+    "button",
+    { class: "tile", type: "button", role: "radio", "data-measure": measure.id, onclick: () => choose(measure.id) },
+    name,
+    value,
+    foot,
+    line,
+  );
+  return { measure, button, value, foot, line };
+}
+
 /**
  * @param {HTMLElement} place
  * @param {HTMLElement} note element for the line that says what is compared
- * @param {Answer[]} measures
+ * @param {Map<string, Answer>} measures all measures by id
  * @param {(id: string) => void} choose
  */
 export function makeTiles(place, note, measures, choose) {
-  const tiles = measures.map((measure) => {
-    const value = h("span", { class: "tile-value" }, "–");
-    const foot = h("span", { class: "tile-foot" });
-    const line = h("span", { class: "tile-spark" });
-    const name = h("span", { class: "tile-name" }, measure.label, measure.short && h("abbr", {}, measure.short));
-    const button = h(
-      "button",
-      { class: "tile", type: "button", role: "radio", "data-measure": measure.id, onclick: () => choose(measure.id) },
-      name,
-      value,
-      foot,
-      line,
-    );
-    return { measure, button, value, foot, line };
-  });
-  place.replaceChildren(...tiles.map((tile) => tile.button));
+  let tiles = [];
+  const said = h("span", {});
+  const more = moreMeasures(measures, choose);
+  note.replaceChildren(said, more.place);
   place.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const at = tiles.findIndex((tile) => tile.button === document.activeElement);
@@ -100,6 +127,12 @@ export function makeTiles(place, note, measures, choose) {
   /** Show a page's figures. */
   return function update(page, view) {
     const figures = new Map(page.tiles.map((tile) => [tile.id, tile]));
+    const ids = [...figures.keys()];
+    if (ids.join() !== tiles.map((tile) => tile.measure.id).join()) {
+      tiles = ids.map((id) => makeTile(measures.get(id), choose));
+      place.replaceChildren(...tiles.map((tile) => tile.button));
+    }
+    more.update(ids);
     for (const { measure, button, value, foot, line } of tiles) {
       const tile = figures.get(measure.id);
       const chosen = measure.id === view.metric;
@@ -112,6 +145,6 @@ export function makeTiles(place, note, measures, choose) {
       foot.title = title;
       patch(line, spark(tile.spark, { area: true }));
     }
-    patch(note, comparison(page));
+    patch(said, comparison(page));
   };
 }

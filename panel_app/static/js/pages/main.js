@@ -62,11 +62,8 @@ const controls = makeControls(byId("controls"), setup.ranges, {
   names: (dimension, search) => link.ask("names", { dimension, search }),
   everything: () => show(everything()),
 });
-const tiles = makeTiles(
-  byId("tiles"),
-  byId("comparison"),
-  setup.tiles.map((/** @type {string} */ id) => measures.get(id)),
-  (metric) => show({ metric: metric === "spend" ? "" : metric }),
+const tiles = makeTiles(byId("tiles"), byId("comparison"), measures, (metric) =>
+  show({ metric: metric === "spend" ? "" : metric }),
 );
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
