@@ -49,7 +49,6 @@ function coverage(breakdown, measure) {
  * @param {((format: string) => void) | null} act.download
  */
 export function makeBreakdown(place, measures, act) {
-  const all = columnsOf(measures);
   const choice = h("select", {
     class: "drop",
     id: "breakdown-choice",
@@ -79,6 +78,7 @@ export function makeBreakdown(place, measures, act) {
 
   /** The columns of figures, of which the one that the table is sorted by is always shown. */
   const columnsFor = (table, view) => {
+    const all = columnsOf(measures, table);
     const by = table.sort || view.metric;
     if (table.fields.length === 1) return all;
     return all
