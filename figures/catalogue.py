@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import asdict
 
 from dataflows.contract import measure_file
 from dataflows.contract.event_types import DeclaredType
@@ -16,6 +16,7 @@ from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from figures.measures import ShownMeasure
+from figures.store.shape import shape_of
 
 DEFAULT_FILE = "metrics.toml"
 """The file of own metrics that is read where ``ADTALLY_METRICS_FILE`` names none, if it exists."""
@@ -35,28 +36,36 @@ class Catalogue(msgspec.Struct, frozen=True):
     def of(cls, settings: Settings) -> Catalogue:
         """Return the measures of a deployment; raises `SettingsError` where its file of metrics can't be used."""
         built_in = (*TOTALS, *RATIOS, *map(_counted, settings.declared_types))
-        own = _own(settings, built_in)
-        by_id = {measure.id: ShownMeasure(*astuple(measure)) for measure in (*built_in, *own)}
-        ordered = {name: by_id[name] for name in _COLUMNS} | by_id
-        return cls(ordered, tuple(measure.id for measure in own))
+        return cls._with_own(built_in, _own(settings, built_in), [declared.name for declared in settings.declared_types])
+
+    @classmethod
+    def built_in(cls) -> Catalogue:
+        """Return the measures of a deployment that declares nothing."""
+        return cls._with_own((*TOTALS, *RATIOS))
+
+    @classmethod
+    def _with_own(cls, built_in: Sequence[Measure], own: Sequence[Measure] = (), types: Sequence[str] = ()) -> Catalogue:
+        columns = shape_of(types).sums
+        by_id = {measure.id: ShownMeasure(**asdict(measure), columns=columns) for measure in (*built_in, *own)}
+        return cls({name: by_id[name] for name in _COLUMNS} | by_id, tuple(measure.id for measure in own))
 
     def tiles(self, chosen: str) -> tuple[ShownMeasure, ...]:
         """Return the headline figures: the usual ones, own metrics that are tiles, and the `chosen` measure of the page."""
         tiles = (name for name in self.own if self.measures[name].tile)
-        return self._with(chosen, (*_TILES, *tiles))
+        return self._unique((*_TILES, *tiles, chosen))
 
-    def columns(self, chosen: str) -> tuple[ShownMeasure, ...]:
-        """Return the columns of the tables: the usual ones, own metrics that are tiles, and the `chosen` measure of the page."""
+    def columns(self, *chosen: str) -> tuple[ShownMeasure, ...]:
+        """Return the columns of the tables: the usual ones, own metrics that are tiles, and the `chosen` measures of the page."""
         tiles = (name for name in self.own if self.measures[name].tile)
-        return self._with(chosen, (*_COLUMNS, *tiles))
+        return self._unique((*_COLUMNS, *tiles, *chosen))
 
     @property
     def rates(self) -> tuple[ShownMeasure, ...]:
         """The columns of the API and of exports that are no sums: the rates of a result, then all own metrics."""
         return tuple(self.measures[name] for name in (*(ratio.id for ratio in RATIOS), *self.own))
 
-    def _with(self, chosen: str, names: tuple[str, ...]) -> tuple[ShownMeasure, ...]:
-        return tuple(self.measures[name] for name in dict.fromkeys((*names, chosen)))
+    def _unique(self, names: Iterable[str]) -> tuple[ShownMeasure, ...]:
+        return tuple(self.measures[name] for name in dict.fromkeys(names) if name in self.measures)
 
 
 def _counted(declared: DeclaredType) -> Measure:
@@ -78,3 +87,7 @@ def _own(settings: Settings, built_in: Iterable[Measure]) -> tuple[Measure, ...]
         return ()
     sums = (*SUMS, *(f"counts.{declared.name}" for declared in settings.declared_types))
     return measure_file.load(path, sums, built_in, reserved={*_API_COLUMNS, *sums})
+
+
+BUILT_IN = Catalogue.built_in()
+"""The measures of a deployment that declares nothing."""

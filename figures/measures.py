@@ -1,6 +1,6 @@
 """What can be shown: each measure as sum over sum, how it is written, and which direction is good.
 
-`dataflows.contract.measures` defines them; here they are evaluated for whole columns, by polars and by numpy.
+`figures.catalogue` lists them; here they are evaluated for whole columns, by polars and by numpy.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from msgspec.structs import astuple
 
 from dataflows.contract import measure_file as declared
-from dataflows.contract import measures as contract
 from dataflows.contract.metrics import SUMS
 
 SIZE = "spend_micros"
@@ -48,11 +46,11 @@ Keyed = tuple[Keys, Sums]
 
 Floats = npt.NDArray[np.float64]
 
-_COLUMN = {name: at for at, name in enumerate(SUMS)}
-
 
 class ShownMeasure(declared.Measure, frozen=True):
-    """A measure of the contract, evaluated for rows of sums."""
+    """A measure, evaluated for rows of sums; `columns` names these, in their order in an array (`Shape.sums`)."""
+
+    columns: tuple[str, ...] = SUMS
 
     @property
     def rank(self) -> str:
@@ -71,10 +69,10 @@ class ShownMeasure(declared.Measure, frozen=True):
 
     def of(self, rows: Sums) -> Floats:
         """Return the measure of each row of sums, as `expr`; NaN if the denominator is 0."""
-        over = _totals(rows, self.numerator)
+        over = _totals(rows, self.columns, self.numerator)
         if self.additive:
             return over * (1 / self.micros)  # as polars divides by a constant
-        under = _totals(rows, self.denominator) * self.micros
+        under = _totals(rows, self.columns, self.denominator) * self.micros
         return np.divide(over, under, out=np.full(under.shape, np.nan), where=under != 0) + UNSIGNED
 
 
@@ -86,26 +84,11 @@ def _total(prefix: str, terms: declared.Terms) -> pl.Expr:
     return reduce(add, [column.cast(pl.Float64) * weight for column, weight in columns])
 
 
-def _totals(rows: Sums, terms: declared.Terms) -> Floats:
-    columns = [(rows[..., _COLUMN[name]], weight) for name, weight in terms]
+def _totals(rows: Sums, names: tuple[str, ...], terms: declared.Terms) -> Floats:
+    columns = [(rows[..., names.index(name)], weight) for name, weight in terms]
     if all(abs(weight) == 1 for _, weight in columns):
         return reduce(add, [column if weight > 0 else -column for column, weight in columns]).astype(np.float64)
     return reduce(add, [column.astype(np.float64) * weight for column, weight in columns])
-
-
-RATIOS = tuple(ShownMeasure(*astuple(measure)) for measure in contract.RATIOS)
-"""The rates of the contract, in the order of a result's fields."""
-
-_BY_ID = {measure.id: measure for measure in (*(ShownMeasure(*astuple(total)) for total in contract.TOTALS), *RATIOS)}
-
-MEASURES = {name: _BY_ID[name] for name in ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")}
-"""Those of the tables, in the order of their columns."""
-
-ALL: dict[str, ShownMeasure] = MEASURES | _BY_ID
-"""Every measure, those of the tables first: what the Explore page and the downloads offer."""
-
-TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
-"""The headline figures, in their order; each can be what the page is about."""
 
 
 def compared(now: Floats, was: Floats) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS, Ages
 from figures.attention.engine import NOTHING, Attention, Report, within
+from figures.catalogue import Catalogue
 from figures.feed.reporter import Status
 from figures.feed.upserts import Feed
 from figures.pipeline.rejects import RejectedFeed
@@ -77,9 +78,11 @@ class Service:
     ) -> None:
         """`clock` gives the wall time in seconds; `measured` gets the age of each event whose result is held (`Ages`).
 
-        `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't be used.
+        `look_seconds`: how often the feed looks for new partitions. Raises `InputError` if the file of exchange rates can't
+        be used, and `SettingsError` if that of own metrics can't.
         """
         self.settings = settings
+        self.catalogue = Catalogue.of(settings)
         shape = shape_of(_declared_names(settings))
         self.store = Store(settings.store_hours, settings.history_days, shape=shape)
         self.ages = Ages(settings.window_seconds, measured)
@@ -96,7 +99,7 @@ class Service:
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
-        self._attention = Attention(settings.window_seconds, settings.currency)
+        self._attention = Attention(settings.window_seconds, settings.currency, self.rates.table)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
@@ -124,7 +127,7 @@ class Service:
 
     def answered(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> Answer:
         """Return the answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows."""
-        parsed_query = views.asked(query)
+        parsed_query = views.asked(query, self.catalogue)
         view = scope.within(parsed_query.view)
         snapshot = self.snapshot()
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
@@ -159,7 +162,9 @@ class Service:
         encoded = self._pages.get(key)
         if encoded is None:
             begun = time.perf_counter()
-            encoded = _encode(page(snapshot, view, self.settings.window_seconds, currency=self.settings.currency))
+            encoded = _encode(
+                page(snapshot, view, self.settings.window_seconds, currency=self.settings.currency, catalogue=self.catalogue)
+            )
             self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
             with self._lock:
                 self._pages[key] = encoded

@@ -20,7 +20,7 @@ WHERE = "Where to"
 
 _CURRENCY = re.compile("[A-Z]{3}")
 
-FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit", "ad-report")
+FORMAT_NAMES = ("jsonl", "online-retail", "open-bandit", "ad-report", "snowplow")
 """Names of the formats in `generator.formats.registry`, which is slow to import."""
 
 Brokers = Annotated[

@@ -49,7 +49,8 @@ def replay(
         typer.Option(
             parser=options.zone,
             metavar="NAME",
-            help="Zone of times that have none (default: Europe/London for online-retail, UTC for ad-report; elsewhere such rows are bad).",
+            help="Zone of times that have none (default: Europe/London for online-retail, UTC for ad-report and snowplow; elsewhere such "
+            "rows are bad).",
         ),
     ] = None,
     dates: Annotated[

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -43,6 +43,8 @@ from figures.attention.comparisons import (
 )
 from figures.attention.findings import Finding, beginning, distinct, finding_of, never
 from figures.attention.history import CONVERSIONS, SPEND, History, Keeper, Past
+from figures.rates.files import packaged
+from figures.rates.table import RateTable
 from figures.store.blocks import BLOCK_SECONDS, Block, block_of
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
@@ -92,14 +94,15 @@ _Key = tuple[int, str]
 
 
 class Attention:
-    """Checks a store once per complete minute; `window` is the length of a result's window in seconds, money counts in `currency`.
+    """Checks a store once per complete minute; `window` is the length of a result's window in seconds.
 
+    Money counts in `currency`, to which other currencies are converted by the table that `rates` gives.
     Open windows are not evidence, wherever they are: neither their events nor their minutes count.
     """
 
-    def __init__(self, window: int = 60, currency: str = "USD") -> None:
+    def __init__(self, window: int = 60, currency: str = "USD", rates: Callable[[], RateTable] = packaged) -> None:
         self._step = max(60, window)
-        self._keeper = Keeper(currency)
+        self._keeper = Keeper(currency, rates)
         self._held: dict[_Key, int] = {}
         self._seen: tuple[int, ...] = (0, 0)
         self._blocks: tuple[Block, ...] = ()

@@ -5,6 +5,7 @@ Blocks are immutable, so what is derived from a block is kept as long as the sto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +15,10 @@ import polars as pl
 
 from dataflows.contract.constants import MICROS
 from dataflows.contract.metrics import COUNTS, MONEY
+from figures.measures import matrix
+from figures.rates.exchange import Exchange
+from figures.rates.files import packaged
+from figures.rates.table import RateTable
 from figures.store.blocks import BLOCK_SECONDS, Block, block_of, clipped, stacked
 from figures.store.snapshot import Snapshot
 
@@ -24,6 +29,7 @@ FIELDS = ("impressions", "clicks", "conversions", "spend", "revenue")
 
 IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, REVENUE = range(5)
 _MINUTES = BLOCK_SECONDS // 60
+_DAY = 86_400
 _NEVER = np.iinfo(np.int64).max
 _BY_MINUTE = 4 * BLOCK_SECONDS
 """Age in seconds up to which single minutes are queried repeatedly; of older blocks the totals suffice."""
@@ -72,15 +78,15 @@ class _BlockHistory:
     """
 
     def __init__(
-        self, at: int, block: Block, until: int, before: _BlockHistory | None = None, *, currencies: list[int] | None = None
+        self, at: int, block: Block, until: int, before: _BlockHistory | None = None, *, exchange: Exchange | None = None
     ) -> None:
-        """`currencies`: the numbers of those whose rows count, None for all."""
+        """`exchange` converts money to one currency, None where all of it is in that one."""
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
         self.rows, self._at = _closed(block), at
-        if currencies is not None:
-            self.rows = self.rows.filter(pl.col("currency").is_in(currencies))
-        """Rows of the block without open windows, whose figures are provisional."""
+        """Rows of the block without open windows, whose figures are provisional, and without those that have no exchange rate."""
+        if exchange is not None:
+            self.rows = _converted(self.rows, exchange)
         known = before if before is not None and before.is_still(block, self.until) else None
         rows = clipped(self.rows, known.until if known else at, self.until)
         campaign, time = rows["campaign"].to_numpy(), rows["t"].to_numpy()
@@ -231,24 +237,46 @@ class History:
 
 
 class Keeper:
-    """Keeps what is derived from each block as long as the store holds that block unchanged; money in `currency` counts."""
+    """Keeps what is derived from each block as long as the store holds that block unchanged.
 
-    def __init__(self, currency: str = "USD") -> None:
-        self._currency = currency
+    Money counts in `currency`; `rates` gives the table by which other currencies are converted, at the rate of their day in UTC.
+    """
+
+    def __init__(self, currency: str = "USD", rates: Callable[[], RateTable] = packaged) -> None:
+        self._currency, self._rates = currency, rates
+        self._table: RateTable | None = None
         self._parts: dict[int, _BlockHistory] = {}
 
     def history(self, snapshot: Snapshot, start: int, until: int) -> History:
         """The blocks from the one that holds `start` up to `until`, both in seconds, `until` a full minute."""
         parts: dict[int, _BlockHistory] = {}
-        known = snapshot.names["currency"]
-        currencies = None if known.names == [self._currency] else known.known([self._currency])
+        exchange = self._exchange(snapshot)
         for at, block in snapshot.blocks.items():
             if at < block_of(start) or at >= until:
                 continue
             held, end = self._parts.get(at), min(until, at + BLOCK_SECONDS)
             same = held is not None and held.until == end and held.is_still(block, end)
-            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held, currencies=currencies)
+            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held, exchange=exchange)
             if at < until - _BY_MINUTE:
                 parts[at].forget_minutes()
         self._parts = parts
         return History(snapshot, parts, until)
+
+    def _exchange(self, snapshot: Snapshot) -> Exchange | None:
+        """Return what converts money, None if nothing has to be; what was made with other rates is dropped."""
+        names = snapshot.names["currency"].names
+        if all(name == self._currency for name in names):
+            return None
+        table = self._rates()
+        if table is not self._table:
+            self._table, self._parts = table, {}
+        return Exchange(table, self._currency, names, range(len(MONEY)))
+
+
+def _converted(rows: pl.DataFrame, exchange: Exchange) -> pl.DataFrame:
+    """Return those of `rows` that have an exchange rate, with their money in the currency of `exchange`."""
+    is_wide = any(rows.schema[name] != pl.Int64 for name in MONEY)
+    money, days = matrix(rows, MONEY, wide=frozenset(MONEY) if is_wide else frozenset()), rows["t"].to_numpy() // _DAY
+    converted, has_rate = exchange.converted(money, rows["currency"].to_numpy().astype(np.int64), days)
+    columns = [pl.Series(name, converted[:, at]) for at, name in enumerate(MONEY)]
+    return rows.with_columns(columns).filter(pl.Series(has_rate))

@@ -24,6 +24,7 @@ from dataflows.kafka.scan import scan
 from dataflows.kafka.tombstones import Tombstones, read_settled
 from dataflows.telemetry import log_lines
 from dataflows.telemetry.terminal import typed
+from figures.catalogue import Catalogue
 from figures.feed.decode import Codec, UnreadableError, cell_of
 from figures.files.file_names import format_of
 from figures.files.formats import FileFormat, csv_format
@@ -126,8 +127,9 @@ def held_for_export(shape: Shape = MAIN) -> Store:
 def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO) -> str:
     """Write the results that `asked` selects to `out` in `form`; return a summary line.
 
-    Raises `BrokerError`.
+    Raises `BrokerError`, and `SettingsError` if the file of own metrics can't be used.
     """
+    catalogue = Catalogue.of(settings)
     store, unread, reason = read_settled(partial(_read, settings, asked))
     results = table(
         store.snapshot(),
@@ -135,6 +137,7 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
         window=settings.window_seconds,
         currency=settings.currency,
         rates=partial(table_now, settings),
+        catalogue=catalogue,
     )
     about = {**results.about, "count": len(results.frame), "complete": True}
     for piece in form.write(results.frame, about):

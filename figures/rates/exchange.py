@@ -36,16 +36,21 @@ class Exchange:
         Each row is in the currency of its number in `currencies`, and of its day in `days` (days since 1970). Each amount is rounded
         once, half to even; sums are floats where integers could overflow.
         """
-        lanes, which = np.unique(np.stack([currencies, days]), axis=1, return_inverse=True)
-        rates = [self._rate(currency, day) for currency, day in lanes.T.tolist()]
+        lanes, which = _distinct(currencies, days)
+        rates = [self._rate(currency, day) for currency, day in lanes]
         has_rate = np.array([rate is not None for rate in rates], bool)[which]
         factors = [rate or _NO_RATE for rate in rates]
-        columns = [converted_integers(rows[:, at], factors, which) for at in self._money]
-        overflowing = rows.dtype.kind == "f" or any(column is None for column in columns)
-        result = rows.astype(np.float64) if overflowing else rows.copy()
-        floats = np.array([rate.numerator / rate.denominator for rate in factors])[which]
-        for at, column in zip(self._money, columns, strict=True):
-            result[:, at] = result[:, at] * floats if overflowing or column is None else column
+        result = rows.copy()
+        # What is in that currency already is left out: a division takes longer than everything else.
+        others = np.flatnonzero(
+            np.array([rate is not None and rate.numerator != rate.denominator for rate in rates], bool)[which]
+        )
+        for at in self._money:
+            column = converted_integers(rows[others, at], factors, which[others])
+            if column is None:
+                result = result.astype(np.float64)
+                column = result[others, at] * np.array([rate.numerator / rate.denominator for rate in factors])[which[others]]
+            result[others, at] = column
         return result, has_rate
 
     def notes(self) -> Notes:
@@ -70,3 +75,14 @@ class Exchange:
             date = dt.date.fromordinal(min(max(day + _EPOCH, 1), dt.date.max.toordinal()))
             self._rates[key] = self.table.rate(self._currencies[currency], self.shown, date)
         return self._rates[key]
+
+
+def _distinct(currencies: Keys, days: Keys) -> tuple[list[tuple[int, int]], Keys]:
+    """Return the distinct pairs of a currency and a day, and the index of each row's pair in them; without sorting the rows."""
+    if not len(days):
+        return [], days
+    first, count = int(days.min()), int(days.max() - days.min()) + 1
+    numbers = currencies * count + (days - first)
+    present = np.bincount(numbers) > 0
+    pairs = [(number // count, number % count + first) for number in np.flatnonzero(present).tolist()]
+    return pairs, (np.cumsum(present) - 1)[numbers]

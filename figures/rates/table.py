@@ -83,6 +83,11 @@ class RateTable:
         """The currencies that have a rate, with the euro."""
         return frozenset(self._days) | {BASE}
 
+    @property
+    def quoted(self) -> frozenset[str]:
+        """The currencies that have a rate on the last day, with the euro: those that still exist."""
+        return frozenset(currency for currency, days in self._days.items() if days[-1] == self.last_day) | {BASE}
+
     def rate(self, from_currency: str, to_currency: str, day: dt.date) -> Rate | None:
         """Return the rate of `day`, else that of the last day before it; None before the first rate of either currency.
 

@@ -7,7 +7,8 @@ import datetime as dt
 import msgspec
 import polars as pl
 
-from figures.measures import ALL, SIZE, sums
+from figures.catalogue import BUILT_IN, Catalogue
+from figures.measures import SIZE, ShownMeasure, sums
 from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
@@ -52,9 +53,11 @@ class ExploreFigures(msgspec.Struct, frozen=True):
     incomplete: list[dt.datetime]
     marks: dict[str, SpellingMark]
     """How names that look like another one differ from it, by name."""
+    measures: tuple[ShownMeasure, ...]
+    """Those of `ask`, in their order."""
 
 
-def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
+def asked(query: str, catalogue: Catalogue = BUILT_IN) -> tuple[Ask, tuple[str, ...]]:
     """Return the question in a URL's query (`measure=spend&measure=cpa&by=campaign&…`), and a line for each parameter not applied.
 
     Invalid parameters keep their defaults.
@@ -63,7 +66,7 @@ def asked(query: str) -> tuple[Ask, tuple[str, ...]]:
     ask = Ask(
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
-        measures=url_parameters.several("measure", ALL, _MEASURES) or ("spend",),
+        measures=url_parameters.several("measure", catalogue.measures, _MEASURES) or ("spend",),
         by=url_parameters.one("by", DIMENSIONS, "channel"),
         span=url_parameters.one("range", SPANS, "1h"),
         grain=url_parameters.one("grain", GRAINS, "auto"),
@@ -88,10 +91,10 @@ def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt
     return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(points)]
 
 
-def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD") -> ExploreFigures:
+def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
     """Return the figures that `ask` wants, in `currency`: for lines and areas the largest dozen by spend, for bars and tables all of them.
 
-    `window` is the length of a window in seconds.
+    `window` is the length of a window in seconds; `catalogue` has the measures.
     """
     end = snapshot.newest + window
     start = snapshot.oldest if ask.span == "all" else max(end - SPANS[ask.span], snapshot.oldest)
@@ -118,10 +121,11 @@ def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD") -> Ex
     marks = {name: mark for column in named for name, mark in known[column.name].marks(column.unique()).items()}
     time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
     order = [] if ask.kind == "bar" else ["time"]
-    frame = added.with_columns(named).select(*time, *dimensions, *(ALL[name].expr() for name in ask.measures))
+    frame = added.with_columns(named).select(*time, *dimensions, *(catalogue.measures[name].expr() for name in ask.measures))
     frame = (
         frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *dimensions)
     )
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
-    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks)
+    measures = tuple(catalogue.measures[name] for name in ask.measures)
+    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks, measures)

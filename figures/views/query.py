@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 
 from dataflows.contract.metrics import COUNTS, SUMS
-from figures.measures import MEASURES, TILES, Floats, Sums, compared
+from figures.catalogue import BUILT_IN, Catalogue
+from figures.measures import Floats, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views import charts, matrix, rankings
@@ -56,17 +57,19 @@ class OverviewPage(msgspec.Struct, frozen=True):
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
 
 
-def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, currency: str = "USD") -> OverviewPage:
+def page(
+    snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, *, currency: str = "USD", catalogue: Catalogue = BUILT_IN
+) -> OverviewPage:
     """Return the figures of `view` in `currency`; `window` is the length of a window in seconds.
 
-    `limit` is a number of campaigns other than the view's.
+    `limit` is a number of campaigns other than the view's; `catalogue` has the measures.
 
     What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
     the rows of an hour.
     """
     span = span_of(snapshot, view, window)
     source = PageSums(snapshot, view, span, currency)
-    measure = MEASURES[view.metric]
+    measure, columns = catalogue.measures[view.metric], catalogue.columns(view.metric, view.sort)
     nothing = np.zeros(len(snapshot.shape.sums), np.int64)
     settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
     held_totals = [part.total for part in (settled, opened) if part.total is not None]
@@ -75,8 +78,8 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, curre
     whole = span.compared > 0
     before = None if not whole else nothing if earlier.total is None else earlier.total
     complete = None if now is None else nothing if settled.total is None else settled.total
-    all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, whole=whole)
-    all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, whole=whole)
+    all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, columns, whole=whole)
+    all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, columns, whole=whole)
     lines = charts.lines(source.cells(), source.earlier_cells(), span)
     shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
@@ -97,7 +100,7 @@ def page(snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, curre
         zone=view.zone,
         week=view.week,
         empty=now is None,
-        tiles=charts.tiles([MEASURES[name] for name in TILES], lines, span, shown, now=now, complete=complete, before=before),
+        tiles=charts.tiles(catalogue.tiles(view.metric), lines, span, shown, now=now, complete=complete, before=before),
         chart=shown,
         campaigns=campaigns,
         channels=channels,

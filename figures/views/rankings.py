@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from figures.measures import MEASURES, UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, compared
+from figures.measures import UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
 from figures.views.span import TimeSpan
@@ -20,7 +20,6 @@ from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 _TREND_POINTS = 30
 _CHANNEL_ROWS = 50
 _TINY = 1e-16
-FIGURES = tuple(MEASURES)
 Numbers = list[float | None]
 
 
@@ -82,7 +81,9 @@ class Members(msgspec.Struct, frozen=True):
         return sorted(np.flatnonzero(keys <= last).tolist(), key=lambda at: (keys[at], names[at]))[:limit]
 
 
-def grouped(parts: Sequence[Keyed], names: Names, measure: ShownMeasure, *, whole: bool) -> Members:
+def grouped(
+    parts: Sequence[Keyed], names: Names, measure: ShownMeasure, columns: Sequence[ShownMeasure], *, whole: bool
+) -> Members:
     """The campaigns, or channels, of a range, out of their numbers and sums over its complete minutes, its open ones, and the same
     complete ones of the previous period.
 
@@ -92,7 +93,7 @@ def grouped(parts: Sequence[Keyed], names: Names, measure: ShownMeasure, *, whol
     settled, opened, before = (placed(keys, rows, numbers)[1] for keys, rows in parts)
     total = settled + opened
     change, difference = compared(measure.of(settled), measure.of(before) if whole else np.full(len(numbers), np.nan))
-    figures = {each.id: each.of(total) for each in MEASURES.values()}
+    figures = {each.id: each.of(total) for each in columns}
     return Members(numbers, names.column(numbers.tolist()), figures, change, difference)
 
 
@@ -125,17 +126,19 @@ def campaigns(group: Members, view: View, trends: Callable[[list[int]], list[Num
     if view.search:
         group = group.only(lambda name: matches(name, view.search))
     shown = group.ranked(view.sorted_by, limit or (ALL_ROWS if view.all_rows else PAGE_ROWS), descending=view.descending)
-    return RankedTable(FIGURES, _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total)
+    return RankedTable(
+        tuple(group.figures), _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total
+    )
 
 
 def channels(group: Members, view: View) -> RankedTable:
     """Return the 50 largest channels."""
     shown = group.ranked(view.metric, _CHANNEL_ROWS)
-    return RankedTable(FIGURES, _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
+    return RankedTable(tuple(group.figures), _rows(group, shown, view.metric, [[] for _ in shown]), len(group), len(group))
 
 
 def _rows(group: Members, shown: list[int], metric: str, trends: list[Numbers]) -> list[RankedRow]:
-    figures = np.column_stack([group.figures[name][shown] for name in FIGURES])
+    figures = np.column_stack([group.figures[name][shown] for name in group.figures])
     largest = float(np.nanmax(group.figures[metric], initial=0.0))
     sizes = np.maximum(np.nan_to_num(group.figures[metric][shown]), 0.0)
     shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()

@@ -18,7 +18,8 @@ from dataflows.contract.metrics import COUNTS, MONEY
 from dataflows.contract.schema import STATES, rfc3339
 from figures.calendar.calendar import DAY, SHORT, Calendar, grain
 from figures.calendar.zones import Seconds
-from figures.measures import RATIOS, narrowed, sums
+from figures.catalogue import BUILT_IN, Catalogue
+from figures.measures import narrowed, sums
 from figures.rates.conversion import Notes, convert, dated
 from figures.rates.files import packaged
 from figures.rates.table import RateTable
@@ -71,12 +72,19 @@ class ResultTable(msgspec.Struct, frozen=True):
 
 
 def table(
-    snapshot: Snapshot, asked: Selection, *, window: int, currency: str, rates: Callable[[], RateTable] = packaged
+    snapshot: Snapshot,
+    asked: Selection,
+    *,
+    window: int,
+    currency: str,
+    rates: Callable[[], RateTable] = packaged,
+    catalogue: Catalogue = BUILT_IN,
 ) -> ResultTable:
     """Return what `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds.
 
-    Without a currency in `asked` money is in `currency`; `rates` gives the table by which other currencies are converted. Raises
-    `InputError` if the range of `asked` begins before the year 1, or if its currency has no rate.
+    Without a currency in `asked` money is in `currency`; `rates` gives the table by which other currencies are
+    converted, `catalogue` the rates that are columns. Raises `InputError` if the range of `asked` begins before the year 1, or if its
+    currency has no rate.
     """
     if not snapshot.empty:
         asked = asked.resolved(snapshot.newest, window)
@@ -98,7 +106,7 @@ def table(
         "events",
         *MONEY,
         *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
-        *(measure.expr() for measure in RATIOS),
+        *(measure.expr() for measure in catalogue.rates),
         "currency",
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )

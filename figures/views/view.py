@@ -11,7 +11,7 @@ from dataflows.contract.errors import InputError
 from figures.calendar import ranges
 from figures.calendar.calendar import WEEKS
 from figures.calendar.zones import UTC
-from figures.measures import TILES
+from figures.catalogue import BUILT_IN, Catalogue
 from figures.views.parameters import Parameters
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -29,7 +29,6 @@ RANGES: dict[str, tuple[int, int]] = {
 FITTING = ("1h", "30m", "15m")
 
 CHARTS = ("stacked", "share", "lines")
-SORTS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas", "name")
 PAGE_ROWS, ALL_ROWS = 10, 500
 _SEARCH = 200
 _LONGEST = 3_660
@@ -127,8 +126,11 @@ def checked_range(name: str) -> str:
     return name
 
 
-def asked(query: str) -> Asked:
-    """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults."""
+def asked(query: str, catalogue: Catalogue = BUILT_IN) -> Asked:
+    """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults.
+
+    `catalogue` has the measures that the page can be about and that its tables can be sorted by.
+    """
     url_parameters = Parameters(query)
     view = View(
         range=url_parameters.checked("range", checked_range),
@@ -137,9 +139,9 @@ def asked(query: str) -> Asked:
         week=url_parameters.week(),
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
-        metric=url_parameters.one("metric", TILES, "spend"),
+        metric=url_parameters.one("metric", catalogue.measures, "spend"),
         chart=url_parameters.one("chart", CHARTS, "stacked"),
-        sort=url_parameters.one("sort", SORTS),
+        sort=url_parameters.one("sort", (*catalogue.measures, "name")),
         descending=url_parameters.one("order", ("asc", "desc"), "desc") == "desc",
         search=url_parameters.text("q", _SEARCH),
         all_rows=url_parameters.one("rows", ("10", "all"), "10") == "all",
@@ -147,9 +149,9 @@ def asked(query: str) -> Asked:
     return Asked(view, url_parameters.ended())
 
 
-def from_query(query: str) -> View:
+def from_query(query: str, catalogue: Catalogue = BUILT_IN) -> View:
     """Return the view of a URL's query."""
-    return asked(query).view
+    return asked(query, catalogue).view
 
 
 def is_embed(query: str) -> bool:

@@ -9,6 +9,7 @@ import hashlib
 import random
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -90,8 +91,9 @@ def rotation_of(campaign: str, channel: str, terms: str, *, ads: int, keywords: 
     seeded = random.Random(f"ads {campaign} {channel}")  # noqa: S311 - traffic to look at, no secret
     code = hashlib.blake2b(f"{campaign}\0{channel}".encode(), digest_size=3).hexdigest()
     product = PRODUCTS[hashlib.blake2b(campaign.encode(), digest_size=1).digest()[0] % len(PRODUCTS)]
-    groups = _groups(channel, -(-ads // ADS_PER_GROUP))
-    texts = [_terms(terms, group, product, keywords, seeded) for group in groups]
+    themes = THEMES.get(channel, ("main", "test"))
+    groups = [_group(themes, index) for index in range(-(-ads // ADS_PER_GROUP))]
+    texts = [_terms(terms, themes[index % len(themes)], product, keywords) for index in range(len(groups))]
     names, made, shown, clicked = list[str](), list[Ad](), list[float](), list[float]()
     for index in range(ads):
         group = f"{groups[index % len(groups)]}-{code}"
@@ -104,23 +106,25 @@ def rotation_of(campaign: str, channel: str, terms: str, *, ads: int, keywords: 
     return Rotation(seen, [made[index] for index in repeated(clicked, max(_ROTATION, 4 * ads))])
 
 
-def _groups(channel: str, number: int) -> list[str]:
-    themes = THEMES.get(channel, ("main", "test"))
-    return [f"{themes[index % len(themes)]}{f'-{index // len(themes) + 1}' * (index >= len(themes))}" for index in range(number)]
+def _group(themes: Sequence[str], index: int) -> str:
+    return f"{themes[index % len(themes)]}{f'-{index // len(themes) + 1}' * (index >= len(themes))}"
 
 
-def _terms(field: str, group: str, product: str, number: int, seeded: random.Random) -> Sequence[str]:
-    """Return a sample of the long tail of `number` keywords or placements, as members; an empty text where there is none."""
-    theme = group.rstrip("0123456789").rstrip("-")
+@lru_cache(1_000)
+def _terms(field: str, theme: str, product: str, number: int) -> Sequence[str]:
+    """Return a sample of the long tail of `number` keywords or placements, as members; an empty text where there is none.
+
+    Ad groups of one theme and product share it, so that thousands of campaigns need little memory.
+    """
     if not field or theme == "dynamic":
         return ("",)
+    seeded = random.Random(f"terms {field} {theme} {product}")  # noqa: S311 - traffic to look at, no secret
     names = list(_keywords(_FIRMS.get(theme, "") + product, number) if field == "keyword" else _placements(number))
     seeded.shuffle(names)
     texts = [member(field, name) for name in names]
-    if field == "placement":
-        texts.append("")
     weights = [1 / (rank + 1) for rank in range(number)]
     if field == "placement":
+        texts.append("")
         weights.append(sum(weights) * _WITHOUT_PLACEMENT)
     return seeded.choices(texts, weights, k=max(_TERMS, 2 * number))
 

@@ -59,7 +59,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
 
     It is the data that the page shows for the URL's `query`, within `scope`.
     """
-    view = scope.within(views.from_query(query))
+    view = scope.within(views.from_query(query, service.catalogue))
     snapshot = service.snapshot()
     window = service.settings.window_seconds
     span = span_of(snapshot, view, window)
@@ -73,7 +73,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
         by=by,
         edges=span.points.edges if points else (),
     )
-    answer = table(snapshot, question, window=window, currency=service.settings.currency)
+    answer = table(snapshot, question, window=window, currency=service.settings.currency, catalogue=service.catalogue)
     if what == "campaigns":
         answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
     return f"adtally-{what}-{span.range}", answer

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from figures.measures import ALL
 from figures.store.spelling import SpellingMark
 from figures.views.exploring import BARS, Ask, ExploreFigures
 
@@ -45,8 +44,9 @@ def height(figures: ExploreFigures, *, narrow: bool) -> int:
 
 def shown(number: int, figures: ExploreFigures, notes: tuple[str, ...], zone: str = "UTC") -> str:
     """Return JSON of what the page shows of `figures`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    kinds = ["text" if name not in ALL else ALL[name].unit for name in figures.frame.columns]
-    labels = [ALL[name].label if name in ALL else name.capitalize() for name in figures.frame.columns]
+    measures = {measure.id: measure for measure in figures.measures}
+    kinds = [measures[name].unit if name in measures else "text" for name in figures.frame.columns]
+    labels = [measures[name].label if name in measures else name.capitalize() for name in figures.frame.columns]
     timed = "time" in figures.frame.columns
     newest = figures.frame.sort("time", descending=True, maintain_order=True) if timed else figures.frame
     rows = newest.head(_TABLE_ROWS).rows()

@@ -91,11 +91,11 @@ class TableAnswer(JsonAnswer):
 
     @override
     def reply(self, dashboard: Dashboard, query: str) -> str:
-        ask, notes = exploring.asked(query)
         service = dashboard.service
-        figures = exploring.find(
-            service.snapshot(), scope_of(query).within(ask), service.settings.window_seconds, service.settings.currency
-        )
+        settings = service.settings
+        ask, notes = exploring.asked(query, service.catalogue)
+        within = scope_of(query).within(ask)
+        figures = exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue)
         return explore.shown(0, figures, notes)
 
 

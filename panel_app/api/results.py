@@ -88,6 +88,7 @@ class Results(Guarded):
                     window=settings.window_seconds,
                     currency=settings.currency,
                     rates=service.rates.table,
+                    catalogue=service.catalogue,
                 ),
             )
         except InputError as error:  # a range that the data's own time makes impossible, a currency without a rate

@@ -10,13 +10,12 @@ import panel as pn
 from dataflows.commands.rejected import REASONS
 from dataflows.telemetry.ages import LATE_SECONDS
 from panel_app.api import stock
-from panel_app.pages.talk import common
+from panel_app.pages.talk import common, setup
 from panel_app.pages.visit import confines, embedded, request_query
 from panel_app.server import assets
 from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
 from panel_app.server.dashboard import Dashboard
-from panel_app.server.gate import LOGOUT
 
 
 def data(dashboard: Dashboard, back: str, explore: str, api: str) -> pn.Template | pn.pane.Str:
@@ -31,9 +30,8 @@ def data(dashboard: Dashboard, back: str, explore: str, api: str) -> pn.Template
 
     talk: dict[str, Handler] = {"stock": shown, **common(dashboard.service, read_only=embedded())}
     settings = dashboard.service.settings
-    setup = {
-        "currency": settings.currency,
-        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
+    given = {
+        **setup(dashboard),
         "late": LATE_SECONDS,
         "back": back,
         "explore": explore,
@@ -47,6 +45,6 @@ def data(dashboard: Dashboard, back: str, explore: str, api: str) -> pn.Template
         "reasons": REASONS,
     }
     first = embeddable(stock.shown(dashboard, request_query()))
-    template = assets.template("data.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=first)
+    template = assets.template("data.html", back=back, setup=embeddable(msgspec.json.encode(given)), first=first)
     template.add_panel("bridge", Bridge(dashboard, talk))
     return template

@@ -11,18 +11,17 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from figures.measures import ALL
 from figures.views import exploring
 from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
 from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
+from panel_app.pages.talk import setup
 from panel_app.pages.visit import confines, request_query
 from panel_app.server import assets
 from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
 from panel_app.server.dashboard import Dashboard
-from panel_app.server.gate import LOGOUT
 
 
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
@@ -31,8 +30,9 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     settings = service.settings
 
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
-        ask, notes = exploring.asked(query)
-        return exploring.find(service.snapshot(), scope.within(ask), settings.window_seconds, settings.currency), notes
+        ask, notes = exploring.asked(query, service.catalogue)
+        within = scope.within(ask)
+        return exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue), notes
 
     # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
@@ -56,19 +56,20 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         return packed(number, f"adtally-explore-{figures.ask.span}", figures.frame, str(data.get("format")))
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
-    setup = {
-        "currency": settings.currency,
-        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
+    given = {
+        **setup(dashboard),
         "back": back,
         "confines": {"campaign": scope.campaigns, "channel": scope.channels} if scope.filtered else None,
-        "measures": [{"id": measure.id, "label": measure.label, "short": measure.short} for measure in ALL.values()],
+        "measures": [
+            {"id": measure.id, "label": measure.label, "short": measure.short} for measure in service.catalogue.measures.values()
+        ],
         "dimensions": DIMENSIONS,
         "grains": list(GRAINS),
         "spans": list(SPANS),
         "kinds": KINDS,
     }
     known = embeddable(explore.shown(0, *find(request_query())).encode())
-    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(setup)), first=known)
+    template = assets.template("explore.html", back=back, setup=embeddable(msgspec.json.encode(given)), first=known)
     template.add_panel("bridge", Bridge(dashboard, talk))
     template.add_panel("plots", pane)
     return template

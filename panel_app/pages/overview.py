@@ -8,17 +8,15 @@ import msgspec
 import panel as pn
 
 from dataflows.telemetry.ages import LATE_SECONDS
-from figures.measures import MEASURES, TILES
 from figures.service import Service
 from figures.views.view import EVERYTHING, RANGES, Scope
 from panel_app.api import pickers
-from panel_app.pages.talk import common
+from panel_app.pages.talk import common, setup
 from panel_app.pages.visit import confines, embedded, request_query
 from panel_app.server import assets
 from panel_app.server.assets import embeddable
 from panel_app.server.bridge import Bridge, Handler
 from panel_app.server.dashboard import Dashboard
-from panel_app.server.gate import LOGOUT
 
 TITLE = "adtally"
 
@@ -42,9 +40,8 @@ def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYT
 def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
     """Return the page for one visitor; `explore` and `data` are where its links to the other pages lead."""
     scope, service = confines(), dashboard.service
-    setup = {
-        "currency": service.settings.currency,
-        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
+    given = {
+        **setup(dashboard),
         "window": service.settings.window_seconds,
         "late": LATE_SECONDS,
         "ranges": list(RANGES),
@@ -63,11 +60,10 @@ def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "
                 "good": measure.good,
                 "additive": measure.additive,
             }
-            for measure in MEASURES.values()
+            for measure in service.catalogue.measures.values()
         ],
-        "tiles": TILES,
     }
     first = embeddable(service.answer(request_query(), scope=scope))
-    template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(setup)), first=first)
+    template = assets.template("overview.html", back="?", setup=embeddable(msgspec.json.encode(given)), first=first)
     template.add_panel("bridge", Bridge(dashboard, handlers(service, read_only=embedded(), scope=scope)))
     return template

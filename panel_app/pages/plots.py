@@ -14,7 +14,7 @@ import panel as pn
 import polars as pl
 from bokeh.models import ColorBar, NumeralTickFormatter
 
-from figures.measures import ALL, ShownMeasure
+from figures.measures import ShownMeasure
 from figures.views.charts import apart, palette
 from figures.views.exploring import BARS, ExploreFigures
 from panel_app.api.explore import HEIGHT, height
@@ -126,7 +126,7 @@ def draw(figures: ExploreFigures, *, currency: str, dark: bool, narrow: bool = F
         frame = frame.with_columns(
             pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None, ambiguous="earliest")
         )
-    shown = [_plot(frame, figures, ALL[name], currency=currency, dark=dark, narrow=narrow) for name in figures.ask.measures]
+    shown = [_plot(frame, figures, measure, currency=currency, dark=dark, narrow=narrow) for measure in figures.measures]
     tall = height(figures, narrow=narrow)
     panes = [pn.pane.HoloViews(plot, sizing_mode="stretch_width", height=tall) for plot in shown]
     return pn.Column(*panes, sizing_mode="stretch_width")

@@ -1,4 +1,4 @@
-"""The messages that several pages understand."""
+"""What several pages have in common: the messages that they understand, and the part of their set-up that is the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from figures.service import Service
 from figures.views.view import EVERYTHING, Scope
 from panel_app.api import downloads
 from panel_app.server.bridge import Handler
+from panel_app.server.dashboard import Dashboard
+from panel_app.server.gate import LOGOUT
+
+TASTE = ("tz", "week", "currency")
+"""Parameters that a browser remembers for its viewer, and writes into a URL that lacks them."""
+
+
+def setup(dashboard: Dashboard) -> dict[str, Any]:
+    """Return what the scripts of every page read: reporting currency, breakdowns, what is remembered, and the address of the log-out."""
+    settings = dashboard.service.settings
+    return {
+        "currency": settings.currency,
+        "breakdowns": [{"name": one.name, "fields": one.fields} for one in settings.breakdown_list],
+        "taste": TASTE,
+        "logout": LOGOUT if dashboard.gate.asks_for_login else "",
+    }
 
 
 def common(service: Service, *, read_only: bool = False, scope: Scope = EVERYTHING) -> dict[str, Handler]:

@@ -9,6 +9,13 @@ import pytest
 from dataflows.contract.errors import SettingsError
 from dataflows.contract.settings import Settings
 from figures.catalogue import Catalogue
+from figures.store.store import Store
+from figures.views import exploring
+from figures.views.query import page
+from figures.views.result_table import table
+from figures.views.selection import Selection
+from figures.views.view import asked
+from tests.support.results import result
 
 OWN = """
 [[metric]]
@@ -67,3 +74,32 @@ def test_the_file_in_the_current_folder_is_read_if_the_setting_is_absent(tmp_pat
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"own.toml can't be read: No such file.*ADTALLY_METRICS_FILE"):
         Catalogue.of(Settings(metrics_file=str(tmp_path / "own.toml")))
+
+
+def test_an_own_metric_is_the_measure_of_every_part_of_a_page_of_explore_and_of_the_api(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        '[[metric]]\nname = "per_action"\nnumerator = "spend"\ndenominator = "clicks + 3 * conversions"\nunit = "price"\ngood = "down"\n'
+    )
+    catalogue = Catalogue.of(Settings(metrics_file=str(tmp_path / "own.toml")))
+    store = Store()
+    store.apply(
+        [
+            result(campaign="one", clicks=3, conversions=1, spend_micros=12_000_000),
+            result(campaign="two", clicks=1, conversions=0, spend_micros=9_000_000),
+        ]
+    )
+    snapshot = store.snapshot()
+    question = asked("metric=per_action&sort=per_action", catalogue)
+    assert not question.notes
+    shown = page(snapshot, question.view, catalogue=catalogue)
+    assert {tile.id: tile.value for tile in shown.tiles}["per_action"] == 3.0
+    assert [series.values[-1] for series in shown.chart.series] == [3.0]
+    at = shown.campaigns.columns.index("per_action")
+    assert [(row.name, row.figures[at]) for row in shown.campaigns.rows] == [("two", 9.0), ("one", 2.0)]
+    assert {value for row in shown.heatmap.values for value in row} == {2.0, 9.0}
+    explored, notes = exploring.asked("measure=per_action&by=campaign&kind=bar&range=all", catalogue)
+    assert not notes
+    assert exploring.find(snapshot, explored, 60, "USD", catalogue).frame["per_action"].to_list() == [9.0, 2.0]
+    rows = table(snapshot, Selection(interval="total", by=()), window=60, currency="USD", catalogue=catalogue).frame
+    assert rows["per_action"].to_list() == [3.0]
+    assert asked("metric=per_action").view.metric == "spend"

@@ -28,6 +28,7 @@ from generator.formats.base import BadRows, Context
 from generator.formats.encodings import encoding_of
 from generator.formats.inputs import Input, gather
 from generator.formats.own import JsonLinesFormat
+from generator.formats.registry import FORMATS
 from tests.support.replays import BANDIT, HEADER, RETAIL, line, replay
 
 ROOT = Path(__file__).parents[2]
@@ -293,7 +294,7 @@ def test_good_and_bad_rows_are_all_rows_whatever_is_in_them(form: str, rows: lis
     assert len(found.events) - clicks + found.bad.total() == len(rows)
 
 
-@pytest.mark.parametrize("form", ["online-retail", "open-bandit", "jsonl"])
+@pytest.mark.parametrize("form", sorted(FORMATS))
 @settings(max_examples=50)
 @given(head=st.sampled_from(HEADS), rest=st.binary(max_size=200))
 def test_any_bytes_are_rows_or_one_error(form: str, head: bytes, rest: bytes) -> None:

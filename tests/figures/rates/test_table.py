@@ -61,6 +61,12 @@ def test_on_a_weekend_and_at_christmas_the_ecb_has_no_rate() -> None:
         assert rate == table.rate("USD", "EUR", used)
 
 
+def test_currencies_that_are_still_quoted_are_those_of_the_last_day() -> None:
+    assert TABLE.quoted == {"EUR", "USD", "GBP"}
+    assert "HRK" in packaged().currencies - packaged().quoted
+    assert EMPTY.quoted == {"EUR"}
+
+
 def test_the_name_says_to_which_day_the_rates_go() -> None:
     assert TABLE.name == "rates.csv to 2026-11-30"
     assert EMPTY.name == "no exchange rates, without any rate"

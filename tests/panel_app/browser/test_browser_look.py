@@ -43,11 +43,11 @@ def test_a_picker_opens_within_the_screen_and_moves_nothing(site: Site, width: i
 
 
 @pytest.mark.parametrize("width", [700, 820, 1000, 1440])
-def test_both_pickers_stand_in_one_line(site: Site, width: int) -> None:
+def test_the_pickers_stand_in_one_line(site: Site, width: int) -> None:
     page = site.open(width=width)
-    tops = [box["y"] for box in (one.bounding_box() for one in page.locator(".drop").all()) if box]
-    assert len(tops) == 2
-    assert tops[0] == tops[1]
+    tops = [box["y"] for box in (one.bounding_box() for one in page.locator("#controls .drop:visible").all()) if box]
+    assert len(tops) >= 2
+    assert len(set(tops)) == 1
 
 
 def test_five_channels_of_the_heatmap_fit_a_phone(site: Site) -> None:

@@ -13,7 +13,7 @@ import pytest
 from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
 
 from dataflows.contract.settings import Settings
-from figures.measures import ALL
+from figures.catalogue import BUILT_IN
 from figures.service import Service
 from figures.views import exploring
 from figures.views.exploring import KINDS, Ask, ExploreFigures, from_query
@@ -92,7 +92,7 @@ def test_money_is_named_only_dollars_have_their_sign_and_small_figures_keep_digi
     given: tuple[str, str, float], wanted: tuple[str, str]
 ) -> None:
     measure, currency, largest = given
-    label, formatter = plots.written(ALL[measure], currency, largest)
+    label, formatter = plots.written(BUILT_IN.measures[measure], currency, largest)
     assert (label, formatter.format) == wanted
 
 

@@ -5,9 +5,10 @@
 import { h, label, markOf } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
 import { duration, figure, moment } from "adtally/format.js";
-import { timeZone } from "adtally/locale.js";
 import { patch } from "adtally/patch.js";
+import { compared, daysOf, ofDays, rangeName } from "adtally/periods.js";
 import { channelColor, color } from "adtally/theme.js";
+import { beginsDay, clockChanges, offsetName, ticks } from "adtally/ticks.js";
 
 const MODES = [
   ["stacked", "Stacked"],
@@ -15,8 +16,10 @@ const MODES = [
   ["lines", "Lines"],
 ];
 const REST = "All others";
-const BEFORE = "Period before";
 const DAY = 86_400;
+const MINUTES = DAY / 60;
+/** Seconds of a day on which the clock is put forward. */
+const SHORTEST_DAY = 23 * 3600;
 
 const nameOf = (series) => (series.name === null ? REST : drawable(label(series.name, 40)));
 
@@ -102,7 +105,7 @@ function seriesOf(page, mode, measure) {
   if (dashed(page, mode, measure)) {
     out.push({
       id: `${mode}-${measure.id}-previous`,
-      name: BEFORE,
+      name: compared(page.compare).legend,
       type: "line",
       symbol: "circle",
       symbolSize: 4,
@@ -134,6 +137,15 @@ function seriesOf(page, mode, measure) {
   return { out, kind };
 }
 
+/** The time of a point: its minute, from when until when it lasts, or its day. */
+function timeOf(start, end, span) {
+  if (end - start >= SHORTEST_DAY) {
+    const [first, last] = [moment(start, "day"), moment(end - 1, "day")];
+    return first === last ? first : `${first} – ${last}`;
+  }
+  return `${moment(start, span.length > DAY)}${end - start > 60 ? ` – ${moment(end)}` : ""}`;
+}
+
 /** The tooltip as nodes: ECharts takes an element as it is, so no name is ever read as markup. */
 function tooltip(items, page, kind) {
   const at = page.chart.t.indexOf(Math.round(items[0].value[0] / 1000));
@@ -156,21 +168,24 @@ function tooltip(items, page, kind) {
       : chart.fixed[at]
         ? "Final, corrected since"
         : "Final";
-  const until = span.bucket > 60 ? ` – ${moment(chart.t[at] + span.bucket)}` : "";
+  const start = chart.t[at] ?? 0;
+  const end = chart.t[at + 1] ?? span.end;
+  // Where the clock is put back, an hour comes twice.
+  const zone = clockChanges(span.start, span.end) ? ` ${offsetName(start)}` : "";
   return h(
     "div",
     { class: "tip" },
-    h("div", { class: "tip-head" }, `${moment(chart.t[at] ?? 0, span.length > DAY)}${until}`, h("span", {}, state)),
+    h("div", { class: "tip-head" }, `${timeOf(start, end, span)}${zone}`, h("span", {}, state)),
     ...lines.reverse(),
   );
 }
 
 /** The time since when something is wrong with what is shown, behind everything else. */
-function shade({ span }, since) {
+function shade({ span, chart }, since) {
   const area = {
     silent: true,
     itemStyle: { color: color("bad"), opacity: 0.09 },
-    data: [[{ xAxis: Math.max(since, span.start) * 1000 }, { xAxis: (span.end - span.bucket) * 1000 }]],
+    data: [[{ xAxis: Math.max(since, span.start) * 1000 }, { xAxis: (chart.t.at(-1) ?? span.end) * 1000 }]],
   };
   return { id: "attention", type: "line", data: [], markArea: area, animation: false, z: 0 };
 }
@@ -180,32 +195,36 @@ function options(page, view, measure, since) {
   const { out, kind } = seriesOf(page, mode, measure);
   if (since !== null && since < page.span.end - page.span.bucket) out.push(shade(page, since));
   const muted = color("muted");
-  const { span } = page;
-  const narrow = window.innerWidth < 600;
+  const { t } = page.chart;
+  const bounds = { min: (t[0] ?? 0) * 1000, max: (t.at(-1) ?? 0) * 1000 };
+  const bare = { axisTick: { show: false }, splitLine: { show: false } };
+  const marks = ticks(t, window.innerWidth < 600 ? 4 : 9);
   return {
     ...chartStyle(),
-    useUTC: timeZone() === "UTC",
     tooltip: {
       ...tooltipStyle(),
       trigger: "axis",
       formatter: (items) => tooltip(items, page, kind),
       axisPointer: { lineStyle: { color: muted } },
     },
-    xAxis: {
-      type: "time",
-      min: span.start * 1000,
-      max: (span.end - span.bucket) * 1000,
-      splitNumber: narrow ? 3 : 8,
-      axisLabel: {
-        color: muted,
-        hideOverlap: true,
-        showMaxLabel: true,
-        formatter: (value) => moment(value / 1000, span.length > DAY && "date"),
+    xAxis: [
+      { ...bounds, type: "time", axisLabel: { show: false }, axisLine: { lineStyle: { color: color("line") } }, ...bare },
+      // An axis of time has its marks at round times of UTC or of this machine only.
+      {
+        ...bounds,
+        type: "value",
+        position: "bottom",
+        axisLabel: {
+          color: muted,
+          hideOverlap: true,
+          customValues: marks.at.map((at) => at * 1000),
+          formatter: (value) => moment(value / 1000, (marks.step >= MINUTES || beginsDay(value / 1000)) && "date"),
+        },
+        axisLine: { show: false },
+        axisPointer: { show: false },
+        ...bare,
       },
-      axisLine: { lineStyle: { color: color("line") } },
-      axisTick: { show: false },
-      splitLine: { show: false },
-    },
+    ],
     yAxis: {
       type: "value",
       max: mode === "share" ? 1 : null,
@@ -224,19 +243,39 @@ function dashed({ chart }, mode, measure) {
   return mode !== "share" && !single && chart.previous.some((value) => value !== null);
 }
 
+/** Names of the lengths that a point can have, in seconds: days, weeks and months are not always the same. @type {[number, string][]} */
+const LENGTHS = [
+  [60, "minute"],
+  [3600, "hour"],
+  [DAY, "day"],
+  [7 * DAY, "week"],
+  [30 * DAY, "month"],
+];
+
+/** The length of a point in words. */
+function lengthOf({ span }) {
+  const near = span.bucket >= SHORTEST_DAY ? 0.1 : 0;
+  return LENGTHS.find(([length]) => Math.abs(span.bucket - length) <= near * length)?.[1] ?? duration(span.bucket);
+}
+
+/** The range in words: "last hour", "today", "Nov 1 – 15, 2026". */
+function rangeOf({ span, range }) {
+  const name = range?.name ?? span.range;
+  if (daysOf(name)) return rangeName(name);
+  if (ofDays(name)) return rangeName(name).toLowerCase();
+  return span.length === 3600
+    ? "last hour"
+    : span.length > DAY
+      ? `last ${Math.round(span.length / DAY)} days`
+      : span.length > 3600
+        ? `last ${Math.round(span.length / 3600)} hours`
+        : `last ${Math.round(span.length / 60)} minutes`;
+}
+
 /** What the chart shows, in words: for its subtitle and for screen readers. */
 function words(page, mode, measure) {
-  const { span } = page;
-  const each = span.bucket === 60 ? "minute" : span.bucket === 3600 ? "hour" : duration(span.bucket);
-  const last =
-    span.length === 3600
-      ? "hour"
-      : span.length > DAY
-        ? `${Math.round(span.length / DAY)} days`
-        : span.length > 3600
-          ? `${Math.round(span.length / 3600)} hours`
-          : `${Math.round(span.length / 60)} minutes`;
-  return `Per ${each}, last ${last}.${dashed(page, mode, measure) ? " Dashed: the period before." : ""}`;
+  const dash = dashed(page, mode, measure) ? ` Dashed: ${compared(page.compare).words}.` : "";
+  return `Per ${lengthOf(page)}, ${rangeOf(page)}.${dash}`;
 }
 
 function legend(page, mode, measure, pick) {
@@ -268,7 +307,7 @@ function legend(page, mode, measure, pick) {
   const mark = mode === "lines" ? "hollow" : "hatched";
   const open = page.chart.open.some(Boolean) ? "Still counting" : page.chart.partial.some(Boolean) && "May be partial";
   items.push(
-    slot("slot-before", dashed(page, mode, measure) && [BEFORE, "dashed"]),
+    slot("slot-before", dashed(page, mode, measure) && [compared(page.compare).legend, "dashed"]),
     slot("slot-open", open && [open, mark]),
     slot("slot-fixed", page.chart.fixed.some(Boolean) && ["Corrected", "triangle"]),
   );

@@ -20,10 +20,12 @@ const NARROW = ["spend", "conversions", "cpa"];
 
 /**
  * @param {any[]} measures those of the page's set-up
- * @returns {any[]} the columns of a table
+ * @param {any} table whose `columns` are ids of measures
+ * @returns {any[]} the columns of the table
  */
-function columnsOf(measures) {
-  return measures.map((one) => ({
+export function columnsOf(measures, table) {
+  const shown = measures.filter((one) => table.columns.includes(one.id));
+  return shown.map((one) => ({
     id: one.id,
     head: HEADS[one.id] ?? (one.short || one.label),
     kind: one.kind,
@@ -31,7 +33,8 @@ function columnsOf(measures) {
   }));
 }
 
-function cells(row, table, chosen, columns) {
+/** The figures of a row, one cell for each column. */
+export function cells(row, table, chosen, columns) {
   return columns.map((column) =>
     h(
       "td",
@@ -41,11 +44,33 @@ function cells(row, table, chosen, columns) {
   );
 }
 
-function bar(row, color) {
+/** The bar below a name: its share of the largest row. */
+export function bar(row, color = "") {
   const inner = h("span", { class: "bar-in" });
   inner.style.width = `${(row.share * 100).toFixed(1)}%`;
   if (color) inner.style.background = color;
   return h("span", { class: "bar", "aria-hidden": "true" }, inner);
+}
+
+/**
+ * The head of a column that the table can be sorted by.
+ * @param {any} column
+ * @param {{by: string, descending: boolean}} order of the table
+ * @param {string} table for the keys of its buttons
+ * @param {(id: string) => void} sort
+ */
+export function sortHead(column, order, table, sort) {
+  const on = order.by === column.id;
+  const arrow = on ? (order.descending ? " ↓" : " ↑") : "";
+  const button = h(
+    "button",
+    { type: "button", "data-key": `sort-${table}-${column.id}`, onclick: () => sort(column.id) },
+    column.head,
+    h("span", { "aria-hidden": "true" }, arrow),
+  );
+  const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
+  const sorted = on ? (order.descending ? "descending" : "ascending") : null;
+  return h("th", { scope: "col", class: kind, "aria-sort": sorted }, button);
 }
 
 /**
@@ -54,7 +79,6 @@ function bar(row, color) {
  * @param {Record<string, (...given: any[]) => void>} act `sort(id)`, `search(text)`, `all(boolean)`, `pick(name)`, `download(format)`
  */
 export function makeCampaigns(place, measures, act) {
-  const allColumns = columnsOf(measures);
   const search = h("input", {
     type: "search",
     class: "search",
@@ -72,24 +96,10 @@ export function makeCampaigns(place, measures, act) {
     foot,
   );
 
-  function head(column, view) {
-    const by = view.sort || view.metric;
-    const on = by === column.id;
-    const order = on ? (view.descending ? "descending" : "ascending") : null;
-    const arrow = on ? (view.descending ? " ↓" : " ↑") : "";
-    const button = h(
-      "button",
-      { type: "button", "data-key": `sort-${column.id}`, onclick: () => act.sort(column.id) },
-      column.head,
-      h("span", { "aria-hidden": "true" }, arrow),
-    );
-    const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
-    return h("th", { scope: "col", class: kind, "aria-sort": order }, button);
-  }
-
   return function update(page, view, measure) {
     if (document.activeElement !== search) search.value = view.search;
     const table = page.campaigns;
+    const allColumns = columnsOf(measures, table);
     const by = view.sort || view.metric;
     const rows = table.rows.map((row, at) =>
       h(
@@ -120,7 +130,10 @@ export function makeCampaigns(place, measures, act) {
       const why = view.search ? "No campaign matches the search." : "No campaign has data in this view.";
       patch(body, h("p", { class: "none" }, why));
     } else {
-      const heads = [{ id: "name", head: "Campaign" }, ...allColumns].map((column) => head(column, view));
+      const order = { by, descending: view.descending };
+      const heads = [{ id: "name", head: "Campaign" }, ...allColumns].map((column) =>
+        sortHead(column, order, "campaigns", act.sort),
+      );
       const line = h(
         "tr",
         {},
@@ -154,12 +167,12 @@ export function makeCampaigns(place, measures, act) {
  * @param {(name: string) => void} pick
  */
 export function makeChannels(place, measures, pick) {
-  const allColumns = columnsOf(measures);
-  const own = allColumns.filter((column) => !column.wide);
   const body = h("div", { class: "table-box" });
   place.replaceChildren(h("div", { class: "card-head" }, h("h2", {}, "Channels")), body);
   return function update(page, view, measure) {
     const table = page.channels;
+    const allColumns = columnsOf(measures, table);
+    const own = allColumns.filter((column) => !column.wide);
     if (!table.rows.length) return patch(body, h("p", { class: "none" }, "No channel has data in this view."));
     const colors = new Map(page.chart.series.map((series) => [series.name, series.color]));
     const extra = allColumns.find((column) => column.id === view.metric && !own.includes(column));

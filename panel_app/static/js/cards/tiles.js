@@ -4,6 +4,7 @@
 import { h } from "adtally/dom.js";
 import { change, duration, figure, gap, percent } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
+import { compared } from "adtally/periods.js";
 import { spark } from "adtally/spark.js";
 
 /**
@@ -38,51 +39,81 @@ export function changeMark(found) {
 }
 
 /** The line that says what is compared. */
-export function comparison({ empty, span }) {
+export function comparison({ empty, span, compare }) {
   if (empty) return "";
+  if (compare?.how === "none") return "Not compared with an earlier period.";
+  const { words } = compared(compare);
   const left = span.newest_end - span.start - span.compared;
-  if (span.compared && !left) return "Changes are against the period before.";
+  if (span.compared && !left) return `Changes are against ${words}.`;
   if (span.compared)
-    return `Changes are against the period before, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
+    return `Changes are against ${words}, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;
   if (!span.held) return "There is no earlier data to compare with.";
   if (span.held < span.length)
     return `Not compared yet: of the ${duration(span.length)} before, only ${duration(span.held)} are held.`;
   return "Not compared yet: no minute is complete in both periods.";
 }
 
-/** Text of a tile about the period before: its figure, or both compared figures if the tile shows another one. */
-function before(tile, measure, span) {
+/** Text of a tile about the compared period: its figure, or both compared figures if the tile shows another one. */
+function before(tile, measure, { span, compare }) {
+  if (compare?.how === "none") return { text: "", title: "" };
   if (tile.was === null) return { text: span.compared ? "was –" : span.held ? "not compared" : "no earlier data", title: "" };
   const [now, was] = [tile.compared ?? tile.value, tile.was].map((value) => figure(value, measure.kind));
-  const title = `${now} in the minutes that are compared, ${was} in the same minutes of the period before. Those that are still being counted are left out.`;
+  const title = `${now} in the minutes that are compared, ${was} in the same minutes of ${compared(compare).words}. Those that are still being counted are left out.`;
   return tile.compared === null || now === figure(tile.value, measure.kind)
     ? { text: `was ${was}`, title: tile.compared === null ? "" : title }
     : { text: `${now}, was ${was}`, title };
 }
 
+/** A choice of the measures that have no tile; the chosen one becomes a tile as long as the page is about it. */
+function moreMeasures(measures, choose) {
+  const list = h("select", { "aria-label": "Other measures", onchange: () => list.value && choose(list.value) });
+  const place = h("label", { class: "more-measures" }, list);
+  let shown = "";
+  return {
+    place,
+    update(tiles) {
+      const others = [...measures.values()].filter((measure) => !tiles.includes(measure.id));
+      const key = others.map((measure) => measure.id).join();
+      place.hidden = !others.length;
+      if (key === shown && list.value === "") return;
+      shown = key;
+      list.replaceChildren(
+        h("option", { value: "" }, "Other measures …"),
+        ...others.map((measure) => h("option", { value: measure.id }, measure.label)),
+      );
+      list.value = "";
+    },
+  };
+}
+
+/** One tile of a measure. */
+function makeTile(measure, choose) {
+  const value = h("span", { class: "tile-value" }, "–");
+  const foot = h("span", { class: "tile-foot" });
+  const line = h("span", { class: "tile-spark" });
+  const name = h("span", { class: "tile-name" }, measure.label, measure.short && h("abbr", {}, measure.short));
+  const button = h(
+    "button",
+    { class: "tile", type: "button", role: "radio", "data-measure": measure.id, onclick: () => choose(measure.id) },
+    name,
+    value,
+    foot,
+    line,
+  );
+  return { measure, button, value, foot, line };
+}
+
 /**
  * @param {HTMLElement} place
  * @param {HTMLElement} note element for the line that says what is compared
- * @param {Answer[]} measures
+ * @param {Map<string, Answer>} measures all measures by id
  * @param {(id: string) => void} choose
  */
 export function makeTiles(place, note, measures, choose) {
-  const tiles = measures.map((measure) => {
-    const value = h("span", { class: "tile-value" }, "–");
-    const foot = h("span", { class: "tile-foot" });
-    const line = h("span", { class: "tile-spark" });
-    const name = h("span", { class: "tile-name" }, measure.label, measure.short && h("abbr", {}, measure.short));
-    const button = h(
-      "button",
-      { class: "tile", type: "button", role: "radio", "data-measure": measure.id, onclick: () => choose(measure.id) },
-      name,
-      value,
-      foot,
-      line,
-    );
-    return { measure, button, value, foot, line };
-  });
-  place.replaceChildren(...tiles.map((tile) => tile.button));
+  let tiles = [];
+  const said = h("span", {});
+  const more = moreMeasures(measures, choose);
+  note.replaceChildren(said, more.place);
   place.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const at = tiles.findIndex((tile) => tile.button === document.activeElement);
@@ -96,6 +127,12 @@ export function makeTiles(place, note, measures, choose) {
   /** Show a page's figures. */
   return function update(page, view) {
     const figures = new Map(page.tiles.map((tile) => [tile.id, tile]));
+    const ids = [...figures.keys()];
+    if (ids.join() !== tiles.map((tile) => tile.measure.id).join()) {
+      tiles = ids.map((id) => makeTile(measures.get(id), choose));
+      place.replaceChildren(...tiles.map((tile) => tile.button));
+    }
+    more.update(ids);
     for (const { measure, button, value, foot, line } of tiles) {
       const tile = figures.get(measure.id);
       const chosen = measure.id === view.metric;
@@ -103,11 +140,11 @@ export function makeTiles(place, note, measures, choose) {
       button.tabIndex = chosen ? 0 : -1;
       patch(value, figure(tile.value, measure.kind));
       value.title = tile.value === null ? "" : String(tile.value);
-      const { text, title } = before(tile, measure, page.span);
+      const { text, title } = before(tile, measure, page);
       patch(foot, tile.was === null ? "" : changeMark(verdict(tile, measure)), h("span", { class: "was" }, text));
       foot.title = title;
       patch(line, spark(tile.spark, { area: true }));
     }
-    patch(note, comparison(page));
+    patch(said, comparison(page));
   };
 }

@@ -1,41 +1,20 @@
 // @ts-check
 // Range and filters. Each of them changes the URL, and the page follows the URL.
 
-import { h, icon, label, named, remember } from "adtally/dom.js";
+import { h, label, named, remember } from "adtally/dom.js";
+import { makeDrop } from "adtally/drop.js";
 import { whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { filters, param } from "adtally/url.js";
+import { ofDays, ROLLING } from "adtally/periods.js";
+import { makeCompare, makeDays } from "adtally/ranges.js";
+import { filters, param, valueFilters } from "adtally/url.js";
 
-const RANGE_NAMES = {
-  "15m": "15 min",
-  "30m": "30 min",
-  "1h": "1 hour",
-  "3h": "3 hours",
-  "6h": "6 hours",
-  "24h": "24 hours",
-  "7d": "7 days",
-  "30d": "30 days",
-};
 const WAIT = 150;
 /** Milliseconds until a failed request for a list is retried. */
 const AGAIN = 2000;
 
 /** A button that opens a list of names to tick, with search. */
 function picker(dimension, plural, act) {
-  const panel = h("div", { class: "picker", hidden: true });
-  const text = h("span", {}, `All ${plural}`);
-  const button = h(
-    "button",
-    {
-      type: "button",
-      class: "drop",
-      "aria-expanded": "false",
-      "aria-haspopup": "dialog",
-      onclick: () => (panel.hidden ? open() : close()),
-    },
-    text,
-    icon("down", 16),
-  );
   const search = h("input", {
     type: "search",
     class: "search",
@@ -44,9 +23,14 @@ function picker(dimension, plural, act) {
     oninput: () => later(),
   });
   const list = h("div", { class: "picker-list" });
-  const box = h("div", { class: "drop-box" }, button, panel);
-  panel.setAttribute("role", "dialog");
-  panel.setAttribute("aria-label", `Choose ${plural}`);
+  const { box, button, text, panel, shown } = makeDrop(`Choose ${plural}`, {
+    open: () => {
+      search.value = "";
+      search.focus();
+      load();
+    },
+    close: () => clearTimeout(timer),
+  });
   panel.append(search, list);
   let timer = 0;
 
@@ -63,7 +47,7 @@ function picker(dimension, plural, act) {
       offer = await act.names(dimension, asked);
     } catch {
       patch(list, h("p", { class: "none" }, "No answer from the dashboard; retrying …"));
-      if (!panel.hidden) timer = setTimeout(load, AGAIN);
+      if (shown()) timer = setTimeout(load, AGAIN);
       return undefined;
     }
     remember(offer.marks);
@@ -94,29 +78,6 @@ function picker(dimension, plural, act) {
     act.filter({ [dimension]: on ? [...rest, name] : rest });
   }
 
-  function open() {
-    panel.hidden = false;
-    button.setAttribute("aria-expanded", "true");
-    search.value = "";
-    search.focus();
-    load();
-  }
-
-  function close(back = true) {
-    if (panel.hidden) return;
-    panel.hidden = true;
-    clearTimeout(timer);
-    button.setAttribute("aria-expanded", "false");
-    if (back) button.focus();
-  }
-
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") close();
-  });
-  document.addEventListener("pointerdown", (event) => {
-    if (!box.contains(/** @type {Node} */ (event.target))) close(false);
-  });
-
   function update() {
     const chosen = filters()[dimension];
     button.classList.toggle("on", chosen.length > 0);
@@ -135,26 +96,37 @@ function picker(dimension, plural, act) {
 
 /**
  * @param {HTMLElement} place
- * @param {string[]} ranges
- * @param {{filter: (changes: Changes) => void, names: (dimension: string, search: string) => Promise<any>, everything: () => void}} act
+ * @param {string[]} ranges the rolling ones
+ * @param {object} act
+ * @param {(changes: Changes) => void} act.filter
+ * @param {(changes: Changes) => void} act.taste as `filter`, and this browser remembers it
+ * @param {(dimension: string, search: string) => Promise<any>} act.names
+ * @param {() => void} act.everything
  */
 export function makeControls(place, ranges, act) {
   const buttons = ranges.map((id) =>
-    h("button", { type: "button", "data-range": id, onclick: () => act.filter({ range: id }) }, RANGE_NAMES[id] ?? id),
+    h("button", { type: "button", "data-range": id, onclick: () => act.filter({ range: id }) }, ROLLING[id] ?? id),
   );
+  const days = makeDays(act.filter, act.taste);
+  const compare = makeCompare(act.filter);
   const channels = picker("channel", "channels", act);
   const campaigns = picker("campaign", "campaigns", act);
   const everything = h("button", { type: "button", class: "link", hidden: true, onclick: act.everything }, "Show everything");
   place.replaceChildren(
     h("div", { class: "segments", role: "group", "aria-label": "Range" }, ...buttons),
+    days.box,
+    compare.box,
     channels.box,
     campaigns.box,
     everything,
   );
-  return function update(range) {
+  /** @param {string} range as in the URL @param {Answer} page */
+  return function update(range, page) {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.range === range));
+    days.update(range, page.range);
+    compare.update(page.compare, page.range?.running === true && ofDays(page.range.name));
     channels.update();
     campaigns.update();
-    everything.hidden = !(filters().channel.length || filters().campaign.length || param("q"));
+    everything.hidden = !(filters().channel.length || filters().campaign.length || param("q") || valueFilters().length);
   };
 }

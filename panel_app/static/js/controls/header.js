@@ -3,9 +3,9 @@
 
 import { h, icon } from "adtally/dom.js";
 import { duration } from "adtally/format.js";
-import { zoneAsked } from "adtally/locale.js";
 import { patch } from "adtally/patch.js";
 import { carried, embedded, param } from "adtally/url.js";
+import { makeCurrencies, makeZones } from "adtally/zones.js";
 
 const EVERY = [
   ["5", "5 s"],
@@ -48,8 +48,8 @@ export function freshness(live, now) {
 
 /**
  * @param {HTMLElement} place
- * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: Changes) => void, pages: [string, string][], logout: string}} act `pages` are names and
- *   addresses of the other pages, `logout` is the address of the log-out, empty without a login
+ * @param {{refresh: () => void, pause: () => void, theme: () => void, clear: () => void, set: (changes: Changes) => void, taste: (changes: Changes) => void, pages: [string, string][], logout: string}} act `pages` are names and
+ *   addresses of the other pages, `logout` is the address of the log-out, empty without a login; `taste` is as `set`, and this browser remembers it
  */
 export function makeHeader(place, act) {
   const word = h("b", {}, "Loading");
@@ -84,10 +84,9 @@ export function makeHeader(place, act) {
   const every = EVERY.map(([id, text]) =>
     h("button", { type: "button", "data-every": id, onclick: () => act.set({ every: id === "10" ? "" : id, paused: "" }) }, text),
   );
-  const zones = [
-    ["", "Local"],
-    ["utc", "UTC"],
-  ].map(([id, text]) => h("button", { type: "button", "data-tz": id, onclick: () => act.set({ tz: id }) }, text));
+  const zones = makeZones(act.taste);
+  const currencies = makeCurrencies(act.taste);
+  const money = h("div", { class: "menu-group", hidden: true }, h("span", {}, "Money in"), currencies.box);
   const links = act.pages.map(([text, href]) => ({ link: h("a", { class: "menu-item" }, text), href }));
   menu.append(
     ...links.map(({ link }) => link),
@@ -97,12 +96,8 @@ export function makeHeader(place, act) {
       h("span", {}, "Refresh every"),
       h("div", { class: "segments small", role: "group", "aria-label": "Refresh every" }, ...every),
     ),
-    h(
-      "div",
-      { class: "menu-group" },
-      h("span", {}, "Times in"),
-      h("div", { class: "segments small", role: "group", "aria-label": "Time zone" }, ...zones),
-    ),
+    h("div", { class: "menu-group" }, h("span", {}, "Times in"), zones.box),
+    money,
     h(
       "button",
       {
@@ -134,7 +129,8 @@ export function makeHeader(place, act) {
     pill.title = more ? `${text}, ${more}` : text;
   }
 
-  function update() {
+  /** @param {Answer | null | undefined} currency of the page, if it shows money */
+  function update(currency = null) {
     const stopped = paused();
     patch(pause, icon(stopped ? "play" : "pause"));
     pause.setAttribute("aria-label", stopped ? "Resume" : "Pause");
@@ -146,7 +142,9 @@ export function makeHeader(place, act) {
     const chosen = param("every", "10");
     for (const { link, href } of links) link.href = carried(href);
     for (const one of every) one.setAttribute("aria-pressed", String(one.dataset.every === chosen));
-    for (const one of zones) one.setAttribute("aria-pressed", String(one.dataset.tz === zoneAsked()));
+    zones.update();
+    currencies.update(currency);
+    money.hidden = currencies.box.hidden;
   }
   return { tick, update };
 }

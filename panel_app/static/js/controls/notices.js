@@ -4,8 +4,9 @@
 import { h } from "adtally/dom.js";
 import { duration, many, moment } from "adtally/format.js";
 import { sentence } from "adtally/health.js";
+import { apartText } from "adtally/money.js";
 import { patch } from "adtally/patch.js";
-import { carried, embedded } from "adtally/url.js";
+import { carried, embedded, valueFilters } from "adtally/url.js";
 
 /** Data this old was replayed: that no newer data arrives is not a failure. */
 const HISTORICAL = 86_400;
@@ -66,7 +67,9 @@ function said(setup, live, page, view, notes = []) {
       `${many(feed.unread, "record")} on topic ${feed.topic} could not be read. The last one: ${feed.problem.slice(0, 300)}`,
     ]);
   }
-  const filtered = view.campaigns.length || view.channels.length;
+  const apart = apartText(page.currency);
+  if (apart) out.push(["warn", apart]);
+  const filtered = valueFilters().length || view.campaigns.length || view.channels.length;
   if (live.rows && page.empty) {
     out.push([
       "info",

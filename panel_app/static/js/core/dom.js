@@ -116,6 +116,8 @@ const ICONS = {
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2.5M12 19.5V22M2 12h2.5M19.5 12H22M4.9 4.9l1.8 1.8M17.3 17.3l1.8 1.8M19.1 4.9l-1.8 1.8M6.7 17.3l-1.8 1.8",
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
   down: "M6 9l6 6 6-6",
+  left: "M15 6l-6 6 6 6",
+  right: "M9 6l6 6-6 6",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   back: "M11 6l-6 6 6 6M5 12h14",
   check: "M5 12.5l4.5 4.5L19 7.5",
@@ -123,6 +125,7 @@ const ICONS = {
   star: "M12 4l2.4 5.2 5.6.6-4.2 3.8 1.2 5.6-5-2.9-5 2.9 1.2-5.6L4 9.8l5.6-.6z",
   rise: "M5 16l5-5 3 3 6-7M14 7h5v5",
   close: "M6 6l12 12M18 6L6 18",
+  exclude: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M6.5 6.5l11 11",
 };
 
 /** One of the page's icons, hidden from screen readers: the button that holds it has a name. */

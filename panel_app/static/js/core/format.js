@@ -1,5 +1,5 @@
 // @ts-check
-// Numbers, money and times as the viewer's locale writes them, in the deployment's currency and the chosen time zone.
+// Numbers, money and times as the viewer's locale writes them, in the page's currency and the chosen time zone.
 
 import { locale, timeZone } from "adtally/locale.js";
 
@@ -11,8 +11,14 @@ let currency = "USD";
 
 /** @param {string} code ISO 4217 */
 export function setCurrency(code) {
+  if (code === currency) return;
   currency = code;
   formats.clear();
+}
+
+/** A total in a currency of its own, with its code: "EUR 1,200.00". @param {number} value @param {string} code ISO 4217 */
+export function amount(value, code) {
+  return numbers(`amount-${code}`, { style: "currency", currency: code, currencyDisplay: "code" }).format(value);
 }
 
 function numbers(key, options) {

@@ -33,12 +33,26 @@ function own() {
   return zone && zone !== "Etc/Unknown" && takes(locale, zone) ? zone : "UTC";
 }
 
-const local = own();
+/** The time zone of the browser. */
+export const ownZone = own();
 
-/** The zone in the URL: `utc`, or empty for the browser's own. */
-export const zoneAsked = () => (["utc", "UTC"].includes(param("tz")) ? "utc" : "");
+/** Zones of the URL that Intl was asked about, and whether it supports them. @type {Map<string, boolean>} */
+const asked = new Map();
 
-/** The time zone in use: the browser's, or UTC if the URL has `tz=utc`. The server reports any other value as not applied. */
-export function timeZone() {
-  return zoneAsked() === "utc" ? "UTC" : local;
+/** The zone in the URL, `UTC` for `utc`; empty for the browser's own, and for one that Intl does not know. */
+export function zoneAsked() {
+  const zone = param("tz");
+  if (zone === "" || zone === "local") return "";
+  if (zone.toLowerCase() === "utc") return "UTC";
+  if (!asked.has(zone)) asked.set(zone, takes(locale, zone));
+  return asked.get(zone) ? zone : "";
+}
+
+/** The time zone of all times on the page: that of the URL, else the browser's. The server reports one that it does not apply. */
+export const timeZone = () => zoneAsked() || ownZone;
+
+/** Names of time zones (IANA) that this browser knows. @returns {string[]} */
+export function zoneNames() {
+  const known = typeof Intl.supportedValuesOf === "function" ? Intl.supportedValuesOf("timeZone") : [];
+  return [...new Set([ownZone, "UTC", ...known])];
 }

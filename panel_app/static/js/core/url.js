@@ -24,6 +24,67 @@ export function filters() {
   return { campaign: [...new Set(params("campaign"))], channel: [...new Set(params("channel"))] };
 }
 
+/** Parameters with a meaning of their own: a field of that name is filtered with a prefix only. */
+const NAMED = new Set(
+  (
+    "breakdown bq brows bsort border by campaign channel chart compare currency embed every from grain interval kind measure metric " +
+    "order page paused q range reason rows sort theme to tz week"
+  ).split(" "),
+);
+
+/** Fields of the breakdowns. @type {string[]} */
+let fields = [];
+
+/** Declare the fields that the URL can filter by. @param {string[]} names */
+export function declareFields(names) {
+  fields = names;
+}
+
+/**
+ * A filter on the values of a field, as `figures/views/breakdown_filter.py` reads it from the URL.
+ * @typedef {{field: string, sign: "f" | "x", kind: "text" | "null" | "other", value: string}} ValueFilter `sign` x excludes
+ */
+
+/** What a parameter filters by; null if it is not a filter. @param {string} name @returns {{field: string, sign: "f" | "x", kind: "text" | "null" | "other"} | null} */
+function target(name) {
+  const [sign, rest] = [name.slice(0, 1), name.slice(2)];
+  if (name[1] === "." && (sign === "f" || sign === "x")) {
+    if (fields.includes(rest)) return { field: rest, sign, kind: "text" };
+    for (const kind of /** @type {("null" | "other")[]} */ (["null", "other"]))
+      if (rest.endsWith(`.${kind}`) && fields.includes(rest.slice(0, -kind.length - 1)))
+        return { field: rest.slice(0, -kind.length - 1), sign, kind };
+  }
+  return fields.includes(name) && !NAMED.has(name) ? { field: name, sign: "f", kind: "text" } : null;
+}
+
+/** The filters on values in the URL. @returns {ValueFilter[]} */
+export function valueFilters() {
+  /** @type {Map<string, ValueFilter>} */
+  const found = new Map();
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    const own = target(name);
+    if (own) found.set(JSON.stringify([own, own.kind === "text" && value]), { ...own, value: own.kind === "text" ? value : "" });
+  }
+  return [...found.values()];
+}
+
+/** The change of the URL that leaves `wanted` of the filters on values, written with their prefixes. @param {ValueFilter[]} wanted @returns {Changes} */
+export function onlyValues(wanted) {
+  /** @type {Map<string, string[]>} */
+  const values = new Map();
+  for (const name of new URLSearchParams(location.search).keys()) if (target(name)) values.set(name, []);
+  for (const { field, sign, kind, value } of wanted) {
+    const name = `${sign}.${field}${kind === "text" ? "" : `.${kind}`}`;
+    values.set(name, [...(values.get(name) ?? []), kind === "text" ? value : "1"]);
+  }
+  return Object.fromEntries(values);
+}
+
+/** The change of the URL that removes every filter. @returns {Changes} */
+export function unfiltered() {
+  return { campaign: "", channel: "", q: "", ...onlyValues([]) };
+}
+
 /**
  * The address with some parameters changed; an empty value takes one out, an array gives one for each.
  * @param {Record<string, string | string[]>} changes
@@ -70,12 +131,12 @@ export function embedded() {
 }
 
 /**
- * The address of another page, with the display options of this page's URL (theme, time zone).
+ * The address of another page, with the display options of this page's URL (theme, time zone, currency, first day of the week).
  * @param {string} href
  */
 export function carried(href) {
   const there = new URL(href, location.href);
-  for (const name of ["theme", "tz", "every", "paused"]) {
+  for (const name of ["theme", "tz", "week", "currency", "every", "paused"]) {
     const value = param(name);
     if (value) there.searchParams.set(name, value);
   }

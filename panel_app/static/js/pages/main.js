@@ -2,6 +2,7 @@
 // The overview: draws the figures that came with the page, then asks for new ones whenever they are due and the tab is visible.
 
 import { makeAttention, wrongSince } from "adtally/attention.js";
+import { makeBreakdown, SEARCH } from "adtally/breakdown.js";
 import { patch } from "adtally/patch.js";
 import { makeCampaigns, makeChannels } from "adtally/table.js";
 import { makeChart } from "adtally/chart.js";
@@ -9,14 +10,16 @@ import { makeControls } from "adtally/controls.js";
 import { makeCrumbs } from "adtally/crumbs.js";
 import { h, remember } from "adtally/dom.js";
 import { downloadMenu, save } from "adtally/download.js";
-import { figure, many, moment } from "adtally/format.js";
+import { figure, many, moment, setCurrency } from "adtally/format.js";
+import { makeFilters } from "adtally/filters.js";
 import { makeFunnel } from "adtally/funnel.js";
 import { makeHeatmap } from "adtally/heatmap.js";
 import { timeZone } from "adtally/locale.js";
 import { byId, first, makeLive, setup } from "adtally/page.js";
 import { makeScatter } from "adtally/scatter.js";
+import { money, rates } from "adtally/money.js";
 import { makeTiles } from "adtally/tiles.js";
-import { changed, embedded, param, query } from "adtally/url.js";
+import { changed, embedded, param, query, unfiltered } from "adtally/url.js";
 
 const SEARCH_WAIT = 250;
 const measures = new Map(setup.measures.map((one) => [one.id, one]));
@@ -31,18 +34,20 @@ const live = makeLive({
   },
   draw: () => draw(),
   follow: () => {
-    controls(param("range", shown.page.span.range));
+    controls(param("range", shown.page.span.range), shown.page);
     crumbs();
+    filters();
   },
+  currency: () => shown.page.currency,
   pages: [
     ["Explore the data", setup.explore],
     ["Data and pipeline", setup.data],
   ],
 });
-const { link, notices, show } = live;
+const { link, notices, show, taste } = live;
 
 /** The widest view: all data, or the filter of an embed. */
-const EVERYTHING = { campaign: "", channel: "", ...setup.confines, q: "" };
+const everything = () => ({ ...unfiltered(), ...setup.confines });
 /** Show a part of the data on the whole page, and scroll to the top, where its crumbs are. */
 function aim(changes) {
   show(changes);
@@ -53,27 +58,26 @@ function aim(changes) {
 
 const controls = makeControls(byId("controls"), setup.ranges, {
   filter: (changes) => show(changes),
+  taste,
   names: (dimension, search) => link.ask("names", { dimension, search }),
-  everything: () => show(EVERYTHING),
+  everything: () => show(everything()),
 });
-const tiles = makeTiles(
-  byId("tiles"),
-  byId("comparison"),
-  setup.tiles.map((/** @type {string} */ id) => measures.get(id)),
-  (metric) => show({ metric: metric === "spend" ? "" : metric }),
+const tiles = makeTiles(byId("tiles"), byId("comparison"), measures, (metric) =>
+  show({ metric: metric === "spend" ? "" : metric }),
 );
 const chart = makeChart(byId("chart"), {
   mode: (mode) => show({ chart: mode === "stacked" ? "" : mode }),
   pick: (name) => aim({ channel: [name] }),
 });
 const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
+const filters = makeFilters(byId("filters"), (changes) => show(changes));
 const attention = makeAttention(byId("attention"), {
   pick: (one) =>
     aim({
       metric: one.metric === "spend" ? "" : one.metric,
       ...(one.campaign === null ? {} : { campaign: [one.campaign], q: "" }),
     }),
-  everything: setup.confines ? null : () => show(EVERYTHING),
+  everything: setup.confines ? null : () => show(everything()),
 });
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => aim({ ...changes, q: "" }));
 const scatter = makeScatter(byId("scatter"), (changes) => aim({ ...changes, q: "" }));
@@ -92,6 +96,15 @@ const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
   all: (all) => show({ rows: all ? "all" : "" }, false),
   pick: (name) => aim({ campaign: [name], q: "" }),
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
+});
+const breakdown = makeBreakdown(byId("breakdown"), setup.measures, {
+  show: (changes) => show(changes, false),
+  aim,
+  search: (text) => {
+    clearTimeout(searching);
+    searching = setTimeout(() => show({ [SEARCH]: text }, false), SEARCH_WAIT);
+  },
+  download: embedded() ? null : (format) => save(link, { what: "breakdown", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
 /** The cards that have a menu for files: what is saved (`downloads.SHEETS`), and its name. */
@@ -115,13 +128,16 @@ function draw() {
   const { page, view } = shown;
   const measure = measures.get(view.metric);
   remember(page.marks);
-  controls(page.span.range);
+  setCurrency(money(page.currency, setup.currency));
+  controls(page.range?.name ?? page.span.range, page);
   crumbs();
+  filters();
   notices(shown.live, page, view, shown.notes);
   tiles(page, view);
   chart(page, view, measure, wrongSince(shown.attention));
   channels(page, view, measure);
   campaigns(page, view, measure);
+  breakdown(page, view, measure);
   funnel(page);
   attention(shown.attention);
   heatmap(page, measure);
@@ -133,7 +149,7 @@ function draw() {
     embedded() &&
     !setup.confines &&
     h("a", { class: "link", href: changed({ embed: "" }), target: "_blank", rel: "noopener" }, "Open the dashboard");
-  patch(byId("footer"), `${held}Times in ${timeZone()}. Money in ${setup.currency}. `, full || "");
+  patch(byId("footer"), `${held}Times in ${timeZone()}. ${rates(page.currency, setup.currency)} `, full || "");
   document.title = page.empty
     ? "adtally"
     : `${figure(page.tiles.find((tile) => tile.id === view.metric).value, measure.kind)} ${measure.label} · adtally`;
@@ -143,9 +159,9 @@ function draw() {
 const brand = /** @type {HTMLAnchorElement} */ (document.querySelector(".brand"));
 brand.addEventListener("click", (event) => {
   event.preventDefault();
-  show({ ...EVERYTHING, range: "", metric: "", chart: "", sort: "", order: "", rows: "" });
+  show({ ...everything(), range: "", compare: "", breakdown: "", metric: "", chart: "", sort: "", order: "", rows: "" });
 });
-brand.href = changed(EVERYTHING);
+brand.href = changed(everything());
 // Findings are computed over all channels together.
 byId("attention").hidden = Boolean(setup.confines?.channel.length);
 live.start();

@@ -9,8 +9,9 @@ import { runLate } from "adtally/late.js";
 import { connect } from "adtally/link.js";
 import { makeLoop } from "adtally/loop.js";
 import { makeNotices } from "adtally/notices.js";
+import { adopt, remembering } from "adtally/taste.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
-import { carried, embedded, go } from "adtally/url.js";
+import { carried, declareFields, embedded, go } from "adtally/url.js";
 
 /** The element of the page's template with this id; of the type that the template gives it. @type {(id: string) => any} */
 export const byId = (id) => document.getElementById(id);
@@ -22,6 +23,7 @@ export const setup = JSON.parse(byId("setup").textContent);
 export const first = JSON.parse(byId("first").textContent);
 
 setCurrency(setup.currency);
+declareFields(setup.breakdowns.flatMap((/** @type {{fields: string[]}} */ one) => one.fields));
 
 /**
  * The connection of this page; if it is refused, a message says how to allow it.
@@ -69,6 +71,7 @@ export const otherTheme = () => ({ theme: document.documentElement.dataset.theme
  * @param {(answer: any) => void} page.take what becomes of its answer
  * @param {() => void} page.draw draw it
  * @param {() => void} [page.follow] what can be shown of a changed URL without the server
+ * @param {() => Answer | null | undefined} [page.currency] currencies of the last answer
  * @param {[string, string][]} page.pages names and addresses of the other pages
  */
 export function makeLive(page) {
@@ -89,6 +92,7 @@ export function makeLive(page) {
     theme: () => show(otherTheme(), false),
     clear: () => clearing.clear(),
     set: (changes) => show(changes, false),
+    taste,
     pages: page.pages,
     logout: setup.logout,
   });
@@ -108,7 +112,7 @@ export function makeLive(page) {
   function draw() {
     applyTheme();
     reveal();
-    header.update();
+    header.update(page.currency?.());
     page.draw();
     byId("main").removeAttribute("aria-busy");
   }
@@ -116,7 +120,7 @@ export function makeLive(page) {
   /** After the URL changed: first what can be shown without the server, then its answer. */
   function follow() {
     const recolored = applyTheme();
-    header.update();
+    header.update(page.currency?.());
     page.follow?.();
     if (recolored) draw();
     loop.later();
@@ -144,7 +148,13 @@ export function makeLive(page) {
     follow();
   }
 
+  /** The same with a choice that this browser remembers. @param {Changes} changes */
+  function taste(changes) {
+    show(remembering(changes), false);
+  }
+
   function start() {
+    const adopted = adopt(setup.taste);
     window.addEventListener("popstate", (event) => {
       left = typeof event.state?.top === "number" ? event.state : null;
       follow();
@@ -155,6 +165,7 @@ export function makeLive(page) {
     loop.tick();
     performance.mark("adtally:drawn");
     loadLink();
+    if (adopted) loop.refresh();
   }
   return {
     link,
@@ -163,5 +174,6 @@ export function makeLive(page) {
     refresh: () => loop.refresh(),
     show,
     start,
+    taste,
   };
 }
