@@ -1,9 +1,9 @@
 /* What the events of one partition add up to, by window, table and key.
  *
- * Table 0 is that of the main results, whose keys are a campaign, a channel and a currency. Table n is that of breakdown
- * n, counted from 1, whose keys have values as well. A breakdown admits a bounded number of keys in a window, in the
- * order of the log; an event with another one counts in the row of its campaign, channel and currency that has OTHER for
- * every value.
+ * Table 0 is that of the main results, whose keys are a campaign, a channel and a currency. Table n is that of
+ * breakdown n, counted from 1, whose keys have values as well. A breakdown admits a bounded number of keys in a window,
+ * in the order of the log; an event with another one counts in the row of its campaign, channel and currency that has
+ * OTHER for every value.
  */
 #ifndef ADTALLY_CELLS_H
 #define ADTALLY_CELLS_H
@@ -65,7 +65,10 @@ typedef struct {
 
 bool cells_make(Cells *cells, const Plan *plan);
 void cells_free(Cells *cells);
-bool cells_add(Cells *cells, const Hash *hash, Frame *frame, const Row *row, const Value *values, bool admit_only);
+void cells_hash(const Cells *cells, const Hash *hash, const Row *row, const Value *values, uint64_t *hashes);
+void cells_prefetch(const Cells *cells, const uint64_t *hashes, int step);
+bool cells_add(Cells *cells, Frame *frame, const Row *row, const Value *values, const uint64_t *hashes,
+               bool admit_only);
 Frame *cells_frame(Cells *cells, int64_t window, int64_t forget_before);
 void cells_clear(Cells *cells, int64_t forget_before);
 
