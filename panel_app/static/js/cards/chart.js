@@ -4,9 +4,9 @@
 
 import { h, label, markOf } from "adtally/dom.js";
 import { chartStyle, drawable, makeCanvas, tooltipStyle } from "adtally/echarts.js";
-import { duration, figure, moment } from "adtally/format.js";
+import { figure, moment } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { compared, daysOf, ofDays, rangeName } from "adtally/periods.js";
+import { compared, lengthOf, rangeOf, SHORTEST_DAY } from "adtally/periods.js";
 import { channelColor, color } from "adtally/theme.js";
 import { beginsDay, clockChanges, offsetName, ticks } from "adtally/ticks.js";
 
@@ -16,10 +16,10 @@ const MODES = [
   ["lines", "Lines"],
 ];
 const REST = "All others";
+/** Pixels for the marks of the axis of time. */
+const AXIS = 28;
 const DAY = 86_400;
 const MINUTES = DAY / 60;
-/** Seconds of a day on which the clock is put forward. */
-const SHORTEST_DAY = 23 * 3600;
 
 const nameOf = (series) => (series.name === null ? REST : drawable(label(series.name, 40)));
 
@@ -154,7 +154,10 @@ function tooltip(items, page, kind) {
   const lines = items
     .filter(
       (item) =>
-        item.value[1] !== null && item.seriesId !== "corrected" && !seen.has(item.seriesName) && seen.add(item.seriesName),
+        item.value[1] !== null &&
+        !["corrected", "marks"].includes(item.seriesId) &&
+        !seen.has(item.seriesName) &&
+        seen.add(item.seriesName),
     )
     .map((item) => {
       const dot = h("i", { class: "tip-dot" });
@@ -190,49 +193,64 @@ function shade({ span, chart }, since) {
   return { id: "attention", type: "line", data: [], markArea: area, animation: false, z: 0 };
 }
 
+/**
+ * The marks of the axis of time, as points without a symbol at its foot: its own are at round times of UTC or of this machine only.
+ * @param {number[]} points of the chart, in seconds since 1970
+ */
+function axisMarks(points) {
+  const { at, step } = ticks(points, window.innerWidth < 600 ? 4 : 9);
+  const text = (mark) => moment(mark, (step >= MINUTES || beginsDay(mark)) && "date");
+  return {
+    id: "marks",
+    type: "scatter",
+    yAxisIndex: 1,
+    data: at.map((mark) => ({ value: [mark * 1000, 0], label: { formatter: () => text(mark) } })),
+    symbolSize: 0,
+    silent: true,
+    animation: false,
+    clip: false,
+    label: { show: true, position: "bottom", distance: 8, color: color("muted"), fontSize: 12 },
+    labelLayout: { hideOverlap: true },
+  };
+}
+
 function options(page, view, measure, since) {
   const mode = modeOf(view, measure);
   const { out, kind } = seriesOf(page, mode, measure);
-  if (since !== null && since < page.span.end - page.span.bucket) out.push(shade(page, since));
-  const muted = color("muted");
   const { t } = page.chart;
-  const bounds = { min: (t[0] ?? 0) * 1000, max: (t.at(-1) ?? 0) * 1000 };
-  const bare = { axisTick: { show: false }, splitLine: { show: false } };
-  const marks = ticks(t, window.innerWidth < 600 ? 4 : 9);
+  const style = chartStyle();
+  const muted = color("muted");
+  out.push(axisMarks(t));
+  if (since !== null && since < page.span.end - page.span.bucket) out.push(shade(page, since));
   return {
-    ...chartStyle(),
+    ...style,
+    grid: { ...style.grid, bottom: AXIS },
     tooltip: {
       ...tooltipStyle(),
       trigger: "axis",
       formatter: (items) => tooltip(items, page, kind),
       axisPointer: { lineStyle: { color: muted } },
     },
-    xAxis: [
-      { ...bounds, type: "time", axisLabel: { show: false }, axisLine: { lineStyle: { color: color("line") } }, ...bare },
-      // An axis of time has its marks at round times of UTC or of this machine only.
-      {
-        ...bounds,
-        type: "value",
-        position: "bottom",
-        axisLabel: {
-          color: muted,
-          hideOverlap: true,
-          customValues: marks.at.map((at) => at * 1000),
-          formatter: (value) => moment(value / 1000, (marks.step >= MINUTES || beginsDay(value / 1000)) && "date"),
-        },
-        axisLine: { show: false },
-        axisPointer: { show: false },
-        ...bare,
-      },
-    ],
-    yAxis: {
-      type: "value",
-      max: mode === "share" ? 1 : null,
-      min: (extent) => (extent.min < 0 ? null : 0),
-      splitNumber: 5,
-      axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) },
-      splitLine: { lineStyle: { color: color("line") } },
+    xAxis: {
+      type: "time",
+      min: (t[0] ?? 0) * 1000,
+      max: (t.at(-1) ?? 0) * 1000,
+      axisLabel: { show: false },
+      axisLine: { lineStyle: { color: color("line") } },
+      axisTick: { show: false },
+      splitLine: { show: false },
     },
+    yAxis: [
+      {
+        type: "value",
+        max: mode === "share" ? 1 : null,
+        min: (extent) => (extent.min < 0 ? null : 0),
+        splitNumber: 5,
+        axisLabel: { color: muted, formatter: (value) => figure(value, kind, true) },
+        splitLine: { lineStyle: { color: color("line") } },
+      },
+      { type: "value", min: 0, max: 1, show: false },
+    ],
     series: out,
   };
 }
@@ -241,35 +259,6 @@ function options(page, view, measure, since) {
 function dashed({ chart }, mode, measure) {
   const single = mode === "lines" && measure.additive && chart.series.length > 1;
   return mode !== "share" && !single && chart.previous.some((value) => value !== null);
-}
-
-/** Names of the lengths that a point can have, in seconds: days, weeks and months are not always the same. @type {[number, string][]} */
-const LENGTHS = [
-  [60, "minute"],
-  [3600, "hour"],
-  [DAY, "day"],
-  [7 * DAY, "week"],
-  [30 * DAY, "month"],
-];
-
-/** The length of a point in words. */
-function lengthOf({ span }) {
-  const near = span.bucket >= SHORTEST_DAY ? 0.1 : 0;
-  return LENGTHS.find(([length]) => Math.abs(span.bucket - length) <= near * length)?.[1] ?? duration(span.bucket);
-}
-
-/** The range in words: "last hour", "today", "Nov 1 – 15, 2026". */
-function rangeOf({ span, range }) {
-  const name = range?.name ?? span.range;
-  if (daysOf(name)) return rangeName(name);
-  if (ofDays(name)) return rangeName(name).toLowerCase();
-  return span.length === 3600
-    ? "last hour"
-    : span.length > DAY
-      ? `last ${Math.round(span.length / DAY)} days`
-      : span.length > 3600
-        ? `last ${Math.round(span.length / 3600)} hours`
-        : `last ${Math.round(span.length / 60)} minutes`;
 }
 
 /** What the chart shows, in words: for its subtitle and for screen readers. */

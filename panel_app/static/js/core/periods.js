@@ -1,6 +1,7 @@
 // @ts-check
 // Names of ranges and comparisons, and days of the calendar. A day is a text, `2026-11-30`, without a time zone.
 
+import { duration } from "adtally/format.js";
 import { locale, timeZone } from "adtally/locale.js";
 import { param } from "adtally/url.js";
 
@@ -29,7 +30,7 @@ export const CALENDAR = {
 /** What figures are compared with: text of the choice, words in a sentence, name in a legend. @type {Record<string, [string, string, string]>} */
 export const COMPARISONS = {
   before: ["Period before", "the period before", "Period before"],
-  elapsed: ["Same part of the period before", "the same part of the period before", "Same part before"],
+  elapsed: ["Same elapsed part", "the same part of the period before", "Same part before"],
   "7d": ["7 days before", "the same days a week before", "7 days before"],
   "364d": ["364 days before", "the same weekdays a year before", "364 days before"],
   none: ["Nothing", "nothing", ""],
@@ -118,3 +119,36 @@ export function rangeName(range) {
 
 /** Whether a range is one of days. @param {string} range */
 export const ofDays = (range) => Object.hasOwn(CALENDAR, range) || daysOf(range) !== null;
+
+const DAY = 86_400;
+/** Seconds of a day on which the clock is put forward. */
+export const SHORTEST_DAY = 23 * 3600;
+
+/** Names of the lengths that a point can have, in seconds: days, weeks and months are not always the same. @type {[number, string][]} */
+const LENGTHS = [
+  [60, "minute"],
+  [3600, "hour"],
+  [DAY, "day"],
+  [7 * DAY, "week"],
+  [30 * DAY, "month"],
+];
+
+/** The length of a point in words. */
+export function lengthOf({ span }) {
+  const near = span.bucket >= SHORTEST_DAY ? 0.1 : 0;
+  return LENGTHS.find(([length]) => Math.abs(span.bucket - length) <= near * length)?.[1] ?? duration(span.bucket);
+}
+
+/** The range in words: "last hour", "today", "Nov 1 – 15, 2026". */
+export function rangeOf({ span, range }) {
+  const name = range?.name ?? span.range;
+  if (daysOf(name)) return rangeName(name);
+  if (ofDays(name)) return rangeName(name).toLowerCase();
+  return span.length === 3600
+    ? "last hour"
+    : span.length > DAY
+      ? `last ${Math.round(span.length / DAY)} days`
+      : span.length > 3600
+        ? `last ${Math.round(span.length / 3600)} hours`
+        : `last ${Math.round(span.length / 60)} minutes`;
+}
