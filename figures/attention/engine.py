@@ -37,10 +37,10 @@ from figures.attention.comparisons import (
     Check,
     Window,
     movement,
+    number_of_tests,
     own_checks,
     proofs,
     tested,
-    number_of_tests,
     windows,
 )
 from figures.attention.findings import Finding, beginning, distinct, finding_of, never

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from dataflows.contract.measure_file import read
 from dataflows.contract.measures import RATIOS, TOTALS
 from dataflows.contract.metrics import SUMS
-from figures.attention.comparisons import CHECKS, own_checks, number_of_tests
+from figures.attention.comparisons import CHECKS, number_of_tests, own_checks
 from figures.attention.engine import Attention, Report
 from figures.store.store import Store
 from tests.support.results import BEGIN, result
@@ -41,7 +42,7 @@ def report(purchases_then: float) -> Report:
             clicks = sum(draw.random() < 0.5 for _ in range(60))
             often = purchases_then if name == "c0" and minute >= CHANGED else 1.0
             purchases = sum(draw.random() < 0.3 * often for _ in range(clicks))
-            sums = {"impressions": 150, "clicks": clicks, "conversions": 4, "purchases": purchases}
+            sums: dict[str, Any] = {"impressions": 150, "clicks": clicks, "conversions": 4, "purchases": purchases}
             store.apply([result(minute=minute, campaign=name, spend_micros=10_000_000, **sums)])
     own = read(OWN, "metrics.toml", SUMS, (*TOTALS, *RATIOS))
     return Attention(own=own).report(store.snapshot(), BEGIN + 60 * MINUTES)
