@@ -137,9 +137,10 @@ def _split(
     if asked == ("none",):
         return (), (), breakdown_for(breakdowns, name, filters)
     known = (*DIMENSIONS, "currency")
-    fields = tuple(one.removeprefix("f.") for one in asked if one not in known)
-    if not set(fields) <= set(columns(breakdowns)):
-        more = f", a field of a breakdown ({', '.join(columns(breakdowns))})" if breakdowns else ""
+    declared = columns(breakdowns)
+    fields = tuple(one if one in declared else one.removeprefix("f.") for one in asked if one not in known)
+    if not set(fields) <= set(declared):
+        more = f", a field of a breakdown ({', '.join(declared)})" if breakdowns else ""
         raise InputError(f"`by` must be campaign, channel, currency{more}, several of them with commas, or none.")
     needed = (*filters, *(FieldFilter(field) for field in fields))
     return tuple(one for one in asked if one in known), fields, breakdown_for(breakdowns, name, needed)

@@ -21,20 +21,22 @@ from figures.views.selection import selection
 from tests.support.docs.tables import rows_of
 from tests.support.results import result
 
-BREAKDOWNS = parse("ad=adgroup_id,ad_id;device;odd=spend,rate,end,t,campaign")
-AD, DEVICE, ODD = BREAKDOWNS
+BREAKDOWNS = parse("ad=adgroup_id,ad_id;device;mixed=spend,rate,end,t,campaign")
+AD, DEVICE, MIXED = BREAKDOWNS
 VALUES: tuple[Value, ...] = ("a", "(other)", "(not set)", "=1+1", "ü\u2028\n", None)
 
 Row = tuple[WindowResult, tuple[Value, ...]]
 
 
 def made(fields: int, count: int = 300) -> list[Row]:
-    """Rows of a breakdown with so many fields; some of them are sums of what was not admitted."""
+    """Rows of a breakdown with this number of fields; some of them are sums of what was not admitted."""
     draw = random.Random(5)
     cells = list(itertools.product(range(0, 900, 60), "xy", ("search", "social"), range(20)))
     rows: list[Row] = []
     for minute, campaign, channel, at in draw.sample(cells, count):
-        values = (True,) * fields if at == 0 else tuple(VALUES[(at + field * 7) % len(VALUES)] for field in range(fields))
+        values: tuple[Value, ...] = (
+            (True,) * fields if at == 0 else tuple(VALUES[(at + field * 7) % len(VALUES)] for field in range(fields))
+        )
         one = result(minute, campaign, channel, clicks=draw.randint(0, 9), spend_micros=draw.randint(0, 10**9))
         rows.append((one, values))
     return list({(one.window_start, one.campaign_id, one.channel, values): (one, values) for one, values in rows}.values())
@@ -78,7 +80,7 @@ def test_rows_by_value_equal_those_by_hand(breakdown: Breakdown, interval: str) 
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow", "feather"])
-def test_a_text_that_looks_like_other_is_told_apart_in_every_format(form: str) -> None:
+def test_a_text_that_looks_like_other_differs_from_it_in_every_format(form: str) -> None:
     found = asked(made(1), DEVICE, breakdown="device", interval="total", by="device")
     read = rows_of(form, b"".join(FORMATS[form].write(found.frame, found.about)))
     others = [row for row in read if str(row["other"]).lower() == "true"]
@@ -97,7 +99,7 @@ def test_a_text_that_looks_like_other_is_told_apart_in_every_format(form: str) -
         ({"f.device.other": "1"}, lambda value: value is True),
         ({"f.device.null": "1"}, lambda value: value is None),
         ({"x.device": "a", "x.device.other": "1"}, lambda value: value is not True and value != "a"),
-        ({"device": "unknown"}, lambda value: False),
+        ({"device": "unknown"}, lambda _value: False),
     ],
 )
 @pytest.mark.parametrize("by", ["none", "campaign", "device", ""])
@@ -110,7 +112,7 @@ def test_filters_apply_whatever_rows_are_split_by(given: dict[str, str], passes:
 
 def test_fields_that_are_named_like_other_columns_have_columns_of_their_own() -> None:
     rows = made(5)
-    found = asked(rows, ODD, breakdown="odd", interval="hour", by="f.campaign,spend,rate,end,t,campaign", currency="native")
+    found = asked(rows, MIXED, breakdown="mixed", interval="hour", by="f.campaign,spend,rate,end,t,campaign", currency="native")
     assert found.about["fields"] == ("campaign", "f.spend", "rate", "end", "t")
     assert found.frame["clicks"].sum() == sum(one.clicks for one, _ in rows)
     assert {row["f.spend"] for row in in_json(found)} == {values[0] for _, values in rows}
