@@ -5,7 +5,7 @@ The downloads of the charts, ``/api/results`` and ``adtally export`` all use thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -108,7 +108,9 @@ def table(
     grouped = grouped.with_columns(end=buckets.ends(grouped["t"].to_numpy()))
     # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
     million = pl.col("events").cast(pl.Float64) * 0 + MICROS
-    values, columns = _values(snapshot, asked, {*_COLUMNS, *snapshot.shape.declared, *(measure.id for measure in catalogue.rates)})
+    values, columns = _values(
+        snapshot, asked, {*_COLUMNS, *snapshot.shape.declared, *(measure.id for measure in catalogue.rates)}
+    )
     frame = grouped.select(
         _time(pl.col("t")).alias("window_start"),
         _time(pl.col("end")).alias("window_end"),
