@@ -137,6 +137,52 @@ static uint64_t hash_key(const Hash *hash, const Row *row)
     return hash_mix(campaign ^ (channel << 1 | channel >> 63) ^ currency);
 }
 
+/* The hashes of the keys of an event: of its campaign, channel and currency, then of its key in each breakdown. They
+ * are worked out while its message is read, for that is in the cache then. */
+void cells_hash(const Cells *cells, const Hash *hash, const Row *row, const Value *values, uint64_t *hashes)
+{
+    const Plan *plan = cells->plan;
+    uint64_t of_values[MOST_SLOTS];
+    for (int32_t slot = 0; slot < plan->field_count; slot++)
+        of_values[slot] = values[slot].text ? hash_text(hash, values[slot].text, values[slot].size) : 0;
+    hashes[0] = hash_key(hash, row);
+    for (int32_t number = 0; number < plan->breakdown_count; number++) {
+        const Breakdown *breakdown = plan->breakdowns + number;
+        uint64_t mixed = hashes[0];
+        for (int64_t at = 0; at < breakdown->count; at++)
+            mixed = hash_mix(mixed ^ of_values[breakdown->slots[at]]);
+        hashes[number + 1] = mixed;
+    }
+}
+
+/* Have the processor fetch what `cells_add` looks at for an event, as if it were in the window of the last one. Each of
+ * three steps needs what the one before has fetched. */
+void cells_prefetch(const Cells *cells, const uint64_t *hashes, int step)
+{
+    for (int32_t number = 0; cells->frame && number < cells->plan->breakdown_count; number++) {
+        const Admission *admission = cells->frame->admissions + number;
+        if (!admission->room)
+            continue;
+        const int32_t *slot = admission->slots + (hashes[number + 1] & slots_mask(admission->room));
+        if (step == 0) {
+            __builtin_prefetch(slot);
+            continue;
+        }
+        if (*slot < 0)
+            continue;
+        const Admitted *own = admission->keys + *slot;
+        if (step == 1)
+            __builtin_prefetch(own);
+        else {
+            __builtin_prefetch(admission->values + own->at);
+            if (own->pack == cells->pack) {
+                __builtin_prefetch(cells->cells + own->cell, 1);
+                __builtin_prefetch((const char *)(cells->cells + own->cell) + 64, 1);
+            }
+        }
+    }
+}
+
 static bool is_key_of(const Cells *cells, const Key *key, const Row *row)
 {
     const char *campaign = cells->names + key->at, *channel = campaign + key->campaign_size;
@@ -147,9 +193,9 @@ static bool is_key_of(const Cells *cells, const Key *key, const Row *row)
 }
 
 /* The number of a campaign, channel and currency; -1 if memory runs out. */
-static int64_t key_of(Cells *cells, const Hash *hash, const Row *row)
+static int64_t key_of(Cells *cells, uint64_t mixed, const Row *row)
 {
-    uint64_t mixed = hash_key(hash, row), mask = slots_mask(cells->key_room), slot = mixed & mask;
+    uint64_t mask = slots_mask(cells->key_room), slot = mixed & mask;
     for (; cells->key_slots[slot] >= 0; slot = (slot + 1) & mask) {
         const Key *key = cells->keys + cells->key_slots[slot];
         if (key->hash == mixed && is_key_of(cells, key, row))
@@ -251,16 +297,13 @@ static int32_t main_cell(Cells *cells, Frame *frame, int32_t key)
     return own->cell;
 }
 
-/* The cell of an event in the table of a breakdown; negative if memory runs out. `hashes`: of its values. With
- * `admit_only` its key is admitted, and no cell made; then 0. */
+/* The cell of an event in the table of a breakdown; negative if memory runs out. With `admit_only` its key is admitted,
+ * and no cell made; then 0. */
 static int32_t breakdown_cell(Cells *cells, Frame *frame, int32_t number, int32_t key, const Value *values,
-                              const uint64_t *hashes, bool admit_only)
+                              uint64_t hash, bool admit_only)
 {
     const Breakdown *breakdown = cells->plan->breakdowns + number;
     Admission *admission = frame->admissions + number;
-    uint64_t hash = cells->keys[key].hash;
-    for (int64_t at = 0; at < breakdown->count; at++)
-        hash = hash_mix(hash ^ hashes[breakdown->slots[at]]);
     int64_t place = admission_admit(admission, hash, key, breakdown, values, cells->plan->bound);
     if (place == NO_MEMORY)
         return -1;
@@ -290,21 +333,18 @@ static void add(Cells *cells, int32_t place, const Row *row)
 
 /* Add an event to its cell in each table. With `admit_only` it was added before a restart, and takes its place among
  * the keys that its breakdowns admit. False if memory runs out. */
-bool cells_add(Cells *cells, const Hash *hash, Frame *frame, const Row *row, const Value *values, bool admit_only)
+bool cells_add(Cells *cells, Frame *frame, const Row *row, const Value *values, const uint64_t *hashes, bool admit_only)
 {
     const Plan *plan = cells->plan;
     if (admit_only && !plan->breakdown_count)
         return true;
-    int32_t key = (int32_t)key_of(cells, hash, row), place = 0;
+    int32_t key = (int32_t)key_of(cells, hashes[0], row), place = 0;
     if (key < 0 || (!admit_only && (place = main_cell(cells, frame, key)) < 0))
         return false;
     if (!admit_only)
         add(cells, place, row);
-    uint64_t hashes[MOST_SLOTS];
-    for (int32_t slot = 0; slot < plan->field_count; slot++)
-        hashes[slot] = values[slot].text ? hash_text(hash, values[slot].text, values[slot].size) : 0;
     for (int32_t number = 0; number < plan->breakdown_count; number++) {
-        place = breakdown_cell(cells, frame, number, key, values, hashes, admit_only);
+        place = breakdown_cell(cells, frame, number, key, values, hashes[number + 1], admit_only);
         if (place < 0)
             return false;
         if (!admit_only)

@@ -65,7 +65,10 @@ typedef struct {
 
 bool cells_make(Cells *cells, const Plan *plan);
 void cells_free(Cells *cells);
-bool cells_add(Cells *cells, const Hash *hash, Frame *frame, const Row *row, const Value *values, bool admit_only);
+void cells_hash(const Cells *cells, const Hash *hash, const Row *row, const Value *values, uint64_t *hashes);
+void cells_prefetch(const Cells *cells, const uint64_t *hashes, int step);
+bool cells_add(Cells *cells, Frame *frame, const Row *row, const Value *values, const uint64_t *hashes,
+               bool admit_only);
 Frame *cells_frame(Cells *cells, int64_t window, int64_t forget_before);
 void cells_clear(Cells *cells, int64_t forget_before);
 

@@ -116,11 +116,80 @@ static bool double_room(Pane *pane)
     return true;
 }
 
-/* The place of the cell of these names, which stand behind their sizes; a new one has sums of 0. -1 if memory runs
- * out. */
-static int64_t cell_of(const Panes *panes, Pane *pane, const char *names, uint16_t size)
+bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
 {
-    uint32_t mixed = (uint32_t)(hash_text(&panes->hash, names, size) >> 16);
+    if (!grow((void **)&places->places, &places->room, places->count + 1, sizeof(Place)))
+        return false;
+    if (!places->count || tick < places->least)
+        places->least = tick;
+    places->places[places->count++] = (Place){window, tick, (int32_t)cell};
+    return true;
+}
+
+/* Bytes of the names of a key and of their sizes, which stand first. */
+static uint16_t names_size(const Table *table, const char *names)
+{
+    int32_t count = name_count(table);
+    size_t size = (size_t)count * sizeof(uint16_t);
+    for (int32_t at = 0; at < count; at++) {
+        uint16_t own;
+        memcpy(&own, names + (size_t)at * sizeof own, sizeof own);
+        size += own < OTHER ? own : 0;
+    }
+    return (uint16_t)size;
+}
+
+/* A cell of a share. */
+typedef struct {
+    const char *sums, *names;
+    uint32_t hash;
+    uint16_t names_size;
+} Shared;
+
+enum { AT_A_TIME = 16 /* cells of a share */ };
+
+/* Read the cell of a share that begins at `text`; where it ends. */
+static const char *read_cell(const Panes *panes, const char *text, Shared *shared)
+{
+    shared->sums = text;
+    shared->names = text + SUMS_BYTES + panes->table->type_count * (int64_t)sizeof(int64_t);
+    shared->names_size = names_size(panes->table, shared->names);
+    shared->hash = (uint32_t)(hash_text(&panes->hash, shared->names, shared->names_size) >> 16);
+    return shared->names + shared->names_size;
+}
+
+/* Read the cells of a share from `*text` on, AT_A_TIME or what there is, and put `*text` behind them; their number. The
+ * processor fetches meanwhile what they are added to. */
+static int read_share(const Panes *panes, const Pane *pane, const char **text, const char *end, Shared *shared)
+{
+    const uint64_t mask = slots_mask(pane->room);
+    int count = 0;
+    for (; count < AT_A_TIME && *text < end; count++) {
+        *text = read_cell(panes, *text, shared + count);
+        __builtin_prefetch(pane->slots + (shared[count].hash & mask));
+    }
+    for (int at = 0; at < count; at++) {
+        int32_t place = pane->slots[shared[at].hash & mask];
+        if (place < 0)
+            continue;
+        __builtin_prefetch(pane->cells + place, 1);
+        __builtin_prefetch((const char *)(pane->cells + place) + 64, 1);
+        __builtin_prefetch((const char *)(pane->cells + place) + 128, 1);
+    }
+    for (int at = 0; at < count; at++) {
+        int32_t place = pane->slots[shared[at].hash & mask];
+        if (place >= 0)
+            __builtin_prefetch(pane->names + pane->cells[place].names);
+    }
+    return count;
+}
+
+/* The place of the cell of these names; a new one has sums of 0. -1 if memory runs out. */
+static int64_t cell_of(const Panes *panes, Pane *pane, const Shared *shared)
+{
+    const char *names = shared->names;
+    const uint32_t mixed = shared->hash;
+    const uint16_t size = shared->names_size;
     uint64_t mask = slots_mask(pane->room), slot = mixed & mask;
     for (; pane->slots[slot] >= 0; slot = (slot + 1) & mask) {
         const PaneCell *cell = pane->cells + pane->slots[slot];
@@ -147,49 +216,21 @@ static int64_t cell_of(const Panes *panes, Pane *pane, const char *names, uint16
     return pane->count++;
 }
 
-bool panes_add_place(Places *places, int64_t window, int64_t cell, int64_t tick)
+/* Add a cell of a share: its place in the pane, -1 if memory runs out. */
+static int64_t add_shared(const Panes *panes, Pane *pane, const Shared *shared)
 {
-    if (!grow((void **)&places->places, &places->room, places->count + 1, sizeof(Place)))
-        return false;
-    if (!places->count || tick < places->least)
-        places->least = tick;
-    places->places[places->count++] = (Place){window, tick, (int32_t)cell};
-    return true;
-}
-
-/* Bytes of the names of a key and of their sizes, which stand first. */
-static uint16_t names_size(const Table *table, const char *names)
-{
-    int32_t count = name_count(table);
-    size_t size = (size_t)count * sizeof(uint16_t);
-    for (int32_t at = 0; at < count; at++) {
-        uint16_t own;
-        memcpy(&own, names + (size_t)at * sizeof own, sizeof own);
-        size += own < OTHER ? own : 0;
-    }
-    return (uint16_t)size;
-}
-
-/* Add the sums of the cell of a share that begins at `*text`, and put `*text` behind it: its place in the pane, -1 if
- * memory runs out. */
-static int64_t add_share(const Panes *panes, Pane *pane, const char **text)
-{
-    const int64_t counts = panes->table->type_count;
-    const char *declared = *text + SUMS_BYTES, *names = declared + counts * (int64_t)sizeof(int64_t);
-    uint16_t size = names_size(panes->table, names);
-    int64_t place = cell_of(panes, pane, names, size);
+    int64_t place = cell_of(panes, pane, shared);
     if (place < 0)
         return -1;
     PaneCell *cell = pane->cells + place;
     Sums sums;
-    memcpy(&sums, *text, SUMS_BYTES);
+    memcpy(&sums, shared->sums, SUMS_BYTES);
     sums_add(&cell->sums, &sums);
-    for (int64_t at = 0; at < counts; at++) {
+    for (int64_t at = 0; at < panes->table->type_count; at++) {
         int64_t count;
-        memcpy(&count, declared + at * (int64_t)sizeof count, sizeof count);
+        memcpy(&count, shared->sums + SUMS_BYTES + at * (int64_t)sizeof count, sizeof count);
         declared_of(panes->table, pane, cell)[at] += count;
     }
-    *text = names + size;
     return place;
 }
 
@@ -200,9 +241,15 @@ EXPORTED int64_t panes_merge(Panes *panes, int64_t window, const char *text, int
 {
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
+    Shared shared[AT_A_TIME];
+    int count = 0;
     pane->changed = true;
-    while (text < end) {
-        int64_t place = add_share(panes, pane, &text);
+    for (int at = 0; at < count || text < end; at++) {
+        if (at == count) {
+            count = read_share(panes, pane, &text, end, shared);
+            at = 0;
+        }
+        int64_t place = add_shared(panes, pane, shared + at);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;
@@ -235,7 +282,9 @@ EXPORTED int64_t panes_restore(Panes *panes, int64_t window, const char *text, i
     Pane *pane = panes_find(panes, window);
     const char *end = text + size;
     while (text < end) {
-        int64_t place = add_share(panes, pane, &text);
+        Shared shared;
+        text = read_cell(panes, text, &shared);
+        int64_t place = add_shared(panes, pane, &shared);
         if (place < 0)
             return -1;
         PaneCell *cell = pane->cells + place;

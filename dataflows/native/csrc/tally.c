@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 8 /* rows; a line of the index is prefetched this many rows before it is needed */ };
+enum {
+    AHEAD = 8 /* rows; a line of the index is prefetched this many rows before it is needed */,
+    STEPS = 3,
+    STEP = 3
+};
 
 EXPORTED void tally_free(Tally *tally)
 {
@@ -18,6 +22,7 @@ EXPORTED void tally_free(Tally *tally)
     free(tally->face.rows);
     free(tally->face.places);
     free(tally->values);
+    free(tally->hashes);
     free(tally->reading.unescaped);
     free(tally);
 }
@@ -73,7 +78,8 @@ static bool room_for_rows(Tally *tally, int32_t count)
 {
     if (count <= tally->room)
         return true;
-    size_t rows = (size_t)count, slots = (size_t)tally->reading.plan->field_count;
+    const Plan *plan = tally->reading.plan;
+    size_t rows = (size_t)count, slots = (size_t)plan->field_count, tables = (size_t)plan->breakdown_count + 1;
     Row *more_rows = realloc(tally->face.rows, rows * sizeof(Row));
     if (more_rows)
         tally->face.rows = more_rows;
@@ -83,7 +89,10 @@ static bool room_for_rows(Tally *tally, int32_t count)
     Value *more_values = realloc(tally->values, (rows * slots + 1) * sizeof(Value));
     if (more_values)
         tally->values = more_values;
-    if (!more_rows || !more_places || !more_values)
+    uint64_t *more_hashes = realloc(tally->hashes, rows * tables * sizeof(uint64_t));
+    if (more_hashes)
+        tally->hashes = more_hashes;
+    if (!more_rows || !more_places || !more_values || !more_hashes)
         return false;
     tally->room = count;
     return true;
@@ -93,6 +102,12 @@ static bool room_for_rows(Tally *tally, int32_t count)
 static Value *values_of(const Tally *tally, int32_t place)
 {
     return tally->values + (int64_t)place * tally->reading.plan->field_count;
+}
+
+/* Where the hashes of its keys are. */
+static uint64_t *hashes_of(const Tally *tally, int32_t place)
+{
+    return tally->hashes + (int64_t)place * (tally->reading.plan->breakdown_count + 1);
 }
 
 /* Read `count` messages, each of `sizes` bytes at `values`; false if memory runs out. They must stay as they are
@@ -114,6 +129,7 @@ EXPORTED bool tally_read(Tally *tally, const char *const *values, const int32_t 
         if (size && size <= LONGEST_MESSAGE &&
             read_fast(&tally->reading, &tally->hash, begin, begin + size, row, values_of(tally, place))) {
             row->status = READY;
+            cells_hash(&tally->cells, &tally->hash, row, values_of(tally, place), hashes_of(tally, place));
             if (row->time > face->newest)
                 face->newest = row->time;
         } else {
@@ -146,6 +162,7 @@ EXPORTED void tally_put(Tally *tally, int32_t place, int64_t time, const Put *pu
     Value *values = values_of(tally, place);
     for (int32_t slot = 0; slot < tally->reading.plan->field_count; slot++)
         values[slot] = (Value){texts[3 + slot], (uint16_t)sizes[3 + slot]};
+    cells_hash(&tally->cells, &tally->hash, row, values, hashes_of(tally, place));
     if (time > tally->face.newest)
         tally->face.newest = time;
 }
@@ -208,7 +225,21 @@ static bool judge(Tally *tally, int32_t place, bool refill)
     if (refill && !tally->reading.plan->breakdown_count)
         return true;
     Frame *frame = frame_of(tally, row->time);
-    return frame && cells_add(&tally->cells, &tally->hash, frame, row, values_of(tally, place), refill);
+    return frame && cells_add(&tally->cells, frame, row, values_of(tally, place), hashes_of(tally, place), refill);
+}
+
+/* What the row at `place` and those that follow it will need, step by step. */
+static void prefetch(const Tally *tally, int32_t place, int32_t count)
+{
+    if (tally->dedup && place + AHEAD < count)
+        index_prefetch(&tally->index, tally->face.rows[place + AHEAD].first);
+    if (!tally->reading.plan->breakdown_count)
+        return;
+    for (int step = 0; step < STEPS; step++) {
+        int32_t ahead = place + (STEPS - step) * STEP;
+        if (ahead < count && tally->face.rows[ahead].status == READY)
+            cells_prefetch(&tally->cells, hashes_of(tally, ahead), step);
+    }
 }
 
 /* Judge the rows from `from` to `count`, in their order. `limit`: the greatest time that is not too far ahead, for
@@ -223,8 +254,7 @@ EXPORTED int32_t tally_judge(Tally *tally, int32_t from, int32_t count, int64_t 
     face->noted = face->counted = face->duplicate = 0;
     for (int32_t place = from; place < count; place++) {
         Row *row = face->rows + place;
-        if (tally->dedup && place + AHEAD < count)
-            index_prefetch(&tally->index, row[AHEAD].first);
+        prefetch(tally, place, count);
         if (row->status != READY)
             continue;
         if (row->time > (limits ? limits[place] : limit)) {

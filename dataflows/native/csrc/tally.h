@@ -39,7 +39,8 @@ typedef struct {
     Index index;
     Cells cells;
     Pack pack;
-    Value *values; /* of each row, by slot */
+    Value *values;    /* of each row, by slot */
+    uint64_t *hashes; /* of each row, by table */
     int32_t room;
     int64_t window, delay; /* delay: allowed lateness and out-of-orderness together */
     bool dedup;
