@@ -1,9 +1,9 @@
 /* What the events of one partition add up to, by window, table and key.
  *
- * Table 0 is that of the main results, whose keys are a campaign, a channel and a currency. Table n is that of breakdown
- * n, counted from 1, whose keys have values as well. A breakdown admits a bounded number of keys in a window, in the
- * order of the log; an event with another one counts in the row of its campaign, channel and currency that has OTHER for
- * every value.
+ * Table 0 is that of the main results, whose keys are a campaign, a channel and a currency. Table n is that of
+ * breakdown n, counted from 1, whose keys have values as well. A breakdown admits a bounded number of keys in a window,
+ * in the order of the log; an event with another one counts in the row of its campaign, channel and currency that has
+ * OTHER for every value.
  */
 #ifndef ADTALLY_CELLS_H
 #define ADTALLY_CELLS_H

@@ -9,10 +9,11 @@ import pytest
 from dataflows.contract.metrics import Metrics
 from dataflows.contract.settings import Settings
 from dataflows.intake.rules import Rules
-from dataflows.native import NEVER, MessageBatch, Tally
+from dataflows.native import NEVER, MessageBatch, Tally, TallyPlan
 from dataflows.native.memory import bytes_at
+from dataflows.windows.cells import TableRules
 from dataflows.windows.native import NativeCells
-from dataflows.wire.cell_bytes import pack
+from tests.support.engines.wire import pack
 from tests.support.records import log, micros, payload
 
 TEXT = b"seen\0 and counted"
@@ -57,21 +58,21 @@ NAMES = [f"{number:06}".ljust(256, "x") for number in range(20_000)]
 
 @pytest.mark.native
 def test_what_a_rush_of_shares_took_is_given_back() -> None:
-    tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
+    tally = Tally(window=RULES.window, delay=0, dedup=False, plan=TallyPlan(currency="USD"))
     tally.turn(0, 2**62)
     for first in range(0, len(NAMES), 1000):
         values = [payload("a", campaign_id=name) for name in NAMES[first : first + 1000]]
         tally.read(MessageBatch.of(log(*values)))
         tally.judge(0, NEVER, 2**62, refill=False)
     before = held()
-    size = sum(len(share) for _, _, share in tally.pack())
+    size = sum(len(share) for *_, share in tally.pack())
     assert size > 7_000_000
     assert held() - before < size // 4
 
 
 @pytest.mark.native
 def test_what_a_rush_of_results_took_is_given_back() -> None:
-    cells = NativeCells(RULES, 0.0)
+    cells = NativeCells(TableRules(RULES.window), 0.0)
     cells.merge(micros(0), pack({(name, "x"): Metrics(events=1) for name in NAMES}), micros(0), closed=False)
     before = held()
     cells.settle(micros(0), 0.0, behind=False)
@@ -82,7 +83,7 @@ def test_what_a_rush_of_results_took_is_given_back() -> None:
 
 @pytest.mark.native
 def test_what_a_large_message_took_to_be_unescaped_is_given_back() -> None:
-    tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
+    tally = Tally(window=RULES.window, delay=0, dedup=False, plan=TallyPlan(currency="USD"))
     large = [payload("a", note="\n" + "x" * 60_000)] * 200
     tally.read(MessageBatch.of(log(*large)))
     during = held()

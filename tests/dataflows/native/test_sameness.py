@@ -13,24 +13,34 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
-from dataflows.contract.metrics import Cells, Metrics, fold
+from dataflows.contract.metrics import CONTRIBUTIONS, CellKey, Metrics
 from dataflows.contract.schema import Event, to_micros
 from dataflows.contract.settings import Settings
 from dataflows.intake.decode import EventDecoder
 from dataflows.intake.partition import Counters, Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
-from dataflows.native import MessageBatch, Tally
-from dataflows.wire.cell_bytes import shard_of, unpack
+from dataflows.native import MessageBatch, Tally, TallyPlan
+from dataflows.wire.cell_bytes import CellFormat, Share, shard_of
 from tests.support.engines.intakes import intake_kind, laid
-from tests.support.engines.panes import sums_of
 from tests.support.records import FakeRecord, event, log, micros, payload
 
 pytestmark = pytest.mark.native
 
 RULES = Rules.of(Settings())
 decode = EventDecoder()
-Outcome = tuple[Counters, list[tuple[int, str, str]], dict[tuple[int, str, str], Metrics], IntakeState]
+PLAN = TallyPlan(currency="USD")
+Sums = dict[tuple[int, CellKey], Metrics]
+Outcome = tuple[Counters, list[tuple[int, str, str]], Sums, IntakeState]
+
+
+def sums_of(shares: Sequence[Share]) -> Sums:
+    """Return the metrics of each cell by start of the window and key."""
+    sums: Sums = {}
+    for share in shares:
+        for key, own in CellFormat().unpack(share.cells):
+            sums.setdefault((share.window, key), Metrics()).merge(own)
+    return sums
 
 
 def outcome(
@@ -57,7 +67,7 @@ def by_both(records: list[FakeRecord], chunk: int = 300, rules: Rules = RULES) -
 
 def is_fast(value: bytes) -> bool:
     """Return whether a message takes the fast path."""
-    tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
+    tally = Tally(window=RULES.window, delay=0, dedup=False, plan=PLAN)
     return not tally.read(MessageBatch.of(log(value)))
 
 
@@ -181,8 +191,12 @@ ANYTHING = [
 
 fields = st.one_of(
     st.tuples(
-        st.sampled_from(["event_id", "campaign_id", "channel", "user_id", "order_id", "currency"]),
-        st.sampled_from([*TEXTS, '"USD"']),
+        st.sampled_from(["event_id", "campaign_id", "channel", "user_id", "order_id", "device", "click_id"]),
+        st.sampled_from(TEXTS),
+    ),
+    st.tuples(
+        st.just("currency"),
+        st.sampled_from([*TEXTS, '"USD"', '"EUR"', '"ZZZ"', '"eur"', '"EU"', '"EURO"', '"E R"', '"\\u0045UR"']),
     ),
     st.tuples(
         st.just("event_type"),
@@ -226,15 +240,16 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
     if not is_fast(given):
         return
     event: Event = decode(given)
-    tally = Tally(window=RULES.window, delay=0, dedup=False, currency="USD")
+    tally = Tally(window=RULES.window, delay=0, dedup=False, plan=PLAN)
     assert tally.read(MessageBatch.of(log(given))) == []
     assert tally.newest == to_micros(event.timestamp)
     tally.turn(0, 2**62)
     tally.judge(0, native.NEVER, 2**62, refill=False)
-    ((shard, window, cells),) = tally.pack()
-    expected: Cells = {}
-    fold(expected, event)
-    assert (window, dict(unpack(cells))) == (RULES.start(to_micros(event.timestamp)), expected)
+    ((shard, window, table, cells),) = tally.pack()
+    expected = Metrics()
+    expected.add(event, CONTRIBUTIONS[event.event_type])
+    key = (event.campaign_id, event.channel, event.currency or "USD")
+    assert (window, table, dict(CellFormat().unpack(cells))) == (RULES.start(to_micros(event.timestamp)), 0, {key: expected})
     assert shard == shard_of(event.campaign_id, event.channel)
 
 
@@ -314,7 +329,7 @@ def test_sums_beyond_64_bits_are_exact() -> None:
     long = [payload(f"f{n}", 0, cost_micros=99_999_999_999_999, revenue_micros=-99_999_999_999_999) for n in range(60_000)]
     for choice in ("on", "off"):
         _, _, cells, _ = outcome(intake_kind(choice), log(*biggest, *long))
-        sums = cells[micros(0), "c", "search"]
+        sums = cells[micros(0), ("c", "search", "USD")]
         assert sums.spend_micros == 3 * (2**63 - 1) + 60_000 * 99_999_999_999_999
         assert sums.revenue_micros == -60_000 * 99_999_999_999_999
 
@@ -338,7 +353,7 @@ def test_names_are_forgotten_when_they_are_many_and_come_again_as_themselves() -
                 log(*[payload(f"{turn}-{n}", campaign_id=f"{n}" * 40, channel="x") for n in range(first, first + 300)], start=0)
             )
         cells = sums_of(intake.fetch()[0])
-        assert set(cells) == {(micros(0), f"{n}" * 40, "x") for n in range(45_000)}
+        assert set(cells) == {(micros(0), (f"{n}" * 40, "x", "USD")) for n in range(45_000)}
         assert {cell.events for cell in cells.values()} == {1}
 
 
@@ -346,7 +361,7 @@ def test_names_are_forgotten_when_they_are_many_and_come_again_as_themselves() -
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4000)), max_size=30), st.integers(0, 2**32))
 def test_the_index_of_ids_holds_what_a_plain_model_holds(turns: list[tuple[int, int]], seed: int) -> None:
     rng = random.Random(seed)
-    tally = Tally(window=1, delay=0, dedup=True, currency="USD")
+    tally = Tally(window=1, delay=0, dedup=True, plan=PLAN)
     known: dict[int, int] = {}
     generation = 10
     tally.turn(generation, 2**62)
@@ -367,7 +382,7 @@ def test_the_index_of_ids_holds_what_a_plain_model_holds(turns: list[tuple[int, 
 
 
 def test_the_index_takes_at_most_thirty_bytes_an_id_and_gives_back_what_a_rush_took() -> None:
-    tally = Tally(window=1, delay=0, dedup=True, currency="USD")
+    tally = Tally(window=1, delay=0, dedup=True, plan=PLAN)
     tally.turn(0, 2**62)
     for first in range(0, 300_000, 1000):
         values = [payload(f"{n:08x}-0000-4000-8000-000000000000") for n in range(first, first + 1000)]
