@@ -179,13 +179,25 @@ def export(
         ),
     ] = None,
     by: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="LIST",
-            help="What splits a row: any of campaign,channel,currency, or none (default: campaign,channel).",
+            help="What splits a row: any of campaign,channel,currency and the fields of a breakdown, or none "
+            "(default: campaign,channel and the fields of --breakdown).",
             show_default=False,
         ),
-    ] = "campaign,channel",
+    ] = None,
+    breakdown: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The results of this breakdown of ADTALLY_BREAKDOWNS.")
+    ] = None,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUE",
+            help="Only rows of a breakdown with this value; x.FIELD=VALUE excludes it; FIELD.null=1 and FIELD.other=1 after f. or x. "
+            "are rows without a value, and what was not admitted. May be given several times.",
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -219,6 +231,8 @@ def export(
             week=week,
             currency=currency,
             by=by,
+            breakdown=breakdown,
+            filters=filter or [],
             format=format,
             bom=bom,
             separator=separator,

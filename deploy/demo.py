@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dataflows.contract.errors import AdtallyError
@@ -29,6 +29,11 @@ RATE = 20
 BACKFILL = "30m"
 FAULTS = ("--disorder", "2%", "--duplicates", "0.5%", "--late", "0.1%", "--malformed", "0.2%")
 """Defects that real traffic has too, so that the demo shows that they are counted correctly, and shows the output of `rejected`."""
+SETTINGS = {
+    "ADTALLY_BREAKDOWNS": "ad=adgroup_id,ad_id;keyword;placement;device;country;page=landing_page",
+    "ADTALLY_EVENT_TYPES": "add_to_cart,lead:conversion,renewal:purchase,chargeback:refund",
+}
+"""Settings of the demo that show what adtally can do; a variable that is set, also to nothing, takes their place."""
 RUN = Path("run")
 METRICS_PORT = 9470
 METRICS_VARIABLE = "ADTALLY_METRICS_PORT"
@@ -44,6 +49,11 @@ def check_port(port: int) -> None:
             f"port {port} is already in use{held}; stop that process, or use another port for the "
             f"dashboard: adtally demo --port {other}"
         )
+
+
+def settings_of_demo(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return those of `SETTINGS` that are not in `environment`."""
+    return {name: value for name, value in SETTINGS.items() if name not in environment}
 
 
 def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
@@ -72,9 +82,10 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
 def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[ChildProcess]:
     """Return generator, dataflow and dashboard of the demo, on the broker at `address`; the generator with past events if `backfill`."""
     shown = metrics_ports(os.environ.get(METRICS_VARIABLE, ""))
+    own = settings_of_demo(os.environ)
 
     def to(part: str) -> dict[str, str]:
-        return {"ADTALLY_BROKERS": address, METRICS_VARIABLE: str(shown[part])}
+        return {**own, "ADTALLY_BROKERS": address, METRICS_VARIABLE: str(shown[part])}
 
     past = ("--backfill", BACKFILL) if backfill else ()
     flow = python("-m", "bytewax.run", "dataflows.marketing", "-r", str(recovery), "-s", "5", "-b", "0")
@@ -133,7 +144,9 @@ def broker_given(environment: Settings) -> str | None:
     return environment.brokers
 
 
-def introduce(address: str, parts: Sequence[ChildProcess], *, own: bool, port: int, logs: Path, backfill: bool) -> None:
+def introduce(
+    address: str, parts: Sequence[ChildProcess], settings: Settings, *, own: bool, port: int, logs: Path, backfill: bool
+) -> None:
     """Print the address of each part, and how to stop the demo."""
     limits = "embedded: in memory, for demo and tests, not for data that matters" if own else "yours, from ADTALLY_BROKERS"
     past = f", and first the last {BACKFILL.removesuffix('m')} minutes of them" if backfill else ""
@@ -141,7 +154,8 @@ def introduce(address: str, parts: Sequence[ChildProcess], *, own: bool, port: i
     say()
     say(f"  broker     {address}  {limits}{f' (port {embedded.PORT} is in use)' if other else ''}")
     say(f"  generator  {RATE} synthetic events/s{past}")
-    say("  dataflow   counts them by the minute, campaign and channel")
+    also = f"; by {', '.join(breakdown.name for breakdown in settings.breakdown_list)} too" if settings.breakdown_list else ""
+    say(f"  dataflow   counts them by the minute, campaign, channel and currency{also}")
     say(f"  dashboard  http://localhost:{port}")
     shown = [f"{part.name} :{at}" for part in parts if (at := part.environment.get(METRICS_VARIABLE, "0")) != "0"]
     if shown:
@@ -157,7 +171,7 @@ def run_demo(port: int, stop: StopSignal, run: Path = RUN) -> None:
     began = time.monotonic()
     check_packages()
     with one_at_a_time(run):
-        settings = Settings.from_environment()
+        settings = Settings.from_environment({**os.environ, **settings_of_demo(os.environ)})
         check_port(port)
         own_broker = broker_given(settings)
         parts = Supervisor(run / "logs")
@@ -171,7 +185,7 @@ def run_demo(port: int, stop: StopSignal, run: Path = RUN) -> None:
                 started = pipeline(address, recovery, port, backfill)
                 for part in started:
                     parts.start(part)
-                introduce(address, started, own=own_broker is None, port=port, logs=run / "logs", backfill=backfill)
+                introduce(address, started, settings, own=own_broker is None, port=port, logs=run / "logs", backfill=backfill)
             if address and wait(parts, stop, lambda: dashboard_answers(port)):
                 say(f"ready after {time.monotonic() - began:.0f} s: open http://localhost:{port}")
                 wait(parts, stop, lambda: False)

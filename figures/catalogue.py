@@ -60,6 +60,11 @@ class Catalogue(msgspec.Struct, frozen=True):
         return self._unique((*_COLUMNS, *tiles, *chosen))
 
     @property
+    def own_measures(self) -> tuple[ShownMeasure, ...]:
+        """The deployment's own metrics."""
+        return tuple(self.measures[name] for name in self.own)
+
+    @property
     def rates(self) -> tuple[ShownMeasure, ...]:
         """The columns of the API and of exports that are no sums: the rates of a result, then all own metrics."""
         return tuple(self.measures[name] for name in (*(ratio.id for ratio in RATIOS), *self.own))

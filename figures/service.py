@@ -99,7 +99,7 @@ class Service:
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
-        self._attention = Attention(settings.window_seconds, settings.currency, self.rates.table)
+        self._attention = Attention(settings.window_seconds, settings.currency, self.rates.table, self.catalogue.own_measures)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
         self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
         self._cost = 0.0

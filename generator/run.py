@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from dataflows.commands.frame import DONE, FAILED, settings_of
+from dataflows.contract.breakdowns import columns
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import to_micros
 from dataflows.contract.settings import Settings
@@ -154,7 +155,7 @@ def _synthetic(options: Synthesis, target: Target, settings: Settings, clock: Cl
 def _currencies(options: Synthesis, settings: Settings) -> tuple[str, ...]:
     if options.currencies is not None:
         return tuple(options.currencies.split(","))
-    return (settings.currency,)
+    return settings.currency, "EUR" if settings.currency != "EUR" else "USD"
 
 
 def _replay(options: Replaying, target: Target, settings: Settings, clock: Clock, stop: StopRequest) -> Replay:
@@ -164,9 +165,10 @@ def _replay(options: Replaying, target: Target, settings: Settings, clock: Clock
     files = gather(options.files, form.suffixes, lambda: stop.asked)
     context = Context(
         zone=options.timezone,
-        currency=settings.currency,
-        amounts_in=options.currency,
+        currency=options.currency,
         fields=options.fields,
+        types=tuple(declared.name for declared in settings.declared_types),
+        columns=columns(settings.breakdown_list),
         keep_bad=options.keep_bad,
         retime=f"-{clock.now() // 1_000_000:x}" if options.shift_to_now else "",
         dates=options.dates,

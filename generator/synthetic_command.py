@@ -200,7 +200,7 @@ def synthetic(
         typer.Option(
             parser=_SHARE,
             metavar="SHARE",
-            help="Payloads that break the contract, in 22 ways (default: 0).",
+            help="Payloads that break the contract, in 25 ways (default: 0).",
             show_default=False,
             rich_help_panel=_FAULTS,
         ),

@@ -21,7 +21,7 @@ from dataflows.kafka.produce import Header, PythonSender, RecordSender
 from dataflows.native.client import PLUGINS, ClientHandle
 from dataflows.native.queue import no_queue_reason
 from dataflows.native.sender import NativeSender, no_sender_reason
-from dataflows.windows.cells import CellStore, TableRules
+from dataflows.windows.cells import RARER, CellStore, TableRules
 from dataflows.windows.native import NativeCells
 from dataflows.windows.reference import PythonCells
 
@@ -91,7 +91,11 @@ class Engine:
 
     def make_tables(self) -> list[CellStore]:
         """Return the empty cells of each table of a shard."""
-        return [self.cells_kind(rules, self._settings.emit_seconds) for rules in TableRules.all_of(self._rules)]
+        emit_seconds = self._settings.emit_seconds
+        return [
+            self.cells_kind(rules, emit_seconds * (1 if rules.breakdown is None else RARER))
+            for rules in TableRules.all_of(self._rules)
+        ]
 
     def make_fetcher(self, make: Callable[[dict[str, str]], Consumer], most: int, bell: Bell | None = None) -> Fetcher:
         """Return the fetcher of a partition, of `most` messages at a time; only a native one rings the `bell`.

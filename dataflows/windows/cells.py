@@ -24,6 +24,9 @@ from dataflows.wire.records import Records
 BEHIND = 5
 """Factor by which updates of open cells are rarer while a backlog is read."""
 
+RARER = 5
+"""Factor by which updates of the open cells of a breakdown are rarer than those of the results, of which there are far fewer."""
+
 
 class TableRules(msgspec.Struct, frozen=True):
     """What the cells of one table depend on: the window's length in microseconds, the names of the declared types, the breakdown.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from dataflows.contract.measure_file import Measure
+from dataflows.contract.metrics import COUNTS
 from figures.attention import rates
-from figures.attention.history import CLICKS, CONVERSIONS, IMPRESSIONS, SPEND, Floats, History, Past
+from figures.attention.history import CLICKS, CONVERSIONS, FIELDS, IMPRESSIONS, SPEND, Floats, History, Past
+from figures.measures import SIZE
 from figures.store.blocks import block_of
 
 BASELINE = 3 * 3600
@@ -45,6 +48,10 @@ class Check(msgspec.Struct, frozen=True):
     """Events that the history must hold: what has no past can't have risen."""
     empty_beyond: int = HORIZON
     """In windows longer than this only complete silence counts, because a daily curve also falls over hours."""
+    weights: tuple[tuple[int, int], ...] = ()
+    """Columns that the events are counted per, with their weights, where these are more than `over`, the first of them."""
+    measure: str = ""
+    """The own metric that is watched; empty for the built-in checks."""
 
     def counted(self, sums: Floats) -> Floats:
         """Return the events in `sums`, whose last axis is `history.FIELDS`."""
@@ -52,6 +59,8 @@ class Check(msgspec.Struct, frozen=True):
 
     def exposed(self, sums: Floats, minutes: Floats) -> Floats:
         """Return what the events are counted per."""
+        if self.weights:
+            return sum((sums[..., field] * weight for field, weight in self.weights), start=np.zeros(sums.shape[:-1]))
         return minutes if self.over is None else sums[..., self.over]
 
 
@@ -71,8 +80,56 @@ NEVER = "never"
 NEVER_RATIO = 1 / 3
 """They are measured by a third of what the others on their channels convert: campaigns differ."""
 
-TESTS = sum(len(check.spans) for check in CHECKS) + 1
-"""Tests of one campaign in one minute."""
+
+def number_of_tests(checks: Iterable[Check]) -> int:
+    """Return the number of tests of one campaign in one minute."""
+    return sum(len(check.spans) for check in checks) + 1
+
+
+def own_checks(measures: Iterable[Measure]) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Return the checks of own metrics, and the further counts that they need (`history.fields`).
+
+    The test is exact for counts of events: a metric is watched if it is a sum of counts, alone or over counts, or spend over counts. A
+    metric with other weights in what is counted, with differences, or of revenue is not: its noise is unknown.
+    """
+    further: list[str] = []
+    checks: list[Check] = []
+    for measure in measures:
+        spent = measure.numerator == ((SIZE, 1),)
+        events, over = (measure.denominator, ()) if spent else (measure.numerator, measure.denominator)
+        terms = (*events, *over)
+        if not events or any(name.endswith("_micros") or name == "events" for name, _ in terms):
+            continue
+        if any(weight != 1 for _, weight in events) or any(weight < 1 for _, weight in over):
+            continue
+        further += [name for name, _ in terms if name not in (*COUNTS[:3], *further)]
+        count = tuple(_column(name, further) for name, _ in events)
+        weights = ((SPEND, 1),) if spent else tuple((_column(name, further), weight) for name, weight in over)
+        checks += _both_directions(measure.id, count, weights)
+    return tuple(checks), tuple(further)
+
+
+def _column(name: str, further: Sequence[str]) -> int:
+    return COUNTS.index(name) if name in COUNTS[:3] else len(FIELDS) + further.index(name)
+
+
+def _both_directions(measure: str, count: tuple[int, ...], weights: tuple[tuple[int, int], ...]) -> tuple[Check, Check]:
+    """Return the checks for fewer and for more events, with the bounds and windows of the built-in check of the same kind."""
+    over = weights[0][0] if weights else None
+    like = {None: ("traffic_down", "traffic_up"), SPEND: ("cpa_up", "cpa_down")}.get(over, ("ctr_down", "ctr_up"))
+    models = [next(check for check in CHECKS if check.id == name) for name in like]
+    fewer, more = (
+        msgspec.structs.replace(
+            model,
+            id=f"{measure}:{'more' if model.up else 'fewer'}",
+            count=count,
+            over=over,
+            weights=weights if len(weights) > 1 or (weights and weights[0][1] != 1) else (),
+            measure=measure,
+        )
+        for model in models
+    )
+    return fewer, more
 
 
 class Window(msgspec.Struct, frozen=True):

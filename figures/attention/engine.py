@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from dataflows.contract.measure_file import Measure
 from figures.attention.comparisons import (
     BASELINE,
     CHECKS,
@@ -33,10 +34,11 @@ from figures.attention.comparisons import (
     MOVERS,
     NEVER,
     NEVER_RATIO,
-    TESTS,
     Check,
     Window,
     movement,
+    number_of_tests,
+    own_checks,
     proofs,
     tested,
     windows,
@@ -58,7 +60,6 @@ ALL = -1
 
 _SHOWN = 20
 _LOOKED_INTO = 100
-_BY_ID = {check.id: check for check in CHECKS}
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -100,9 +101,18 @@ class Attention:
     Open windows are not evidence, wherever they are: neither their events nor their minutes count.
     """
 
-    def __init__(self, window: int = 60, currency: str = "USD", rates: Callable[[], RateTable] = packaged) -> None:
+    def __init__(
+        self,
+        window: int = 60,
+        currency: str = "USD",
+        rates: Callable[[], RateTable] = packaged,
+        own: Iterable[Measure] = (),
+    ) -> None:
+        """`own`: metrics of the deployment's own, of which those that are counts are watched (`comparisons.own_checks`)."""
         self._step = max(60, window)
-        self._keeper = Keeper(currency, rates)
+        checks, further = own_checks(own)
+        self._checks = (*CHECKS, *checks)
+        self._keeper = Keeper(currency, rates, further)
         self._held: dict[_Key, int] = {}
         self._seen: tuple[int, ...] = (0, 0)
         self._blocks: tuple[Block, ...] = ()
@@ -136,7 +146,7 @@ class Attention:
         shown = windows(history, start, self._step)
         if not shown or not history.campaigns:
             return Report(until, [], 0, 0, hours)
-        look = _Look(history, shown, start, self._step)
+        look = _Look(history, shown, start, self._step, self._checks)
         passed = look.findings(self._held)
         # A finding of one campaign is not repeated for all of them; two or three campaigns don't count as all.
         own = {check for campaign, check in passed if campaign != ALL}
@@ -156,11 +166,12 @@ class Attention:
 class _Look:
     """One look at all campaigns."""
 
-    def __init__(self, history: History, shown: Mapping[int, Window], start: int, step: int) -> None:
+    def __init__(self, history: History, shown: Mapping[int, Window], start: int, step: int, checks: Sequence[Check]) -> None:
         self._history, self._shown, self._start, self._step = history, shown, start, step
         self._sums = history.upto(history.until)
         self.active = int((self._sums[:-1].sum(axis=1) > 0).sum())
-        self.per_day = TESTS * (self.active + 1) * 86_400 / step
+        self._checks = {check.id: check for check in checks}
+        self.per_day = number_of_tests(checks) * (self.active + 1) * 86_400 / step
         """Number of tests in a day, by which each chance is corrected."""
         self._moves: dict[tuple[str, int], float] = {}
 
@@ -179,7 +190,7 @@ class _Look:
             for name in names:
                 before = held.get((campaign, name))
                 limit = threshold if before is None else math.sqrt(threshold)
-                known = _BY_ID.get(name)
+                known = self._checks.get(name)
                 finding = self._tested(known, campaign, past, before, limit) if known else never(self._history, own, past)
                 if finding is not None and finding.chance < limit:
                     findings[campaign, name] = finding
@@ -189,7 +200,7 @@ class _Look:
         """Return what could reach the evidence `need`, clearest first, after what is held from before."""
         size = len(self._sums)
         wanted: dict[_Key, float] = dict.fromkeys((key for key in held if key[0] < size - 1), math.inf)
-        for check in CHECKS:
+        for check in self._checks.values():
             best = proofs(check, self._shown, size)
             for at in np.flatnonzero(best >= need):
                 wanted.setdefault((ALL if at == size - 1 else int(at), check.id), float(best[at]))

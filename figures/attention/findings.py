@@ -15,7 +15,9 @@ from figures.attention.comparisons import BASELINE, HORIZON, NEVER_RATIO, Check,
 from figures.attention.history import CLICKS, CONVERSIONS, REVENUE, SPEND, Floats, History, Past
 from figures.measures import SIZE
 
-Kind = Literal["silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up"]
+Kind = Literal[
+    "silent", "drop", "surge", "flood", "unconverted", "cpa_up", "cpa_down", "ctr_down", "ctr_up", "own_down", "own_up"
+]
 Money = Literal["missed", "extra", "spent", "saved"]
 """Revenue that did not come, spend above the usual, all that was spent, spend below the usual for what was got."""
 
@@ -73,6 +75,10 @@ def finding_of(check: Check, best: Tested, campaign: int, past: Past, since: int
     def finding(kind: Kind, metric: str, figures: tuple[float | None, float], money: float, about: Money) -> Finding:
         return Finding(kind, None, metric, *figures, since, round(count), expected, money, about, best.chance)
 
+    if check.measure:
+        rose = check.up != (check.over == SPEND)
+        at, usually = (spent / count if count else None, 1 / usual) if check.over == SPEND else (_over(count, over), usual)
+        return finding("own_up" if rose else "own_down", check.measure, (at, usually), spent, "spent")
     if check.id == "traffic_down":
         missed = max(earned / minutes0 * minutes - float(sums[REVENUE]), 0.0)
         return finding("drop" if count else "silent", "clicks", (count / minutes, usual), missed, "missed")
@@ -90,6 +96,10 @@ def finding_of(check: Check, best: Tested, campaign: int, past: Past, since: int
     if count / minutes >= check.ratio * clicks0:
         return finding("flood", "clicks", (count / minutes, clicks0), extra, "extra")
     return finding("ctr_up", "ctr", (count / over if over else None, usual), extra, "extra")
+
+
+def _over(count: float, over: float) -> float | None:
+    return count / over if over else None
 
 
 def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
@@ -119,7 +129,7 @@ def never(history: History, rows: pl.DataFrame, past: Past) -> Finding | None:
 
 
 _FOLLOWS: Mapping[str, frozenset[str]] = {
-    "silent": frozenset({"unconverted", "cpa_up", "cpa_down", "ctr_up", "ctr_down"}),
+    "silent": frozenset({"unconverted", "cpa_up", "cpa_down", "ctr_up", "ctr_down", "own_down", "own_up"}),
     "flood": frozenset({"unconverted", "cpa_up", "surge"}),
 }
 

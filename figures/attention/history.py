@@ -5,7 +5,7 @@ Blocks are immutable, so what is derived from a block is kept as long as the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from figures.store.snapshot import Snapshot
 Floats = npt.NDArray[np.float64]
 
 FIELDS = ("impressions", "clicks", "conversions", "spend", "revenue")
-"""Columns of every array here; `spend` and `revenue` (refunds taken off) in currency units."""
+"""First columns of every array here; `spend` and `revenue` (refunds taken off) in currency units. Further counts follow."""
 
 IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, REVENUE = range(5)
 _MINUTES = BLOCK_SECONDS // 60
@@ -35,11 +35,11 @@ _BY_MINUTE = 4 * BLOCK_SECONDS
 """Age in seconds up to which single minutes are queried repeatedly; of older blocks the totals suffice."""
 
 
-def fields(rows: pl.DataFrame) -> list[Floats]:
-    """Return the columns `FIELDS` of `rows`."""
+def fields(rows: pl.DataFrame, further: Sequence[str] = ()) -> list[Floats]:
+    """Return the columns `FIELDS` of `rows`, then the counts `further`."""
     micros = [rows[name].cast(pl.Float64).to_numpy() / MICROS for name in MONEY]
-    counts = [rows[name].cast(pl.Float64).to_numpy() for name in COUNTS[:3]]
-    return [*counts, micros[0], micros[1] - micros[2]]
+    counts = [rows[name].cast(pl.Float64).to_numpy() for name in (*COUNTS[:3], *further)]
+    return [*counts[:3], micros[0], micros[1] - micros[2], *counts[3:]]
 
 
 def added(lines: npt.NDArray[Any], columns: list[Floats], size: int) -> Floats:
@@ -78,9 +78,17 @@ class _BlockHistory:
     """
 
     def __init__(
-        self, at: int, block: Block, until: int, before: _BlockHistory | None = None, *, exchange: Exchange | None = None
+        self,
+        at: int,
+        block: Block,
+        until: int,
+        before: _BlockHistory | None = None,
+        *,
+        exchange: Exchange | None = None,
+        further: Sequence[str] = (),
     ) -> None:
-        """`exchange` converts money to one currency, None where all of it is in that one."""
+        """`exchange` converts money to one currency, None where all of it is in that one; `further` as in `fields`."""
+        self._further = further
         self.until = min(until, at + BLOCK_SECONDS)
         self.stamp = block.stamp(self.until)
         self.rows, self._at = _closed(block), at
@@ -91,7 +99,7 @@ class _BlockHistory:
         rows = clipped(self.rows, known.until if known else at, self.until)
         campaign, time = rows["campaign"].to_numpy(), rows["t"].to_numpy()
         self.campaigns = max(_size(campaign), known.campaigns if known else 0)
-        columns = fields(rows)
+        columns = fields(rows, further)
         self.total = self._with_all(campaign, columns)
         channel = rows["channel"].to_numpy()
         self.channels = added(channel, columns, _size(channel))
@@ -125,7 +133,9 @@ class _BlockHistory:
         upto = list(upto)
         for minute in range(start, self.until, 60):
             part = clipped(rows, minute, minute + 60)
-            upto.append(_grown(upto[-1], self.campaigns) + self._with_all(part["campaign"].to_numpy(), fields(part)))
+            upto.append(
+                _grown(upto[-1], self.campaigns) + self._with_all(part["campaign"].to_numpy(), fields(part, self._further))
+            )
         return upto
 
     def forget_minutes(self) -> None:
@@ -135,7 +145,7 @@ class _BlockHistory:
     def upto(self, minute: int) -> Floats:
         """Sums of the first `minute` minutes of the block; there may be fewer campaigns than in the whole of it."""
         if self._upto is None:
-            self._upto = self._added_up([np.zeros((1, len(FIELDS)))], self.rows, self._at)
+            self._upto = self._added_up([np.zeros((1, self.total.shape[1]))], self.rows, self._at)
         return self._upto[min(minute, len(self._upto) - 1)]
 
 
@@ -157,14 +167,17 @@ def _grown(sums: Floats, campaigns: int) -> Floats:
 class History:
     """The hours before `until` (seconds, a full minute), of all campaigns; make one with `Keeper.history`."""
 
-    def __init__(self, snapshot: Snapshot, parts: dict[int, _BlockHistory], until: int) -> None:
+    def __init__(self, snapshot: Snapshot, parts: dict[int, _BlockHistory], until: int, further: Sequence[str] = ()) -> None:
+        """`further`: counts that the arrays have after `FIELDS`."""
         self.until = until
+        self._further = further
+        width = len(FIELDS) + len(further)
         self.oldest = snapshot.minutes_from
         self._open = snapshot.open_windows(self.oldest, until)
         self.campaigns = max((part.campaigns for part in parts.values()), default=0)
         self._parts = parts
         self._cumulated: dict[int, Floats] = {}
-        sums = np.zeros((self.campaigns + 1, len(FIELDS)))
+        sums = np.zeros((self.campaigns + 1, width))
         self.first = np.full(self.campaigns, _NEVER)
         for at, part in parts.items():
             self._cumulated[at] = sums
@@ -172,7 +185,7 @@ class History:
             np.minimum(self.first[: part.campaigns], part.first, out=self.first[: part.campaigns])
         self._all = sums
         channels = max((len(part.channels) for part in parts.values()), default=0)
-        self.by_channel = np.zeros((channels, len(FIELDS)))
+        self.by_channel = np.zeros((channels, width))
         for part in parts.values():
             self.by_channel[: len(part.channels)] += part.channels
 
@@ -214,7 +227,7 @@ class History:
         """`rows` added up by `step` seconds from `start` to the end."""
         size = max((self.until - start) // step, 0)
         rows = rows.filter((pl.col("t") >= start) & (pl.col("t") < start + size * step))
-        series = added((rows["t"].to_numpy() - start) // step, fields(rows), size)
+        series = added((rows["t"].to_numpy() - start) // step, fields(rows, self._further), size)
         return Past(series, self._minutes(start, step, size), start, step, start + size * step)
 
     def _minutes(self, start: int, step: int, size: int) -> Floats:
@@ -227,7 +240,7 @@ class History:
     def whole(self, start: int, step: int) -> Past:
         """Return the same for all campaigns together."""
         size = max((self.until - start) // step, 0)
-        series = np.zeros((size, len(FIELDS)))
+        series = np.zeros((size, len(FIELDS) + len(self._further)))
         for at, part in self._parts.items():
             for minute, sums in enumerate(part.minutes):
                 line = (at + 60 * minute - start) // step
@@ -242,8 +255,9 @@ class Keeper:
     Money counts in `currency`; `rates` gives the table by which other currencies are converted, at the rate of their day in UTC.
     """
 
-    def __init__(self, currency: str = "USD", rates: Callable[[], RateTable] = packaged) -> None:
-        self._currency, self._rates = currency, rates
+    def __init__(self, currency: str = "USD", rates: Callable[[], RateTable] = packaged, further: Sequence[str] = ()) -> None:
+        """`further`: counts that the arrays have after `FIELDS`."""
+        self._currency, self._rates, self._further = currency, rates, further
         self._table: RateTable | None = None
         self._parts: dict[int, _BlockHistory] = {}
 
@@ -256,11 +270,15 @@ class Keeper:
                 continue
             held, end = self._parts.get(at), min(until, at + BLOCK_SECONDS)
             same = held is not None and held.until == end and held.is_still(block, end)
-            parts[at] = held if held is not None and same else _BlockHistory(at, block, until, held, exchange=exchange)
+            parts[at] = (
+                held
+                if held is not None and same
+                else _BlockHistory(at, block, until, held, exchange=exchange, further=self._further)
+            )
             if at < until - _BY_MINUTE:
                 parts[at].forget_minutes()
         self._parts = parts
-        return History(snapshot, parts, until)
+        return History(snapshot, parts, until, self._further)
 
     def _exchange(self, snapshot: Snapshot) -> Exchange | None:
         """Return what converts money, None if nothing has to be; what was made with other rates is dropped."""

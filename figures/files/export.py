@@ -17,6 +17,7 @@ from typing import BinaryIO
 import msgspec
 from tqdm import tqdm
 
+from dataflows.contract.breakdowns import Breakdown, columns, topic_of
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
@@ -31,11 +32,12 @@ from figures.files.formats import FileFormat, csv_format
 from figures.rates.conversion import Notes
 from figures.rates.source import table_now
 from figures.store.content import Cell
-from figures.store.rows import parse_start
+from figures.store.rows import Values, parse_start
 from figures.store.shape import MAIN, Shape, shape_of
 from figures.store.store import Store
+from figures.views import breakdown_filter, parameters
 from figures.views.result_table import table
-from figures.views.selection import Selection, selection
+from figures.views.selection import PARAMETERS, Selection, selection
 
 _FOREVER = 366 * 10_000
 """Days; longer than the range of all possible windows."""
@@ -55,7 +57,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     tz: str = "UTC"
     week: str = "monday"
     currency: str | None = None
-    by: str = "campaign,channel"
+    breakdown: str | None = None
+    filters: Sequence[str] = ()
+    """Filters on the values of a breakdown, in the form that they have in a URL: ``device=mobile``, ``x.device.null=1``."""
+    by: str | None = None
     format: str | None = None
     bom: bool = False
     separator: str | None = None
@@ -72,20 +77,11 @@ def export(settings: Settings, wish: Wish) -> None:
     if not wish.out:
         raise InputError("--out '' names no file; - is for standard output.")
     try:
-        question = selection(
-            {
-                "from": _given(wish.start),
-                "to": _given(wish.end),
-                "campaign": [typed(name) for name in wish.campaigns],
-                "channel": [typed(name) for name in wish.channels],
-                "range": _given(wish.range),
-                "interval": [wish.interval],
-                "tz": [wish.tz],
-                "week": [wish.week],
-                "by": [wish.by],
-                "currency": _given(wish.currency),
-            }
-        )
+        filters = _filters(wish.filters)
+        question = selection({**filters, **_parameters(wish)}, settings.breakdown_list)
+        read = breakdown_filter.parse(filters, columns(settings.breakdown_list), PARAMETERS).read
+        if why := parameters.unknown((name for name in filters if name not in read), columns(settings.breakdown_list)):
+            raise InputError(f"`filter` names no field of a breakdown: {why}")
         form = _format(wish)
     except InputError as error:
         raise InputError(str(error).replace("`", "")) from None
@@ -106,6 +102,34 @@ def export(settings: Settings, wish: Wish) -> None:
 
 def _end(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _parameters(wish: Wish) -> dict[str, list[str]]:
+    """Return the question as the API has it, without filters on values."""
+    return {
+        "from": _given(wish.start),
+        "to": _given(wish.end),
+        "campaign": [typed(name) for name in wish.campaigns],
+        "channel": [typed(name) for name in wish.channels],
+        "range": _given(wish.range),
+        "interval": [wish.interval],
+        "tz": [wish.tz],
+        "week": [wish.week],
+        "by": _given(wish.by),
+        "currency": _given(wish.currency),
+        "breakdown": _given(wish.breakdown),
+    }
+
+
+def _filters(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of filters by name; raises `InputError` for one that is not ``name=value``, or names no filter."""
+    filters: dict[str, list[str]] = {}
+    for text in texts:
+        name, sign, value = typed(text).partition("=")
+        if not sign or name in PARAMETERS:
+            raise InputError("`filter` must be a field and its value, such as device=mobile or x.device=mobile.")
+        filters.setdefault(name, []).append(value)
+    return filters
 
 
 def _given(text: str | None) -> list[str]:
@@ -144,7 +168,7 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
         out.write(piece)
     out.flush()
     skipped = (
-        f" {unread:,} records of {settings.results_topic} are not results and were skipped (the last: {reason})."
+        f" {unread:,} records of {_topic(settings, asked.breakdown)} are not results and were skipped (the last: {reason})."
         if unread
         else ""
     )
@@ -162,26 +186,40 @@ def _conversion(rates: Notes | None) -> str:
 
 def _read(settings: Settings, question: Selection, tombstones: Tombstones[Cell]) -> tuple[Store, int, str]:
     """Return the results that `question` selects and no tombstone deletes, the number of unreadable records, and the last one's reason."""
-    store = held_for_export(shape_of([declared.name for declared in settings.declared_types]))
+    breakdown = question.breakdown
+    shape = shape_of([declared.name for declared in settings.declared_types], () if breakdown is None else breakdown.fields)
+    store = held_for_export(shape)
     unread, reason = 0, ""
-    batch: list[WindowResult] = []
-    for record in _records(settings, tombstones):
+    batch: list[tuple[WindowResult, Values]] = []
+    for record in _records(settings, breakdown, tombstones):
         if isinstance(record, UnreadableError):
             unread, reason = unread + 1, str(record)
-        elif question.takes(parse_start(record.window_start), record.campaign_id, record.channel):
+            continue
+        result, values = record
+        if question.takes(parse_start(result.window_start), result.campaign_id, result.channel, values):
             batch.append(record)
         if len(batch) >= _BATCH:
-            store.apply(batch)
+            _apply(store, batch)
             batch = []
-    store.apply(batch)
+    _apply(store, batch)
     return store, unread, reason
 
 
-def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[WindowResult | UnreadableError]:
+def _apply(store: Store, batch: Sequence[tuple[WindowResult, Values]]) -> None:
+    store.apply([result for result, _ in batch], values=[values for _, values in batch])
+
+
+def _topic(settings: Settings, breakdown: Breakdown | None) -> str:
+    return settings.results_topic if breakdown is None else topic_of(settings.results_topic, breakdown)
+
+
+def _records(
+    settings: Settings, breakdown: Breakdown | None, tombstones: Tombstones[Cell]
+) -> Iterator[tuple[WindowResult, Values] | UnreadableError]:
     """Yield each record that `tombstones` do not delete, or why it can't be read; add tombstones as they come."""
-    codec = Codec()
-    with tqdm(desc=f"reading {settings.results_topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
-        for message in scan(settings, settings.results_topic):
+    codec, topic = Codec(breakdown), _topic(settings, breakdown)
+    with tqdm(desc=f"reading {topic}", unit=" records", disable=not sys.stderr.isatty(), leave=False) as seen:
+        for message in scan(settings, topic):
             seen.update()
             position, value = tombstones.position(message), message.value()
             try:
@@ -189,12 +227,12 @@ def _records(settings: Settings, tombstones: Tombstones[Cell]) -> Iterator[Windo
                     tombstones.add(codec.read_key(message.key()), position)
                     continue
                 now = max(time.time(), message.timestamp()[1] / 1000)
-                result, _ = codec.read(value, now, message.headers())
+                result, values = codec.read(value, now, message.headers())
             except UnreadableError as error:
                 yield error
                 continue
-            if not len(tombstones) or not tombstones.has_deleted(cell_of(result), position):
-                yield result
+            if not len(tombstones) or not tombstones.has_deleted(cell_of(result, values), position):
+                yield result, values
 
 
 @contextmanager

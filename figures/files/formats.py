@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from dataflows.contract.errors import InputError
 
 _ROWS = 20_000
+_COUNTS = "counts."
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SKIPPED = " \ufeff\u200b\u00a0"
 SEPARATORS = (",", ";", "|", "\t")
@@ -115,16 +116,37 @@ def _json(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
     yield msgspec.json.encode(about)[:-1] + (b',"rows":[' if about else b'"rows":[')
     first = True
     for part in _slices(frame):
-        rows = _plain(part).write_ndjson().encode().strip().replace(b"\n", b",\n")
+        rows = _lines(part, about).strip().replace(b"\n", b",\n")
         if rows:
             yield rows if first else b",\n" + rows
             first = False
     yield b"]}\n"
 
 
-def _jsonl(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
+def _jsonl(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
     for part in _slices(frame):
-        yield _plain(part).write_ndjson().encode()
+        yield _lines(part, about)
+
+
+def _lines(part: pl.DataFrame, about: Mapping[str, object]) -> bytes:
+    """Return rows as JSON, one a line. Columns ``counts.<type>`` become one object; so JSON has the form of a result.
+
+    The `fields` in `about`, columns of values, are `true` in the rows whose column ``other`` is true.
+    """
+    frame = _plain(part)
+    if counts := [name for name in frame.columns if name.startswith(_COUNTS)]:
+        nested = pl.struct(pl.col(name).alias(name.removeprefix(_COUNTS)) for name in counts).alias(_COUNTS[:-1])
+        at = frame.columns.index(counts[0])
+        frame = frame.insert_column(at, frame.select(nested).to_series()).drop(counts)
+    fields = about.get("fields")
+    if not (isinstance(fields, Sequence) and fields):
+        return frame.write_ndjson().encode()
+    others, frame = frame["other"].to_list(), frame.drop("other")
+    lines = frame.write_ndjson().encode().split(b"\n")
+    if any(others):
+        summed = frame.with_columns(pl.lit(True).alias(name) for name in fields).write_ndjson().encode().split(b"\n")
+        lines = [other if is_other else line for line, other, is_other in zip(lines, summed, [*others, False], strict=True)]
+    return b"\n".join(lines)
 
 
 def _feather(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from dataflows.contract.constants import MICROS
 from dataflows.contract.errors import InputError
-from dataflows.contract.metrics import COUNTS, MONEY
+from dataflows.contract.metrics import COUNTS, MONEY, SUMS
 from dataflows.contract.schema import STATES, rfc3339
 from figures.calendar.calendar import DAY, SHORT, Calendar, grain
 from figures.calendar.zones import Seconds
@@ -24,10 +24,14 @@ from figures.rates.conversion import Notes, convert, dated
 from figures.rates.files import packaged
 from figures.rates.table import RateTable
 from figures.store.blocks import joint_state
-from figures.store.names import Names
+from figures.store.names import OTHER_NUMBER, Names
+from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
+from figures.views.breakdown_filter import condition
 from figures.views.selection import DIMENSIONS, NATIVE, Selection
 
+_UNITS = {name: name.removesuffix("_micros") for name in MONEY}
+_COLUMNS = ("window_start", "window_end", "campaign_id", "channel", "currency", "state", "other", *SUMS, *_UNITS.values())
 _NO_END = 2**40
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 """The first second of the year 1, and the last one of the year 9999."""
@@ -49,6 +53,9 @@ class ResultTable(msgspec.Struct, frozen=True):
     end: int | None
     rates: Notes | None = None
     """How money was converted; None if nothing had to be."""
+    breakdown: str | None = None
+    fields: tuple[str, ...] = ()
+    """Columns of `frame` that have the values of the breakdown's fields."""
 
     @property
     def span(self) -> tuple[str | None, str | None]:
@@ -68,6 +75,8 @@ class ResultTable(msgspec.Struct, frozen=True):
             "without_rate": self.rates.without_rate,
         }
         about = {"currency": self.currency, "rates": rates, "interval": self.interval}
+        if self.breakdown is not None:
+            about |= {"breakdown": self.breakdown, "fields": self.fields}
         return {**about, "tz": zone, "week": week, "from": first, "to": last}
 
 
@@ -80,8 +89,9 @@ def table(
     rates: Callable[[], RateTable] = packaged,
     catalogue: Catalogue = BUILT_IN,
 ) -> ResultTable:
-    """Return what `snapshot` holds of `asked`, by time, campaign and channel; `window` is the length of a window in seconds.
+    """Return what `snapshot` holds of `asked`, by time, campaign, channel and the fields of a breakdown, whose store it then is of.
 
+    `window` is the length of a window in seconds.
     Without a currency in `asked` money is in `currency`; `rates` gives the table by which other currencies are
     converted, `catalogue` the rates that are columns. Raises `InputError` if the range of `asked` begins before the year 1, or if its
     currency has no rate.
@@ -90,7 +100,7 @@ def table(
         asked = asked.resolved(snapshot.newest, window)
     start, end = _span(snapshot, asked, window)
     bounds = start or 0, min(end or 0, _NO_END)
-    shown, by = asked.currency or currency, _dimensions(asked)
+    shown = asked.currency or currency
     buckets = _buckets(snapshot, asked, *bounds, window)
     grouped, notes = _grouped(snapshot, asked, buckets, bounds=bounds, shown=shown, rates=rates)
     if notes is None and asked.currency not in ("", NATIVE):
@@ -98,23 +108,52 @@ def table(
     grouped = grouped.with_columns(end=buckets.ends(grouped["t"].to_numpy()))
     # By a column: polars multiplies by the reciprocal of a constant, and the last digit of the quotient is then another one.
     million = pl.col("events").cast(pl.Float64) * 0 + MICROS
+    values, columns = _values(
+        snapshot, asked, {*_COLUMNS, *snapshot.shape.declared, *(measure.id for measure in catalogue.rates)}
+    )
     frame = grouped.select(
         _time(pl.col("t")).alias("window_start"),
         _time(pl.col("end")).alias("window_end"),
-        *(_name(snapshot, name) for name in by),
+        *(_name(snapshot, name) for name in _dimensions(asked)),
+        *values,
         *COUNTS,
+        *snapshot.shape.declared,
         "events",
         *MONEY,
-        *((pl.col(name).cast(pl.Float64) / million).alias(name.removesuffix("_micros")) for name in MONEY),
+        *((pl.col(name).cast(pl.Float64) / million).alias(unit) for name, unit in _UNITS.items()),
         *(measure.expr() for measure in catalogue.rates),
         "currency",
         pl.lit(pl.Series(STATES)).gather(pl.col("state")).alias("state"),
     )
-    return ResultTable(narrowed(frame, snapshot.wide), asked.interval, shown, asked.calendar, start, end, notes)
+    breakdown = None if asked.breakdown is None else asked.breakdown.name
+    frame = narrowed(frame, snapshot.wide)
+    return ResultTable(frame, asked.interval, shown, asked.calendar, start, end, notes, breakdown, columns)
 
 
 def _dimensions(asked: Selection) -> list[str]:
     return [name for name in DIMENSIONS if name in asked.by]
+
+
+def _column(field: str) -> str:
+    """Return the column of a field's numbers while rows are added up: a name that no other column can have."""
+    return f"={field}"
+
+
+def _values(snapshot: Snapshot, asked: Selection, taken: set[str]) -> tuple[list[pl.Expr], tuple[str, ...]]:
+    """Return the columns of the values of `asked.fields`, null where there is none, with the column `other`; and the names of the former.
+
+    `other` is true in a row that sums what the breakdown did not admit: it has no values. A field whose name is `taken` by another column
+    is preceded by ``f.``.
+    """
+    if not asked.fields:
+        return [], ()
+    texts: list[pl.Expr] = []
+    names = tuple(f"f.{field}" if field in taken else field for field in asked.fields)
+    for field, name in zip(asked.fields, names, strict=True):
+        number = pl.col(_column(field))
+        text = pl.lit(snapshot.names[column_of(field)].series()).gather(number)
+        texts.append(pl.when(number > OTHER_NUMBER).then(text).alias(name))
+    return [*texts, (pl.col(_column(asked.fields[0])) == OTHER_NUMBER).alias("other")], names
 
 
 def _grouped(
@@ -135,10 +174,8 @@ def _grouped(
     if converts:
         first, last = max(start, snapshot.oldest), min(end, snapshot.newest + 1)
         step = min(step, grain(asked.calendar.edges(first, max(first, last), "day")))
-    rows = snapshot.between(start, end, step)
-    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
-        if wanted:
-            rows = rows.filter(pl.col(dimension).is_in(snapshot.names[dimension].known(wanted)))
+    rows = _rows(snapshot, asked, start, end, step)
+    by += map(_column, asked.fields)
     if converts:
         rows = dated(rows, asked.calendar)
     rows = rows.with_columns(t=buckets.starts(rows["t"].to_numpy()))
@@ -154,7 +191,21 @@ def _grouped(
         grouped = rows.group_by("t", *by, "currency").agg(*totals).with_columns(code)
     else:
         grouped = rows.group_by("t", *by).agg(*totals).with_columns(pl.lit("".join(held) or shown).alias("currency"))
-    return grouped.sort("t", *(_rank(snapshot, name) for name in by), "currency"), notes
+    order = [*(_rank(snapshot, name) for name in _dimensions(asked)), *(_value_rank(snapshot, field) for field in asked.fields)]
+    return grouped.sort("t", *order, "currency"), notes
+
+
+def _rows(snapshot: Snapshot, asked: Selection, start: int, end: int, step: int) -> pl.DataFrame:
+    """Return the rows that `asked` selects, added up to `step` seconds, with the numbers of its fields in `_column`."""
+    filtered = dict.fromkeys(one.field for one in asked.filters)
+    fields = {field: column_of(field) for field in (*asked.fields, *filtered)}
+    rows = snapshot.between(start, end, step, by=(*DIMENSIONS, *fields.values(), "currency"))
+    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
+        if wanted:
+            rows = rows.filter(pl.col(dimension).is_in(snapshot.names[dimension].known(wanted)))
+    if asked.filters:
+        rows = rows.filter(condition(one, fields[one.field], snapshot.names[fields[one.field]]) for one in asked.filters)
+    return rows.rename({column: _column(field) for field, column in fields.items()})
 
 
 class _Buckets(msgspec.Struct, frozen=True):
@@ -211,6 +262,14 @@ def _name(snapshot: Snapshot, dimension: str) -> pl.Expr:
 def _rank(snapshot: Snapshot, dimension: str) -> pl.Expr:
     # Sorting numbers by the rank of their names is many times faster than sorting the names of all rows.
     return pl.lit(_known(snapshot, dimension).series().rank("dense")).gather(pl.col(dimension))
+
+
+def _value_rank(snapshot: Snapshot, field: str) -> pl.Expr:
+    """Return the place of a field's values: texts in their order, then rows without one, then those of what was not admitted."""
+    ranks = snapshot.names[column_of(field)].series().rank("dense").cast(pl.Int64)
+    last = len(ranks)
+    ranks = pl.concat([pl.Series([last + 1, last + 2], dtype=pl.Int64), ranks.slice(OTHER_NUMBER + 1)])
+    return pl.lit(ranks).gather(pl.col(_column(field)))
 
 
 def _time(seconds: pl.Expr) -> pl.Expr:

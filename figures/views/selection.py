@@ -8,24 +8,26 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from dataflows.contract.breakdowns import Breakdown, Value, columns
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import to_micros
 from figures.calendar import calendar as calendars
 from figures.calendar import ranges
 from figures.calendar.calendar import WEEKS, Calendar
 from figures.calendar.zones import UTC, zone_name
-from figures.views import parameters
+from figures.views import breakdown_filter, parameters
+from figures.views.breakdown_filter import FieldFilter, breakdown_for
 from figures.views.view import RANGES as ROLLING
 
 INTERVALS: tuple[str, ...] = (*calendars.INTERVALS, "total")
 """What a row can cover: a bucket of the calendar, or in a total the whole span."""
 
 DIMENSIONS = ("campaign", "channel")
-PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by", "currency")
+PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by", "currency", "breakdown")
 """Parameters of a question, as `selection` reads them."""
 
 NATIVE = "native"
@@ -41,7 +43,8 @@ class Selection(msgspec.Struct, frozen=True):
 
     Empty `campaigns` or `channels` mean all; a row covers a bucket of the `interval` in `calendar`, or one between two of `edges`, if
     there are any; `by` is what it is split by. A `range` names the bounds by the data's own time (`resolved`). Money is converted to
-    `currency`: a code, `NATIVE` for none, or empty for the deployment's.
+    `currency`: a code, `NATIVE` for none, or empty for the deployment's. With a `breakdown` the rows are its own: those that pass the
+    `filters`, split by `fields` too.
     """
 
     start: int | None = None
@@ -54,9 +57,19 @@ class Selection(msgspec.Struct, frozen=True):
     range: str = ""
     edges: tuple[int, ...] = ()
     currency: str = ""
+    breakdown: Breakdown | None = None
+    fields: tuple[str, ...] = ()
+    filters: tuple[FieldFilter, ...] = ()
 
-    def takes(self, start: int, campaign: str, channel: str) -> bool:
-        """Return whether the result of the window that begins at `start` can be selected; a `range` is not resolved yet."""
+    def takes(self, start: int, campaign: str, channel: str, values: Sequence[Value] = ()) -> bool:
+        """Return whether the result of the window that begins at `start` can be selected; a `range` is not resolved yet.
+
+        `values` are those of the breakdown's fields.
+        """
+        if self.breakdown is not None and self.filters:
+            by_field = dict(zip(self.breakdown.fields, values, strict=True))
+            if not all(one.takes(by_field[one.field]) for one in self.filters):
+                return False
         return (
             (self.start is None or start >= self.start)
             and (self.end is None or start < self.end)
@@ -75,8 +88,12 @@ class Selection(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, start=span.start, end=span.end)
 
 
-def selection(given: Mapping[str, Sequence[str]]) -> Selection:
-    """Return the question in `PARAMETERS`, each a list of texts.
+def selection(
+    given: Mapping[str, Sequence[str]], breakdowns: Sequence[Breakdown] = (), parameter_names: Collection[str] = PARAMETERS
+) -> Selection:
+    """Return the question in `PARAMETERS` and in the filters on fields of `breakdowns`, each a list of texts.
+
+    A field whose name is one of `parameter_names` has no short form of its filter.
 
     Raises `InputError`, which names the parameter and what it takes, and never repeats what was given.
     """
@@ -87,15 +104,46 @@ def selection(given: Mapping[str, Sequence[str]]) -> Selection:
     interval = parameters.once(given, "interval") or "minute"
     if interval not in INTERVALS:
         raise InputError(f"`interval` must be one of {', '.join(INTERVALS)}.")
-    by = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name)) or DIMENSIONS
-    if by == ("none",):
-        by = ()
-    if not set(by) <= {*DIMENSIONS, "currency"}:
-        raise InputError("`by` must be campaign, channel, currency, several of them with commas, or none.")
+    filters = breakdown_filter.parse(given, columns(breakdowns), parameter_names).strict()
+    by, fields, breakdown = _split(given, breakdowns, filters)
     campaigns, channels = (frozenset(parameters.names(given, dimension)) for dimension in DIMENSIONS)
-    question = Selection(start, end, campaigns, channels, interval, by, calendar, _range(given), currency=_currency(given, by))
+    question = Selection(
+        start,
+        end,
+        campaigns,
+        channels,
+        interval,
+        by,
+        calendar,
+        _range(given),
+        currency=_currency(given, by),
+        breakdown=breakdown,
+        fields=fields,
+        filters=filters,
+    )
     # The bounds of two dates do not depend on the data.
     return question.resolved(0, 0) if ranges.is_custom(question.range) else question
+
+
+def _split(
+    given: Mapping[str, Sequence[str]], breakdowns: Sequence[Breakdown], filters: Sequence[FieldFilter]
+) -> tuple[tuple[str, ...], tuple[str, ...], Breakdown | None]:
+    """Return the dimensions and the fields that rows are split by, and the breakdown that has the fields and the `filters`."""
+    asked = tuple(dict.fromkeys(name for text in given.get("by", ()) for name in text.split(",") if name))
+    name = parameters.once(given, "breakdown")
+    if not asked:
+        breakdown = breakdown_for(breakdowns, name, filters)
+        return DIMENSIONS, breakdown.fields if breakdown is not None and name else (), breakdown
+    if asked == ("none",):
+        return (), (), breakdown_for(breakdowns, name, filters)
+    known = (*DIMENSIONS, "currency")
+    declared = columns(breakdowns)
+    fields = tuple(one if one in declared else one.removeprefix("f.") for one in asked if one not in known)
+    if not set(fields) <= set(declared):
+        more = f", a field of a breakdown ({', '.join(declared)})" if breakdowns else ""
+        raise InputError(f"`by` must be campaign, channel, currency{more}, several of them with commas, or none.")
+    needed = (*filters, *(FieldFilter(field) for field in fields))
+    return tuple(one for one in asked if one in known), fields, breakdown_for(breakdowns, name, needed)
 
 
 def _calendar(given: Mapping[str, Sequence[str]]) -> Calendar:

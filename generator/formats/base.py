@@ -40,14 +40,16 @@ class Context(msgspec.Struct, frozen=True):
     """Options of a format.
 
     `zone` is for times without one; `retime` says that times will be moved, and ids with them; `dates`, `decimal` and `encoding` are
-    the user's options for the files, None if the files themselves decide. `currency` is the deployment's, `amounts_in` the one that the
-    user gives for files that name none. `fields` are further fields of an event, each with the column that it is read from.
+    the user's options for the files, None if the files themselves decide. `currency` is the one that they give for files that name none.
+    `fields` are further fields of an event, each with the column that it is read from. `types` are the event types that the deployment
+    declares, `columns` the fields that its breakdowns name.
     """
 
     zone: ZoneInfo | None = None
-    currency: str = "USD"
-    amounts_in: str | None = None
+    currency: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     keep_bad: bool = False
     retime: str = ""
     dates: Literal["day-first", "month-first", "iso"] | None = None

@@ -28,7 +28,7 @@ class Dimensions:
             if field in FIXED:
                 raise InputError(f"--field {field}={column}: the format computes {field}; map the column to another field.")
         self._columns = dict(own) | dict(context.fields)
-        self._amounts_in = context.amounts_in
+        self._default_currency = context.currency
 
     @property
     def columns(self) -> Sequence[str]:
@@ -42,8 +42,8 @@ class Dimensions:
             for (field, column), value in zip(self._columns.items(), values, strict=True)
             if value or field in NEEDED
         }
-        if self._amounts_in is not None:
-            fields.setdefault("currency", f'"{self._amounts_in}"')
+        if self._default_currency is not None:
+            fields.setdefault("currency", f'"{self._default_currency}"')
         return fields
 
 

@@ -45,7 +45,7 @@ class _Events:
     def __init__(self, file: Input, context: Context) -> None:
         self._file = file
         self._context = context
-        self._decode = EventDecoder()
+        self._decode = EventDecoder(context.types, context.columns)
         file.open().close()
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:

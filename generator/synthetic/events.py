@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ads: int = 8
     keywords: int = 40
     currency: str = "USD"
-    currencies: tuple[str, ...] = ("USD",)
+    currencies: tuple[str, ...] = ("USD", "EUR")
     declared: tuple[DeclaredType, ...] = ()
     faults: Faults = Faults()
 

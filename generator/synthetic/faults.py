@@ -124,5 +124,8 @@ KINDS: dict[str, Callable[[dict[str, Any], bytes], bytes]] = {
     "channel null": _with("channel", None),
     "currency in small letters": _with("currency", "usd"),
     "empty currency": _with("currency", ""),
+    "device as a number": _with("device", 3),
+    "ad_id too long": _with("ad_id", "x" * 257),
+    "empty country": _with("country", ""),
 }
 """Ways to be malformed: each takes the event as a dictionary and as JSON, and returns the broken payload (without a line end)."""

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tornado.iostream import StreamClosedError
 
+from dataflows.contract.breakdowns import Breakdown, columns
 from dataflows.contract.errors import InputError
 from figures.files.formats import FORMATS, FileFormat, csv_format
-from figures.views import parameters
+from figures.views import breakdown_filter, parameters
 from figures.views import selection as selections
 from figures.views.result_table import ResultTable, file_name, table
 from figures.views.selection import Selection, selection
@@ -20,12 +21,20 @@ PARAMETERS = (*selections.PARAMETERS, "format", "bom", "separator", "decimal_com
 LIMIT = 5_000_000
 
 
-def asked_for(query: str) -> tuple[Selection, FileFormat, int]:
-    """Return question, format and limit of a URL's query; raises `InputError`, whose text repeats no value of the query."""
+def asked_for(query: str, breakdowns: Sequence[Breakdown] = ()) -> tuple[Selection, FileFormat, int]:
+    """Return question, format and limit of a URL's query; raises `InputError`, whose text repeats no value of the query.
+
+    `breakdowns` are those of the deployment.
+    """
     query_values = parameters.parsed(query, strict=True)
-    if why := parameters.unknown(query_values, PARAMETERS):
+    filters = breakdown_filter.parse(query_values, columns(breakdowns), PARAMETERS).read
+    if why := parameters.unknown((name for name in query_values if name not in filters), PARAMETERS):
         raise InputError(f"{why} Known are {', '.join(PARAMETERS)}.")
-    return selection(query_values), _format(query_values), _limit(parameters.once(query_values, "limit", str(LIMIT)))
+    return (
+        selection(query_values, breakdowns, PARAMETERS),
+        _format(query_values),
+        _limit(parameters.once(query_values, "limit", str(LIMIT))),
+    )
 
 
 def _format(query_values: Mapping[str, Sequence[str]]) -> FileFormat:
@@ -64,7 +73,8 @@ class Results(Guarded):
     async def get(self) -> None:
         """Send the requested table in pieces; 400 and one line for an invalid query."""
         try:
-            question, form, limit = asked_for(self.request.query)
+            breakdowns = self.dashboard.service.settings.breakdown_list
+            question, form, limit = asked_for(self.request.query, breakdowns)
         except InputError as error:
             self.fail(400, str(error))
             return
@@ -75,7 +85,9 @@ class Results(Guarded):
 
     async def _answer(self, question: Selection, form: FileFormat, limit: int) -> None:
         service = self.dashboard.service
-        snapshot, status = service.store.snapshot(max_age=1.0), service.feed.status
+        name = question.breakdown.name if question.breakdown else ""
+        store, feed = (service.breakdowns[name], service.breakdown_feeds[name]) if name else (service.store, service.feed)
+        snapshot, status = store.snapshot(max_age=1.0), feed.status
         settings = service.settings
         loop = asyncio.get_running_loop()
         # polars releases the GIL, so the server answers viewers in the meantime.

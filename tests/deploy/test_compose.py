@@ -10,6 +10,7 @@ import yaml
 
 from dataflows.contract.client_properties import CLIENT_PREFIX
 from dataflows.contract.settings import table
+from deploy import demo
 from tests.support.deploy.processes import ROOT
 from tests.support.docs.commands_page import commands, flags
 
@@ -58,6 +59,12 @@ def test_every_setting_reaches_every_part(compose: dict[str, Any]) -> None:
     for name in OURS:
         assert set(compose["services"][name]["environment"]) == wanted, name
         assert compose["services"][name]["environment"]["ADTALLY_BROKERS"] == "redpanda:29092"
+
+
+def test_the_containers_have_the_breakdowns_and_event_types_of_the_demo(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        given = compose["services"][name]["environment"]
+        assert {key: given[key] for key in demo.SETTINGS} == {key: f"${{{key}-{value}}}" for key, value in demo.SETTINGS.items()}
 
 
 def test_every_part_waits_for_the_topics_and_they_for_the_broker(compose: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from adtally.__main__ import main
 from dataflows.contract.errors import AdtallyError
+from dataflows.contract.settings import Settings
 from dataflows.process import ports
 from deploy import demo
 from tests.support.deploy.processes import runs, start_python
@@ -259,6 +260,24 @@ def test_every_part_of_the_pipeline_gets_the_brokers_address(tmp_path: Path) -> 
     parts = demo.pipeline("127.0.0.1:1", tmp_path, 8503, backfill=True)
     assert [part.name for part in parts] == list(PARTS)
     assert {part.environment["ADTALLY_BROKERS"] for part in parts} == {"127.0.0.1:1"}
+
+
+def test_every_part_gets_the_breakdowns_and_event_types_of_the_demo_unless_they_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given() -> list[dict[str, str]]:
+        parts = demo.pipeline("127.0.0.1:1", tmp_path, 8503, backfill=True)
+        return [{name: part.environment[name] for name in demo.SETTINGS if name in part.environment} for part in parts]
+
+    for name in demo.SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    assert given() == [demo.SETTINGS] * 3
+    settings = Settings.from_environment(demo.SETTINGS)
+    assert {"ad", "keyword", "device", "country"} <= {breakdown.name for breakdown in settings.breakdown_list}
+    assert settings.declared_types
+    # Set to nothing, it stays off.
+    monkeypatch.setenv("ADTALLY_BREAKDOWNS", "")
+    assert [set(names) for names in given()] == [{"ADTALLY_EVENT_TYPES"}] * 3
 
 
 def test_every_part_serves_metrics_on_a_port_of_its_own_which_need_not_be_the_usual_one() -> None:

@@ -36,11 +36,11 @@ def test_items_and_positions_of_recommendations_sum_up_as_polars_sums_them() -> 
 
 def test_any_column_becomes_a_field_and_one_of_the_format_can_be_replaced(tmp_path: Path) -> None:
     rows = [line(), line().replace("LANTERN", ""), line("C9", quantity="-1")]
-    found = retail(tmp_path, *rows, fields=(("product", "description"), ("campaign_id", "InvoiceNo")), amounts_in="USD")
+    found = retail(tmp_path, *rows, fields=(("product", "description"), ("campaign_id", "InvoiceNo")), currency="GBP")
     plain = [fields_of(payload) for payload in found.payloads]
     assert [fields.get("product") for fields in plain] == ["LANTERN", None, "LANTERN"]
     assert [fields["campaign_id"] for fields in plain] == ["536365", "536365", "C9"]
-    assert [fields["currency"] for fields in plain] == ["USD"] * 3
+    assert [fields["currency"] for fields in plain] == ["GBP"] * 3
     with pytest.raises(InputError, match="no column nope in its first line"):
         retail(tmp_path, line(), fields=(("a", "nope"),))
     with pytest.raises(InputError, match="--field timestamp=InvoiceNo: the format computes timestamp"):

@@ -236,10 +236,23 @@ def test_an_invalid_line_is_counted_and_sent_only_with_keep_bad(tmp_path: Path) 
     assert kept.bad.total() == 3
 
 
-def test_the_currency_of_a_jsonl_event_must_be_that_of_the_deployment(tmp_path: Path) -> None:
+def test_lines_of_jsonl_are_read_by_the_types_and_breakdowns_of_the_deployment(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_bytes(replay("online-retail", RETAIL).payloads[0][:-1] + b',"currency":"GBP"}')
-    assert replay("jsonl", path).bad.total() == 1
+    plain = replay("online-retail", RETAIL).payloads[0]
+    path.write_bytes(
+        b"\n".join(
+            [
+                plain[:-1] + b',"currency":"GBP"}',
+                plain[:-1] + b',"currency":"gbp"}',
+                plain.replace(b'"purchase"', b'"renewal"'),
+                plain[:-1] + b',"shop":7}',
+            ]
+        )
+    )
+    assert len(replay("jsonl", path).bad) == 2
+    kept = replay("jsonl", path, types=("renewal",), columns=("shop",), keep_bad=True)
+    assert len(kept.payloads) == 4
+    assert ["`currency`" in kept.said[0], "shop" in kept.said[1], len(kept.said)] == [True, True, 2]
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0, math.inf])

@@ -373,8 +373,10 @@ static bool take_text(Reading *reading, const Hash *hash, enum field field, cons
     case FIELD_TIMESTAMP:
         return read_time(reading, text, size, &row->time);
     case FIELD_CURRENCY:
-        memcpy(row->currency, text, 3);
-        return is_currency(text, size);
+        if (!is_currency(text, size))
+            return false;
+        memcpy(row->currency, text, size);
+        return true;
     case FIELD_EVENT_ID:
         if (!is_name(text, size))
             return false;

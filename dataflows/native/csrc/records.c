@@ -53,7 +53,7 @@ static char *put_quoted(char *to, Quoted name)
     return to + name.size;
 }
 
-/* The names of a key, with a comma between two of them. `quoted`: where each of them is then; NULL if not needed. */
+/* The names of a key, with a comma between two of them. `quoted`: where each of them is then, unless it is NULL. */
 static char *put_names(char *to, const Table *table, const char *names, Quoted *quoted)
 {
     int32_t count = name_count(table);

@@ -19,6 +19,7 @@ from dataflows.intake.partition import Intake, IntakeState
 from dataflows.intake.rules import Rules
 from dataflows.kafka.record import Record
 from dataflows.native import library as native_library
+from tests.support.engines.breakdown_logs import counted
 from tests.support.engines.cells import played
 from tests.support.engines.intakes import intake_kind, laid
 from tests.support.engines.senders import sent_by
@@ -107,7 +108,7 @@ def main() -> int:
             if one != other:
                 print(f"chunk {number}:\nPython {one}\nC      {other}")
                 return 1
-    for what, done in (("cells", played), ("senders", sent_by)):
+    for what, done in (("breakdowns", counted), ("cells", played), ("senders", sent_by)):
         for one, other in zip(done("off"), done("on"), strict=True):
             if one != other:
                 print(f"{what}:\nPython {one}\nC      {other}")

@@ -11,7 +11,13 @@ const YEAR = 365;
 
 const GOOD = new Set(["cpa_down"]);
 const NEUTRAL = new Set(["surge", "ctr_up"]);
-const toneOf = (kind) => (GOOD.has(kind) ? "good" : NEUTRAL.has(kind) ? "flat" : "bad");
+/** Whether a finding is good news; of an own metric its declaration says so. */
+function toneOf(one, measures) {
+  const own = { own_up: "up", own_down: "down" }[one.kind];
+  if (!own) return GOOD.has(one.kind) ? "good" : NEUTRAL.has(one.kind) ? "flat" : "bad";
+  const { good } = measures.get(one.metric);
+  return good === "neither" ? "flat" : good === own ? "good" : "bad";
+}
 const SIGN = { good: ["star", "Good news"], flat: ["rise", "Worth knowing"], bad: ["alert", "Problem"] };
 
 /** How many times the usual: one decimal is enough, and none from ten on. */
@@ -34,12 +40,17 @@ const NEXT = {
   cpa_down: "Room to scale?",
   ctr_down: "Check its ads and whom they are shown to.",
   ctr_up: "See which ad does it.",
+  own_up: "See which ads and channels it comes from.",
+  own_down: "See which ads and channels it comes from.",
 };
 /** The same where all campaigns moved at once. */
 const NEXT_OF_ALL = "It is all campaigns at once: check the site, its tracking and the data first.";
 
 /** Title and sentence of a finding. */
-function words(one) {
+function words(one, measures) {
+  const measure = measures.get(one.metric);
+  const own = (value) => (measure.additive ? `${each(value)} a minute` : figure(value, measure.kind));
+  const figures = () => `${one.now === null ? "None" : own(one.now)}, was ${own(one.usual)}.`;
   const expected = each(Math.max(Math.round(one.expected), 1));
   return {
     silent: () => ["Fallen silent", `No impression and no click; ${each(one.usual)} a minute were usual.`],
@@ -59,6 +70,8 @@ function words(one) {
       `Click rate down ${percent(1 - one.now / one.usual)}`,
       `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`,
     ],
+    own_up: () => [one.now === null ? `${measure.label}: no event to count` : `${measure.label} ${times(one)}`, figures()],
+    own_down: () => [`${measure.label} down ${percent(1 - (one.now ?? 0) / one.usual)}`, figures()],
     ctr_up: () => [`Click rate ${times(one)}`, `${figure(one.now, "percent")}, was ${figure(one.usual, "percent")}.`],
   }[one.kind]();
 }
@@ -81,9 +94,9 @@ function sure(one) {
     : "Chance alone does this less than once in 1,000 years.";
 }
 
-function item(one, until, pick) {
-  const [title, sentence] = words(one);
-  const tone = toneOf(one.kind);
+function item(one, until, pick, measures) {
+  const [title, sentence] = words(one, measures);
+  const tone = toneOf(one, measures);
   const [sign, spoken] = SIGN[tone];
   const who = one.campaign === null ? h("span", {}, "All campaigns") : named(one.campaign, { title: null });
   const key = `finding-${one.kind}-${(one.campaign ?? "").slice(0, 200)}`;
@@ -135,17 +148,18 @@ function checked(report) {
 }
 
 /** Since when something has been wrong with the one campaign that is shown; null where all is well or more are shown. */
-export function wrongSince(report) {
+export function wrongSince(report, measures) {
   const [one, ...more] = params("campaign");
-  const own = more.length ? [] : report.findings.filter((found) => found.campaign === one && toneOf(found.kind) === "bad");
+  const own = more.length ? [] : report.findings.filter((found) => found.campaign === one && toneOf(found, measures) === "bad");
   return own.length ? Math.min(...own.map((found) => found.since)) : null;
 }
 
 /**
  * @param {HTMLElement} place
+ * @param {Map<string, Answer>} measures all measures by id
  * @param {{pick: (one: Answer) => void, everything: (() => void) | null}} act `everything` is null if nothing beyond the filters may be shown
  */
-export function makeAttention(place, act) {
+export function makeAttention(place, measures, act) {
   const count = h("span", { class: "count", hidden: true });
   const body = h("div", { class: "attention-body" });
   const foot = h("div", { class: "table-foot attention-foot" });
@@ -185,7 +199,7 @@ export function makeAttention(place, act) {
       );
     } else {
       const shown = all ? own : own.slice(0, FIRST);
-      patch(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick))));
+      patch(body, h("ul", { class: "findings" }, ...shown.map((one) => item(one, report.until, act.pick, measures))));
     }
     const toggle =
       own.length > FIRST &&

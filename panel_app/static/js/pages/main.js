@@ -71,7 +71,7 @@ const chart = makeChart(byId("chart"), {
 });
 const crumbs = makeCrumbs(byId("crumbs"), (changes) => show(changes), setup.confines);
 const filters = makeFilters(byId("filters"), (changes) => show(changes));
-const attention = makeAttention(byId("attention"), {
+const attention = makeAttention(byId("attention"), measures, {
   pick: (one) =>
     aim({
       metric: one.metric === "spend" ? "" : one.metric,
@@ -134,7 +134,7 @@ function draw() {
   filters();
   notices(shown.live, page, view, shown.notes);
   tiles(page, view);
-  chart(page, view, measure, wrongSince(shown.attention));
+  chart(page, view, measure, wrongSince(shown.attention, measures));
   channels(page, view, measure);
   campaigns(page, view, measure);
   breakdown(page, view, measure);
