@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import cached_property
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -35,7 +37,11 @@ class Codec:
     """Decodes the records of `results`, or of the topic of `breakdown`."""
 
     def __init__(self, breakdown: Breakdown | None = None) -> None:
-        self._codec = None if breakdown is None else schema.breakdown_codec(breakdown)
+        self._breakdown = breakdown
+
+    @cached_property
+    def _codec(self) -> Any:
+        return None if self._breakdown is None else schema.breakdown_codec(self._breakdown)
 
     def read_key(self, key: bytes | str | None) -> Cell:
         """Return the cell that a tombstone deletes; raises `UnreadableError` if the key is not that of a result."""
