@@ -25,6 +25,7 @@ from figures.store.shape import shape_of
 from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
+from figures.views.breakdown_table import BreakdownSource
 from figures.views.query import page
 from figures.views.span import span_of
 
@@ -101,7 +102,7 @@ class Service:
         self._clock = clock
         self._attention = Attention(settings.window_seconds, settings.currency, self.rates.table, self.catalogue.own_measures)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
-        self._pages: OrderedDict[tuple[int, views.View], bytes] = OrderedDict()
+        self._pages: OrderedDict[tuple[int, int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
         self._cleared = False
         self._lock = threading.Lock()
@@ -119,7 +120,19 @@ class Service:
         The longer a page takes to compute, the longer one snapshot is shared: 100 viewers then get the same answer instead of one
         computed for each.
         """
-        return self.store.snapshot(max_age=min(1.0, 0.2 + 20 * self._cost))
+        return self.store.snapshot(max_age=self._max_age())
+
+    def breakdown_source(self, name: str) -> BreakdownSource | None:
+        """Return what is held of the breakdown called `name`, at most a second old; None if it is not declared."""
+        declared = self.settings.breakdown_list
+        breakdown = next((each for each in declared if each.name == name), None)
+        if breakdown is None:
+            return None
+        snapshot = self.breakdowns[name].snapshot(max_age=self._max_age())
+        return BreakdownSource(breakdown, snapshot, self.breakdown_feeds[name].status.state, declared)
+
+    def _max_age(self) -> float:
+        return min(1.0, 0.2 + 20 * self._cost)
 
     def answer(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> bytes:
         """Return `answered` as JSON."""
@@ -127,15 +140,16 @@ class Service:
 
     def answered(self, query: str, *, number: int = 0, have: str = "", scope: views.Scope = views.EVERYTHING) -> Answer:
         """Return the answer for the view in the URL's `query`, within `scope`; `have` is the token of what the browser shows."""
-        parsed_query = views.asked(query, self.catalogue)
-        view = scope.within(parsed_query.view)
-        snapshot = self.snapshot()
+        parsed_query = views.asked(query, self.catalogue, self.settings.breakdown_list, scope)
+        view, snapshot = parsed_query.view, self.snapshot()
+        source = self.breakdown_source(view.breakdown)
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
-        token = f"{snapshot.version}-{hash(view):x}-{crc32(noticed):x}"
+        versions = (snapshot.version, source.snapshot.version if source else 0)
+        token = f"{versions[0]}-{versions[1]}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
             return Answer(number, token, live, view, parsed_query.notes, None, None)
         return Answer(
-            number, token, live, view, parsed_query.notes, msgspec.Raw(self._page(snapshot, view)), msgspec.Raw(noticed)
+            number, token, live, view, parsed_query.notes, msgspec.Raw(self._page(snapshot, view, source)), msgspec.Raw(noticed)
         )
 
     def attention(self, snapshot: Snapshot) -> Report:
@@ -157,13 +171,20 @@ class Service:
             self._report = report, text
         return text
 
-    def _page(self, snapshot: Snapshot, view: views.View) -> bytes:
-        key = (snapshot.version, view)
+    def _page(self, snapshot: Snapshot, view: views.View, source: BreakdownSource | None) -> bytes:
+        key = (snapshot.version, source.snapshot.version if source else 0, view)
         encoded = self._pages.get(key)
         if encoded is None:
             begun = time.perf_counter()
             encoded = _encode(
-                page(snapshot, view, self.settings.window_seconds, currency=self.settings.currency, catalogue=self.catalogue)
+                page(
+                    snapshot,
+                    view,
+                    self.settings.window_seconds,
+                    currency=self.settings.currency,
+                    catalogue=self.catalogue,
+                    source=source,
+                )
             )
             self._cost = 0.8 * self._cost + 0.2 * (time.perf_counter() - begun)
             with self._lock:

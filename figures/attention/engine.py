@@ -81,9 +81,9 @@ NOTHING = Report(0, [], 0, 0, 0.0)
 def within(report: Report, scope: Scope) -> Report:
     """Return the part of `report` that is about the campaigns of `scope` only.
 
-    Findings are about all channels together, so there are none under a filter on channels.
+    Findings are about all channels together, so there are none under a filter on channels or on the values of a breakdown.
     """
-    if scope.channels or not scope.campaigns:
+    if scope.channels or scope.filters or not scope.campaigns:
         return msgspec.structs.replace(NOTHING, until=report.until)
     wanted = frozenset(scope.campaigns)
     own = [finding for finding in report.findings if finding.campaign in wanted]

@@ -8,15 +8,13 @@ from operator import attrgetter
 
 import msgspec
 
-from dataflows.contract import schema
 from dataflows.contract.breakdowns import Breakdown
 from dataflows.contract.metrics import SUMS
-from dataflows.contract.schema import RecordHeaders, WindowResult, decode_result, decode_result_key, foreign
+from dataflows.contract.schema import RecordHeaders, WindowResult, breakdown_codec, decode_result, decode_result_key, foreign
 from figures.store.content import Cell
 from figures.store.rows import Values, parse_start
 
 _HOUR = 3600
-_KEY = ("window_start", "campaign_id", "channel", "currency")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _SUM_BITS, _REVISION_BITS = 96, 63
 """A billion sums of this size add up to less than the 38 digits of `measures.WIDE`."""
@@ -35,12 +33,12 @@ class Codec:
     """Decodes the records of `results`, or of the topic of `breakdown`."""
 
     def __init__(self, breakdown: Breakdown | None = None) -> None:
-        self._codec = None if breakdown is None else schema.breakdown_codec(breakdown)
+        self._codec = None if breakdown is None else breakdown_codec(breakdown)
 
     def read_key(self, key: bytes | str | None) -> Cell:
         """Return the cell that a tombstone deletes; raises `UnreadableError` if the key is not that of a result."""
         try:
-            start, *names = self._decode_key(key or b"")
+            start, *names = self._decode_key(key.encode() if isinstance(key, str) else key or b"")
             return parse_start(start), *names
         except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as reason:
             raise UnreadableError(f"a tombstone whose key is not that of a result: {reason}") from None
@@ -68,12 +66,11 @@ class Codec:
     def _decode(self, value: bytes) -> tuple[WindowResult, Values]:
         return (decode_result(value), ()) if self._codec is None else self._codec.decode(value)
 
-    def _decode_key(self, key: bytes | str) -> tuple[str, *Values]:
+    def _decode_key(self, key: bytes) -> tuple[str, *Values]:
         if self._codec is not None:
             start, campaign, channel, values, currency = self._codec.decode_key(key)
             return start, campaign, channel, *values, currency
-        names = decode_result_key(key)
-        return names if len(names) == len(_KEY) else (*names, "USD")
+        return decode_result_key(key)
 
 
 def cell_of(result: WindowResult, values: Values = ()) -> Cell:
@@ -90,3 +87,5 @@ def _check_size(result: WindowResult) -> None:
             bits = _SUM_BITS if name in SUMS else _REVISION_BITS
             if number.bit_length() > bits:
                 raise UnreadableError(f"its {name} is beyond {bits} bits, the largest size that can be held") from None
+    if any(count.bit_length() > _SUM_BITS for count in result.counts.values()):
+        raise UnreadableError(f"one of its counts is beyond {_SUM_BITS} bits, the largest size that can be held")

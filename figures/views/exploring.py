@@ -12,8 +12,9 @@ from figures.measures import SIZE, ShownMeasure, sums
 from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
+from figures.views.keys import PAIRS
 from figures.views.parameters import Parameters
-from figures.views.sums import PAIR, conditions
+from figures.views.sums import conditions
 from figures.views.view import RANGES, Filtered
 
 SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
@@ -105,7 +106,7 @@ def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catal
     incomplete = _incomplete(snapshot, start, end, grain)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
     tested = conditions(snapshot, ask, currency)
-    rows = snapshot.between(start, end, grain, by=(*PAIR, *tested)).filter(*tested.values())
+    rows = snapshot.between(start, end, grain, by=(*PAIRS.dimensions, *tested)).filter(*tested.values())
     added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from dataflows.contract.errors import InputError
 from figures.calendar.calendar import WEEKS
 from figures.calendar.zones import UTC, zone_name
+from figures.views.breakdown_filter import FieldFilter, parse
 
 LONGEST = 2**20
 """Longest query in characters, enough for 10,000 names."""
@@ -175,6 +176,14 @@ class Parameters:
             return tuple(dict.fromkeys(values))
         self.notes.append(f"{why[:1].upper()}{why[1:]}, which nothing can match; take it out of the URL to see all {dimension}s.")
         return tuple(dict.fromkeys(_NO_NAME if _not_a_name(dimension, [value]) else value for value in values))
+
+    def filters(self, fields: Collection[str]) -> tuple[FieldFilter, ...]:
+        """Return the filters on `fields` of breakdowns; to be called after all parameters that a page reads by name."""
+        others = self._read | {*TASTE, *FILTERS, _ADDRESS}
+        parsed_filters = parse(self._given, fields, others)
+        self._read |= parsed_filters.read
+        self.notes += parsed_filters.problems
+        return parsed_filters.filters
 
     def ended(self) -> tuple[str, ...]:
         """Return all notes, including those on parameters that were not read: filters the page does not apply, and unknown names."""

@@ -10,7 +10,8 @@ from figures.catalogue import BUILT_IN, Catalogue
 from figures.measures import Floats, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
-from figures.views import charts, matrix, rankings
+from figures.views import breakdown_table, charts, matrix, rankings
+from figures.views.breakdown_table import BreakdownSource, BreakdownTable
 from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
 from figures.views.rankings import Numbers
@@ -53,25 +54,40 @@ class OverviewPage(msgspec.Struct, frozen=True):
     funnel: dict[str, float]
     marks: dict[str, SpellingMark]
     """How names of the tables and the heatmap that look like another one differ from it, by name."""
+    breakdown: BreakdownTable | None
+    """The values of the view's breakdown; None if none is declared."""
+    figures_of: str
+    """The breakdown whose rows everything here is computed from, because of filters on its values; empty for the main results."""
     funnel_changes: dict[str, Moved]
     """Changes of the conversion rate from the previous step to this one, over the compared minutes; empty without a comparison."""
 
 
 def page(
-    snapshot: Snapshot, view: View, window: int = 60, limit: int = 0, *, currency: str = "USD", catalogue: Catalogue = BUILT_IN
+    snapshot: Snapshot,
+    view: View,
+    window: int = 60,
+    limit: int = 0,
+    *,
+    currency: str = "USD",
+    catalogue: Catalogue = BUILT_IN,
+    source: BreakdownSource | None = None,
 ) -> OverviewPage:
     """Return the figures of `view` in `currency`; `window` is the length of a window in seconds.
 
-    `limit` is a number of campaigns other than the view's; `catalogue` has the measures.
+    `limit` is a number of campaigns other than the view's; `catalogue` has the measures; `source` is the view's breakdown, and needed
+    for filters on its values.
 
-    What lies before the open minutes is remembered (`source`), so that a refresh costs those: a call into polars costs more than
+    What lies before the open minutes is remembered (`PageSums`), so that a refresh costs those: a call into polars costs more than
     the rows of an hour.
     """
+    version, figures_of = snapshot.version, ""
+    if source is not None and view.filters:
+        snapshot, figures_of = source.snapshot, source.breakdown.name
     span = span_of(snapshot, view, window)
-    source = PageSums(snapshot, view, span, currency)
+    page_sums = PageSums(snapshot, view, span, currency)
     measure, columns = catalogue.measures[view.metric], catalogue.columns(view.metric, view.sort)
     nothing = np.zeros(len(snapshot.shape.sums), np.int64)
-    settled, opened, earlier = parts = source.compared(), source.left_out(), source.before()
+    settled, opened, earlier = parts = page_sums.compared(), page_sums.left_out(), page_sums.before()
     held_totals = [part.total for part in (settled, opened) if part.total is not None]
     now = sum(held_totals[1:], start=held_totals[0]) if held_totals else None
     # A previous period that is held only in part is not compared; one that is held but without events is.
@@ -80,17 +96,17 @@ def page(
     complete = None if now is None else nothing if settled.total is None else settled.total
     all_campaigns = rankings.grouped([part.campaigns for part in parts], snapshot.campaigns, measure, columns, whole=whole)
     all_channels = rankings.grouped([part.channels for part in parts], snapshot.channels, measure, columns, whole=whole)
-    lines = charts.lines(source.cells(), source.earlier_cells(), span)
+    lines = charts.lines(page_sums.cells(), page_sums.earlier_cells(), span)
     shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
     def trends(numbers: list[int]) -> list[Numbers]:
-        keys, rows = source.trends(numbers)
+        keys, rows = page_sums.trends(numbers)
         return rankings.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
 
     campaigns, channels = rankings.campaigns(all_campaigns, view, trends, limit), rankings.channels(all_channels, view)
     heatmap = matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels)
     return OverviewPage(
-        version=snapshot.version,
+        version=version,
         rows=snapshot.rows,
         oldest=snapshot.oldest,
         newest=snapshot.newest,
@@ -110,6 +126,8 @@ def page(
             **snapshot.campaigns.marks([*(row.name for row in campaigns.rows), *heatmap.campaigns]),
             **snapshot.channels.marks([*(row.name for row in channels.rows), *heatmap.channels]),
         },
+        breakdown=None if source is None else breakdown_table.table(source, view, span, currency, catalogue),
+        figures_of=figures_of,
         funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
         funnel_changes={} if complete is None or before is None else _funnel_changes(complete, before),
     )

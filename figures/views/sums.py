@@ -7,7 +7,7 @@ are integers, so that adding and subtracting is exact. Where an older minute was
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,15 +16,16 @@ import polars as pl
 from dataflows.contract.breakdowns import Value
 from figures.measures import Keyed, Keys, Sums, added, matrix, sums
 from figures.store.blocks import block_of
-from figures.store.names import Names, pair
+from figures.store.names import Names
+from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
+from figures.views.breakdown_filter import condition
 from figures.views.grid import Grid
+from figures.views.keys import PAIRS, KeyCode
 from figures.views.span import TimeSpan
 from figures.views.view import Filtered, View
 
 T = TypeVar("T")
-PAIR = ("campaign", "channel")
-"""What a page splits its sums by at least, to fill its tables."""
 Stretches = tuple[tuple[int, int], ...]
 """Parts of time: start and end of each, in seconds since 1970 and in order."""
 
@@ -51,7 +52,7 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
 def conditions(snapshot: Snapshot, wanted: Filtered, currency: str) -> dict[str, pl.Expr]:
     """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
 
-    There is no condition on the currency if nothing else is held.
+    A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if nothing else is held.
     """
     tested: dict[str, pl.Expr] = {}
     for dimension, names in (("campaign", wanted.campaigns), ("channel", wanted.channels)):
@@ -60,6 +61,11 @@ def conditions(snapshot: Snapshot, wanted: Filtered, currency: str) -> dict[str,
     currencies = snapshot.names["currency"]
     if currencies.names not in ([], [currency]):
         tested["currency"] = _is_one_of("currency", currencies, [currency])
+    for one in wanted.filters:
+        dimension = column_of(one.field)
+        passes = condition(one, dimension, snapshot.names[dimension])
+        # A page that is embedded with a filter may have a second one on the same field.
+        tested[dimension] = tested[dimension] & passes if dimension in tested else passes
     return tested
 
 
@@ -68,23 +74,34 @@ def _is_one_of(dimension: str, known: Names, names: Iterable[Value]) -> pl.Expr:
 
 
 class PeriodSums:
-    """Sums over a part of time: `pairs` by campaign and channel (`names.pair`), `campaigns`, `channels`, and in `total`."""
+    """Sums over a part of time: by `KeyCode` in `pairs`, which are campaign and channel unless said otherwise, and in `total`."""
 
     def __init__(self, keys: Keys, rows: Sums) -> None:
-        """`keys` are those of pairs; there may be several rows of one."""
+        """`keys` may have several rows of one."""
         keys, sums = added(keys, rows)
         # A result has at least one event, so a row without events is no longer in the range.
         there = sums.any(axis=1)
         keys, sums = self.pairs = keys[there], sums[there]
-        self.campaigns = added(keys // pair(1, 0), sums)
-        self.channels = added(keys % pair(1, 0), sums)
         self.total: Sums | None = sums.sum(axis=0) if len(sums) else None
+
+    @cached_property
+    def campaigns(self) -> Keyed:
+        """Sums by campaign, out of `pairs` of campaign and channel."""
+        keys, sums = self.pairs
+        return added(PAIRS.decode(keys)[0], sums)
+
+    @cached_property
+    def channels(self) -> Keyed:
+        """Sums by channel, out of `pairs` of campaign and channel."""
+        keys, sums = self.pairs
+        return added(PAIRS.decode(keys)[1], sums)
 
 
 class PageSums:
-    """The sums of `snapshot` in `currency` under the filters of `view`, in and before the range `span`."""
+    """The sums of `snapshot` in `currency` under the filters of `view`, in and before the range `span`, split by the names of `code`."""
 
-    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str) -> None:
+    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str, code: KeyCode = PAIRS) -> None:
+        self._code = code
         self._snapshot, self._view, self._span = snapshot, view, span
         self._conditions = conditions(snapshot, view, currency)
         self._sums = snapshot.shape.sums
@@ -170,7 +187,7 @@ class PageSums:
 
         def few(start: int, end: int, grain: int = 60) -> Keyed:
             # By the minute the rows themselves are read: sums by campaign would take as much memory again.
-            rows = self._rows(start, end, grain, ("campaign",) if grain > 60 else PAIR)
+            rows = self._rows(start, end, grain, ("campaign",) if grain > 60 else PAIRS.dimensions)
             return self._points(rows.filter(wanted), "campaign", points)
 
         def make(start: int, end: int) -> Keyed:
@@ -215,30 +232,38 @@ class PageSums:
         move: Callable[[int, int, T], T] | None = None,
     ) -> T:
         view = self._view
-        key = (key, self._span.length, self._span.comparison.how, view.zone, view.campaigns, view.channels)
+        key = (
+            key,
+            self._span.length,
+            self._span.comparison.how,
+            view.zone,
+            view.campaigns,
+            view.channels,
+            view.filters,
+            self._code,
+        )
         return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
 
-    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = PAIR) -> pl.DataFrame:
-        """Return the rows of this part of time that the view wants, split by `by` at least; at a grain of 60 as they are held."""
-        tested = self._conditions
+    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = ()) -> pl.DataFrame:
+        """Return the rows of this part of time that the view wants, split by `by` at least, without it by the names of the code."""
+        tested, names = self._conditions, self._code.dimensions
         if not tested:
-            return self._snapshot.between(start, end, grain, by=by)
-        # With filters by both, so that the sums of the blocks are shared by all that is asked under them.
-        return self._snapshot.between(start, end, grain, by=(*PAIR, *tested)).filter(*tested.values())
+            return self._snapshot.between(start, end, grain, by=by or names)
+        # With filters by all names, so that the sums of the blocks are shared by all that is asked under them.
+        return self._snapshot.between(start, end, grain, by=(*names, *tested)).filter(*tested.values())
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
         return rows.group_by(*keys).agg(sums(self._sums, wide=self._snapshot.wide))
 
     def _summed(self, start: int, end: int) -> Keyed:
         """As `_pairs` for a longer stretch: its points do not matter, so the sums of whole days can be used."""
-        return self._paired(self._added(self._rows(start, end, _DAY), "campaign", "channel"))
+        return self._paired(self._added(self._rows(start, end, _DAY), *self._code.dimensions))
 
     def _pairs(self, start: int, end: int) -> Keyed:
         return self._paired(self._rows(start, end))
 
     def _paired(self, rows: pl.DataFrame) -> Keyed:
-        keys = pair(rows["campaign"].to_numpy().astype(np.int64), rows["channel"].to_numpy())
-        return keys, matrix(rows, self._sums, wide=self._snapshot.wide)
+        return self._code.encode(rows), matrix(rows, self._sums, wide=self._snapshot.wide)
 
     def _points(self, rows: pl.DataFrame, dimension: str, points: Grid) -> Keyed:
         keys = timed(rows[dimension].to_numpy().astype(np.int64), points.floor(rows["t"].to_numpy()))

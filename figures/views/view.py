@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
+from dataflows.contract.breakdowns import Breakdown, columns
 from dataflows.contract.errors import InputError
 from figures.calendar import ranges
 from figures.calendar.calendar import WEEKS
 from figures.calendar.zones import UTC
 from figures.catalogue import BUILT_IN, Catalogue
+from figures.views.breakdown_filter import FieldFilter, breakdown_for
 from figures.views.parameters import Parameters
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -39,15 +42,16 @@ F = TypeVar("F", bound="Filtered")
 
 
 class Filtered(msgspec.Struct, frozen=True):
-    """A filter on campaigns and channels by name; empty for all."""
+    """A filter on campaigns and channels by name, and on the values of a breakdown's fields; empty for all."""
 
     campaigns: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    filters: tuple[FieldFilter, ...] = ()
 
     @property
     def filtered(self) -> bool:
-        """Whether there is a filter on campaigns or channels."""
-        return bool(self.campaigns or self.channels)
+        """Whether there is any filter."""
+        return bool(self.campaigns or self.channels or self.filters)
 
 
 class View(Filtered, frozen=True):
@@ -69,6 +73,15 @@ class View(Filtered, frozen=True):
     descending: bool = True
     search: str = ""
     all_rows: bool = False
+    breakdown: str = ""
+    """The breakdown that is shown, and that the figures are computed from under filters on its values; empty if none is declared."""
+    split: str = ""
+    """The field of the breakdown whose values its table lists; empty for those of all its fields together."""
+    values_sort: str = ""
+    """A column of that table; empty for the chosen measure."""
+    values_descending: bool = True
+    values_search: str = ""
+    all_values: bool = False
 
     @property
     def on_calendar(self) -> bool:
@@ -93,7 +106,8 @@ class Scope(Filtered, frozen=True):
         if not self.filtered:
             return asked
         campaigns, channels = _narrowed(asked.campaigns, self.campaigns), _narrowed(asked.channels, self.channels)
-        return msgspec.structs.replace(asked, campaigns=campaigns, channels=channels)
+        filters = tuple(dict.fromkeys((*self.filters, *asked.filters)))
+        return msgspec.structs.replace(asked, campaigns=campaigns, channels=channels, filters=filters)
 
 
 EVERYTHING = Scope()
@@ -126,10 +140,11 @@ def checked_range(name: str) -> str:
     return name
 
 
-def asked(query: str, catalogue: Catalogue = BUILT_IN) -> Asked:
-    """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`); invalid parameters keep their defaults.
+def asked(query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Breakdown] = (), scope: Scope = EVERYTHING) -> Asked:
+    """Return the view of a URL's query (`range=1h&campaign=a&campaign=b&…`) within `scope`; invalid parameters keep their defaults.
 
-    `catalogue` has the measures that the page can be about and that its tables can be sorted by.
+    `catalogue` has the measures that the page can be about and that its tables can be sorted by; `breakdowns` are those of the
+    deployment. Filters that no breakdown has together are not applied, and a note says so.
     """
     url_parameters = Parameters(query)
     view = View(
@@ -145,13 +160,48 @@ def asked(query: str, catalogue: Catalogue = BUILT_IN) -> Asked:
         descending=url_parameters.one("order", ("asc", "desc"), "desc") == "desc",
         search=url_parameters.text("q", _SEARCH),
         all_rows=url_parameters.one("rows", ("10", "all"), "10") == "all",
+        **_breakdown_parameters(url_parameters, catalogue, breakdowns),
     )
-    return Asked(view, url_parameters.ended())
+    view, problem = _with_breakdown(scope.within(view), breakdowns, scope)
+    return Asked(view, (*url_parameters.ended(), *([problem] if problem else [])))
 
 
-def from_query(query: str, catalogue: Catalogue = BUILT_IN) -> View:
-    """Return the view of a URL's query."""
-    return asked(query, catalogue).view
+def _breakdown_parameters(url_parameters: Parameters, catalogue: Catalogue, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
+    if not breakdowns:
+        return {}
+    fields = columns(breakdowns)
+    return {
+        "breakdown": url_parameters.one("breakdown", [breakdown.name for breakdown in breakdowns]),
+        "split": url_parameters.one("split", fields),
+        "values_sort": url_parameters.one("bsort", (*catalogue.measures, "name")),
+        "values_descending": url_parameters.one("border", ("asc", "desc"), "desc") == "desc",
+        "values_search": url_parameters.text("bq", _SEARCH),
+        "all_values": url_parameters.one("brows", ("10", "all"), "10") == "all",
+        "filters": url_parameters.filters(fields),
+    }
+
+
+def _with_breakdown(view: View, breakdowns: Sequence[Breakdown], scope: Scope) -> tuple[View, str]:
+    """Return `view` with the breakdown that is shown (the first one if the view says nothing), and why its filters are not applied."""
+    if not breakdowns:
+        return view, ""
+    problem = ""
+    try:
+        chosen = breakdown_for(breakdowns, view.breakdown, view.filters) or breakdowns[0]
+    except InputError as error:
+        # The filters of an embed's scope stay: without them it would show more than it may.
+        problem = f"The filters are not applied: {error}"
+        view = msgspec.structs.replace(view, filters=scope.filters)
+        chosen = breakdown_for(breakdowns, "", scope.filters) or breakdowns[0]
+    split = view.split if view.split in chosen.fields else ""
+    return msgspec.structs.replace(view, breakdown=chosen.name, split=split), problem
+
+
+def from_query(
+    query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Breakdown] = (), scope: Scope = EVERYTHING
+) -> View:
+    """Return the view of a URL's query within `scope`."""
+    return asked(query, catalogue, breakdowns, scope).view
 
 
 def is_embed(query: str) -> bool:
@@ -159,9 +209,9 @@ def is_embed(query: str) -> bool:
     return parse_qs(query).get("embed", [""])[-1] == "1"
 
 
-def scope_of(query: str) -> Scope:
+def scope_of(query: str, breakdowns: Sequence[Breakdown] = ()) -> Scope:
     """Return the scope of a page with the URL's `query`: for an embed, the filter that it was opened with."""
     if not is_embed(query):
         return EVERYTHING
-    view = from_query(query)
-    return Scope(campaigns=view.campaigns, channels=view.channels)
+    view = from_query(query, breakdowns=breakdowns)
+    return Scope(campaigns=view.campaigns, channels=view.channels, filters=view.filters)

@@ -59,7 +59,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
 
     It is the data that the page shows for the URL's `query`, within `scope`.
     """
-    view = scope.within(views.from_query(query, service.catalogue))
+    view = views.from_query(query, service.catalogue, service.settings.breakdown_list, scope)
     snapshot = service.snapshot()
     window = service.settings.window_seconds
     span = span_of(snapshot, view, window)

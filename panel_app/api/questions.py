@@ -50,7 +50,7 @@ class ViewAnswer(JsonAnswer):
 
     @override
     def reply(self, dashboard: Dashboard, query: str) -> bytes:
-        answer = dashboard.service.answered(query, scope=scope_of(query))
+        answer = dashboard.service.answered(query, scope=scope_of(query, dashboard.service.settings.breakdown_list))
         live = answer.live
         # The part of the state that does not change with time alone.
         state = msgspec.json.encode((live.feed, live.cleared, live.undo_rows, answer.notes))
@@ -67,7 +67,7 @@ class NamesAnswer(JsonAnswer):
 
     @override
     def reply(self, dashboard: Dashboard, query: str) -> str:
-        if scope_of(query).filtered:
+        if scope_of(query, dashboard.service.settings.breakdown_list).filtered:
             raise InputError("an embed with a filter offers no names.")
         last_values = {name: values[-1] for name, values in parameters.parsed(query).items()}
         return pickers.reply(
@@ -94,7 +94,7 @@ class TableAnswer(JsonAnswer):
         service = dashboard.service
         settings = service.settings
         ask, notes = exploring.asked(query, service.catalogue)
-        within = scope_of(query).within(ask)
+        within = scope_of(query, settings.breakdown_list).within(ask)
         figures = exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue)
         return explore.shown(0, figures, notes)
 
@@ -106,7 +106,7 @@ class SheetAnswer(JsonAnswer):
     def reply(self, dashboard: Dashboard, query: str) -> str:
         last_values = {name: values[-1] for name, values in parameters.parsed(query).items()}
         request = {"what": last_values.get("what"), "format": last_values.get("format"), "query": query}
-        return downloads.reply(dashboard.service, 0, request, scope_of(query))
+        return downloads.reply(dashboard.service, 0, request, scope_of(query, dashboard.service.settings.breakdown_list))
 
 
 QUESTIONS = [

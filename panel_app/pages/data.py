@@ -20,7 +20,7 @@ from panel_app.server.dashboard import Dashboard
 
 def data(dashboard: Dashboard, back: str, explore: str, api: str) -> pn.Template | pn.pane.Str:
     """Return the page for one visitor; `back`, `explore` and `api` are where its links lead, the last one empty without such an address."""
-    if confines().filtered:
+    if confines(dashboard.service.settings.breakdown_list).filtered:
         return pn.pane.Str(
             "adtally: this page covers all campaigns and channels, so the filter is not applied and nothing is shown."
         )

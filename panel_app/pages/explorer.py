@@ -26,7 +26,7 @@ from panel_app.server.dashboard import Dashboard
 
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     """Return the page for one visitor; `back` is the address of the overview."""
-    scope, service = confines(), dashboard.service
+    scope, service = confines(dashboard.service.settings.breakdown_list), dashboard.service
     settings = service.settings
 
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:

@@ -39,7 +39,7 @@ def handlers(service: Service, *, read_only: bool = False, scope: Scope = EVERYT
 
 def overview(dashboard: Dashboard, explore: str = "?page=explore", data: str = "?page=data") -> pn.Template:
     """Return the page for one visitor; `explore` and `data` are where its links to the other pages lead."""
-    scope, service = confines(), dashboard.service
+    scope, service = confines(dashboard.service.settings.breakdown_list), dashboard.service
     given = {
         **setup(dashboard),
         "window": service.settings.window_seconds,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import panel as pn
 
+from dataflows.contract.breakdowns import Breakdown
 from figures.views.view import Scope, is_embed, scope_of
 
 
@@ -21,6 +23,6 @@ def embedded() -> bool:
     return is_embed(request_query())
 
 
-def confines() -> Scope:
-    """Return the scope of this page: for an embed, the filter that it was opened with."""
-    return scope_of(request_query())
+def confines(breakdowns: Sequence[Breakdown]) -> Scope:
+    """Return the scope of this page: for an embed, the filter that it was opened with; `breakdowns` are those of the deployment."""
+    return scope_of(request_query(), breakdowns)

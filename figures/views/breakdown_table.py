@@ -1,0 +1,231 @@
+"""The table of a breakdown: its values by a measure, how much of it is in "(other)", and what that means for filtered figures.
+
+There may be a hundred thousand values, so only those that are shown get names and all their figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from dataflows.contract.breakdowns import Breakdown, Value
+from dataflows.contract.metrics import SUMS
+from figures.catalogue import Catalogue
+from figures.measures import Keyed, Keys, ShownMeasure, Sums, compared
+from figures.store.names import NOT_SET_NUMBER, OTHER_NUMBER
+from figures.store.shape import column_of
+from figures.store.snapshot import Snapshot
+from figures.store.spelling import folded, matches
+from figures.views.keys import KeyCode, code_of
+from figures.views.rankings import Numbers, placed, short
+from figures.views.span import TimeSpan
+from figures.views.sums import PageSums
+from figures.views.view import ALL_ROWS, PAGE_ROWS, View
+
+Kind = Literal["text", "null", "other"]
+
+_KINDS: Mapping[int, Kind] = {NOT_SET_NUMBER: "null", OTHER_NUMBER: "other"}
+_EVENTS = SUMS.index("events")
+
+
+class ValueRow(msgspec.Struct, frozen=True):
+    """One combination of values (a text, null or true for each field) and their kinds; the rest is as in `rankings.RankedRow`."""
+
+    values: list[Value]
+    kinds: list[Kind]
+    figures: Numbers
+    share: float
+    change: float | None
+    difference: float | None
+
+
+class FieldsOf(msgspec.Struct, frozen=True):
+    """A breakdown that can be chosen, and its fields."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+class BreakdownTable(msgspec.Struct, frozen=True):
+    """The table of the breakdown `name`, of which the values of `fields` are listed; `names` has all that can be chosen.
+
+    Of `total` rows under the filters the search finds `total_rows`.
+    """
+
+    name: str
+    names: list[FieldsOf]
+    fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: list[ValueRow]
+    total_rows: int
+    total: int
+    sort: str
+    descending: bool
+    search: str
+    all_rows: bool
+    coverage: float | None
+    """Share of the chosen measure (of spend if it does not add up, of events if that is 0) that is not in "(other)".
+
+    Filters on values are not applied to it: what they let pass may be in "(other)" too. None without any event.
+    """
+    other: float | None
+    """Share of the same in "(other)"; None if there is none."""
+    other_figures: Numbers
+    """The figures of "(other)" by `columns`, without filters on values; empty if there is none."""
+    oldest: int
+    """Start of the oldest window of the breakdown that is held (seconds since 1970), 0 without one."""
+    state: str
+    """What the reader of the breakdown's topic does (`feed.reporter.FeedState`): ``live`` once everything has been read."""
+
+
+class BreakdownSource(msgspec.Struct, frozen=True):
+    """The breakdown of a page: what it is, what is held of it, the state of its feed, and all breakdowns that can be chosen."""
+
+    breakdown: Breakdown
+    snapshot: Snapshot
+    state: str
+    declared: tuple[Breakdown, ...]
+
+
+def table(source: BreakdownSource, view: View, span: TimeSpan, currency: str, catalogue: Catalogue) -> BreakdownTable:
+    """Return the values of the breakdown over `span`, by the measures of `catalogue`.
+
+    If all fields together have too many names, the values of the first field are listed.
+    """
+    snapshot, measure = source.snapshot, catalogue.measures[view.metric]
+    by = view.values_sort or view.metric
+    columns = catalogue.columns(view.metric, by)
+    fields = (view.split,) if view.split else source.breakdown.fields
+    code = code_of(snapshot, [column_of(field) for field in fields])
+    if code is None:
+        fields = fields[:1]
+        code = KeyCode((column_of(fields[0]),), (32,))
+    sums = PageSums(snapshot, view, span, currency, code)
+    settled, before = sums.compared().pairs, sums.before().pairs
+    values = _Values(snapshot, code, *_together(settled, sums.left_out().pairs))
+    found = values.matching(view.values_search)
+    limit = ALL_ROWS if view.all_values else PAGE_ROWS
+    shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
+    other = _other(source, view, span, currency)
+    coverage = _coverage(other, measure, catalogue)
+    return BreakdownTable(
+        name=source.breakdown.name,
+        names=[FieldsOf(each.name, each.fields) for each in source.declared],
+        fields=fields,
+        columns=tuple(each.id for each in columns),
+        rows=values.rows(shown, measure, columns, settled, before if span.compared else None),
+        total_rows=len(found),
+        total=len(values),
+        sort=by,
+        descending=view.values_descending,
+        search=view.values_search,
+        all_rows=view.all_values,
+        coverage=coverage,
+        other=None if coverage is None or other[0] is None else round(1 - coverage, 6),
+        other_figures=[] if other[0] is None else short(np.array([float(each.of(other[0])) for each in columns])),
+        oldest=snapshot.oldest,
+        state=source.state,
+    )
+
+
+def _together(settled: Keyed, opened: Keyed) -> Keyed:
+    """Return the keys of both, in order, and the sum of both for each; mostly the second has few that the first has not."""
+    keys = np.union1d(settled[0], opened[0]) if not _holds(settled[0], opened[0]) else settled[0]
+    if keys is settled[0]:
+        total = settled[1].copy()
+        total[np.searchsorted(keys, opened[0])] += opened[1]
+        return keys, total
+    total = np.zeros((len(keys), settled[1].shape[1]), np.result_type(settled[1], opened[1]))
+    for part, sums in (settled, opened):
+        total[np.searchsorted(keys, part)] += sums
+    return keys, total
+
+
+def _holds(keys: Keys, others: Keys) -> bool:
+    """Return whether the ascending `keys` contain all `others`."""
+    if not len(others):
+        return True
+    at = np.searchsorted(keys, others)
+    return bool(len(keys)) and bool((at < len(keys)).all()) and bool((keys[at] == others).all())
+
+
+class _Values:
+    """The values of a breakdown's fields over a range: ascending keys, and the sums of each."""
+
+    def __init__(self, snapshot: Snapshot, code: KeyCode, keys: Keys, total: Sums) -> None:
+        self._names = [snapshot.names[dimension] for dimension in code.dimensions]
+        self._code, self._keys, self._total = code, keys, total
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def matching(self, search: str) -> Keys:
+        """Return the indices of the keys of which a value is found by the search."""
+        if not search:
+            return np.arange(len(self))
+        found = np.zeros(len(self), bool)
+        for known, numbers in zip(self._names, self._code.decode(self._keys), strict=True):
+            used = np.unique(numbers)
+            found |= np.isin(numbers, used[[matches(name, search) for name in known.column(used.tolist())]])
+        return np.flatnonzero(found)
+
+    def ranked(self, found: Keys, measure: ShownMeasure | None, *, descending: bool) -> Keys:
+        """Return the indices `found` by a measure, by name if it is None, at least as many as can be shown.
+
+        Those without a figure come last.
+        """
+        if measure is None:
+            columns = zip(self._names, self._code.decode(self._keys[found]), strict=True)
+            texts = [[(folded(name), name) for name in known.column(numbers.tolist())] for known, numbers in columns]
+            order = sorted(range(len(found)), key=lambda at: [column[at] for column in texts], reverse=descending)
+            return found[order]
+        values = measure.of(self._total[found])
+        ranks = np.where(np.isnan(values), np.inf, -values if descending else values)
+        last = np.partition(ranks, ALL_ROWS)[ALL_ROWS] if len(ranks) > ALL_ROWS else np.inf
+        candidates = np.flatnonzero(ranks <= last)
+        return found[candidates[np.argsort(ranks[candidates], kind="stable")]]
+
+    def rows(
+        self, shown: Keys, measure: ShownMeasure, columns: Sequence[ShownMeasure], settled: Keyed, before: Keyed | None
+    ) -> list[ValueRow]:
+        """Return the rows at the indices `shown`, with figures of `columns`; the change is missing without the sums `before`."""
+        wanted = self._keys[shown]
+        was = np.full(len(wanted), np.nan) if before is None else measure.of(placed(*before, wanted)[1])
+        change, difference = map(short, compared(measure.of(placed(*settled, wanted)[1]), was))
+        figures = np.column_stack([each.of(self._total[shown]) for each in columns])
+        largest = float(np.nanmax(measure.of(self._total), initial=0.0)) if len(self) else 0.0
+        sizes = np.maximum(np.nan_to_num(measure.of(self._total[shown])), 0.0)
+        shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
+        numbers = [column.tolist() for column in self._code.decode(wanted)]
+        names = zip(*(known.values(column) for known, column in zip(self._names, numbers, strict=True)), strict=True)
+        cells = zip(names, zip(*numbers, strict=True), figures, shares, change, difference, strict=True)
+        return [
+            ValueRow(list(values), [_KINDS.get(number, "text") for number in kinds], short(row), *more)
+            for values, kinds, row, *more in cells
+        ]
+
+
+def _other(source: BreakdownSource, view: View, span: TimeSpan, currency: str) -> tuple[Sums | None, Sums | None]:
+    """Return the sums of "(other)" and of everything, without filters on values; None where there are no events."""
+    everything = msgspec.structs.replace(view, filters=())
+    field = column_of(source.breakdown.fields[0])  # in "(other)" all fields are true
+    sums = PageSums(source.snapshot, everything, span, currency, KeyCode((field,), (32,)))
+    keys, total = _together(sums.compared().pairs, sums.left_out().pairs)
+    is_other = keys == OTHER_NUMBER
+    return total[is_other].sum(axis=0) if is_other.any() else None, total.sum(axis=0) if len(total) else None
+
+
+def _coverage(sums: tuple[Sums | None, Sums | None], measure: ShownMeasure, catalogue: Catalogue) -> float | None:
+    other, everything = sums
+    if everything is None:
+        return None
+    if other is None:
+        return 1.0
+    ranked = catalogue.measures[measure.rank]
+    whole, part = (float(ranked.of(each)) for each in (everything, other))
+    if not whole > 0:
+        whole, part = float(everything[_EVENTS]), float(other[_EVENTS])
+    return round(min(max(1 - part / whole, 0.0), 1.0), 6)
