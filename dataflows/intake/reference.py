@@ -27,6 +27,7 @@ class PythonIntake(Intake):
         self._ids = IdIndex()
         self._admissions = Admissions(rules.breakdown_cells, rules.horizon)
         self._tables = Tables(rules)
+        self._breakdowns = range(1, 1 + len(rules.breakdowns))
         super().__init__(rules, topic, partition, state, now)
 
     @override
@@ -62,8 +63,8 @@ class PythonIntake(Intake):
         moment = to_micros(event.timestamp)
         window = self.rules.start(moment)
         keys = self._tables.keys(event)
-        for table, key in enumerate(keys[1:], start=1):
-            keys[table] = self._admissions.admit(window, table, key, self.clock or moment)
+        for table in self._breakdowns:
+            keys[table] = self._admissions.admit(window, table, keys[table], self.clock or moment)
         if not self._is_refilling:
             self.counters.counted += 1
             self._tables.add(window, keys, event)

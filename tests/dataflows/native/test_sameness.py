@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflows import native
-from dataflows.contract.metrics import CONTRIBUTIONS, CellKey, Metrics
+from dataflows.contract.metrics import CellKey, Metrics, contributions
 from dataflows.contract.schema import Event, to_micros
 from dataflows.contract.settings import Settings
 from dataflows.intake.decode import EventDecoder
@@ -247,7 +247,7 @@ def test_what_is_plain_is_an_event_and_python_reads_the_same_in_it(given: bytes)
     tally.judge(0, native.NEVER, 2**62, refill=False)
     ((shard, window, table, cells),) = tally.pack()
     expected = Metrics()
-    expected.add(event, CONTRIBUTIONS[event.event_type])
+    expected.add(event, contributions(())[event.event_type])
     key = (event.campaign_id, event.channel, event.currency or "USD")
     assert (window, table, dict(CellFormat().unpack(cells))) == (RULES.start(to_micros(event.timestamp)), 0, {key: expected})
     assert shard == shard_of(event.campaign_id, event.channel)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from dataflows import native
 from dataflows.contract.metrics import CellKey, Metrics
-from dataflows.contract.schema import Value, WindowResult, decode_result, result_key
+from dataflows.contract.schema import WindowResult, decode_result, result_key
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.windows.panes import Panes, PanesState
@@ -68,11 +68,11 @@ def cells_of(shares: Iterable[Share]) -> Iterator[tuple[int, CellKey, Metrics]]:
             yield share.window, key, metrics
 
 
-def sums_of(shares: Iterable[Share]) -> dict[tuple[int | Value, ...], Metrics]:
+def sums_of(shares: Iterable[Share]) -> dict[tuple[int, str, str], Metrics]:
     """Return the metrics of each cell by start of the window, campaign and channel."""
-    sums: dict[tuple[int | Value, ...], Metrics] = {}
-    for window, key, metrics in cells_of(shares):
-        sums.setdefault((window, *key), Metrics()).merge(metrics)
+    sums: dict[tuple[int, str, str], Metrics] = {}
+    for window, (campaign, channel), metrics in cells_of(shares):
+        sums.setdefault((window, str(campaign), str(channel)), Metrics()).merge(metrics)
     return sums
 
 
