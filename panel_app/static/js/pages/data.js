@@ -2,6 +2,7 @@
 // The Data page: what is held, how old events are when they get here, how far the dataflow is, what it rejected, files, and clearing.
 
 import { makeAges } from "adtally/ages.js";
+import { makeBreakdowns } from "adtally/breakdowns.js";
 import { h, icon } from "adtally/dom.js";
 import { bytes, duration, many, moment, percent, whole } from "adtally/format.js";
 import { makeHealth } from "adtally/health.js";
@@ -29,6 +30,7 @@ const live = makeLive({
   ],
 });
 const ages = makeAges(byId("ages"));
+const breakdowns = makeBreakdowns(byId("breakdowns"));
 const health = makeHealth(byId("health"));
 const pipeline = makePipeline(byId("pipeline"), setup);
 const rejects = makeRejects(byId("rejects"), setup, (reason) => live.show({ reason }));
@@ -193,6 +195,7 @@ function draw() {
   );
   drawStock();
   ages(shown.stock.ages);
+  breakdowns(shown.breakdowns);
   health(shown.parts, shown.live.now);
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);

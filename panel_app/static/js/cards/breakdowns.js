@@ -1,0 +1,66 @@
+// @ts-check
+// What the dashboard holds of each breakdown, what that costs, and how much of the newest hour is in "(other)".
+
+import { h, label } from "adtally/dom.js";
+import { bytes, moment, percent, whole } from "adtally/format.js";
+import { patch } from "adtally/patch.js";
+import { fieldName } from "adtally/values.js";
+
+/** States of a reader that mean that the rows are not complete, in words. @type {Map<string, string>} */
+const STATES = new Map([
+  ["starting", "starting"],
+  ["reading", "being read"],
+  ["waiting", "no topic yet"],
+  ["down", "broker unreachable"],
+]);
+
+/** The share of events in "(other)", in words. */
+function share({ other, other_windows: count }) {
+  if (other === null) return "–";
+  if (!count) return "nothing";
+  return other < 0.001 ? `less than ${percent(0.001, 1)}` : percent(other, 1);
+}
+
+/** @param {HTMLElement} place hidden where no breakdown is declared */
+export function makeBreakdowns(place) {
+  const body = h("div", { class: "table-box" });
+  place.replaceChildren(
+    h("div", { class: "card-head" }, h("h2", {}, "Breakdowns")),
+    body,
+    h(
+      "p",
+      { class: "hint gap" },
+      "Minutes of the newest hour with a row of “(other)”: the sum of the values beyond ADTALLY_BREAKDOWN_CELLS of a partition and minute. The named rows of these minutes are lower bounds.",
+    ),
+  );
+
+  const row = (one) =>
+    h(
+      "tr",
+      { "data-key": one.name },
+      h(
+        "th",
+        { scope: "row", class: "left" },
+        h("b", {}, label(one.name, 40)),
+        h("span", { class: "hint" }, ` ${one.fields.map(fieldName).join(", ")}`),
+      ),
+      h("td", { class: "num" }, whole(one.rows)),
+      h("td", { class: "num" }, bytes(one.held_bytes)),
+      h("td", { class: "num roomy" }, STATES.get(one.state) ?? (one.rows ? moment(one.oldest, true) : "–")),
+      h("td", { class: "num" }, one.windows ? `${whole(one.other_windows)} of ${whole(one.windows)}` : "–"),
+      h("td", { class: "num" }, share(one)),
+    );
+
+  /** @param {Answer[]} breakdowns */
+  return function update(breakdowns) {
+    place.hidden = !breakdowns.length;
+    const heads = ["Rows", "Memory", "Held from", "Minutes with (other)", "Events in it"];
+    const line = h(
+      "tr",
+      {},
+      h("th", { scope: "col", class: "left" }, "Breakdown"),
+      ...heads.map((text) => h("th", { scope: "col", class: `num${text === "Held from" ? " roomy" : ""}` }, text)),
+    );
+    patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...breakdowns.map(row))));
+  };
+}
