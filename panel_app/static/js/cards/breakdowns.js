@@ -14,6 +14,15 @@ const STATES = new Map([
   ["down", "broker unreachable"],
 ]);
 
+/** Heads of the columns; the roomy ones have no place on a phone. */
+const HEADS = [
+  ["Rows", ""],
+  ["Memory", ""],
+  ["Held from", "roomy"],
+  ["Minutes with (other)", "roomy"],
+  ["Events in (other)", ""],
+];
+
 /** The share of events in "(other)", in words. */
 function share({ other, other_windows: count }) {
   if (other === null) return "–";
@@ -47,19 +56,18 @@ export function makeBreakdowns(place) {
       h("td", { class: "num" }, whole(one.rows)),
       h("td", { class: "num" }, bytes(one.held_bytes)),
       h("td", { class: "num roomy" }, STATES.get(one.state) ?? (one.rows ? moment(one.oldest, true) : "–")),
-      h("td", { class: "num" }, one.windows ? `${whole(one.other_windows)} of ${whole(one.windows)}` : "–"),
+      h("td", { class: "num roomy" }, one.windows ? `${whole(one.other_windows)} of ${whole(one.windows)}` : "–"),
       h("td", { class: "num" }, share(one)),
     );
 
   /** @param {Answer[]} breakdowns */
   return function update(breakdowns) {
     place.hidden = !breakdowns.length;
-    const heads = ["Rows", "Memory", "Held from", "Minutes with (other)", "Events in it"];
     const line = h(
       "tr",
       {},
       h("th", { scope: "col", class: "left" }, "Breakdown"),
-      ...heads.map((text) => h("th", { scope: "col", class: `num${text === "Held from" ? " roomy" : ""}` }, text)),
+      ...HEADS.map(([text, width]) => h("th", { scope: "col", class: `num ${width}` }, text)),
     );
     patch(body, h("table", {}, h("thead", {}, line), h("tbody", {}, ...breakdowns.map(row))));
   };

@@ -106,7 +106,7 @@ function drawStock() {
 const FILES = [
   ["minute", "Every minute"],
   ["hour", "By the hour"],
-  ["day", "By the day (UTC)"],
+  ["day", "By the day"],
 ];
 
 function drawFiles() {
@@ -115,7 +115,7 @@ function drawFiles() {
       "a",
       {
         class: "button",
-        href: `${setup.api}?interval=${interval}&format=${format}`,
+        href: `${setup.api}?interval=${interval}&tz=${encodeURIComponent(timeZone())}&format=${format}`,
         download: "",
         "aria-label": `Download ${interval}s ${words}`,
         title: `Download ${interval}s ${words}`,
@@ -143,10 +143,18 @@ function drawFiles() {
       { class: "command" },
       ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]),
     );
-  byId("files").replaceChildren(
+  patch(
+    byId("files"),
     h("div", { class: "card-head" }, h("h2", {}, "Take it with you")),
     ...(setup.api
-      ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows]
+      ? [
+          h(
+            "p",
+            { class: "hint" },
+            `Everything that is held, split by campaign and channel. Hours and days are those of ${timeZone()}.`,
+          ),
+          ...rows,
+        ]
       : [
           h(
             "p",
@@ -200,9 +208,9 @@ function draw() {
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);
   drawClearing();
+  drawFiles();
   leadBack();
   patch(byId("footer"), `Times in ${timeZone()}. Broker ${setup.brokers}.`);
 }
 
-drawFiles();
 live.start();
