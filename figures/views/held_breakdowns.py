@@ -31,7 +31,7 @@ class HeldBreakdown(msgspec.Struct, frozen=True):
     """Windows of the newest hour with an event."""
     other_windows: int
     """Those of them with a row of "(other)"."""
-    other: float | None
+    other_share: float | None
     """Share of their events in "(other)"; None without events."""
 
 
@@ -51,7 +51,7 @@ def _held(breakdown: Breakdown, snapshot: Snapshot, state: str, window: int) -> 
         state=state,
         windows=windows,
         other_windows=other_windows,
-        other=other,
+        other_share=other,
     )
 
 

@@ -31,11 +31,11 @@ def test_windows_and_events_of_other_are_those_of_the_newest_hour() -> None:
         ]
     )
     (one,) = held([(BREAKDOWN, store.snapshot(), "live")], 60)
-    assert (one.rows, one.windows, one.other_windows, one.other) == (5, 3, 2, 0.2)
+    assert (one.rows, one.windows, one.other_windows, one.other_share) == (5, 3, 2, 0.2)
     assert (one.name, one.fields, one.state) == ("both", FIELDS, "live")
     assert one.held_bytes > 0
 
 
 def test_a_breakdown_without_rows_has_no_share() -> None:
     (one,) = held([(BREAKDOWN, Store(shape=shape_of((), FIELDS)).snapshot(), "waiting")], 60)
-    assert (one.rows, one.oldest, one.windows, one.other_windows, one.other) == (0, 0, 0, 0, None)
+    assert (one.rows, one.oldest, one.windows, one.other_windows, one.other_share) == (0, 0, 0, 0, None)

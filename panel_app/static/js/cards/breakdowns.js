@@ -1,5 +1,5 @@
 // @ts-check
-// What the dashboard holds of each breakdown, what that costs, and how much of the newest hour is in "(other)".
+// What the dashboard holds of each breakdown, what that costs, and how much is in "(other)".
 
 import { h, label } from "adtally/dom.js";
 import { bytes, moment, percent, whole } from "adtally/format.js";
@@ -24,7 +24,7 @@ const HEADS = [
 ];
 
 /** The share of events in "(other)", in words. */
-function share({ other, other_windows: count }) {
+function share({ other_share: other, other_windows: count }) {
   if (other === null) return "–";
   if (!count) return "nothing";
   return other < 0.001 ? `less than ${percent(0.001, 1)}` : percent(other, 1);
@@ -39,7 +39,7 @@ export function makeBreakdowns(place) {
     h(
       "p",
       { class: "hint gap" },
-      "Minutes of the newest hour with a row of “(other)”: the sum of the values beyond ADTALLY_BREAKDOWN_CELLS of a partition and minute. The named rows of these minutes are lower bounds.",
+      "“(other)” is the sum of the values beyond ADTALLY_BREAKDOWN_CELLS of a partition and minute; the other rows of such a minute are lower bounds.",
     ),
   );
 

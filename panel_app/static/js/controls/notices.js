@@ -72,7 +72,7 @@ function said(setup, live, page, view, notes = []) {
   if (page.figures_of && page.breakdown?.other)
     out.push([
       "warn",
-      `Under these filters all figures are those of the breakdown ${page.figures_of}: they are lower bounds, because ${percent(page.breakdown.other, 1)} is in (other).`,
+      `Under these filters all figures are those of the breakdown ${page.figures_of}. ${percent(page.breakdown.other, 1)} of it is in (other), whose values are not known.`,
     ]);
   const filtered = valueFilters().length || view.campaigns.length || view.channels.length;
   if (live.rows && page.empty) {
