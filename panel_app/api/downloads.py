@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from figures.calendar.calendar import Calendar
 from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.service import Service
 from figures.store.names import LABELS, NOT_SET_NUMBER, OTHER_NUMBER
@@ -81,8 +82,11 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
         breakdown=breakdown,
         fields=fields,
         filters=view.filters if breakdown is not None else (),
+        calendar=Calendar(view.zone, view.week),
+        currency=view.currency,
     )
-    answer = table(snapshot, question, window=window, currency=service.settings.currency, catalogue=service.catalogue)
+    money = service.money
+    answer = table(snapshot, question, window=window, currency=money.reporting, rates=money.rates, catalogue=service.catalogue)
     if what == "campaigns":
         answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
     elif fields:
