@@ -26,6 +26,7 @@ from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
 from figures.views.breakdown_table import BreakdownSource
+from figures.views.money import Money
 from figures.views.query import page
 from figures.views.span import span_of
 
@@ -96,13 +97,14 @@ class Service:
             self.breakdowns[breakdown.name] = store
             self.breakdown_feeds[breakdown.name] = Feed(settings, store, clock, look_seconds, breakdown=breakdown)
         self.rates = RateSource(settings)
+        self.money = Money(settings.currency, self.rates.table)
         self.rejected = RejectedFeed(settings)
         """Reads nothing until the Data page is opened."""
         self.watch = Watch(settings, clock)
         self._clock = clock
         self._attention = Attention(settings.window_seconds, settings.currency, self.rates.table, self.catalogue.own_measures)
         self._report: tuple[Report, bytes] = (NOTHING, _encode(NOTHING))
-        self._pages: OrderedDict[tuple[int, int, views.View], bytes] = OrderedDict()
+        self._pages: OrderedDict[tuple[int, int, int, views.View], bytes] = OrderedDict()
         self._cost = 0.0
         self._cleared = False
         self._lock = threading.Lock()
@@ -144,8 +146,8 @@ class Service:
         view, snapshot = parsed_query.view, self.snapshot()
         source = self.breakdown_source(view.breakdown)
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
-        versions = (snapshot.version, source.snapshot.version if source else 0)
-        token = f"{versions[0]}-{versions[1]}-{hash(view):x}-{crc32(noticed):x}"
+        versions = (snapshot.version, source.snapshot.version if source else 0, self.rates.version)
+        token = f"{'-'.join(map(str, versions))}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
             return Answer(number, token, live, view, parsed_query.notes, None, None)
         return Answer(
@@ -172,7 +174,7 @@ class Service:
         return text
 
     def _page(self, snapshot: Snapshot, view: views.View, source: BreakdownSource | None) -> bytes:
-        key = (snapshot.version, source.snapshot.version if source else 0, view)
+        key = (snapshot.version, source.snapshot.version if source else 0, self.rates.version, view)
         encoded = self._pages.get(key)
         if encoded is None:
             begun = time.perf_counter()
@@ -181,7 +183,7 @@ class Service:
                     snapshot,
                     view,
                     self.settings.window_seconds,
-                    currency=self.settings.currency,
+                    money=self.money,
                     catalogue=self.catalogue,
                     source=source,
                 )

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,7 +36,7 @@ from figures.store.rows import Values, parse_start
 from figures.store.shape import MAIN, Shape, shape_of
 from figures.store.store import Store
 from figures.views import breakdown_filter, parameters
-from figures.views.result_table import table
+from figures.views.result_table import check_currency, table
 from figures.views.selection import PARAMETERS, Selection, selection
 
 _FOREVER = 366 * 10_000
@@ -154,13 +154,15 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
     Raises `BrokerError`, and `SettingsError` if the file of own metrics can't be used.
     """
     catalogue = Catalogue.of(settings)
+    rates = cache(partial(table_now, settings))
+    check_currency(asked, rates)
     store, unread, reason = read_settled(partial(_read, settings, asked))
     results = table(
         store.snapshot(),
         asked,
         window=settings.window_seconds,
         currency=settings.currency,
-        rates=partial(table_now, settings),
+        rates=rates,
         catalogue=catalogue,
     )
     about = {**results.about, "count": len(results.frame), "complete": True}

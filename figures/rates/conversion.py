@@ -15,8 +15,11 @@ from figures.calendar.calendar import Calendar
 from figures.measures import WIDE
 from figures.rates.table import Rate, RateTable
 
-DAY, CURRENCY = "rate_day", "currency"
-"""Columns of a frame to convert: the day whose rates apply (`dated`), and the code of the currency that a row's money is in."""
+DAY, CURRENCY = "rate day", "currency"
+"""Columns of a frame to convert: the day whose rates apply (`dated`), and the code of the currency that a row's money is in.
+
+No field of a breakdown can have these names.
+"""
 
 _SAFE = 2**62
 """Products below this are computed in 64 bits, larger ones as Python integers."""

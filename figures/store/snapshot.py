@@ -20,7 +20,8 @@ from figures.store.packed_days import Day, SparseDay
 from figures.store.shape import CELL, Shape
 
 _KEPT = 64
-_MOVED = 600
+_MOVED = 4000
+"""Largest number of seconds by which a value is moved: a range moves by an hour where that is what its points cover."""
 _NO_END = 2**62
 
 

@@ -20,9 +20,9 @@ from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import folded, matches
 from figures.views.keys import KeyCode, code_of
+from figures.views.money import PageMoney
 from figures.views.rankings import Numbers, placed, short
 from figures.views.span import TimeSpan
-from figures.views.sums import PageSums
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 Kind = Literal["text", "null", "other"]
@@ -90,7 +90,7 @@ class BreakdownSource(msgspec.Struct, frozen=True):
     declared: tuple[Breakdown, ...]
 
 
-def table(source: BreakdownSource, view: View, span: TimeSpan, currency: str, catalogue: Catalogue) -> BreakdownTable:
+def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney, catalogue: Catalogue) -> BreakdownTable:
     """Return the values of the breakdown over `span`, by the measures of `catalogue`.
 
     If all fields together have too many names, the values of the first field are listed.
@@ -103,13 +103,13 @@ def table(source: BreakdownSource, view: View, span: TimeSpan, currency: str, ca
     if code is None:
         fields = fields[:1]
         code = KeyCode((column_of(fields[0]),), (32,))
-    sums = PageSums(snapshot, view, span, currency, code)
+    sums = money.sums(snapshot, code)
     settled, before = sums.compared().pairs, sums.before().pairs
     values = _Values(snapshot, code, *_together(settled, sums.left_out().pairs))
     found = values.matching(view.values_search)
     limit = ALL_ROWS if view.all_values else PAGE_ROWS
     shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
-    other = _other(source, view, span, currency)
+    other = _other(source, view, money)
     coverage = _coverage(other, measure, catalogue)
     return BreakdownTable(
         name=source.breakdown.name,
@@ -208,11 +208,11 @@ class _Values:
         ]
 
 
-def _other(source: BreakdownSource, view: View, span: TimeSpan, currency: str) -> tuple[Sums | None, Sums | None]:
+def _other(source: BreakdownSource, view: View, money: PageMoney) -> tuple[Sums | None, Sums | None]:
     """Return the sums of "(other)" and of everything, without filters on values; None where there are no events."""
     everything = msgspec.structs.replace(view, filters=())
     field = column_of(source.breakdown.fields[0])  # in "(other)" all fields are true
-    sums = PageSums(source.snapshot, everything, span, currency, KeyCode((field,), (32,)))
+    sums = money.sums(source.snapshot, KeyCode((field,), (32,)), everything)
     keys, total = _together(sums.compared().pairs, sums.left_out().pairs)
     is_other = keys == OTHER_NUMBER
     return total[is_other].sum(axis=0) if is_other.any() else None, total.sum(axis=0) if len(total) else None

@@ -7,12 +7,15 @@ import datetime as dt
 import msgspec
 import polars as pl
 
+from figures.calendar.calendar import Calendar
+from figures.calendar.zones import UTC
 from figures.catalogue import BUILT_IN, Catalogue
 from figures.measures import SIZE, ShownMeasure, sums
-from figures.store.blocks import floor_to
+from figures.rates.conversion import CURRENCY
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views.keys import PAIRS
+from figures.views.money import USD, Money, PageCurrency, ScopeMoney, converted_rows
 from figures.views.parameters import Parameters
 from figures.views.sums import conditions
 from figures.views.view import RANGES, Filtered
@@ -37,6 +40,10 @@ class Ask(Filtered, frozen=True):
     span: str = "1h"
     grain: str = "auto"
     kind: str = "line"
+    currency: str = ""
+    """Code of the currency that money is converted to, or `parameters.NATIVE`; empty for the reporting currency."""
+    zone: str = UTC
+    """The time zone whose days exchange rates are of."""
 
 
 class ExploreFigures(msgspec.Struct, frozen=True):
@@ -56,6 +63,7 @@ class ExploreFigures(msgspec.Struct, frozen=True):
     """How names that look like another one differ from it, by name."""
     measures: tuple[ShownMeasure, ...]
     """Those of `ask`, in their order."""
+    currency: PageCurrency
 
 
 def asked(query: str, catalogue: Catalogue = BUILT_IN) -> tuple[Ask, tuple[str, ...]]:
@@ -72,6 +80,8 @@ def asked(query: str, catalogue: Catalogue = BUILT_IN) -> tuple[Ask, tuple[str, 
         span=url_parameters.one("range", SPANS, "1h"),
         grain=url_parameters.one("grain", GRAINS, "auto"),
         kind=url_parameters.one("kind", KINDS, "line"),
+        currency=url_parameters.currency(),
+        zone=url_parameters.zone(),
     )
     return ask, url_parameters.ended()
 
@@ -92,9 +102,24 @@ def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt
     return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(points)]
 
 
-def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
-    """Return the figures that `ask` wants, in `currency`: for lines and areas the largest dozen by spend, for bars and tables all of them.
+def _rows(
+    snapshot: Snapshot, ask: Ask, money: Money, part: tuple[int, int, int], keys: list[str]
+) -> tuple[pl.DataFrame, PageCurrency]:
+    """Return the rows that `ask` wants, in its currency, with the columns `keys`; `part` is a start, an end and a grain in seconds."""
+    start, end, grain = part
+    scope = ScopeMoney(snapshot, ask, ask.currency, money, start=start, end=end)
+    tested = conditions(snapshot, ask, scope.code if scope.table is None else None)
+    by, cuts = (*PAIRS.dimensions, *tested), ()
+    if scope.table is not None:
+        by, cuts = (*by, CURRENCY), tuple(Calendar(ask.zone).edges(start, end, "day"))
+    rows = snapshot.between(start, end, grain, cuts, by).filter(*tested.values())
+    return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, grain=grain)
 
+
+def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
+    """Return the figures that `ask` wants, with amounts as `money` says.
+
+    For lines and areas they are those of the largest dozen by spend, for bars and tables all of them.
     `window` is the length of a window in seconds; `catalogue` has the measures.
     """
     end = snapshot.newest + window
@@ -105,8 +130,8 @@ def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catal
     start -= start % grain
     incomplete = _incomplete(snapshot, start, end, grain)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
-    tested = conditions(snapshot, ask, currency)
-    rows = snapshot.between(start, end, grain, by=(*PAIRS.dimensions, *tested)).filter(*tested.values())
+    keys: list[str] = [*dimensions] if ask.kind == "bar" else ["t", *dimensions]
+    rows, currency = _rows(snapshot, ask, money, (start, end, grain), keys)
     added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")
@@ -115,7 +140,6 @@ def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catal
         if len(totals) > _LINES:
             note = f"The {_LINES} largest of {len(totals):,} by spend. “{KINDS['table']}” lists them all."
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
-    keys: list[str | pl.Expr] = [*dimensions] if ask.kind == "bar" else [floor_to(grain), *dimensions]
     added = rows.group_by(keys).agg(added_up) if keys else rows.select(added_up).head(len(rows))
     known = snapshot.names
     named = [pl.Series(name, known[name].column(added[name]), dtype=pl.String) for name in dimensions]
@@ -129,4 +153,4 @@ def find(snapshot: Snapshot, ask: Ask, window: int, currency: str = "USD", catal
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     measures = tuple(catalogue.measures[name] for name in ask.measures)
-    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks, measures)
+    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks, measures, currency)

@@ -23,9 +23,13 @@ class KeyCode(msgspec.Struct, frozen=True):
 
     def encode(self, rows: pl.DataFrame) -> Keys:
         """Return the key of each of `rows`."""
-        keys = np.zeros(len(rows), np.int64)
-        for dimension, bits in zip(self.dimensions, self.bits, strict=True):
-            keys = (keys << bits) + rows[dimension].to_numpy().astype(np.int64)
+        return self.pack([rows[dimension].to_numpy().astype(np.int64) for dimension in self.dimensions])
+
+    def pack(self, numbers: Sequence[Keys]) -> Keys:
+        """Return the keys of what `decode` gives."""
+        keys = numbers[0]
+        for more, bits in zip(numbers[1:], self.bits[1:], strict=True):
+            keys = (keys << bits) + more
         return keys
 
     def decode(self, keys: Keys) -> list[Keys]:

@@ -19,6 +19,10 @@ from figures.views.breakdown_filter import FieldFilter, parse
 LONGEST = 2**20
 """Longest query in characters, enough for 10,000 names."""
 
+NATIVE = "native"
+"""Value of `currency` for money as it is."""
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
 FILTERS = ("campaign", "channel")
 TASTE: dict[str, tuple[str, ...]] = {
     "theme": ("light", "dark"),
@@ -70,6 +74,13 @@ def names(given: Mapping[str, Sequence[str]], dimension: str) -> tuple[str, ...]
     if why := _not_a_name(dimension, values):
         raise InputError(f"{why}; leave `{dimension}` out for all of them.")
     return values
+
+
+def currency_name(text: str) -> str:
+    """Return `text`; raises `InputError` unless it is the code of a currency, `NATIVE`, or empty."""
+    if text and text != NATIVE and not _CURRENCY.fullmatch(text):
+        raise InputError(f"`currency` must be {NATIVE}, or the code of a currency in capital letters, such as EUR.")
+    return text
 
 
 def unknown(given: Iterable[str], known: Collection[str]) -> str:
@@ -137,6 +148,10 @@ class Parameters:
         """Return the day on which weeks begin, in `week`."""
         return self.one("week", WEEKS, WEEKS[0])
 
+    def currency(self) -> str:
+        """Return the currency of amounts in `currency`: a code, `NATIVE`, or empty for the reporting currency."""
+        return self.checked("currency", currency_name)
+
     def _last(self, name: str) -> str | None:
         """Return the last value of a parameter that takes one; None if it is not given."""
         self._read.add(name)
@@ -193,6 +208,8 @@ class Parameters:
             self.zone()
         if "week" not in self._read:
             self.week()
+        if "currency" not in self._read:
+            self.currency()
         self._read.add(_ADDRESS)
         left = [name for name in self._given if name not in self._read and not _OTHERS.fullmatch(name)]
         self.notes += [f"`{name}` is not applied: this page shows all {name}s." for name in FILTERS if name in left]

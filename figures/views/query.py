@@ -14,9 +14,10 @@ from figures.views import breakdown_table, charts, matrix, rankings
 from figures.views.breakdown_table import BreakdownSource, BreakdownTable
 from figures.views.charts import Chart, Tile
 from figures.views.matrix import Heatmap, Scatter
+from figures.views.money import USD, Money, PageCurrency, PageMoney
 from figures.views.rankings import Numbers
 from figures.views.span import ShownComparison, ShownRange, SpanFigures, span_of
-from figures.views.sums import PageSums, untimed
+from figures.views.sums import untimed
 from figures.views.view import View
 
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
@@ -44,6 +45,7 @@ class OverviewPage(msgspec.Struct, frozen=True):
     zone: str
     """IANA name of the time zone of days, and with `week` of weeks and months."""
     week: str
+    currency: PageCurrency
     empty: bool
     tiles: list[Tile]
     chart: Chart
@@ -68,11 +70,11 @@ def page(
     window: int = 60,
     limit: int = 0,
     *,
-    currency: str = "USD",
+    money: Money = USD,
     catalogue: Catalogue = BUILT_IN,
     source: BreakdownSource | None = None,
 ) -> OverviewPage:
-    """Return the figures of `view` in `currency`; `window` is the length of a window in seconds.
+    """Return the figures of `view`, with amounts as `money` says; `window` is the length of a window in seconds.
 
     `limit` is a number of campaigns other than the view's; `catalogue` has the measures; `source` is the view's breakdown, and needed
     for filters on its values.
@@ -84,7 +86,8 @@ def page(
     if source is not None and view.filters:
         snapshot, figures_of = source.snapshot, source.breakdown.name
     span = span_of(snapshot, view, window)
-    page_sums = PageSums(snapshot, view, span, currency)
+    page_money = PageMoney(snapshot, view, span, money)
+    page_sums = page_money.sums(snapshot)
     measure, columns = catalogue.measures[view.metric], catalogue.columns(view.metric, view.sort)
     nothing = np.zeros(len(snapshot.shape.sums), np.int64)
     settled, opened, earlier = parts = page_sums.compared(), page_sums.left_out(), page_sums.before()
@@ -115,6 +118,7 @@ def page(
         compare=span.comparison,
         zone=view.zone,
         week=view.week,
+        currency=page_money.currency(),
         empty=now is None,
         tiles=charts.tiles(catalogue.tiles(view.metric), lines, span, shown, now=now, complete=complete, before=before),
         chart=shown,
@@ -126,7 +130,7 @@ def page(
             **snapshot.campaigns.marks([*(row.name for row in campaigns.rows), *heatmap.campaigns]),
             **snapshot.channels.marks([*(row.name for row in channels.rows), *heatmap.channels]),
         },
-        breakdown=None if source is None else breakdown_table.table(source, view, span, currency, catalogue),
+        breakdown=None if source is None else breakdown_table.table(source, view, span, page_money, catalogue),
         figures_of=figures_of,
         funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
         funnel_changes={} if complete is None or before is None else _funnel_changes(complete, before),

@@ -28,7 +28,8 @@ from figures.store.names import OTHER_NUMBER, Names
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
 from figures.views.breakdown_filter import condition
-from figures.views.selection import DIMENSIONS, NATIVE, Selection
+from figures.views.parameters import NATIVE
+from figures.views.selection import DIMENSIONS, Selection
 
 _UNITS = {name: name.removesuffix("_micros") for name in MONEY}
 _COLUMNS = ("window_start", "window_end", "campaign_id", "channel", "currency", "state", "other", *SUMS, *_UNITS.values())
@@ -93,8 +94,7 @@ def table(
 
     `window` is the length of a window in seconds.
     Without a currency in `asked` money is in `currency`; `rates` gives the table by which other currencies are
-    converted, `catalogue` the rates that are columns. Raises `InputError` if the range of `asked` begins before the year 1, or if its
-    currency has no rate.
+    converted, `catalogue` the rates that are columns. Raises `InputError` if the range of `asked` begins before the year 1.
     """
     if not snapshot.empty:
         asked = asked.resolved(snapshot.newest, window)
@@ -128,6 +128,12 @@ def table(
     breakdown = None if asked.breakdown is None else asked.breakdown.name
     frame = narrowed(frame, snapshot.wide)
     return ResultTable(frame, asked.interval, shown, asked.calendar, start, end, notes, breakdown, columns)
+
+
+def check_currency(asked: Selection, rates: Callable[[], RateTable]) -> None:
+    """Raise `InputError` if money is to be converted to a currency that never has a rate."""
+    if asked.currency not in ("", NATIVE) and asked.currency not in (known := rates().currencies):
+        raise InputError(f"`currency` must be native, or one that has a rate: {', '.join(sorted(known))}.")
 
 
 def _dimensions(asked: Selection) -> list[str]:
@@ -183,10 +189,7 @@ def _grouped(
     code = pl.lit(snapshot.names["currency"].series()).gather(pl.col("currency")).alias("currency")
     notes = None
     if converts:
-        table = rates()
-        if shown not in table.currencies and asked.currency:
-            raise InputError(f"`currency` must be native, or one that has a rate: {', '.join(sorted(table.currencies))}.")
-        grouped, notes = convert(rows.with_columns(code), table, shown, keys=["t", *by], money=MONEY, totals=totals)
+        grouped, notes = convert(rows.with_columns(code), rates(), shown, keys=["t", *by], money=MONEY, totals=totals)
     elif len(held) > 1:
         grouped = rows.group_by("t", *by, "currency").agg(*totals).with_columns(code)
     else:

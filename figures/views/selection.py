@@ -21,6 +21,7 @@ from figures.calendar.calendar import WEEKS, Calendar
 from figures.calendar.zones import UTC, zone_name
 from figures.views import breakdown_filter, parameters
 from figures.views.breakdown_filter import FieldFilter, breakdown_for
+from figures.views.parameters import NATIVE
 from figures.views.view import RANGES as ROLLING
 
 INTERVALS: tuple[str, ...] = (*calendars.INTERVALS, "total")
@@ -30,10 +31,6 @@ DIMENSIONS = ("campaign", "channel")
 PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by", "currency", "breakdown")
 """Parameters of a question, as `selection` reads them."""
 
-NATIVE = "native"
-"""Value of `currency` for money as it is, with a row for each currency."""
-
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -154,9 +151,7 @@ def _calendar(given: Mapping[str, Sequence[str]]) -> Calendar:
 
 
 def _currency(given: Mapping[str, Sequence[str]], by: Sequence[str]) -> str:
-    text = parameters.once(given, "currency") or (NATIVE if "currency" in by else "")
-    if text and text != NATIVE and not _CURRENCY.fullmatch(text):
-        raise InputError(f"`currency` must be {NATIVE}, or the code of a currency in capital letters, such as EUR.")
+    text = parameters.currency_name(parameters.once(given, "currency")) or (NATIVE if "currency" in by else "")
     if text != NATIVE and "currency" in by:
         raise InputError(f"`by=currency` is for `currency={NATIVE}`: money that is converted is in one currency.")
     return text

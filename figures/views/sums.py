@@ -49,17 +49,18 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
     return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
-def conditions(snapshot: Snapshot, wanted: Filtered, currency: str) -> dict[str, pl.Expr]:
+def conditions(snapshot: Snapshot, wanted: Filtered, currency: str | None) -> dict[str, pl.Expr]:
     """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
 
-    A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if nothing else is held.
+    A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if it is None, or if nothing else
+    is held.
     """
     tested: dict[str, pl.Expr] = {}
     for dimension, names in (("campaign", wanted.campaigns), ("channel", wanted.channels)):
         if names:
             tested[dimension] = _is_one_of(dimension, snapshot.names[dimension], names)
     currencies = snapshot.names["currency"]
-    if currencies.names not in ([], [currency]):
+    if currency is not None and currencies.names not in ([], [currency]):
         tested["currency"] = _is_one_of("currency", currencies, [currency])
     for one in wanted.filters:
         dimension = column_of(one.field)
@@ -98,10 +99,17 @@ class PeriodSums:
 
 
 class PageSums:
-    """The sums of `snapshot` in `currency` under the filters of `view`, in and before the range `span`, split by the names of `code`."""
+    """The sums of `snapshot` under the filters of `view`, in and before the range `span`, split by the names of `code`.
 
-    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str, code: KeyCode = PAIRS) -> None:
-        self._code = code
+    They are of the rows in `currency`; None for all rows, whatever their currency.
+    """
+
+    lanes: tuple[str, ...] = ()
+    """What sums by channel and point are split by besides."""
+
+    def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str | None, code: KeyCode = PAIRS) -> None:
+        self._currency = currency
+        self._code, self._names = code, code.dimensions
         self._snapshot, self._view, self._span = snapshot, view, span
         self._conditions = conditions(snapshot, view, currency)
         self._sums = snapshot.shape.sums
@@ -172,8 +180,8 @@ class PageSums:
 
         def make(start: int, end: int) -> Keyed:
             rows = self._rows(start, end, points.grain, ("channel",))
-            rows = rows.with_columns(t=points.floor(rows["t"].to_numpy()))
-            return self._points(self._added(rows, "t", "channel"), "channel", points)
+            rows = rows.with_columns(t=self._floored(rows["t"].to_numpy(), points))
+            return self._points(self._added(rows, "t", "channel", *self.lanes), "channel", points)
 
         def few(start: int, end: int) -> Keyed:
             return self._points(self._rows(start, end), "channel", points)
@@ -240,17 +248,33 @@ class PageSums:
             view.campaigns,
             view.channels,
             view.filters,
+            self._currency,
             self._code,
         )
         return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
 
     def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = ()) -> pl.DataFrame:
         """Return the rows of this part of time that the view wants, split by `by` at least, without it by the names of the code."""
-        tested, names = self._conditions, self._code.dimensions
+        return self._between(start, end, grain, by=by)
+
+    def _between(
+        self,
+        start: int,
+        end: int,
+        grain: int,
+        *,
+        by: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
+        cuts: tuple[int, ...] = (),
+    ) -> pl.DataFrame:
+        """Return the rows split by `by`, without it by the names of the code, and always by `more`; cut at `cuts`."""
+        names = (*self._names, *more)
+        by = (*by, *more) if by else names
+        tested = self._conditions
         if not tested:
-            return self._snapshot.between(start, end, grain, by=by or names)
-        # With filters by all names, so that the sums of the blocks are shared by all that is asked under them.
-        return self._snapshot.between(start, end, grain, by=(*names, *tested)).filter(*tested.values())
+            return self._snapshot.between(start, end, grain, cuts, by)
+        # With filters by all `names`, so that the sums of the blocks are shared by all that is asked under them.
+        return self._snapshot.between(start, end, grain, cuts, (*names, *by, *tested)).filter(*tested.values())
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
         return rows.group_by(*keys).agg(sums(self._sums, wide=self._snapshot.wide))
@@ -266,8 +290,16 @@ class PageSums:
         return self._code.encode(rows), matrix(rows, self._sums, wide=self._snapshot.wide)
 
     def _points(self, rows: pl.DataFrame, dimension: str, points: Grid) -> Keyed:
-        keys = timed(rows[dimension].to_numpy().astype(np.int64), points.floor(rows["t"].to_numpy()))
+        keys = timed(self._numbers(rows, dimension), self._floored(rows["t"].to_numpy(), points))
         return added(keys, matrix(rows, self._sums, wide=self._snapshot.wide))
+
+    def _numbers(self, rows: pl.DataFrame, dimension: str) -> Keys:
+        """Return what the sums by point are split by, as a number."""
+        return rows[dimension].to_numpy().astype(np.int64)
+
+    def _floored(self, t: Keys, points: Grid) -> Keys:
+        """Return the beginning of what each of `t` is added up with."""
+        return points.floor(t)
 
 
 def _joined(*parts: Keyed) -> Keyed:

@@ -66,6 +66,8 @@ class View(Filtered, frozen=True):
     """One of `ranges.COMPARISONS`. Empty for the same elapsed part of the period before, where the range is running, else all of it."""
     zone: str = UTC
     week: str = WEEKS[0]
+    currency: str = ""
+    """Code of the currency that money is converted to, or `parameters.NATIVE`; empty for the reporting currency."""
     metric: str = "spend"
     chart: str = "stacked"
     sort: str = ""
@@ -152,6 +154,7 @@ def asked(query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Brea
         compare=url_parameters.one("compare", ranges.COMPARISONS),
         zone=url_parameters.zone(),
         week=url_parameters.week(),
+        currency=url_parameters.currency(),
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
         metric=url_parameters.one("metric", catalogue.measures, "spend"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import polars as pl
 
+from figures.calendar.calendar import Calendar
 from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.service import Service
+from figures.store.names import LABELS, NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.spelling import folded, matches
 from figures.views import view as views
 from figures.views.result_table import ResultTable, table
@@ -23,6 +25,7 @@ SHEETS: dict[str, tuple[bool, tuple[str, ...]]] = {
     "campaigns": (False, ("campaign",)),
     "channels": (False, ("channel",)),
     "cells": (False, ("campaign", "channel")),
+    "breakdown": (False, ()),
     "funnel": (False, ()),
 }
 """What can be saved: whether it has a row for each point of the chart, and what else its rows are split by."""
@@ -60,10 +63,14 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
     It is the data that the page shows for the URL's `query`, within `scope`.
     """
     view = views.from_query(query, service.catalogue, service.settings.breakdown_list, scope)
-    snapshot = service.snapshot()
     window = service.settings.window_seconds
-    span = span_of(snapshot, view, window)
+    source = service.breakdown_source(view.breakdown)
+    breakdown = None if source is None or not (view.filters or what == "breakdown") else source.breakdown
+    figures = service.snapshot() if source is None or not view.filters else source.snapshot
+    snapshot = figures if source is None or breakdown is None else source.snapshot
+    span = span_of(figures, view, window)
     points, by = SHEETS[what]
+    fields = () if breakdown is None or what != "breakdown" else (view.split,) if view.split else breakdown.fields
     question = Selection(
         span.start,
         span.end,
@@ -72,10 +79,18 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
         interval="total",
         by=by,
         edges=span.points.edges if points else (),
+        breakdown=breakdown,
+        fields=fields,
+        filters=view.filters if breakdown is not None else (),
+        calendar=Calendar(view.zone, view.week),
+        currency=view.currency,
     )
-    answer = table(snapshot, question, window=window, currency=service.settings.currency, catalogue=service.catalogue)
+    money = service.money
+    answer = table(snapshot, question, window=window, currency=money.reporting, rates=money.rates, catalogue=service.catalogue)
     if what == "campaigns":
         answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
+    elif fields:
+        answer = msgspec.structs.replace(answer, frame=_values_as_shown(answer.frame, answer.fields, view))
     return f"adtally-{what}-{span.range}", answer
 
 
@@ -88,6 +103,22 @@ def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
         order = pl.Series([folded(name) for name in frame["campaign_id"].to_list()], dtype=pl.String)
         return frame.sort(order, "campaign_id", descending=view.descending)
     return frame.sort(view.sorted_by, "campaign_id", descending=[view.descending, False], nulls_last=True)
+
+
+def _values_as_shown(frame: pl.DataFrame, columns: Sequence[str], view: views.View) -> pl.DataFrame:
+    """Return the rows of a breakdown of which a value in `columns` matches the search, in the order of the table."""
+    label = pl.when("other").then(pl.lit(LABELS[OTHER_NUMBER])).otherwise(pl.lit(LABELS[NOT_SET_NUMBER]))
+    shown = frame.select(pl.coalesce(column, label).alias(column) for column in columns)
+    if view.values_search:
+        found = pl.Series([any(matches(text, view.values_search) for text in row) for row in shown.rows()], dtype=pl.Boolean)
+        frame, shown = frame.filter(found), shown.filter(found)
+    by = view.values_sort or view.metric
+    if by == "name":
+        order = [pl.Series([folded(text) for text in shown[column].to_list()], dtype=pl.String) for column in columns]
+        return frame.sort(*order, descending=view.values_descending)
+    if by not in frame.columns:
+        return frame
+    return frame.sort(by, *columns, descending=[view.values_descending, *[False] * len(columns)], nulls_last=True)
 
 
 def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.Scope = views.EVERYTHING) -> str:

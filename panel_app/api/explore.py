@@ -8,6 +8,7 @@ import msgspec
 
 from figures.store.spelling import SpellingMark
 from figures.views.exploring import BARS, Ask, ExploreFigures
+from figures.views.money import PageCurrency
 
 HEIGHT, _TALL = 360, 440
 """Pixels of a plot, and of one on a phone."""
@@ -32,6 +33,7 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
     marks: dict[str, SpellingMark]
     zone: str
     """The time zone of the plots."""
+    currency: PageCurrency
     heights: tuple[int, int]
     """Height in pixels of all plots together: on wide screens, and on a phone."""
 
@@ -52,6 +54,17 @@ def shown(number: int, figures: ExploreFigures, notes: tuple[str, ...], zone: st
     rows = newest.head(_TABLE_ROWS).rows()
     wide, narrow = ((height(figures, narrow=narrow) + _BETWEEN) * len(figures.ask.measures) for narrow in (False, True))
     answer = ExploreAnswer(
-        number, figures.ask, labels, kinds, rows, len(figures.frame), figures.note, notes, figures.marks, zone, (wide, narrow)
+        number,
+        figures.ask,
+        labels,
+        kinds,
+        rows,
+        len(figures.frame),
+        figures.note,
+        notes,
+        figures.marks,
+        zone,
+        figures.currency,
+        (wide, narrow),
     )
     return msgspec.json.encode(answer).decode()

@@ -95,7 +95,7 @@ class TableAnswer(JsonAnswer):
         settings = service.settings
         ask, notes = exploring.asked(query, service.catalogue)
         within = scope_of(query, settings.breakdown_list).within(ask)
-        figures = exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue)
+        figures = exploring.find(service.snapshot(), within, settings.window_seconds, service.money, service.catalogue)
         return explore.shown(0, figures, notes)
 
 

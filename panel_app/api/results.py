@@ -13,7 +13,7 @@ from dataflows.contract.errors import InputError
 from figures.files.formats import FORMATS, FileFormat, csv_format
 from figures.views import breakdown_filter, parameters
 from figures.views import selection as selections
-from figures.views.result_table import ResultTable, file_name, table
+from figures.views.result_table import ResultTable, check_currency, file_name, table
 from figures.views.selection import Selection, selection
 from panel_app.server.web import Guarded
 
@@ -75,6 +75,7 @@ class Results(Guarded):
         try:
             breakdowns = self.dashboard.service.settings.breakdown_list
             question, form, limit = asked_for(self.request.query, breakdowns)
+            check_currency(question, self.dashboard.service.rates.table)
         except InputError as error:
             self.fail(400, str(error))
             return
@@ -103,7 +104,7 @@ class Results(Guarded):
                     catalogue=service.catalogue,
                 ),
             )
-        except InputError as error:  # a range that the data's own time makes impossible, a currency without a rate
+        except InputError as error:  # a range that the data's own time makes impossible
             self.fail(400, str(error))
             return
         frame = answer.frame.head(limit)

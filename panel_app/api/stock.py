@@ -10,9 +10,13 @@ from figures.pipeline.rejects import Rejects
 from figures.pipeline.status import PipelinePart
 from figures.pipeline.watch import Pipeline
 from figures.service import Live
+from figures.views.held_breakdowns import HeldBreakdown, held
 from figures.views.parameters import Parameters
 from panel_app.server.dashboard import Dashboard
 from panel_app.server.process_memory import resident_bytes
+
+_BREAKDOWN_SECONDS = 5.0
+"""Largest age of what the page says about breakdowns."""
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -42,6 +46,8 @@ class DataAnswer(msgspec.Struct, frozen=True):
     rejects: Rejects
     parts: list[PipelinePart]
     """The state of each part of the pipeline, from an event to this page."""
+    breakdowns: list[HeldBreakdown]
+    """Those of the settings, in their order."""
     reason: str
     """The only reason of which rejected events are listed; empty for all."""
     notes: tuple[str, ...]
@@ -74,6 +80,18 @@ def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     )
     live = service.live(snapshot)
     rejects, parts = service.rejected.rejects(reason), service.parts(snapshot)
+    breakdowns = held(
+        (
+            (
+                one,
+                service.breakdowns[one.name].snapshot(max_age=_BREAKDOWN_SECONDS),
+                service.breakdown_feeds[one.name].status.state,
+            )
+            for one in settings.breakdown_list
+        ),
+        settings.window_seconds,
+    )
+    notes = url_parameters.ended()
     return msgspec.json.encode(
-        DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, reason, url_parameters.ended())
+        DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, breakdowns, reason, notes)
     )

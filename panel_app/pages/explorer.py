@@ -32,7 +32,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
         ask, notes = exploring.asked(query, service.catalogue)
         within = scope.within(ask)
-        return exploring.find(service.snapshot(), within, settings.window_seconds, settings.currency, service.catalogue), notes
+        return exploring.find(service.snapshot(), within, settings.window_seconds, service.money, service.catalogue), notes
 
     # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)
@@ -43,7 +43,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         pane.objects = [
             plots.draw(
                 figures,
-                currency=settings.currency,
+                currency=figures.currency.money,
                 dark=data.get("dark") is True,
                 narrow=data.get("narrow") is True,
                 zone=zone,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.breakdowns import loads, system, table
+from benchmarks.breakdowns.cost import loads, system, table
 from benchmarks.summary import DrainRun
 from benchmarks.workload import DIMENSIONS, Load, Truth, messages
 

@@ -22,7 +22,7 @@ from figures.rates.files import packaged
 from figures.rates.table import RateTable
 from figures.store.rows import parse_start
 from figures.store.store import Store
-from figures.views.result_table import ResultTable, table
+from figures.views.result_table import ResultTable, check_currency, table
 from figures.views.selection import Selection, selection
 from tests.support.results import BEGIN, result
 
@@ -39,6 +39,7 @@ def answer(results: list[WindowResult], query: Mapping[str, str], rates: RateTab
     held = Store(hours=3.0, days=400.0)
     held.apply(results)
     question = selection({name: [text] for name, text in query.items()})
+    check_currency(question, lambda: rates)
     return table(held.snapshot(), question, window=60, currency=reporting, rates=lambda: rates)
 
 

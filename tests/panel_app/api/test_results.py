@@ -6,6 +6,7 @@ import base64
 import gzip
 import http.client
 import io
+import itertools
 import json
 import os
 import re
@@ -15,13 +16,16 @@ import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
 from adtally.__main__ import main
+from dataflows.contract.breakdowns import Value, topic_of
 from dataflows.contract.errors import InputError
-from dataflows.contract.schema import rfc3339
+from dataflows.contract.schema import breakdown_codec, breakdown_key, rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.formats import FORMATS
 from figures.store.store import Store
@@ -35,6 +39,7 @@ from tests.support.results import BEGIN, result
 from tests.support.settings import own_names
 from tests.support.waiting import until
 
+DEVICES: dict[Value, int] = {"phone": 1, "(other)": 2, None: 3, True: 4}
 HOSTILE = ['=HYPERLINK("http://evil.example","x")', "<script>alert(1)</script>", 'a"\r\nSet-Cookie: x=1']
 
 
@@ -52,9 +57,17 @@ def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
 @pytest.fixture(scope="module")
 def five_minutes(embedded_broker: str) -> Settings:
     """Settings of results that hold five minutes of four campaigns, three of them with hostile names."""
-    settings = own_names(embedded_broker)
+    settings = msgspec.structs.replace(own_names(embedded_broker), breakdowns="device", event_types="lead")
     names = ["sale", *HOSTILE]
-    World(settings).send(*(result(minute, name, clicks=minute + 1) for minute in range(5) for name in names))
+    world = World(settings)
+    world.send(*(result(minute, name, clicks=minute + 1, counts={"lead": 2}) for minute in range(5) for name in names))
+    (device,) = settings.breakdown_list
+    codec = breakdown_codec(device)
+    for minute, (value, clicks) in itertools.product(range(5), DEVICES.items()):
+        row = result(minute, clicks=clicks, counts={"lead": 1})
+        key = breakdown_key(row.window_start, row.campaign_id, row.channel, (value,), row.currency)
+        world.producer.produce(topic_of(settings.results_topic, device), codec.encode(row, (value,)), key)
+    assert world.producer.flush(30) == 0
     return settings
 
 
@@ -109,6 +122,41 @@ def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> 
     assert b"script" not in body
     status, headers, body = ask(address, "/api/results", "POST")
     assert (status, headers["content-type"]) == (405, "application/json")
+
+
+@pytest.mark.xdist_group("the api")
+def test_a_breakdown_is_asked_for_by_name_field_and_value(address: str, five_minutes: Settings) -> None:
+    def rows(query: str) -> list[dict[str, Any]]:
+        status, _, body = ask(address, f"/api/results?interval=total&{query}")
+        assert status == 200, body
+        return json.loads(body)["rows"]
+
+    until(lambda: len(rows("breakdown=device")) == 4)
+    for query in ("breakdown=device", "breakdown=device&by=device", "by=campaign,channel,device"):
+        assert {row["device"]: row["clicks"] for row in rows(query)} == {value: 5 * clicks for value, clicks in DEVICES.items()}
+    assert [row["device"] for row in rows("by=device")] == ["(other)", "phone", None, True]
+    assert [row["counts"] for row in rows("by=none")] == [{"lead": 5 * 4 * 2}]
+    filters = {
+        "device=phone&by=none": 5,
+        "f.device=phone&f.device.null=1&by=none": 20,
+        "x.device.other=1&by=none": 30,
+        "device=pc": 0,
+    }
+    for query, clicks in filters.items():
+        assert sum(row["clicks"] for row in rows(query)) == clicks
+    for query in ("breakdown=ad", "by=city", "x.device.null=2", "f.city=a", "devise=phone"):
+        assert ask(address, f"/api/results?{query}")[0] == 400
+
+    done = export(five_minutes, "--breakdown", "device", "--interval", "total", "--filter", "x.device=phone", "--out", "-")
+    assert done.returncode == 0, done.stderr
+    read = pl.read_csv(io.StringIO(done.stdout))
+    assert read.select("device", "other", "clicks", "counts.lead").rows() == [
+        ("(other)", False, 10, 5),
+        (None, False, 15, 5),
+        (None, True, 20, 5),
+    ]
+    wrong = export(five_minutes, "--filter", "city=Rome", "--out", "-")
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
 
 
 @pytest.mark.xdist_group("the api")

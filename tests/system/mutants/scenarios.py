@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -19,14 +18,13 @@ from dataflows.contract.settings import Settings
 from dataflows.kafka.topics import Topics
 from tests.support.flows import ANSWER_SECONDS, Flow, counted, last_results, recovery_folder, take_back_progress, wait_for
 from tests.support.records import payload
+from tests.system.mutants.payloads import Payloads, by_device, events, odd
 from tests.system.oracle.compare import differences
 from tests.system.oracle.journal import Journal, send_all
 from tests.system.oracle.terms import terms_of
 
 kafka: Any = confluent_kafka.admin
 """Its types leave out half of what its documentation names."""
-
-Payloads = Sequence[bytes | None]
 
 
 class Trial:
@@ -123,30 +121,6 @@ class Trial:
         return differences(settings.brokers, *topics, terms, journal=self.journal, group=settings.group)
 
 
-def events(tag: str, count: int, seconds: float, begin: float = 0.0) -> list[bytes | None]:
-    """`count` impressions with cost over `seconds`, a little out of order, on four campaigns whose names need JSON keys."""
-    rng = random.Random(tag)
-    names = [("a|b", "c"), ("a", "b|c"), ("ü", "search"), ("c", "search")]
-    given: list[bytes | None] = []
-    for number in range(count):
-        campaign, channel = names[number % 4]
-        moment = begin + number * seconds / count + rng.random()
-        given.append(payload(f"{tag}-{number}", moment, campaign_id=campaign, channel=channel, cost_micros=number + 1))
-    return given
-
-
-def odd(tag: str) -> list[bytes | None]:
-    """What needs care: repeats, broken payloads, no value, money beyond a double's 53 bits, a time that rounds up to the next minute."""
-    return [
-        *events("twin", 40, 50),
-        b"{bad",
-        None,
-        b"\xff",
-        payload(f"{tag}-big", 5, campaign_id="big", cost_micros=2**53 + 1),
-        payload(f"{tag}-edge", timestamp="2026-01-01T12:00:59.9999999Z", campaign_id="edge"),
-    ]
-
-
 def undisturbed(trial: Trial) -> list[str]:
     """All kinds of messages, read in one go."""
     late = [payload(f"late-{number}", 1) for number in range(8)]
@@ -187,22 +161,6 @@ def stopped(trial: Trial) -> list[str]:
     return trial.judge()
 
 
-def _by_device(tag: str, devices: str, minute: int = 0) -> list[bytes | None]:
-    """An event of each device in `devices`, a letter each, of which ``-`` is none; every third one in euros, a quarter of them leads."""
-    types, currencies = ("lead", "impression", "add_to_cart", "click"), ("EUR", None, "USD")
-    return [
-        payload(
-            *(f"{tag}-{number}", 60 * minute + number),
-            device=None if device == "-" else device,
-            event_type=types[number % 4],
-            currency=currencies[number % 3],
-            cost_micros=2**number,
-            revenue_micros=3,
-        )
-        for number, device in enumerate(devices)
-    ]
-
-
 def _break_down(trial: Trial) -> None:
     trial.set(breakdowns="ad=adgroup_id,device;device", breakdown_cells=4, event_types="lead:conversion,add_to_cart")
 
@@ -214,8 +172,8 @@ def broken_down(trial: Trial) -> list[str]:
         tag = f"p{partition}"
         repeat = payload(f"{tag}-0", 1, device="of a repeat")
         typo = payload(f"{tag}-typo", 2, device="t", event_type="add_to_card")
-        trial.send([*_by_device(tag, devices[:2]), repeat, typo, *_by_device(f"{tag} more", devices)], partition)
-        trial.send(_by_device(f"{tag} later", devices[::-1], minute=1), partition)
+        trial.send([*by_device(tag, devices[:2]), repeat, typo, *by_device(f"{tag} more", devices)], partition)
+        trial.send(by_device(f"{tag} later", devices[::-1], minute=1), partition)
     trial.start()
     trial.read_all()
     trial.stop()
@@ -225,12 +183,12 @@ def broken_down(trial: Trial) -> list[str]:
 def broken_down_and_killed(trial: Trial) -> list[str]:
     """`kill -9` when all places are taken and a snapshot is on disk; what comes after has values that came before it, and others."""
     _break_down(trial)
-    trial.send(_by_device("x", "abcdef-"), 0)
+    trial.send(by_device("x", "abcdef-"), 0)
     trial.start()
     trial.read_all()
     trial.save()
     trial.kill()
-    trial.send([*_by_device("y", "gfedcba-"), *_by_device("x", "abcdef-")], 0)
+    trial.send([*by_device("y", "gfedcba-"), *by_device("x", "abcdef-")], 0)
     trial.start()
     trial.read_all()
     trial.stop()

@@ -4,11 +4,11 @@
 import { h, icon, label } from "adtally/dom.js";
 import { downloadMenu } from "adtally/download.js";
 import { filterBy } from "adtally/filters.js";
-import { percent, whole } from "adtally/format.js";
+import { moment, percent, whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { spark } from "adtally/spark.js";
 import { bar, cells, columnsOf, sortHead } from "adtally/table.js";
 import { changeMark, verdict } from "adtally/tiles.js";
+import { onlyValues, valueFilters } from "adtally/url.js";
 import { breakdownName, fieldName, kindOf, valueNode, valueText } from "adtally/values.js";
 
 /** Parameters of the URL that are this table's own: the same as those of the campaigns table with a b in front. */
@@ -31,19 +31,36 @@ function shareText(part) {
   return part > 0 && part < 0.001 ? `less than ${percent(0.001, 1)}` : percent(part, part < 0.1 ? 1 : 0);
 }
 
-/** How much of the page's spend has values, in words. @param {Answer} breakdown @param {Answer} measure */
-function coverage(breakdown, measure) {
-  const { coverage: covered, other, fields } = breakdown;
-  if (covered === null || covered === undefined) return "";
-  const of = `${shareText(covered)} of ${measure.label.toLowerCase()} by ${fields.map((one) => fieldName(one).toLowerCase()).join(" and ")}`;
-  return other ? `${of}; ${shareText(other)} in (other), so that rows are lower bounds.` : `${of}.`;
+/** How much of the page's figures is in rows with values, and what is not held, in words. @param {Answer} table @param {Answer} measure @param {Answer} span */
+function coverage(table, measure, span) {
+  const { coverage: covered, other, fields } = table;
+  const out = [];
+  if (covered !== null) {
+    const what = measure.additive ? measure.label.toLowerCase() : "spend";
+    const by = `${shareText(covered)} of ${what} by ${fields.map((one) => fieldName(one).toLowerCase()).join(" and ")}`;
+    out.push(other ? `${by}; ${shareText(other)} in (other), so that the other rows are lower bounds.` : `${by}.`);
+  }
+  if (table.state === "reading") out.push("The breakdown is still being read.");
+  else if (table.oldest > span.start && table.oldest > span.oldest) out.push(`It is held from ${moment(table.oldest, true)} on.`);
+  return out.join(" ");
 }
+
+/** Between the name of a breakdown and one of its fields, in the list of what can be chosen: no name has it. */
+const OF = "|";
+
+/** What can be chosen: each breakdown, and each of its fields alone. @param {{name: string, fields: string[]}} breakdown @returns {[string, string][]} */
+const choices = ({ name, fields }) => [
+  [name, breakdownName({ name, fields })],
+  ...(fields.length > 1
+    ? fields.map((field) => /** @type {[string, string]} */ ([`${name}${OF}${field}`, fieldName(field)]))
+    : []),
+];
 
 /**
  * @param {HTMLElement} place hidden while the server sends no breakdown
  * @param {Answer[]} measures those of the page's set-up
  * @param {object} act
- * @param {(changes: Changes) => void} act.show changes the URL in place
+ * @param {(changes: Changes, step?: boolean) => void} act.show changes the URL, in place unless it is a `step` of the history
  * @param {(changes: Changes) => void} act.aim aims the whole page
  * @param {(text: string) => void} act.search
  * @param {((format: string) => void) | null} act.download
@@ -53,8 +70,17 @@ export function makeBreakdown(place, measures, act) {
     class: "drop",
     id: "breakdown-choice",
     "aria-label": "Breakdown",
-    onchange: () => act.aim({ breakdown: choice.value, [SORT]: "", [ORDER]: "", [SEARCH]: "" }),
+    onchange: () => choose(...choice.value.split(OF)),
   });
+  /** Fields by the name of their breakdown. @type {Map<string, string[]>} */
+  const fieldsOf = new Map();
+
+  /** Show another breakdown, without the filters that it can't have. */
+  function choose(breakdown, split = "") {
+    const kept = valueFilters().filter(({ field }) => fieldsOf.get(breakdown)?.includes(field));
+    act.show({ breakdown, split, [SORT]: "", [ORDER]: "", [SEARCH]: "", ...onlyValues(kept) }, true);
+  }
+
   const search = h("input", {
     type: "search",
     class: "search",
@@ -77,22 +103,21 @@ export function makeBreakdown(place, measures, act) {
   );
 
   /** The columns of figures, of which the one that the table is sorted by is always shown. */
-  const columnsFor = (table, view) => {
+  const columnsFor = (table) => {
     const all = columnsOf(measures, table);
-    const by = table.sort || view.metric;
+    const by = table.sort;
     if (table.fields.length === 1) return all;
     return all
       .filter(({ id }) => !SPARED.includes(id) || id === by)
       .map((one) => (CLOSE.includes(one.id) && one.id !== by ? { ...one, wide: true } : one));
   };
-  const trended = (table) => table.fields.length === 1;
 
   /** One value of a row: pressed to show only it, with a button to leave it out. */
-  function valueCell(field, value, key, last) {
+  function valueCell(table, field, value, key, last) {
     const kind = kindOf(value);
     const text = kind === "text" ? value : "";
     const shown = `${fieldName(field)} ${valueText(kind, text, 100)}`;
-    const press = (sign) => act.aim(filterBy({ field, sign, kind, value: text }));
+    const press = (sign) => act.aim({ breakdown: table.name, ...filterBy({ field, sign, kind, value: text }) });
     return h(
       last ? "th" : "td",
       { class: "name value", scope: last ? "row" : null },
@@ -121,7 +146,7 @@ export function makeBreakdown(place, measures, act) {
     );
   }
 
-  function rowOf(row, at, table, view, measure) {
+  function rowOf(row, at, table, measure) {
     const key = JSON.stringify(row.values).slice(0, 300);
     const { fields } = table;
     return h(
@@ -129,58 +154,54 @@ export function makeBreakdown(place, measures, act) {
       { "data-key": key },
       h("td", { class: "rank" }, whole(at + 1)),
       ...fields.map((field, index) =>
-        valueCell(field, row.values[index], `${field}-${key}`, index === fields.length - 1 && bar(row)),
+        valueCell(table, field, row.values[index], `${field}-${key}`, index === fields.length - 1 && bar(row)),
       ),
-      ...cells(row, table, table.sort || view.metric, columnsFor(table, view)),
+      ...cells(row, table, table.sort, columnsFor(table)),
       h("td", { class: "num roomy" }, changeMark(verdict(row, measure))),
-      trended(table) && h("td", { class: "trend roomy" }, row.trend?.length ? spark(row.trend, { width: 80, height: 24 }) : ""),
     );
   }
 
-  function sort(id, table, view) {
-    const by = table.sort || view.metric;
-    const turned = by === id && table.descending !== false;
-    act.show({ [SORT]: id, [ORDER]: turned ? "asc" : "" });
+  function sort(id, table) {
+    const turned = table.sort === id && table.descending;
+    act.show({ [SORT]: id, [ORDER]: turned || (table.sort !== id && id === "name") ? "asc" : "" });
   }
 
-  function drawTable(table, view, measure) {
-    const order = { by: table.sort || view.metric, descending: table.descending !== false };
+  function drawTable(table, measure) {
+    const order = { by: table.sort, descending: table.descending };
+    const head = (column) => sortHead(column, order, "breakdown", (id) => sort(id, table));
     const line = h(
       "tr",
       {},
       h("th", { class: "rank" }, h("span", { class: "hidden" }, "Rank")),
-      ...table.fields.map((field) => h("th", { scope: "col", class: "left" }, fieldName(field))),
-      ...columnsFor(table, view).map((column) => sortHead(column, order, "breakdown", (id) => sort(id, table, view))),
+      ...table.fields.map((field, at) =>
+        at ? h("th", { scope: "col", class: "left" }, fieldName(field)) : head({ id: "name", head: fieldName(field) }),
+      ),
+      ...columnsFor(table).map(head),
       h("th", { class: "num roomy", scope: "col" }, "Change"),
-      trended(table) && h("th", { class: "trend roomy", scope: "col" }, "Trend"),
     );
-    const rows = table.rows.map((row, at) => rowOf(row, at, table, view, measure));
+    const rows = table.rows.map((row, at) => rowOf(row, at, table, measure));
     return h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows));
   }
 
-  return function update(page, view, measure) {
+  return function update(page, measure) {
     const table = page.breakdown;
     place.hidden = !table;
     if (!table) return;
-    patch(
-      choice,
-      ...table.names.map((one) => {
-        const option = h("option", { value: one.name }, breakdownName(one));
-        option.selected = one.name === table.name;
-        return option;
-      }),
-    );
-    choice.value = table.name;
+    for (const one of table.names) fieldsOf.set(one.name, one.fields);
+    const offered = table.names.flatMap(choices);
+    patch(choice, ...offered.map(([id, text]) => h("option", { value: id }, text)));
+    const complete = fieldsOf.get(table.name)?.length === table.fields.length;
+    choice.value = complete ? table.name : `${table.name}${OF}${table.fields[0]}`;
     const plural = table.fields.map((one) => fieldName(one).toLowerCase()).join(", ");
     search.placeholder = `Search ${plural}`;
     search.setAttribute("aria-label", `Search ${plural}`);
-    if (document.activeElement !== search) search.value = table.search ?? "";
+    if (document.activeElement !== search) search.value = table.search;
     place.setAttribute("aria-label", `By ${label(plural, 100)}`);
     if (!table.rows.length)
       patch(body, h("p", { class: "none" }, search.value ? "No value matches the search." : "No value has data in this view."));
-    else patch(body, drawTable(table, view, measure));
-    patch(note, coverage(table, measure));
-    const every = table.all_rows ?? false;
+    else patch(body, drawTable(table, measure));
+    patch(note, coverage(table, measure, page.span));
+    const every = table.all_rows;
     const rest = table.total_rows - table.rows.length;
     const button = (text, changes) =>
       h("button", { type: "button", class: "link", "data-key": "breakdown-rows", onclick: () => act.show(changes) }, text);

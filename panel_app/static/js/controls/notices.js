@@ -2,7 +2,7 @@
 // What viewers have to know before they rely on the figures.
 
 import { h } from "adtally/dom.js";
-import { duration, many, moment } from "adtally/format.js";
+import { duration, many, moment, percent } from "adtally/format.js";
 import { sentence } from "adtally/health.js";
 import { apartText } from "adtally/money.js";
 import { patch } from "adtally/patch.js";
@@ -69,6 +69,11 @@ function said(setup, live, page, view, notes = []) {
   }
   const apart = apartText(page.currency);
   if (apart) out.push(["warn", apart]);
+  if (page.figures_of && page.breakdown?.other)
+    out.push([
+      "warn",
+      `Under these filters all figures are those of the breakdown ${page.figures_of}. ${percent(page.breakdown.other, 1)} of it is in (other), whose values are not known.`,
+    ]);
   const filtered = valueFilters().length || view.campaigns.length || view.channels.length;
   if (live.rows && page.empty) {
     out.push([

@@ -4,13 +4,12 @@
 import { amount, many } from "adtally/format.js";
 
 /** The ISO 4217 code in which the page's amounts are written. @param {Answer | null | undefined} currency @param {string} usual that of the deployment */
-export const money = (currency, usual) =>
-  (/^[A-Z]{3}$/.test(currency?.shown ?? "") ? currency?.shown : currency?.reporting) ?? usual;
+export const money = (currency, usual) => currency?.money ?? usual;
 
 /** The line that says what currency amounts are in, and by which rates. @param {Answer | null | undefined} currency @param {string} usual */
 export function rates(currency, usual) {
   const table = currency?.rates;
-  if (!currency || !table?.name) return `Money in ${money(currency, usual)}.`;
+  if (!currency || !table) return `Money in ${money(currency, usual)}.`;
   const earlier = table.days_from_earlier
     ? `, ${many(table.days_from_earlier, "day")} without a rate by the last one before`
     : "";

@@ -28,7 +28,7 @@ export function filters() {
 const NAMED = new Set(
   (
     "breakdown bq brows bsort border by campaign channel chart compare currency embed every from grain interval kind measure metric " +
-    "order page paused q range reason rows sort theme to tz week"
+    "order page paused q range reason rows sort split theme to tz week"
   ).split(" "),
 );
 

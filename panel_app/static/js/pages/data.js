@@ -2,6 +2,7 @@
 // The Data page: what is held, how old events are when they get here, how far the dataflow is, what it rejected, files, and clearing.
 
 import { makeAges } from "adtally/ages.js";
+import { makeBreakdowns } from "adtally/breakdowns.js";
 import { h, icon } from "adtally/dom.js";
 import { bytes, duration, many, moment, percent, whole } from "adtally/format.js";
 import { makeHealth } from "adtally/health.js";
@@ -29,6 +30,7 @@ const live = makeLive({
   ],
 });
 const ages = makeAges(byId("ages"));
+const breakdowns = makeBreakdowns(byId("breakdowns"));
 const health = makeHealth(byId("health"));
 const pipeline = makePipeline(byId("pipeline"), setup);
 const rejects = makeRejects(byId("rejects"), setup, (reason) => live.show({ reason }));
@@ -104,7 +106,7 @@ function drawStock() {
 const FILES = [
   ["minute", "Every minute"],
   ["hour", "By the hour"],
-  ["day", "By the day (UTC)"],
+  ["day", "By the day"],
 ];
 
 function drawFiles() {
@@ -113,7 +115,7 @@ function drawFiles() {
       "a",
       {
         class: "button",
-        href: `${setup.api}?interval=${interval}&format=${format}`,
+        href: `${setup.api}?interval=${interval}&tz=${encodeURIComponent(timeZone())}&format=${format}`,
         download: "",
         "aria-label": `Download ${interval}s ${words}`,
         title: `Download ${interval}s ${words}`,
@@ -141,10 +143,18 @@ function drawFiles() {
       { class: "command" },
       ...text.split(" ").flatMap((word) => [word.startsWith("-") ? h("span", {}, word) : word, " "]),
     );
-  byId("files").replaceChildren(
+  patch(
+    byId("files"),
     h("div", { class: "card-head" }, h("h2", {}, "Take it with you")),
     ...(setup.api
-      ? [h("p", { class: "hint" }, "Everything that is held, split by campaign and channel."), ...rows]
+      ? [
+          h(
+            "p",
+            { class: "hint" },
+            `Everything that is held, split by campaign and channel. Hours and days are those of ${timeZone()}.`,
+          ),
+          ...rows,
+        ]
       : [
           h(
             "p",
@@ -193,13 +203,14 @@ function draw() {
   );
   drawStock();
   ages(shown.stock.ages);
+  breakdowns(shown.breakdowns);
   health(shown.parts, shown.live.now);
   pipeline(shown.pipeline, shown.live);
   rejects(shown.rejects, shown.reason);
   drawClearing();
+  drawFiles();
   leadBack();
   patch(byId("footer"), `Times in ${timeZone()}. Broker ${setup.brokers}.`);
 }
 
-drawFiles();
 live.start();

@@ -98,7 +98,7 @@ const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
 });
 const breakdown = makeBreakdown(byId("breakdown"), setup.measures, {
-  show: (changes) => show(changes, false),
+  show: (changes, step = false) => show(changes, step),
   aim,
   search: (text) => {
     clearTimeout(searching);
@@ -137,7 +137,7 @@ function draw() {
   chart(page, view, measure, wrongSince(shown.attention, measures));
   channels(page, view, measure);
   campaigns(page, view, measure);
-  breakdown(page, view, measure);
+  breakdown(page, measure);
   funnel(page);
   attention(shown.attention);
   heatmap(page, measure);
@@ -159,7 +159,18 @@ function draw() {
 const brand = /** @type {HTMLAnchorElement} */ (document.querySelector(".brand"));
 brand.addEventListener("click", (event) => {
   event.preventDefault();
-  show({ ...everything(), range: "", compare: "", breakdown: "", metric: "", chart: "", sort: "", order: "", rows: "" });
+  show({
+    ...everything(),
+    range: "",
+    compare: "",
+    breakdown: "",
+    split: "",
+    metric: "",
+    chart: "",
+    sort: "",
+    order: "",
+    rows: "",
+  });
 });
 brand.href = changed(everything());
 // Findings are computed over all channels together.

@@ -1,4 +1,4 @@
-"""A million events with everything at once, counted by each engine and judged by the oracle: ``python -m benchmarks.exact``.
+"""A million events with everything at once, counted by each engine and judged by the oracle: ``python -m benchmarks.breakdowns.exact``.
 
 The log has three breakdowns with more values than they admit, nine currencies, declared types, disorder, late, duplicate and malformed
 events. The flow is killed on the way and continues with two workers, is killed again and ends with one.
@@ -111,7 +111,7 @@ def _rows(records: Sequence[Record], settings: Settings, name: str) -> tuple[int
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Count the log with each engine, print a line for each; return 1 if the oracle found a difference."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.exact", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns.exact", description=__doc__)
     parser.add_argument("--events", default="1M", help="of the log (default 1M)")
     parser.add_argument(
         "--cells", type=int, default=1000, help="that a partition admits of a breakdown and window (default 1000)"

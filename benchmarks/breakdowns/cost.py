@@ -1,4 +1,4 @@
-"""Cost of breakdowns: adtally with none, one, two and three on the same topics, in turn: ``python -m benchmarks.breakdowns``.
+"""Cost of breakdowns: adtally with none, one, two and three on the same topics, in turn: ``python -m benchmarks.breakdowns.cost``.
 
 Events have three fields with a value each. A larger topic covers more minutes at the same rate, so the slope between two sizes contains the
 results and snapshots of every cell and not only the events. Ratios are to the run without a breakdown in the same round.
@@ -58,7 +58,7 @@ def table(runs: Mapping[int, Sequence[DrainRun]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drain the topics with each number of breakdowns, round after round; return 1 if a result was not exact."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns.cost", description=__doc__)
     parser.add_argument("--sizes", default="600k,2400k", help="events, two sizes (default 600k,2400k)")
     parser.add_argument("--rate", type=int, default=5_000, help="events in a second of event time (default 5000)")
     parser.add_argument("--campaigns", type=int, default=50, help="campaigns, each with five channels (default 50)")
