@@ -159,8 +159,10 @@ def test_a_broker_that_does_not_answer_is_not_waited_for(listen: Listen) -> None
 
 
 def test_topics_that_are_missing_are_named_with_the_command(settings: Settings) -> None:
+    settings = replace(settings, breakdowns="ad=ad_id;device")
     found = [one for one in checks(settings, None) if one.what == "topic"]
-    assert [one.level for one in found] == ["fail"] * 3
+    assert [one.level for one in found] == ["fail"] * 5
+    assert found[-1].words == f"{settings.results_topic}.device is missing; create it with: adtally topics"
     assert found[0].words == f"{settings.logs_topic} is missing; create it with: adtally topics"
 
 

@@ -53,15 +53,15 @@ def made_by_the_contract(settings: Settings) -> bool:
     """Whether the three topics are there with the contract's configuration, and none of them without it."""
     admin = AdminClient({"bootstrap.servers": settings.brokers})
     there = set(admin.list_topics(timeout=30).topics)
-    names = [name for name in (settings.logs_topic, settings.results_topic, settings.rejected_topic) if name in there]
+    names = [name for name in settings.topics if name in there]
     for name in names:
         (asked,) = admin.describe_configs([properties_of(name)]).values()
         found = asked.result(30)
         assert found["message.timestamp.type"].value == "LogAppendTime", name
         assert found["cleanup.policy"].value == ("delete" if name == settings.logs_topic else "compact"), name
-        assert (found["segment.bytes"].value == str(64 * 2**20)) == (name == settings.results_topic), name
+        assert (found["segment.bytes"].value == str(64 * 2**20)) == name.startswith(settings.results_topic), name
         assert Topics(settings).partitions(name, ANSWER_SECONDS) == settings.partitions, name
-    return len(names) == 3
+    return len(names) == len(settings.topics)
 
 
 def test_missing_topics_are_made_once_and_known_ones_left_alone(settings: Settings) -> None:
@@ -78,11 +78,11 @@ def test_missing_topics_are_made_once_and_known_ones_left_alone(settings: Settin
 def test_on_apache_kafka_topics_get_the_configuration_of_the_contract(
     by_itself: bool, real_kafka: str, makes_topics: LocalKafka
 ) -> None:
-    settings = replace(own_names(makes_topics.bootstrap if by_itself else real_kafka), partitions=3)
+    settings = replace(own_names(makes_topics.bootstrap if by_itself else real_kafka), partitions=3, breakdowns="ad=ad_id;device")
     topics = Topics(settings)
     assert topics.partitions(settings.logs_topic, ANSWER_SECONDS) == 0
     assert not made_by_the_contract(settings), "to ask for a topic makes it"
-    topics.ensure(settings.logs_topic, settings.results_topic, settings.rejected_topic, timeout=ANSWER_SECONDS)
+    topics.ensure(*settings.topics, timeout=ANSWER_SECONDS)
     assert made_by_the_contract(settings)
 
 
