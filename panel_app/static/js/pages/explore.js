@@ -5,8 +5,9 @@ import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
 import { h, icon, named, remember } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
-import { figure, many, moment } from "adtally/format.js";
+import { figure, many, moment, setCurrency } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
+import { apartText, money, rates } from "adtally/money.js";
 import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, reveal, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
@@ -114,7 +115,9 @@ const crumbs = makeCrumbs(
 function draw() {
   applyTheme();
   remember(shown.marks);
-  notices(shown.notes.map((text) => ["warn", text]));
+  setCurrency(money(shown.currency, setup.currency));
+  const apart = apartText(shown.currency);
+  notices([...shown.notes, ...(apart ? [apart] : [])].map((text) => ["warn", text]));
   crumbs();
   const button = byId("theme");
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
@@ -123,7 +126,7 @@ function draw() {
   const own = timeZone();
   patch(
     byId("zone"),
-    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`,
+    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC. ${rates(shown.currency, setup.currency)}`,
   );
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
