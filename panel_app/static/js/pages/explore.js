@@ -21,11 +21,26 @@ const SPANS = {
   "3h": "3 hours",
   "6h": "6 hours",
   "24h": "24 hours",
-  "7d": "7 days",
-  "30d": "30 days",
+  "7d": "7 × 24 hours",
+  "30d": "30 × 24 hours",
+  today: "Today",
+  yesterday: "Yesterday",
+  last7d: "Last 7 days",
+  last30d: "Last 30 days",
+  mtd: "Month to date",
+  last_month: "Last month",
   all: "Everything held",
 };
-const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
+const GRAINS = {
+  auto: "Automatic",
+  "1m": "Minute",
+  "5m": "5 minutes",
+  "15m": "15 minutes",
+  "1h": "Hour",
+  "1d": "Day",
+  "1w": "Week",
+  "1mo": "Month",
+};
 /** Width in pixels up to which names next to the plots are short and only few of them are in a row. */
 const NARROW = 640;
 /** Height in pixels of the card around the plots. */
@@ -38,6 +53,9 @@ const link = linked({
   lost: () => toast("lost", "The connection is lost; the page comes back by itself.", { seconds: 3600 }),
 });
 const dark = () => document.documentElement.dataset.theme === "dark";
+
+/** The name of a range: two dates are their own. @param {string} id */
+const spanName = (id) => SPANS[id] ?? id.replace("..", " – ");
 
 function choice(name, text, options, value) {
   const select = h(
@@ -58,7 +76,12 @@ function drawForm() {
   });
   byId("ask").replaceChildren(
     choice("by", "Split by", setup.dimensions, ask.by),
-    choice("range", "Range", Object.fromEntries(setup.spans.map((id) => [id, SPANS[id] ?? id])), ask.span),
+    choice(
+      "range",
+      "Range",
+      Object.fromEntries([...new Set([...setup.spans, ask.span])].map((id) => [id, spanName(id)])),
+      ask.span,
+    ),
     choice("grain", "One point per", Object.fromEntries(setup.grains.map((id) => [id, GRAINS[id] ?? id])), ask.grain),
     choice("kind", "Drawn as", setup.kinds, ask.kind),
     h("fieldset", { class: "chips" }, h("legend", {}, "Measures (up to four)"), ...ticks),
