@@ -26,6 +26,7 @@ from figures.store.snapshot import Snapshot
 from figures.store.store import Store
 from figures.views import view as views
 from figures.views.breakdown_table import BreakdownSource
+from figures.views.held_breakdowns import HeldBreakdown, held
 from figures.views.money import Money
 from figures.views.query import page
 from figures.views.span import span_of
@@ -132,6 +133,14 @@ class Service:
             return None
         snapshot = self.breakdowns[name].snapshot(max_age=self._max_age())
         return BreakdownSource(breakdown, snapshot, self.breakdown_feeds[name].status.state, declared)
+
+    def held_breakdowns(self) -> list[HeldBreakdown]:
+        """Return what is held of each breakdown, at most 5 s old, in the order of the settings."""
+        parts = (
+            (each, self.breakdowns[each.name].snapshot(max_age=5.0), self.breakdown_feeds[each.name].status.state)
+            for each in self.settings.breakdown_list
+        )
+        return held(parts, self.settings.window_seconds)
 
     def _max_age(self) -> float:
         return min(1.0, 0.2 + 20 * self._cost)

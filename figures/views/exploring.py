@@ -5,30 +5,43 @@ from __future__ import annotations
 import datetime as dt
 
 import msgspec
+import numpy as np
 import polars as pl
 
-from figures.calendar.calendar import Calendar
+from dataflows.contract.errors import InputError
+from figures.calendar import ranges
+from figures.calendar.calendar import DAY, WEEKS, Calendar, Interval
 from figures.calendar.zones import UTC
 from figures.catalogue import BUILT_IN, Catalogue
 from figures.measures import SIZE, ShownMeasure, sums
 from figures.rates.conversion import CURRENCY
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
+from figures.views.grid import Grid, regular
 from figures.views.keys import PAIRS
 from figures.views.money import USD, Money, PageCurrency, ScopeMoney, converted_rows
 from figures.views.parameters import Parameters
 from figures.views.sums import conditions
-from figures.views.view import RANGES, Filtered
+from figures.views.view import RANGES, Filtered, checked_range
 
-SPANS: dict[str, int] = {**{name: seconds for name, (seconds, _) in RANGES.items()}, "all": 0}
-GRAINS: dict[str, int] = {"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+ALL = "all"
+SPANS = (*RANGES, *ranges.RANGES, ALL)
+"""Ranges that the page offers; two dates such as 2026-11-01..2026-11-15 are one too."""
+
+GRAINS: dict[str, int] = {
+    **{"auto": 0, "1m": 60, "5m": 300, "15m": 900, "1h": 3600},
+    **{"1d": DAY, "1w": 7 * DAY, "1mo": 30 * DAY},
+}
+"""Seconds of a point by its name; hours, days, weeks and months are those of the zone (`_ON_CALENDAR`)."""
+
+_ON_CALENDAR: dict[int, Interval] = {3600: "hour", DAY: "day", 7 * DAY: "week", 30 * DAY: "month"}
 DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "Campaign", "both": "Campaign and channel"}
 KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
 _LINES = 12
 BARS = 25
 """Largest number of bars that are drawn."""
 _POINTS = 240
-_STEPS = (60, 300, 900, 3600, 10_800, 21_600, 86_400)
+_STEPS = (60, 300, 900, 3600, 10_800, 21_600, DAY)
 _MEASURES = 4
 
 
@@ -43,7 +56,8 @@ class Ask(Filtered, frozen=True):
     currency: str = ""
     """Code of the currency that money is converted to, or `parameters.NATIVE`; empty for the reporting currency."""
     zone: str = UTC
-    """The time zone whose days exchange rates are of."""
+    """The time zone of days, also of those whose exchange rates apply."""
+    week: str = WEEKS[0]
 
 
 class ExploreFigures(msgspec.Struct, frozen=True):
@@ -57,7 +71,7 @@ class ExploreFigures(msgspec.Struct, frozen=True):
     dimensions: tuple[str, ...]
     note: str
     grain: int
-    """Seconds of a point."""
+    """Seconds of a point; of days, weeks and months as most of them have."""
     incomplete: list[dt.datetime]
     marks: dict[str, SpellingMark]
     """How names that look like another one differ from it, by name."""
@@ -77,11 +91,12 @@ def asked(query: str, catalogue: Catalogue = BUILT_IN) -> tuple[Ask, tuple[str, 
         channels=url_parameters.names("channel"),
         measures=url_parameters.several("measure", catalogue.measures, _MEASURES) or ("spend",),
         by=url_parameters.one("by", DIMENSIONS, "channel"),
-        span=url_parameters.one("range", SPANS, "1h"),
+        span=url_parameters.checked("range", _checked_span, "1h"),
         grain=url_parameters.one("grain", GRAINS, "auto"),
         kind=url_parameters.one("kind", KINDS, "line"),
         currency=url_parameters.currency(),
         zone=url_parameters.zone(),
+        week=url_parameters.week(),
     )
     return ask, url_parameters.ended()
 
@@ -91,29 +106,70 @@ def from_query(query: str) -> Ask:
     return asked(query)[0]
 
 
-def _incomplete(snapshot: Snapshot, start: int, end: int, grain: int) -> list[dt.datetime]:
-    """Return the points of `grain` seconds from `start` to `end` with an open window, not over yet, or not held from their beginning.
+def _checked_span(name: str) -> str:
+    return name if name == ALL else checked_range(name)
+
+
+class _Points(msgspec.Struct, frozen=True):
+    """The points of what is held of a range, the seconds of one, and start and end of the rows in them."""
+
+    grid: Grid
+    grain: int
+    start: int
+    end: int
+
+
+def _points(snapshot: Snapshot, ask: Ask, window: int) -> _Points:
+    """Return the points of `ask`; a rolling range begins with its first point where that is shorter than a day."""
+    calendar = Calendar(ask.zone, ask.week)
+    start, end = _bounds(snapshot, ask, calendar, snapshot.newest + window)
+    grain = max(GRAINS[ask.grain], window)
+    # Each divides the next, and what is packed has the sums of its hours and days at hand.
+    grain = max(grain, next((step for step in _STEPS if (end - start) / step <= _POINTS), _STEPS[-1]))
+    if grain in _ON_CALENDAR:
+        grid = Grid(tuple(calendar.edges(start, end, _ON_CALENDAR[grain])))
+    else:
+        first = start - start % grain
+        grid = regular(first, first - (first - end) // grain * grain, grain)
+    return _Points(grid, grain, grid.start if ask.span in (*RANGES, ALL) and grain < DAY else start, end)
+
+
+def _incomplete(snapshot: Snapshot, points: _Points) -> list[dt.datetime]:
+    """Return the points with an open window, not over yet, or without rows from their beginning.
 
     The point of the oldest window is incomplete too: the stream may have begun in the middle of that window.
     """
-    points = {int(at) // grain * grain for at in snapshot.open_windows(start, end)} | {snapshot.oldest // grain * grain}
-    if end % grain:
-        points.add(end // grain * grain)
-    return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in sorted(points)]
+    grid, start, end = points.grid, points.start, points.end
+    moments = {*snapshot.open_windows(start, end).tolist(), snapshot.oldest}
+    moments |= {edge for edge in (start, end) if edge not in grid.edges}
+    inside = np.array([moment for moment in moments if grid.start <= moment <= end and start < end], np.int64)
+    return [dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None) for at in np.unique(grid.floor(inside)).tolist()]
 
 
-def _rows(
-    snapshot: Snapshot, ask: Ask, money: Money, part: tuple[int, int, int], keys: list[str]
-) -> tuple[pl.DataFrame, PageCurrency]:
-    """Return the rows that `ask` wants, in its currency, with the columns `keys`; `part` is a start, an end and a grain in seconds."""
-    start, end, grain = part
+def _bounds(snapshot: Snapshot, ask: Ask, calendar: Calendar, newest_end: int) -> tuple[int, int]:
+    """Return start and end of what is held of the range of `ask`; the end is not before the start."""
+    if ask.span == ALL:
+        return snapshot.oldest, newest_end
+    if ask.span in RANGES:
+        return max(newest_end - RANGES[ask.span][0], snapshot.oldest), newest_end
+    try:
+        span = ranges.resolve(ask.span, snapshot.newest, calendar)
+    except InputError:  # it begins before the year 1
+        return newest_end, newest_end
+    start = min(max(span.start, snapshot.oldest), newest_end)
+    return start, max(min(span.end, newest_end), start)
+
+
+def _rows(snapshot: Snapshot, ask: Ask, money: Money, points: _Points, keys: list[str]) -> tuple[pl.DataFrame, PageCurrency]:
+    """Return the rows that `ask` wants, in its currency, with the columns `keys`, of which `t` is the first instant of a point."""
+    start, end = points.start, points.end
     scope = ScopeMoney(snapshot, ask, ask.currency, money, start=start, end=end)
     tested = conditions(snapshot, ask, scope.code if scope.table is None else None)
     by, cuts = (*PAIRS.dimensions, *tested), ()
     if scope.table is not None:
         by, cuts = (*by, CURRENCY), tuple(Calendar(ask.zone).edges(start, end, "day"))
-    rows = snapshot.between(start, end, grain, cuts, by).filter(*tested.values())
-    return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, grain=grain)
+    rows = snapshot.between(start, end, points.grid.grain, cuts, by).filter(*tested.values())
+    return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, points=points.grid)
 
 
 def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
@@ -122,16 +178,11 @@ def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogu
     For lines and areas they are those of the largest dozen by spend, for bars and tables all of them.
     `window` is the length of a window in seconds; `catalogue` has the measures.
     """
-    end = snapshot.newest + window
-    start = snapshot.oldest if ask.span == "all" else max(end - SPANS[ask.span], snapshot.oldest)
-    grain = max(GRAINS[ask.grain], window)
-    # Each divides the next, and what is packed has the sums of its hours and days at hand.
-    grain = max(grain, next((step for step in _STEPS if (end - start) / step <= _POINTS), _STEPS[-1]))
-    start -= start % grain
-    incomplete = _incomplete(snapshot, start, end, grain)
+    points = _points(snapshot, ask, window)
+    incomplete = _incomplete(snapshot, points)
     dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
     keys: list[str] = [*dimensions] if ask.kind == "bar" else ["t", *dimensions]
-    rows, currency = _rows(snapshot, ask, money, (start, end, grain), keys)
+    rows, currency = _rows(snapshot, ask, money, points, keys)
     added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
     note = ""
     drawn_by_name = ask.kind in ("line", "area", "heatmap")
@@ -153,4 +204,4 @@ def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogu
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     measures = tuple(catalogue.measures[name] for name in ask.measures)
-    return ExploreFigures(ask, frame, dimensions, note, grain, incomplete, marks, measures, currency)
+    return ExploreFigures(ask, frame, dimensions, note, points.grain, incomplete, marks, measures, currency)

@@ -17,9 +17,9 @@ from figures.rates.conversion import CURRENCY, Notes, convert, dated
 from figures.rates.exchange import Exchange
 from figures.rates.files import packaged
 from figures.rates.table import RateTable
-from figures.store.blocks import floor_to
 from figures.store.snapshot import Snapshot
 from figures.views.converted import ConvertedSums
+from figures.views.grid import Grid
 from figures.views.keys import PAIRS, KeyCode
 from figures.views.parameters import NATIVE
 from figures.views.span import TimeSpan
@@ -160,16 +160,18 @@ class PageMoney(ScopeMoney):
 
 
 def converted_rows(
-    rows: pl.DataFrame, snapshot: Snapshot, money: ScopeMoney, *, keys: Sequence[str], zone: str, grain: int
+    rows: pl.DataFrame, snapshot: Snapshot, money: ScopeMoney, *, keys: Sequence[str], zone: str, points: Grid
 ) -> tuple[pl.DataFrame, PageCurrency]:
     """Return `rows` (with `t` and the number of their currency) in the currency of `money`, and what is said of it.
 
-    `t` is brought down to `grain` seconds, and rows are added up by `keys` where they are converted. Rows without a rate are left out.
+    `t` is brought down to the first instant of one of `points`, and rows are added up by `keys` where they are converted. Rows without a
+    rate are left out.
     """
+    starts = points.floor(rows["t"].to_numpy())
     if money.table is None:
-        return rows.with_columns(floor_to(grain)), money.accounted(None, {})
+        return rows.with_columns(t=starts), money.accounted(None, {})
     names = pl.lit(snapshot.names[CURRENCY].series())
-    dated_rows = dated(rows, Calendar(zone)).with_columns(floor_to(grain), names.gather(pl.col(CURRENCY)).alias(CURRENCY))
+    dated_rows = dated(rows, Calendar(zone)).with_columns(names.gather(pl.col(CURRENCY)).alias(CURRENCY), t=starts)
     totals = sums(snapshot.shape.sums, wide=snapshot.wide)
     added, notes = convert(dated_rows, money.table, money.code, keys=keys, money=MONEY, totals=totals)
     is_shown = pl.col(CURRENCY) == money.code

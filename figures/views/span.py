@@ -218,9 +218,9 @@ def _calendar_place(view: View, newest: int, window: int) -> _Place:
     how = view.compare or ("elapsed" if span.running else "before")
     interval, points, earlier, earlier_end = _calendar_points(calendar, msgspec.structs.replace(span, running=False), how, window)
     period = ranges.compare(span, how, newest + window, calendar)
-    label = ranges.RANGES.get(view.range) or f"{span.first:%d %b %Y} – {span.last:%d %b %Y}"
+    days = f"{span.first:%d %b %Y}" + (f" – {span.last:%d %b %Y}" if span.last > span.first else "")
     return _Place(
-        shown=ShownRange(view.range, span.start, span.end, span.running, label),
+        shown=ShownRange(view.range, span.start, span.end, span.running, ranges.RANGES.get(view.range, days)),
         comparison=ShownComparison(how, *(period or (None, None))),
         bucket=_NOMINAL[interval],
         points=points,

@@ -12,7 +12,7 @@ from generator.synthetic.ads import member
 USERS = 25_000
 """Number of users of a currency; each has one device and one country."""
 
-_SIZE = 4096
+_SIZE = 2048
 _WITHOUT_DEVICE, _WITHOUT_COUNTRY = 0.02, 0.03
 """Shares of users whose user agent or address can't be resolved."""
 
@@ -59,17 +59,17 @@ def _users(currency: str, region: int) -> dict[tuple[str, str], list[Person]]:
     seeded = random.Random(f"users {currency}")  # noqa: S311 - traffic to look at, no secret
     countries = _COUNTRIES.get(currency, _OTHER_COUNTRIES)
     home = next(iter(countries))
-    number = region * USERS
+    number, unknown = region * USERS, _WITHOUT_DEVICE + _WITHOUT_COUNTRY
     users: dict[tuple[str, str], list[Person]] = {}
     for country, share in countries.items():
         for device, part in _USERS_BY_DEVICE.items():
             converts = _CONVERTS[device] * (1.0 if country == home else _ABROAD_CONVERTS)
+            on, of = member("device", device), member("country", country)
             group = users[device, country] = []
             for _ in range(max(1, round(share * part * USERS))):
                 chance = seeded.random()
-                shown = member("device", device) if chance >= _WITHOUT_DEVICE else ""
-                shown += member("country", country) if not _WITHOUT_DEVICE <= chance < _WITHOUT_DEVICE + _WITHOUT_COUNTRY else ""
-                group.append(Person(shown + member("user_id", f"user-{number}"), converts))
+                shown = on + of if chance >= unknown else of if chance < _WITHOUT_DEVICE else on
+                group.append(Person(f'{shown},"user_id":"user-{number}"', converts))
                 number += 1
     return users
 
@@ -92,4 +92,5 @@ def _audience(channel: str, currency: str, region: int) -> Audience:
 
 
 def _drawn(groups: Sequence[list[Person]], weights: Sequence[float], seeded: random.Random) -> list[Person]:
-    return [seeded.choice(group) for group in seeded.choices(groups, weights, k=_SIZE)]
+    draw = seeded.random
+    return [group[int(draw() * len(group))] for group in seeded.choices(groups, weights, k=_SIZE)]

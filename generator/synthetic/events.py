@@ -162,13 +162,13 @@ class Synthetic:
                 # Nothing to refund yet: an impression instead.
                 code, head, tail, micros, cell, end = self._rows[cell * self._kinds]
             if code:
-                details = self._click(cell, key, slots[index - first])
+                ad, person = self._click(cell, key, slots[index - first]), ""
             else:
                 ads, size, people, users = casts[cell] or self._cast(cell)
-                details = f"{ads[int(draw() * size)]}{people[int(draw() * users)]}"
+                ad, person = ads[int(draw() * size)], people[int(draw() * users)]
             if micros:
                 end = f',"cost_micros":{int(micros * (0.7 + 0.6 * draw()))}{end}'
-            add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{details}{end}'))
+            add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{ad}{person}{end}'))
         return messages
 
     def _cast(self, cell: int) -> _Cast:

@@ -48,10 +48,13 @@ class Download(msgspec.Struct, frozen=True):
     data: str
 
 
-def packed(number: int, name: str, frame: pl.DataFrame, form: str) -> str:
-    """Return JSON of the `Download` of `frame` in `form`, a key of `FILES` (default CSV); `name` is the file name without its ending."""
+def packed(number: int, name: str, frame: pl.DataFrame, form: str, fields: Sequence[str] = ()) -> str:
+    """Return JSON of the `Download` of `frame` in `form`, a key of `FILES` (default CSV); `name` is the file name without its ending.
+
+    `fields` are the columns with values of a breakdown (`formats.FileFormat.write`).
+    """
     file_format = FILES.get(form, FILES["csv"])
-    body = b"".join(file_format.write(frame, {}))
+    body = b"".join(file_format.write(frame, {"fields": fields} if fields else {}))
     return msgspec.json.encode(
         Download(number, f"{name}.{file_format.ending}", file_format.media, base64.b64encode(body).decode())
     ).decode()
@@ -125,4 +128,4 @@ def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.
     """Return JSON of the requested `Download`: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
     what = str(asked.get("what"))
     name, answer = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
-    return packed(number, name, answer.frame, str(asked.get("format")))
+    return packed(number, name, answer.frame, str(asked.get("format")), answer.fields)

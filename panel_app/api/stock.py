@@ -10,13 +10,10 @@ from figures.pipeline.rejects import Rejects
 from figures.pipeline.status import PipelinePart
 from figures.pipeline.watch import Pipeline
 from figures.service import Live
-from figures.views.held_breakdowns import HeldBreakdown, held
+from figures.views.held_breakdowns import HeldBreakdown
 from figures.views.parameters import Parameters
 from panel_app.server.dashboard import Dashboard
 from panel_app.server.process_memory import resident_bytes
-
-_BREAKDOWN_SECONDS = 5.0
-"""Largest age of what the page says about breakdowns."""
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -80,18 +77,7 @@ def shown(dashboard: Dashboard, query: str, number: int = 0) -> bytes:
     )
     live = service.live(snapshot)
     rejects, parts = service.rejected.rejects(reason), service.parts(snapshot)
-    breakdowns = held(
-        (
-            (
-                one,
-                service.breakdowns[one.name].snapshot(max_age=_BREAKDOWN_SECONDS),
-                service.breakdown_feeds[one.name].status.state,
-            )
-            for one in settings.breakdown_list
-        ),
-        settings.window_seconds,
-    )
     notes = url_parameters.ended()
     return msgspec.json.encode(
-        DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, breakdowns, reason, notes)
+        DataAnswer(number, live, stock, service.watch.pipeline(), rejects, parts, service.held_breakdowns(), reason, notes)
     )

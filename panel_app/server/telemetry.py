@@ -47,7 +47,55 @@ FEED_UP = Metric(
     "adtally_dashboard_feed_up", "gauge", "Whether the feed reads, or waits for a topic that does not exist yet: 1 or 0."
 )
 
-METRICS = (ROWS, PACKED, HELD, VIEWERS, RECORDS, UNREAD, LAG, AGE, QUANTILE, CATCHING_UP, FEED_UP, READY)
+BREAKDOWN_ROWS = Metric(
+    "adtally_dashboard_breakdown_rows", "gauge", "Rows of a breakdown held, including packed ones.", ("breakdown",)
+)
+BREAKDOWN_HELD = Metric(
+    "adtally_dashboard_breakdown_held_bytes", "gauge", "Approximate memory of the rows of a breakdown.", ("breakdown",)
+)
+BREAKDOWN_WINDOWS = Metric(
+    "adtally_dashboard_breakdown_windows", "gauge", "Windows of the newest hour of a breakdown.", ("breakdown",)
+)
+OTHER_WINDOWS = Metric(
+    "adtally_dashboard_breakdown_other_windows",
+    "gauge",
+    "Those of these windows with a row for what was not admitted (ADTALLY_BREAKDOWN_CELLS).",
+    ("breakdown",),
+)
+OTHER_RATIO = Metric(
+    "adtally_dashboard_breakdown_other_ratio",
+    "gauge",
+    "Share of the events of these windows that was not admitted; no value without events.",
+    ("breakdown",),
+)
+BREAKDOWN_UNREAD = Metric(
+    "adtally_dashboard_breakdown_unread_records_total",
+    "counter",
+    "Records of a breakdown's topic that are not results of this deployment, since the start.",
+    ("breakdown",),
+)
+
+METRICS = (
+    ROWS,
+    PACKED,
+    HELD,
+    VIEWERS,
+    RECORDS,
+    UNREAD,
+    LAG,
+    AGE,
+    QUANTILE,
+    CATCHING_UP,
+    FEED_UP,
+    BREAKDOWN_ROWS,
+    BREAKDOWN_HELD,
+    BREAKDOWN_WINDOWS,
+    OTHER_WINDOWS,
+    OTHER_RATIO,
+    BREAKDOWN_UNREAD,
+    READY,
+)
+
 
 REFRESH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -123,5 +171,17 @@ class Telemetry:
             if value is not None:
                 yield QUANTILE, (name,), value
         yield CATCHING_UP, (), service.ages.left_out
+        yield from self._breakdowns()
         yield FEED_UP, (), float(service.is_healthy())
         yield READY, (), float(not self.not_ready_reason())
+
+    def _breakdowns(self) -> Iterable[Value]:
+        for breakdown in self._service.held_breakdowns():
+            labels = (breakdown.name,)
+            yield BREAKDOWN_ROWS, labels, breakdown.rows
+            yield BREAKDOWN_HELD, labels, breakdown.held_bytes
+            yield BREAKDOWN_WINDOWS, labels, breakdown.windows
+            yield OTHER_WINDOWS, labels, breakdown.other_windows
+            if breakdown.other_share is not None:
+                yield OTHER_RATIO, labels, breakdown.other_share
+            yield BREAKDOWN_UNREAD, labels, self._service.breakdown_feeds[breakdown.name].unread

@@ -64,7 +64,7 @@ def test_names_have_base_units_and_counters_end_in_total() -> None:
 
 def test_labels_are_bounded_and_none_comes_with_an_event() -> None:
     labels = {label for found in OURS.values() for _, given, _ in found.values() for label in re.findall(r"`(\w+)`", given)}
-    assert labels == {"partition", "outcome", "reason", "topic", "kind", "version", "part", "quantile"}
+    assert labels == {"partition", "outcome", "reason", "topic", "kind", "version", "part", "quantile", "breakdown"}
 
 
 def test_every_metric_that_is_asked_for_exists() -> None:

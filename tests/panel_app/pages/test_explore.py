@@ -43,7 +43,7 @@ def test_totals_by_any_dimension_add_up_to_everything(service: Service, by: str)
     assert found.frame["clicks"].sum() == 90 * 20 + 7
 
 
-@pytest.mark.parametrize("grain", ["1m", "5m", "15m", "1h"])
+@pytest.mark.parametrize("grain", ["1m", "5m", "15m", "1h", "1d", "1w", "1mo"])
 def test_any_grain_of_time_adds_up_to_the_same(service: Service, grain: str) -> None:
     found = find(service, Ask(measures=("clicks",), by="channel", span="all", grain=grain, kind="table"))
     assert found.frame["clicks"].sum() == 90 * 20 + 7

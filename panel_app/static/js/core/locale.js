@@ -33,9 +33,6 @@ function own() {
   return zone && zone !== "Etc/Unknown" && takes(locale, zone) ? zone : "UTC";
 }
 
-/** The time zone of the browser. */
-export const ownZone = own();
-
 /** Zones of the URL that Intl was asked about, and whether it supports them. @type {Map<string, boolean>} */
 const asked = new Map();
 
@@ -51,8 +48,40 @@ export function zoneAsked() {
 /** The time zone of all times on the page: that of the URL, else the browser's. The server reports one that it does not apply. */
 export const timeZone = () => zoneAsked() || ownZone;
 
-/** Names of time zones (IANA) that this browser knows. @returns {string[]} */
+/** Zones that the time zone database has renamed, by the name that browsers still list. @type {Map<string, string>} */
+const RENAMED = new Map([
+  ["Africa/Asmera", "Africa/Asmara"],
+  ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
+  ["America/Catamarca", "America/Argentina/Catamarca"],
+  ["America/Cordoba", "America/Argentina/Cordoba"],
+  ["America/Coral_Harbour", "America/Atikokan"],
+  ["America/Godthab", "America/Nuuk"],
+  ["America/Indianapolis", "America/Indiana/Indianapolis"],
+  ["America/Jujuy", "America/Argentina/Jujuy"],
+  ["America/Louisville", "America/Kentucky/Louisville"],
+  ["America/Mendoza", "America/Argentina/Mendoza"],
+  ["Asia/Calcutta", "Asia/Kolkata"],
+  ["Asia/Katmandu", "Asia/Kathmandu"],
+  ["Asia/Rangoon", "Asia/Yangon"],
+  ["Asia/Saigon", "Asia/Ho_Chi_Minh"],
+  ["Atlantic/Faeroe", "Atlantic/Faroe"],
+  ["Europe/Kiev", "Europe/Kyiv"],
+  ["Pacific/Enderbury", "Pacific/Kanton"],
+  ["Pacific/Ponape", "Pacific/Pohnpei"],
+  ["Pacific/Truk", "Pacific/Chuuk"],
+]);
+
+/** The name of a zone in the time zone database, if this browser takes it. @param {string} zone */
+function named(zone) {
+  const name = RENAMED.get(zone);
+  return name && takes(locale, name) ? name : zone;
+}
+
+/** The time zone of the browser. */
+export const ownZone = named(own());
+
+/** Names of time zones (IANA) that this browser knows: its own first, then UTC. @returns {string[]} */
 export function zoneNames() {
   const known = typeof Intl.supportedValuesOf === "function" ? Intl.supportedValuesOf("timeZone") : [];
-  return [...new Set([ownZone, "UTC", ...known])];
+  return [...new Set([ownZone, "UTC", ...known.map(named).sort()])];
 }

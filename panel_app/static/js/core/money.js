@@ -10,17 +10,16 @@ export const money = (currency, usual) => currency?.money ?? usual;
 export function rates(currency, usual) {
   const table = currency?.rates;
   if (!currency || !table) return `Money in ${money(currency, usual)}.`;
-  const earlier = table.days_from_earlier
-    ? `, ${many(table.days_from_earlier, "day")} without a rate by the last one before`
-    : "";
-  const until = table.last_used ? ` up to ${table.last_used}` : "";
-  return `Money in ${money(currency, usual)}, converted at ${table.name}${until}${earlier}.`;
+  const earlier = table.days_from_earlier ? `; ${many(table.days_from_earlier, "day")} at the rate of an earlier day` : "";
+  return `Money in ${money(currency, usual)}, converted at ${table.name}${earlier}.`;
 }
 
-/** Amounts in currencies without any rate: they are in no figure of the page. @param {Answer | null | undefined} currency @returns {string} */
+/** Amounts in other currencies that are in no figure of the page. @param {Answer | null | undefined} currency @returns {string} */
 export function apartText(currency) {
-  const apart = currency?.apart ?? [];
-  if (!apart.length) return "";
-  const parts = apart.map((one) => `${amount(one.spend, one.currency)} spent and ${amount(one.revenue, one.currency)} earned`);
-  return `Not in these figures, because there is no exchange rate for them: ${parts.join("; ")}.`;
+  if (!currency?.apart?.length) return "";
+  const parts = currency.apart.map(
+    (one) => `${amount(one.spend, one.currency)} spent and ${amount(one.revenue, one.currency)} earned`,
+  );
+  const reason = currency.shown === "native" ? "they are in other currencies" : "there is no exchange rate for them";
+  return `Not in these figures, because ${reason}: ${parts.join("; ")}.`;
 }

@@ -5,8 +5,9 @@ import { makeCrumbs } from "adtally/crumbs.js";
 import { toast } from "adtally/dialog.js";
 import { h, icon, named, remember } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
-import { figure, many, moment } from "adtally/format.js";
+import { figure, many, moment, setCurrency } from "adtally/format.js";
 import { timeZone } from "adtally/locale.js";
+import { apartText, money, rates } from "adtally/money.js";
 import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, reveal, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
@@ -20,11 +21,26 @@ const SPANS = {
   "3h": "3 hours",
   "6h": "6 hours",
   "24h": "24 hours",
-  "7d": "7 days",
-  "30d": "30 days",
+  "7d": "7 × 24 hours",
+  "30d": "30 × 24 hours",
+  today: "Today",
+  yesterday: "Yesterday",
+  last7d: "Last 7 days",
+  last30d: "Last 30 days",
+  mtd: "Month to date",
+  last_month: "Last month",
   all: "Everything held",
 };
-const GRAINS = { auto: "Automatic", "1m": "Minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "Hour" };
+const GRAINS = {
+  auto: "Automatic",
+  "1m": "Minute",
+  "5m": "5 minutes",
+  "15m": "15 minutes",
+  "1h": "Hour",
+  "1d": "Day",
+  "1w": "Week",
+  "1mo": "Month",
+};
 /** Width in pixels up to which names next to the plots are short and only few of them are in a row. */
 const NARROW = 640;
 /** Height in pixels of the card around the plots. */
@@ -37,6 +53,9 @@ const link = linked({
   lost: () => toast("lost", "The connection is lost; the page comes back by itself.", { seconds: 3600 }),
 });
 const dark = () => document.documentElement.dataset.theme === "dark";
+
+/** The name of a range: two dates are their own. @param {string} id */
+const spanName = (id) => SPANS[id] ?? id.replace("..", " – ");
 
 function choice(name, text, options, value) {
   const select = h(
@@ -57,7 +76,12 @@ function drawForm() {
   });
   byId("ask").replaceChildren(
     choice("by", "Split by", setup.dimensions, ask.by),
-    choice("range", "Range", Object.fromEntries(setup.spans.map((id) => [id, SPANS[id] ?? id])), ask.span),
+    choice(
+      "range",
+      "Range",
+      Object.fromEntries([...new Set([...setup.spans, ask.span])].map((id) => [id, spanName(id)])),
+      ask.span,
+    ),
     choice("grain", "One point per", Object.fromEntries(setup.grains.map((id) => [id, GRAINS[id] ?? id])), ask.grain),
     choice("kind", "Drawn as", setup.kinds, ask.kind),
     h("fieldset", { class: "chips" }, h("legend", {}, "Measures (up to four)"), ...ticks),
@@ -114,7 +138,9 @@ const crumbs = makeCrumbs(
 function draw() {
   applyTheme();
   remember(shown.marks);
-  notices(shown.notes.map((text) => ["warn", text]));
+  setCurrency(money(shown.currency, setup.currency));
+  const apart = apartText(shown.currency);
+  notices([...shown.notes, ...(apart ? [apart] : [])].map((text) => ["warn", text]));
   crumbs();
   const button = byId("theme");
   button.replaceChildren(icon(dark() ? "sun" : "moon"));
@@ -123,7 +149,7 @@ function draw() {
   const own = timeZone();
   patch(
     byId("zone"),
-    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC.`,
+    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC. ${rates(shown.currency, setup.currency)}`,
   );
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
