@@ -116,7 +116,7 @@ def _contributions() -> str:
     return "\n".join(
         [
             "/* What an event adds to the counts, and the sum that its revenue is added to; its cost is added to the spend. */",
-            "static const int64_t ADDED_COUNTS[ROLES][COUNTS] = {",
+            "static const int32_t ADDED_COUNTS[ROLES][COUNTS] = {",
             *counts,
             "};",
             "",

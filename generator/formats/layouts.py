@@ -80,9 +80,10 @@ LAYOUTS = (
         value=("conversion_value_in_local_currency",),
     ),
     Layout(name="meta", marks=("inline_link_clicks",), clicks=("inline_link_clicks",), campaign=("campaign_id", "account_id")),
-    Layout(name="microsoft", marks=("clicks", "spend"), value=("revenue",), channel=("ad_distribution", "network")),
+    Layout(name="microsoft", marks=("ad_distribution",), value=("revenue",), channel=("ad_distribution",)),
+    Layout(name="ads", marks=("clicks", "spend"), value=("revenue",), channel=("channel", "network", "source")),
 )
-"""In the order in which a file is compared with them: the last one has only columns that others may have too."""
+"""In the order in which a file is compared with them: the last one is a report of any other platform."""
 
 DIMENSIONS = {
     "adgroup_id": ("adgroup_id", "ad_group_id", "ad_set_id", "ad_squad_id"),

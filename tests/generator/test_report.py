@@ -170,7 +170,9 @@ def test_the_shared_reports_sum_up_as_polars_sums_them_for_each_day_and_value(fi
         ("campaign_id,stat_time_day,country_code,impressions", "1,2021-09-15 00:00:00,US,1", "1", "tiktok"),
         ("campaign_id,day,impressions,cost_in_local_currency", "1,2020-04-06 00:00:00,1,0.5", "1", "linkedin"),
         ("ad_id,date,account_id,impressions,inline_link_clicks,spend", "3,2020-12-10,17,1,0,0.5", "17", "meta"),
-        ("date,campaign_id,clicks,impressions,spend", "2020-12-10,5,0,1,0.5", "5", "microsoft"),
+        ("date,campaign_id,clicks,impressions,spend", "2020-12-10,5,0,1,0.5", "5", "ads"),
+        ("date,campaign_id,channel,clicks,impressions,spend", "2020-12-10,5,podcast,0,1,0.5", "5", "podcast"),
+        (MICROSOFT, "2019-05-22,7,USD,Tablet,Search,Top,0,1,0,0,0", "7", "Search"),
     ],
 )
 def test_the_platform_of_a_report_is_recognised_by_its_columns(

@@ -91,6 +91,6 @@ int64_t admission_admit(Admission *admission, uint64_t hash, int32_t key, const 
         return NO_MEMORY;
     admission->slots[slot] = (int32_t)admission->count;
     admission->keys[admission->count] =
-        (Admitted){.hash = hash, .at = at, .pack = -1, .key = key, .size = (int32_t)(admission->values_size - at)};
+        (Admitted){.hash = hash, .at = at, .key = key, .cell = -1, .size = (uint16_t)(admission->values_size - at)};
     return admission->count++;
 }

@@ -9,10 +9,10 @@
 typedef struct {
     uint64_t hash;
     int64_t at; /* in `values` */
-    int64_t pack; /* for which its cell is, */
-    int32_t cell; /* and that cell */
     int32_t key;
-    int32_t size; /* of the values, their sizes included */
+    int32_t cell;  /* the last one that it had, */
+    uint32_t pack; /* and the pack that this was for */
+    uint16_t size; /* of the values, their sizes included */
 } Admitted;
 
 typedef struct {

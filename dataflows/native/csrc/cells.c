@@ -13,7 +13,8 @@ bool cells_make(Cells *cells, const Plan *plan)
 {
     cells->plan = plan;
     cells->keys = malloc(FIRST_ROOM * sizeof(Key));
-    cells->cells = malloc(FIRST_ROOM * sizeof(Cell));
+    cells->cells = aligned_alloc(CACHE_LINE, FIRST_ROOM * sizeof(Cell));
+    cells->pack = 1;
     cells->names = malloc(FIRST_NAMES);
     cells->key_room = cells->cell_room = FIRST_ROOM;
     cells->names_room = FIRST_NAMES;
@@ -51,13 +52,14 @@ static int32_t chain_count(const Cells *cells)
     return (cells->plan->breakdown_count + 1) * SHARDS;
 }
 
-static Frame *frame_make(const Cells *cells, int64_t window)
+static Frame *frame_make(Cells *cells, int64_t window)
 {
     Frame *frame = calloc(1, sizeof(Frame));
     if (!frame)
         return NULL;
     size_t chains = (size_t)chain_count(cells) * sizeof(Chain);
     frame->window = window;
+    frame->number = cells->next_number++;
     frame->chains = malloc(chains);
     frame->admissions = calloc((size_t)cells->plan->breakdown_count + 1, sizeof(Admission));
     if (!frame->chains || !frame->admissions) {
@@ -175,10 +177,8 @@ void cells_prefetch(const Cells *cells, const uint64_t *hashes, int step)
             __builtin_prefetch(own);
         else {
             __builtin_prefetch(admission->values + own->at);
-            if (own->pack == cells->pack) {
+            if (own->pack == cells->pack)
                 __builtin_prefetch(cells->cells + own->cell, 1);
-                __builtin_prefetch((const char *)(cells->cells + own->cell) + 64, 1);
-            }
         }
     }
 }
@@ -214,7 +214,6 @@ static int64_t key_of(Cells *cells, uint64_t mixed, const Row *row)
     Key *key = cells->keys + cells->key_count;
     *key = (Key){.hash = mixed,
                  .at = cells->names_size,
-                 .pack = -1,
                  .shard = shard_of(row->campaign, row->campaign_size, row->channel, row->channel_size),
                  .campaign_size = row->campaign_size,
                  .channel_size = row->channel_size};
@@ -224,22 +223,29 @@ static int64_t key_of(Cells *cells, uint64_t mixed, const Row *row)
     return cells->key_count++;
 }
 
-static uint64_t cell_hash(int64_t window, int32_t table, int64_t key)
+static uint64_t cell_hash(int32_t frame, int32_t admitted, int32_t key)
 {
-    return hash_mix((uint64_t)window ^ (uint64_t)key << 40 ^ (uint64_t)key ^ (uint64_t)table << 34);
+    return hash_mix((uint64_t)(uint32_t)frame << 40 ^ (uint64_t)(uint32_t)admitted << 32 ^ (uint64_t)(uint32_t)key);
 }
 
 static bool grow_cells(Cells *cells)
 {
-    if (!grow((void **)&cells->cells, &cells->cell_room, cells->cell_count + 1, sizeof(Cell)) ||
-        !slots_make(&cells->cell_slots, cells->cell_room))
+    int64_t room = cells->cell_room * 2;
+    Cell *more = aligned_alloc(CACHE_LINE, (size_t)room * sizeof(Cell));
+    if (!more || !slots_make(&cells->cell_slots, room)) {
+        free(more);
         return false;
-    uint64_t mask = slots_mask(cells->cell_room);
+    }
+    memcpy(more, cells->cells, (size_t)cells->cell_count * sizeof(Cell));
+    free(cells->cells);
+    cells->cells = more;
+    cells->cell_room = room;
+    uint64_t mask = slots_mask(room);
     for (int64_t at = 0; at < cells->cell_count; at++) {
         const Cell *cell = cells->cells + at;
         if (cell->admitted < 0)
-            cells->cell_slots[slots_free(cells->cell_slots, mask,
-                                         cell_hash(cell->frame->window, cell->table, cell->key))] = (int32_t)at;
+            cells->cell_slots[slots_free(cells->cell_slots, mask, cell_hash(cell->frame, cell->admitted, cell->key))] =
+                (int32_t)at;
     }
     return true;
 }
@@ -257,7 +263,8 @@ static int32_t new_cell(Cells *cells, Frame *frame, int32_t table, int32_t key, 
         memset(cells->declared + size - counts, 0, (size_t)counts * sizeof(int64_t));
     }
     int32_t place = (int32_t)cells->cell_count++;
-    cells->cells[place] = (Cell){.frame = frame, .table = table, .key = key, .admitted = admitted, .next = -1};
+    cells->cells[place] = (Cell){.frame = frame->number, .key = key, .admitted = admitted, .next = -1};
+    cells->packed_size += pack_room(cells, frame, table, cells->cells + place);
     Chain *chain = frame->chains + table * SHARDS + cells->keys[key].shard;
     if (chain->last < 0)
         chain->first = place;
@@ -271,14 +278,15 @@ static int32_t new_cell(Cells *cells, Frame *frame, int32_t table, int32_t key, 
 /* The cell of a key in table 0, or of its OTHER in the table of a breakdown; negative if memory runs out. */
 static int32_t cell_of(Cells *cells, Frame *frame, int32_t table, int32_t key)
 {
-    uint64_t hash = cell_hash(frame->window, table, key), mask = slots_mask(cells->cell_room), slot = hash & mask;
+    uint64_t hash = cell_hash(frame->number, OUTSIDE(table), key), mask = slots_mask(cells->cell_room);
+    uint64_t slot = hash & mask;
     for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask) {
         const Cell *cell = cells->cells + cells->cell_slots[slot];
-        if (cell->frame == frame && cell->key == key && cell->table == table)
+        if (cell->frame == frame->number && cell->key == key && cell->admitted == OUTSIDE(table))
             return cells->cell_slots[slot];
     }
     int64_t room = cells->cell_room;
-    int32_t place = new_cell(cells, frame, table, key, -1);
+    int32_t place = new_cell(cells, frame, table, key, OUTSIDE(table));
     if (place >= 0 && room == cells->cell_room) /* the slots that were made for more have it already */
         cells->cell_slots[slot] = place;
     else if (place >= 0)
@@ -319,16 +327,49 @@ static int32_t breakdown_cell(Cells *cells, Frame *frame, int32_t number, int32_
     return own->cell;
 }
 
-/* Add an event to a cell, as the contract says for its type. */
-static void add(Cells *cells, int32_t place, const Row *row)
+/* Whether the sums of a cell have room for one more event. */
+static bool has_room(const Cell *cell, const Row *row)
 {
-    Sums *sums = &cells->cells[place].sums;
-    sums->money[MONEY_SPEND] += row->cost;
-    sums->money[REVENUE_SUM[row->role]] += row->revenue;
+    int64_t ignored;
+    return !__builtin_add_overflow(cell->money[MONEY_SPEND], row->cost, &ignored) &&
+           !__builtin_add_overflow(cell->money[REVENUE_SUM[row->role]], row->revenue, &ignored) &&
+           cell->counts[COUNT_EVENTS] < INT32_MAX;
+}
+
+/* Move the sums of a cell to another one of its key, and begin it again. False if memory runs out. */
+static bool empty_cell(Cells *cells, Frame *frame, int32_t table, int32_t place)
+{
+    const Cell full = cells->cells[place];
+    const int64_t counts = cells->plan->type_count;
+    int32_t other = new_cell(cells, frame, table, full.key, full.admitted);
+    if (other < 0)
+        return false;
+    Cell *from = cells->cells + place, *to = cells->cells + other;
+    memcpy(to->money, full.money, sizeof full.money);
+    memcpy(to->counts, full.counts, sizeof full.counts);
+    memset(from->money, 0, sizeof full.money);
+    memset(from->counts, 0, sizeof full.counts);
+    if (counts) {
+        size_t size = (size_t)counts * sizeof(int64_t);
+        memcpy(cells->declared + other * counts, cells->declared + place * counts, size);
+        memset(cells->declared + place * counts, 0, size);
+    }
+    return true;
+}
+
+/* Add an event to a cell, as the contract says for its type. False if memory runs out. */
+static bool add(Cells *cells, Frame *frame, int32_t table, int32_t place, const Row *row)
+{
+    if (!has_room(cells->cells + place, row) && !empty_cell(cells, frame, table, place))
+        return false;
+    Cell *cell = cells->cells + place;
+    cell->money[MONEY_SPEND] += row->cost;
+    cell->money[REVENUE_SUM[row->role]] += row->revenue;
     for (int at = 0; at < COUNTS; at++)
-        sums->counts[at] += ADDED_COUNTS[row->role][at];
+        cell->counts[at] += ADDED_COUNTS[row->role][at];
     if (row->declared >= 0)
         cells->declared[(int64_t)place * cells->plan->type_count + row->declared]++;
+    return true;
 }
 
 /* Add an event to its cell in each table. With `admit_only` it was added before a restart, and takes its place among
@@ -341,14 +382,12 @@ bool cells_add(Cells *cells, Frame *frame, const Row *row, const Value *values, 
     int32_t key = (int32_t)key_of(cells, hashes[0], row), place = 0;
     if (key < 0 || (!admit_only && (place = main_cell(cells, frame, key)) < 0))
         return false;
-    if (!admit_only)
-        add(cells, place, row);
+    if (!admit_only && !add(cells, frame, 0, place, row))
+        return false;
     for (int32_t number = 0; number < plan->breakdown_count; number++) {
         place = breakdown_cell(cells, frame, number, key, values, hashes[number + 1], admit_only);
-        if (place < 0)
+        if (place < 0 || (!admit_only && !add(cells, frame, number + 1, place, row)))
             return false;
-        if (!admit_only)
-            add(cells, place, row);
     }
     return true;
 }
@@ -411,7 +450,7 @@ void cells_clear(Cells *cells, int64_t forget_before)
         if (cell->admitted >= 0)
             continue;
         /* All slots between a cell's own slot and its actual one belong to cells that are removed too. */
-        uint64_t slot = cell_hash(cell->frame->window, cell->table, cell->key) & mask;
+        uint64_t slot = cell_hash(cell->frame, cell->admitted, cell->key) & mask;
         for (; cells->cell_slots[slot] >= 0; slot = (slot + 1) & mask)
             cells->cell_slots[slot] = -1;
     }
@@ -421,7 +460,7 @@ void cells_clear(Cells *cells, int64_t forget_before)
             memset(frame->chains, -1, (size_t)chain_count(cells) * sizeof(Chain));
         frame->waits = false;
     }
-    cells->cell_count = 0;
+    cells->cell_count = cells->packed_size = 0;
     cells->pack++;
     drop_frames(cells, forget_before);
     if (cells->names_size > cells->most_names)

@@ -10,6 +10,7 @@
 
 #include "admission.h"
 #include "fast.h"
+#include "memory.h"
 #include "sums.h"
 
 typedef struct Frame Frame;
@@ -19,20 +20,27 @@ typedef struct {
     uint64_t hash;
     int64_t at; /* in `names` */
     const Frame *frame; /* the main cell that was used last: its window, the pack that it was for, and its place */
-    int64_t pack;
+    uint32_t pack;
     int32_t cell;
     int32_t shard;
     uint16_t campaign_size, channel_size;
     char currency[4];
 } Key;
 
+/* Sums of a key between two packs, in a line of the processor's cache. One key has several where a sum would not fit in
+ * 64 bits. */
 typedef struct {
-    Sums sums;
-    const Frame *frame;
-    int32_t table, key;
-    int32_t admitted; /* the place of its key in the admission; negative in table 0 and if its values are OTHER */
-    int32_t next;     /* cell of the same window, table and shard, negative behind the last one */
+    int64_t money[MONEY];
+    int32_t counts[COUNTS];
+    int32_t frame; /* the number of that of its window */
+    int32_t key;
+    int32_t admitted; /* the place of its key in the admission; OUTSIDE(table) in table 0 and if its values are OTHER */
+    int32_t next; /* cell of the same window, table and shard, negative behind the last one */
 } Cell;
+
+_Static_assert(sizeof(Cell) == CACHE_LINE, "a cell is a line of the cache");
+
+#define OUTSIDE(table) (-1 - (table))
 
 /* The first and the last cell of a shard; negative without any. */
 typedef struct {
@@ -42,6 +50,7 @@ typedef struct {
 /* A window: the cells that wait to be packed, and what its breakdowns have admitted. */
 struct Frame {
     int64_t window;
+    int32_t number; /* no other frame has it */
     bool waits; /* it has cells */
     Admission *admissions; /* of each breakdown */
     Chain *chains; /* of table and shard */
@@ -59,7 +68,9 @@ typedef struct {
     Frame *frame; /* of the last event */
     int64_t key_count, key_room, names_size, names_room, cell_count, cell_room, declared_room, frame_count, frame_room;
     int64_t window_end; /* of `frame` */
-    int64_t pack; /* counted up, so that a place that was kept is known for one of before */
+    int64_t packed_size; /* bytes of the cells once they are packed */
+    uint32_t pack; /* counted up from 1, so that a cell that was kept is known for one of before */
+    int32_t next_number; /* of a frame */
     int64_t most_names; /* bytes of names with which keys are dropped */
 } Cells;
 

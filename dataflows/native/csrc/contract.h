@@ -97,7 +97,7 @@ enum {
 };
 
 /* What an event adds to the counts, and the sum that its revenue is added to; its cost is added to the spend. */
-static const int64_t ADDED_COUNTS[ROLES][COUNTS] = {
+static const int32_t ADDED_COUNTS[ROLES][COUNTS] = {
     [ROLE_IMPRESSION] = {[COUNT_IMPRESSIONS] = 1, [COUNT_EVENTS] = 1},
     [ROLE_CLICK] = {[COUNT_CLICKS] = 1, [COUNT_EVENTS] = 1},
     [ROLE_CONVERSION] = {[COUNT_CONVERSIONS] = 1, [COUNT_EVENTS] = 1},

@@ -13,6 +13,6 @@ bool grow(void **array, int64_t *room, int64_t needed, size_t size);
 /* Free an array that has room for more items than are kept for the next time: many at once are rare. */
 void shrink(void **array, int64_t *room, int64_t kept);
 
-enum { LARGE = 1 << 20 /* bytes that are kept */ };
+enum { LARGE = 1 << 20 /* bytes that are kept */, CACHE_LINE = 64 /* bytes */ };
 
 #endif

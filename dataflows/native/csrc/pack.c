@@ -37,26 +37,37 @@ static char *put(char *to, const void *bytes, int64_t size)
 
 enum { CURRENCY = 3 /* bytes */ };
 
-static char *put_cell(char *to, const Cells *cells, int32_t place)
+/* The sums of a cell in the form of sums.h. */
+static char *put_sums(char *to, const Cell *cell)
+{
+    Sums sums;
+    for (int at = 0; at < MONEY; at++)
+        sums.money[at] = cell->money[at];
+    for (int at = 0; at < COUNTS; at++)
+        sums.counts[at] = cell->counts[at];
+    return put(to, &sums, SUMS_BYTES);
+}
+
+static char *put_cell(char *to, const Cells *cells, const Frame *frame, int32_t table, int32_t place)
 {
     const Cell *cell = cells->cells + place;
     const Key *key = cells->keys + cell->key;
     const int64_t counts = cells->plan->type_count;
-    to = put(to, &cell->sums, SUMS_BYTES);
+    to = put_sums(to, cell);
     if (counts)
         to = put(to, cells->declared + place * counts, counts * (int64_t)sizeof(int64_t));
     to = put_size(put_size(to, key->campaign_size), key->channel_size);
     const char *texts = NULL;
     int64_t texts_size = 0;
     if (cell->admitted >= 0) {
-        const Admission *admission = cell->frame->admissions + cell->table - 1;
+        const Admission *admission = frame->admissions + table - 1;
         const Admitted *admitted = admission->keys + cell->admitted;
-        int64_t sizes = cells->plan->breakdowns[cell->table - 1].count * (int64_t)sizeof(uint16_t);
+        int64_t sizes = cells->plan->breakdowns[table - 1].count * (int64_t)sizeof(uint16_t);
         to = put(to, admission->values + admitted->at, sizes);
         texts = admission->values + admitted->at + sizes;
         texts_size = admitted->size - sizes;
-    } else if (cell->table)
-        for (int64_t at = 0; at < cells->plan->breakdowns[cell->table - 1].count; at++)
+    } else if (table)
+        for (int64_t at = 0; at < cells->plan->breakdowns[table - 1].count; at++)
             to = put_size(to, OTHER);
     to = put_size(to, CURRENCY);
     to = put(to, cells->names + key->at, key->campaign_size + key->channel_size);
@@ -65,16 +76,16 @@ static char *put_cell(char *to, const Cells *cells, int32_t place)
     return put(to, key->currency, CURRENCY);
 }
 
-/* Room for the bytes of a cell. */
-static int64_t room_for(const Cells *cells, const Cell *cell)
+/* Bytes of a cell once it is packed. */
+int64_t pack_room(const Cells *cells, const Frame *frame, int32_t table, const Cell *cell)
 {
     const Key *key = cells->keys + cell->key;
     int64_t size = SUMS_BYTES + cells->plan->type_count * (int64_t)sizeof(int64_t) + 3 * (int64_t)sizeof(uint16_t) +
                    key->campaign_size + key->channel_size + CURRENCY;
     if (cell->admitted >= 0)
-        size += cell->frame->admissions[cell->table - 1].keys[cell->admitted].size;
-    else if (cell->table)
-        size += cells->plan->breakdowns[cell->table - 1].count * (int64_t)sizeof(uint16_t);
+        size += frame->admissions[table - 1].keys[cell->admitted].size;
+    else if (table)
+        size += cells->plan->breakdowns[table - 1].count * (int64_t)sizeof(uint16_t);
     return size;
 }
 
@@ -92,14 +103,28 @@ void pack_taken(Pack *pack)
     shrink((void **)&pack->groups, &pack->group_room, LARGE / (int64_t)sizeof(Group));
 }
 
+/* The cells of a chain are anywhere. */
+static void prefetch_next(const Cells *cells, const Frame *frame, int32_t table, int32_t next)
+{
+    if (next < 0)
+        return;
+    const Cell *cell = cells->cells + next;
+    if (cell->admitted >= 0)
+        __builtin_prefetch(frame->admissions[table - 1].keys + cell->admitted);
+    if (cell->next >= 0)
+        __builtin_prefetch(cells->cells + cell->next);
+}
+
 static char *put_group(char *to, Pack *pack, const Cells *cells, const Frame *frame, int32_t table, int32_t shard)
 {
     int32_t place = frame->chains[table * SHARDS + shard].first;
     if (place < 0)
         return to;
     const char *begin = to;
-    for (; place >= 0; place = cells->cells[place].next)
-        to = put_cell(to, cells, place);
+    for (; place >= 0; place = cells->cells[place].next) {
+        prefetch_next(cells, frame, table, cells->cells[place].next);
+        to = put_cell(to, cells, frame, table, place);
+    }
     pack->groups[pack->group_count++] = (Group){frame->window, table, shard, begin - pack->text, to - begin};
     return to;
 }
@@ -107,11 +132,8 @@ static char *put_group(char *to, Pack *pack, const Cells *cells, const Frame *fr
 /* Write the cells into the groups. False if memory runs out. */
 bool pack_cells(Pack *pack, const Cells *cells)
 {
-    int64_t room = 0;
-    for (int64_t at = 0; at < cells->cell_count; at++)
-        room += room_for(cells, cells->cells + at);
     pack->group_count = 0;
-    if (!grow((void **)&pack->text, &pack->text_room, room, 1) ||
+    if (!grow((void **)&pack->text, &pack->text_room, cells->packed_size, 1) ||
         !grow((void **)&pack->groups, &pack->group_room, cells->cell_count, sizeof(Group)))
         return false;
     char *to = pack->text;

@@ -17,6 +17,7 @@ typedef struct {
 } Pack;
 
 int32_t shard_of(const char *campaign, size_t campaign_size, const char *channel, size_t channel_size);
+int64_t pack_room(const Cells *cells, const Frame *frame, int32_t table, const Cell *cell);
 bool pack_cells(Pack *pack, const Cells *cells);
 void pack_taken(Pack *pack);
 void pack_free(Pack *pack);

@@ -91,7 +91,8 @@ def _message(rng: random.Random, event_id: str, seconds: float, types: Sequence[
     pairs = list(fields.items())
     rng.shuffle(pairs)
     if rng.random() < 0.03:
-        pairs.append(rng.choice(pairs))  # a field that is given twice
+        name, value = rng.choice(pairs)
+        pairs.append((name, rng.choice([value, "again"])))  # a field that is given twice: its last value counts
     return f"{{{','.join(f'{_name(rng, name)}:{_value(rng, value)}' for name, value in pairs)}}}".encode()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import convert
 from msgspec.structs import replace
 
-from dataflows.contract.metrics import COUNTS, MONEY, Cells, Metrics
-from dataflows.contract.schema import WindowResult
+from dataflows.contract.breakdowns import Breakdown
+from dataflows.contract.metrics import COUNTS, MONEY, CellKey, Cells, Metrics
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
 from dataflows.intake.rules import Rules
@@ -21,19 +21,27 @@ from tests.support.records import T0, micros
 RULES = Rules.of(Settings())
 WINDOWS = [micros(minute * 60) for minute in range(4)]
 NOW = T0.timestamp() + 86_400
+MAIN = TableRules(RULES.window)
+BROKEN_DOWN = TableRules(RULES.window, ("add_to_cart", "lead"), Breakdown("ad", ("device", "küche")))
 
 
 class Kind:
     """One kind of cells."""
 
-    def __init__(self, choice: Literal["on", "off"], emit_seconds: float) -> None:
-        self._new = lambda: Engine(Settings(native=choice)).cells_kind(TableRules(RULES.window), emit_seconds)
+    def __init__(self, choice: Literal["on", "off"], emit_seconds: float, rules: TableRules = MAIN) -> None:
+        self._rules = rules
+        self._new = lambda: Engine(Settings(native=choice)).cells_kind(rules, emit_seconds)
         self.cells: CellStore = self._new()
 
-    def told(self) -> tuple[list[WindowResult], int | None]:
-        """What was given out since the last call, in an order of its own, and the time of what waited longest."""
+    def told(self) -> tuple[list[Any], int | None]:
+        """What was given out since the last call, in an order of its own, and the time of what waited longest.
+
+        Of the main table results, of another one records.
+        """
         records = self.cells.take_results()
-        found = sorted(results(records), key=repr)
+        found: list[Any] = (
+            [] if records is None else sorted(results(records) if self._rules is MAIN else records.pairs(), key=repr)
+        )
         if records is None or records.waited is None:
             return found, None
         assert records.waited[0] in records.starts()
@@ -76,12 +84,25 @@ class Kind:
 
 def played(choice: Literal["on", "off"]) -> list[object]:
     """All that one kind of cells does over some thousand steps in which everything happens."""
+    return [*_played(choice, MAIN, 1500), *_played(choice, BROKEN_DOWN, 500), *waits_apart(choice)]
+
+
+def _key(rng: random.Random, names: list[str], rules: TableRules) -> CellKey:
+    """Return a key of a table, some with values that are not set, some with those of what was not admitted."""
+    key = rng.choice(names), rng.choice("xyz")
+    if rules.breakdown is None:
+        return *key, "USD"
+    values = [rng.choice([*names, None, None, "true", "null"]) for _ in rules.breakdown.fields]
+    return *key, *(values if rng.random() < 0.9 else [True for _ in values]), rng.choice(["USD", "EUR"])
+
+
+def _played(choice: Literal["on", "off"], rules: TableRules, steps: int) -> list[object]:
     rng = random.Random(5)
     names = ["a", "b", "ab", 'ü"\\\n\x01', "x" * 256, *(f"campaign-{number}" for number in range(300))]
     large = [0, 1, -1, 999, 2**53 // 1000, 2**53 // 1000 + 1, 2**63 - 1, -(2**63), 10**15]
-    kind, shown = Kind(choice, 3.0), list[object]()
+    kind, shown = Kind(choice, 3.0, rules), list[object]()
     watermark, now, over = micros(0), NOW, set[int]()
-    for step in range(1500):
+    for step in range(steps):
         now += rng.choice([0.0, 0.05, 0.1, 0.3, 1.0, 2.0, 20.0 if step % 50 == 0 else 0.0, -1.0])
         behind = rng.random() < 0.3
         for _ in range(rng.choice([0, 1, 1, 2])):
@@ -90,8 +111,9 @@ def played(choice: Literal["on", "off"]) -> list[object]:
             for _ in range(rng.choice([1, 3, 40])):
                 counts = [rng.choice([0, 0, 1, 3, 7, 10**9]) for _ in COUNTS]
                 money = [rng.choice(large) if rng.random() < 0.1 else rng.randrange(10**7) for _ in MONEY]
-                share[rng.choice(names), rng.choice("xyz")] = convert([*counts, *money, rng.randrange(1, 9)], Metrics)
-            kind.cells.merge(window, pack(share), micros(step), closed=window + RULES.window <= watermark)
+                declared = [rng.choice([0, 0, 1, 2**40]) for _ in rules.declared]
+                share[_key(rng, names, rules)] = convert([*counts, *money, rng.randrange(1, 9), declared], Metrics)
+            kind.cells.merge(window, rules.format().pack(share), micros(step), closed=window + RULES.window <= watermark)
         before = watermark
         watermark += rng.choice([0, 0, 0, 1, 3, 30]) * 10**6
         done = [window for window in kind.cells.sizes() if window + RULES.window <= watermark and window not in over]
@@ -100,7 +122,7 @@ def played(choice: Literal["on", "off"]) -> list[object]:
         kind.play(before, watermark, now, done, then, behind=behind)
         image = kind.image() if then in {"restart", "snapshot"} else None
         shown.append((step, then, kind.told(), kind.cells.next_due(), kind.cells.sizes(), image))
-    return [*shown, *waits_apart(choice)]
+    return shown
 
 
 def waits_apart(choice: Literal["on", "off"]) -> list[object]:
