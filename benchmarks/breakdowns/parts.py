@@ -33,7 +33,6 @@ HEAD = (
     "windows, µs an event",
     "× none",
     "cells",
-    "memory MB",
     "snapshot MB",
     "snapshot CPU-ms",
 )
