@@ -129,8 +129,9 @@ def wide_of(sizes: Floats, columns: Sequence[str]) -> Wide:
 
 def added(keys: Keys, rows: Sums) -> Keyed:
     """Return the distinct keys, in order, and the sum of the `rows` of each; exact for integers."""
-    order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[order]
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        keys, rows = keys[order], rows[order]
     first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
     return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
 

@@ -26,9 +26,12 @@ def system(count: int, engine: str) -> System:
     return adtally(f"{count} breakdowns", "", breakdowns=";".join(DIMENSIONS[:count]), native=engine)
 
 
-def loads(sizes: Sequence[int], rate: int, campaigns: int, values: int) -> list[Load]:
+def loads(sizes: Sequence[int], rate: int, campaigns: int, values: int, partitions: int = 4) -> list[Load]:
     """Return a load of each size, `rate` events in a second of event time."""
-    return [Load(size, campaigns=campaigns, values=values, minutes=max(1, round(size / rate / 60))) for size in sizes]
+    return [
+        Load(size, campaigns=campaigns, values=values, partitions=partitions, minutes=max(1, round(size / rate / 60)))
+        for size in sizes
+    ]
 
 
 def table(runs: Mapping[int, Sequence[DrainRun]]) -> str:

@@ -15,6 +15,9 @@ from figures.rates.table import Rate, RateTable
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 _NO_RATE = Rate(1, 1, dt.date.min)
 
+UsedRates = dict[tuple[int, int], Rate | None]
+"""Rates by the number of a currency and the day (since 1970); None where there is none."""
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -28,7 +31,7 @@ class Exchange:
         self.table, self.shown = table, shown
         self._currencies = currencies
         self._money = list(money)
-        self._rates: dict[tuple[int, int], Rate | None] = {}
+        self._rates: UsedRates = {}
 
     def converted(self, rows: Sums, currencies: Keys, days: Keys) -> tuple[Sums, Mask]:
         """Return `rows` with their money in the shown currency, and the mask of those that have a rate; the others are left as they are.
@@ -52,6 +55,19 @@ class Exchange:
                 column = result[others, at] * np.array([rate.numerator / rate.denominator for rate in factors])[which[others]]
             result[others, at] = column
         return result, has_rate
+
+    def fresh(self) -> Exchange:
+        """Return one for the same answer that has used no rate yet."""
+        return Exchange(self.table, self.shown, self._currencies, self._money)
+
+    @property
+    def used(self) -> UsedRates:
+        """The rates that were used until now."""
+        return dict(self._rates)
+
+    def use(self, rates: UsedRates) -> None:
+        """Account for the `used` rates of an earlier conversion, whose result is shown again."""
+        self._rates |= rates
 
     def notes(self) -> Notes:
         """Return what has been converted until now."""

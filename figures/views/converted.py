@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 from typing_extensions import override
@@ -11,7 +13,9 @@ from figures.calendar.calendar import Calendar
 from figures.calendar.zones import Seconds
 from figures.measures import Keyed, Keys, Sums, added
 from figures.rates.conversion import CURRENCY, DAY, Notes
-from figures.rates.exchange import Exchange, Mask
+from figures.rates.exchange import Exchange, Mask, UsedRates
+from figures.rates.table import RateTable
+from figures.store.names import Names
 from figures.store.snapshot import Snapshot
 from figures.views.grid import Grid
 from figures.views.keys import PAIRS, KeyCode
@@ -21,6 +25,19 @@ from figures.views.view import View
 
 _KEY_BITS, _NUMBER_BITS = 62, 23
 """Bits of a `KeyCode`'s key, and of a name's number in `sums.timed`."""
+
+
+Left = dict[int, tuple[float, float]]
+"""Spend and revenue (in micros) that have no rate, by the number of their currency."""
+
+
+class _Converted(NamedTuple):
+    """Sums that were converted under `terms`, the rates that were used, and what had none."""
+
+    terms: tuple[RateTable, str, Names]
+    sums: PeriodSums
+    used: UsedRates
+    left: Left
 
 
 class _Days:
@@ -53,8 +70,8 @@ class _Days:
 class ConvertedSums(PageSums):
     """`PageSums` in the currency of `exchange`, at the rates of the days of the view's zone: each key's amount of a day is rounded once.
 
-    What has no rate is left out (`left`). Sums are remembered before they are converted, so that a corrected
-    rate applies at once, and that they move along with the time exactly.
+    What has no rate is left out (`left`). Sums are remembered before they are converted, so that a corrected rate applies at once, and
+    that they move along with the time exactly.
     """
 
     lanes = (CURRENCY,)
@@ -64,10 +81,11 @@ class ConvertedSums(PageSums):
         self._day = _Days(Calendar(view.zone), span)
         self._bits = _bits(snapshot, CURRENCY)
         bits = *(_bits(snapshot, name) for name in code.dimensions), self._bits, self._day.bits
-        self.has_room = sum(bits) <= _KEY_BITS and self._bits + max(bits) <= _NUMBER_BITS
+        has_points = code is not PAIRS or self._bits + max(bits[:2]) <= _NUMBER_BITS
+        self.has_room = has_points and sum(bits) <= _KEY_BITS
         """Whether keys have room for currencies and days; nothing can be asked for otherwise."""
         self._money = [snapshot.shape.sums.index(name) for name in ("spend_micros", "revenue_micros")]
-        self._left: dict[int, tuple[float, float]] = {}
+        self._left: Left = {}
         super().__init__(snapshot, view, span, None, KeyCode((*code.dimensions, CURRENCY, DAY), bits))
         self._names = code.dimensions
 
@@ -105,18 +123,33 @@ class ConvertedSums(PageSums):
         return {names[number]: amounts for number, amounts in self._left.items()}
 
     def _converted(self, sums: PeriodSums, *, is_shown: bool) -> PeriodSums:
-        keys, rows = sums.pairs
-        *numbers, currencies, days = self._code.decode(keys)
-        rows, has_rate = self._exchange.converted(rows, currencies, self._day.decoded(days))
-        if is_shown and not has_rate.all():
-            self._leave(rows, currencies, ~has_rate)
-        return PeriodSums(self._outer.pack([each[has_rate] for each in numbers]), rows[has_rate])
+        """Return `sums` in the shown currency; those of the same minutes are converted once."""
+        terms = (self._exchange.table, self._exchange.shown, self._snapshot.names[CURRENCY])
+        held = sums.memo if isinstance(sums.memo, _Converted) and sums.memo.terms == terms else None
+        if held is None:
+            keys, rows = sums.pairs
+            exchange = self._exchange.fresh()
+            *numbers, currencies, days = self._code.decode(keys)
+            rows, has_rate = exchange.converted(rows, currencies, self._day.decoded(days))
+            left: Left = {}
+            if not has_rate.all():
+                left = self._left_of(rows, currencies, ~has_rate)
+                numbers, rows = [each[has_rate] for each in numbers], rows[has_rate]
+            held = sums.memo = _Converted(terms, PeriodSums(self._outer.pack(numbers), rows), exchange.used, left)
+        self._exchange.use(held.used)
+        if is_shown:
+            for currency, (spend, revenue) in held.left.items():
+                known = self._left.get(currency, (0.0, 0.0))
+                self._left[currency] = known[0] + spend, known[1] + revenue
+        return held.sums
 
-    def _leave(self, rows: Sums, currencies: Keys, left: Mask) -> None:
+    def _left_of(self, rows: Sums, currencies: Keys, left: Mask) -> Left:
+        """Return spend and revenue (in micros) of the rows that are `left`, by the number of their currency."""
+        amounts: Left = {}
         for currency in np.unique(currencies[left]).tolist():
             spend, revenue = rows[left & (currencies == currency)][:, self._money].sum(axis=0, dtype=np.float64).tolist()
-            known = self._left.get(currency, (0.0, 0.0))
-            self._left[currency] = known[0] + spend, known[1] + revenue
+            amounts[currency] = spend, revenue
+        return amounts
 
     def _converted_points(self, cells: Keyed, points: Grid) -> Keyed:
         keys, rows = cells

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from dataflows.contract.breakdowns import Breakdown, columns
 from dataflows.contract.errors import InputError
 from figures.calendar import ranges
 from figures.calendar.calendar import DAY, WEEKS, Calendar, Interval
@@ -15,14 +17,17 @@ from figures.calendar.zones import UTC
 from figures.catalogue import BUILT_IN, Catalogue
 from figures.measures import SIZE, ShownMeasure, sums
 from figures.rates.conversion import CURRENCY
+from figures.store.names import LABELS, Names
+from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
+from figures.views.breakdown_filter import FieldFilter, breakdown_for
 from figures.views.grid import Grid, regular
 from figures.views.keys import PAIRS
 from figures.views.money import USD, Money, PageCurrency, ScopeMoney, converted_rows
 from figures.views.parameters import Parameters
 from figures.views.sums import conditions
-from figures.views.view import RANGES, Filtered, checked_range
+from figures.views.view import EVERYTHING, RANGES, Filtered, Scope, checked_range
 
 ALL = "all"
 SPANS = (*RANGES, *ranges.RANGES, ALL)
@@ -58,6 +63,13 @@ class Ask(Filtered, frozen=True):
     zone: str = UTC
     """The time zone of days, also of those whose exchange rates apply."""
     week: str = WEEKS[0]
+    breakdown: str = ""
+    """The breakdown whose rows the figures are of, because of a filter or a split by one of its fields; empty for the main results."""
+
+    @property
+    def field(self) -> str:
+        """The field of the breakdown that the figures are split by; empty for none."""
+        return "" if self.by in DIMENSIONS else self.by
 
 
 class ExploreFigures(msgspec.Struct, frozen=True):
@@ -80,25 +92,44 @@ class ExploreFigures(msgspec.Struct, frozen=True):
     currency: PageCurrency
 
 
-def asked(query: str, catalogue: Catalogue = BUILT_IN) -> tuple[Ask, tuple[str, ...]]:
+def asked(
+    query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Breakdown] = (), scope: Scope = EVERYTHING
+) -> tuple[Ask, tuple[str, ...]]:
     """Return the question in a URL's query (`measure=spend&measure=cpa&by=campaign&…`), and a line for each parameter not applied.
 
-    Invalid parameters keep their defaults.
+    Invalid parameters keep their defaults, and nothing beyond `scope` is asked for. `breakdowns` are those of the deployment.
     """
     url_parameters = Parameters(query)
+    fields = columns(breakdowns)
     ask = Ask(
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
         measures=url_parameters.several("measure", catalogue.measures, _MEASURES) or ("spend",),
-        by=url_parameters.one("by", DIMENSIONS, "channel"),
+        by=url_parameters.one("by", dict.fromkeys((*DIMENSIONS, *fields)), "channel"),
         span=url_parameters.checked("range", _checked_span, "1h"),
         grain=url_parameters.one("grain", GRAINS, "auto"),
         kind=url_parameters.one("kind", KINDS, "line"),
         currency=url_parameters.currency(),
         zone=url_parameters.zone(),
         week=url_parameters.week(),
+        breakdown=url_parameters.one("breakdown", [each.name for each in breakdowns]) if breakdowns else "",
+        filters=url_parameters.filters(fields),
     )
-    return ask, url_parameters.ended()
+    ask, problem = _with_breakdown(scope.within(ask), breakdowns, scope)
+    return ask, (*url_parameters.ended(), *([problem] if problem else []))
+
+
+def _with_breakdown(ask: Ask, breakdowns: Sequence[Breakdown], scope: Scope) -> tuple[Ask, str]:
+    """Return `ask` with the breakdown that it needs, if any, and why its filters and its split are not applied."""
+    wanted = [*ask.filters, *([FieldFilter(ask.field)] if ask.field else [])]
+    try:
+        chosen, problem = breakdown_for(breakdowns, ask.breakdown, wanted) if wanted else None, ""
+    except InputError as error:
+        # The filters of an embed's scope stay: without them it would show more than it may.
+        ask = msgspec.structs.replace(ask, filters=scope.filters, by="channel" if ask.field else ask.by)
+        chosen = breakdown_for(breakdowns, "", scope.filters)
+        problem = f"Filters and split are not applied: {error}"
+    return msgspec.structs.replace(ask, breakdown="" if chosen is None else chosen.name), problem
 
 
 def from_query(query: str) -> Ask:
@@ -165,22 +196,33 @@ def _rows(snapshot: Snapshot, ask: Ask, money: Money, points: _Points, keys: lis
     start, end = points.start, points.end
     scope = ScopeMoney(snapshot, ask, ask.currency, money, start=start, end=end)
     tested = conditions(snapshot, ask, scope.code if scope.table is None else None)
-    by, cuts = (*PAIRS.dimensions, *tested), ()
+    by, cuts = (*PAIRS.dimensions, *tested, *keys), ()
     if scope.table is not None:
         by, cuts = (*by, CURRENCY), tuple(Calendar(ask.zone).edges(start, end, "day"))
     rows = snapshot.between(start, end, points.grid.grain, cuts, by).filter(*tested.values())
     return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, points=points.grid)
 
 
+def _named(known: Names, numbers: pl.Series) -> list[str]:
+    """Return the names of `numbers`; a text of a breakdown that looks like the label of "(not set)" or "(other)" is in quotes."""
+    names = known.column(numbers)
+    if not known.of_values:
+        return names
+    return [
+        f"“{name}”" if name in LABELS and number >= len(LABELS) else name for name, number in zip(names, numbers, strict=True)
+    ]
+
+
 def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
-    """Return the figures that `ask` wants, with amounts as `money` says.
+    """Return the figures that `ask` wants, with amounts as `money` says; `snapshot` is of the breakdown that `ask` names, if any.
 
     For lines and areas they are those of the largest dozen by spend, for bars and tables all of them.
     `window` is the length of a window in seconds; `catalogue` has the measures.
     """
     points = _points(snapshot, ask, window)
     incomplete = _incomplete(snapshot, points)
-    dimensions = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}[ask.by]
+    split = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}
+    dimensions = split.get(ask.by, (column_of(ask.field),))
     keys: list[str] = [*dimensions] if ask.kind == "bar" else ["t", *dimensions]
     rows, currency = _rows(snapshot, ask, money, points, keys)
     added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
@@ -193,15 +235,20 @@ def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogu
             rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
     added = rows.group_by(keys).agg(added_up) if keys else rows.select(added_up).head(len(rows))
     known = snapshot.names
-    named = [pl.Series(name, known[name].column(added[name]), dtype=pl.String) for name in dimensions]
-    marks = {name: mark for column in named for name, mark in known[column.name].marks(column.unique()).items()}
+    taken = {"time", *split, *ask.measures}
+    titles = [f"f.{ask.field}" if ask.field in taken else ask.field] if ask.field else [*dimensions]
+    pairs = [*zip(titles, dimensions, strict=True)]
+    named = [pl.Series(title, _named(known[column], added[column]), dtype=pl.String) for title, column in pairs]
+    marks = {
+        name: mark
+        for texts, column in zip(named, dimensions, strict=True)
+        for name, mark in known[column].marks(texts.unique()).items()
+    }
     time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
     order = [] if ask.kind == "bar" else ["time"]
-    frame = added.with_columns(named).select(*time, *dimensions, *(catalogue.measures[name].expr() for name in ask.measures))
-    frame = (
-        frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *dimensions)
-    )
+    frame = added.with_columns(named).select(*time, *titles, *(catalogue.measures[name].expr() for name in ask.measures))
+    frame = frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *titles)
     if ask.kind == "bar" and len(frame) > BARS:
         note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     measures = tuple(catalogue.measures[name] for name in ask.measures)
-    return ExploreFigures(ask, frame, dimensions, note, points.grain, incomplete, marks, measures, currency)
+    return ExploreFigures(ask, frame, tuple(titles), note, points.grain, incomplete, marks, measures, currency)

@@ -84,6 +84,8 @@ class PeriodSums:
         there = sums.any(axis=1)
         keys, sums = self.pairs = keys[there], sums[there]
         self.total: Sums | None = sums.sum(axis=0) if len(sums) else None
+        self.memo: object = None
+        """What was computed from these sums last; what keeps it here also keeps what it depends on."""
 
     @cached_property
     def campaigns(self) -> Keyed:
@@ -140,12 +142,15 @@ class PageSums:
         if not apart:
             return self._part(name, start, end)
         if not self._snapshot.wide:
-            keys, rows = self._apart(apart).pairs
-            return PeriodSums(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
+            return self._remembered((name, "without", apart), start, end, lambda *_: self._without(name, start, end, apart))
         # Floats can't be subtracted exactly, so the stretches that are kept are added up instead.
         edges = [start, *(edge for stretch in apart for edge in stretch), end]
         kept = tuple(zip(edges[::2], edges[1::2], strict=True))
         return self._remembered((name, apart), start, end, lambda *_: self._over(kept))
+
+    def _without(self, name: str, start: int, end: int, apart: Stretches) -> PeriodSums:
+        keys, rows = self._apart(apart).pairs
+        return PeriodSums(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
 
     def _apart(self, stretches: Stretches) -> PeriodSums:
         """Return the sums of `stretches` that are excluded from the comparison."""

@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 
+from figures.service import Service
 from figures.store.spelling import SpellingMark
+from figures.views import exploring
 from figures.views.exploring import BARS, Ask, ExploreFigures
 from figures.views.money import PageCurrency
+from figures.views.view import EVERYTHING, Scope
 
 HEIGHT, _TALL = 360, 440
 """Pixels of a plot, and of one on a phone."""
@@ -38,6 +41,15 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
     """Height in pixels of all plots together: on wide screens, and on a phone."""
 
 
+def find(service: Service, query: str, scope: Scope = EVERYTHING) -> tuple[ExploreFigures, tuple[str, ...]]:
+    """Return the figures that the URL's `query` asks for within `scope`, and a line for each parameter that is not applied."""
+    settings = service.settings
+    ask, notes = exploring.asked(query, service.catalogue, settings.breakdown_list, scope)
+    source = service.breakdown_source(ask.breakdown)
+    snapshot = service.snapshot() if source is None else source.snapshot
+    return exploring.find(snapshot, ask, settings.window_seconds, service.money, service.catalogue), notes
+
+
 def height(figures: ExploreFigures, *, narrow: bool) -> int:
     """Return the height of one plot in pixels: room for the name of each bar, and for a legend in two columns (`narrow`)."""
     bars = min(len(figures.frame), BARS) * _BAR + 100 if figures.ask.kind == "bar" else 0
@@ -46,10 +58,16 @@ def height(figures: ExploreFigures, *, narrow: bool) -> int:
 
 def shown(number: int, figures: ExploreFigures, notes: tuple[str, ...], zone: str = "UTC") -> str:
     """Return JSON of what the page shows of `figures`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    measures = {measure.id: measure for measure in figures.measures}
-    kinds = [measures[name].unit if name in measures else "text" for name in figures.frame.columns]
-    labels = [measures[name].label if name in measures else name.capitalize() for name in figures.frame.columns]
-    timed = "time" in figures.frame.columns
+    timed = figures.ask.kind != "bar"
+    texts = [*(["time"] if timed else []), *figures.dimensions]
+    kinds = ["time"] * timed + ["text"] * len(figures.dimensions) + [measure.unit for measure in figures.measures]
+    labels = [
+        *(
+            figures.ask.field if kind == "text" and figures.ask.field else name.capitalize()
+            for name, kind in zip(texts, kinds, strict=False)
+        ),
+        *(measure.label for measure in figures.measures),
+    ]
     newest = figures.frame.sort("time", descending=True, maintain_order=True) if timed else figures.frame
     rows = newest.head(_TABLE_ROWS).rows()
     wide, narrow = ((height(figures, narrow=narrow) + _BETWEEN) * len(figures.ask.measures) for narrow in (False, True))

@@ -14,7 +14,7 @@ import msgspec
 from typing_extensions import override
 
 from dataflows.contract.errors import InputError
-from figures.views import exploring, parameters
+from figures.views import parameters
 from figures.views.view import scope_of
 from panel_app.api import downloads, explore, pickers, stock
 from panel_app.server.dashboard import Dashboard
@@ -92,10 +92,7 @@ class TableAnswer(JsonAnswer):
     @override
     def reply(self, dashboard: Dashboard, query: str) -> str:
         service = dashboard.service
-        settings = service.settings
-        ask, notes = exploring.asked(query, service.catalogue)
-        within = scope_of(query, settings.breakdown_list).within(ask)
-        figures = exploring.find(service.snapshot(), within, settings.window_seconds, service.money, service.catalogue)
+        figures, notes = explore.find(service, query, scope_of(query, service.settings.breakdown_list))
         return explore.shown(0, figures, notes)
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from figures.views import exploring
-from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS
+from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, ExploreFigures
 from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
@@ -27,12 +26,9 @@ from panel_app.server.dashboard import Dashboard
 def explorer(dashboard: Dashboard, back: str) -> pn.Template:
     """Return the page for one visitor; `back` is the address of the overview."""
     scope, service = confines(dashboard.service.settings.breakdown_list), dashboard.service
-    settings = service.settings
 
-    def find(query: str) -> tuple[exploring.ExploreFigures, tuple[str, ...]]:
-        ask, notes = exploring.asked(query, service.catalogue)
-        within = scope.within(ask)
-        return exploring.find(service.snapshot(), within, settings.window_seconds, service.money, service.catalogue), notes
+    def find(query: str) -> tuple[ExploreFigures, tuple[str, ...]]:
+        return explore.find(service, query, scope)
 
     # The browser requests the plots once it is connected and its theme is known, so they are drawn only once.
     pane = pn.Column(pn.pane.Str("Drawing …"), sizing_mode="stretch_width", min_height=200)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from benchmarks.breakdowns import parts
 from benchmarks.breakdowns.cost import loads, system, table
 from benchmarks.summary import DrainRun
 from benchmarks.workload import DIMENSIONS, Load, Truth, messages
@@ -40,3 +43,11 @@ def test_each_line_has_its_slope_and_what_each_breakdown_costs_more_than_none() 
 def test_a_system_declares_the_first_dimensions() -> None:
     assert system(0, "on").settings == {"breakdowns": "", "native": "on"}
     assert system(2, "off").settings == {"breakdowns": "device;country", "native": "off"}
+
+
+def test_the_parts_are_measured_with_each_number_of_breakdowns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parts.main(["--events", "2000", "--rounds", "1"]) == 0
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines[2:]] == ["0", "1", "2", "3"]
+    cells = [int(line[4].replace(",", "")) for line in lines[2:]]
+    assert cells == sorted(cells) != [cells[0]] * 4

@@ -99,7 +99,7 @@ def test_an_own_metric_is_the_measure_of_every_part_of_a_page_of_explore_and_of_
     assert {value for row in shown.heatmap.values for value in row} == {2.0, 9.0}
     explored, notes = exploring.asked("measure=per_action&by=campaign&kind=bar&range=all", catalogue)
     assert not notes
-    assert exploring.find(snapshot, explored, 60, "USD", catalogue).frame["per_action"].to_list() == [9.0, 2.0]
+    assert exploring.find(snapshot, explored, 60, catalogue=catalogue).frame["per_action"].to_list() == [9.0, 2.0]
     rows = table(snapshot, Selection(interval="total", by=()), window=60, currency="USD", catalogue=catalogue).frame
     assert rows["per_action"].to_list() == [3.0]
     assert asked("metric=per_action").view.metric == "spend"

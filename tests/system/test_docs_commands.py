@@ -66,6 +66,10 @@ CHECKED = {
         "tests/benchmarks/test_systems.py",
         "most of an hour; the same command is run with small sizes",
     ),
+    "curl -sSfo rates.new": (
+        "tests/figures/rates/test_files.py",
+        "it downloads from the European Central Bank; the file's form is read",
+    ),
     "make profile": ("tests/benchmarks/test_systems.py", "it installs a sampler from the network"),
 }
 """What begins so is not run but checked: by what, and why."""

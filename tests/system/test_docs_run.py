@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,7 @@ class Shop:
             "--port 8503": f"--port {self.port}",
             "--port 19092": f"--port {free_port()}",
             "-t logs": f"-t {settings.logs_topic}",
+            "-t rates": f"-t rates-{settings.logs_topic}",
             '"logs"': f'"{settings.logs_topic}"',
             "results-2": f"{settings.results_topic}-2",
             "rejected-2": f"{settings.rejected_topic}-2",
@@ -157,6 +159,8 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
                 "curl 'http://localhost:8503/api/results?from=2026-11-23T08:00:00Z&to=2026-11-23T09:00:00Z&campaign=Autumn%20Sale&campaign=Brand'"
             )
             assert '"channel":"search"' in shop.run("curl 'http://localhost:8503/api/results?interval=total&by=channel'")
+            by_day = shop.run("curl 'http://localhost:8503/api/results?interval=day&tz=Europe/Berlin&range=last30d&by=campaign'")
+            assert '"interval":"day","tz":"Europe/Berlin"' in by_day
             shop.run("curl -o results.parquet 'http://localhost:8503/api/results?format=parquet'")
             code = shop.said(python_block("docs/api.md", "read_csv"))
             subprocess.run(
@@ -168,12 +172,35 @@ def test_an_event_by_kcat_and_one_by_python_are_counted_and_shown_and_exported(s
     shop.run("adtally export --campaign 'Autumn Sale' --by channel --interval day --format json --out -")
 
 
+def test_exchange_rates_come_from_a_file_and_a_topic(shop: Shop) -> None:
+    shop.run("adtally topics")
+    with zipfile.ZipFile(shop.folder / "rates.zip", "w") as rates:
+        rates.writestr("rates.csv", "Date,USD,\n2026-11-27,1.25,\n")
+    topic = shop.said("-t rates").removeprefix("-t ")
+    admin = AdminClient({"bootstrap.servers": shop.settings.brokers})
+    admin.create_topics([NewTopic(topic, 1, config={"cleanup.policy": "compact"})])[topic].result()
+    moment = f"{NOW - dt.timedelta(minutes=5):%FT%TZ}"
+    send(shop.settings, [payload("e1", timestamp=moment, currency="EUR", cost_micros=4_000_000)], ["e1"])
+    total = f"curl -s 'http://127.0.0.1:{shop.port}/api/results?interval=total&by=none&currency=USD' || true"
+    with shop.running("adtally run -r recovery"):
+        with shop.running("ADTALLY_RATES_FILE=rates.zip adtally dashboard --port 8503"):
+            wait_for(lambda: '"spend":5.0,' in shop.run(total), "spend at the rate of the file")
+        shop.run(
+            """echo '["2026-11-27","USD"]|{"date":"2026-11-27","currency":"USD","rate":"1.1172"}' """
+            "| kcat -b 127.0.0.1:9092 -t rates -P -K '|'"
+        )
+        shop.run(f"export ADTALLY_RATES_TOPIC={topic}")
+        with shop.running("adtally dashboard --port 8503"):
+            wait_for(lambda: '"spend":4.4688,' in shop.run(total), "spend at the rate of the topic")
+
+
 def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
     shop.run("adtally topics")
     for name in ("invoices/2010.csv", "data/2010-12-01.csv"):
         (shop.folder / name).parent.mkdir()
         shutil.copy(ROOT / "tests/data/online-retail.csv", shop.folder / name)
     shutil.copy(ROOT / "tests/data/open-bandit.csv", shop.folder / "random-men.csv")
+    shutil.copy(ROOT / "tests/data/microsoft-ads.csv", shop.folder / "microsoft.csv")
     for command in (
         ".venv/bin/adtally generate synthetic --rate 100 --duplicates 1% --malformed 1% --disorder 5%",
         "adtally generate synthetic --backfill 30m",
@@ -187,6 +214,7 @@ def test_the_generator_sends_what_the_docs_say(shop: Shop) -> None:
         ".venv/bin/adtally generate replay --format online-retail --speed max invoices/*.csv",
         "adtally generate synthetic --rate 100000 --duration 1m",
         "adtally generate replay --format online-retail --speed max data/2010-12-*.csv",
+        "adtally generate replay --format ad-report --timezone America/Los_Angeles --speed max microsoft.csv",
     ):
         assert "failed 0" in shop.run(command)
     once = shop.run("adtally generate synthetic --dry-run --seed 7 --count 1000")

@@ -7,16 +7,22 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
+import polars as pl
 import pytest
 
 from dataflows.contract.constants import MICROS
 from dataflows.contract.schema import WindowResult
+from dataflows.contract.settings import Settings
+from figures.rates.source import RateSource
 from figures.rates.table import RateTable
+from figures.service import Service
 from figures.store.rows import parse_start
 from figures.store.store import Store
+from figures.views import exploring
 from figures.views.money import Apart, Money, UsedRates
 from figures.views.query import OverviewPage, page
 from figures.views.view import View, asked
@@ -203,3 +209,58 @@ def test_the_currency_of_a_page_is_in_its_url() -> None:
     assert wrong.notes == (
         "`currency` is not applied: it must be native, or the code of a currency in capital letters, such as EUR.",
     )
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("kind", ["bar", "table"])
+def test_explore_is_in_the_currency_of_its_url(kind: str, zone: str) -> None:
+    results = list({one.window_start: one for one in made(range(-2000, 3000, 20), ("EUR", "USD", "JPY", "XXX"))}.values())
+    store = Store(hours=3.0, days=20.0)
+    store.apply(results)
+    ask = exploring.Ask(by="campaign", kind=kind, span="all", currency="JPY", zone=zone)
+    found = exploring.find(store.snapshot(), ask, 60, Money("EUR", lambda: OWN))
+    sums: dict[tuple[str, dt.date, str], int] = defaultdict(int)
+    for one in results:
+        day = dt.datetime.fromtimestamp(parse_start(one.window_start), ZoneInfo(zone)).date()
+        sums[one.campaign_id, day, one.currency] += one.spend_micros
+    spend: dict[str, float] = defaultdict(float)
+    apart = 0.0
+    for (campaign, day, own), micros in sums.items():
+        rate = OWN.rate(own, "JPY", day)
+        if rate is None:
+            apart += micros / MICROS
+        else:
+            spend[campaign] += micros * rate.numerator / rate.denominator / MICROS
+    totals = found.frame.group_by("campaign").agg(pl.col("spend").sum())
+    assert dict(totals.iter_rows()) == pytest.approx(dict(spend))
+    assert (found.currency.money, sum(each.spend for each in found.currency.apart)) == ("JPY", pytest.approx(apart))
+
+
+def test_explore_of_one_currency_as_it_is_names_the_others() -> None:
+    store = Store()
+    store.apply([result(minute, currency=currency, spend_micros=MICROS) for minute in range(30) for currency in ("USD", "EUR")])
+    ask = exploring.Ask(by="none", kind="bar", span="all", currency="native")
+    found = exploring.find(store.snapshot(), ask, 60, Money("USD", lambda: NEVER))
+    assert found.frame["spend"].to_list() == [30.0]
+    assert (found.currency.shown, found.currency.money, found.currency.apart) == ("native", "USD", [Apart("EUR", 30.0, 0.0)])
+
+
+def test_a_file_of_rates_that_changes_changes_the_answer_of_the_dashboard(tmp_path: Path) -> None:
+    path, now = tmp_path / "own.csv", [0.0]
+    path.write_text(f"Date,USD\n{DAY},1.25\n")
+    settings = Settings(currency="EUR", rates_file=str(path))
+    service = Service(settings)
+    service.rates = RateSource(settings, clock=lambda: now[0])
+    service.money = Money("EUR", service.rates.table)
+    service.store.apply([result(minute, currency="USD", spend_micros=5 * MICROS) for minute in range(120)])
+
+    def spend(have: str = "") -> tuple[str, float | None]:
+        answer = msgspec.json.decode(service.answer("range=1h", have=have))
+        return answer["token"], answer["page"] and answer["page"]["tiles"][0]["value"]
+
+    token, first = spend()
+    assert first == 240.0
+    assert spend(token) == (token, None)
+    path.write_text(f"Date,USD\n{DAY},2.50\n")
+    now[0] += 10
+    assert spend(token)[1] == 120.0
