@@ -24,7 +24,7 @@ MAX_FIELDS = 8
 """Number of fields that a breakdown may have."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_FIELD = re.compile(r'[^;,=\s"\\\x00-\x1f]+')
+_FIELD = re.compile(r'[^;,=\s"\\\x00-\x1f\ud800-\udfff]+')
 _IN_EVERY_KEY = ("campaign_id", "channel", "currency")
 _NOT_TEXT = ("timestamp", "cost_micros", "revenue_micros")
 _FIELDS_OF_RESULTS = {*WindowResult.__struct_fields__, "counts"}
@@ -84,7 +84,7 @@ def _breakdown(part: str) -> Breakdown:
 def _why_not(field: str) -> str | None:
     """Return why a breakdown can't have `field`; None if it can."""
     if not _FIELD.fullmatch(field):
-        return 'a field has at least one character, and neither a space nor a control character nor any of ; , = " \\'
+        return 'a field has at least one character and neither a space, a control character, a byte outside UTF-8 nor any of ; , = " \\'
     if field in _IN_EVERY_KEY:
         return "that is in the key of every result already; leave it out"
     if field in _NOT_TEXT:

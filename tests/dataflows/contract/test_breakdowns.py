@@ -46,6 +46,7 @@ def test_topics_follow_the_topic_of_results() -> None:
         ("a=", "names '' in the breakdown 'a'"),
         ("a=b c", "names 'b c'"),
         ('a=b"c', "names 'b\"c'"),
+        ("a=\udcff", r"names '\\udcff'"),
         ("device;device", "two breakdowns of the name 'device'"),
         ("a=b,c,b", "'b' twice in the breakdown 'a'"),
         *((f"x={field}", f"'{field}'.* in the key") for field in ("campaign_id", "channel", "currency")),
