@@ -21,6 +21,9 @@ DAY, CURRENCY = "rate day", "currency"
 No field of a breakdown can have these names.
 """
 
+_RATE = "number of the rate"
+"""Column of a row's rate while rows are converted; no field of a breakdown can have this name either."""
+
 _SAFE = 2**62
 """Products below this are computed in 64 bits, larger ones as Python integers."""
 
@@ -71,8 +74,8 @@ def convert(
     rows = frame.with_columns(pl.when(~own).then(pl.col(DAY))).group_by(*keys, DAY, CURRENCY).agg(*totals)
     asked = rows.select(CURRENCY, DAY).filter(pl.col(DAY).is_not_null()).unique()
     rates = [table.rate(currency, to_currency, day) for currency, day in asked.iter_rows()]
-    rows = rows.join(asked.with_row_index("rate", 1), on=(CURRENCY, DAY), how="left")
-    which = rows["rate"].fill_null(0).to_numpy()
+    rows = rows.join(asked.with_row_index(_RATE, 1), on=(CURRENCY, DAY), how="left")
+    which = rows[_RATE].fill_null(0).to_numpy()
     known = [Rate(1, 1, dt.date.min), *(rate or Rate(1, 1, dt.date.min) for rate in rates)]
     has_rate = np.array([False, *(rate is not None for rate in rates)])[which] & _fits(rows[list(money)], known, which) | (
         which == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import random
@@ -14,6 +15,7 @@ from dataflows.contract.breakdowns import Breakdown, Value, parse
 from dataflows.contract.errors import InputError
 from dataflows.contract.schema import WindowResult
 from figures.files.formats import FORMATS
+from figures.rates.table import RateTable
 from figures.store.shape import shape_of
 from figures.store.store import Store
 from figures.views.result_table import ResultTable, table
@@ -116,6 +118,21 @@ def test_fields_that_are_named_like_other_columns_have_columns_of_their_own() ->
     assert found.about["fields"] == ("campaign", "f.spend", "rate", "end", "t")
     assert found.frame["clicks"].sum() == sum(one.clicks for one, _ in rows)
     assert {row["f.spend"] for row in in_json(found)} == {values[0] for _, values in rows}
+
+
+def test_fields_that_are_named_like_rates_do_not_change_the_conversion() -> None:
+    rows = [
+        (result(minute, spend_micros=10**6, currency="USD" if minute % 2 else "EUR"), (str(minute % 3), "day"))
+        for minute in range(12)
+    ]
+    store = Store(shape=shape_of((), ("rate", "rate_day")))
+    store.apply([one for one, _ in rows], values=[values for _, values in rows])
+    question = selection(
+        {"breakdown": ["r"], "interval": ["total"], "by": ["rate,rate_day"], "currency": ["EUR"]}, parse("r=rate,rate_day")
+    )
+    rates = RateTable("table", {"USD": {dt.date(2020, 1, 1): "2"}})
+    found = table(store.snapshot(), question, window=60, currency="EUR", rates=lambda: rates).frame
+    assert dict(found.select("rate", "spend_micros").rows()) == {"0": 3_000_000, "1": 3_000_000, "2": 3_000_000}
 
 
 def test_declared_types_are_columns_and_in_json_an_object() -> None:

@@ -2,6 +2,7 @@
 // The Explore page: its form is the URL, the plots come from the server, and the table is drawn here.
 
 import { makeCrumbs } from "adtally/crumbs.js";
+import { makeFilters } from "adtally/filters.js";
 import { toast } from "adtally/dialog.js";
 import { h, icon, named, remember } from "adtally/dom.js";
 import { downloadButtons, save } from "adtally/download.js";
@@ -11,8 +12,12 @@ import { apartText, money, rates } from "adtally/money.js";
 import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, reveal, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
+import { makeDays } from "adtally/ranges.js";
+import { adopt, remembering } from "adtally/taste.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, embedded, go, params, query } from "adtally/url.js";
+import { fieldName } from "adtally/values.js";
+import { makeCurrencies, makeZones } from "adtally/zones.js";
 
 const SPANS = {
   "15m": "15 minutes",
@@ -67,6 +72,34 @@ function choice(name, text, options, value) {
   return h("label", {}, h("span", {}, text), select);
 }
 
+/** Fields of the breakdowns that plots can be split by: those whose names have no other meaning. @type {string[]} */
+const fields = [...new Set(setup.breakdowns.flatMap((/** @type {{fields: string[]}} */ one) => one.fields))].filter(
+  (field) => !Object.hasOwn(setup.dimensions, field),
+);
+
+const taste = (changes) => {
+  go(remembering(changes), false);
+  refresh();
+};
+const zones = makeZones(taste);
+const currencies = makeCurrencies(taste);
+const days = makeDays(async (changes) => {
+  go(changes);
+  await refresh();
+  drawForm();
+  days.box.querySelector("button")?.focus();
+}, taste);
+const labelled = (text, box) => h("div", { class: "ask-drop" }, h("span", {}, text), box);
+const amounts = labelled("Money in", currencies.box);
+
+/** The pickers next to the form's own controls, which show what the URL and the answer say. */
+function updatePickers() {
+  zones.update();
+  currencies.update(shown.currency);
+  amounts.hidden = currencies.box.hidden;
+  days.update(shown.ask.span, { start: 0, end: 0 });
+}
+
 function drawForm() {
   const { ask } = shown;
   const ticks = setup.measures.map((one) => {
@@ -75,7 +108,7 @@ function drawForm() {
     return h("label", { class: "chip" }, box, one.label);
   });
   byId("ask").replaceChildren(
-    choice("by", "Split by", setup.dimensions, ask.by),
+    choice("by", "Split by", { ...setup.dimensions, ...Object.fromEntries(fields.map((one) => [one, fieldName(one)])) }, ask.by),
     choice(
       "range",
       "Range",
@@ -84,6 +117,9 @@ function drawForm() {
     ),
     choice("grain", "One point per", Object.fromEntries(setup.grains.map((id) => [id, GRAINS[id] ?? id])), ask.grain),
     choice("kind", "Drawn as", setup.kinds, ask.kind),
+    labelled("Days", days.box),
+    labelled("Times in", zones.box),
+    amounts,
     h("fieldset", { class: "chips" }, h("legend", {}, "Measures (up to four)"), ...ticks),
   );
 }
@@ -91,8 +127,11 @@ function drawForm() {
 /** A time from the server, in UTC. */
 const time = (text) => moment(Date.parse(`${text}Z`) / 1000, true);
 
-function cell(value, kind, column) {
-  if (column === "Time") return h("td", {}, time(String(value)));
+/** The head of a column: the name of a breakdown's field is the contract's. */
+const heading = (name, at) => (shown.kinds[at] === "text" && fields.includes(shown.ask.by) ? fieldName(name) : name);
+
+function cell(value, kind) {
+  if (kind === "time") return h("td", {}, time(String(value)));
   if (kind === "text") return h("td", { class: "cut" }, named(String(value)));
   return h("td", { class: "num" }, figure(value, kind));
 }
@@ -108,9 +147,11 @@ function drawTable() {
   const columns = h(
     "tr",
     {},
-    ...shown.columns.map((name, at) => h("th", { scope: "col", class: shown.kinds[at] === "text" ? "left" : "num" }, name)),
+    ...shown.columns.map((name, at) =>
+      h("th", { scope: "col", class: ["text", "time"].includes(shown.kinds[at]) ? "left" : "num" }, heading(name, at)),
+    ),
   );
-  const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at], shown.columns[at]))));
+  const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at]))));
   const rest = shown.total - rows.length;
   return patch(
     byId("table"),
@@ -120,7 +161,7 @@ function drawTable() {
       h(
         "p",
         { class: "hint" },
-        `${many(rest, shown.columns.includes("Time") ? "older row" : "smaller row")} ${rest === 1 ? "is" : "are"} in the CSV.`,
+        `${many(rest, shown.kinds.includes("time") ? "older row" : "smaller row")} ${rest === 1 ? "is" : "are"} in the CSV.`,
       ),
   );
 }
@@ -135,8 +176,15 @@ const crumbs = makeCrumbs(
   setup.confines,
 );
 
+const filters = makeFilters(byId("filters"), (changes) => {
+  go(changes);
+  refresh();
+});
+
 function draw() {
   applyTheme();
+  updatePickers();
+  filters();
   remember(shown.marks);
   setCurrency(money(shown.currency, setup.currency));
   const apart = apartText(shown.currency);
@@ -184,6 +232,7 @@ async function refresh() {
 }
 
 byId("ask").addEventListener("change", (event) => {
+  if (!event.target.name) return;
   const form = new FormData(byId("ask"));
   let measures = form.getAll("measure");
   if (measures.length > 4) {
@@ -206,6 +255,7 @@ byId("theme").addEventListener("click", () => {
 });
 onSystemTheme(() => applyTheme() && refresh());
 
+const adopted = adopt(setup.taste);
 leadBack();
 if (setup.logout && !embedded()) byId("theme").before(h("a", { class: "link", id: "logout", href: setup.logout }, "Log out"));
 if (!params("measure").length && location.search === "") history.replaceState(null, "", changed({}));
@@ -214,3 +264,4 @@ drawForm();
 draw();
 byId("main").removeAttribute("aria-busy");
 loadLink();
+if (adopted) refresh();
