@@ -68,7 +68,7 @@ def test_a_restart_at_any_point_changes_no_cell(settings: Settings, dedup: bool)
     settings = replace(settings, dedup=dedup, breakdown_cells=3)
     records = make_log(160, seed=5, step=0.7)
     wanted = expected(records, settings)
-    for cut in range(0, len(records), 1 if settings.native == "off" else 3):
+    for cut in range(0, len(records), 3):
         before = make_intake(settings)
         shares = counted(before, records[:cut], chunk=11)
         after = restarted(settings, before, records, cut, chunk=1 + cut % 9)
