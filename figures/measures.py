@@ -136,6 +136,33 @@ def added(keys: Keys, rows: Sums) -> Keyed:
     return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
 
 
+def joined(*parts: Keyed) -> Keyed:
+    """Return what `added` gives of all `parts` together.
+
+    Mostly the largest part has all keys, and nothing is put in order then.
+    """
+    distinct = [added(*part) for part in parts]
+    keys = max((part for part, _ in distinct), key=len)
+    new = [part[~_among(part, keys)] for part, _ in distinct]
+    if any(map(len, new)):
+        keys = np.sort(np.concatenate([keys, *new]), kind="stable")  # which merges what is in order
+        keys = keys[np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))]
+    total = np.zeros((len(keys), parts[0][1].shape[1]), np.result_type(*(rows for _, rows in distinct)))
+    for part, rows in distinct:
+        if len(part) == len(keys):
+            total += rows
+        else:
+            total[np.searchsorted(keys, part)] += rows
+    return keys, total
+
+
+def _among(wanted: Keys, keys: Keys) -> npt.NDArray[np.bool_]:
+    """Return whether each of `wanted` is among the ascending `keys`."""
+    if not len(keys):
+        return np.zeros(len(wanted), bool)
+    return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+
+
 def sums(columns: Sequence[str], *, wide: Wide) -> list[pl.Expr]:
     """Return the sum of each of `columns`, exact to the micro: 64-bit integers, or the type `WIDE` for the columns in `wide`."""
     return [pl.col(name).cast(WIDE).sum() if name in wide else pl.col(name).sum() for name in columns]

@@ -181,7 +181,8 @@ def _conversion(rates: Notes | None) -> str:
     """Return what the summary says of the conversion of money."""
     if rates is None:
         return ""
-    earlier = f", {rates.days_from_earlier:,} days at an earlier rate" if rates.days_from_earlier else ""
+    days = rates.days_from_earlier
+    earlier = f", {days:,} day{'s' * (days > 1)} at an earlier rate" if days else ""
     apart = f"; not converted, because there is no rate: {', '.join(rates.without_rate)}" if rates.without_rate else ""
     return f" Money is in {rates.shown}, by {rates.rates}{earlier}{apart}."
 

@@ -14,7 +14,7 @@ import numpy as np
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.metrics import SUMS
 from figures.catalogue import Catalogue
-from figures.measures import Keyed, Keys, ShownMeasure, Sums, compared
+from figures.measures import Keyed, Keys, ShownMeasure, Sums, compared, joined
 from figures.store.names import NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
@@ -105,11 +105,11 @@ def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney,
         code = KeyCode((column_of(fields[0]),), (32,))
     sums = money.sums(snapshot, code)
     settled, before = sums.compared().pairs, sums.before().pairs
-    values = _Values(snapshot, code, *_together(settled, sums.left_out().pairs))
+    values = _Values(snapshot, code, *joined(settled, sums.left_out().pairs))
     found = values.matching(view.values_search)
     limit = ALL_ROWS if view.all_values else PAGE_ROWS
     shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
-    other = _other(source, view, money)
+    other = _other(source, values, view, money)
     coverage = _coverage(other, measure, catalogue)
     return BreakdownTable(
         name=source.breakdown.name,
@@ -131,27 +131,6 @@ def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney,
     )
 
 
-def _together(settled: Keyed, opened: Keyed) -> Keyed:
-    """Return the keys of both, in order, and the sum of both for each; mostly the second has few that the first has not."""
-    keys = np.union1d(settled[0], opened[0]) if not _holds(settled[0], opened[0]) else settled[0]
-    if keys is settled[0]:
-        total = settled[1].copy()
-        total[np.searchsorted(keys, opened[0])] += opened[1]
-        return keys, total
-    total = np.zeros((len(keys), settled[1].shape[1]), np.result_type(settled[1], opened[1]))
-    for part, sums in (settled, opened):
-        total[np.searchsorted(keys, part)] += sums
-    return keys, total
-
-
-def _holds(keys: Keys, others: Keys) -> bool:
-    """Return whether the ascending `keys` contain all `others`."""
-    if not len(others):
-        return True
-    at = np.searchsorted(keys, others)
-    return bool(len(keys)) and bool((at < len(keys)).all()) and bool((keys[at] == others).all())
-
-
 class _Values:
     """The values of a breakdown's fields over a range: ascending keys, and the sums of each."""
 
@@ -161,6 +140,15 @@ class _Values:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def total(self) -> Sums | None:
+        """Return the sum of all; None without any."""
+        return self._total.sum(axis=0) if len(self) else None
+
+    def other(self) -> Sums | None:
+        """Return the sum of "(other)", in which every field is true; None if there is none."""
+        is_other = self._code.decode(self._keys)[0] == OTHER_NUMBER
+        return self._total[is_other].sum(axis=0) if is_other.any() else None
 
     def matching(self, search: str) -> Keys:
         """Return the indices of the keys of which a value is found by the search."""
@@ -208,14 +196,14 @@ class _Values:
         ]
 
 
-def _other(source: BreakdownSource, view: View, money: PageMoney) -> tuple[Sums | None, Sums | None]:
+def _other(source: BreakdownSource, values: _Values, view: View, money: PageMoney) -> tuple[Sums | None, Sums | None]:
     """Return the sums of "(other)" and of everything, without filters on values; None where there are no events."""
-    everything = msgspec.structs.replace(view, filters=())
-    field = column_of(source.breakdown.fields[0])  # in "(other)" all fields are true
-    sums = money.sums(source.snapshot, KeyCode((field,), (32,)), everything)
-    keys, total = _together(sums.compared().pairs, sums.left_out().pairs)
-    is_other = keys == OTHER_NUMBER
-    return total[is_other].sum(axis=0) if is_other.any() else None, total.sum(axis=0) if len(total) else None
+    if view.filters:
+        everything = msgspec.structs.replace(view, filters=())
+        code = KeyCode((column_of(source.breakdown.fields[0]),), (32,))
+        sums = money.sums(source.snapshot, code, everything)
+        values = _Values(source.snapshot, code, *joined(sums.compared().pairs, sums.left_out().pairs))
+    return values.other(), values.total()
 
 
 def _coverage(sums: tuple[Sums | None, Sums | None], measure: ShownMeasure, catalogue: Catalogue) -> float | None:

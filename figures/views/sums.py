@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from dataflows.contract.breakdowns import Value
-from figures.measures import Keyed, Keys, Sums, added, matrix, sums
+from figures.measures import Keyed, Keys, Sums, added, joined, matrix, sums
 from figures.store.blocks import block_of
 from figures.store.names import Names
 from figures.store.shape import column_of
@@ -135,7 +135,7 @@ class PageSums:
             lambda start, end: PeriodSums(*self._summed(start, end)),
             lambda start, end: PeriodSums(*self._pairs(start, end)),
         )
-        return PeriodSums(*_joined(tail.pairs, self._apart(self._span.apart).pairs)) if self._span.apart else tail
+        return PeriodSums(*joined(tail.pairs, self._apart(self._span.apart).pairs)) if self._span.apart else tail
 
     def _compared(self, name: str, start: int, end: int, apart: Stretches) -> PeriodSums:
         """Return the sums from `start` to `end`, without the stretches `apart`."""
@@ -150,7 +150,7 @@ class PageSums:
 
     def _without(self, name: str, start: int, end: int, apart: Stretches) -> PeriodSums:
         keys, rows = self._apart(apart).pairs
-        return PeriodSums(*_joined(self._part(name, start, end).pairs, (keys, -rows)))
+        return PeriodSums(*joined(self._part(name, start, end).pairs, (keys, -rows)))
 
     def _apart(self, stretches: Stretches) -> PeriodSums:
         """Return the sums of `stretches` that are excluded from the comparison."""
@@ -216,7 +216,7 @@ class PageSums:
 
         def move(begun: int, ended: int, held: PeriodSums) -> PeriodSums:
             gone, rows = self._pairs(begun, start)
-            return PeriodSums(*_joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
+            return PeriodSums(*joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
 
         return self._remembered(name, start, end, make, move)
 

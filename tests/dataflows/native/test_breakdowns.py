@@ -23,7 +23,7 @@ def test_both_intakes_make_the_same_of_breakdowns_declared_types_and_currencies(
 
 @pytest.mark.parametrize("choice", KINDS)
 def test_restarts_change_no_cell(choice: Literal["on", "off"]) -> None:
-    for seed in range(40, 50):
+    for seed in range(40, 44):
         given = breakdown_log(seed, 600)
         kind = intake_kind(choice)
         assert totals(outcomes(kind, given, seed)) == totals(outcomes(kind, given, seed, restarts=False)), (
@@ -33,7 +33,7 @@ def test_restarts_change_no_cell(choice: Literal["on", "off"]) -> None:
 
 @pytest.mark.parametrize("choice", KINDS)
 def test_the_rows_of_a_breakdown_add_up_to_the_main_cell_and_are_bounded(choice: Literal["on", "off"]) -> None:
-    for seed in range(60, 66):
+    for seed in range(60, 63):
         given = breakdown_log(seed)
         main: dict[object, Metrics] = {}
         broken_down: dict[object, Metrics] = {}

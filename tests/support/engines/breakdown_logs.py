@@ -90,9 +90,9 @@ def _message(rng: random.Random, event_id: str, seconds: float, types: Sequence[
         fields["currency"] = rng.choice(_CURRENCIES[: rng.choice([4] * 9 + [len(_CURRENCIES)])])
     pairs = list(fields.items())
     rng.shuffle(pairs)
-    if rng.random() < 0.03:
+    if rng.random() < 0.1:
         name, value = rng.choice(pairs)
-        pairs.append((name, rng.choice([value, "again"])))  # a field that is given twice: its last value counts
+        pairs.append((name, rng.choice([value, "again", None])))  # a field that is given twice: its last value counts
     return f"{{{','.join(f'{_name(rng, name)}:{_value(rng, value)}' for name, value in pairs)}}}".encode()
 
 

@@ -67,7 +67,7 @@ export function makeCurrencies(set) {
     search: "Search currencies",
     offer: () => [
       entry(known.reporting),
-      { id: NATIVE, text: "As received", more: () => "not converted", found: NATIVE },
+      { id: NATIVE, text: "As received", found: `${NATIVE} not converted` },
       ...known.available.filter((code) => code !== known.reporting).map(entry),
     ],
     chosen: () => known.shown,
