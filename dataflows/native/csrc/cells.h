@@ -27,10 +27,10 @@ typedef struct {
     char currency[4];
 } Key;
 
-/* Sums of a key between two packs, in a line of the processor's cache. One key has several where a sum would not fit in
- * 64 bits. */
+/* Sums of a key between two packs, in a line of the processor's cache (in two, if the contract has more sums). One key
+ * has several where a sum would not fit in 64 bits. */
 typedef struct {
-    int64_t money[MONEY];
+    _Alignas(CACHE_LINE) int64_t money[MONEY];
     int32_t counts[COUNTS];
     int32_t frame; /* the number of that of its window */
     int32_t key;
@@ -38,7 +38,7 @@ typedef struct {
     int32_t next; /* cell of the same window, table and shard, negative behind the last one */
 } Cell;
 
-_Static_assert(sizeof(Cell) == CACHE_LINE, "a cell is a line of the cache");
+_Static_assert(sizeof(Cell) % CACHE_LINE == 0, "a cell begins with a line of the cache");
 
 #define OUTSIDE(table) (-1 - (table))
 
