@@ -23,7 +23,7 @@ TABLE = RateTable(
         "IDR": {THURSDAY: "20275.17"},
         "BIG": {THURSDAY: "12345.123456789"},
         "VST": {THURSDAY: "123456789012345678.123456789"},
-        "WEE": {THURSDAY: "0.000000000000123456789"},
+        "LOW": {THURSDAY: "0.000000000000123456789"},
     },
 )
 MONEY = ("spend", "revenue")
@@ -88,7 +88,7 @@ def test_a_frame_is_converted_as_its_sums_are_one_by_one(bits: int, to: str) -> 
         (
             rng.choice("abcd"),
             rng.choice((THURSDAY, FRIDAY, SATURDAY)),
-            rng.choice(("EUR", "USD", "JPY", "IDR", "XXX", "WEE", "BIG")[: 5 if bits > 50 else 7]),
+            rng.choice(("EUR", "USD", "JPY", "IDR", "XXX", "LOW", "BIG")[: 5 if bits > 50 else 7]),
             rng.randrange(100),
             rng.choice((1, -1)) * rng.getrandbits(bits - 8),
             rng.choice((1, -1)) * rng.getrandbits(bits - 8),
