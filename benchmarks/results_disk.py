@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from confluent_kafka import Producer
-from msgspec.json import encode
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from dataflows.contract.errors import AdtallyError
-from dataflows.contract.measures import ratios
 from dataflows.contract.metrics import Metrics
-from dataflows.contract.schema import WindowResult, result_key, rfc3339
+from dataflows.contract.schema import State
 from dataflows.contract.settings import Settings
+from dataflows.intake.rules import SECOND
 from dataflows.kafka.clients import make_producer
 from dataflows.kafka.topics import Topics
+from dataflows.windows.cells import Cell, TableRules, to_record
 from deploy.kafka.local import LocalKafka
 
 BEGIN = 1_790_000_100 // 60 * 60
@@ -33,30 +33,16 @@ STILL_SECONDS = 120.0
 def upserts(minute: int, cells: int, times: int) -> Iterator[list[tuple[bytes, bytes]]]:
     """Key and value of the upserts of one minute: `times` lists, of every one of its `cells`."""
     draw = random.Random(minute)
-    start, end = rfc3339(BEGIN + 60 * minute), rfc3339(BEGIN + 60 * minute + 60)
+    rules, window = TableRules(window=60 * SECOND), (BEGIN + 60 * minute) * SECOND
     held = [Metrics() for _ in range(cells)]
     for turn in range(1, times + 1):
-        state = "final" if turn == times else "provisional"
+        state: State = "final" if turn == times else "provisional"
         found: list[tuple[bytes, bytes]] = []
         for cell, sums in enumerate(held):
-            more = Metrics(*(draw.randrange(most) for most in (40, 8, 3, 2, 2)), *(draw.randrange(9_000_000) for _ in range(3)))
-            more.events = sum(astuple(more)[:5])
-            sums.merge(more)
-            campaign, channel = f"campaign-{cell // 5:02}", f"channel-{cell % 5}"
-            figures = (
-                start,
-                end,
-                campaign,
-                channel,
-                *astuple(sums)[:8],
-                *ratios(sums).values(),
-                "USD",
-                sums.events,
-                sums.events,
-                state,
-            )
-            value = encode(dict(zip(WindowResult.__struct_fields__, figures, strict=True)))
-            found.append((result_key(start, campaign, channel, "USD"), value))
+            counts = [draw.randrange(most) for most in (40, 8, 3, 2, 2)]
+            sums.merge(Metrics(*counts, *(draw.randrange(9_000_000) for _ in range(3)), events=sum(counts)))
+            key = f"campaign-{cell // 5:02}", f"channel-{cell % 5}", "USD"
+            found.append(to_record(window, rules, key, Cell(sums, state)))
         yield found
 
 

@@ -26,8 +26,9 @@ from dataflows.contract.settings import Settings
 from dataflows.flow.connection import CHUNK, POLL
 from dataflows.flow.engines import Engine
 from dataflows.intake.dedup import IdIndex
+from dataflows.intake.native import plan_of
 from dataflows.intake.partition import Intake, IntakeState
-from dataflows.intake.rules import SECOND
+from dataflows.intake.rules import SECOND, Rules
 from dataflows.kafka.record import LOG_APPEND_TIME
 from dataflows.windows.panes import Panes
 from dataflows.windows.shards import Partial, split
@@ -155,7 +156,7 @@ def _native_ids(count: int, rounds: int) -> list[list[str]]:
     for _ in range(rounds):
         judged: list[float] = []
         for dedup in (True, False):
-            tally = native.Tally(window=60 * SECOND, delay=605 * SECOND, dedup=dedup, currency="USD")
+            tally = native.Tally(window=60 * SECOND, delay=605 * SECOND, dedup=dedup, plan=plan_of(Rules.of(Settings())))
             tally.turn(0, 2**62)
             total = 0.0
             for number, chunk in enumerate(chunks):

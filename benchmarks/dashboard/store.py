@@ -135,7 +135,8 @@ def measure_ads(campaigns: int, count: int, minutes: int, rounds: int) -> None:
     for turn in range(rounds):
         at, new = divmod(turn, REFRESHES)
         come_in(minutes + at, 10, 100 + turn)
-        service.store.snapshot(), store.snapshot()
+        service.store.snapshot()
+        store.snapshot()
         for name, query in queries.items():
             begun = time.perf_counter()
             service.answer(query)

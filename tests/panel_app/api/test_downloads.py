@@ -7,12 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from dataflows.contract.breakdowns import Value
 from dataflows.contract.settings import Settings
 from figures.service import Service
 from panel_app.api.downloads import SHEETS, sheet
 from tests.support.results import BEGIN, result
 
-CELLS = {("DE", "tv"): 1, ("DE", None): 2, (None, None): 4, ("(other)", "(not set)"): 8, (True, True): 32}
+CELLS: dict[tuple[Value, ...], int] = {
+    ("DE", "tv"): 1,
+    ("DE", None): 2,
+    (None, None): 4,
+    ("(other)", "(not set)"): 8,
+    (True, True): 32,
+}
 ALL = sum(CELLS.values())
 
 
