@@ -12,7 +12,6 @@ from dataflows.contract import measure_file
 from dataflows.contract.event_types import DeclaredType
 from dataflows.contract.measure_file import Measure
 from dataflows.contract.measures import RATIOS, TOTALS
-from dataflows.contract.metrics import SUMS
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from figures.measures import ShownMeasure
@@ -51,13 +50,11 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     def tiles(self, chosen: str) -> tuple[ShownMeasure, ...]:
         """Return the headline figures: the usual ones, own metrics that are tiles, and the `chosen` measure of the page."""
-        tiles = (name for name in self.own if self.measures[name].tile)
-        return self._unique((*_TILES, *tiles, chosen))
+        return self._unique((*_TILES, *self._own_tiles, chosen))
 
     def columns(self, *chosen: str) -> tuple[ShownMeasure, ...]:
         """Return the columns of the tables: the usual ones, own metrics that are tiles, and the `chosen` measures of the page."""
-        tiles = (name for name in self.own if self.measures[name].tile)
-        return self._unique((*_COLUMNS, *tiles, *chosen))
+        return self._unique((*_COLUMNS, *self._own_tiles, *chosen))
 
     @property
     def own_measures(self) -> tuple[ShownMeasure, ...]:
@@ -68,6 +65,10 @@ class Catalogue(msgspec.Struct, frozen=True):
     def rates(self) -> tuple[ShownMeasure, ...]:
         """The columns of the API and of exports that are no sums: the rates of a result, then all own metrics."""
         return tuple(self.measures[name] for name in (*(ratio.id for ratio in RATIOS), *self.own))
+
+    @property
+    def _own_tiles(self) -> list[str]:
+        return [name for name in self.own if self.measures[name].tile]
 
     def _unique(self, names: Iterable[str]) -> tuple[ShownMeasure, ...]:
         return tuple(self.measures[name] for name in dict.fromkeys(names) if name in self.measures)
@@ -90,7 +91,7 @@ def _own(settings: Settings, built_in: Iterable[Measure]) -> tuple[Measure, ...]
     path = settings.metrics_file or (DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else "")
     if not path:
         return ()
-    sums = (*SUMS, *(f"counts.{declared.name}" for declared in settings.declared_types))
+    sums = shape_of([declared.name for declared in settings.declared_types]).sums
     return measure_file.load(path, sums, built_in, reserved={*_API_COLUMNS, *sums})
 
 

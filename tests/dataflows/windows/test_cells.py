@@ -64,7 +64,7 @@ def test_both_kinds_give_out_the_same_at_the_same_time_and_keep_the_same(played:
         finished.update(over)
         for kind in kinds:
             kind.play(before, watermark, now, over, step.then, behind=step.behind)
-        assert native.told() == python.told()
+        assert native.emitted() == python.emitted()
         assert native.cells.next_due() == python.cells.next_due()
         assert native.cells.sizes() == python.cells.sizes()
         if step.then in {"restart", "snapshot"}:
@@ -87,7 +87,7 @@ def test_no_ratio_is_a_negative_zero(choice: Literal["on", "off"], spend: int, r
     share = pack({("refunded", "a"): sums, ("free", "b"): Metrics(3, 2, 1, events=6)})
     kind.cells.merge(WINDOWS[0], share, micros(0), closed=False)
     kind.cells.settle(micros(0), NOW, behind=False)
-    found, _ = kind.told()
+    found, _ = kind.emitted()
     assert len(found) == 2
     assert [one.roas for one in found if one.campaign_id == "refunded"] == [0.0]
     assert not re.search(rb"-0\.0[,}]", msgspec.json.encode(found))

@@ -33,7 +33,7 @@ class Kind:
         self._new = lambda: Engine(Settings(native=choice)).cells_kind(rules, emit_seconds)
         self.cells: CellStore = self._new()
 
-    def told(self) -> tuple[list[Any], int | None]:
+    def emitted(self) -> tuple[list[Any], int | None]:
         """What was given out since the last call, in an order of its own, and the time of what waited longest.
 
         Of the main table results, of another one records.
@@ -121,7 +121,7 @@ def _played(choice: Literal["on", "off"], rules: TableRules, steps: int) -> list
         then = rng.choice(["", "", "tick", "tick", "flush", "forget", "restart"] if step % 10 else ["snapshot"])
         kind.play(before, watermark, now, done, then, behind=behind)
         image = kind.image() if then in {"restart", "snapshot"} else None
-        shown.append((step, then, kind.told(), kind.cells.next_due(), kind.cells.sizes(), image))
+        shown.append((step, then, kind.emitted(), kind.cells.next_due(), kind.cells.sizes(), image))
     return shown
 
 
@@ -131,8 +131,8 @@ def waits_apart(choice: Literal["on", "off"]) -> list[object]:
     for name, behind in (("a", False), ("a", False), ("b", True)):
         kind.cells.merge(WINDOWS[0], pack({(name, "x"): Metrics(events=1)}), micros(0), closed=False)
         kind.cells.settle(micros(0), NOW, behind=behind)
-        shown.append(kind.told())
+        shown.append(kind.emitted())
     for seconds in (12, 13, 60, 65):
         kind.cells.tick(micros(0), NOW + seconds)
-        shown.append((kind.told(), kind.cells.next_due()))
+        shown.append((kind.emitted(), kind.cells.next_due()))
     return shown
