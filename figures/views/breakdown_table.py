@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.metrics import SUMS
@@ -21,8 +22,9 @@ from figures.store.snapshot import Snapshot
 from figures.store.spelling import folded, matches
 from figures.views.keys import KeyCode, code_of
 from figures.views.money import PageMoney
-from figures.views.rankings import Numbers, placed, short
+from figures.views.rankings import Numbers, placed, short, trends
 from figures.views.span import TimeSpan
+from figures.views.sums import PageSums, untimed
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 Kind = Literal["text", "null", "other"]
@@ -40,6 +42,7 @@ class ValueRow(msgspec.Struct, frozen=True):
     share: float
     change: float | None
     difference: float | None
+    trend: Numbers
 
 
 class FieldsOf(msgspec.Struct, frozen=True):
@@ -90,10 +93,19 @@ class BreakdownSource(msgspec.Struct, frozen=True):
     declared: tuple[Breakdown, ...]
 
 
-def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney, catalogue: Catalogue) -> BreakdownTable:
+def table(
+    source: BreakdownSource,
+    view: View,
+    span: TimeSpan,
+    money: PageMoney,
+    catalogue: Catalogue,
+    *,
+    incomplete: npt.NDArray[np.bool_],
+) -> BreakdownTable:
     """Return the values of the breakdown over `span`, by the measures of `catalogue`.
 
-    If all fields together have too many names, the values of the first field are listed.
+    `incomplete` is the mask of the points of `span` that trends leave out. If all fields together have too many names, the values of the
+    first field are listed.
     """
     snapshot, measure = source.snapshot, catalogue.measures[view.metric]
     by = view.values_sort or view.metric
@@ -109,6 +121,8 @@ def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney,
     found = values.matching(view.values_search)
     limit = ALL_ROWS if view.all_values else PAGE_ROWS
     shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
+    unheld = span.points.instants[:-1] < snapshot.oldest
+    lines = values.trends(shown, sums, measure, span, incomplete | unheld)
     other = _other(source, values, view, money)
     coverage = _coverage(other, measure, catalogue)
     return BreakdownTable(
@@ -116,7 +130,7 @@ def table(source: BreakdownSource, view: View, span: TimeSpan, money: PageMoney,
         names=[FieldsOf(each.name, each.fields) for each in source.declared],
         fields=fields,
         columns=tuple(each.id for each in columns),
-        rows=values.rows(shown, measure, columns, settled, before if span.compared else None),
+        rows=values.rows(shown, measure, columns, settled, before if span.compared else None, trends=lines),
         total_rows=len(found),
         total=len(values),
         sort=by,
@@ -176,8 +190,24 @@ class _Values:
         candidates = np.flatnonzero(ranks <= last)
         return found[candidates[np.argsort(ranks[candidates], kind="stable")]]
 
+    def trends(
+        self, shown: Keys, sums: PageSums, measure: ShownMeasure, span: TimeSpan, unknown: npt.NDArray[np.bool_]
+    ) -> list[Numbers]:
+        """Return the trend of each row at the indices `shown`, out of `sums` by the same code (`rankings.trends`)."""
+        order = np.sort(shown)
+        keys, rows = sums.key_trends(self._code, self._keys[order])
+        lines = np.searchsorted(order, shown).tolist()
+        return trends(lines, *untimed(keys), rows, measure=measure, span=span, unknown=unknown)
+
     def rows(
-        self, shown: Keys, measure: ShownMeasure, columns: Sequence[ShownMeasure], settled: Keyed, before: Keyed | None
+        self,
+        shown: Keys,
+        measure: ShownMeasure,
+        columns: Sequence[ShownMeasure],
+        settled: Keyed,
+        before: Keyed | None,
+        *,
+        trends: list[Numbers],
     ) -> list[ValueRow]:
         """Return the rows at the indices `shown`, with figures of `columns`; the change is missing without the sums `before`."""
         wanted = self._keys[shown]
@@ -189,7 +219,7 @@ class _Values:
         shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
         numbers = [column.tolist() for column in self._code.decode(wanted)]
         names = zip(*(known.values(column) for known, column in zip(self._names, numbers, strict=True)), strict=True)
-        cells = zip(names, zip(*numbers, strict=True), figures, shares, change, difference, strict=True)
+        cells = zip(names, zip(*numbers, strict=True), figures, shares, change, difference, trends, strict=True)
         return [
             ValueRow(list(values), [_KINDS.get(number, "text") for number in kinds], short(row), *more)
             for values, kinds, row, *more in cells

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -110,8 +111,15 @@ class ConvertedSums(PageSums):
         return self._converted_points(super().earlier_cells(), self._span.earlier or self._span.points)
 
     @override
-    def trends(self, numbers: list[int]) -> Keyed:
-        return self._converted_points(super().trends(numbers), self._span.points)
+    def _trends(
+        self,
+        key: Hashable,
+        by: tuple[str, ...],
+        minutes_by: tuple[str, ...],
+        choose: Callable[[pl.DataFrame], pl.DataFrame],
+        dimension: str,
+    ) -> Keyed:
+        return self._converted_points(super()._trends(key, by, minutes_by, choose, dimension), self._span.points)
 
     def notes(self) -> Notes:
         """Return how what was asked for was converted."""

@@ -130,7 +130,9 @@ def page(
             **snapshot.campaigns.marks([*(row.name for row in campaigns.rows), *heatmap.campaigns]),
             **snapshot.channels.marks([*(row.name for row in channels.rows), *heatmap.channels]),
         },
-        breakdown=None if source is None else breakdown_table.table(source, view, span, page_money, catalogue),
+        breakdown=None
+        if source is None
+        else breakdown_table.table(source, view, span, page_money, catalogue, incomplete=shown.incomplete(span)),
         figures_of=figures_of,
         funnel=dict.fromkeys(COUNTS, 0.0) if now is None else _funnel(now),
         funnel_changes={} if complete is None or before is None else _funnel_changes(complete, before),

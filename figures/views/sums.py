@@ -34,6 +34,8 @@ _FEW = 1800
 """Up to this many seconds are added up from their minutes; block sums would be out of date at once."""
 _STRETCHES = 8
 """More stretches than this are read as one, and the minutes between them dropped."""
+_INDEX = "index of the key"
+"""Column of a row's key while trends are added up; no field of a breakdown can have this name."""
 _TIMES = 2**40
 _EARLIEST = -(2**38)
 """Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
@@ -195,20 +197,39 @@ class PageSums:
 
     def trends(self, numbers: list[int]) -> Keyed:
         """Return the sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
-        points = self._span.points
         wanted = pl.col("campaign").is_in(numbers)
+        key = ("trends", *sorted(numbers))
+        return self._trends(key, ("campaign",), PAIRS.dimensions, lambda rows: rows.filter(wanted), "campaign")
+
+    def key_trends(self, code: KeyCode, keys: Keys) -> Keyed:
+        """Return, like `trends`, the sums of the ascending `keys` of `code` by point of time, `timed` with the index of the key."""
+        key = ("key trends", code, keys.tobytes())
+        return self._trends(key, code.dimensions, self._snapshot.shape.dimensions, partial(_only, code=code, keys=keys), _INDEX)
+
+    def _trends(
+        self,
+        key: Hashable,
+        by: tuple[str, ...],
+        minutes_by: tuple[str, ...],
+        choose: Callable[[pl.DataFrame], pl.DataFrame],
+        dimension: str,
+    ) -> Keyed:
+        """Return the sums of the rows that `choose` keeps, by the number in the column `dimension` and point of time.
+
+        Rows are read split by `by`, those of minutes by `minutes_by`.
+        """
+        points = self._span.points
 
         def few(start: int, end: int, grain: int = 60) -> Keyed:
             # By the minute the rows themselves are read: sums by campaign would take as much memory again.
-            rows = self._rows(start, end, grain, ("campaign",) if grain > 60 else PAIRS.dimensions)
-            return self._points(rows.filter(wanted), "campaign", points)
+            return self._points(choose(self._rows(start, end, grain, by if grain > 60 else minutes_by)), dimension, points)
 
         def make(start: int, end: int) -> Keyed:
-            # The newest block changes all the time: to pick these campaigns out of its rows costs less than its sums.
+            # The newest block changes all the time: to pick these names out of its rows costs less than its sums.
             edge = max(start, block_of(end))
             return _together(few(start, edge, points.grain), few(edge, end))
 
-        return self._moving(("trends", points.key, *sorted(numbers)), points.start, self._closed, make, few)
+        return self._moving((key, points.key), points.start, self._closed, make, few)
 
     def _part(self, name: str, start: int, end: int) -> PeriodSums:
         def make(start: int, end: int) -> PeriodSums:
@@ -305,6 +326,16 @@ class PageSums:
     def _floored(self, t: Keys, points: Grid) -> Keys:
         """Return the beginning of what each of `t` is added up with."""
         return points.floor(t)
+
+
+def _only(rows: pl.DataFrame, *, code: KeyCode, keys: Keys) -> pl.DataFrame:
+    """Return those of `rows` whose key is one of the ascending `keys`, with the column `_INDEX`."""
+    wanted = zip(code.dimensions, code.decode(keys), strict=True)
+    rows = rows.filter(pl.col(dimension).is_in(np.unique(numbers).tolist()) for dimension, numbers in wanted)
+    found = code.encode(rows)
+    at = np.searchsorted(keys, found)
+    is_wanted = np.append(keys, -1)[at] == found
+    return rows.filter(is_wanted).with_columns(pl.Series(_INDEX, at[is_wanted]))
 
 
 def _joined(*parts: Keyed) -> Keyed:

@@ -150,6 +150,37 @@ def test_changes_compare_with_the_same_minutes_of_the_period_before() -> None:
     service.stop()
 
 
+@pytest.mark.parametrize("span", ["15m", "3h"])
+@pytest.mark.parametrize("split", ["", "device"])
+def test_each_row_has_the_trend_of_its_own_clicks(span: str, split: str) -> None:
+    minutes, fields = 41, 1 if split else 2
+    service = Service(Settings(breakdowns="ad=device,ad_id"), clock=lambda: BEGIN + 60.0 * minutes)
+    ads: list[Values] = [("tv", None), ("tv", "a"), (None, "a"), (True, True)]
+    held: list[tuple[int, Values, int]] = []
+    for query in [()] * minutes + [(("x.device", "tv"),)]:
+        minute = len(held) // len(ads)
+        if minute < minutes:
+            new = [(minute, ad, 1 + minute % 3 + 10 * at) for at, ad in enumerate(ads)]
+            held += new
+            service.breakdowns["ad"].apply([result(minute, clicks=clicks) for *_, clicks in new], values=[ad for _, ad, _ in new])
+            service.store.apply([result(minute, clicks=sum(clicks for *_, clicks in new))])
+            for store in (service.store, service.breakdowns["ad"]):
+                store.snapshot()
+        found = page(service, ("range", span), ("split", split), ("bsort", "clicks"), *query)
+        chart, rows = found["chart"], found["breakdown"]["rows"]
+        assert len(rows) == len({ad[:fields] for ad in ads if not query or ad[0] != "tv"})
+        step = 1 if span == "15m" else 2
+        starts = [*chart["t"], chart["t"][-1] + found["span"]["bucket"]]
+        for row in rows:
+            clicks = [(BEGIN + 60 * at, count) for at, ad, count in held if list(ad[:fields]) == row["values"]]
+            for place, shown in enumerate(row["trend"]):
+                first, last = place * step, (place + 1) * step
+                unknown = any(chart["open"][first:last]) or any(chart["partial"][first:last]) or starts[first] < BEGIN
+                expected = sum(count for at, count in clicks if starts[first] <= at < starts[last])
+                assert shown == (None if unknown else expected)
+    service.stop()
+
+
 def test_without_breakdowns_there_is_no_table_and_nothing_held_is_an_empty_one() -> None:
     bare = Service(Settings())
     assert page(bare)["breakdown"] is None

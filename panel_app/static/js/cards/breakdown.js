@@ -6,6 +6,7 @@ import { downloadMenu } from "adtally/download.js";
 import { filterBy } from "adtally/filters.js";
 import { moment, percent, whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
+import { spark } from "adtally/spark.js";
 import { bar, cells, columnsOf, sortHead } from "adtally/table.js";
 import { changeMark, verdict } from "adtally/tiles.js";
 import { onlyValues, valueFilters } from "adtally/url.js";
@@ -158,6 +159,7 @@ export function makeBreakdown(place, measures, act) {
       ),
       ...cells(row, table, table.sort, columnsFor(table)),
       h("td", { class: "num roomy" }, changeMark(verdict(row, measure))),
+      h("td", { class: "trend roomy" }, spark(row.trend, { width: 80, height: 24 })),
     );
   }
 
@@ -178,6 +180,7 @@ export function makeBreakdown(place, measures, act) {
       ),
       ...columnsFor(table).map(head),
       h("th", { class: "num roomy", scope: "col" }, "Change"),
+      h("th", { class: "trend roomy", scope: "col" }, "Trend"),
     );
     const rows = table.rows.map((row, at) => rowOf(row, at, table, measure));
     return h("table", {}, h("thead", {}, line), h("tbody", {}, ...rows));
