@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -10,10 +13,13 @@ import numpy.typing as npt
 import polars as pl
 
 from dataflows.contract.breakdowns import NOT_SET, OTHER, Value
-from figures.store.spelling import SpellingMark, mark, skeleton
+from figures.store.spelling import SpellingMark, folded, mark, skeleton
 
 _LIKE = 5
 """Largest number of similar names that a name is compared with."""
+
+_SEARCHES = 8
+"""Number of searches whose matches are kept, a byte for each name."""
 
 Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
@@ -38,6 +44,7 @@ class Names:
         self._series = pl.Series("name", [], dtype=pl.String)
         self._alike: dict[str, dict[str, None]] = {}
         self._looked = len(self.names)
+        self._spelling = Spelling(self.names)
 
     def number(self, name: Value) -> int:
         """Return the number of `name`, a new one if it has none."""
@@ -76,10 +83,72 @@ class Names:
                 marks[name] = mark(name, tuple(others[:_LIKE]))
         return marks
 
+    def matching(self, search: str) -> npt.NDArray[np.bool_]:
+        """Return, at the number of each name, whether a search for `search` finds it (`spelling.matches`)."""
+        return self._spelling.matching(search)
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """Return, at the number of each name, its rank in the order of names; equal for a value and a text that looks the same.
+
+        The order is that of names without case and accents, then that of the names themselves. Ranks are below the number of names.
+        """
+        ranks = self._spelling.ranks()
+        for label, text in enumerate(map(self._numbers.get, LABELS)) if self.of_values else ():
+            if text is not None and text < len(ranks):
+                ranks[text] = ranks[label]
+        return ranks
+
     def column(self, numbers: Iterable[int]) -> list[str]:
         """Return the names of `numbers`."""
         names = self.names
         return [names[number] for number in numbers]
+
+
+class Spelling:
+    """The order of names that are only ever appended to, and which of them a search finds; each name is looked at once.
+
+    Memory: about 80 bytes a name once there was a search or an order, and a byte for each of `_SEARCHES`.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._folded: list[str] = []
+        self._order = np.empty(0, np.int64)
+        self._found: OrderedDict[str, npt.NDArray[np.bool_]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def matching(self, search: str) -> npt.NDArray[np.bool_]:
+        """As `Names.matching`."""
+        with self._lock:
+            self._fold()
+            found = self._found.pop(search, np.empty(0, bool))
+            if len(found) < len(self._folded):
+                sought, begun = folded(search), len(found)
+                texts = self._folded[begun:] if sought else self._names[begun : len(self._folded)]
+                new = np.fromiter(((sought or search) in text for text in texts), bool, len(texts))
+                found = np.concatenate([found, new])
+            self._found[search] = found
+            if len(self._found) > _SEARCHES:
+                self._found.popitem(last=False)
+            return found
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """Return, at the index of each name, its rank in the order of names without case and accents, then of the names themselves."""
+
+        def spelled(number: int) -> tuple[str, str]:
+            return self._folded[number], self._names[number]
+
+        with self._lock:
+            self._fold()
+            if new := sorted(range(len(self._order), len(self._folded)), key=spelled):
+                places = [bisect_left(self._order, spelled(number), key=spelled) for number in new]
+                self._order = np.insert(self._order, places, new)
+            ranks = np.empty(len(self._order), np.int64)
+            ranks[self._order] = np.arange(len(ranks))
+            return ranks
+
+    def _fold(self) -> None:
+        self._folded += map(folded, self._names[len(self._folded) :])
 
 
 def renumber(rows: pl.DataFrame, numbers: Mapping[str, pl.Series]) -> pl.DataFrame:

@@ -15,16 +15,15 @@ import numpy.typing as npt
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.metrics import SUMS
 from figures.catalogue import Catalogue
-from figures.measures import Keyed, Keys, ShownMeasure, Sums, compared, joined
+from figures.measures import Floats, Keyed, Keys, ShownMeasure, Sums, compared, joined
 from figures.store.names import NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
-from figures.store.spelling import folded, matches
 from figures.views.keys import KeyCode, code_of
 from figures.views.money import PageMoney
 from figures.views.rankings import Numbers, placed, short, trends
 from figures.views.span import TimeSpan
-from figures.views.sums import PageSums, untimed
+from figures.views.sums import PageSums, PeriodSums, untimed
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 Kind = Literal["text", "null", "other"]
@@ -116,8 +115,8 @@ def table(
         fields = fields[:1]
         code = KeyCode((column_of(fields[0]),), (32,))
     sums = money.sums(snapshot, code)
-    settled, before = sums.compared().pairs, sums.before().pairs
-    values = _Values(snapshot, code, *joined(settled, sums.left_out().pairs))
+    settled, before = sums.compared(), sums.before().pairs
+    values = _Values(snapshot, code, settled, sums.left_out())
     found = values.matching(view.values_search)
     limit = ALL_ROWS if view.all_values else PAGE_ROWS
     shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
@@ -130,7 +129,7 @@ def table(
         names=[FieldsOf(each.name, each.fields) for each in source.declared],
         fields=fields,
         columns=tuple(each.id for each in columns),
-        rows=values.rows(shown, measure, columns, settled, before if span.compared else None, trends=lines),
+        rows=values.rows(shown, measure, columns, settled.pairs, before if span.compared else None, trends=lines),
         total_rows=len(found),
         total=len(values),
         sort=by,
@@ -146,32 +145,55 @@ def table(
 
 
 class _Values:
-    """The values of a breakdown's fields over a range: ascending keys, and the sums of each."""
+    """The values of a breakdown's fields over a range: ascending keys, and the sums of each over all `parts` of the range.
 
-    def __init__(self, snapshot: Snapshot, code: KeyCode, keys: Keys, total: Sums) -> None:
+    Of a hundred thousand values only those that are shown need all their sums, so columns are added up as they are needed.
+    """
+
+    def __init__(self, snapshot: Snapshot, code: KeyCode, *parts: PeriodSums) -> None:
         self._names = [snapshot.names[dimension] for dimension in code.dimensions]
-        self._code, self._keys, self._total = code, keys, total
+        self._code, self._parts = code, [part.pairs for part in parts]
+        self._totals = [part.total for part in parts if part.total is not None]
+        self._columns: dict[tuple[int, ...], Keyed] = {}
+        self.keys = self._keyed(_EVENTS)[0]
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     def total(self) -> Sums | None:
         """Return the sum of all; None without any."""
-        return self._total.sum(axis=0) if len(self) else None
+        return sum(self._totals[1:], start=self._totals[0]) if self._totals else None
 
     def other(self) -> Sums | None:
         """Return the sum of "(other)", in which every field is true; None if there is none."""
-        is_other = self._code.decode(self._keys)[0] == OTHER_NUMBER
-        return self._total[is_other].sum(axis=0) if is_other.any() else None
+        is_other = self._code.decode(self.keys)[0] == OTHER_NUMBER
+        return self.sums(self.keys[is_other]).sum(axis=0) if is_other.any() else None
+
+    def sums(self, keys: Keys) -> Sums:
+        """Return all sums of each of `keys`."""
+        first, *others = [placed(*part, keys)[1] for part in self._parts]
+        return sum(others, start=first)
+
+    def figures(self, measure: ShownMeasure) -> Floats:
+        """Return the figure of each key in `measure`."""
+        needed = sorted(dict.fromkeys(measure.columns.index(name) for name, _ in (*measure.numerator, *measure.denominator)))
+        columns = tuple(measure.columns[at] for at in needed)
+        return msgspec.structs.replace(measure, columns=columns).of(self._keyed(*needed)[1])
+
+    def _keyed(self, *columns: int) -> Keyed:
+        """Return all keys, and the sums of each in `columns`."""
+        keyed = self._columns.get(columns)
+        if keyed is None:
+            keyed = self._columns[columns] = joined(*((keys, rows[:, columns]) for keys, rows in self._parts))
+        return keyed
 
     def matching(self, search: str) -> Keys:
         """Return the indices of the keys of which a value is found by the search."""
         if not search:
             return np.arange(len(self))
         found = np.zeros(len(self), bool)
-        for known, numbers in zip(self._names, self._code.decode(self._keys), strict=True):
-            used = np.unique(numbers)
-            found |= np.isin(numbers, used[[matches(name, search) for name in known.column(used.tolist())]])
+        for known, numbers in zip(self._names, self._code.decode(self.keys), strict=True):
+            found |= known.matching(search)[numbers]
         return np.flatnonzero(found)
 
     def ranked(self, found: Keys, measure: ShownMeasure | None, *, descending: bool) -> Keys:
@@ -180,13 +202,13 @@ class _Values:
         Those without a figure come last.
         """
         if measure is None:
-            columns = zip(self._names, self._code.decode(self._keys[found]), strict=True)
-            texts = [[(folded(name), name) for name in known.column(numbers.tolist())] for known, numbers in columns]
-            order = sorted(range(len(found)), key=lambda at: [column[at] for column in texts], reverse=descending)
-            return found[order]
-        values = measure.of(self._total[found])
-        ranks = np.where(np.isnan(values), np.inf, -values if descending else values)
-        last = np.partition(ranks, ALL_ROWS)[ALL_ROWS] if len(ranks) > ALL_ROWS else np.inf
+            numbers = self._code.decode(self.keys[found])
+            names = self._code.pack([known.ranks()[each] for known, each in zip(self._names, numbers, strict=True)])
+            ranks = -names if descending else names
+        else:
+            values = self.figures(measure)[found]
+            ranks = np.where(np.isnan(values), np.inf, -values if descending else values)
+        last = np.partition(ranks, ALL_ROWS)[ALL_ROWS] if len(ranks) > ALL_ROWS else ranks.max(initial=0)
         candidates = np.flatnonzero(ranks <= last)
         return found[candidates[np.argsort(ranks[candidates], kind="stable")]]
 
@@ -195,7 +217,7 @@ class _Values:
     ) -> list[Numbers]:
         """Return the trend of each row at the indices `shown`, out of `sums` by the same code (`rankings.trends`)."""
         order = np.sort(shown)
-        keys, rows = sums.key_trends(self._code, self._keys[order])
+        keys, rows = sums.key_trends(self._code, self.keys[order])
         lines = np.searchsorted(order, shown).tolist()
         return trends(lines, *untimed(keys), rows, measure=measure, span=span, unknown=unknown)
 
@@ -210,12 +232,13 @@ class _Values:
         trends: list[Numbers],
     ) -> list[ValueRow]:
         """Return the rows at the indices `shown`, with figures of `columns`; the change is missing without the sums `before`."""
-        wanted = self._keys[shown]
+        wanted = self.keys[shown]
         was = np.full(len(wanted), np.nan) if before is None else measure.of(placed(*before, wanted)[1])
         change, difference = map(short, compared(measure.of(placed(*settled, wanted)[1]), was))
-        figures = np.column_stack([each.of(self._total[shown]) for each in columns])
-        largest = float(np.nanmax(measure.of(self._total), initial=0.0)) if len(self) else 0.0
-        sizes = np.maximum(np.nan_to_num(measure.of(self._total[shown])), 0.0)
+        total = self.sums(wanted)
+        figures = np.column_stack([each.of(total) for each in columns])
+        largest = float(np.nanmax(self.figures(measure), initial=0.0)) if len(self) else 0.0
+        sizes = np.maximum(np.nan_to_num(measure.of(total)), 0.0)
         shares = (sizes / largest if largest > 0 else np.zeros(len(shown))).round(4).tolist()
         numbers = [column.tolist() for column in self._code.decode(wanted)]
         names = zip(*(known.values(column) for known, column in zip(self._names, numbers, strict=True)), strict=True)
@@ -232,7 +255,7 @@ def _other(source: BreakdownSource, values: _Values, view: View, money: PageMone
         everything = msgspec.structs.replace(view, filters=())
         code = KeyCode((column_of(source.breakdown.fields[0]),), (32,))
         sums = money.sums(source.snapshot, code, everything)
-        values = _Values(source.snapshot, code, *joined(sums.compared().pairs, sums.left_out().pairs))
+        values = _Values(source.snapshot, code, sums.compared(), sums.left_out())
     return values.other(), values.total()
 
 
