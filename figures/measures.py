@@ -36,7 +36,10 @@ SAFE_SUM = 2.0**62
 """If the absolute values of a column add up to less than this, neither its sums nor the difference of two columns exceed 64 bits."""
 
 Sums = npt.NDArray[Any]
-"""Sums by column, the last axis being `Shape.sums`, of which the first are `SUMS`: integers, or floats where they could overflow."""
+"""Sums by column, the last axis being `Shape.sums`, of which the first are `SUMS`: integers, or floats where they could overflow.
+
+In memory a column follows the other (Fortran's order): most of what is computed is about one or two columns of many rows.
+"""
 
 Keys = npt.NDArray[np.int64]
 """What sums are split by, as numbers: of campaigns, of channels, of pairs of them."""
@@ -45,6 +48,9 @@ Keyed = tuple[Keys, Sums]
 """Keys, and the sums of each."""
 
 Floats = npt.NDArray[np.float64]
+
+_DENSE = 8
+"""Keys whose range is up to this many times their number are put in order by counting them, which is faster than sorting."""
 
 
 class ShownMeasure(declared.Measure, frozen=True):
@@ -130,10 +136,22 @@ def wide_of(sizes: Floats, columns: Sequence[str]) -> Wide:
 def added(keys: Keys, rows: Sums) -> Keyed:
     """Return the distinct keys, in order, and the sum of the `rows` of each; exact for integers."""
     if (keys[1:] < keys[:-1]).any():
-        order = np.argsort(keys, kind="stable")
-        keys, rows = keys[order], rows[order]
+        order = _order(keys, is_stable=rows.dtype.kind == "f")
+        keys, rows = keys[order], rows.T[:, order].T
     first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-    return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows, first, axis=0))
+    return (keys, rows) if len(first) == len(keys) else (keys[first], np.add.reduceat(rows.T, first, axis=1).T)
+
+
+def _order(keys: Keys, *, is_stable: bool) -> Keys:
+    """Return the indices that put `keys` in order. Integers of equal keys add up to the same in any order: `is_stable` costs time."""
+    numbers = keys - keys.min()
+    if int(numbers.max()) < _DENSE * len(keys):
+        counts = np.bincount(numbers)
+        if counts.max() == 1:
+            places = np.empty(len(counts), np.int64)
+            places[numbers] = np.arange(len(numbers))
+            return places[counts > 0]
+    return np.argsort(keys, kind="stable" if is_stable else None)
 
 
 def joined(*parts: Keyed) -> Keyed:
@@ -141,19 +159,21 @@ def joined(*parts: Keyed) -> Keyed:
 
     Mostly the largest part has all keys, and nothing is put in order then.
     """
-    distinct = [added(*part) for part in parts]
-    keys = max((part for part, _ in distinct), key=len)
-    new = [part[~_among(part, keys)] for part, _ in distinct]
+    distinct = sorted((added(*part) for part in parts), key=lambda part: len(part[0]), reverse=True)
+    keys = distinct[0][0]
+    new = [part[~_among(part, keys)] for part, _ in distinct[1:] if not np.array_equal(part, keys)]
     if any(map(len, new)):
         keys = np.sort(np.concatenate([keys, *new]), kind="stable")  # which merges what is in order
         keys = keys[np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))]
-    total = np.zeros((len(keys), parts[0][1].shape[1]), np.result_type(*(rows for _, rows in distinct)))
+    columns = np.zeros((parts[0][1].shape[1], len(keys)), np.result_type(*(rows for _, rows in distinct)))
     for part, rows in distinct:
         if len(part) == len(keys):
-            total += rows
+            columns += rows.T
         else:
-            total[np.searchsorted(keys, part)] += rows
-    return keys, total
+            places = np.searchsorted(keys, part)
+            for column, more in zip(columns, rows.T, strict=True):
+                column[places] += more
+    return keys, columns.T
 
 
 def _among(wanted: Keys, keys: Keys) -> npt.NDArray[np.bool_]:

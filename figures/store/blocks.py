@@ -180,7 +180,12 @@ class Block:
         return self._get((1, _STATES), window_states)
 
     def within(self, start: int, end: int, grain: int, cuts: tuple[int, ...], by: By) -> list[pl.DataFrame]:
-        """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`)."""
+        """Frames of what lies in `start <= t < end`, added up as far as `grain` and `cuts` allow (`Snapshot.between`).
+
+        Less than five minutes are given as they are: they leave or change at the next refresh, and to add them up twice costs more.
+        """
+        if min(end, self.start + self.length) - max(start, self.start) < _FINE:
+            return [clipped(self.rows, start, end).select(self._shape.columns(by))]
         inner = inner_edges(self.start, self.length, (start, end, *cuts))
         fitting_grain = fitting(self._GRAINS, grain, inner)
         if fitting_grain and (fitting_grain > 60 or self._widest(by) != self._shape.dimensions):

@@ -84,7 +84,8 @@ class PeriodSums:
         keys, sums = added(keys, rows)
         # A result has at least one event, so a row without events is no longer in the range.
         there = sums.any(axis=1)
-        keys, sums = self.pairs = keys[there], sums[there]
+        self.pairs = (keys, sums) if there.all() else (keys[there], sums.T[:, there].T)
+        keys, sums = self.pairs
         self.total: Sums | None = sums.sum(axis=0) if len(sums) else None
         self.memo: object = None
         """What was computed from these sums last; what keeps it here also keeps what it depends on."""
