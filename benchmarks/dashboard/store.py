@@ -17,13 +17,10 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from dataflows.contract.schema import WindowResult, rfc3339
 from dataflows.contract.settings import Settings
 from figures.files.export import held_for_export
 from figures.service import Service
-from figures.store.rows import Values
 from figures.views.result_table import table
 from figures.views.selection import Selection
 from figures.views.view import RANGES
@@ -98,55 +95,6 @@ def measure(title: str, campaigns: int, channels: int, minutes: int, rounds: int
         print(f"{name:24}{''.join(cells)}")
 
 
-def ads(campaign: int, count: int, at: int, revision: int = 900) -> tuple[list[WindowResult], list[Values]]:
-    """Return the rows of the ads of one campaign in one minute, each with its ad."""
-    (whole,) = minute(at, 1, 1, revision)
-    rows = [msgspec.structs.replace(whole, campaign_id=f"Campaign {campaign}", clicks=1 + (ad + at) % 7) for ad in range(count)]
-    return rows, [(f"ad {campaign}-{ad}",) for ad in range(count)]
-
-
-def measure_ads(campaigns: int, count: int, minutes: int, rounds: int) -> None:
-    """Fill a store with `campaigns` and a breakdown of `count` ads in each, all in every minute, and print what a refresh costs."""
-    gc.collect()
-    before = resident_bytes()
-    service = Service(Settings(breakdowns="ad=ad_id"))
-    store = service.breakdowns["ad"]
-
-    def come_in(at: int, share: int, revision: int) -> None:
-        service.store.apply(list(minute(at, campaigns, 1, revision)))
-        for campaign in range(0, campaigns, share):
-            rows, values = ads(campaign, count, at, revision)
-            store.apply(rows, values=values)
-
-    for at in range(minutes):
-        come_in(at, 1, 900)
-    snapshot = store.snapshot()
-    print(
-        f"\n{campaigns:,} campaigns × {count} ads: {snapshot.rows:,} rows in the breakdown, {snapshot.bytes / 1e6:.0f} MB of rows, "
-        f"{(resident_bytes() - before) / 1e6:.0f} MB of process"
-    )
-    queries = {
-        "overview": "range=15m",
-        "of one campaign": "range=15m&campaign=Campaign+1",
-        "by name": "range=15m&bsort=name&bq=-7",
-        "without an ad": "range=15m&x.ad_id=ad+1-1",
-    }
-    took: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in queries}
-    for turn in range(rounds):
-        at, new = divmod(turn, REFRESHES)
-        come_in(minutes + at, 10, 100 + turn)
-        service.store.snapshot()
-        store.snapshot()
-        for name, query in queries.items():
-            begun = time.perf_counter()
-            service.answer(query)
-            took[name][not new].append((time.perf_counter() - begun) * 1e3)
-    print(f"{'ms on the wall':24}{'within a minute':>20}{'at a new one':>20}")
-    for name, both in took.items():
-        cells = (f"{min(warm):10.1f}{statistics.median(warm):10.1f}" for warm in (values[1:] or values for values in both))
-        print(f"{name:24}{''.join(cells)}")
-
-
 def spread(count: int = 5568) -> None:
     """Print the cost of holding `count` rows in the dashboard and in an export, by their distribution over time."""
     day, month = 1440, 29 * 1440
@@ -184,19 +132,12 @@ def main() -> None:
         "--days", type=int, default=0, help="also measure a store of this many days (filling takes a minute for each)"
     )
     parser.add_argument("--spread", action="store_true", help="only measure the cost of rows by their distribution over time")
-    parser.add_argument("--ads", action="store_true", help="only measure what a breakdown costs, of 12 and of 2,000 campaigns")
     options = parser.parse_args()
-    if options.ads:
-        measure_ads(12, 50, 60, options.rounds)
-        measure_ads(2000, 50, 30, options.rounds)
-        return
     if options.spread:
         spread()
         return
     measure("24 h × 50 campaigns × 5 channels", 50, 5, 1440, options.rounds)
     measure("2 h × 5,000 campaigns", 5000, 1, 120, options.rounds)
-    measure_ads(12, 50, 60, options.rounds)
-    measure_ads(2000, 50, 30, options.rounds)
     if options.days:
         measure(f"{options.days} days × 50 campaigns × 5 channels", 50, 5, 1440 * options.days, options.rounds)
 
