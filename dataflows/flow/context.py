@@ -57,6 +57,7 @@ class FlowContext:
             recovery=recovery,
             intake="native" if self.engine.is_native else "python",
             tables=tuple(self.result_topics),
+            breakdowns=tuple(breakdown.name for breakdown in settings.breakdown_list),
             now=now,
             monotonic=monotonic,
         )

@@ -65,6 +65,24 @@ CLOCK = Metric(
     f"Highest event time that was read, in seconds since 1970. {_LOG}",
     ("partition",),
 )
+ADMITTED_CELLS = Metric(
+    "adtally_breakdown_admitted_cells_total",
+    "counter",
+    f"Cells (window and key of a breakdown) that the partition admitted; at most ADTALLY_BREAKDOWN_CELLS a window. {_PROCESS}",
+    ("partition", "breakdown"),
+)
+FULL_WINDOWS = Metric(
+    "adtally_breakdown_full_windows_total",
+    "counter",
+    f"Windows of the partition in which the breakdown reached ADTALLY_BREAKDOWN_CELLS and could not admit an event's cell. {_PROCESS}",
+    ("partition", "breakdown"),
+)
+OTHER_EVENTS = Metric(
+    "adtally_breakdown_other_events_total",
+    "counter",
+    f"Events counted in the row (other) of the breakdown, because their cell was not admitted. {_PROCESS}",
+    ("partition", "breakdown"),
+)
 WATERMARK = Metric(
     "adtally_watermark_timestamp_seconds",
     "gauge",
@@ -131,7 +149,8 @@ AGE_HELP = (
 )
 
 METRICS = (
-    *(READ, EVENTS, REJECTED, LOG_READ, LOG_EVENTS, LOG_REJECTED, CONSERVATION, OFFSET, LAG, CLOCK, WATERMARK, WATERMARK_LAG),
+    *(READ, EVENTS, REJECTED, LOG_READ, LOG_EVENTS, LOG_REJECTED, CONSERVATION, OFFSET, LAG, CLOCK),
+    *(ADMITTED_CELLS, FULL_WINDOWS, OTHER_EVENTS, WATERMARK, WATERMARK_LAG),
     *(OPEN_WINDOWS, WINDOWS, OPEN_CELLS, CELLS, PARTITIONS, PARTITIONS_READ, BROKER_UP, READY, ACKNOWLEDGED, FAILED, PENDING),
     *(SNAPSHOT, SNAPSHOT_WAIT, STORE, INTAKE, CATCHING_UP),
 )

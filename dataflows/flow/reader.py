@@ -90,7 +90,9 @@ class Reader:
     def progress(self) -> PartitionProgress:
         """Return how far the partition is, for metrics."""
         counters, clock = msgspec.structs.replace(self.counters), self._intake.reached
-        return PartitionProgress(counters, self._position.offset, self._lag(), clock, self.is_open)
+        return PartitionProgress(
+            counters, self._position.offset, self._lag(), clock, self.is_open, self._intake.admission_counts()
+        )
 
     def _lag(self) -> int | None:
         offset = self._position.offset

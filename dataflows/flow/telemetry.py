@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram
 
 from dataflows.flow import metric_table as table
+from dataflows.intake.admission import AdmissionCounts
 from dataflows.intake.partition import Counters
 from dataflows.intake.rules import SECOND
 from dataflows.telemetry.ages import catching_up
@@ -26,13 +27,17 @@ LOOK_SECONDS = 0.25
 
 
 class PartitionProgress(msgspec.Struct, frozen=True):
-    """Progress of one partition; `counters` are a copy, `clock` is in microseconds since 1970, None before the first event."""
+    """Progress of one partition; `counters` are a copy, `clock` is in microseconds since 1970, None before the first event.
+
+    `admissions`: what each breakdown admitted and refused in this process.
+    """
 
     counters: Counters
     offset: int | None
     lag: int | None
     clock: int | None
     is_open: bool
+    admissions: Sequence[AdmissionCounts] = ()
 
 
 class Outgoing:
@@ -94,18 +99,20 @@ class Observed:
         recovery: Path | None = None,
         intake: str = "",
         tables: Sequence[str] = ("results",),
+        breakdowns: Sequence[str] = (),
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`stopping`, `reachable`, `partitions`: whether the process must stop, whether the broker answers, how many partitions there are.
 
-        `recovery`: the recovery folder; `intake`: ``native`` or ``python``; `tables`: the label of each table.
+        `recovery`: the recovery folder; `intake`: ``native`` or ``python``; `tables`: the label of each table; `breakdowns`: their names.
         `now` and `monotonic`: seconds; `now` since 1970.
         """
         self.pulse = Pulse(monotonic)
         self._recovery = recovery
         self._intake = intake
         self._tables = tables
+        self._breakdowns = breakdowns
         self._shards: list[Callable[[], Figures]] = []
         self._slots: set[int] = set()
         self._assigned: set[int] = set()
@@ -183,6 +190,7 @@ class Observed:
             yield table.INTAKE, (self._intake,), 1
         for partition, progress in sorted(self._partitions_read.items()):
             yield from _partition(str(partition), progress, self._begun[partition])
+            yield from _admissions(str(partition), dict(zip(self._breakdowns, progress.admissions, strict=False)))
         yield from self._windows()
         for topic, outgoing in self._outgoing.items():
             yield table.ACKNOWLEDGED, (topic,), outgoing.acknowledged()
@@ -236,3 +244,11 @@ def _partition(partition: str, progress: PartitionProgress, begun: Counters) -> 
         yield table.LAG, label, progress.lag
     if progress.clock is not None:
         yield table.CLOCK, label, progress.clock / SECOND
+
+
+def _admissions(partition: str, breakdowns: Mapping[str, AdmissionCounts]) -> Iterable[Value]:
+    for name, counts in breakdowns.items():
+        label = (partition, name)
+        yield table.ADMITTED_CELLS, label, counts.admitted_cells
+        yield table.FULL_WINDOWS, label, counts.full_windows
+        yield table.OTHER_EVENTS, label, counts.other_events

@@ -11,6 +11,7 @@ from typing import get_args
 from typing_extensions import override
 
 from dataflows.contract.schema import Event, EventType, to_micros, values_of
+from dataflows.intake.admission import AdmissionCounts
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.messages import latest_time, too_far_ahead
 from dataflows.intake.partition import Intake, IntakeState
@@ -88,6 +89,10 @@ class NativeIntake(Intake):
         """Reject an event that is late or too far ahead, with the reason in words."""
         verdict = self._late(note.time, note.clock) if note.status == LATE else too_far_ahead(note.time, record, self.rules)
         self._reject(verdict, record.offset() or 0, record.value())
+
+    @override
+    def admission_counts(self) -> list[AdmissionCounts]:
+        return [AdmissionCounts(*counts) for counts in self._tally.admission_counts()]
 
     @override
     def _take_shares(self) -> list[Share]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dataflows.contract.schema import Reason, Rejected, rfc3339
+from dataflows.intake.admission import AdmissionCounts
 from dataflows.intake.decode import NotAnEvent, rejected
 from dataflows.intake.messages import MessageReader
 from dataflows.intake.rules import SECOND, Rules
@@ -104,6 +105,10 @@ class Intake(ABC):
     @abstractmethod
     def take(self, records: Sequence[Record]) -> None:
         """Count `records`, the next ones of the log."""
+
+    @abstractmethod
+    def admission_counts(self) -> list[AdmissionCounts]:
+        """Return what each breakdown has admitted since this intake was made, a copy; what a refill restores is not counted."""
 
     @abstractmethod
     def _take_shares(self) -> list[Share]:

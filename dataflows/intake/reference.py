@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing_extensions import override
 
 from dataflows.contract.schema import Event, to_micros
-from dataflows.intake.admission import Admissions
+from dataflows.intake.admission import AdmissionCounts, Admissions
 from dataflows.intake.decode import NotAnEvent
 from dataflows.intake.dedup import IdIndex
 from dataflows.intake.partition import Intake, IntakeState
@@ -64,10 +64,14 @@ class PythonIntake(Intake):
         window = self.rules.start(moment)
         keys = self._tables.keys(event)
         for table in self._breakdowns:
-            keys[table] = self._admissions.admit(window, table, keys[table], self.clock or moment)
+            keys[table] = self._admissions.admit(window, table, keys[table], self.clock or moment, refill=self._is_refilling)
         if not self._is_refilling:
             self.counters.counted += 1
             self._tables.add(window, keys, event)
+
+    @override
+    def admission_counts(self) -> list[AdmissionCounts]:
+        return [self._admissions.counts(table) for table in self._breakdowns]
 
     @override
     def _take_shares(self) -> list[Share]:

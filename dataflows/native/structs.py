@@ -105,6 +105,16 @@ class Group(ctypes.Structure):
     ]
 
 
+class AdmissionCounts(ctypes.Structure):
+    """What a breakdown admitted and refused; as in admission.h."""
+
+    _fields_: ClassVar[Sequence[Any]] = [
+        ("admitted_cells", c_int64),
+        ("full_windows", c_int64),
+        ("other_events", c_int64),
+    ]
+
+
 class PanesFace(ctypes.Structure):
     """What the cells of a shard show; as in panes.h."""
 
@@ -145,6 +155,7 @@ class Face(ctypes.Structure):
         ("packed", c_void_p),
         ("groups", POINTER(Group)),
         ("group_count", c_int64),
+        ("admission_counts", POINTER(AdmissionCounts)),
     ]
 
 
@@ -181,7 +192,7 @@ class Layout(ctypes.Structure):
     _fields_: ClassVar[Sequence[Any]] = [("name", c_char_p), ("number", c_int64)]
 
 
-_MIRRORED = (Row, Named, Breakdown, Plan, Put, Table, Group, Face, PanesFace, Header, Fault, Fetched)
+_MIRRORED = (Row, Named, Breakdown, Plan, Put, Table, Group, AdmissionCounts, Face, PanesFace, Header, Fault, Fetched)
 
 
 def expected() -> dict[str, int]:

@@ -136,6 +136,11 @@ class Tally:
         """Number of ids in the index, and its size in bytes."""
         return self._face.ids, self._face.ids_bytes
 
+    def admission_counts(self) -> list[tuple[int, int, int]]:
+        """Return the cells admitted, the windows filled and the events refused of each breakdown, without those of a refill."""
+        counts = self._face.admission_counts[: self._plan.plan.breakdown_count]
+        return [(of.admitted_cells, of.full_windows, of.other_events) for of in counts]
+
     def turn(self, generation: int, turns_at: int) -> None:
         """Begin a generation of ids; the next one begins with an event of `turns_at` or later."""
         if not self._library.tally_turn(self._handle, generation, turns_at):

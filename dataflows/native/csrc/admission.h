@@ -20,7 +20,13 @@ typedef struct {
     int32_t *slots;
     char *values; /* of each key: the sizes, two bytes each, NOT_SET for none, and the texts */
     int64_t count, room, values_size, values_room;
+    bool is_full; /* a key was refused */
 } Admission;
+
+/* What a breakdown admitted and refused since the tally was made, but for what a refill restored. */
+typedef struct {
+    int64_t admitted_cells, full_windows, other_events;
+} AdmissionCounts;
 
 enum { REFUSED_KEY = -1, NO_MEMORY = -2 };
 

@@ -16,11 +16,12 @@ bool cells_make(Cells *cells, const Plan *plan)
     cells->cells = aligned_alloc(CACHE_LINE, FIRST_ROOM * sizeof(Cell));
     cells->pack = 1;
     cells->names = malloc(FIRST_NAMES);
+    cells->admission_counts = calloc((size_t)plan->breakdown_count + 1, sizeof(AdmissionCounts));
     cells->key_room = cells->cell_room = FIRST_ROOM;
     cells->names_room = FIRST_NAMES;
     cells->most_names = MANY_NAMES;
-    return cells->keys && cells->cells && cells->names && slots_make(&cells->key_slots, FIRST_ROOM) &&
-           slots_make(&cells->cell_slots, FIRST_ROOM);
+    return cells->keys && cells->cells && cells->names && cells->admission_counts &&
+           slots_make(&cells->key_slots, FIRST_ROOM) && slots_make(&cells->cell_slots, FIRST_ROOM);
 }
 
 static void frame_free(const Cells *cells, Frame *frame)
@@ -43,6 +44,7 @@ void cells_free(Cells *cells)
     free(cells->key_slots);
     free(cells->names);
     free(cells->cells);
+    free(cells->admission_counts);
     free(cells->declared);
     free(cells->cell_slots);
 }
@@ -312,15 +314,24 @@ static int32_t breakdown_cell(Cells *cells, Frame *frame, int32_t number, int32_
 {
     const Breakdown *breakdown = cells->plan->breakdowns + number;
     Admission *admission = frame->admissions + number;
+    AdmissionCounts *counts = cells->admission_counts + number;
+    int64_t known = admission->count;
     int64_t place = admission_admit(admission, hash, key, breakdown, values, cells->plan->bound);
     if (place == NO_MEMORY)
         return -1;
+    bool was_full = admission->is_full;
+    if (place == REFUSED_KEY)
+        admission->is_full = true;
     if (admit_only)
         return 0;
-    if (place == REFUSED_KEY)
+    if (place == REFUSED_KEY) {
+        counts->full_windows += !was_full;
+        counts->other_events++;
         return cell_of(cells, frame, number + 1, key);
+    }
     Admitted *own = admission->keys + place;
     if (own->pack != cells->pack) {
+        counts->admitted_cells += admission->count - known;
         own->cell = new_cell(cells, frame, number + 1, key, (int32_t)place);
         own->pack = cells->pack;
     }

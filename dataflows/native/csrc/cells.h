@@ -62,6 +62,7 @@ typedef struct {
     int32_t *key_slots; /* hash tables of places in the arrays above them, -1 where free */
     char *names;
     Cell *cells;
+    AdmissionCounts *admission_counts; /* of each breakdown */
     int64_t *declared; /* the counts of the declared types of each cell */
     int32_t *cell_slots; /* but for the cells of keys that were admitted, which know their cell */
     Frame **frames; /* in the order of their windows */

@@ -31,6 +31,7 @@ static void show(Tally *tally)
 {
     Face *face = &tally->face;
     face->cell_count = tally->cells.cell_count;
+    face->admission_counts = tally->cells.admission_counts;
     face->ids = tally->index.count;
     face->ids_bytes = (int64_t)(sizeof(Bucket) << tally->index.bits);
 }

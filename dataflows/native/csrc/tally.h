@@ -28,6 +28,7 @@ typedef struct {
     char *packed; /* by tally_pack */
     Group *groups;
     int64_t group_count;
+    const AdmissionCounts *admission_counts; /* of each breakdown */
 } Face;
 
 #define NEVER (INT64_MIN / 2) /* so that a delay can be taken from it */

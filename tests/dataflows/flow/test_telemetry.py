@@ -36,6 +36,7 @@ from tests.support.telemetries import Found, ask, by, names, samples, scraped, t
 RECOVER = ["-s", "1", "-b", "0"]
 PARTITIONS = 4
 SNAPSHOT = "adtally_last_snapshot_timestamp_seconds"
+ADMISSIONS = ("admitted_cells", "full_windows", "other_events")
 OUTCOMES = ("counted", "duplicate", "late", "malformed")
 
 
@@ -96,6 +97,13 @@ def rejected_on_topic(settings: Settings) -> dict[tuple[str, str], float]:
     """Rejected events by partition and reason, as their topic has them."""
     last = {tuple(key): one for key, one in read_topic(settings, settings.rejected_topic)}
     return dict(Counter((str(one["partition"]), one["reason"]) for one in last.values()))
+
+
+def admissions(settings: Settings, breakdown: str) -> list[float]:
+    """Return the `ADMISSIONS` of a breakdown, by its topic, of a log whose events are on one partition."""
+    rows = dict(read_topic(settings, f"{settings.results_topic}.{breakdown}"))
+    others = [row for key, row in rows.items() if b"true" in key]
+    return [len(rows) - len(others), len({row["window_start"] for row in others}), sum(row["events"] for row in others)]
 
 
 def nonzero(found: dict[Any, float]) -> dict[Any, float]:
@@ -189,7 +197,7 @@ def test_after_a_crash_counters_of_the_log_reach_the_same_values_and_those_of_th
 
 
 def test_after_a_clean_restart_nothing_is_of_the_process_and_everything_of_the_log(settings: Settings, tmp_path: Path) -> None:
-    settings = with_metrics(settings)
+    settings = with_metrics(replace(settings, breakdowns="who=event_id;device", breakdown_cells=5))
     store = recovery_folder(tmp_path / "recovery")
     messages, sums = truth(1)
     send(settings, messages, partition=1)
@@ -202,6 +210,12 @@ def test_after_a_clean_restart_nothing_is_of_the_process_and_everything_of_the_l
             assert total(found, "adtally_events_total") == (0 if run else sums["read"])
             assert (total(found, "adtally_rejected_total") == 0) == bool(run)
             assert flow.stop() == [0]
+            # The second run reads the ids and the admitted cells again, and counts none of them.
+            own = [by(found, f"adtally_breakdown_{name}_total", "partition", "breakdown") for name in ADMISSIONS]
+            for breakdown in ("who", "device"):
+                wanted = [0, 0, 0] if run else admissions(settings, breakdown)
+                assert [values["1", breakdown] for values in own] == wanted
+    assert admissions(settings, "who") == [5 + 1, 1, sums["counted"] - 5 - 1]
 
 
 def test_the_time_of_a_snapshot_is_that_of_the_folder_and_absent_without_one(settings: Settings, tmp_path: Path) -> None:

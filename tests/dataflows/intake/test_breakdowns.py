@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
 from dataflows.flow.engines import Engine
-from dataflows.intake.admission import Admissions
+from dataflows.intake.admission import AdmissionCounts, Admissions
 from dataflows.intake.partition import Intake, IntakeState
 from dataflows.kafka.record import Record
 from dataflows.wire.cell_bytes import Share
@@ -48,6 +48,25 @@ def restarted(settings: Settings, intake: Intake, records: Sequence[FakeRecord],
     return again
 
 
+def admission_counts(sums: Sums) -> list[AdmissionCounts]:
+    """Return what the breakdowns 1 to 4 of a partition with the cells `sums` have admitted and refused."""
+    return [
+        AdmissionCounts(
+            admitted_cells=sum(True not in key for of_table, _, key in sums if of_table == table),
+            full_windows=len({window for of_table, window, key in sums if of_table == table and True in key}),
+            other_events=sum(cell["events"] for (of_table, _, key), cell in sums.items() if of_table == table and True in key),
+        )
+        for table in (1, 2, 3, 4)
+    ]
+
+
+def added(*intakes: Intake) -> list[AdmissionCounts]:
+    """Return the sums of the counts of several processes, each of which begins at 0."""
+    fields = AdmissionCounts.__struct_fields__
+    counts = [intake.admission_counts() for intake in intakes]
+    return [AdmissionCounts(*[sum(getattr(one, field) for one in of) for field in fields]) for of in zip(*counts, strict=True)]
+
+
 def same(found: Sums, wanted: Sums) -> bool:
     return without_zeros(found) == without_zeros(wanted)
 
@@ -57,8 +76,10 @@ def same(found: Sums, wanted: Sums) -> bool:
 def test_every_cell_of_every_table_has_the_sums_of_the_model(settings: Settings, bound: int, dedup: bool) -> None:
     settings = replace(settings, breakdown_cells=bound, dedup=dedup)
     records = make_log(600, seed=bound)
-    found = rows_of(counted(make_intake(settings), records, chunk=37))
+    intake = make_intake(settings)
+    found = rows_of(counted(intake, records, chunk=37))
     assert same(found, expected(records, settings))
+    assert intake.admission_counts() == admission_counts(found)
     check_equation(found, tables=[1, 2, 3, 4])
     assert any(True in key for _, _, key in found) == (bound < 10_000)
 
@@ -74,17 +95,20 @@ def test_a_restart_at_any_point_changes_no_cell(settings: Settings, dedup: bool)
         after = restarted(settings, before, records, cut, chunk=1 + cut % 9)
         shares += counted(after, records[cut:], chunk=13)
         assert same(rows_of(shares), wanted), cut
+        assert added(before, after) == admission_counts(wanted), cut
         assert repr(after.counters) == repr(restarted(settings, after, records, len(records), chunk=50).counters)
 
 
 def test_restarts_one_after_the_other_change_no_cell(settings: Settings) -> None:
     settings = replace(settings, breakdown_cells=2)
     records = make_log(300, seed=9, step=0.4)
-    intake, shares = make_intake(settings), []
+    intakes, shares = [make_intake(settings)], []
     for cut in range(0, len(records), 17):
-        intake = restarted(settings, intake, records, cut, chunk=5)
-        shares += counted(intake, records[cut : cut + 17])
-    assert same(rows_of(shares), expected(records, settings))
+        intakes.append(restarted(settings, intakes[-1], records, cut, chunk=5))
+        shares += counted(intakes[-1], records[cut : cut + 17])
+    wanted = expected(records, settings)
+    assert same(rows_of(shares), wanted)
+    assert added(*intakes) == admission_counts(wanted)
 
 
 def test_only_counted_events_take_a_place_and_a_cell_of_nulls_takes_one_like_any_other(settings: Settings) -> None:

@@ -19,7 +19,7 @@ MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = {
     *("AdtallyDown", "AdtallyNotReady", "AdtallyConservation", "AdtallyConsumerLag", "AdtallyWatermarkStalled"),
     *("AdtallyDeliveryFailures", "AdtallyNoSnapshot", "AdtallyRejectedShare", "AdtallyLateShare", "AdtallyEndToEndLatency"),
-    *("AdtallyMemory", "AdtallyDashboardStale", "AdtallyGeneratorFailures"),
+    *("AdtallyMemory", "AdtallyDashboardStale", "AdtallyGeneratorFailures", "AdtallyBreakdownBound"),
 }
 REGISTRIES = registries()
 OURS = {part: described(registry) for part, registry in REGISTRIES.items()}

@@ -52,15 +52,15 @@ def one_cell_more_is_admitted() -> None:
 @mutant
 def one_bound_for_all_windows() -> None:
     admit = Admissions.admit
-    patch(Admissions, "admit", lambda self, _window, table, key, clock: admit(self, 2**62, table, key, clock))
+    patch(Admissions, "admit", lambda self, _window, *rest, **refill: admit(self, 2**62, *rest, **refill))
 
 
 @mutant
 def admission_ignores_the_currency() -> None:
     admit = Admissions.admit
 
-    def blind(self: Admissions, window: int, table: int, key: CellKey, clock: int) -> CellKey:
-        return (*admit(self, window, table, (*key[:-1], "any"), clock)[:-1], key[-1])
+    def blind(self: Admissions, window: int, table: int, key: CellKey, clock: int, *, refill: bool = False) -> CellKey:
+        return (*admit(self, window, table, (*key[:-1], "any"), clock, refill=refill)[:-1], key[-1])
 
     patch(Admissions, "admit", blind)
 
@@ -69,8 +69,9 @@ def admission_ignores_the_currency() -> None:
 def a_cell_of_nulls_takes_no_place() -> None:
     admit = Admissions.admit
 
-    def free(self: Admissions, window: int, table: int, key: CellKey, clock: int) -> CellKey:
-        return admit(self, window, table, key, clock) if any(value is not None for value in key[2:-1]) else key
+    def free(self: Admissions, window: int, table: int, key: CellKey, clock: int, *, refill: bool = False) -> CellKey:
+        has_value = any(value is not None for value in key[2:-1])
+        return admit(self, window, table, key, clock, refill=refill) if has_value else key
 
     patch(Admissions, "admit", free)
 
