@@ -174,7 +174,8 @@ def write(settings: Settings, asked: Selection, form: FileFormat, out: BinaryIO)
         if unread
         else ""
     )
-    return f"{len(results.frame):,} rows written.{_conversion(results.rates)}{skipped}"
+    time = f"by {asked.interval} in the zone {asked.calendar.zone}" if asked.interval != "total" else "for the whole time"
+    return f"{len(results.frame):,} rows written, {time}.{_conversion(results.rates)}{skipped}"
 
 
 def _conversion(rates: Notes | None) -> str:

@@ -21,6 +21,8 @@ from dataflows.contract.errors import InputError
 _ROWS = 20_000
 _COUNTS = "counts."
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+METADATA = "adtally."
+"""Begins the names of what Arrow and Parquet files say of their rows."""
 _SKIPPED = " \ufeff\u200b\u00a0"
 SEPARATORS = (",", ";", "|", "\t")
 BOM = b"\xef\xbb\xbf"
@@ -42,7 +44,7 @@ class FileFormat(msgspec.Struct, frozen=True):
     ending: str
     media: str
     write: Callable[[pl.DataFrame, Mapping[str, object]], Iterator[bytes]]
-    """Encodes a frame, and the fields that JSON has in addition to its rows, as pieces of bytes."""
+    """Encodes a frame, and what is said of it (`result_table.ResultTable.about`), as pieces of bytes; CSV and JSON lines are rows only."""
     others: tuple[str, ...] = ()
 
 
@@ -100,6 +102,28 @@ def csv_format(separator: str = ",", *, bom: bool = False, decimal_comma: bool =
     return FileFormat("csv", "text/csv; charset=utf-8", write, ("tsv",))
 
 
+def texts(about: Mapping[str, object]) -> dict[str, str]:
+    """Return what is said of a table, by name, for what has only texts: the metadata of a file, the headers of an answer.
+
+    What is None is left out; a list is written with commas. A part of `rates` is called ``rates.<part>``, and its name ``rates``.
+    """
+    said: dict[str, str] = {}
+    for name, value in about.items():
+        parts = (
+            {name if key == "name" else f"{name}.{key}": part for key, part in value.items()}
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
+        said |= {key: _text(part) for key, part in parts.items() if part is not None}
+    return said
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
 def gzipped(form: FileFormat) -> FileFormat:
     """Return `form`, compressed with gzip."""
 
@@ -149,21 +173,24 @@ def _lines(part: pl.DataFrame, about: Mapping[str, object]) -> bytes:
     return b"\n".join(lines)
 
 
-def _feather(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
-    return _by_pyarrow(frame, pa.ipc.new_file)
+def _feather(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
+    return _by_pyarrow(frame, about, pa.ipc.new_file)
 
 
-def _arrow(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
-    return _by_pyarrow(frame, pa.ipc.new_stream)
+def _arrow(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
+    return _by_pyarrow(frame, about, pa.ipc.new_stream)
 
 
-def _parquet(frame: pl.DataFrame, _about: Mapping[str, object]) -> Iterator[bytes]:
-    return _by_pyarrow(frame, lambda out, schema: pq.ParquetWriter(out, schema, compression="zstd"))
+def _parquet(frame: pl.DataFrame, about: Mapping[str, object]) -> Iterator[bytes]:
+    return _by_pyarrow(frame, about, lambda out, schema: pq.ParquetWriter(out, schema, compression="zstd"))
 
 
-def _by_pyarrow(frame: pl.DataFrame, begin: Callable[[io.BytesIO, Any], Any]) -> Iterator[bytes]:
+def _by_pyarrow(frame: pl.DataFrame, about: Mapping[str, object], begin: Callable[[io.BytesIO, Any], Any]) -> Iterator[bytes]:
+    """Yield a file with what `about` says in the metadata of its schema, each name after `METADATA`."""
     out = _Pieces()
-    with begin(out, frame.head(0).to_arrow(compat_level=pl.CompatLevel.oldest()).schema) as writer:
+    schema = frame.head(0).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    said = {f"{METADATA}{name}": text for name, text in texts(about).items()}
+    with begin(out, schema.with_metadata({**(schema.metadata or {}), **said})) as writer:
         for part in _slices(frame):
             writer.write_table(part.to_arrow(compat_level=pl.CompatLevel.oldest()))
             yield out.taken()

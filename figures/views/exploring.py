@@ -91,6 +91,23 @@ class ExploreFigures(msgspec.Struct, frozen=True):
     """Those of `ask`, in their order."""
     currency: PageCurrency
 
+    @property
+    def about(self) -> dict[str, object]:
+        """What a file of `frame` says of it, as `result_table.ResultTable.about` does; `without_rate` are the currencies left out."""
+        rates, ask = self.currency.rates, self.ask
+        apart = [amount.currency for amount in self.currency.apart]
+        converted = (
+            {"name": rates.name, "days_from_earlier": rates.days_from_earlier, "last_used": rates.last_used} if rates else {}
+        )
+        return {
+            "currency": self.currency.money,
+            "rates": {**converted, "without_rate": apart} if rates or apart else None,
+            "range": ask.span,
+            "grain": ask.grain,
+            "tz": ask.zone,
+            "week": ask.week,
+        }
+
 
 def asked(
     query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Breakdown] = (), scope: Scope = EVERYTHING

@@ -5,6 +5,7 @@ The downloads of the charts, ``/api/results`` and ``adtally export`` all use thi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -280,6 +281,11 @@ def _time(seconds: pl.Expr) -> pl.Expr:
 
 
 def file_name(answer: ResultTable, ending: str) -> str:
-    """Return a name for the file of `answer` that contains only letters, digits, dots and dashes."""
-    parts = ["adtally", answer.interval, *(end.replace(":", "") for end in answer.span if end)]
-    return f"{'-'.join(parts)}.{ending}"
+    """Return a name for the file of `answer`, which says its interval, span, time zone and currency."""
+    ends = (end.replace(":", "") for end in answer.span if end)
+    return f"{file_stem(answer.interval, *ends, answer.calendar.zone, answer.currency)}.{ending}"
+
+
+def file_stem(*parts: str) -> str:
+    """Return the name of a file without its ending: `parts` in letters, digits and ``+ - . _``."""
+    return re.sub(r"[^A-Za-z0-9+._-]", "-", "-".join(("adtally", *parts)))

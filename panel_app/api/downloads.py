@@ -15,7 +15,7 @@ from figures.service import Service
 from figures.store.names import LABELS, NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.spelling import folded, matches
 from figures.views import view as views
-from figures.views.result_table import ResultTable, table
+from figures.views.result_table import ResultTable, file_stem, table
 from figures.views.selection import Selection
 from figures.views.span import span_of
 
@@ -48,13 +48,13 @@ class Download(msgspec.Struct, frozen=True):
     data: str
 
 
-def packed(number: int, name: str, frame: pl.DataFrame, form: str, fields: Sequence[str] = ()) -> str:
+def packed(number: int, name: str, frame: pl.DataFrame, form: str, about: Mapping[str, object]) -> str:
     """Return JSON of the `Download` of `frame` in `form`, a key of `FILES` (default CSV); `name` is the file name without its ending.
 
-    `fields` are the columns with values of a breakdown (`formats.FileFormat.write`).
+    `about` is what the file says of its rows, if it has a place for it (`formats.FileFormat.write`).
     """
     file_format = FILES.get(form, FILES["csv"])
-    body = b"".join(file_format.write(frame, {"fields": fields} if fields else {}))
+    body = b"".join(file_format.write(frame, {**about, "count": len(frame)}))
     return msgspec.json.encode(
         Download(number, f"{name}.{file_format.ending}", file_format.media, base64.b64encode(body).decode())
     ).decode()
@@ -94,7 +94,7 @@ def sheet(service: Service, what: str, query: str, scope: views.Scope = views.EV
         answer = msgspec.structs.replace(answer, frame=_as_shown(answer.frame, view))
     elif fields:
         answer = msgspec.structs.replace(answer, frame=_values_as_shown(answer.frame, answer.fields, view))
-    return f"adtally-{what}-{span.range}", answer
+    return file_stem(what, span.range, view.zone, answer.currency), answer
 
 
 def _as_shown(frame: pl.DataFrame, view: views.View) -> pl.DataFrame:
@@ -128,4 +128,4 @@ def reply(service: Service, number: int, asked: Mapping[str, Any], scope: views.
     """Return JSON of the requested `Download`: `what` (a key of `SHEETS`), `format` (of `FILES`), `query`, within `scope`."""
     what = str(asked.get("what"))
     name, answer = sheet(service, what if what in SHEETS else "campaigns", str(asked.get("query", "")), scope)
-    return packed(number, name, answer.frame, str(asked.get("format")), answer.fields)
+    return packed(number, name, answer.frame, str(asked.get("format")), answer.about)

@@ -10,7 +10,7 @@ from tornado.iostream import StreamClosedError
 
 from dataflows.contract.breakdowns import Breakdown, columns
 from dataflows.contract.errors import InputError
-from figures.files.formats import FORMATS, FileFormat, csv_format
+from figures.files.formats import FORMATS, FileFormat, csv_format, texts
 from figures.views import breakdown_filter, parameters
 from figures.views import selection as selections
 from figures.views.result_table import ResultTable, check_currency, file_name, table
@@ -19,6 +19,7 @@ from panel_app.server.web import Guarded
 
 PARAMETERS = (*selections.PARAMETERS, "format", "bom", "separator", "decimal_comma", "limit")
 LIMIT = 5_000_000
+_HEADER, _DASHES, _LONGEST = "X-Adtally-", str.maketrans("._", "--"), 1000
 
 
 def asked_for(query: str, breakdowns: Sequence[Breakdown] = ()) -> tuple[Selection, FileFormat, int]:
@@ -109,23 +110,15 @@ class Results(Guarded):
             return
         frame = answer.frame.head(limit)
         self.set_header("Content-Type", form.media)
-        self.set_header("X-Adtally-Feed", status.state)
-        self.set_header("X-Adtally-Rows", str(len(frame)))
-        self.set_header("X-Adtally-Complete", str(len(frame) == len(answer.frame)).lower())
-        if answer.rates is not None:
-            # A header has no room for what a file's name may contain.
-            self.set_header("X-Adtally-Rates", re.sub(r"[^ -~]", "?", answer.rates.rates))
+        said = {**answer.about, "feed": status.state, "complete": len(frame) == len(answer.frame)}
+        for name, text in texts({**said, "rows": len(frame)}).items():
+            # A header has no room for what the name of a file or a field may contain.
+            self.set_header(f"{_HEADER}{name.translate(_DASHES).title()}", re.sub(r"[^ -~]", "?", text)[:_LONGEST])
         if form is not FORMATS["json"]:
             self.set_header("Content-Disposition", f'attachment; filename="{file_name(answer, form.ending)}"')
         if self.request.method == "HEAD":
             return
-        about = {
-            **answer.about,
-            "feed": status.state,
-            "count": len(frame),
-            "complete": len(frame) == len(answer.frame),
-        }
-        pieces: Iterator[bytes] = form.write(frame, about)
+        pieces: Iterator[bytes] = form.write(frame, {**said, "count": len(frame)})
         try:
             while (piece := await loop.run_in_executor(None, next, pieces, None)) is not None:
                 if piece:

@@ -12,6 +12,7 @@ import msgspec
 import panel as pn
 
 from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, ExploreFigures
+from figures.views.result_table import file_stem
 from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
@@ -49,7 +50,8 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
 
     def download(number: int, data: dict[str, Any]) -> str:
         figures, _notes = find(str(data.get("query", "")))
-        return packed(number, f"adtally-explore-{figures.ask.span}", figures.frame, str(data.get("format")))
+        name = file_stem("explore", figures.ask.span, figures.ask.zone, figures.currency.money)
+        return packed(number, name, figures.frame, str(data.get("format")), figures.about)
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
     given = {

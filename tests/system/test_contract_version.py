@@ -62,7 +62,7 @@ def test_the_command_for_rejected_events_refuses_those_of_a_later_version(mixed:
 
 def test_an_export_leaves_results_of_a_later_version_out_and_says_so(mixed: Settings) -> None:
     said = export.write(mixed, selection({}), FORMATS["json"], io.BytesIO())
-    assert said.startswith("2 rows written. 1 records of")
+    assert said.startswith("2 rows written, by minute in the zone UTC. 1 records of")
 
 
 @pytest.fixture

@@ -7,13 +7,17 @@ import datetime as dt
 import gzip
 import io
 import json
+from collections.abc import Callable
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dataflows.contract.errors import InputError
 from figures.files.file_names import format_of
-from figures.files.formats import FORMATS, csv_format, gzipped, safe
+from figures.files.formats import FORMATS, METADATA, csv_format, gzipped, safe
 from tests.support.docs.tables import columns_of, rows_of
 
 NAMES = [
@@ -179,6 +183,40 @@ def test_json_holds_names_as_they_are_and_its_further_fields() -> None:
 def test_arrow_and_parquet_give_the_frame_back() -> None:
     assert pl.read_parquet(whole("parquet", frame())).equals(frame())
     assert pl.read_ipc_stream(whole("arrow", frame())).equals(frame())
+
+
+@pytest.mark.parametrize(
+    ("form", "read"), [("arrow", pa.ipc.open_stream), ("feather", pa.ipc.open_file), ("parquet", pq.ParquetFile)]
+)
+def test_arrow_and_parquet_say_what_json_says_of_the_rows(form: str, read: Callable[[io.BytesIO], Any]) -> None:
+    about = {
+        "currency": "EUR",
+        "rates": {
+            "name": "ECB, “daily”",
+            "days_from_earlier": 2,
+            "last_used": dt.date(2026, 1, 1),
+            "without_rate": ("XXX", "ZWL"),
+        },
+        "tz": "Asia/Kathmandu",
+        "from": None,
+        "fields": ("ad_id", "größe"),
+        "count": 3,
+        "complete": True,
+    }
+    file = read(io.BytesIO(b"".join(FORMATS[form].write(frame(3), about))))
+    schema = file.schema_arrow if form == "parquet" else file.schema
+    said = {name.decode(): text.decode() for name, text in schema.metadata.items() if name.startswith(METADATA.encode())}
+    assert said == {
+        "adtally.currency": "EUR",
+        "adtally.rates": "ECB, “daily”",
+        "adtally.rates.days_from_earlier": "2",
+        "adtally.rates.last_used": "2026-01-01",
+        "adtally.rates.without_rate": "XXX,ZWL",
+        "adtally.tz": "Asia/Kathmandu",
+        "adtally.fields": "ad_id,größe",
+        "adtally.count": "3",
+        "adtally.complete": "true",
+    }
 
 
 @pytest.mark.parametrize("form", list(FORMATS))

@@ -91,7 +91,7 @@ def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> 
 
     _, headers, body = ask(address, "/api/results?format=csv&interval=total")
     assert headers["content-type"] == "text/csv; charset=utf-8"
-    assert re.fullmatch(r'attachment; filename="adtally-total-[0-9TZ-]+\.csv"', headers["content-disposition"])
+    assert re.fullmatch(r'attachment; filename="adtally-total-[0-9TZ-]+-UTC-USD\.csv"', headers["content-disposition"])
     assert "set-cookie" not in headers
     assert not re.search(rb"(^|\n|,|\")[=+@-]", body)
 
@@ -108,8 +108,16 @@ def test_the_api_answers_in_every_format_with_harmless_headers(address: str) -> 
     status, _, body = ask(address, f"/api/results?campaign={'a' * 2**20}")
     assert (status, b"longer than" in body) == (400, True)
 
-    status, headers, body = ask(address, "/api/results?limit=2", "HEAD")
+    status, headers, body = ask(address, "/api/results?limit=2&tz=Asia/Kathmandu&currency=JPY&week=sunday&format=csv", "HEAD")
     assert (status, body, headers["x-adtally-rows"], headers["x-adtally-complete"]) == (200, b"", "2", "false")
+    assert (headers["x-adtally-tz"], headers["x-adtally-currency"], headers["x-adtally-week"]) == (
+        "Asia/Kathmandu",
+        "JPY",
+        "sunday",
+    )
+    assert headers["x-adtally-rates"].startswith("ECB reference rates to ")
+    assert int(headers["x-adtally-rates-days-from-earlier"]) >= 0
+    assert headers["content-disposition"].endswith('-Asia-Kathmandu-JPY.csv"')
 
     for path, wanted in (("/api/results?format=csv", 200), ("/healthz", 200), ("/api/results?from=<script>", 400)):
         status, headers, body = ask(address, path)

@@ -162,16 +162,16 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
     site.holds(9)
     page = site.open("/?range=15m")
     name, text = saved(page, page.get_by_role("button", name="Download campaigns as CSV").click)
-    assert name == "adtally-campaigns-15m.csv"
+    assert name == "adtally-campaigns-15m-UTC-USD.csv"
     rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
     assert {row["campaign_id"] for row in rows} == {"'=1+1", "'@SUM(A1)", "plain"}
     assert {row["spend"] for row in rows} == {"3703.703673"}
     name, text = saved(page, page.get_by_role("button", name="Download campaigns with semicolons").click)
-    assert name == "adtally-campaigns-15m.csv"
+    assert name == "adtally-campaigns-15m-UTC-USD.csv"
     assert text.startswith(b"\xef\xbb\xbfwindow_start;window_end;campaign_id")
     assert {row["spend"] for row in csv.DictReader(io.StringIO(text.decode("utf-8-sig")), delimiter=";")} == {"3703,703673"}
     name, raw = saved(page, page.get_by_role("button", name="Download campaigns as Parquet").click)
-    assert name == "adtally-campaigns-15m.parquet"
+    assert name == "adtally-campaigns-15m-UTC-USD.parquet"
     assert set(pl.read_parquet(raw)["campaign_id"]) == set(names)
     page = site.open("/data")
     name, raw = saved(page, page.get_by_role("link", name="Download hours as Parquet").click)
@@ -181,7 +181,7 @@ def test_files_hold_exact_figures_and_no_formula(site: Site) -> None:
     assert text.startswith(b"\xef\xbb\xbfwindow_start;window_end;campaign_id")
     page = site.open("/explore?by=campaign&kind=table")
     name, text = saved(page, page.get_by_role("button", name="as CSV").click)
-    assert name == "adtally-explore-1h.csv"
+    assert name == "adtally-explore-1h-UTC-USD.csv"
     assert b"'=1+1" in text
     assert site.errors == []
 
