@@ -21,6 +21,7 @@ from dataflows.kafka.topics import Topics
 from dataflows.process import ports
 from dataflows.process.ownership import check_packages
 from deploy.kafka import embedded
+from deploy.processes.cluster import recovery_store
 from deploy.processes.foreground import StopSignal, one_at_a_time, say
 from deploy.processes.supervisor import ChildProcess, Supervisor, python
 
@@ -62,9 +63,6 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
     The embedded broker (None) gets a new one, since its offsets start at 0 in each run; a broker at `address` the one of that
     address, kept between runs.
     """
-    # Its import takes a moment, and a port in use should be reported at once.
-    from bytewax.recovery import init_db_dir  # noqa: PLC0415 - see above
-
     name = "embedded"
     if address is not None:
         readable = re.sub(r"[^A-Za-z0-9.-]+", "-", address)[:60]
@@ -72,11 +70,8 @@ def recovery_folder(run: Path, address: str | None) -> tuple[Path, bool]:
     folder = run / "recovery" / name
     if address is None:
         shutil.rmtree(folder, ignore_errors=True)
-    new = not any(folder.glob("part-*.sqlite3"))
-    if new:
-        folder.mkdir(parents=True, exist_ok=True)
-        init_db_dir(folder, 1)
-    return folder, new
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, recovery_store(folder, 1)
 
 
 def pipeline(address: str, recovery: Path, port: int, backfill: bool) -> list[ChildProcess]:

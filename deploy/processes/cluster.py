@@ -6,6 +6,8 @@ snapshot, and a member that dies takes the others with it, for the flow runs onl
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -46,18 +48,38 @@ def flow_command(*flags: str) -> list[str]:
     return python("-m", "bytewax.run", "dataflows.marketing", *flags)
 
 
-def recovery_store(folder: Path, processes: int) -> None:
-    """Create a recovery store in `folder` if there is none, with a file for each of `processes`; raises `RecoveryError`."""
-    if any(folder.glob("part-*.sqlite3")):
-        return
+def recovery_store(folder: Path, parts: int) -> bool:
+    """Create a recovery store of `parts` files in `folder` if there is none; return whether it is new. Raises `RecoveryError`.
+
+    A store of which a file is missing can't be resumed, and a process can be killed while it creates one: the files are made in a
+    folder inside, which is removed once all have moved. Until then no dataflow has used them, and the next start begins again.
+    """
+    unfinished = folder / "unfinished"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (folder / "adtally-new.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be creating it at this moment
+            if any(folder.glob("part-*.sqlite3")) and not unfinished.exists():
+                return False
+            for leftover in folder.glob("part-*.sqlite3"):
+                leftover.unlink()
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(mode=0o700)
+            _create(unfinished, parts)
+            for part in unfinished.iterdir():
+                part.rename(folder / part.name)
+            unfinished.rmdir()
     except OSError as error:
         raise RecoveryError(
             f"the recovery folder {folder} can't be created ({error.strerror}); use another one with -r."
         ) from None
+    return True
+
+
+def _create(folder: Path, parts: int) -> None:
+    """Create the files of a store in `folder`, by Bytewax in a process of its own; raises `RecoveryError`."""
     completed = subprocess.run(  # noqa: S603 - our own arguments
-        python("-m", "bytewax.recovery", str(folder), str(max(PARTS, processes))),
+        python("-m", "bytewax.recovery", str(folder), str(parts)),
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -71,7 +93,7 @@ def recovery_store(folder: Path, processes: int) -> None:
 def run_cluster(processes: int, recovery: Path, more: Sequence[str], stop: StopSignal, run: Path) -> None:
     """Run the flow in `processes` until `stop`; `more` goes to each. Raises `AdtallyError`, with the line of the member that died first."""
     with one_at_a_time(run, "cluster"):
-        recovery_store(recovery, processes)
+        recovery_store(recovery, max(PARTS, processes))
         parts = Supervisor(run / "logs")
         stop.at_once = parts.kill
         flow = flow_command("-r", str(recovery), *more)

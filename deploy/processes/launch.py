@@ -18,7 +18,7 @@ import msgspec
 
 from dataflows.contract.errors import RecoveryError, SettingsError
 from dataflows.contract.settings import Settings
-from deploy.processes.cluster import MOST, flow_command, recovery_store, run_cluster
+from deploy.processes.cluster import MOST, PARTS, flow_command, recovery_store, run_cluster
 from deploy.processes.foreground import StopSignal
 
 _ADDRESS = re.compile(r"[^\s;{}]*(\{\}[^\s;{}]*)+:[0-9]{1,5}")
@@ -107,7 +107,7 @@ class Launch(msgspec.Struct, frozen=True):
         if self.recovery is None:
             return
         if self.cluster is None or not self.cluster[0]:
-            recovery_store(self.recovery, 1)
+            recovery_store(self.recovery, PARTS)
             return
         try:
             self.recovery.mkdir(parents=True, exist_ok=True, mode=0o700)

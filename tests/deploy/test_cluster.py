@@ -15,7 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
-from deploy.processes.cluster import members
+from deploy.processes import cluster as clusters
+from deploy.processes.cluster import members, recovery_store
 from tests.support.deploy.processes import runs
 from tests.support.flows import counted, environment, send, wait_for
 from tests.support.records import payload
@@ -75,6 +76,29 @@ def test_members_find_each_other_on_ports_of_their_own_and_one_alone_needs_none(
     assert [one[:2] for one in flags] == [["-i", str(number)] for number in range(4)]
     (addresses,) = {one[3] for one in flags}
     assert len(set(addresses.split(";"))) == 4
+
+
+@pytest.mark.parametrize("moved", [0, 2])
+def test_a_store_whose_creation_was_killed_is_created_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int) -> None:
+    folder = tmp_path / "recovery"
+
+    def create(unfinished: Path, parts: int) -> None:
+        for number in range(parts):
+            (unfinished / f"part-{number}.sqlite3").write_text("whole")
+
+    def killed(unfinished: Path, parts: int) -> None:
+        create(unfinished, parts - 1)
+        for number in range(moved):
+            (unfinished / f"part-{number}.sqlite3").rename(folder / f"part-{number}.sqlite3")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clusters, "_create", killed)
+    with pytest.raises(KeyboardInterrupt):
+        recovery_store(folder, 4)
+    monkeypatch.setattr(clusters, "_create", create)
+    assert recovery_store(folder, 3)
+    assert sorted(part.name for part in folder.glob("part-*")) == [f"part-{number}.sqlite3" for number in range(3)]
+    assert not recovery_store(folder, 3)
 
 
 @pytest.mark.long
