@@ -46,14 +46,15 @@ def doctor(
         ),
     ] = None,
 ) -> int:
-    """Look at Python, the engine, the Kafka client, brokers, topics, rights, the recovery folder, the clock and each partition.
+    """Look at Python, the engine, the Kafka client, brokers, topics, rights, the recovery folder, rates, the clock and each partition.
 
     One line each: ok, or what is wrong with the cure. Exit code 0 if all is well, 1 if something should be mended, 2 if something does
     not work. Nothing is changed.
     """
     from dataflows.commands.doctor.examination import examine
+    from figures.rates.examination import rates_file, rates_topic
 
-    return examine(settings_of("doctor"), recovery)
+    return examine(settings_of("doctor"), recovery, [rates_file], [rates_topic])
 
 
 @app.command(

@@ -28,6 +28,7 @@ from figures.views import view as views
 from figures.views.breakdown_table import BreakdownSource
 from figures.views.held_breakdowns import HeldBreakdown, held
 from figures.views.money import Money
+from figures.views.parameters import NATIVE
 from figures.views.query import page
 from figures.views.span import span_of
 
@@ -63,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True):
     live: Live
     view: views.View
     notes: tuple[str, ...]
-    """Parameters of the URL that are not applied, one line each."""
+    """Parameters of the URL that are not applied, and what is wrong with the exchange rates, one line each."""
     page: msgspec.Raw | None
     attention: msgspec.Raw | None
     """What needs attention, in the whole of the data; empty where `page` is."""
@@ -155,13 +156,17 @@ class Service:
         view, snapshot = parsed_query.view, self.snapshot()
         source = self.breakdown_source(view.breakdown)
         live, noticed = self.live(snapshot), self._noticed(snapshot, scope)
+        notes = (*parsed_query.notes, *self.rates_notes(view.currency))
         versions = (snapshot.version, source.snapshot.version if source else 0, self.rates.version)
         token = f"{'-'.join(map(str, versions))}-{hash(view):x}-{crc32(noticed):x}"
         if have == token:
-            return Answer(number, token, live, view, parsed_query.notes, None, None)
-        return Answer(
-            number, token, live, view, parsed_query.notes, msgspec.Raw(self._page(snapshot, view, source)), msgspec.Raw(noticed)
-        )
+            return Answer(number, token, live, view, notes, None, None)
+        return Answer(number, token, live, view, notes, msgspec.Raw(self._page(snapshot, view, source)), msgspec.Raw(noticed))
+
+    def rates_notes(self, currency: str) -> tuple[str, ...]:
+        """Return what is wrong with the exchange rates, as the lines of a page with amounts in `currency` (as in a `views.View`)."""
+        problem = None if currency == NATIVE else self.rates.problem()
+        return () if problem is None else (f"Exchange rates: {problem}.",)
 
     def attention(self, snapshot: Snapshot) -> Report:
         """Return what needs attention in the complete minutes of `snapshot`.
@@ -221,7 +226,9 @@ class Service:
     def parts(self, snapshot: Snapshot) -> list[PipelinePart]:
         """Return the state of each part of the pipeline up to `snapshot`; the first call begins to watch the dataflow."""
         newest_end = None if snapshot.empty else float(snapshot.newest + self.settings.window_seconds)
-        seen = Seen(self._clock(), newest_end, self.feed.status, self.rejected.status, self.watch.pipeline())
+        seen = Seen(
+            self._clock(), newest_end, self.feed.status, self.rejected.status, self.watch.pipeline(), self.rates.problem()
+        )
         return diagnose(self.settings, seen)
 
     def clear(self) -> int:

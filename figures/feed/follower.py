@@ -31,11 +31,16 @@ class Follower(ABC):
     A subclass decides what to do with the records: `take` receives them, and `begin` can skip the first ones.
     """
 
-    def __init__(self, settings: Settings, topic: str, role: str, look_seconds: float, *, aloud: bool = True) -> None:
-        """`role`: part of the client id. `look_seconds`: how often to look for new partitions. `aloud`: log what it waits for."""
+    def __init__(
+        self, settings: Settings, topic: str, role: str, look_seconds: float, reporter: StateReporter | None = None
+    ) -> None:
+        """`role`: part of the client id. `look_seconds`: how often to look for new partitions.
+
+        `reporter`: by default one that logs what it waits for.
+        """
         self.settings = settings
         self.records = self.unread = 0
-        self.reporter = StateReporter(settings, topic, aloud=aloud)
+        self.reporter = reporter or StateReporter(settings, topic)
         self._topic = Topic(settings, topic, role, look_seconds, self.reporter)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,6 +56,9 @@ class Follower(ABC):
     def wants_second_reading(self) -> bool:
         """Return whether to read the topic from its beginning again; called repeatedly at the end of the topic."""
         return False
+
+    def reach_end(self) -> None:  # noqa: B027 - most followers have nothing to note
+        """Note that all of the topic was read; called repeatedly at its end."""
 
     def begin(self, consumer: Consumer, partition: int) -> int:
         """Return the offset at which to begin reading `partition`."""

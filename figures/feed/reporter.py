@@ -34,12 +34,16 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class StateReporter:
-    """Keeps and logs the state of the follower of `topic`; `aloud`: log at the level of warning what it waits for."""
+    """Keeps and logs the state of the follower of `topic`.
 
-    def __init__(self, settings: Settings, topic: str, *, aloud: bool = True) -> None:
+    `aloud`: log at the level of warning what it waits for; `creation`: who creates the topic where it is missing.
+    """
+
+    def __init__(self, settings: Settings, topic: str, *, aloud: bool = True, creation: str = "the dataflow creates it") -> None:
         self._brokers = settings.brokers
         self._topic = topic
         self._aloud = aloud
+        self._creation = creation
         self._is_admitted = False
         self.state: FeedState = "starting"
         self.since: float | None = None
@@ -87,7 +91,7 @@ class StateReporter:
         if state == "down":
             log.log(level, "waiting for Kafka: %s", problem)
         elif state == "waiting":
-            log.log(level, "waiting for topic %s on %s; the dataflow creates it", self._topic, self._brokers)
+            log.log(level, "waiting for topic %s on %s; %s", self._topic, self._brokers, self._creation)
         elif self.state in ("down", "waiting"):
             log.log(level, "topic %s on %s is available", self._topic, self._brokers)
         else:

@@ -38,6 +38,9 @@ class Taker(Protocol):
     def skip(self, partition: int, damage: Damage) -> None:
         """Count records that can't be read."""
 
+    def reach_end(self) -> None:
+        """Note that all of the topic was read; called repeatedly at its end."""
+
     def wants_second_reading(self) -> bool:
         """Return whether to read the topic from its beginning again; called repeatedly at the end of the topic."""
         ...
@@ -93,9 +96,11 @@ class FeedSession:
                 if damaged:
                     self._pass_over(damaged)
                     return  # the next session resumes there with a new consumer
-                if self._assigned and not self._behind and self._taker.wants_second_reading():
-                    self._positions.restart()
-                    return
+                if self._assigned and not self._behind:
+                    self._taker.reach_end()
+                    if self._taker.wants_second_reading():
+                        self._positions.restart()
+                        return
         finally:
             self._consumer.close()
 

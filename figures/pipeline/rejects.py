@@ -16,6 +16,7 @@ from dataflows.kafka.fingerprint import Fingerprint
 from dataflows.kafka.tombstones import RecordPosition, Tombstones
 from figures.feed.follower import Follower
 from figures.feed.positions import LogReplacedError
+from figures.feed.reporter import StateReporter
 
 _NEWEST = 50
 _SHOWN_PAYLOAD = 2_000
@@ -86,7 +87,8 @@ class RejectedFeed(Follower):
     """
 
     def __init__(self, settings: Settings, look_seconds: float = 5.0) -> None:
-        super().__init__(settings, settings.rejected_topic, "rejects", look_seconds, aloud=False)
+        reporter = StateReporter(settings, settings.rejected_topic, aloud=False)
+        super().__init__(settings, settings.rejected_topic, "rejects", look_seconds, reporter)
         self._parts: dict[int, _ReadPartition] = {}
         self._newest: dict[str, deque[tuple[int, Reject]]] = {reason: deque(maxlen=_NEWEST) for reason in REASONS}
         self._lock = threading.Lock()

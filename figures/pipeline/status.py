@@ -15,6 +15,7 @@ from dataflows.contract.settings import Settings
 from dataflows.telemetry.ages import LATE_SECONDS
 from figures.feed.reporter import Status
 from figures.pipeline.watch import Partition, Pipeline
+from figures.rates.problem import RatesProblem
 
 SILENT_SECONDS = 30.0
 """A dataflow commits with each snapshot, usually every 5 s. Without a commit for this long it has stopped or can't reach Kafka."""
@@ -47,17 +48,18 @@ class PipelinePart(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """Input of the diagnosis: the dashboard's two feeds, the dataflow's progress, and the newest data; times in seconds since 1970."""
+    """Input of the diagnosis: the dashboard's feeds, the dataflow's progress, and the newest data; times in seconds since 1970."""
 
     now: float
     newest_end: float | None
     feed: Status
     rejects: Status
     pipeline: Pipeline
+    rates: RatesProblem | None = None
 
 
 def diagnose(settings: Settings, seen: Seen) -> list[PipelinePart]:
-    """Return the state of each part, in the order in which an event passes them."""
+    """Return the state of each part, in the order in which an event passes them; last that of exchange rates with a source of their own."""
     flow = _dataflow(settings, seen)
     return [
         _broker(settings, seen),
@@ -66,12 +68,13 @@ def diagnose(settings: Settings, seen: Seen) -> list[PipelinePart]:
         _results(seen, flow),
         _rejected(seen, flow),
         _dashboard(seen),
+        *([_rates(settings, seen)] if settings.rates_file or settings.rates_topic else []),
     ]
 
 
 def trouble(parts: Sequence[PipelinePart]) -> PipelinePart | None:
-    """Return the part to look at first: failures before slowness, and causes before their consequences; None if all is well."""
-    failing = [part for part in parts if part.tone in _WORST]
+    """Return the part to look at first: failures before slowness, and causes before their consequences; None if results come."""
+    failing = [part for part in parts if part.tone in _WORST and part.id in _CAUSES]
     return min(failing, key=lambda part: (_WORST.index(part.tone), _CAUSES.index(part.id)), default=None)
 
 
@@ -226,6 +229,14 @@ def _dashboard(seen: Seen) -> PipelinePart:
         )
         return part("warn", f"It is {_many(feed.behind, 'record')} behind on topic {feed.topic}", None, cure)
     return part("good", f"It has read topic {feed.topic} to the end")
+
+
+def _rates(settings: Settings, seen: Seen) -> PipelinePart:
+    part = partial(PipelinePart, "rates", "Exchange rates")
+    if (problem := seen.rates) is not None:
+        return part("bad" if problem.is_total else "warn", _sentence(problem.words), problem.since, f"{_sentence(problem.cure)}.")
+    topic = f"topic {settings.rates_topic}" if settings.rates_topic else ""
+    return part("good", f"They come from {' and '.join(filter(None, (settings.rates_file, topic)))}")
 
 
 def _newest(rows: Sequence[Partition]) -> float | None:

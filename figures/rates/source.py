@@ -11,6 +11,7 @@ from pathlib import Path
 from dataflows.contract.errors import InputError
 from dataflows.contract.settings import Settings
 from figures.rates.files import RatesByCurrency, packaged, read_rates
+from figures.rates.problem import RatesProblem, bad_file, empty_topic
 from figures.rates.table import RateTable
 from figures.rates.topic import RateFeed, TopicRates, scanned
 
@@ -46,6 +47,7 @@ class RateSource:
         self._table: RateTable | None = None
         self._made_of = -1
         self._changes = 0
+        self._file_problem: RatesProblem | None = None
 
     @property
     def version(self) -> int:
@@ -63,6 +65,13 @@ class RateSource:
             if self._table is None or self._made_of != version:
                 self._table, self._made_of = self._made(), version
             return self._table
+
+    def problem(self) -> RatesProblem | None:
+        """Return what is wrong with the file, else with the topic; None if nothing is known to be wrong."""
+        with self._lock:
+            self._look()
+            file_problem = self._file_problem
+        return file_problem or (self._feed.problem() if self._feed is not None else None)
 
     def start(self) -> None:
         """Begin to follow the topic, if there is one."""
@@ -94,15 +103,23 @@ class RateSource:
         try:
             self._file_rates = read_rates(self._path)
         except InputError as error:
-            log.error("%s The exchange rates that were read before stay in use.", error)  # noqa: TRY400  # it is one line
+            self._file_problem = bad_file(str(error))
+            log.error("%s", self._file_problem)  # noqa: TRY400  # it is one line
             return
+        self._file_problem = None
         self._changes += 1
         log.info("exchange rates of %s were read again", self._path)
 
 
 def table_now(settings: Settings) -> RateTable:
-    """Return the rate table of this moment, for a command that ends; raises `InputError` and `BrokerError`."""
-    return RateSource(settings, scanned(settings) if settings.rates_topic else None).table()
+    """Return the rate table of this moment, for a command that ends; raises `InputError` and `BrokerError`.
+
+    Logs it where the topic has no rate.
+    """
+    topic_rates = scanned(settings) if settings.rates_topic else None
+    if topic_rates is not None and topic_rates.is_empty():
+        log.warning("%s", empty_topic(settings))
+    return RateSource(settings, topic_rates).table()
 
 
 def _stamp_of(path: Path | None) -> _Stamp | None:

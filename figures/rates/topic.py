@@ -14,13 +14,18 @@ from typing_extensions import override
 from dataflows.contract.settings import Settings
 from dataflows.kafka.scan import scan
 from figures.feed.follower import Follower
+from figures.feed.reporter import StateReporter
 from figures.rates.files import RatesByCurrency
+from figures.rates.problem import NO_TOPIC, RatesProblem, empty_topic, missing_topic, unreadable_records
 from figures.rates.table import currency_code, rate_text
 
 log = logging.getLogger("adtally.rates")
 
 _LOGGED = 20
 """Number of unreadable records that get a line in the log; all of them are counted."""
+
+_REMEMBERED = 1_000
+"""Number of keys with unreadable records that are remembered; a topic of something else may have millions."""
 
 RateKey = tuple[dt.date, str]
 
@@ -84,18 +89,70 @@ class TopicRates:
             self._rates = {}
             self.version += 1
 
+    def is_empty(self) -> bool:
+        """Whether there is no rate at all."""
+        with self._lock:
+            return not any(self._rates.values())
+
     def copy(self) -> RatesByCurrency:
         """Return the rates as they are now."""
         with self._lock:
             return {currency: dict(daily) for currency, daily in self._rates.items()}
 
 
+class UnreadableRecords:
+    """The keys of a topic of rates whose last record can't be read, each with its place and the reason."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[bytes | None, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._reasons)
+
+    def add(self, message: Message, reason: Exception) -> None:
+        """Remember a record that can't be read; a tombstone deletes its key, whatever that is."""
+        key = _key_of(message)
+        known = self._reasons.pop(key, None)
+        if message.value() is not None and (known is not None or len(self._reasons) < _REMEMBERED):
+            self._reasons[key] = f"partition {message.partition()}, offset {message.offset()}: {reason}"
+
+    def correct(self, message: Message) -> None:
+        """Forget what was wrong with the key of `message`, which could be read."""
+        if self._reasons:
+            self._reasons.pop(_key_of(message), None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._reasons.clear()
+
+    def last(self) -> str:
+        """Return place and reason of the last one; empty without any."""
+        return next(reversed(list(self._reasons.values())), "")
+
+
 class RateFeed(Follower):
     """Follows the topic of rates; a record that can't be read is counted, logged and skipped."""
 
     def __init__(self, settings: Settings, rates: TopicRates, look_seconds: float = 5.0) -> None:
-        super().__init__(settings, settings.rates_topic, "rates", look_seconds, aloud=False)
+        reporter = StateReporter(settings, settings.rates_topic, creation=NO_TOPIC)
+        super().__init__(settings, settings.rates_topic, "rates", look_seconds, reporter)
         self._rates = rates
+        self._unreadable = UnreadableRecords()
+        self._is_empty = False
+
+    def problem(self) -> RatesProblem | None:
+        """Return what is wrong with the topic; None also while it is being read, or Kafka does not answer."""
+        status = self.status
+        if status.state == "waiting":
+            return missing_topic(self.settings, status.since)
+        if self.reporter.is_barred or self.refused:
+            words, _, cure = status.problem.rstrip(".").partition("; ")
+            return RatesProblem(words, cure, is_total=not self.settings.rates_file, since=status.since)
+        if status.state != "live":
+            return None
+        if self._rates.is_empty():
+            return empty_topic(self.settings)
+        return unreadable_records(self.settings, count, self._unreadable.last()) if (count := len(self._unreadable)) else None
 
     @override
     def take(self, messages: list[Message]) -> None:
@@ -103,14 +160,23 @@ class RateFeed(Follower):
         for message in messages:
             try:
                 self._rates.apply(*read_record(message))
+                self._unreadable.correct(message)
                 self.records += 1
             except ValueError as reason:
                 self.cannot_read(message, reason)
 
     @override
+    def reach_end(self) -> None:
+        """Log once that the topic has no rate."""
+        was_empty, self._is_empty = self._is_empty, self._rates.is_empty()
+        if self._is_empty and not was_empty:
+            log.warning("%s", empty_topic(self.settings))
+
+    @override
     def cannot_read(self, message: Message, reason: Exception) -> None:
         """Count and log a record that can't be read."""
         super().cannot_read(message, reason)
+        self._unreadable.add(message, reason)
         if self.unread <= _LOGGED:
             log.warning("%s", _unreadable(self.settings, message, reason))
 
@@ -120,17 +186,32 @@ class RateFeed(Follower):
         del partition
         self.records = self.unread = 0
         self._rates.clear()
+        self._unreadable.clear()
 
 
-def scanned(settings: Settings) -> TopicRates:
-    """Return the rates that the topic has now; records that can't be read are logged and skipped. Raises `BrokerError`."""
+def scanned(settings: Settings, unreadable: UnreadableRecords | None = None) -> TopicRates:
+    """Return the rates that the topic has now; records that can't be read are logged and skipped. Raises `BrokerError`.
+
+    `unreadable`: what gets the records that can't be read, which are not logged then.
+    """
     rates = TopicRates()
     for message in scan(settings, settings.rates_topic):
         try:
             rates.apply(*read_record(message))
         except ValueError as reason:
-            log.warning("%s", _unreadable(settings, message, reason))
+            if unreadable is None:
+                log.warning("%s", _unreadable(settings, message, reason))
+            else:
+                unreadable.add(message, reason)
+        else:
+            if unreadable is not None:
+                unreadable.correct(message)
     return rates
+
+
+def _key_of(message: Message) -> bytes | None:
+    key = message.key()
+    return key.encode() if isinstance(key, str) else key
 
 
 def _unreadable(settings: Settings, message: Message, reason: Exception) -> str:

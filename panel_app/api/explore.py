@@ -32,7 +32,7 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
     total: int
     note: str
     notes: tuple[str, ...]
-    """Parameters of the URL that are not applied, one line each."""
+    """Parameters of the URL that are not applied, and what is wrong with the exchange rates, one line each."""
     marks: dict[str, SpellingMark]
     zone: str
     """The time zone of the plots."""
@@ -42,12 +42,13 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
 
 
 def find(service: Service, query: str, scope: Scope = EVERYTHING) -> tuple[ExploreFigures, tuple[str, ...]]:
-    """Return the figures that the URL's `query` asks for within `scope`, and a line for each parameter that is not applied."""
+    """Return the figures that the URL's `query` asks for within `scope`, and its lines (`ExploreAnswer.notes`)."""
     settings = service.settings
     ask, notes = exploring.asked(query, service.catalogue, settings.breakdown_list, scope)
     source = service.breakdown_source(ask.breakdown)
     snapshot = service.snapshot() if source is None else source.snapshot
-    return exploring.find(snapshot, ask, settings.window_seconds, service.money, service.catalogue), notes
+    figures = exploring.find(snapshot, ask, settings.window_seconds, service.money, service.catalogue)
+    return figures, (*notes, *service.rates_notes(ask.currency))
 
 
 def height(figures: ExploreFigures, *, narrow: bool) -> int:

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from dataflows.contract.settings import Settings
 from figures.feed.reporter import Status
-from figures.pipeline.status import Seen, diagnose, trouble
+from figures.pipeline.status import PipelinePart, Seen, Tone, diagnose, trouble
 from figures.pipeline.watch import Partition, Pipeline
+from figures.rates.problem import RatesProblem
 
 NOW = 1_790_000_000.0
 FEED = Status("live", "kafka:9092", "results")
@@ -123,3 +124,14 @@ def test_a_cause_comes_before_what_follows_from_it() -> None:
         "partitions 0, 1, 2, 3, 4 and 1019 more, where 9,216 messages wait"
         in diagnose(Settings(), replace(WELL, pipeline=many))[2].state
     )
+
+
+@pytest.mark.parametrize(("is_total", "tone"), [(True, "bad"), (False, "warn")])
+def test_exchange_rates_have_a_line_where_they_have_a_source_and_are_never_why_no_results_come(
+    is_total: bool, tone: Tone
+) -> None:
+    settings = Settings(rates_topic="fx", rates_file="own.csv")
+    assert diagnose(settings, WELL)[-1].state == "They come from own.csv and topic fx"
+    parts = diagnose(settings, replace(WELL, rates=RatesProblem("topic fx is empty", "fill it", is_total, NOW)))
+    assert parts[-1] == PipelinePart("rates", "Exchange rates", tone, "Topic fx is empty", NOW, "Fill it.")
+    assert trouble(parts) is None

@@ -3,19 +3,26 @@
 import datetime as dt
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
+from confluent_kafka import Message
 
+from dataflows.commands.doctor.check_result import CheckResult
 from dataflows.contract.errors import InputError
 from dataflows.contract.settings import Settings
 from dataflows.kafka.clients import make_producer
+from dataflows.kafka.topics import Topics
+from figures.rates.examination import rates_file, rates_topic
 from figures.rates.files import packaged
 from figures.rates.source import RateSource, table_now
+from figures.rates.topic import UnreadableRecords
+from figures.service import Service
 from tests.support.waiting import until
 
 FRIDAY, MONDAY = dt.date(2026, 11, 27), dt.date(2026, 11, 30)
@@ -47,8 +54,8 @@ def quote(currency: str, text: object, day: str = "2026-11-27") -> tuple[object,
 
 
 @contextmanager
-def started(settings: Settings) -> Generator[RateSource]:
-    source = RateSource(settings)
+def started(settings: Settings, source: RateSource | None = None) -> Generator[RateSource]:
+    source = source or RateSource(settings)
     source.start()
     try:
         yield source
@@ -80,15 +87,17 @@ def test_a_file_replaces_the_history_and_is_read_again_when_it_changes(tmp_path:
         assert source.table() is table
         clock.now += 5
         assert source.table() is table
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{path}, line 2: 'oops' is not a rate of USD; a rate is a decimal number above 0, such as 1.1172. "
-        "The exchange rates that were read before stay in use."
-    ]
+    cure = "the exchange rates that were read before stay in use; replace the file by one that can be used, or correct ADTALLY_RATES_FILE"
+    line = f"{path}, line 2: 'oops' is not a rate of USD; a rate is a decimal number above 0, such as 1.1172; {cure}"
+    assert [record.getMessage() for record in caplog.records] == [line]
+    assert str(source.problem()) == line
     path.unlink()
     clock.now += 5
     assert source.table() is table
+    assert str(source.problem()) == f"exchange rates in {path} can't be read: No such file or directory; {cure}"
     path.write_text("Date,USD\n2026-11-30,2\n")
     clock.now += 5
+    assert source.problem() is None
     assert rate(source) == 2
 
 
@@ -146,3 +155,88 @@ def test_an_unreadable_record_is_skipped_and_named_with_its_place(settings: Sett
     lines = [record.getMessage() for record in caplog.records]
     assert all(line.startswith(f"topic {settings.rates_topic}, partition ") and " offset " in line for line in lines)
     assert all(sum(reason in line for line in lines) == 2 for reason in bad), lines
+
+
+def test_a_topic_that_is_missing_empty_or_partly_unreadable_is_named_with_the_cure_until_it_is_mended(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = msgspec.structs.replace(settings, rates_topic=f"{settings.results_topic}-rates")
+    topic = settings.rates_topic
+
+    def lines(check: Callable[[Settings], Iterable[CheckResult]]) -> list[tuple[str, str]]:
+        return [(found.level, found.words) for found in check(settings)]
+
+    missing = (
+        f"topic {topic} of exchange rates does not exist, so no amount is converted; "
+        "create it with cleanup.policy=compact, or correct ADTALLY_RATES_TOPIC"
+    )
+    empty = (
+        f"topic {topic} has no exchange rate, so no amount is converted; "
+        "write a record for each day and currency (docs/operations.md, “Exchange rates”), or correct ADTALLY_RATES_TOPIC"
+    )
+    unreadable = (
+        f"on topic {topic} 1 record is not an exchange rate and is skipped, the last one at partition 2, offset 0: "  # as its key is hashed
+        "'0' is not a rate of USD; a rate is a decimal number above 0, such as 1.1172; "
+        "write each again with the same key, or delete it with a tombstone"
+    )
+    assert lines(rates_topic) == [("fail", missing)]
+    service = Service(settings)
+    with caplog.at_level(logging.WARNING), started(settings, service.rates) as source:
+        until(lambda: str(source.problem()) == missing)
+        assert service.answered("").notes == (f"Exchange rates: {missing}.",)
+        assert service.answered("currency=native").notes == ()
+        Topics(settings).ensure(topic)
+        until(lambda: str(source.problem()) == empty)
+        assert lines(rates_topic) == [("warn", empty)]
+        put(settings, quote("USD", "0"), quote("GBP", "0.8"))
+        until(lambda: str(source.problem()) == unreadable)
+        assert lines(rates_topic) == [("warn", unreadable)]
+        put(settings, quote("USD", "1.25"))
+        until(lambda: source.problem() is None)
+        assert lines(rates_topic) == [("ok", f"topic {topic}: 3 currencies with the euro, to 2026-11-27")]
+        put(settings, (quote("USD", "1")[0], None), (quote("GBP", "1")[0], None), ("no key", {}))
+        until(lambda: str(source.problem()) == empty)
+        until(lambda: sum(record.getMessage() == empty for record in caplog.records) == 2)
+    said = [record.getMessage() for record in caplog.records]
+    assert (
+        f"waiting for topic {topic} on {settings.brokers}; create it with cleanup.policy=compact, or correct ADTALLY_RATES_TOPIC"
+        in said
+    )
+
+
+class Keyed:
+    """A message with a key of its own."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def key(self) -> bytes:
+        return b"%d" % self._number
+
+    def value(self) -> bytes:
+        return b"{}"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._number
+
+
+def test_a_topic_of_something_else_is_not_remembered_as_a_whole() -> None:
+    unreadable = UnreadableRecords()
+    for number in range(3000):
+        unreadable.add(cast("Message", Keyed(number)), ValueError("no"))
+    assert len(unreadable) == 1000
+
+
+def test_the_doctor_names_the_line_of_a_file_that_can_not_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    settings = Settings(rates_file=str(path))
+    (missing,) = rates_file(settings)
+    assert missing.words.startswith(f"exchange rates in {path} can't be read: No such file or directory; correct the file or ")
+    path.write_text("Date,USD\n2026-11-27,1.25\n")
+    assert [(found.level, found.words) for found in rates_file(settings)] == [
+        ("ok", "own.csv: 2 currencies with the euro, to 2026-11-27")
+    ]
+    assert list(rates_file(Settings())) == list(rates_topic(Settings())) == []
