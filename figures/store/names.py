@@ -23,6 +23,8 @@ _SEARCHES = 8
 
 Numbered = TypeVar("Numbered", int, npt.NDArray[np.int64])
 
+Mask = npt.NDArray[np.bool_]
+
 NOT_SET_NUMBER, OTHER_NUMBER = 0, 1
 """Numbers of `breakdowns.NOT_SET` and `breakdowns.OTHER` in the names of a breakdown's field."""
 
@@ -70,6 +72,12 @@ class Names:
         """Return the numbers of those of `names` that have one."""
         return [self._numbers[name] for name in names if name in self._numbers]
 
+    def mask(self, names: Iterable[Value]) -> Mask:
+        """Return, at the number of each name, whether it is one of `names`."""
+        mask = np.zeros(len(self.names), bool)
+        mask[self.known(names)] = True
+        return mask
+
     def marks(self, shown: Iterable[str]) -> dict[str, SpellingMark]:
         """Return, by name, how those of the `shown` names that look like any other name differ from it."""
         begun, ended = self._looked, len(self.names)
@@ -83,7 +91,7 @@ class Names:
                 marks[name] = mark(name, tuple(others[:_LIKE]))
         return marks
 
-    def matching(self, search: str) -> npt.NDArray[np.bool_]:
+    def matching(self, search: str) -> Mask:
         """Return, at the number of each name, whether a search for `search` finds it (`spelling.matches`)."""
         return self._spelling.matching(search)
 
@@ -114,10 +122,10 @@ class Spelling:
         self._names = names
         self._folded: list[str] = []
         self._order = np.empty(0, np.int64)
-        self._found: OrderedDict[str, npt.NDArray[np.bool_]] = OrderedDict()
+        self._found: OrderedDict[str, Mask] = OrderedDict()
         self._lock = threading.Lock()
 
-    def matching(self, search: str) -> npt.NDArray[np.bool_]:
+    def matching(self, search: str) -> Mask:
         """As `Names.matching`."""
         with self._lock:
             self._fold()

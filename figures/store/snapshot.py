@@ -143,14 +143,24 @@ class Snapshot(msgspec.Struct, frozen=True):
         return states["t"].filter(states["open"]).to_numpy()
 
     def remembered(
-        self, key: Hashable, start: int, end: int, make: Callable[[], T], move: Callable[[int, int, T], T] | None = None
+        self,
+        key: Hashable,
+        start: int,
+        end: int,
+        make: Callable[[], T],
+        move: Callable[[int, int, T], T] | None = None,
+        *,
+        fits: Callable[[T], bool] = lambda _value: True,
     ) -> T:
         """Return what `make` computes from the rows with `start <= t < end`, or the value under `key` if it is of the same rows.
 
         If that value is of rows from another start to another end that are unchanged and overlap with the requested ones, `move` (that
         start, that end, the value) can save work; not where sums are floats, which can't be subtracted exactly.
+        A value that does not satisfy `fits` is made again.
         """
         held, stamps = self.memory.get(key), self._stamps(start, end)
+        if held is not None and not fits(held.found):
+            held = None
         if held is not None and (held.start, held.end, held.stamps) == (start, end, stamps):
             return held.found
         if (

@@ -9,15 +9,13 @@ fields must all match.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import reduce
-from operator import and_
 
 import msgspec
-import polars as pl
+import numpy as np
 
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.errors import InputError
-from figures.store.names import Names
+from figures.store.names import Mask, Names
 
 KINDS: dict[str, Value] = {"null": None, "other": True}
 """Values that are not texts, by the ending of their parameter."""
@@ -131,11 +129,8 @@ def breakdown_for(breakdowns: Sequence[Breakdown], name: str, filters: Sequence[
     return fitting
 
 
-def condition(one: FieldFilter, column: str, names: Names) -> pl.Expr:
-    """Return whether the number in `column` is that of a value that passes the filter; `names` has the numbers of values."""
-    parts: list[pl.Expr] = []
-    if one.include:
-        parts.append(pl.col(column).is_in(names.known(one.include)))
-    if one.exclude:
-        parts.append(~pl.col(column).is_in(names.known(one.exclude)))
-    return reduce(and_, parts)
+def passing(one: FieldFilter, names: Names) -> Mask:
+    """Return, at the number of each of `names`, whether its value passes the filter."""
+    passes = names.mask(one.include) if one.include else np.ones(len(names.names), bool)
+    passes[names.known(one.exclude)] = False
+    return passes

@@ -21,9 +21,9 @@ from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
 from figures.views.keys import KeyCode, code_of
 from figures.views.money import PageMoney
-from figures.views.rankings import Numbers, placed, short, trends
+from figures.views.rankings import SPARE_TRENDS, Numbers, placed, short, trends
 from figures.views.span import TimeSpan
-from figures.views.sums import PageSums, PeriodSums, untimed
+from figures.views.sums import PeriodSums
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 Kind = Literal["text", "null", "other"]
@@ -119,9 +119,11 @@ def table(
     values = _Values(snapshot, code, settled, sums.left_out())
     found = values.matching(view.values_search)
     limit = ALL_ROWS if view.all_values else PAGE_ROWS
-    shown = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)[:limit]
-    unheld = span.points.instants[:-1] < snapshot.oldest
-    lines = values.trends(shown, sums, measure, span, incomplete | unheld)
+    ranked = values.ranked(found, catalogue.measures.get(by), descending=view.values_descending)
+    shown, spare = ranked[:limit], ranked[limit:SPARE_TRENDS]
+    unknown = incomplete | (span.points.instants[:-1] < snapshot.oldest)
+    keyed = sums.trends(code, values.keys[shown], values.keys[spare])
+    lines = trends(len(shown), keyed, measure=measure, span=span, unknown=unknown)
     other = _other(source, values, view, money)
     coverage = _coverage(other, measure, catalogue)
     return BreakdownTable(
@@ -211,15 +213,6 @@ class _Values:
         last = np.partition(ranks, ALL_ROWS)[ALL_ROWS] if len(ranks) > ALL_ROWS else ranks.max(initial=0)
         candidates = np.flatnonzero(ranks <= last)
         return found[candidates[np.argsort(ranks[candidates], kind="stable")]]
-
-    def trends(
-        self, shown: Keys, sums: PageSums, measure: ShownMeasure, span: TimeSpan, unknown: npt.NDArray[np.bool_]
-    ) -> list[Numbers]:
-        """Return the trend of each row at the indices `shown`, out of `sums` by the same code (`rankings.trends`)."""
-        order = np.sort(shown)
-        keys, rows = sums.key_trends(self._code, self.keys[order])
-        lines = np.searchsorted(order, shown).tolist()
-        return trends(lines, *untimed(keys), rows, measure=measure, span=span, unknown=unknown)
 
     def rows(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +18,9 @@ from figures.rates.table import RateTable
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
 from figures.views.grid import Grid
-from figures.views.keys import PAIRS, KeyCode
+from figures.views.keys import PAIRS, KeyCode, Masks
 from figures.views.span import TimeSpan
-from figures.views.sums import PageSums, PeriodSums, timed, untimed
+from figures.views.sums import NO_LIMITS, PageSums, PeriodSums, timed, untimed
 from figures.views.view import View
 
 _KEY_BITS, _NUMBER_BITS = 62, 23
@@ -80,9 +79,9 @@ class ConvertedSums(PageSums):
     def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, exchange: Exchange, *, code: KeyCode = PAIRS) -> None:
         self._outer, self._exchange = code, exchange
         self._day = _Days(Calendar(view.zone), span)
-        self._bits = _bits(snapshot, CURRENCY)
-        bits = *(_bits(snapshot, name) for name in code.dimensions), self._bits, self._day.bits
-        has_points = code is not PAIRS or self._bits + max(bits[:2]) <= _NUMBER_BITS
+        self._lane_bits = _bits(snapshot, CURRENCY)
+        bits = *(_bits(snapshot, name) for name in code.dimensions), self._lane_bits, self._day.bits
+        has_points = code is not PAIRS or self._lane_bits + max(bits[:2]) <= _NUMBER_BITS
         self.has_room = has_points and sum(bits) <= _KEY_BITS
         """Whether keys have room for currencies and days; nothing can be asked for otherwise."""
         self._money = [snapshot.shape.sums.index(name) for name in ("spend_micros", "revenue_micros")]
@@ -111,15 +110,8 @@ class ConvertedSums(PageSums):
         return self._converted_points(super().earlier_cells(), self._span.earlier or self._span.points)
 
     @override
-    def _trends(
-        self,
-        key: Hashable,
-        by: tuple[str, ...],
-        minutes_by: tuple[str, ...],
-        choose: Callable[[pl.DataFrame], pl.DataFrame],
-        dimension: str,
-    ) -> Keyed:
-        return self._converted_points(super()._trends(key, by, minutes_by, choose, dimension), self._span.points)
+    def trends(self, code: KeyCode, wanted: Keys, spare: Keys) -> Keyed:
+        return self._converted_points(super().trends(code, wanted, spare), self._span.points)
 
     def notes(self) -> Notes:
         """Return how what was asked for was converted."""
@@ -162,18 +154,18 @@ class ConvertedSums(PageSums):
     def _converted_points(self, cells: Keyed, points: Grid) -> Keyed:
         keys, rows = cells
         names, t = untimed(keys)
-        rows, has_rate = self._exchange.converted(rows, names & ((1 << self._bits) - 1), self._day.dates(t))
-        return added(timed(names[has_rate] >> self._bits, points.floor(t[has_rate])), rows[has_rate])
+        rows, has_rate = self._exchange.converted(rows, names & ((1 << self._lane_bits) - 1), self._day.dates(t))
+        return added(timed(names[has_rate] >> self._lane_bits, points.floor(t[has_rate])), rows[has_rate])
 
     @override
-    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = ()) -> pl.DataFrame:
+    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = (), limits: Masks = NO_LIMITS) -> pl.DataFrame:
         cuts = self._day.edges[(self._day.edges > start) & (self._day.edges < end)]
-        rows = self._between(start, end, grain, by=by, more=(CURRENCY,), cuts=tuple(cuts.tolist()))
+        rows = self._between(start, end, grain, by=by, more=(CURRENCY,), cuts=tuple(cuts.tolist()), limits=limits)
         return rows.with_columns(pl.Series(DAY, self._day.coded(rows["t"].to_numpy()), pl.Int64))
 
     @override
     def _numbers(self, rows: pl.DataFrame, dimension: str) -> Keys:
-        return (super()._numbers(rows, dimension) << self._bits) + rows[CURRENCY].to_numpy()
+        return (super()._numbers(rows, dimension) << self._lane_bits) + rows[CURRENCY].to_numpy()
 
     @override
     def _floored(self, t: Keys, points: Grid) -> Keys:

@@ -23,10 +23,9 @@ from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views.breakdown_filter import FieldFilter, breakdown_for
 from figures.views.grid import Grid, regular
-from figures.views.keys import PAIRS
+from figures.views.keys import PAIRS, conditions, passing
 from figures.views.money import USD, Money, PageCurrency, ScopeMoney, converted_rows
 from figures.views.parameters import Parameters
-from figures.views.sums import conditions
 from figures.views.view import EVERYTHING, RANGES, Filtered, Scope, checked_range
 
 ALL = "all"
@@ -216,7 +215,7 @@ def _rows(snapshot: Snapshot, ask: Ask, money: Money, points: _Points, keys: lis
     by, cuts = (*PAIRS.dimensions, *tested, *keys), ()
     if scope.table is not None:
         by, cuts = (*by, CURRENCY), tuple(Calendar(ask.zone).edges(start, end, "day"))
-    rows = snapshot.between(start, end, points.grid.grain, cuts, by).filter(*tested.values())
+    rows = passing(snapshot.between(start, end, points.grid.grain, cuts, by), tested)
     return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, points=points.grid)
 
 

@@ -1,15 +1,24 @@
-"""Numbers for combinations of names: what the sums of a page are split by, as one integer a row."""
+"""Numbers of names: which of them pass the filters of a page, and one integer for a combination of them, by which sums are split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
 
 import msgspec
 import numpy as np
 import polars as pl
 
 from figures.measures import Keys
+from figures.store.names import Mask
+from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
+from figures.views import breakdown_filter
+from figures.views.view import Filtered
+
+Masks = Mapping[str, Mask]
+"""By dimension whether rows with the name of each number pass."""
 
 _BITS = 62
 """Bits of a key; the sign and one more are left, so that sums of two keys do not overflow."""
@@ -43,6 +52,7 @@ class KeyCode(msgspec.Struct, frozen=True):
 
 PAIRS = KeyCode(("campaign", "channel"), (30, 32))
 """Keys as `names.pair` gives them."""
+CAMPAIGNS = KeyCode(("campaign",), (32,))
 
 
 def code_of(snapshot: Snapshot, dimensions: Sequence[str]) -> KeyCode | None:
@@ -52,3 +62,41 @@ def code_of(snapshot: Snapshot, dimensions: Sequence[str]) -> KeyCode | None:
     """
     bits = tuple(len(snapshot.names[dimension].names).bit_length() for dimension in dimensions)
     return KeyCode(tuple(dimensions), bits) if sum(bits) <= _BITS else None
+
+
+def conditions(snapshot: Snapshot, wanted: Filtered, currency: str | None) -> Masks:
+    """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
+
+    A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if it is None, or if nothing else
+    is held.
+    """
+    tested: dict[str, Mask] = {}
+    for dimension, names in (("campaign", wanted.campaigns), ("channel", wanted.channels)):
+        if names:
+            tested[dimension] = snapshot.names[dimension].mask(names)
+    currencies = snapshot.names["currency"]
+    if currency is not None and currencies.names not in ([], [currency]):
+        tested["currency"] = currencies.mask([currency])
+    for one in wanted.filters:
+        dimension = column_of(one.field)
+        passes = breakdown_filter.passing(one, snapshot.names[dimension])
+        # A page that is embedded with a filter may have a second one on the same field.
+        tested[dimension] = tested[dimension] & passes if dimension in tested else passes
+    return tested
+
+
+def passing(rows: pl.DataFrame, *tested: Masks) -> pl.DataFrame:
+    """Return the `rows` that satisfy all of `tested`, in their order."""
+    masks = [mask[rows[dimension].to_numpy()] for masks in tested for dimension, mask in masks.items()]
+    if not masks:
+        return rows
+    there = np.flatnonzero(reduce(and_, masks))
+    return rows if len(there) == len(rows) else rows[there]
+
+
+def only(snapshot: Snapshot, code: KeyCode, keys: Keys) -> Masks:
+    """Return masks that the rows of `keys` pass; with several dimensions others may pass too."""
+    masks = {dimension: np.zeros(len(snapshot.names[dimension].names), bool) for dimension in code.dimensions}
+    for mask, numbers in zip(masks.values(), code.decode(keys), strict=True):
+        mask[numbers] = True
+    return masks

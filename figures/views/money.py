@@ -20,10 +20,10 @@ from figures.rates.table import RateTable
 from figures.store.snapshot import Snapshot
 from figures.views.converted import ConvertedSums
 from figures.views.grid import Grid
-from figures.views.keys import PAIRS, KeyCode
+from figures.views.keys import PAIRS, KeyCode, conditions, passing
 from figures.views.parameters import NATIVE
 from figures.views.span import TimeSpan
-from figures.views.sums import PageSums, conditions
+from figures.views.sums import PageSums
 from figures.views.view import Filtered, View
 
 _DAY = 86_400
@@ -123,7 +123,7 @@ class ScopeMoney:
     def _by_currency(self) -> dict[str, tuple[int, float, float]]:
         """Return events, spend and revenue (in micros) by currency."""
         snapshot, tested = self._snapshot, conditions(self._snapshot, self._wanted, None)
-        rows = snapshot.between(self._start, self._end, _DAY, by=(*PAIRS.dimensions, *tested, CURRENCY)).filter(*tested.values())
+        rows = passing(snapshot.between(self._start, self._end, _DAY, by=(*PAIRS.dimensions, *tested, CURRENCY)), tested)
         sums = matrix(rows, ["events", *_AMOUNTS], wide=snapshot.wide)
         numbers, names = rows[CURRENCY].to_numpy(), snapshot.names[CURRENCY].names
         return {names[number]: tuple(sums[numbers == number].sum(axis=0).tolist()) for number in np.unique(numbers).tolist()}

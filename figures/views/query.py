@@ -7,17 +7,17 @@ import numpy as np
 
 from dataflows.contract.metrics import COUNTS, SUMS
 from figures.catalogue import BUILT_IN, Catalogue
-from figures.measures import Floats, Sums, compared
+from figures.measures import Floats, Keys, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.store.spelling import SpellingMark
 from figures.views import breakdown_table, charts, matrix, rankings
 from figures.views.breakdown_table import BreakdownSource, BreakdownTable
 from figures.views.charts import Chart, Tile
+from figures.views.keys import CAMPAIGNS
 from figures.views.matrix import Heatmap, Scatter
 from figures.views.money import USD, Money, PageCurrency, PageMoney
 from figures.views.rankings import Numbers
 from figures.views.span import ShownComparison, ShownRange, SpanFigures, span_of
-from figures.views.sums import untimed
 from figures.views.view import View
 
 _FUNNEL = [SUMS.index(name) for name in COUNTS]
@@ -102,9 +102,9 @@ def page(
     lines = charts.lines(page_sums.cells(), page_sums.earlier_cells(), span)
     shown = charts.chart(snapshot, measure, span, lines, all_channels)
 
-    def trends(numbers: list[int]) -> list[Numbers]:
-        keys, rows = page_sums.trends(numbers)
-        return rankings.trends(numbers, *untimed(keys), rows, measure=measure, span=span, unknown=shown.incomplete(span))
+    def trends(numbers: Keys, spare: Keys) -> list[Numbers]:
+        keyed = page_sums.trends(CAMPAIGNS, numbers, spare)
+        return rankings.trends(len(numbers), keyed, measure=measure, span=span, unknown=shown.incomplete(span))
 
     campaigns, channels = rankings.campaigns(all_campaigns, view, trends, limit), rankings.channels(all_channels, view)
     heatmap = matrix.heatmap([settled.pairs, opened.pairs], measure, campaigns=all_campaigns, channels=all_channels)

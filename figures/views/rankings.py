@@ -15,8 +15,11 @@ from figures.measures import UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, 
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
 from figures.views.span import TimeSpan
+from figures.views.sums import untimed
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
+SPARE_TRENDS = 100
+"""Number of rows of a table whose trends are remembered, though fewer are shown: one of them may soon be."""
 _TREND_POINTS = 30
 _CHANNEL_ROWS = 50
 _TINY = 1e-16
@@ -117,18 +120,19 @@ def short(values: Floats) -> Numbers:
     return [value if is_known else None for value, is_known in zip(rounded.tolist(), known.tolist(), strict=True)]
 
 
-def campaigns(group: Members, view: View, trends: Callable[[list[int]], list[Numbers]], limit: int = 0) -> RankedTable:
+def campaigns(group: Members, view: View, trends: Callable[[Keys, Keys], list[Numbers]], limit: int = 0) -> RankedTable:
     """The campaigns that match the search: the first `limit`, or else as many as the view wants.
 
-    `trends` gives the trend of each of the campaigns with these numbers.
+    `trends` gives the trend of each of the campaigns with these numbers; the second ones are those that follow them.
     """
     total = len(group)
     if view.search:
         group = group.only(lambda name: matches(name, view.search))
-    shown = group.ranked(view.sorted_by, limit or (ALL_ROWS if view.all_rows else PAGE_ROWS), descending=view.descending)
-    return RankedTable(
-        tuple(group.figures), _rows(group, shown, view.metric, trends(group.numbers[shown].tolist())), len(group), total
-    )
+    limit = limit or (ALL_ROWS if view.all_rows else PAGE_ROWS)
+    ranked = group.ranked(view.sorted_by, max(limit, SPARE_TRENDS), descending=view.descending)
+    shown = ranked[:limit]
+    lines = trends(group.numbers[shown], group.numbers[ranked[limit:]])
+    return RankedTable(tuple(group.figures), _rows(group, shown, view.metric, lines), len(group), total)
 
 
 def channels(group: Members, view: View) -> RankedTable:
@@ -147,25 +151,15 @@ def _rows(group: Members, shown: list[int], metric: str, trends: list[Numbers]) 
     return [RankedRow(group.names[at], short(row), *more) for at, row, *more in rows]
 
 
-def trends(
-    numbers: list[int],
-    campaigns: Keys,
-    t: Keys,
-    rows: Sums,
-    *,
-    measure: ShownMeasure,
-    span: TimeSpan,
-    unknown: npt.NDArray[np.bool_],
-) -> list[Numbers]:
-    """The measure of each of the campaigns `numbers` over the complete part of the range, in at most `_TREND_POINTS` points.
+def trends(count: int, keyed: Keyed, *, measure: ShownMeasure, span: TimeSpan, unknown: npt.NDArray[np.bool_]) -> list[Numbers]:
+    """The measure of each of `count` rows over the complete part of the range, in at most `_TREND_POINTS` points.
 
-    Each of `rows` has a campaign's number and the time of a point; `unknown` is the mask of incomplete points of the range.
+    `keyed` has sums by the index of the row and the time of a point (`sums.timed`); `unknown` is the mask of incomplete points.
     """
     step = max(1, -(-len(span.points) // _TREND_POINTS))
     points = int(np.count_nonzero(span.points.instants[1:] <= span.settled)) // step
-    sums = np.zeros((len(numbers), points, rows.shape[1]), rows.dtype)
-    order = np.argsort(numbers)
-    lines = order[np.searchsorted(np.array(numbers, np.int64)[order], campaigns)]
+    (lines, t), rows = untimed(keyed[0]), keyed[1]
+    sums = np.zeros((count, points, rows.shape[1]), rows.dtype)
     buckets = span.points.index(t) // step
     inside = buckets < points
     np.add.at(sums, (lines[inside], buckets[inside]), rows[inside])

@@ -28,7 +28,8 @@ from figures.store.blocks import joint_state
 from figures.store.names import OTHER_NUMBER, Names
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
-from figures.views.breakdown_filter import condition
+from figures.views import breakdown_filter
+from figures.views.keys import passing
 from figures.views.parameters import NATIVE
 from figures.views.selection import DIMENSIONS, Selection
 
@@ -204,11 +205,11 @@ def _rows(snapshot: Snapshot, asked: Selection, start: int, end: int, step: int)
     filtered = dict.fromkeys(one.field for one in asked.filters)
     fields = {field: column_of(field) for field in (*asked.fields, *filtered)}
     rows = snapshot.between(start, end, step, by=(*DIMENSIONS, *fields.values(), "currency"))
-    for dimension, wanted in (("campaign", asked.campaigns), ("channel", asked.channels)):
-        if wanted:
-            rows = rows.filter(pl.col(dimension).is_in(snapshot.names[dimension].known(wanted)))
-    if asked.filters:
-        rows = rows.filter(condition(one, fields[one.field], snapshot.names[fields[one.field]]) for one in asked.filters)
+    names = snapshot.names
+    chosen = {"campaign": asked.campaigns, "channel": asked.channels}
+    tested = [{dimension: names[dimension].mask(wanted)} for dimension, wanted in chosen.items() if wanted]
+    tested += [{fields[one.field]: breakdown_filter.passing(one, names[fields[one.field]])} for one in asked.filters]
+    rows = passing(rows, *tested)
     return rows.rename({column: _column(field) for field, column in fields.items()})
 
 

@@ -6,24 +6,21 @@ are integers, so that adding and subtracting is exact. Where an older minute was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from functools import cached_property, partial
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
-from dataflows.contract.breakdowns import Value
 from figures.measures import Keyed, Keys, Sums, added, joined, matrix, sums
 from figures.store.blocks import block_of
-from figures.store.names import Names
-from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
-from figures.views.breakdown_filter import condition
 from figures.views.grid import Grid
-from figures.views.keys import PAIRS, KeyCode
+from figures.views.keys import PAIRS, KeyCode, Masks, conditions, only, passing
 from figures.views.span import TimeSpan
-from figures.views.view import Filtered, View
+from figures.views.view import View
 
 T = TypeVar("T")
 Stretches = tuple[tuple[int, int], ...]
@@ -34,6 +31,9 @@ _FEW = 1800
 """Up to this many seconds are added up from their minutes; block sums would be out of date at once."""
 _STRETCHES = 8
 """More stretches than this are read as one, and the minutes between them dropped."""
+_LINES = 1000
+"""Keys whose sums by point are remembered together; once they are more, only those of the last refresh are."""
+NO_LIMITS: Masks = MappingProxyType({})
 _INDEX = "index of the key"
 """Column of a row's key while trends are added up; no field of a breakdown can have this name."""
 _TIMES = 2**40
@@ -51,29 +51,11 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
     return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
-def conditions(snapshot: Snapshot, wanted: Filtered, currency: str | None) -> dict[str, pl.Expr]:
-    """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
+class _Lines(NamedTuple):
+    """The sums of some ascending `keys` by point of time, `timed` with the index of the key."""
 
-    A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if it is None, or if nothing else
-    is held.
-    """
-    tested: dict[str, pl.Expr] = {}
-    for dimension, names in (("campaign", wanted.campaigns), ("channel", wanted.channels)):
-        if names:
-            tested[dimension] = _is_one_of(dimension, snapshot.names[dimension], names)
-    currencies = snapshot.names["currency"]
-    if currency is not None and currencies.names not in ([], [currency]):
-        tested["currency"] = _is_one_of("currency", currencies, [currency])
-    for one in wanted.filters:
-        dimension = column_of(one.field)
-        passes = condition(one, dimension, snapshot.names[dimension])
-        # A page that is embedded with a filter may have a second one on the same field.
-        tested[dimension] = tested[dimension] & passes if dimension in tested else passes
-    return tested
-
-
-def _is_one_of(dimension: str, known: Names, names: Iterable[Value]) -> pl.Expr:
-    return pl.col(dimension).is_in(known.known(names))
+    keys: Keys
+    sums: Keyed
 
 
 class PeriodSums:
@@ -110,7 +92,8 @@ class PageSums:
     """
 
     lanes: tuple[str, ...] = ()
-    """What sums by channel and point are split by besides."""
+    """What sums by point are split by besides, and how many bits their number has."""
+    _lane_bits = 0
 
     def __init__(self, snapshot: Snapshot, view: View, span: TimeSpan, currency: str | None, code: KeyCode = PAIRS) -> None:
         self._currency = currency
@@ -196,41 +179,51 @@ class PageSums:
 
         return make, few
 
-    def trends(self, numbers: list[int]) -> Keyed:
-        """Return the sums of some campaigns by point of time (`timed`), over the range without the open minutes at its end."""
-        wanted = pl.col("campaign").is_in(numbers)
-        key = ("trends", *sorted(numbers))
-        return self._trends(key, ("campaign",), PAIRS.dimensions, lambda rows: rows.filter(wanted), "campaign")
+    def trends(self, code: KeyCode, wanted: Keys, spare: Keys) -> Keyed:
+        """Return the sums of the keys `wanted` of `code` by point of time, over the range without the open minutes at its end.
 
-    def key_trends(self, code: KeyCode, keys: Keys) -> Keyed:
-        """Return, like `trends`, the sums of the ascending `keys` of `code` by point of time, `timed` with the index of the key."""
-        key = ("key trends", code, keys.tobytes())
-        return self._trends(key, code.dimensions, self._snapshot.shape.dimensions, partial(_only, code=code, keys=keys), _INDEX)
-
-    def _trends(
-        self,
-        key: Hashable,
-        by: tuple[str, ...],
-        minutes_by: tuple[str, ...],
-        choose: Callable[[pl.DataFrame], pl.DataFrame],
-        dimension: str,
-    ) -> Keyed:
-        """Return the sums of the rows that `choose` keeps, by the number in the column `dimension` and point of time.
-
-        Rows are read split by `by`, those of minutes by `minutes_by`.
+        They are `timed` with the index of the key. The sums of `spare` keys, and of those that were wanted before, are remembered with
+        them, because all rows of the range have to be read for a key that was not there at the last refresh.
         """
-        points = self._span.points
+        points, every = self._span.points, np.union1d(wanted, spare)
 
-        def few(start: int, end: int, grain: int = 60) -> Keyed:
-            # By the minute the rows themselves are read: sums by campaign would take as much memory again.
-            return self._points(choose(self._rows(start, end, grain, by if grain > 60 else minutes_by)), dimension, points)
+        def fits(held: _Lines) -> bool:
+            nonlocal every
+            if np.isin(wanted, held.keys).all():
+                return True
+            if len(held.keys) <= _LINES:
+                every = np.union1d(every, held.keys)
+            return False
 
-        def make(start: int, end: int) -> Keyed:
-            # The newest block changes all the time: to pick these names out of its rows costs less than its sums.
+        def few(start: int, end: int, grain: int, keys: Keys) -> Keyed:
+            # By the minute the rows themselves are read: sums by key would take as much memory again.
+            by = code.dimensions if grain > 60 else self._snapshot.shape.dimensions
+            rows = self._rows(start, end, grain, by, only(self._snapshot, code, keys))
+            return self._points(_indexed(rows, code, keys), _INDEX, points)
+
+        def make(start: int, end: int) -> _Lines:
+            # The newest block changes all the time: to pick these keys out of its rows costs less than its sums.
             edge = max(start, block_of(end))
-            return _together(few(start, edge, points.grain), few(edge, end))
+            return _Lines(every, _together(few(start, edge, points.grain, every), few(edge, end, 60, every)))
 
-        return self._moving((key, points.key), points.start, self._closed, make, few)
+        def move(_begun: int, ended: int, held: _Lines) -> _Lines:
+            return _Lines(held.keys, _since(points.start, _together(held.sums, few(ended, self._closed, 60, held.keys))))
+
+        held = self._remembered(
+            ("trends", code, points.key),
+            points.start,
+            self._closed,
+            make,
+            move,
+            fits=fits,
+        )
+        keys, rows = held.sums
+        numbers, t = untimed(keys)
+        lines = np.full(len(held.keys), -1)
+        lines[np.searchsorted(held.keys, wanted)] = np.arange(len(wanted))
+        lanes = 2**self._lane_bits
+        line = lines[numbers // lanes]
+        return timed(line * lanes + numbers % lanes, t)[line >= 0], rows[line >= 0]
 
     def _part(self, name: str, start: int, end: int) -> PeriodSums:
         def make(start: int, end: int) -> PeriodSums:
@@ -248,9 +241,7 @@ class PageSums:
         """Sums by point of time up to `end`, by `make`, or moved on by what `few` gives; `start` is that of a point."""
 
         def move(_begun: int, ended: int, held: Keyed) -> Keyed:
-            keys, rows = _together(held, few(ended, end))
-            there = untimed(keys)[1] >= start
-            return keys[there], rows[there]
+            return _since(start, _together(held, few(ended, end)))
 
         return self._remembered(key, start, end, make, move)
 
@@ -265,6 +256,8 @@ class PageSums:
         end: int,
         make: Callable[[int, int], T],
         move: Callable[[int, int, T], T] | None = None,
+        *,
+        fits: Callable[[T], bool] = lambda _value: True,
     ) -> T:
         view = self._view
         key = (
@@ -278,11 +271,14 @@ class PageSums:
             self._currency,
             self._code,
         )
-        return self._snapshot.remembered(key, start, end, partial(make, start, end), move)
+        return self._snapshot.remembered(key, start, end, partial(make, start, end), move, fits=fits)
 
-    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = ()) -> pl.DataFrame:
-        """Return the rows of this part of time that the view wants, split by `by` at least, without it by the names of the code."""
-        return self._between(start, end, grain, by=by)
+    def _rows(self, start: int, end: int, grain: int = 60, by: tuple[str, ...] = (), limits: Masks = NO_LIMITS) -> pl.DataFrame:
+        """Return the rows of this part of time that the view wants, split by `by` at least, without it by the names of the code.
+
+        They also pass `limits`, on dimensions that are among `by`.
+        """
+        return self._between(start, end, grain, by=by, limits=limits)
 
     def _between(
         self,
@@ -293,15 +289,14 @@ class PageSums:
         by: tuple[str, ...] = (),
         more: tuple[str, ...] = (),
         cuts: tuple[int, ...] = (),
+        limits: Masks = NO_LIMITS,
     ) -> pl.DataFrame:
         """Return the rows split by `by`, without it by the names of the code, and always by `more`; cut at `cuts`."""
         names = (*self._names, *more)
         by = (*by, *more) if by else names
-        tested = self._conditions
-        if not tested:
-            return self._snapshot.between(start, end, grain, cuts, by)
         # With filters by all `names`, so that the sums of the blocks are shared by all that is asked under them.
-        return self._snapshot.between(start, end, grain, cuts, (*names, *by, *tested)).filter(*tested.values())
+        split = (*names, *by, *self._conditions) if self._conditions else by
+        return passing(self._snapshot.between(start, end, grain, cuts, split), limits, self._conditions)
 
     def _added(self, rows: pl.DataFrame, *keys: str | pl.Expr) -> pl.DataFrame:
         return rows.group_by(*keys).agg(sums(self._sums, wide=self._snapshot.wide))
@@ -329,14 +324,19 @@ class PageSums:
         return points.floor(t)
 
 
-def _only(rows: pl.DataFrame, *, code: KeyCode, keys: Keys) -> pl.DataFrame:
-    """Return those of `rows` whose key is one of the ascending `keys`, with the column `_INDEX`."""
-    wanted = zip(code.dimensions, code.decode(keys), strict=True)
-    rows = rows.filter(pl.col(dimension).is_in(np.unique(numbers).tolist()) for dimension, numbers in wanted)
+def _indexed(rows: pl.DataFrame, code: KeyCode, keys: Keys) -> pl.DataFrame:
+    """Return those of `rows` whose key is one of the ascending `keys`, with the index of their key in the column `_INDEX`."""
     found = code.encode(rows)
     at = np.searchsorted(keys, found)
-    is_wanted = np.append(keys, -1)[at] == found
-    return rows.filter(is_wanted).with_columns(pl.Series(_INDEX, at[is_wanted]))
+    there = np.flatnonzero(np.append(keys, -1)[at] == found)
+    return rows[there].with_columns(pl.Series(_INDEX, at[there]))
+
+
+def _since(start: int, keyed: Keyed) -> Keyed:
+    """Return the sums by time (`timed`) from `start` on."""
+    keys, rows = keyed
+    there = untimed(keys)[1] >= start
+    return keys[there], rows[there]
 
 
 def _joined(*parts: Keyed) -> Keyed:
