@@ -7,7 +7,7 @@ import { filterBy } from "adtally/filters.js";
 import { moment, percent, whole } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
 import { spark } from "adtally/spark.js";
-import { bar, cells, columnsOf, sortHead } from "adtally/table.js";
+import { bar, cells, columnsOf, SPARED, sortHead } from "adtally/table.js";
 import { changeMark, verdict } from "adtally/tiles.js";
 import { onlyValues, valueFilters } from "adtally/url.js";
 import { breakdownName, fieldName, kindOf, valueNode, valueText } from "adtally/values.js";
@@ -18,8 +18,6 @@ const ROWS = "brows";
 const SORT = "bsort";
 const ORDER = "border";
 
-/** Columns that give their room to the values where a breakdown has several fields. */
-const SPARED = ["cpc", "ctr"];
 /** Columns that a phone has no room for besides several fields. */
 const CLOSE = ["cpa"];
 

@@ -15,6 +15,9 @@ import { changeMark, verdict } from "adtally/tiles.js";
  */
 const HEADS = { conversions: "Conv.", cpa: "Cost/conv.", roas: "Return" };
 
+/** Columns that a table without room for all gives up first. */
+export const SPARED = ["cpc", "ctr"];
+
 /** Columns that a narrow table and the channel table have, too. */
 const NARROW = ["spend", "conversions", "cpa"];
 
@@ -28,17 +31,22 @@ export function columnsOf(measures, table) {
   return shown.map((one) => ({
     id: one.id,
     head: HEADS[one.id] ?? (one.short || one.label),
+    label: one.label,
     kind: one.kind,
     wide: !NARROW.includes(one.id),
+    spare: SPARED.includes(one.id),
   }));
 }
+
+/** Classes of the cells of a column of figures. */
+const classes = (column) => `num${column.wide ? " roomy" : ""}${column.spare ? " spare" : ""}`;
 
 /** The figures of a row, one cell for each column. */
 export function cells(row, table, chosen, columns) {
   return columns.map((column) =>
     h(
       "td",
-      { class: `num${column.wide ? " roomy" : ""}${column.id === chosen ? " chosen" : ""}` },
+      { class: `${classes(column)}${column.id === chosen ? " chosen" : ""}` },
       figure(row.figures[table.columns.indexOf(column.id)], column.kind),
     ),
   );
@@ -61,14 +69,19 @@ export function bar(row, color = "") {
  */
 export function sortHead(column, order, table, sort) {
   const on = order.by === column.id;
-  const arrow = on ? (order.descending ? " ↓" : " ↑") : "";
+  const arrow = on ? (order.descending ? "\u00a0↓" : "\u00a0↑") : "";
   const button = h(
     "button",
-    { type: "button", "data-key": `sort-${table}-${column.id}`, onclick: () => sort(column.id) },
+    {
+      type: "button",
+      "data-key": `sort-${table}-${column.id}`,
+      title: column.label ? `Sort by ${column.label}` : null,
+      onclick: () => sort(column.id),
+    },
     column.head,
     h("span", { "aria-hidden": "true" }, arrow),
   );
-  const kind = column.id === "name" ? "left" : `num${column.wide ? " roomy" : ""}`;
+  const kind = column.id === "name" ? "left" : classes(column);
   const sorted = on ? (order.descending ? "descending" : "ascending") : null;
   return h("th", { scope: "col", class: kind, "aria-sort": sorted }, button);
 }

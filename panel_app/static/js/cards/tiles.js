@@ -86,12 +86,23 @@ function moreMeasures(measures, choose) {
   };
 }
 
+/** Largest number of tiles in a row of a wide screen. */
+const ROW = 7;
+
+/** Number of columns that fills the rows of `count` tiles evenly. @param {number} count */
+export const columnsFor = (count) => Math.ceil(count / Math.ceil(count / ROW));
+
 /** One tile of a measure. */
 function makeTile(measure, choose) {
   const value = h("span", { class: "tile-value" }, "–");
   const foot = h("span", { class: "tile-foot" });
   const line = h("span", { class: "tile-spark" });
-  const name = h("span", { class: "tile-name" }, measure.label, measure.short && h("abbr", {}, measure.short));
+  const name = h(
+    "span",
+    { class: "tile-name", title: measure.label },
+    h("span", {}, measure.label),
+    measure.short && h("abbr", {}, measure.short),
+  );
   const button = h(
     "button",
     { class: "tile", type: "button", role: "radio", "data-measure": measure.id, onclick: () => choose(measure.id) },
@@ -131,6 +142,7 @@ export function makeTiles(place, note, measures, choose) {
     if (ids.join() !== tiles.map((tile) => tile.measure.id).join()) {
       tiles = ids.map((id) => makeTile(measures.get(id), choose));
       place.replaceChildren(...tiles.map((tile) => tile.button));
+      place.style.setProperty("--columns", String(columnsFor(ids.length)));
     }
     more.update(ids);
     for (const { measure, button, value, foot, line } of tiles) {
