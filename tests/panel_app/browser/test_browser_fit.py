@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,14 @@ def test_own_metrics_widen_no_page_and_their_tiles_fill_the_rows_evenly(site: Si
             rows = [box["y"] for box in (one.bounding_box() for one in page.locator("#tiles .tile").all()) if box]
             assert [rows.count(top) for top in sorted(set(rows))] == [7, 7]
         page.context.close()
+
+
+def test_a_choice_by_enter_closes_its_list_and_the_word_that_begins_like_the_search_is_first(site: Site) -> None:
+    page = site.open("/?every=off")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("button", name=re.compile("^Time zone")).click()
+    page.get_by_label("Search time zones").fill("lord")
+    page.keyboard.press("Enter")
+    expect(page.locator("#footer")).to_contain_text("Times in Australia/Lord_Howe")
+    expect(page.get_by_label("Search time zones")).to_be_hidden()
+    expect(page.locator("#zone-picker")).to_be_focused()

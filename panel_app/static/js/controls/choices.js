@@ -18,6 +18,20 @@ const plain = (text) =>
     .toLowerCase();
 
 /**
+ * The entries that have all words of a search; first those in which each word begins one: "lord" finds Lord Howe before Qyzylorda.
+ * @param {Entry[]} entries
+ * @param {string} search
+ */
+export function matches(entries, search) {
+  const words = plain(search).split(" ").filter(Boolean);
+  const found = entries
+    .map((one) => ({ one, text: ` ${plain(`${one.text} ${one.found ?? ""}`)}` }))
+    .filter(({ text }) => words.every((word) => text.includes(word)));
+  const begun = ({ text }) => words.every((word) => text.includes(` ${word}`));
+  return [...found.filter(begun), ...found.filter((one) => !begun(one))].map(({ one }) => one);
+}
+
+/**
  * @param {object} picker
  * @param {string} picker.name of the list: "Time zone"
  * @param {string} picker.search placeholder of the search
@@ -52,11 +66,7 @@ export function makeChoice(picker) {
   let entries = [];
 
   function draw() {
-    const words = plain(search.value).split(" ").filter(Boolean);
-    const matching = entries.filter((one) => {
-      const text = plain(`${one.text} ${one.found ?? ""}`);
-      return words.every((word) => text.includes(word));
-    });
+    const matching = matches(entries, search.value);
     const chosen = picker.chosen();
     const rows = matching.slice(0, DRAWN).map((one) =>
       h(
@@ -94,7 +104,10 @@ export function makeChoice(picker) {
     stops[Math.min(Math.max(at + step, 0), stops.length - 1)]?.focus();
   });
   search.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && search.value) /** @type {HTMLElement | null} */ (list.querySelector("button"))?.click();
+    if (event.key !== "Enter" || !search.value) return;
+    // The choice moves the focus to the button of the list, which the same Enter would press.
+    event.preventDefault();
+    /** @type {HTMLElement | null} */ (list.querySelector("button"))?.click();
   });
   return drop;
 }
