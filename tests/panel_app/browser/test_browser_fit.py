@@ -62,3 +62,17 @@ def test_a_choice_by_enter_closes_its_list_and_the_word_that_begins_like_the_sea
     expect(page.locator("#footer")).to_contain_text("Times in Australia/Lord_Howe")
     expect(page.get_by_label("Search time zones")).to_be_hidden()
     expect(page.locator("#zone-picker")).to_be_focused()
+
+
+def test_a_search_that_waits_does_not_come_back_after_a_campaign_was_pressed(site: Site) -> None:
+    filled(site, minutes=20)
+    page = site.open("/?range=15m&every=off")
+    page.evaluate("""() => {
+      const search = document.querySelector('#campaigns .search');
+      search.value = 'tw';
+      search.dispatchEvent(new Event('input', { bubbles: true }));
+      document.querySelector('#campaigns tbody .name button').click();
+    }""")
+    expect(page.locator("#crumbs")).to_be_visible()
+    page.wait_for_timeout(500)  # longer than a search waits for its viewer to stop typing
+    assert "q=tw" not in page.url

@@ -27,6 +27,9 @@ const measures = new Map(setup.measures.map((one) => [one.id, one]));
 /** The last answer of the server. */
 let shown = first;
 
+/** What waits until its viewer stops typing, by the parameter of the search. @type {Map<string, ReturnType<typeof setTimeout>>} */
+const searching = new Map();
+
 const live = makeLive({
   ask: (ask) => ask("view", { query: query(), have: shown.token }),
   take: (answer) => {
@@ -50,6 +53,7 @@ const { link, notices, show, taste } = live;
 const everything = () => ({ ...unfiltered(), ...setup.confines });
 /** Show a part of the data on the whole page, and scroll to the top, where its crumbs are. */
 function aim(changes) {
+  for (const name of Object.keys(changes)) clearTimeout(searching.get(name));
   show(changes);
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
   window.scrollTo({ top: 0, behavior: quiet ? "instant" : "smooth" });
@@ -82,17 +86,24 @@ const attention = makeAttention(byId("attention"), measures, {
 const heatmap = makeHeatmap(byId("heatmap"), (changes) => aim({ ...changes, q: "" }));
 const scatter = makeScatter(byId("scatter"), (changes) => aim({ ...changes, q: "" }));
 const channels = makeChannels(byId("channels"), setup.measures, (name) => aim({ channel: [name] }));
-let searching = 0;
+
+/** What changes the URL once its viewer stops typing; another change of the same parameter (`aim`) takes its place. @param {string} name */
+function searchIn(name) {
+  return (text) => {
+    clearTimeout(searching.get(name));
+    searching.set(
+      name,
+      setTimeout(() => show({ [name]: text }, false), SEARCH_WAIT),
+    );
+  };
+}
 const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
   sort: (id) => {
     const by = shown.view.sort || shown.view.metric;
     const turned = by === id && shown.view.descending;
     show({ sort: id, order: turned || (by !== id && id === "name") ? "asc" : "" }, false);
   },
-  search: (text) => {
-    clearTimeout(searching);
-    searching = setTimeout(() => show({ q: text }, false), SEARCH_WAIT);
-  },
+  search: searchIn("q"),
   all: (all) => show({ rows: all ? "all" : "" }, false),
   pick: (name) => aim({ campaign: [name], q: "" }),
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
@@ -100,10 +111,7 @@ const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
 const breakdown = makeBreakdown(byId("breakdown"), setup.measures, {
   show: (changes, step = false) => show(changes, step),
   aim,
-  search: (text) => {
-    clearTimeout(searching);
-    searching = setTimeout(() => show({ [SEARCH]: text }, false), SEARCH_WAIT);
-  },
+  search: searchIn(SEARCH),
   download: embedded() ? null : (format) => save(link, { what: "breakdown", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
@@ -165,6 +173,10 @@ brand.addEventListener("click", (event) => {
     compare: "",
     breakdown: "",
     split: "",
+    bsort: "",
+    border: "",
+    bq: "",
+    brows: "",
     metric: "",
     chart: "",
     sort: "",
