@@ -159,3 +159,14 @@ def test_days_are_chosen_with_the_keyboard(site: Site) -> None:
         page.keyboard.press(key)
     page.wait_for_url(re.compile(r"range=2026-10-06\.\.2026-11-05"))
     expect(page.locator("#days-picker")).to_be_focused()
+
+
+def test_the_days_that_a_range_of_days_is_compared_with_are_named_in_its_zone(site: Site) -> None:
+    sent(site, {("g", "a"): 1}, minutes=1)
+    page = site.open("/?range=yesterday&compare=7d&tz=Asia/Kathmandu&every=off")
+    told = """([name, how, start, end]) => import('adtally/tiles.js').then(({ comparison }) =>
+        comparison({ span: { start, end, newest_end: end, compared: end - start }, compare: { how, start, end }, range: { name } }))"""
+    start = 1_780_000_200 // 86_400 * 86_400 - 20_700  # midnight in Kathmandu
+    named = "Changes are against the same days a week before (May 28 – 29, 2026)."
+    assert " ".join(page.evaluate(told, ["last7d", "7d", start, start + 2 * 86_400]).split()) == named
+    assert page.evaluate(told, ["24h", "before", start, start + 86_400]) == "Changes are against the period before."

@@ -202,10 +202,11 @@ VERDICTS = {  # change, difference, good direction, kind
 }
 
 
-COMPARED = {  # seconds that are compared, that are held of the period before, and of the range until now
+COMPARED = {  # seconds that are compared, that are held of the period before, and from the begin of the range to the newest minute
     (3600, 3600, 3600): "Changes are against the period before.",
     (3540, 3600, 3600): "Changes are against the period before, without 1 min that is not complete in both.",
     (2400, 3600, 3600): "Changes are against the period before, without 20 min that are not complete in both.",
+    (3600, 3600, 9000): "Changes are against the period before.",
     (0, 0, 3600): "There is no earlier data to compare with.",
     (0, 600, 3600): "Not compared yet: of the 60 min before, only 10 min are held.",
     (0, 3600, 3600): "Not compared yet: no minute is complete in both periods.",
@@ -230,7 +231,7 @@ def test_what_is_small_or_known_only_now_and_then_is_seen(site: Site) -> None:
     }))"""
     assert page.evaluate(said, [*VERDICTS]) == [list(one) for one in VERDICTS.values()]
     told = """given => import('adtally/tiles.js').then(({ comparison }) => given.map(([compared, held, newest_end]) =>
-        comparison({ empty: false, span: { start: 0, length: 3600, newest_end, compared, held } })))"""
+        comparison({ empty: false, span: { start: 0, end: 3600, length: 3600, newest_end, compared, held } })))"""
     assert page.evaluate(told, [*COMPARED]) == [*COMPARED.values()]
 
 

@@ -4,7 +4,7 @@
 import { h } from "adtally/dom.js";
 import { change, duration, figure, gap, percent } from "adtally/format.js";
 import { patch } from "adtally/patch.js";
-import { compared } from "adtally/periods.js";
+import { compared, comparedDays } from "adtally/periods.js";
 import { spark } from "adtally/spark.js";
 
 /**
@@ -39,11 +39,12 @@ export function changeMark(found) {
 }
 
 /** The line that says what is compared. */
-export function comparison({ empty, span, compare }) {
+export function comparison({ empty, span, compare, range }) {
   if (empty) return "";
   if (compare?.how === "none") return "Not compared with an earlier period.";
-  const { words } = compared(compare);
-  const left = span.newest_end - span.start - span.compared;
+  const days = comparedDays({ range, compare });
+  const words = `${compared(compare).words}${days && ` (${days})`}`;
+  const left = Math.min(span.newest_end, span.end) - span.start - span.compared;
   if (span.compared && !left) return `Changes are against ${words}.`;
   if (span.compared)
     return `Changes are against ${words}, without ${duration(left)} that ${left === 60 ? "is" : "are"} not complete in both.`;

@@ -120,6 +120,12 @@ export function rangeName(range) {
 /** Whether a range is one of days. @param {string} range */
 export const ofDays = (range) => Object.hasOwn(CALENDAR, range) || daysOf(range) !== null;
 
+/** The days that a range of days is compared with, such as "Nov 17 – 23, 2026"; empty for other ranges. @param {Answer} page */
+export function comparedDays({ range, compare }) {
+  const days = compare && compare.end > compare.start && ofDays(range?.name ?? "");
+  return days ? stretch(dayAt(compare.start), dayAt(compare.end - 1)) : "";
+}
+
 const DAY = 86_400;
 /** Seconds of a day on which the clock is put forward. */
 export const SHORTEST_DAY = 23 * 3600;
