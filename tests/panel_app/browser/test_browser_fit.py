@@ -76,3 +76,23 @@ def test_a_search_that_waits_does_not_come_back_after_a_campaign_was_pressed(sit
     expect(page.locator("#crumbs")).to_be_visible()
     page.wait_for_timeout(500)  # longer than a search waits for its viewer to stop typing
     assert "q=tw" not in page.url
+
+
+def test_on_paper_are_figures_and_what_they_are_of_and_nothing_to_press(site: Site) -> None:
+    filled(site, minutes=20)
+    page = site.open("/?range=15m&campaign=one&every=off")
+    page.emulate_media(media="print")
+    for shown in (
+        '#controls [data-range="15m"]',
+        '#controls .drop:has-text("one")',
+        "#crumbs ol",
+        "#comparison > span",
+        "#footer",
+    ):
+        expect(page.locator(shown)).to_be_visible()
+    for hidden in ('#controls [data-range="1h"]', "#refresh", "#menu", "#campaigns .search", "#crumbs [data-key=back]"):
+        expect(page.locator(hidden)).to_be_hidden()
+    assert (
+        page.evaluate("['.top', '#notices'].map((one) => getComputedStyle(document.querySelector(one)).position)")
+        == ["static"] * 2
+    )

@@ -59,7 +59,7 @@ export function makeCrumbs(place, show, confines = null) {
       const text =
         own.length === 1
           ? h("span", {}, `${fieldName(field)} `, valueNode(own[0].kind, own[0].value))
-          : `${whole(own.length)} of ${fieldName(field).toLowerCase()}`;
+          : `${fieldName(field)}: ${whole(own.length)} values`;
       kept.push(...own);
       steps.push([text, onlyValues([...kept, ...excluded])]);
     }
