@@ -34,19 +34,14 @@ class _Impressions:
     """One file of recommendations."""
 
     def __init__(self, file: Input, context: Context) -> None:
-        self._file = file
         self._dimensions = Dimensions({"ad_id": "item_id", "placement": "position"}, context)
         self._table = CsvTable(file, (*COLUMNS, *self._dimensions.columns), context.encoding)
         self._time = TimeColumn("timestamp", file.name, context.zone, context.dates)
         self.columns = (self._time,)
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """Yield an impression for each row, and a click at the same time (the file has no other) for each that was clicked."""
-        for lines, values in self._table.records(complaints):
-            try:
-                yield from self._events(values, lines)
-            except RowError as error:
-                complaints.add(self._file.name, lines, error)
+        """Return an impression for each row, and a click at the same time (the file has no other) for each that was clicked."""
+        return self._table.events(complaints, self._events)
 
     def _events(self, values: list[str], lines: Line) -> list[SortedRow]:
         timestamp, item, position, click = own = values[: len(COLUMNS)]

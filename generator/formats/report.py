@@ -97,12 +97,8 @@ class _Report:
         self.columns = (self._time, self._numbers, self._rounding)
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """Yield the events of each row."""
-        for lines, values in self._table.records(complaints):
-            try:
-                yield from self._events(values, lines)
-            except RowError as error:
-                complaints.add(self._file.name, lines, error)
+        """Return the events of each row."""
+        return self._table.events(complaints, self._events)
 
     def _events(self, values: list[str], lines: Line) -> Iterator[SortedRow]:
         # Times and numbers first: a row that is bad for another reason still helps to decide how the columns are read.

@@ -37,7 +37,6 @@ class _Invoices:
     """One file of invoices."""
 
     def __init__(self, file: Input, context: Context) -> None:
-        self._file = file
         self._dimensions = Dimensions({"stock_code": "StockCode", "country": "Country"}, context)
         self._table = CsvTable(file, (*COLUMNS, *self._dimensions.columns), context.encoding)
         # UCI publishes the data set with the month first.
@@ -48,14 +47,10 @@ class _Invoices:
         self.columns = (self._time, self._numbers)
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """A purchase or a refund for each line of an invoice."""
-        for lines, values in self._table.records(complaints):
-            try:
-                yield self._event(values, lines)
-            except RowError as error:
-                complaints.add(self._file.name, lines, error)
+        """Return a purchase or a refund for each line of an invoice."""
+        return self._table.events(complaints, self._events)
 
-    def _event(self, values: list[str], lines: Line) -> SortedRow:
+    def _events(self, values: list[str], lines: Line) -> tuple[SortedRow]:
         invoice, _, quantity_text, date, price_text, customer, country = own = values[: len(COLUMNS)]
         # Times and numbers first: a row that is bad for another reason still helps to decide how the columns are read.
         time = self._time.micros(date, lines)
@@ -80,7 +75,7 @@ class _Invoices:
         fields["order_id"] = name(invoice, "InvoiceNo")
         fields["revenue_micros"] = str(micros("Quantity × UnitPrice", abs(quantity), price))
         tail = members(fields | self._dimensions.fields(values[len(COLUMNS) :]))
-        return SortedRow(time, identity("retail", *own), f'","event_type":"{kind}","timestamp":"', tail)
+        return (SortedRow(time, identity("retail", *own), f'","event_type":"{kind}","timestamp":"', tail),)
 
 
 def _integer(text: str) -> str:

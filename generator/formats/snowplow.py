@@ -47,7 +47,6 @@ class _EnrichedEvents:
     """One file of enriched events."""
 
     def __init__(self, file: Input, context: Context) -> None:
-        self._file = file
         header = CsvTable(file, REQUIRED, context.encoding)
         own = {
             field: column
@@ -62,14 +61,10 @@ class _EnrichedEvents:
         self.columns = (self._time, self._numbers)
 
     def rows(self, complaints: BadRows) -> Iterator[SortedRow]:
-        """Yield a click or a purchase for each row that is a page view or has a transaction's total."""
-        for lines, values in self._table.records(complaints):
-            try:
-                yield self._event(values, lines)
-            except RowError as error:
-                complaints.add(self._file.name, lines, error)
+        """Return a click or a purchase for each row that is a page view or has a transaction's total."""
+        return self._table.events(complaints, self._events)
 
-    def _event(self, values: list[str], lines: Line) -> SortedRow:
+    def _events(self, values: list[str], lines: Line) -> tuple[SortedRow]:
         identity, collected, medium, campaign = values[: len(REQUIRED)]
         split = len(values) - len(OPTIONAL)
         event_name, event, total, derived, host, path = values[split:]
@@ -93,4 +88,4 @@ class _EnrichedEvents:
         fields |= self._dimensions.fields(values[len(REQUIRED) : split])
         event_id = f"{identity[: 256 - len(self._retime)]}{self._retime}"
         head = f'{{"event_id":{name(event_id, "event_id")},"event_type":"{kind}","timestamp":"'
-        return SortedRow(time, event_id, head.encode(), members(fields))
+        return (SortedRow(time, event_id, head.encode(), members(fields)),)

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from generator.formats.base import BadRows, RowError
 from generator.formats.columns import Line
 from generator.formats.encodings import as_text
 from generator.formats.inputs import Input, words
+from generator.ordering import SortedRow
 
 LONGEST = 1 << 20
 """Longest line in characters; a longer line makes its row bad."""
@@ -69,6 +70,14 @@ class CsvTable:
                 yield line, [value.strip() for value in pick(values)]
             elif values:
                 complaints.add(name, line, RowError("another number of fields than the header", f"{len(values)} for {width}"))
+
+    def events(self, complaints: BadRows, convert: Callable[[list[str], Line], Iterable[SortedRow]]) -> Iterator[SortedRow]:
+        """Yield what `convert` makes of the values and line numbers of each record; one for which it raises `RowError` is bad."""
+        for line, values in self.records(complaints):
+            try:
+                yield from convert(values, line)
+            except RowError as error:
+                complaints.add(self._file.name, line, error)
 
     def _rows(self) -> Iterator[tuple[Line, list[str] | csv.Error]]:
         with self._text() as text:
