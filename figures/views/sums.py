@@ -16,7 +16,7 @@ import polars as pl
 
 from figures.measures import Keyed, Keys, Sums, added, joined, matrix, sums
 from figures.store.blocks import block_of
-from figures.store.snapshot import Snapshot
+from figures.store.snapshot import Snapshot, bytes_of
 from figures.views.grid import Grid
 from figures.views.keys import PAIRS, KeyCode, Masks, conditions, only, passing
 from figures.views.span import TimeSpan
@@ -71,6 +71,11 @@ class PeriodSums:
         self.total: Sums | None = sums.sum(axis=0) if len(sums) else None
         self.memo: object = None
         """What was computed from these sums last; what keeps it here also keeps what it depends on."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory in bytes, twice that of the sums: what is computed from them takes as much at most."""
+        return 2 * bytes_of(self.pairs)
 
     @cached_property
     def campaigns(self) -> Keyed:
