@@ -12,9 +12,9 @@ import numpy.typing as npt
 from figures.measures import Keyed, ShownMeasure, Sums, compared
 from figures.store.snapshot import Snapshot
 from figures.views.grid import Grid
+from figures.views.keys import untimed
 from figures.views.rankings import Members, Numbers, short
 from figures.views.span import TimeSpan
-from figures.views.sums import untimed
 
 _SHOWN_CHANNELS = 8
 COLORS = 8
@@ -71,7 +71,7 @@ Lines = Mapping[int, Sums]
 
 
 def lines(cells: Keyed, earlier: Keyed, span: TimeSpan) -> Lines:
-    """Sums by channel and point, out of those of the range and of the previous period by channel and time (`sums.timed`)."""
+    """Sums by channel and point, out of those of the range and of the previous period by channel and time (`keys.timed`)."""
     count = len(span.points)
     (now, now_t), (was, was_t) = untimed(cells[0]), untimed(earlier[0])
     numbers = np.union1d(now, was)

@@ -18,13 +18,13 @@ from figures.rates.table import RateTable
 from figures.store.names import Names
 from figures.store.snapshot import Snapshot
 from figures.views.grid import Grid
-from figures.views.keys import PAIRS, KeyCode, Masks
+from figures.views.keys import PAIRS, KeyCode, Masks, timed, untimed
 from figures.views.span import TimeSpan
-from figures.views.sums import NO_LIMITS, PageSums, PeriodSums, timed, untimed
+from figures.views.sums import NO_LIMITS, PageSums, PeriodSums
 from figures.views.view import View
 
 _KEY_BITS, _NUMBER_BITS = 62, 23
-"""Bits of a `KeyCode`'s key, and of a name's number in `sums.timed`."""
+"""Bits of a `KeyCode`'s key, and of a name's number in `keys.timed`."""
 
 
 Left = dict[int, tuple[float, float]]

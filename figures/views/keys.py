@@ -22,6 +22,9 @@ Masks = Mapping[str, Mask]
 
 _BITS = 62
 """Bits of a key; the sign and one more are left, so that sums of two keys do not overflow."""
+_TIMES = 2**40
+_EARLIEST = -(2**38)
+"""Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
 
 
 class KeyCode(msgspec.Struct, frozen=True):
@@ -62,6 +65,16 @@ def code_of(snapshot: Snapshot, dimensions: Sequence[str]) -> KeyCode | None:
     """
     bits = tuple(len(snapshot.names[dimension].names).bit_length() for dimension in dimensions)
     return KeyCode(tuple(dimensions), bits) if sum(bits) <= _BITS else None
+
+
+def timed(numbers: Keys, t: Keys) -> Keys:
+    """Return one number for a name's number and a time (seconds since 1970)."""
+    return numbers * _TIMES + (t - _EARLIEST)
+
+
+def untimed(keys: Keys) -> tuple[Keys, Keys]:
+    """Return the names' numbers and the times that `timed` combined."""
+    return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
 def conditions(snapshot: Snapshot, wanted: Filtered, currency: str | None) -> Masks:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from figures.measures import UNSIGNED, Floats, Keyed, Keys, ShownMeasure, Sums, compared
 from figures.store.names import Names
 from figures.store.spelling import folded, matches
+from figures.views.keys import untimed
 from figures.views.span import TimeSpan
-from figures.views.sums import untimed
 from figures.views.view import ALL_ROWS, PAGE_ROWS, View
 
 SPARE_TRENDS = 100
@@ -154,7 +154,7 @@ def _rows(group: Members, shown: list[int], metric: str, trends: list[Numbers]) 
 def trends(count: int, keyed: Keyed, *, measure: ShownMeasure, span: TimeSpan, unknown: npt.NDArray[np.bool_]) -> list[Numbers]:
     """The measure of each of `count` rows over the complete part of the range, in at most `_TREND_POINTS` points.
 
-    `keyed` has sums by the index of the row and the time of a point (`sums.timed`); `unknown` is the mask of incomplete points.
+    `keyed` has sums by the index of the row and the time of a point (`keys.timed`); `unknown` is the mask of incomplete points.
     """
     step = max(1, -(-len(span.points) // _TREND_POINTS))
     points = int(np.count_nonzero(span.points.instants[1:] <= span.settled)) // step

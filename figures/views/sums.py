@@ -18,7 +18,7 @@ from figures.measures import Keyed, Keys, Sums, added, joined, matrix, sums
 from figures.store.blocks import block_of
 from figures.store.snapshot import Snapshot, bytes_of
 from figures.views.grid import Grid
-from figures.views.keys import PAIRS, KeyCode, Masks, conditions, only, passing
+from figures.views.keys import PAIRS, KeyCode, Masks, conditions, only, passing, timed, untimed
 from figures.views.span import TimeSpan
 from figures.views.view import View
 
@@ -36,19 +36,6 @@ _LINES = 1000
 NO_LIMITS: Masks = MappingProxyType({})
 _INDEX = "index of the key"
 """Column of a row's key while trends are added up; no field of a breakdown can have this name."""
-_TIMES = 2**40
-_EARLIEST = -(2**38)
-"""Seconds since 1970; no date that a result can have lies before it, or `_TIMES` after it."""
-
-
-def timed(numbers: Keys, t: Keys) -> Keys:
-    """Return one number for a name's number and a time (seconds since 1970)."""
-    return numbers * _TIMES + (t - _EARLIEST)
-
-
-def untimed(keys: Keys) -> tuple[Keys, Keys]:
-    """Return the names' numbers and the times that `timed` combined."""
-    return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
 class _Lines(NamedTuple):
@@ -235,8 +222,13 @@ class PageSums:
             return PeriodSums(*self._summed(start, end))
 
         def move(begun: int, ended: int, held: PeriodSums) -> PeriodSums:
-            gone, rows = self._pairs(begun, start)
-            return PeriodSums(*joined(held.pairs, self._pairs(ended, end), (gone, -rows)))
+            came = edge(ended, end)
+            gone, rows = edge(begun, start)
+            return PeriodSums(*joined(held.pairs, came, (gone, -rows)))
+
+        def edge(start: int, end: int) -> Keyed:
+            # What leaves a range mostly comes to the period before it at once: the last one is kept.
+            return self._remembered("edge", start, end, lambda start, end: added(*self._pairs(start, end)))
 
         return self._remembered(name, start, end, make, move)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dataflows.contract.schema import WindowResult
 from figures.store.store import Store
+from figures.views.keys import timed, untimed
 from figures.views.query import OverviewPage, page
-from figures.views.sums import timed, untimed
 from figures.views.view import View
 from tests.support.results import BEGIN, SteppedClock, result
 
