@@ -12,6 +12,7 @@ from dataflows.contract import measure_file
 from dataflows.contract.event_types import DeclaredType
 from dataflows.contract.measure_file import Measure
 from dataflows.contract.measures import RATIOS, TOTALS
+from dataflows.contract.metrics import MONEY
 from dataflows.contract.schema import WindowResult
 from dataflows.contract.settings import Settings
 from figures.measures import ShownMeasure
@@ -22,7 +23,11 @@ DEFAULT_FILE = "metrics.toml"
 
 _COLUMNS = ("spend", "clicks", "conversions", "cpc", "cpa", "ctr", "roas")
 _TILES = ("spend", "clicks", "conversions", "cpa", "ctr", "roas")
-_API_COLUMNS = {*WindowResult.__struct_fields__, "other", "currency_from", "campaign", "channel", "name", "time", "total"}
+_API_COLUMNS = {
+    *WindowResult.__struct_fields__,
+    *(name.removesuffix("_micros") for name in MONEY),
+    *("other", "currency_from", "campaign", "channel", "name", "time", "total"),
+}
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ def load(path: str, sums: Iterable[str], others: Iterable[Measure], *, reserved:
     meaning, and a name that one of the `others` or of `reserved` has.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")  # Windows editors begin a file with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError(

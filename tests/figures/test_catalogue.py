@@ -76,6 +76,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Catalogue.of(Settings(metrics_file=str(tmp_path / "own.toml")))
 
 
+@pytest.mark.parametrize("name", ["refund", "refund_micros", "other", "events", "counts"])
+def test_a_metric_can_not_have_the_name_of_a_column_of_the_api(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'[[metric]]\nname = "{name}"\nnumerator = "clicks"\nunit = "count"\ngood = "up"\n')
+    with pytest.raises(SettingsError, match=f"own.toml: metric {name}: another measure, a sum or a column of the API"):
+        Catalogue.of(Settings(metrics_file=str(path)))
+
+
+def test_a_file_of_metrics_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[[metric]]\nname = "touches"\nnumerator = "clicks"\nunit = "count"\ngood = "up"\n', "utf-8-sig")
+    assert Catalogue.of(Settings(metrics_file=str(path))).own == ("touches",)
+
+
 def test_an_own_metric_is_the_measure_of_every_part_of_a_page_of_explore_and_of_the_api(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(
         '[[metric]]\nname = "per_action"\nnumerator = "spend"\ndenominator = "clicks + 3 * conversions"\nunit = "price"\ngood = "down"\n'
