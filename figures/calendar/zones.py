@@ -43,7 +43,7 @@ def zone_name(text: str) -> str:
     Raises `InputError`, whose text does not repeat `text`, if there is no such zone.
     """
     known = _known_zones()
-    name = known.get(text.strip().lower())
+    name = known.get(text.strip().lower().replace(" ", "+"))  # in a URL, the plus of Etc/GMT+5 means a space
     if name is None:
         meant = difflib.get_close_matches(text.strip().lower()[:64], known, n=1)
         more = f"; was {known[meant[0]]} meant?" if meant else ", such as Europe/Berlin or America/New_York."

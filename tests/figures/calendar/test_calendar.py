@@ -192,10 +192,11 @@ def test_the_instant_of_a_local_time_is_the_first_at_which_the_clock_shows_it(zo
 
 
 def test_a_zone_is_named_in_any_case_and_an_unknown_one_is_one_line() -> None:
-    assert [zone_name(text) for text in ("utc", "europe/BERLIN", " Asia/Kathmandu ")] == [
+    assert [zone_name(text) for text in ("utc", "europe/BERLIN", " Asia/Kathmandu ", "Etc/GMT 5")] == [
         "UTC",
         "Europe/Berlin",
         "Asia/Kathmandu",
+        "Etc/GMT+5",
     ]
     for text in ("", "Mars/Olympus", "../../etc/passwd", "America", "right/UTC", "localtime", "Europe/\nBerlin\0", "\udcff"):
         with pytest.raises(InputError) as caught:
