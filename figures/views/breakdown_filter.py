@@ -116,9 +116,7 @@ def breakdown_for(breakdowns: Sequence[Breakdown], name: str, filters: Sequence[
             )
         missing = next((field for field in fields if field not in named.fields), None)
         if missing is not None:
-            raise InputError(
-                f"a filter on `{missing}` needs a breakdown with that field; {named.name} has {', '.join(named.fields)}."
-            )
+            raise InputError(f"`{missing}` needs a breakdown with that field; {named.name} has {', '.join(named.fields)}.")
         return named
     if not fields:
         return None

@@ -112,7 +112,7 @@ def test_the_breakdown_is_the_named_one_or_the_first_with_all_filtered_fields() 
     ("name", "fields", "words"),
     [
         ("ads", (), "must be one of ad, device, where"),
-        ("ad", ("device",), "a filter on `device` needs a breakdown with that field; ad has adgroup_id, ad_id"),
+        ("ad", ("device",), "`device` needs a breakdown with that field; ad has adgroup_id, ad_id"),
         ("", ("ad_id", "device"), "no breakdown has `ad_id` and `device` together"),
     ],
 )
