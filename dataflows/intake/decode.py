@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -45,7 +47,9 @@ class EventDecoder:
     def __init__(self, types: Iterable[str] = (), columns: Iterable[str] = ()) -> None:
         """`types`: the declared event types; `columns`: the fields that breakdowns name. An event of another type is malformed."""
         self._types = tuple(types)
-        self._decode = event_decoder(self._types, columns).decode
+        decoder = event_decoder(self._types, columns)
+        self._decode = decoder.decode
+        self._names = tuple(field.encode_name for field in msgspec.structs.fields(decoder.type))
 
     @classmethod
     def of(cls, settings: Settings) -> EventDecoder:
@@ -67,7 +71,7 @@ class EventDecoder:
         except msgspec.ValidationError as error:
             return self._with_last_values(value, error)
         except DECODE_ERRORS as error:
-            raise NotAnEvent("malformed", self._words(value, error)) from None
+            return self._without_ignored_texts(value, error)
 
     @staticmethod
     def _check_utf8(value: bytes) -> None:
@@ -87,10 +91,38 @@ class EventDecoder:
         except msgspec.ValidationError as last:
             raise NotAnEvent("malformed", self._words(value, last)) from None
         except DECODE_ERRORS:
+            return self._without_ignored_texts(value, error)
+
+    def _without_ignored_texts(self, value: bytes, error: Exception) -> Event:
+        if b"\\ud" not in value.lower():
             raise NotAnEvent("malformed", self._words(value, error)) from None
+        # Half a pair of surrogates is JSON, but msgspec refuses it even in a text that is not read, such as a title that was cut off in
+        # the middle of an emoji: that must not condemn the event.
+        try:
+            fields = _json_object(value)
+            read = msgspec.json.encode({name: fields[name] for name in self._names if name in fields})
+        except (ValueError, RecursionError):
+            raise NotAnEvent("malformed", self._words(value, error)) from None
+        return self(read)
 
     def _words(self, value: bytes, error: Exception) -> str:
         return explain(value, error, self._types)[:500]
+
+
+def _json_object(value: bytes) -> dict[str, Any]:
+    """Return the object in `value`, in which strings may contain half a pair of surrogates; raises `ValueError` if it is not one."""
+    document = json.loads(value.decode(), parse_int=_as_sent, parse_float=_as_sent, parse_constant=_refuse)
+    if not isinstance(document, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - of the same kind as what is not JSON
+    return document
+
+
+def _as_sent(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)  # NaN and Infinity are not JSON
 
 
 def _before_leap_second(timestamp: msgspec.Raw | None) -> bytes | None:
@@ -144,8 +176,16 @@ def rounds_up(value: bytes) -> bool:
     """Return whether the time in an event's payload has digits beyond the microsecond that round it up to a whole second."""
     if b".999999" not in value and b"\\u003" not in value:
         return False
-    digits = msgspec.json.decode(_decode_time(value).timestamp, type=str).partition(".")[2]
+    digits = _timestamp(value).partition(".")[2]
     return digits[:6] == "999999" and digits[6:7].isdigit()
+
+
+def _timestamp(value: bytes) -> str:
+    """Return the timestamp in an event's payload, as it was sent."""
+    try:
+        return msgspec.json.decode(_decode_time(value).timestamp, type=str)
+    except msgspec.DecodeError:  # half a pair of surrogates in a text that is not read
+        return _json_object(value)["timestamp"]
 
 
 def rejected(reason: Reason, detail: str, *, value: bytes | None, topic: str, partition: int, offset: int, at: str) -> Rejected:

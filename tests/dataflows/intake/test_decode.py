@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dataflows.contract.schema import to_micros
 from dataflows.contract.settings import Settings
-from dataflows.intake.decode import EventDecoder, NotAnEvent
+from dataflows.intake.decode import EventDecoder, NotAnEvent, in_own_window
 from dataflows.intake.partition import IntakeState
 from dataflows.intake.rules import Rules
 from tests.support.engines.intakes import both
@@ -157,6 +157,21 @@ def test_a_leap_second_counts_as_the_last_microsecond_of_its_minute(text: str) -
         shares, rejected = intake.fetch()
         assert not rejected
         assert to_micros(found) // 60_000_000 * 60_000_000 in {share.window for share in shares}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        rb'"note":"\ud83d"',
+        rb'"note":["\uDC00"],"device":5,"device":"x"',
+        rb'"\ud800":1e400,"cost_micros":"\ud83d","cost_micros":1',
+    ],
+)
+def test_half_a_pair_of_surrogates_in_a_text_that_is_not_read_is_ignored(more: bytes) -> None:
+    value = payload(timestamp="2026-11-23T08:00:59.9999999Z", device="x", cost_micros=1)
+    found = decode(value[:-1] + b"," + more + b"}")
+    assert found == decode(value)
+    assert in_own_window(found, value[:-1] + b"," + more + b"}", 60_000_000).timestamp.minute == 0
 
 
 EVENT = payload().decode()

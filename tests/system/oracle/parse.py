@@ -33,18 +33,19 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with all that it was given, also what a later pair of the same key replaces."""
 
 
-def _check_all(value: Any) -> None:
-    """Brackets are at most 100 deep, and every text is Unicode; raises `BadError`, or `ValueError` for a lone surrogate."""
+def _check_depth(value: Any) -> None:
+    """Brackets are at most 100 deep; raises `BadError`."""
     depth, level = 0, [value]
     while level:
-        for item in level:
-            if isinstance(item, str):
-                item.encode()
         nested = [item for item in level if isinstance(item, list)]
         depth += bool(nested)
         if depth > 100:
             raise BadError("too deep")
         level = [one for item in nested for entry in item for one in (entry if isinstance(item, _Pairs) else (entry,))]
+
+
+def _is_unicode(text: str) -> bool:
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in text)
 
 
 class Parser:
@@ -67,7 +68,7 @@ class Parser:
                 raise BadError(name)
         for name in self._names:
             value = event.get(name)
-            if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 256):
+            if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 256 and _is_unicode(value)):
                 raise BadError(name)
         for name in MONEY:
             value = event.get(name)
@@ -89,7 +90,7 @@ def _object(payload: bytes | None) -> dict[str, Any]:
         raise BadError("nothing, or too much")
     try:
         given = json.loads(payload.decode(), parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_Pairs)
-        _check_all(given)
+        _check_depth(given)
     except (ValueError, RecursionError) as error:
         raise BadError(str(error)) from None
     if not isinstance(given, _Pairs):

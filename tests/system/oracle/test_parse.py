@@ -191,16 +191,23 @@ def test_they_agree_on_every_unusual_value_of_every_field(value: str, place: int
 @pytest.mark.parametrize(
     ("extra", "reason"),
     [
-        (r'"user_id":"\ud800"', "malformed"),
-        (r'"note":"\ud800"', "malformed"),
+        (r'"user_id":"\ud800"', None),
+        (r'"note":"\ud800"', None),
         ('"note":' + "[" * 100 + "]" * 100, "malformed"),
         ('"cost_micros":1e400', None),
         ('"cost_micros":' + "9" * 5000, None),
         ('"note":1e400', None),
     ],
-    ids=["surrogate", "surrogate that is ignored", "deep", "float", "long integer", "float that is ignored"],
+    ids=[
+        "surrogate",
+        "surrogate that is ignored",
+        "deep",
+        "float",
+        "long integer",
+        "float that is ignored",
+    ],
 )
-def test_what_a_later_pair_replaces_may_be_any_value_but_must_be_json_and_unicode(extra: str, reason: str | None) -> None:
+def test_what_a_later_pair_replaces_may_be_any_value_but_must_be_json(extra: str, reason: str | None) -> None:
     given: list[bytes | None] = [_text([(0, extra), (9, '"note":1'), (9, '"cost_micros":5')], 60)]
     for _, refused, _ in (*(by_the_engine(given, kind) for kind in both()), by_the_oracle(given)):
         assert refused == ({0: reason} if reason else {})
