@@ -155,16 +155,9 @@ def _order(keys: Keys, *, is_stable: bool) -> Keys:
 
 
 def joined(*parts: Keyed) -> Keyed:
-    """Return what `added` gives of all `parts` together.
-
-    Mostly the largest part has all keys, and nothing is put in order then.
-    """
-    distinct = sorted((added(*part) for part in parts), key=lambda part: len(part[0]), reverse=True)
-    keys = distinct[0][0]
-    new = [part[~_among(part, keys)] for part, _ in distinct[1:] if not np.array_equal(part, keys)]
-    if any(map(len, new)):
-        keys = np.sort(np.concatenate([keys, *new]), kind="stable")  # which merges what is in order
-        keys = keys[np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))]
+    """Return what `added` gives of all `parts` together."""
+    distinct = [added(*part) for part in parts]
+    keys = united(*(part for part, _ in distinct))
     columns = np.zeros((parts[0][1].shape[1], len(keys)), np.result_type(*(rows for _, rows in distinct)))
     for part, rows in distinct:
         if len(part) == len(keys):
@@ -174,6 +167,19 @@ def joined(*parts: Keyed) -> Keyed:
             for column, more in zip(columns, rows.T, strict=True):
                 column[places] += more
     return keys, columns.T
+
+
+def united(*parts: Keys) -> Keys:
+    """Return the distinct keys of `parts`, each of which has distinct ones in order, in order.
+
+    Mostly the largest part has all keys, and nothing is put in order then.
+    """
+    keys, *others = sorted(parts, key=len, reverse=True)
+    new = [part[~_among(part, keys)] for part in others if not np.array_equal(part, keys)]
+    if any(map(len, new)):
+        keys = np.sort(np.concatenate([keys, *new]), kind="stable")  # which merges what is in order
+        keys = keys[np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))]
+    return keys
 
 
 def _among(wanted: Keys, keys: Keys) -> npt.NDArray[np.bool_]:

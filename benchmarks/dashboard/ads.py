@@ -26,6 +26,9 @@ from panel_app.server.process_memory import resident_bytes
 OPEN = 100
 """Revisions below 900 are provisional (`store.minute`)."""
 
+_PRIME = 100_003
+"""More than the ads there are, so that each has a rank of its own."""
+
 QUERIES = {
     "overview": "range=15m",
     "by a ratio": "range=15m&bsort=cpa",
@@ -43,8 +46,19 @@ QUERIES = {
 Rows = tuple[list[WindowResult], list[Values]]
 
 
-def ads(campaigns: Iterable[int], count: int, at: int, revision: int = 900, currencies: tuple[str, ...] = ("USD",)) -> Rows:
-    """Return the rows of the ads of `campaigns` in one minute, each with its ad; campaigns take turns with the currencies."""
+def ads(
+    campaigns: Iterable[int],
+    count: int,
+    at: int,
+    revision: int = 900,
+    currencies: tuple[str, ...] = ("USD",),
+    *,
+    is_skewed: bool = False,
+) -> Rows:
+    """Return the rows of the ads of `campaigns` in one minute, each with its ad; campaigns take turns with the currencies.
+
+    If it `is_skewed`, clicks and spend of an ad fall with its rank, and the largest ads are the same in all minutes; else all are alike.
+    """
     (whole,) = minute(at, 1, 1, revision)
     rows = [
         msgspec.structs.replace(
@@ -58,6 +72,12 @@ def ads(campaigns: Iterable[int], count: int, at: int, revision: int = 900, curr
         for campaign in campaigns
         for ad in range(count)
     ]
+    if is_skewed:
+        ranks = (1 + (campaign * count + ad) * 7919 % _PRIME for campaign in campaigns for ad in range(count))
+        rows = [
+            msgspec.structs.replace(row, clicks=90_000 // rank, spend_micros=9_000_000_000 // rank + row.spend_micros % 1000)
+            for row, rank in zip(rows, ranks, strict=True)
+        ]
     return rows, [(f"ad {campaign}-{ad}",) for campaign in campaigns for ad in range(count)]
 
 
@@ -84,6 +104,7 @@ def measure(
     share: int = 1,
     currencies: tuple[str, ...] = ("USD",),
     queries: Iterable[str] = QUERIES,
+    is_skewed: bool = False,
 ) -> None:
     """Fill a store with `minutes`, in each of which one of `share` campaigns has events, and print what the `queries` cost."""
     gc.collect()
@@ -92,7 +113,7 @@ def measure(
     store = service.breakdowns["ad"]
 
     def come_in(at: int, which: Iterable[int], revision: int) -> None:
-        rows, values = ads(which, count, at, revision, currencies)
+        rows, values = ads(which, count, at, revision, currencies, is_skewed=is_skewed)
         service.store.apply(campaign_rows(rows, count))
         store.apply(rows, values=values)
 
@@ -152,6 +173,7 @@ def main() -> None:
     sizes: dict[str, Callable[[str], None]] = {
         "few": lambda title: measure(title, 12, 50, 60, options.rounds),
         "many": lambda title: measure(title, 2000, 50, 30, options.rounds),
+        "skewed": lambda title: measure(title, 2000, 50, 30, options.rounds, is_skewed=True),
         "two currencies": lambda title: measure(title, 2000, 50, 30, options.rounds, currencies=("USD", "EUR")),
         "a day": lambda title: measure(title, 2000, 50, 1440, options.rounds, share=50),
     }

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.metrics import SUMS
 from figures.catalogue import Catalogue
-from figures.measures import Floats, Keyed, Keys, ShownMeasure, Sums, compared, joined
+from figures.measures import Floats, Keyed, Keys, ShownMeasure, Sums, compared, united
 from figures.store.names import NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
@@ -156,8 +156,11 @@ class _Values:
         self._names = [snapshot.names[dimension] for dimension in code.dimensions]
         self._code, self._parts = code, [part.pairs for part in parts]
         self._totals = [part.total for part in parts if part.total is not None]
-        self._columns: dict[tuple[int, ...], Keyed] = {}
-        self.keys = self._keyed(_EVENTS)[0]
+        self._columns: dict[int, Sums] = {}
+        self.keys = united(*(keys for keys, _ in self._parts))
+        self._places = [
+            slice(None) if len(keys) == len(self.keys) else np.searchsorted(self.keys, keys) for keys, _ in self._parts
+        ]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -178,16 +181,18 @@ class _Values:
 
     def figures(self, measure: ShownMeasure) -> Floats:
         """Return the figure of each key in `measure`."""
-        needed = sorted(dict.fromkeys(measure.columns.index(name) for name, _ in (*measure.numerator, *measure.denominator)))
-        columns = tuple(measure.columns[at] for at in needed)
-        return msgspec.structs.replace(measure, columns=columns).of(self._keyed(*needed)[1])
+        needed = sorted({measure.columns.index(name) for name, _ in (*measure.numerator, *measure.denominator)})
+        rows = np.column_stack([self._column(at) for at in needed])
+        return msgspec.structs.replace(measure, columns=tuple(measure.columns[at] for at in needed)).of(rows)
 
-    def _keyed(self, *columns: int) -> Keyed:
-        """Return all keys, and the sums of each in `columns`."""
-        keyed = self._columns.get(columns)
-        if keyed is None:
-            keyed = self._columns[columns] = joined(*((keys, rows[:, columns]) for keys, rows in self._parts))
-        return keyed
+    def _column(self, at: int) -> Sums:
+        """Return one of the sums for each key."""
+        column = self._columns.get(at)
+        if column is None:
+            column = self._columns[at] = np.zeros(len(self.keys), np.result_type(*(rows for _, rows in self._parts)))
+            for places, (_, rows) in zip(self._places, self._parts, strict=True):
+                column[places] += rows[:, at]
+        return column
 
     def matching(self, search: str) -> Keys:
         """Return the indices of the keys of which a value is found by the search."""

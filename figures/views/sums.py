@@ -31,7 +31,7 @@ _FEW = 1800
 """Up to this many seconds are added up from their minutes; block sums would be out of date at once."""
 _STRETCHES = 8
 """More stretches than this are read as one, and the minutes between them dropped."""
-_LINES = 1000
+_LINES = 200
 """Keys whose sums by point are remembered together; once they are more, only those of the last refresh are."""
 NO_LIMITS: Masks = MappingProxyType({})
 _INDEX = "index of the key"
