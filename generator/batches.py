@@ -63,6 +63,11 @@ class Stamps:
             text = self._seconds[second] = moment.isoformat(timespec="seconds") + "."
         return text
 
+    def millisecond(self, milli: int) -> str:
+        """``2026-01-01T12:00:00.000``, to which three digits and ``Z`` are added; raises `OverflowError` as `second` does."""
+        second, rest = divmod(milli, 1_000)
+        return f"{self.second(second)}{rest:03d}"
+
     def text(self, micros: int) -> str:
         """``2026-01-01T12:00:00.000000Z``."""
         second, rest = divmod(micros, 1_000_000)

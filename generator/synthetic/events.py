@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import struct
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,10 @@ EPOCH_SECONDS = 10
 """Time for which the weights of the campaigns stay the same."""
 
 BLOCK = 1024
+
+_DIGITS = tuple(f"{number:03d}" for number in range(1_000))
+_SWING = 0.6 / 2**32
+"""Factor of a random number of 32 bits: the cost of an event lies between 70 and 130 % of the mean."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,22 +147,23 @@ class Synthetic:
 
     def _events(self, first: int, slots: list[int], times: list[int], table: list[float]) -> list[Message]:
         """Return one message for each of `times` (event time, microseconds); `slots` is when each goes out."""
-        draw, run, casts = self._random.random, self._run, self._casts
-        second_text = self._stamps.second
+        run, casts, digits = self._run, self._casts, _DIGITS
+        milli_text = self._stamps.millisecond
         picks = self._random.choices(self._rows, cum_weights=table, k=len(slots))
+        spins = self._spins(len(slots))
         messages: list[Message] = []
         add = messages.append
         last, stamp = -1, ""
-        for index, (time, pick) in enumerate(zip(times, picks, strict=True), first):
-            second = time // 1_000_000
-            if second != last:
-                last, stamp = second, second_text(second)
+        for index, (time, pick, spin, swing) in enumerate(zip(times, picks, spins, spins, strict=True), first):
+            milli, micro = divmod(time, 1_000)
+            if milli != last:
+                last, stamp = milli, milli_text(milli)
             code, head, tail, micros, cell, end = pick
             key = f"{run}-{index:x}"
             if code > 1:
                 rest = self._rare(pick, key, time)
                 if rest is not None:
-                    add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{rest}'))
+                    add((key, f'{{"event_id":"{key}{head}{stamp}{digits[micro]}{tail}{rest}'))
                     continue
                 # Nothing to refund yet: an impression instead.
                 code, head, tail, micros, cell, end = self._rows[cell * self._kinds]
@@ -165,11 +171,15 @@ class Synthetic:
                 ad, person = self._click(cell, key, slots[index - first]), ""
             else:
                 ads, size, people, users = casts[cell] or self._cast(cell)
-                ad, person = ads[int(draw() * size)], people[int(draw() * users)]
+                ad, person = ads[spin // users % size], people[spin % users]
             if micros:
-                end = f',"cost_micros":{int(micros * (0.7 + 0.6 * draw()))}{end}'
-            add((key, f'{{"event_id":"{key}{head}{stamp}{time % 1_000_000:06d}{tail}{ad}{person}{end}'))
+                end = f',"cost_micros":{int(micros * (0.7 + swing * _SWING))}{end}'
+            add((key, f'{{"event_id":"{key}{head}{stamp}{digits[micro]}{tail}{ad}{person}{end}'))
         return messages
+
+    def _spins(self, number: int) -> Iterator[int]:
+        """Return an iterator of two random whole numbers of 32 bits for each of `number` events, drawn in one call."""
+        return iter(struct.unpack(f"<{2 * number}I", self._random.randbytes(8 * number)))
 
     def _cast(self, cell: int) -> _Cast:
         """Return what an impression of a cell takes its ad and its user from; made when needed: there may be 100,000 campaigns."""
