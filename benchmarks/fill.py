@@ -8,18 +8,27 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]  # the documented place
+from msgspec.structs import replace
 
 from benchmarks.workload import Load, Truth, messages
-from dataflows.contract.errors import AdtallyError, DeliveryError
+from dataflows.contract.errors import AdtallyError, BrokerError, DeliveryError
+from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import close_within, describe
+from dataflows.kafka.topics import Topics
 
 
 def make_topic(brokers: str, topic: str, partitions: int, **config: str) -> None:
-    """Create a topic with one replica; raises `KafkaException` if it exists already."""
+    """Create a topic with one replica; raises `BrokerError`, also if it exists already."""
+    if Topics(replace(Settings(), brokers=brokers)).partitions(topic, 10):  # which says why no broker answers
+        raise BrokerError(f"topic {topic} exists already on {brokers}; use another name.")
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 3})  # keep the client alive until its requests are answered
     created: dict[str, Future[None]] = admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
-    created[topic].result()
+    try:
+        created[topic].result()
+    except KafkaException as error:
+        raise BrokerError(f"topic {topic} can't be created on {brokers}: {describe(error)}.") from None
 
 
 def drop_topics(brokers: str, *topics: str) -> None:
@@ -31,7 +40,10 @@ def drop_topics(brokers: str, *topics: str) -> None:
 
 
 def fill(brokers: str, topic: str, load: Load) -> Truth:
-    """Create `topic`, write the events of `load`, wait until all are acknowledged, and return their sums. Raises `DeliveryError`."""
+    """Create `topic`, write the events of `load`, wait until all are acknowledged, and return their sums.
+
+    Raises `BrokerError`, and `DeliveryError`.
+    """
     make_topic(brokers, topic, load.partitions, **{"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
     producer = Producer(
         {
@@ -66,8 +78,12 @@ def fill(brokers: str, topic: str, load: Load) -> Truth:
 def _held(brokers: str, topic: str, partitions: int) -> int:
     """Return the number of messages on a topic; a callback for each delivery would cost more than one query."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "fill", "log_level": 3})
-    ends = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)]
-    consumer.close()
+    try:
+        ends = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)]
+    except KafkaException as error:
+        raise BrokerError(f"topic {topic} can't be read from {brokers}: {describe(error)}.") from None
+    finally:
+        close_within(consumer.close)
     return sum(ends)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import systems
 from benchmarks.drain import PARTS
 from benchmarks.fill import add_options, load_of, make_topic
-from benchmarks.session import Session, folder, numbers, session
+from benchmarks.session import Session, folder, parsed_numbers, session
 from benchmarks.systems import CACHE, SkippedError, SystemCommand, Workspace
 from dataflows.contract.errors import AdtallyError
 
@@ -56,7 +56,7 @@ def observe(here: Session, name: str, topic: str, output: Path, seconds: int, *o
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the graph or print the shares; return 1 if this machine cannot record them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flame", description=__doc__)
-    parser.add_argument("--events", default="4M", help="size of the backlog (default 4M)")
+    parser.add_argument("--events", type=parsed_numbers, default="4M", help="size of the backlog (default 4M)")
     parser.add_argument("--seconds", type=int, default=10, help="to record; the backlog should last longer (default 10)")
     parser.add_argument("--native", action="store_true", help="show frames of C and Rust too")
     parser.add_argument("--gil", action="store_true", help="only print how long the GIL is held, with one worker and with two")
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         systems.virtual_environment("py-spy", PY_SPY)
         with session() as here:
-            topic = here.fill(load_of(options, numbers(options.events)[0])).topic
+            topic = here.fill(load_of(options, options.events[0])).topic
             if not options.gil:
                 file = folder() / "flame.svg"
                 observe(here, "adtally", topic, file, options.seconds, *(["--native"] if options.native else []))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import summary, systems
 from benchmarks.bench import drains, rows
-from benchmarks.session import numbers, say, session, write
+from benchmarks.session import parsed_numbers, say, session, write
 from benchmarks.workload import Load
 from dataflows.contract.errors import AdtallyError
 
@@ -36,13 +36,13 @@ def verdict(lines: Sequence[summary.SystemRow], expected: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table and the ratio; return 1 if the ratio is too high or the results are not exact."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
-    parser.add_argument("--sizes", default="100k,600k", help="events of the two topics (default 100k,600k)")
+    parser.add_argument("--sizes", type=parsed_numbers, default="100k,600k", help="events of the two topics (default 100k,600k)")
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     options = parser.parse_args(arguments)
     expected = float(json.loads(WRITTEN.read_text())["ratio"])
     try:
         with session() as here:
-            filled = [here.fill(Load(size)) for size in sorted(numbers(options.sizes))]
+            filled = [here.fill(Load(size)) for size in sorted(options.sizes)]
             lines = rows(drains(here, systems.chosen([systems.LOOP, "adtally"]), filled, options.runs))
     except AdtallyError as error:
         print(f"guard: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ from benchmarks.drain import PARTS, ResultReader, started
 from benchmarks.fill import drop_topics, make_topic
 from benchmarks.summary import percentile
 from benchmarks.systems import System, Workspace
-from benchmarks.workload import Key
+from benchmarks.workload import DIMENSIONS, Key
 
 MEASURED = ("adtally", "kstreams", "flink")
 """Systems whose latency ``make bench`` measures."""
@@ -55,8 +55,10 @@ class Lag:
 class ProbeSender(threading.Thread):
     """Sends events whose time is when they were due, on all partitions, and probes."""
 
-    def __init__(self, brokers: str, topic: str, rate: int, partitions: int = PARTS) -> None:
+    def __init__(self, brokers: str, topic: str, rate: int, partitions: int = PARTS, values: int = 0) -> None:
+        """`values`: distinct values of each of `DIMENSIONS`, 0 for events without them."""
         super().__init__(daemon=True)
+        self._values = values
         self._rate = rate
         self._topic = topic
         self._partitions = partitions
@@ -124,6 +126,11 @@ class ProbeSender(threading.Thread):
             f'{{"event_id":"{event_id}","event_type":"click","timestamp":"{stamp}","campaign_id":"{campaign}","channel":"search",'
             f'"user_id":"u","cost_micros":{cost},"revenue_micros":0,"currency":"USD"}}'
         )
+        if self._values:
+            # Other digits of a number that is spread evenly, so that the fields are not the same one three times.
+            place = number * 2_654_435_761
+            more = ",".join(f'"{field}":"{(place >> 9 * at) % self._values:04d}"' for at, field in enumerate(DIMENSIONS))
+            value = f"{value[:-1]},{more}}}"
         while True:
             try:
                 self._producer.produce(self._topic, value, partition=number % self._partitions)
@@ -137,8 +144,11 @@ def rfc3339_ms(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(ms // 1000)) + f"{ms % 1000:03d}Z"
 
 
-def measure(system: System, brokers: str, *, rate: int, seconds: float = 150.0, warm: float = 25.0) -> Lag:
-    """Send `rate` events/s for `seconds` to `system`; the first `warm` seconds do not count."""
+def measure(system: System, brokers: str, *, rate: int, seconds: float = 150.0, warm: float = 25.0, values: int = 0) -> Lag:
+    """Send `rate` events/s for `seconds` to `system`; the first `warm` seconds do not count.
+
+    `values`: distinct values of each of `DIMENSIONS`, 0 for events without them.
+    """
     tag = uuid.uuid4().hex[:8]
     logs, results, rejected = names = [f"lag-{what}-{tag}" for what in ("logs", "results", "rejected")]
     for name in names:
@@ -150,7 +160,7 @@ def measure(system: System, brokers: str, *, rate: int, seconds: float = 150.0, 
             read = ResultReader(brokers, results)
             stack.callback(read.close)
             started(system, Workspace(brokers, logs, results, rejected, folder), stack)
-            sender = ProbeSender(brokers, logs, rate)
+            sender = ProbeSender(brokers, logs, rate, values=values)
             sender.start()
             begun = time.time()
             while time.time() < begun + seconds:

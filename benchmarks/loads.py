@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from benchmarks import summary, systems
 from benchmarks.drain import Filled, drain
-from benchmarks.session import numbers, say, session
+from benchmarks.session import parsed_numbers, say, session
 from benchmarks.summary import DrainRun, Spread
 from benchmarks.workload import Load
 from dataflows.contract.errors import AdtallyError
@@ -38,10 +38,12 @@ def slopes(runs: Sequence[DrainRun]) -> dict[int, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drain every load with adtally, round after round; return 1 if a result was not exact."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loads", description=__doc__)
-    parser.add_argument("--sizes", default="200k,1M", help="events of the two topics of each load (default 200k,1M)")
+    parser.add_argument(
+        "--sizes", type=parsed_numbers, default="200k,1M", help="events of the two topics of each load (default 200k,1M)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     options = parser.parse_args(arguments)
-    sizes = sorted(numbers(options.sizes))
+    sizes = sorted(options.sizes)
     ours = systems.chosen(["adtally"])[0]
     runs: dict[str, list[DrainRun]] = {name: [] for name in LOADS}
     try:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from benchmarks import summary, systems
 from benchmarks.drain import Filled, drain
-from benchmarks.session import Session, numbers, say, session
+from benchmarks.session import Session, parsed_numbers, say, session
 from benchmarks.summary import DrainRun
 from benchmarks.systems import System
 from benchmarks.workload import Load
@@ -52,16 +52,14 @@ def _together(here: Session, system: System, topics: Sequence[Filled]) -> DrainR
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table of what each costs, and × what one process costs in the same round."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pairs", description=__doc__)
-    parser.add_argument("--sizes", default="1M,4M", help="events, two sizes (default 1M,4M)")
+    parser.add_argument("--sizes", type=parsed_numbers, default="1M,4M", help="events, two sizes (default 1M,4M)")
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     options = parser.parse_args(arguments)
     try:
-        sizes = sorted(set(numbers(options.sizes)))
+        sizes = sorted(set(options.sizes))
         if len(sizes) != 2:
             parser.error("--sizes needs two sizes, such as 1M,4M: the cost is the slope between them")
         found = measure((sizes[0], sizes[1]), options.runs)
-    except ValueError as error:
-        parser.error(f"--sizes: {error}")
     except AdtallyError as error:
         print(f"pairs: {error}", file=sys.stderr)
         return 1

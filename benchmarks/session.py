@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -101,3 +102,14 @@ def numbers(text: str) -> list[int]:
     """Return sizes such as ``1000000,4M``; raises `ValueError` for anything else."""
     units = {"k": 1_000, "m": 1_000_000}
     return [int(float(one[:-1]) * units[one[-1].lower()]) if one[-1].lower() in units else int(one) for one in words(text)]
+
+
+def parsed_numbers(text: str) -> list[int]:
+    """Return the numbers in an argument of a command (`numbers`); raises `ArgumentTypeError`, which argparse shows in one line."""
+    try:
+        found = numbers(text)
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 1M,4M")
+    return found

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks import summary
 from benchmarks.drain import Filled, drain
-from benchmarks.session import numbers, say, session
+from benchmarks.session import parsed_numbers, say, session
 from benchmarks.summary import DrainRun, Spread
 from benchmarks.systems import System, adtally
 from benchmarks.workload import DIMENSIONS, Load
@@ -62,20 +62,26 @@ def table(runs: Mapping[int, Sequence[DrainRun]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Drain the topics with each number of breakdowns, round after round; return 1 if a result was not exact."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns.cost", description=__doc__)
-    parser.add_argument("--sizes", default="600k,2400k", help="events, two sizes (default 600k,2400k)")
+    parser.add_argument("--sizes", type=parsed_numbers, default="600k,2400k", help="events, two sizes (default 600k,2400k)")
     parser.add_argument("--rate", type=int, default=5_000, help="events in a second of event time (default 5000)")
     parser.add_argument("--campaigns", type=int, default=50, help="campaigns, each with five channels (default 50)")
     parser.add_argument("--values", type=int, default=20, help="distinct values of each field (default 20)")
-    parser.add_argument("--counts", default="0,1,2,3", help="numbers of breakdowns; 0 is needed (default 0,1,2,3)")
+    parser.add_argument(
+        "--counts", type=parsed_numbers, default="0,1,2,3", help="numbers of breakdowns; 0 is needed (default 0,1,2,3)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--native", choices=("on", "off"), default="on", help="the native engine or the reference (default on)")
     options = parser.parse_args(arguments)
-    counts = sorted({0, *numbers(options.counts)})
+    counts = sorted({0, *options.counts})
+    if len(set(options.sizes)) != 2:
+        parser.error("--sizes needs two sizes, such as 600k,2400k: the cost is the slope between them")
+    if counts[-1] > len(DIMENSIONS):
+        parser.error(f"--counts takes numbers up to {len(DIMENSIONS)}: the events have as many fields for breakdowns")
     runs: dict[int, list[DrainRun]] = {count: [] for count in counts}
     try:
         with session() as here:
             topics: list[Filled] = [
-                here.fill(load) for load in loads(sorted(numbers(options.sizes)), options.rate, options.campaigns, options.values)
+                here.fill(load) for load in loads(sorted(options.sizes), options.rate, options.campaigns, options.values)
             ]
             for number in range(1, options.runs + 1):
                 for count in counts:

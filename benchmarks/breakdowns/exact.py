@@ -13,13 +13,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from benchmarks.fill import make_topic
-from benchmarks.session import numbers, say, session
+from benchmarks.session import parsed_numbers, say, session
 from benchmarks.summary import table
 from dataflows.contract.errors import AdtallyError
 from dataflows.contract.settings import Settings
+from dataflows.kafka.clients import describe
 from tests.support.flows import Flow, await_caught_up, counters, recovery_folder, wait_for
 from tests.support.settings import own_names
 from tests.system.oracle.compare import found_in, gather, result_frame
@@ -112,7 +114,7 @@ def _rows(records: Sequence[Record], settings: Settings, name: str) -> tuple[int
 def main(arguments: Sequence[str] | None = None) -> int:
     """Count the log with each engine, print a line for each; return 1 if the oracle found a difference."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns.exact", description=__doc__)
-    parser.add_argument("--events", default="1M", help="of the log (default 1M)")
+    parser.add_argument("--events", type=parsed_numbers, default="1M", help="of the log (default 1M)")
     parser.add_argument(
         "--cells", type=int, default=1000, help="that a partition admits of a breakdown and window (default 1000)"
     )
@@ -127,13 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(here.brokers, options)
     except (AdtallyError, AssertionError) as error:
         print(f"exact: {error}", file=sys.stderr)
-        return 1
+    except KafkaException as error:  # the broker went away in between
+        print(f"exact: {describe(error)}", file=sys.stderr)
+    return 1
 
 
 def _run(brokers: str, options: argparse.Namespace) -> int:
     more = {"breakdowns": BREAKDOWNS, "breakdown_cells": options.cells, "event_types": EVENT_TYPES}
     logs = replace(own_names(brokers), **more)
-    messages = fill(logs, numbers(options.events)[0], options.seed)
+    messages = fill(logs, options.events[0], options.seed)
     say(f"filled {logs.logs_topic}: {messages:,} messages")
     lines: list[list[str]] = []
     wrong: list[str] = []

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.breakdowns.cost import loads
-from benchmarks.session import numbers
+from benchmarks.session import parsed_numbers
 from benchmarks.summary import Spread, table
 from benchmarks.targets import LoadRecord, records
 from benchmarks.workload import DIMENSIONS
@@ -75,13 +75,13 @@ def run(those: Sequence[LoadRecord], settings: Settings) -> PartsRun:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each number of breakdowns."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdowns.parts", description=__doc__)
-    parser.add_argument("--events", default="1500k", help="of the only partition (default 1500k)")
+    parser.add_argument("--events", type=parsed_numbers, default="1500k", help="of the only partition (default 1500k)")
     parser.add_argument("--rate", type=int, default=5_000, help="events in a second of event time (default 5000)")
     parser.add_argument("--campaigns", type=int, default=50, help="campaigns, each with five channels (default 50)")
     parser.add_argument("--values", type=int, default=20, help="distinct values of each field (default 20)")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement (default 3)")
     options = parser.parse_args(arguments)
-    (load,) = loads(numbers(options.events), options.rate, options.campaigns, options.values, partitions=1)
+    (load,) = loads(options.events, options.rate, options.campaigns, options.values, partitions=1)
     those = records(load)[:-1]  # without the event that ends the last windows
     runs: dict[int, list[PartsRun]] = {count: [] for count in range(len(DIMENSIONS) + 1)}
     for _ in range(options.rounds):
