@@ -227,7 +227,8 @@ def deliver(
                 except BufferError:
                     producer.poll(0.1)
             sent += 1
-        missing = len(refused) + producer.flush(timeout)
+        unanswered = producer.flush(timeout)  # which fills `refused`, so it comes first
+        missing = len(refused) + unanswered
     except STOPPED as error:
         refused.insert(0, why_stopped(error))
         missing = max(1, sent)

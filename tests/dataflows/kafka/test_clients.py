@@ -49,6 +49,12 @@ def test_records_are_delivered_or_reported_missing(settings: Settings) -> None:
         deliver(replace(settings, brokers="127.0.0.1:1"), "test", settings.results_topic, [(b"a", b"1")], timeout=0.2)
 
 
+def test_a_record_that_is_refused_while_the_rest_is_awaited_is_reported_missing(settings: Settings) -> None:
+    impatient = replace(settings, brokers="127.0.0.1:1", client={"message.timeout.ms": "300"})
+    with pytest.raises(DeliveryError, match=r"2 of 2 records of results-.* were not acknowledged \(.*timed out.*\)"):
+        deliver(impatient, "test", settings.results_topic, [(b"a", b"1"), (b"b", b"2")])
+
+
 def test_a_consumer_that_never_closes_is_waited_for_only_for_a_while() -> None:
     begun, never = threading.Event(), threading.Event()
 
