@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from msgspec.structs import replace
 
 from dataflows.commands.counters import progress
 from dataflows.contract.errors import BrokerError
@@ -22,6 +23,7 @@ from dataflows.kafka.topics import Topics
 from figures.feed.follower import Follower
 from figures.feed.upserts import Feed
 from figures.pipeline.rejects import RejectedFeed
+from figures.rates.topic import RateFeed, TopicRates
 from figures.store.store import Store
 from tests.support.docs.documents import ROOT
 from tests.support.flows import (
@@ -52,11 +54,24 @@ TABLE = {
 }
 """What the page says each part needs."""
 
+BROKEN_DOWN = "results.device"
+"""The topic of the one breakdown of all tests, on which a part needs what it needs on the results."""
+
+RATES = Right("Read", "topic", "rates")
+
+
+def needed(part: str) -> list[Right]:
+    """What a part needs with a breakdown; of the dashboard, also with a topic of exchange rates."""
+    listed = TABLE[part]
+    own = [] if part == "adtally export" else [one._replace(name=BROKEN_DOWN) for one in listed if one.name == "results"]
+    return [*listed, *own, *([RATES] if part == "dashboard" else [])]
+
 
 def named(part: str, settings: Settings) -> dict[Right, Right]:
     """The rights of a part as the page has them, and with the names that a test's topics and group have."""
     names = {"logs": settings.logs_topic, "results": settings.results_topic, "rejected": settings.rejected_topic}
-    return {one: one._replace(name=names.get(one.name, settings.group)) for one in TABLE[part]}
+    names |= {BROKEN_DOWN: f"{settings.results_topic}.device", RATES.name: settings.rates_topic}
+    return {one: one._replace(name=names.get(one.name, settings.group)) for one in needed(part)}
 
 
 class Sandbox(NamedTuple):
@@ -70,11 +85,17 @@ class Sandbox(NamedTuple):
         return self.kafka.settings(self.all_rights, "LOGIN", self.kafka.user(rights))
 
 
+def broken_down() -> Settings:
+    """Names of a test's own, with a breakdown and a topic of exchange rates."""
+    mine = replace(own_names("127.0.0.1:1"), breakdowns="device")
+    return replace(mine, rates_topic=f"{mine.results_topic}-rates")
+
+
 @pytest.fixture
 def place(secured_kafka: SecuredKafka) -> Sandbox:
     """Topics that hold one event, and one that is none."""
-    mine = secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {})
-    Topics(mine).ensure(mine.logs_topic, mine.results_topic, mine.rejected_topic, timeout=ANSWER_SECONDS)
+    mine = secured_kafka.settings(broken_down(), "PLAINTEXT", {})
+    Topics(mine).ensure(*mine.topics, mine.rates_topic, timeout=ANSWER_SECONDS)
     send(mine, [payload("e-1"), b"no event"])
     return Sandbox(secured_kafka, mine)
 
@@ -110,7 +131,7 @@ def test_the_dataflow_runs_with_the_rights_of_the_page(place: Sandbox, tmp_path:
 
 @on_kafka
 @pytest.mark.parametrize("left", ["nothing", "Describe"])
-@pytest.mark.parametrize("missing", TABLE["dataflow"], ids=str)
+@pytest.mark.parametrize("missing", needed("dataflow"), ids=str)
 def test_the_dataflow_names_the_right_that_it_lacks(place: Sandbox, tmp_path: Path, missing: Right, left: str) -> None:
     rights = named("dataflow", place.all_rights)
     lacking = rights.pop(missing)
@@ -122,13 +143,12 @@ def test_the_dataflow_names_the_right_that_it_lacks(place: Sandbox, tmp_path: Pa
 @on_kafka
 def test_a_dataflow_without_the_right_to_write_says_so(place: Sandbox, tmp_path: Path) -> None:
     rights = [
-        right._replace(operation="Describe" if right.operation == "Write" else right.operation) for right in TABLE["dataflow"]
+        right._replace(operation="Describe" if right.operation == "Write" else right.operation) for right in needed("dataflow")
     ]
     names = {listed.name: right.name for listed, right in named("dataflow", place.all_rights).items()}
     said = run_flow(place.as_user(*(right._replace(name=names[right.name]) for right in rights)), tmp_path, lambda: shown(place))
-    assert lacks(Right("Write", "topic", place.all_rights.results_topic), said) or lacks(
-        Right("Write", "topic", place.all_rights.rejected_topic), said
-    ), said
+    written = [right for listed, right in named("dataflow", place.all_rights).items() if listed.operation == "Write"]
+    assert any(lacks(right, said) for right in written), said
 
 
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
@@ -198,9 +218,9 @@ def test_a_client_that_may_describe_the_logs_but_not_write_to_them_says_so(place
 
 @on_kafka
 def test_topics_are_created_with_the_rights_of_the_page(secured_kafka: SecuredKafka) -> None:
-    place = Sandbox(secured_kafka, secured_kafka.settings(own_names("127.0.0.1:1"), "PLAINTEXT", {}))
+    place = Sandbox(secured_kafka, secured_kafka.settings(broken_down(), "PLAINTEXT", {}))
     mine = place.all_rights
-    names = (mine.logs_topic, mine.results_topic, mine.rejected_topic)
+    names = mine.topics
     rights = list(named("adtally topics", mine).values())
     for lacking in rights:
         with pytest.raises(BrokerError) as caught:
@@ -223,6 +243,10 @@ def read(settings: Settings, what: str) -> str:
     """What the dashboard says of `what` in vain; nothing where it can read it."""
     if what == "results":
         follower: Follower = Feed(settings, Store(), look_seconds=0.5)
+    elif what == BROKEN_DOWN:
+        follower = Feed(settings, Store(), look_seconds=0.5, breakdown=settings.breakdown_list[0])
+    elif what == RATES.name:
+        follower = RateFeed(settings, TopicRates(), look_seconds=0.5)
     elif what == "rejected":
         follower = RejectedFeed(settings, look_seconds=0.5)
     else:
@@ -248,10 +272,11 @@ def read(settings: Settings, what: str) -> str:
 def test_the_dashboard_reads_with_the_rights_of_the_page_and_without_one_the_rest(place: Sandbox) -> None:
     rights = named("dashboard", place.all_rights)
     user = place.as_user(*rights.values())
-    assert [read(user, what) for what in ("results", "rejected", "progress")] == ["", "", ""]
+    parts = ("results", BROKEN_DOWN, RATES.name, "rejected", "progress")
+    assert {read(user, what) for what in parts} == {""}
     for listed, lacking in rights.items():
         user = place.as_user(*(one for one in rights.values() if one != lacking))
-        said = {what: read(user, what) for what in ("results", "rejected", "progress")}
+        said = {what: read(user, what) for what in parts}
         told = said.pop(listed.name if listed.operation == "Read" else "progress")
         assert lacks(lacking, told), told
         assert set(said.values()) == {""}
@@ -279,3 +304,14 @@ def test_a_dashboard_without_its_right_ends_with_a_line(place: Sandbox, tmp_path
     code, said = run(["panel_app", "--port", str(free_port())], place.as_user(), tmp_path)
     assert code == 1
     assert lacks(lacking, said.splitlines()[-1]), said
+
+
+@on_kafka
+def test_an_export_of_a_breakdown_needs_the_right_to_read_its_topic(place: Sandbox, tmp_path: Path) -> None:
+    (right,) = named("adtally export", place.all_rights).values()
+    needed_right = right._replace(name=f"{right.name}.device")
+    words = ["adtally", "export", "--breakdown", "device", "--out", "-"]
+    code, said = run(words, place.as_user(right), tmp_path)
+    assert (code, lacks(needed_right, said.splitlines()[-1])) == (1, True), said
+    code, said = run(words, place.as_user(needed_right), tmp_path)
+    assert code == 0, said
