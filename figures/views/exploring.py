@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -25,7 +26,8 @@ from figures.views.breakdown_filter import FieldFilter, breakdown_for
 from figures.views.grid import Grid, regular
 from figures.views.keys import PAIRS, conditions, passing
 from figures.views.money import USD, Money, PageCurrency, ScopeMoney, converted_rows
-from figures.views.parameters import Parameters
+from figures.views.parameters import NATIVE, Parameters
+from figures.views.selection import SPLITS, split_by
 from figures.views.view import EVERYTHING, RANGES, Filtered, Scope, checked_range
 
 ALL = "all"
@@ -39,9 +41,12 @@ GRAINS: dict[str, int] = {
 """Seconds of a point by its name; hours, days, weeks and months are those of the zone (`_ON_CALENDAR`)."""
 
 _ON_CALENDAR: dict[int, Interval] = {3600: "hour", DAY: "day", 7 * DAY: "week", 30 * DAY: "month"}
-DIMENSIONS = {"none": "Everything together", "channel": "Channel", "campaign": "Campaign", "both": "Campaign and channel"}
 KINDS = {"line": "Lines", "area": "Stacked area", "bar": "Bars of totals", "heatmap": "Heatmap", "table": "Table only"}
 _LINES = 12
+"""Largest number of series, with that of all others."""
+OTHERS = "All others"
+"""Name of the sum of the smaller ones where there are more."""
+_DRAWN_BY_NAME = ("line", "area", "heatmap")
 BARS = 25
 """Largest number of bars that are drawn."""
 _POINTS = 240
@@ -53,7 +58,10 @@ class Ask(Filtered, frozen=True):
     """What a page asks for; every field is in the URL."""
 
     measures: tuple[str, ...] = ("spend",)
-    by: str = "channel"
+    by: tuple[str, ...] = ("channel",)
+    """Dimensions that the figures are split by (`selection.SPLITS`); split by currency, money is not converted."""
+    fields: tuple[str, ...] = ()
+    """Fields of the breakdown that they are split by as well."""
     span: str = "1h"
     grain: str = "auto"
     kind: str = "line"
@@ -66,9 +74,9 @@ class Ask(Filtered, frozen=True):
     """The breakdown whose rows the figures are of, because of a filter or a split by one of its fields; empty for the main results."""
 
     @property
-    def field(self) -> str:
-        """The field of the breakdown that the figures are split by; empty for none."""
-        return "" if self.by in DIMENSIONS else self.by
+    def by_currency(self) -> bool:
+        """Whether each row has a currency of its own."""
+        return CURRENCY in self.by
 
 
 class ExploreFigures(msgspec.Struct, frozen=True):
@@ -99,7 +107,7 @@ class ExploreFigures(msgspec.Struct, frozen=True):
             {"name": rates.name, "days_from_earlier": rates.days_from_earlier, "last_used": rates.last_used} if rates else {}
         )
         return {
-            "currency": self.currency.money,
+            "currency": NATIVE if ask.by_currency else self.currency.money,
             "rates": {**converted, "without_rate": apart} if rates or apart else None,
             "range": ask.span,
             "grain": ask.grain,
@@ -117,11 +125,13 @@ def asked(
     """
     url_parameters = Parameters(query)
     fields = columns(breakdowns)
+    by, split_fields = url_parameters.checked("by", partial(_split, breakdowns=breakdowns), (("channel",), ()))
     ask = Ask(
         campaigns=url_parameters.names("campaign"),
         channels=url_parameters.names("channel"),
         measures=url_parameters.several("measure", catalogue.measures, _MEASURES) or ("spend",),
-        by=url_parameters.one("by", dict.fromkeys((*DIMENSIONS, *fields)), "channel"),
+        by=by,
+        fields=split_fields,
         span=url_parameters.checked("range", _checked_span, "1h"),
         grain=url_parameters.one("grain", GRAINS, "auto"),
         kind=url_parameters.one("kind", KINDS, "line"),
@@ -132,17 +142,26 @@ def asked(
         filters=url_parameters.filters(fields),
     )
     ask, problem = _with_breakdown(scope.within(ask), breakdowns, scope)
+    if ask.by_currency and ask.currency not in ("", NATIVE):
+        problem = problem or "`currency` is not applied: split by currency, money stays as it is."
     return ask, (*url_parameters.ended(), *([problem] if problem else []))
+
+
+def _split(text: str, breakdowns: Sequence[Breakdown]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return dimensions and fields in the value of `by`, such as ``campaign,device``, each once; raises `InputError` for another name."""
+    names = tuple(dict.fromkeys(filter(None, text.split(","))))
+    by, fields = ((), ()) if names == ("none",) else split_by(names, breakdowns)
+    return tuple(name for name in SPLITS if name in by), tuple(dict.fromkeys(fields))
 
 
 def _with_breakdown(ask: Ask, breakdowns: Sequence[Breakdown], scope: Scope) -> tuple[Ask, str]:
     """Return `ask` with the breakdown that it needs, if any, and why its filters and its split are not applied."""
-    wanted = [*ask.filters, *([FieldFilter(ask.field)] if ask.field else [])]
+    wanted = [*ask.filters, *map(FieldFilter, ask.fields)]
     try:
         chosen, problem = breakdown_for(breakdowns, ask.breakdown, wanted) if wanted else None, ""
     except InputError as error:
         # The filters of an embed's scope stay: without them it would show more than it may.
-        ask = msgspec.structs.replace(ask, filters=scope.filters, by="channel" if ask.field else ask.by)
+        ask = msgspec.structs.replace(ask, filters=scope.filters, by=ask.by or ("channel",), fields=())
         chosen = breakdown_for(breakdowns, "", scope.filters)
         problem = f"Filters and split are not applied: {error}"
     return msgspec.structs.replace(ask, breakdown="" if chosen is None else chosen.name), problem
@@ -210,61 +229,79 @@ def _bounds(snapshot: Snapshot, ask: Ask, calendar: Calendar, newest_end: int) -
 def _rows(snapshot: Snapshot, ask: Ask, money: Money, points: _Points, keys: list[str]) -> tuple[pl.DataFrame, PageCurrency]:
     """Return the rows that `ask` wants, in its currency, with the columns `keys`, of which `t` is the first instant of a point."""
     start, end = points.start, points.end
-    scope = ScopeMoney(snapshot, ask, ask.currency, money, start=start, end=end)
-    tested = conditions(snapshot, ask, scope.code if scope.table is None else None)
+    scope = ScopeMoney(snapshot, ask, NATIVE if ask.by_currency else ask.currency, money, start=start, end=end)
+    tested = conditions(snapshot, ask, scope.code if scope.table is None and not ask.by_currency else None)
     by, cuts = (*PAIRS.dimensions, *tested, *keys), ()
     if scope.table is not None:
         by, cuts = (*by, CURRENCY), tuple(Calendar(ask.zone).edges(start, end, "day"))
     rows = passing(snapshot.between(start, end, points.grid.grain, cuts, by), tested)
-    return converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, points=points.grid)
+    rows, currency = converted_rows(rows, snapshot, scope, keys=keys, zone=ask.zone, points=points.grid)
+    return rows, msgspec.structs.replace(currency, apart=[]) if ask.by_currency else currency
 
 
-def _named(known: Names, numbers: pl.Series) -> list[str]:
-    """Return the names of `numbers`; a text of a breakdown that looks like the label of "(not set)" or "(other)" is in quotes."""
-    names = known.column(numbers)
-    if not known.of_values:
-        return names
-    return [
-        f"“{name}”" if name in LABELS and number >= len(LABELS) else name for name, number in zip(names, numbers, strict=True)
+def _named(known: Names, numbers: pl.Series) -> pl.Series:
+    """Return the names of `numbers`, `OTHERS` where they are null; another text that looks like a label is in quotes."""
+    labels = (*(LABELS if known.of_values else ()), *([OTHERS] if numbers.has_nulls() else []))
+    first = len(LABELS) if known.of_values else 0
+    names = known.column(numbers.fill_null(0)) if len(numbers) else []
+    texts = [
+        OTHERS if number is None else f"“{name}”" if name in labels and number >= first else name
+        for name, number in zip(names, numbers, strict=True)
     ]
+    return pl.Series(texts, dtype=pl.String)
+
+
+def _added(rows: pl.DataFrame, ask: Ask, dimensions: Sequence[str], added_up: Sequence[pl.Expr]) -> tuple[pl.DataFrame, str]:
+    """Return `rows` added up by point of time and `dimensions`, and a note if they are too many to draw.
+
+    Those with less than the largest are then added up too, in rows without dimensions but for the currency.
+    """
+    keys = [*dimensions] if ask.kind == "bar" else ["t", *dimensions]
+    if not keys:
+        return rows.select(added_up).head(len(rows)), ""
+    if not dimensions or ask.kind not in _DRAWN_BY_NAME:
+        return rows.group_by(keys).agg(added_up), ""
+    size = "events" if ask.by_currency else SIZE
+    totals = rows.group_by(dimensions).agg(added_up).sort(size, *dimensions, descending=[True, *[False] * len(dimensions)])
+    if len(totals) <= _LINES:
+        return rows.group_by(keys).agg(added_up), ""
+    largest = totals.head(_LINES - 1).select(dimensions)
+    drawn = rows.join(largest, on=dimensions, how="semi").group_by(keys).agg(added_up)
+    kept = ["t", CURRENCY] if ask.by_currency else ["t"]
+    others = rows.join(largest, on=dimensions, how="anti").group_by(kept).agg(added_up)
+    by = "number of events" if ask.by_currency else "spend"
+    note = f"The {_LINES - 1} largest of {len(totals):,} by {by}, and the sum of the others. “{KINDS['table']}” lists them all."
+    return pl.concat([drawn, others], how="diagonal_relaxed"), note
 
 
 def find(snapshot: Snapshot, ask: Ask, window: int, money: Money = USD, catalogue: Catalogue = BUILT_IN) -> ExploreFigures:
     """Return the figures that `ask` wants, with amounts as `money` says; `snapshot` is of the breakdown that `ask` names, if any.
 
-    For lines and areas they are those of the largest dozen by spend, for bars and tables all of them.
+    For lines, areas and heatmaps they are those of the largest by spend and of all others together, for bars and tables all of them.
     `window` is the length of a window in seconds; `catalogue` has the measures.
     """
     points = _points(snapshot, ask, window)
-    incomplete = _incomplete(snapshot, points)
-    split = {"none": (), "channel": ("channel",), "campaign": ("campaign",), "both": ("campaign", "channel")}
-    dimensions = split.get(ask.by, (column_of(ask.field),))
-    keys: list[str] = [*dimensions] if ask.kind == "bar" else ["t", *dimensions]
-    rows, currency = _rows(snapshot, ask, money, points, keys)
-    added_up = sums(snapshot.shape.sums, wide=snapshot.wide)
-    note = ""
-    drawn_by_name = ask.kind in ("line", "area", "heatmap")
-    if dimensions and drawn_by_name:
-        totals = rows.group_by(dimensions).agg(added_up).sort(SIZE, *dimensions, descending=[True, *[False] * len(dimensions)])
-        if len(totals) > _LINES:
-            note = f"The {_LINES} largest of {len(totals):,} by spend. “{KINDS['table']}” lists them all."
-            rows = rows.join(totals.head(_LINES).select(dimensions), on=dimensions, how="semi")
-    added = rows.group_by(keys).agg(added_up) if keys else rows.select(added_up).head(len(rows))
-    known = snapshot.names
-    taken = {"time", *split, *ask.measures}
-    titles = [f"f.{ask.field}" if ask.field in taken else ask.field] if ask.field else [*dimensions]
-    pairs = [*zip(titles, dimensions, strict=True)]
-    named = [pl.Series(title, _named(known[column], added[column]), dtype=pl.String) for title, column in pairs]
+    dimensions = (*ask.by, *map(column_of, ask.fields))
+    is_timed = ask.kind != "bar"
+    rows, currency = _rows(snapshot, ask, money, points, ["t", *dimensions] if is_timed else [*dimensions])
+    added, note = _added(rows, ask, dimensions, sums(snapshot.shape.sums, wide=snapshot.wide))
+    known, taken = snapshot.names, {"time", *SPLITS, *ask.measures}
+    titles = (*ask.by, *(f"f.{field}" if field in taken else field for field in ask.fields))
+    named = [_named(known[column], added[column]).alias(title) for title, column in zip(titles, dimensions, strict=True)]
     marks = {
         name: mark
         for texts, column in zip(named, dimensions, strict=True)
         for name, mark in known[column].marks(texts.unique()).items()
     }
-    time = [] if ask.kind == "bar" else [pl.from_epoch("t", time_unit="s").alias("time")]
-    order = [] if ask.kind == "bar" else ["time"]
+    time = [pl.from_epoch("t", time_unit="s").alias("time")] if is_timed else []
     frame = added.with_columns(named).select(*time, *titles, *(catalogue.measures[name].expr() for name in ask.measures))
-    frame = frame.sort(ask.measures[0], descending=True, nulls_last=True) if ask.kind == "bar" else frame.sort(*order, *titles)
-    if ask.kind == "bar" and len(frame) > BARS:
-        note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
+    if is_timed:
+        frame = frame.sort("time", *titles)
+    else:
+        # Amounts of different currencies have no order.
+        first = [CURRENCY] * ask.by_currency
+        frame = frame.sort(*first, ask.measures[0], descending=[*[False] * len(first), True], nulls_last=True)
+        if len(frame) > BARS:
+            note = f"The {BARS} largest of {len(frame):,} are drawn; the table lists them all."
     measures = tuple(catalogue.measures[name] for name in ask.measures)
-    return ExploreFigures(ask, frame, tuple(titles), note, points.grain, incomplete, marks, measures, currency)
+    return ExploreFigures(ask, frame, titles, note, points.grain, _incomplete(snapshot, points), marks, measures, currency)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from dataflows.contract.errors import InputError
@@ -16,6 +17,7 @@ from figures.calendar.calendar import WEEKS
 from figures.calendar.zones import UTC, zone_name
 from figures.views.breakdown_filter import FieldFilter, parse
 
+T = TypeVar("T")
 LONGEST = 2**20
 """Longest query in characters, enough for 10,000 names."""
 
@@ -129,7 +131,7 @@ class Parameters:
         self.notes.append(f"`{name}` is not applied: it takes {', '.join(allowed)}.")
         return default
 
-    def checked(self, name: str, check: Callable[[str], str], default: str = "") -> str:
+    def checked(self, name: str, check: Callable[[str], T], default: T) -> T:
         """Return what `check` makes of the value of a parameter, or `default` if there is none or `check` raises an `InputError`."""
         value = self._last(name)
         if value is None:
@@ -150,7 +152,7 @@ class Parameters:
 
     def currency(self) -> str:
         """Return the currency of amounts in `currency`: a code, `NATIVE`, or empty for the reporting currency."""
-        return self.checked("currency", currency_name)
+        return self.checked("currency", currency_name, "")
 
     def _last(self, name: str) -> str | None:
         """Return the last value of a parameter that takes one; None if it is not given."""

@@ -28,6 +28,8 @@ INTERVALS: tuple[str, ...] = (*calendars.INTERVALS, "total")
 """What a row can cover: a bucket of the calendar, or in a total the whole span."""
 
 DIMENSIONS = ("campaign", "channel")
+SPLITS = (*DIMENSIONS, "currency")
+"""What rows can be split by besides the fields of a breakdown."""
 PARAMETERS = ("from", "to", "range", "campaign", "channel", "interval", "tz", "week", "by", "currency", "breakdown")
 """Parameters of a question, as `selection` reads them."""
 
@@ -133,14 +135,22 @@ def _split(
         return DIMENSIONS, breakdown.fields if breakdown is not None and name else (), breakdown
     if asked == ("none",):
         return (), (), breakdown_for(breakdowns, name, filters)
-    known = (*DIMENSIONS, "currency")
+    by, fields = split_by(asked, breakdowns)
+    needed = (*filters, *(FieldFilter(field) for field in fields))
+    return by, fields, breakdown_for(breakdowns, name, needed)
+
+
+def split_by(names: Sequence[str], breakdowns: Sequence[Breakdown]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the dimensions (`SPLITS`) and the fields of `breakdowns` among the `names` in `by`.
+
+    A field that is called as a dimension is written ``f.<field>``. Raises `InputError` for a name that is neither.
+    """
     declared = columns(breakdowns)
-    fields = tuple(one if one in declared else one.removeprefix("f.") for one in asked if one not in known)
+    fields = tuple(one if one in declared else one.removeprefix("f.") for one in names if one not in SPLITS)
     if not set(fields) <= set(declared):
         more = f", a field of a breakdown ({', '.join(declared)})" if breakdowns else ""
-        raise InputError(f"`by` must be campaign, channel, currency{more}, several of them with commas, or none.")
-    needed = (*filters, *(FieldFilter(field) for field in fields))
-    return tuple(one for one in asked if one in known), fields, breakdown_for(breakdowns, name, needed)
+        raise InputError(f"`by` must be {', '.join(SPLITS)}{more}, several of them with commas, or none.")
+    return tuple(one for one in names if one in SPLITS), fields
 
 
 def _calendar(given: Mapping[str, Sequence[str]]) -> Calendar:

@@ -150,7 +150,7 @@ def asked(query: str, catalogue: Catalogue = BUILT_IN, breakdowns: Sequence[Brea
     """
     url_parameters = Parameters(query)
     view = View(
-        range=url_parameters.checked("range", checked_range),
+        range=url_parameters.checked("range", checked_range, ""),
         compare=url_parameters.one("compare", ranges.COMPARISONS),
         zone=url_parameters.zone(),
         week=url_parameters.week(),

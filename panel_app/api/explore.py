@@ -27,7 +27,9 @@ class ExploreAnswer(msgspec.Struct, frozen=True):
     id: int
     ask: Ask
     columns: list[str]
+    """Heads of the columns; that of a field is its name."""
     kinds: list[str]
+    """What each column has: time, text, field (a text too), or the unit of a measure."""
     rows: list[tuple[Any, ...]]
     total: int
     note: str
@@ -59,23 +61,19 @@ def height(figures: ExploreFigures, *, narrow: bool) -> int:
 
 def shown(number: int, figures: ExploreFigures, notes: tuple[str, ...], zone: str = "UTC") -> str:
     """Return JSON of what the page shows of `figures`; `notes`: parameters not applied; `zone`: the time zone of the plots."""
-    timed = figures.ask.kind != "bar"
-    texts = [*(["time"] if timed else []), *figures.dimensions]
-    kinds = ["time"] * timed + ["text"] * len(figures.dimensions) + [measure.unit for measure in figures.measures]
-    labels = [
-        *(
-            figures.ask.field if kind == "text" and figures.ask.field else name.capitalize()
-            for name, kind in zip(texts, kinds, strict=False)
-        ),
-        *(measure.label for measure in figures.measures),
-    ]
+    ask = figures.ask
+    timed = ask.kind != "bar"
+    kinds = (
+        ["time"] * timed + ["text"] * len(ask.by) + ["field"] * len(ask.fields) + [measure.unit for measure in figures.measures]
+    )
+    columns = [*["Time"] * timed, *map(str.capitalize, ask.by), *ask.fields, *(measure.label for measure in figures.measures)]
     newest = figures.frame.sort("time", descending=True, maintain_order=True) if timed else figures.frame
     rows = newest.head(_TABLE_ROWS).rows()
     wide, narrow = ((height(figures, narrow=narrow) + _BETWEEN) * len(figures.ask.measures) for narrow in (False, True))
     answer = ExploreAnswer(
         number,
         figures.ask,
-        labels,
+        columns,
         kinds,
         rows,
         len(figures.frame),

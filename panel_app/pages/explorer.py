@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import panel as pn
 
-from figures.views.exploring import DIMENSIONS, GRAINS, KINDS, SPANS, ExploreFigures
+from figures.views.exploring import GRAINS, KINDS, SPANS, ExploreFigures
 from figures.views.result_table import file_stem
+from figures.views.selection import SPLITS
 from panel_app.api import explore
 from panel_app.api.downloads import packed
 from panel_app.pages import plots
@@ -40,7 +41,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         pane.objects = [
             plots.draw(
                 figures,
-                currency=figures.currency.money,
+                currency="each in its own currency" if figures.ask.by_currency else figures.currency.money,
                 dark=data.get("dark") is True,
                 narrow=data.get("narrow") is True,
                 zone=zone,
@@ -50,7 +51,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
 
     def download(number: int, data: dict[str, Any]) -> str:
         figures, _notes = find(str(data.get("query", "")))
-        name = file_stem("explore", figures.ask.span, figures.ask.zone, figures.currency.money)
+        name = file_stem("explore", figures.ask.span, figures.ask.zone, str(figures.about["currency"]))
         return packed(number, name, figures.frame, str(data.get("format")), figures.about)
 
     talk: dict[str, Handler] = {"explore": show, "download": download}
@@ -61,7 +62,7 @@ def explorer(dashboard: Dashboard, back: str) -> pn.Template:
         "measures": [
             {"id": measure.id, "label": measure.label, "short": measure.short} for measure in service.catalogue.measures.values()
         ],
-        "dimensions": DIMENSIONS,
+        "splits": SPLITS,
         "grains": list(GRAINS),
         "spans": list(SPANS),
         "kinds": KINDS,

@@ -16,7 +16,7 @@ from bokeh.models import ColorBar, NumeralTickFormatter
 
 from figures.measures import ShownMeasure
 from figures.views.charts import apart, palette
-from figures.views.exploring import BARS, ExploreFigures
+from figures.views.exploring import BARS, OTHERS, ExploreFigures
 from panel_app.api.explore import HEIGHT, height
 
 # Importing them registers `.hvplot` on the frames of both libraries.
@@ -56,7 +56,8 @@ _ON_DARK = [
 ]
 """The same where the page is dark."""
 _FONT = "Inter, Roboto, Segoe UI, system-ui, Arial, sans-serif"
-_LONG, _SHORT = 24, 14
+_LONG, _SHORT, _SHORTEST = 24, 14, 8
+"""Characters of a name on a wide and on a narrow screen, and of each of several names."""
 _DIGITS = {"money": 2, "price": 2, "count": 1, "percent": 1, "multiple": 2}
 """Decimal places on an axis, by the unit of a measure; more are used if all figures are small."""
 _DEEPEST = 12
@@ -141,7 +142,8 @@ def _labelled(figures: ExploreFigures, limit: int) -> pl.DataFrame:
     used = {"time"}
     for pair in pairs:
         if pair not in taken:
-            text = " · ".join(readable(part, limit // len(pair)) for part in pair)
+            parts = dict.fromkeys(pair) if OTHERS in pair else pair
+            text = " · ".join(readable(part, max(limit // len(parts), _SHORTEST)) for part in parts)
             while text in used:
                 text += "\u2032"
             used.add(text)

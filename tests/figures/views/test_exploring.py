@@ -35,7 +35,7 @@ STORE.apply(RESULTS)
 
 
 def shown(**given: Any) -> ExploreFigures:
-    return find(STORE.snapshot(), Ask(measures=("clicks",), by="none", kind="table", zone="Europe/Berlin", **given), 60)
+    return find(STORE.snapshot(), Ask(measures=("clicks",), by=(), kind="table", zone="Europe/Berlin", **given), 60)
 
 
 def clicks(start: str, end: str) -> int:

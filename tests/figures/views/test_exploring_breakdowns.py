@@ -61,12 +61,32 @@ def test_a_split_by_a_field_tells_its_values_from_what_is_not_set_and_what_was_n
     assert totals(service, "by=time&f.country=DE") == {"tv": HOURS, "(not set)": 2 * HOURS}
 
 
+@pytest.mark.parametrize("by", ["country,time", "f.time,country", "time,campaign,country"])
+def test_a_split_by_several_fields_has_a_column_of_each_and_a_row_of_each_combination(service: Service, by: str) -> None:
+    figures, notes = find(service, f"measure=clicks&kind=bar&range=all&by={by}")
+    assert not notes
+    columns = [{"country": "country", "campaign": "campaign"}.get(name, "f.time") for name in sorted(by.split(","), key=len)]
+    assert sorted(figures.dimensions) == sorted(columns)
+    words = {None: "(not set)", True: "(other)", "(other)": "“(other)”"}
+    assert dict(zip(figures.frame.select("country", "f.time").rows(), figures.frame["clicks"], strict=True)) == {
+        tuple(words.get(value, value) for value in values): clicks * HOURS for values, clicks in CELLS.items()
+    }
+
+
+def test_fields_that_no_breakdown_has_together_do_not_split(service: Service) -> None:
+    figures, notes = find(service, "measure=clicks&kind=bar&range=all&by=country,ad_id")
+    assert (figures.dimensions, len(notes)) == (("channel",), 1)
+    assert notes[0].startswith(
+        "`by` is not applied: it must be campaign, channel, currency, a field of a breakdown (country, time)"
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [("", 47), ("f.country=DE", 3), ("x.country.other=1", 15), ("f.country=(other)", 8), ("country=DE&time=tv", 1)],
 )
 def test_filters_on_values_apply_to_every_split(service: Service, query: str, wanted: int) -> None:
-    for by in ("none", "channel", "both", "country"):
+    for by in ("none", "channel", "campaign,channel", "country", "country,time", "channel,f.time"):
         figures, notes = find(service, f"measure=clicks&kind=bar&range=all&by={by}&{query}")
         assert not notes
         assert figures.frame["clicks"].sum() == wanted * HOURS, by

@@ -217,7 +217,7 @@ def test_explore_is_in_the_currency_of_its_url(kind: str, zone: str) -> None:
     results = list({one.window_start: one for one in made(range(-2000, 3000, 20), ("EUR", "USD", "JPY", "XXX"))}.values())
     store = Store(hours=3.0, days=20.0)
     store.apply(results)
-    ask = exploring.Ask(by="campaign", kind=kind, span="all", currency="JPY", zone=zone)
+    ask = exploring.Ask(by=("campaign",), kind=kind, span="all", currency="JPY", zone=zone)
     found = exploring.find(store.snapshot(), ask, 60, Money("EUR", lambda: OWN))
     sums: dict[tuple[str, dt.date, str], int] = defaultdict(int)
     for one in results:
@@ -239,10 +239,30 @@ def test_explore_is_in_the_currency_of_its_url(kind: str, zone: str) -> None:
 def test_explore_of_one_currency_as_it_is_names_the_others() -> None:
     store = Store()
     store.apply([result(minute, currency=currency, spend_micros=MICROS) for minute in range(30) for currency in ("USD", "EUR")])
-    ask = exploring.Ask(by="none", kind="bar", span="all", currency="native")
+    ask = exploring.Ask(by=(), kind="bar", span="all", currency="native")
     found = exploring.find(store.snapshot(), ask, 60, Money("USD", lambda: NEVER))
     assert found.frame["spend"].to_list() == [30.0]
     assert (found.currency.shown, found.currency.money, found.currency.apart) == ("native", "USD", [Apart("EUR", 30.0, 0.0)])
+
+
+@pytest.mark.parametrize("kind", ["bar", "table", "line"])
+def test_explore_split_by_currency_converts_and_leaves_out_nothing(kind: str) -> None:
+    store = Store()
+    spent = {"USD": 2, "EUR": 3, "XXX": 5}
+    store.apply(
+        [
+            result(at, f"c{name}", currency=code, spend_micros=MICROS * sum_)
+            for at in range(9)
+            for name in range(20)
+            for code, sum_ in spent.items()
+        ]
+    )
+    ask, notes = exploring.asked(f"by=campaign,currency&kind={kind}&range=all&currency=EUR")
+    found = exploring.find(store.snapshot(), ask, 60, Money("USD", lambda: NEVER))
+    totals = found.frame.group_by("currency").agg(pl.col("spend").sum())
+    assert dict(totals.iter_rows()) == {code: 9 * 20 * amount for code, amount in spent.items()}
+    assert (notes, found.currency.apart) == (("`currency` is not applied: split by currency, money stays as it is.",), [])
+    assert (found.about["currency"], found.about["rates"]) == ("native", None)
 
 
 def test_a_file_of_rates_that_changes_changes_the_answer_of_the_dashboard(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ FIELDS = ("adgroup_id", "ad_id")
 
 @pytest.fixture
 def site(browser: Browser, settings: Settings) -> Iterator[Site]:
-    """A dashboard with the breakdown `ad`."""
-    made = Site(browser, msgspec.structs.replace(settings, breakdowns="ad=adgroup_id,ad_id"))
+    """A dashboard with the breakdown `ad`, and another one without rows."""
+    made = Site(browser, msgspec.structs.replace(settings, breakdowns="ad=adgroup_id,ad_id;device"))
     made.start()
     yield made
     made.stop()
@@ -35,7 +35,7 @@ def site(browser: Browser, settings: Settings) -> Iterator[Site]:
 def sent(site: Site, cells: dict[tuple[Value, ...], int], minutes: int = 3) -> None:
     """Put a row for each of `cells` (clicks by values) on the topic of the breakdown, and their sum on that of the results."""
     settings = site.world.settings
-    (breakdown,), (topic,) = settings.breakdown_list, settings.breakdown_topics
+    breakdown, topic = settings.breakdown_list[0], settings.breakdown_topics[0]
     codec = breakdown_codec(breakdown)
     for minute in range(minutes):
         for values, clicks in cells.items():
@@ -99,6 +99,36 @@ def test_hostile_values_execute_nothing_and_are_filtered_like_others(site: Site)
     expect(page.locator("#filters li")).to_have_count(1)
     page.wait_for_function("() => document.querySelectorAll('#breakdown tbody tr').length === 1")
     page.wait_for_timeout(SECOND / 2)
+    assert site.errors == []
+
+
+def test_explore_splits_by_several_names_with_the_keyboard_and_its_url_carries_them(site: Site) -> None:
+    sent(site, {("g1", "a1"): 1, ("g1", None): 2, ("(other)", "a1"): 4, (True, True): 8}, minutes=2)
+    page = site.open("/explore?measure=clicks&kind=bar&by=none")
+    for name in ("Campaign", "Ad group", "Ad"):
+        page.get_by_role("checkbox", name=name, exact=True).focus()
+        page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelectorAll('#table tbody tr').length === 4")
+
+    def table(shown: Page) -> tuple[list[str], list[str]]:
+        heads = shown.locator("#table thead th").all_inner_texts()
+        return heads, [" ".join(row.split()) for row in shown.locator("#table tbody tr").all_inner_texts()]
+
+    campaign = recent(0).campaign_id
+    wanted = (
+        ["Campaign", "Ad group", "Ad", "Clicks"],
+        [f"{campaign} {row}" for row in ("(other) (other) 16", "“(other)” a1 8", "g1 (not set) 4", "g1 a1 2")],
+    )
+    assert table(page) == wanted
+    assert "by=campaign%2Cadgroup_id%2Cad_id" in page.url
+    page.reload()
+    page.wait_for_selector("html[data-linked]")
+    assert table(page) == wanted
+    # No breakdown has a device and an ad: the field that was pressed last stays.
+    page.get_by_role("checkbox", name="Device").check()
+    expect(page.locator("body")).to_contain_text("No breakdown has Device together with Ad group and Ad")
+    page.wait_for_url(re.compile("by=campaign%2Cdevice"))
+    expect(page.get_by_role("checkbox", name="Ad group")).not_to_be_checked()
     assert site.errors == []
 
 

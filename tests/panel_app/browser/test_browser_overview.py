@@ -196,7 +196,7 @@ PAGES = [
     "/?rows=all",
     "/?rows=all&chart=lines&metric=cpa",
     "/?embed=1&rows=all",
-    "/explore?by=both&measure=spend",
+    "/explore?by=campaign,channel&measure=spend",
     "/explore?by=campaign&kind=bar",
     "/explore?by=campaign&kind=area",
     "/data",

@@ -9,6 +9,7 @@ import holoviews as hv
 import msgspec
 import pandas as pd
 import panel as pn
+import polars as pl
 import pytest
 from bokeh.models import CategoricalAxis, DatetimeAxis, NumeralTickFormatter
 
@@ -16,7 +17,7 @@ from dataflows.contract.settings import Settings
 from figures.catalogue import BUILT_IN
 from figures.service import Service
 from figures.views import exploring
-from figures.views.exploring import KINDS, Ask, ExploreFigures, from_query
+from figures.views.exploring import KINDS, OTHERS, Ask, ExploreFigures, from_query
 from panel_app.api.explore import shown
 from panel_app.pages import plots
 from panel_app.pages.plots import draw, readable
@@ -25,6 +26,9 @@ from tests.support.results import BEGIN, result
 
 def find(service: Service, ask: Ask) -> ExploreFigures:
     return exploring.find(service.snapshot(), ask, service.settings.window_seconds)
+
+
+SPLITS = [(), ("channel",), ("campaign",), ("campaign", "channel"), ("campaign", "channel", "currency")]
 
 
 @pytest.fixture
@@ -37,27 +41,37 @@ def service(settings: Settings) -> Service:
     return made
 
 
-@pytest.mark.parametrize("by", ["none", "channel", "campaign", "both"])
-def test_totals_by_any_dimension_add_up_to_everything(service: Service, by: str) -> None:
+@pytest.mark.parametrize("by", SPLITS)
+def test_totals_by_any_dimension_add_up_to_everything(service: Service, by: tuple[str, ...]) -> None:
     found = find(service, Ask(measures=("clicks",), by=by, span="all", kind="bar"))
     assert found.frame["clicks"].sum() == 90 * 20 + 7
 
 
 @pytest.mark.parametrize("grain", ["1m", "5m", "15m", "1h", "1d", "1w", "1mo"])
 def test_any_grain_of_time_adds_up_to_the_same(service: Service, grain: str) -> None:
-    found = find(service, Ask(measures=("clicks",), by="channel", span="all", grain=grain, kind="table"))
+    found = find(service, Ask(measures=("clicks",), by=("channel",), span="all", grain=grain, kind="table"))
     assert found.frame["clicks"].sum() == 90 * 20 + 7
 
 
-def test_lines_show_the_largest_dozen_and_say_so(service: Service) -> None:
-    found = find(service, Ask(by="campaign"))
-    assert found.frame["campaign"].n_unique() == 12
-    assert "12 largest of 20" in found.note
+@pytest.mark.parametrize("by", [("campaign",), ("campaign", "channel")])
+def test_lines_show_the_largest_and_the_sum_of_all_others(service: Service, by: tuple[str, ...]) -> None:
+    service.store.apply([result(minute=89, campaign=OTHERS, channel="x", clicks=500, impressions=500, spend_micros=10**12)])
+    found = find(service, Ask(measures=("clicks", "ctr"), by=by))
+    assert found.dimensions == by
+    assert len(found.frame.select(by).unique()) == 12
+    assert f"11 largest of {21 + (len(by) > 1)}" in found.note
+    last = found.frame.filter(pl.col("time") == dt.datetime.fromtimestamp(BEGIN + 60 * 89, dt.UTC).replace(tzinfo=None))
+    assert last["clicks"].sum() == 20 + 500
+    others = last.filter(pl.col("campaign") == OTHERS)
+    assert others.select("clicks", "ctr").rows() == [(20 - 10, 0.1)]
+    assert others.select(by).row(0) == (OTHERS, OTHERS)[: len(by)]
+    # A campaign of that name is not the sum.
+    assert last.filter(pl.col("campaign") == f"“{OTHERS}”")["clicks"].to_list() == [500]
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-@pytest.mark.parametrize("by", ["none", "channel", "both"])
-def test_every_kind_of_plot_can_be_drawn_of_every_split(service: Service, kind: str, by: str) -> None:
+@pytest.mark.parametrize("by", SPLITS)
+def test_every_kind_of_plot_can_be_drawn_of_every_split(service: Service, kind: str, by: tuple[str, ...]) -> None:
     drawn = draw(find(service, Ask(measures=("spend", "cpa"), by=by, kind=kind)), currency="USD", dark=True)
     assert drawn.get_root() is not None
 
@@ -65,7 +79,7 @@ def test_every_kind_of_plot_can_be_drawn_of_every_split(service: Service, kind: 
 @pytest.mark.parametrize("kind", ["line", "area", "bar", "heatmap"])
 def test_axes_say_what_their_figures_are(service: Service, kind: str) -> None:
     measures = ("spend", "ctr", "clicks")
-    drawn = draw(find(service, Ask(measures=measures, by="channel", kind=kind)), currency="USD", dark=False)
+    drawn = draw(find(service, Ask(measures=measures, by=("channel",), kind=kind)), currency="USD", dark=False)
     assert isinstance(drawn, pn.Column)
     figures = [hv.render(pane.object) for pane in drawn if isinstance(pane, pn.pane.HoloViews)]
     formats = [{one.format for one in figure.select(NumeralTickFormatter)} for figure in figures]
@@ -110,17 +124,18 @@ def test_points_that_are_open_or_not_held_whole_are_not_drawn(settings: Settings
 
 
 def test_an_empty_store_draws_a_line_of_text(settings: Settings) -> None:
-    for asked in (Ask(), Ask(by="none", kind="bar"), Ask(by="none", kind="table", span="all")):
+    for asked in (Ask(), Ask(by=(), kind="bar"), Ask(by=(), kind="table", span="all")):
         found = find(Service(settings), asked)
         assert found.frame.is_empty()
         assert isinstance(draw(found, currency="USD", dark=False), pn.pane.Str)
 
 
 def test_a_question_is_read_from_the_url_and_nonsense_left_at_its_default() -> None:
-    asked = from_query("?measure=cpa&measure=roas&measure=evil&by=both&range=6h&grain=5m&kind=area")
-    assert asked == Ask(measures=("cpa", "roas"), by="both", span="6h", grain="5m", kind="area")
+    asked = from_query("?measure=cpa&measure=roas&measure=evil&by=channel,campaign&range=6h&grain=5m&kind=area")
+    assert asked == Ask(measures=("cpa", "roas"), by=("campaign", "channel"), span="6h", grain="5m", kind="area")
     assert from_query("?measure=x&by=__class__&range=1y&grain=0&kind=") == Ask()
-    assert from_query("by=both&" * 600) == Ask(by="both")
+    assert from_query("by=campaign&" * 600) == Ask(by=("campaign",))
+    assert from_query("by=none") == Ask(by=())
 
 
 @pytest.mark.parametrize(
@@ -164,8 +179,8 @@ def only_pane(found: ExploreFigures, zone: str = "UTC") -> pn.pane.HoloViews:
 
 
 @pytest.mark.parametrize("kind", ["line", "area"])
-@pytest.mark.parametrize("by", ["none", "channel"])
-def test_a_line_of_one_point_is_as_long_as_its_point_lasts(settings: Settings, kind: str, by: str) -> None:
+@pytest.mark.parametrize("by", SPLITS[:2])
+def test_a_line_of_one_point_is_as_long_as_its_point_lasts(settings: Settings, kind: str, by: tuple[str, ...]) -> None:
     made = Service(settings, clock=lambda: BEGIN + 3600.0)
     made.store.apply([result(minute=minute, campaign="c", channel="x") for minute in range(15)])
     found = find(made, Ask(by=by, kind=kind, grain="1h"))
@@ -190,7 +205,7 @@ def test_the_axis_has_the_times_of_the_viewers_zone_and_utc_where_polars_does_no
 
 
 def test_the_table_begins_with_the_newest_rows(service: Service) -> None:
-    found = find(service, Ask(measures=("clicks",), by="campaign", span="3h", kind="table"))
+    found = find(service, Ask(measures=("clicks",), by=("campaign",), span="3h", kind="table"))
     answer = msgspec.json.decode(shown(7, found, (), "UTC"))
     assert answer["total"] > len(answer["rows"])
     times = [row[0] for row in answer["rows"]]

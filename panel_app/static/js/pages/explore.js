@@ -13,6 +13,7 @@ import { makeLines } from "adtally/notices.js";
 import { byId, first, leadBack, linked, loadLink, otherTheme, reveal, setup } from "adtally/page.js";
 import { patch } from "adtally/patch.js";
 import { makeDays } from "adtally/ranges.js";
+import { makeSplits } from "adtally/splits.js";
 import { adopt, remembering } from "adtally/taste.js";
 import { applyTheme, onSystemTheme } from "adtally/theme.js";
 import { changed, embedded, go, params, query } from "adtally/url.js";
@@ -72,10 +73,7 @@ function choice(name, text, options, value) {
   return h("label", {}, h("span", {}, text), select);
 }
 
-/** Fields of the breakdowns that plots can be split by: those whose names have no other meaning. @type {string[]} */
-const fields = [...new Set(setup.breakdowns.flatMap((/** @type {{fields: string[]}} */ one) => one.fields))].filter(
-  (field) => !Object.hasOwn(setup.dimensions, field),
-);
+const splits = makeSplits(setup.splits, setup.breakdowns);
 
 const taste = (changes) => {
   go(remembering(changes), false);
@@ -108,7 +106,6 @@ function drawForm() {
     return h("label", { class: "chip" }, box, one.label);
   });
   byId("ask").replaceChildren(
-    choice("by", "Split by", { ...setup.dimensions, ...Object.fromEntries(fields.map((one) => [one, fieldName(one)])) }, ask.by),
     choice(
       "range",
       "Range",
@@ -120,6 +117,12 @@ function drawForm() {
     labelled("Days", days.box),
     labelled("Times in", zones.box),
     amounts,
+    h(
+      "fieldset",
+      { class: "chips" },
+      h("legend", {}, "Split by (each combination is a series)"),
+      ...splits.draw(ask, shown.currency),
+    ),
     h("fieldset", { class: "chips" }, h("legend", {}, "Measures (up to four)"), ...ticks),
   );
 }
@@ -128,12 +131,24 @@ function drawForm() {
 const time = (text) => moment(Date.parse(`${text}Z`) / 1000, true);
 
 /** The head of a column: the name of a breakdown's field is the contract's. */
-const heading = (name, at) => (shown.kinds[at] === "text" && fields.includes(shown.ask.by) ? fieldName(name) : name);
+const heading = (name, at) => (shown.kinds[at] === "field" ? fieldName(name) : name);
 
 function cell(value, kind) {
   if (kind === "time") return h("td", {}, time(String(value)));
-  if (kind === "text") return h("td", { class: "cut" }, named(String(value)));
+  if (kind === "text" || kind === "field") return h("td", { class: "cut" }, named(String(value)));
   return h("td", { class: "num" }, figure(value, kind));
+}
+
+/** The rows; split by currency, each writes its amounts in its own. */
+function tableRows() {
+  const usual = money(shown.currency, setup.currency);
+  const at = shown.ask.by.includes("currency") ? shown.columns.indexOf("Currency") : -1;
+  const rows = shown.rows.map((row) => {
+    if (at >= 0) setCurrency(String(row[at]));
+    return h("tr", {}, ...row.map((value, place) => cell(value, shown.kinds[place])));
+  });
+  setCurrency(usual);
+  return rows;
 }
 
 function drawTable() {
@@ -148,10 +163,10 @@ function drawTable() {
     "tr",
     {},
     ...shown.columns.map((name, at) =>
-      h("th", { scope: "col", class: ["text", "time"].includes(shown.kinds[at]) ? "left" : "num" }, heading(name, at)),
+      h("th", { scope: "col", class: ["text", "field", "time"].includes(shown.kinds[at]) ? "left" : "num" }, heading(name, at)),
     ),
   );
-  const rows = shown.rows.map((row) => h("tr", {}, ...row.map((value, at) => cell(value, shown.kinds[at]))));
+  const rows = tableRows();
   const rest = shown.total - rows.length;
   return patch(
     byId("table"),
@@ -197,7 +212,7 @@ function draw() {
   const own = timeZone();
   patch(
     byId("zone"),
-    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC. ${rates(shown.currency, setup.currency)}`,
+    `Times are in ${own}${shown.zone === own ? "" : ", those of the plots in UTC"}, those of the CSV and Parquet files in UTC. ${shown.ask.by.includes("currency") ? "Money of each row is in its own currency." : rates(shown.currency, setup.currency)}`,
   );
   // Where nothing is drawn, the table says why.
   byId("plots").hidden = !shown.total || shown.ask.kind === "table";
@@ -241,7 +256,8 @@ byId("ask").addEventListener("change", (event) => {
     toast("four", "Four measures at a time; take one away first.");
   }
   const text = (name) => String(form.get(name) ?? "");
-  go({ by: text("by"), range: text("range"), grain: text("grain"), kind: text("kind"), measure: measures.map(String) });
+  const by = splits.chosen(byId("ask"), event.target);
+  go({ ...by, range: text("range"), grain: text("grain"), kind: text("kind"), measure: measures.map(String) });
   refresh();
 });
 window.addEventListener("popstate", async () => {
