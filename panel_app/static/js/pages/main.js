@@ -88,7 +88,7 @@ const scatter = makeScatter(byId("scatter"), (changes) => aim({ ...changes, q: "
 const channels = makeChannels(byId("channels"), setup.measures, (name) => aim({ channel: [name] }));
 
 /** What changes the URL once its viewer stops typing; another change of the same parameter (`aim`) takes its place. @param {string} name */
-function searchIn(name) {
+function searcher(name) {
   return (text) => {
     clearTimeout(searching.get(name));
     searching.set(
@@ -103,7 +103,7 @@ const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
     const turned = by === id && shown.view.descending;
     show({ sort: id, order: turned || (by !== id && id === "name") ? "asc" : "" }, false);
   },
-  search: searchIn("q"),
+  search: searcher("q"),
   all: (all) => show({ rows: all ? "all" : "" }, false),
   pick: (name) => aim({ campaign: [name], q: "" }),
   download: (format) => save(link, { what: "campaigns", format, query: query() }),
@@ -111,7 +111,7 @@ const campaigns = makeCampaigns(byId("campaigns"), setup.measures, {
 const breakdown = makeBreakdown(byId("breakdown"), setup.measures, {
   show: (changes, step = false) => show(changes, step),
   aim,
-  search: searchIn(SEARCH),
+  search: searcher(SEARCH),
   download: embedded() ? null : (format) => save(link, { what: "breakdown", format, query: query() }),
 });
 const funnel = makeFunnel(byId("funnel"));
