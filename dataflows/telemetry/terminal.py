@@ -5,7 +5,9 @@ Importing a package of adtally sets this up, because help texts are printed befo
 
 from __future__ import annotations
 
+import atexit
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -18,12 +20,26 @@ _ALIKE = {
 
 
 def set_up() -> None:
-    """Make standard output and standard error accept every character."""
+    """Make standard output and standard error accept every character, and a full disk keep the exit code of the command."""
+    atexit.register(_drop_unwritten)
     codecs.register_error(_TERMINAL, _for_terminal)
     codecs.register_error(_JSON, _for_json)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_TERMINAL)
+
+
+def _drop_unwritten() -> None:
+    """Drop what standard error did not take, on a full disk for example; or the last flush of the interpreter ends it with exit code 120."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
+        return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    except ValueError:
+        pass  # it has been closed
 
 
 def typed(text: str) -> str:
