@@ -30,7 +30,7 @@ def set_up() -> None:
 
 
 def _drop_unwritten() -> None:
-    """Drop what standard error did not take, on a full disk for example; or the last flush of the interpreter ends it with exit code 120."""
+    """Drop what standard error did not take, on a full disk for example: the last flush of the interpreter would end it with 120."""
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # as Python documents it
         return
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -23,6 +25,7 @@ LONGEST = 1 << 20
 """Longest line in bytes. Only the beginning of a longer one is kept: it exceeds Kafka's default limit, so it is never sent."""
 
 _BLANKS = b" \t\r\n"
+_BLANK = re.compile(r"[ \t\r\n]*")
 
 _LEAST, _GREATEST = to_micros(FIRST), to_micros(LAST)
 
@@ -106,9 +109,36 @@ class _Encoded:
 
 def _moved(line: bytes, event: Event, time: int, suffix: str) -> SortedRow:
     """Return the line with all of its fields, ready for another time; a moved event is a new event, so its id gets `suffix`."""
-    # Raw values stay unchanged: a huge number in a field that is not read is not an error.
-    fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     identity = f"{event.event_id[: 256 - len(suffix)]}{suffix}"
-    del fields["event_id"], fields["timestamp"]
-    rest = msgspec.json.encode({"event_id": identity, **fields}).decode()
+    # Raw values stay unchanged: a huge number in a field that is not read is not an error.
+    try:
+        fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        del fields["event_id"], fields["timestamp"]
+        rest = msgspec.json.encode({"event_id": identity, **fields}).decode()
+    except msgspec.DecodeError:
+        texts = _raw_members(line.decode()) | {"event_id": json.dumps(identity)}
+        del texts["timestamp"]
+        rest = f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in texts.items())}}}"
     return SortedRow(time, identity, f'{rest[:-1]},"timestamp":"'.encode(), '"}')
+
+
+def _raw_members(line: str) -> dict[str, str]:
+    """Return the members of the JSON object `line` by name, the last one of each, with their values as they are written.
+
+    For half a pair of surrogates, which is JSON, and which msgspec refuses also where nothing reads it.
+    """
+    decoder, members = json.JSONDecoder(parse_int=str, parse_float=str), {}
+    at = line.index("{")
+    while line[at] != "}":
+        name, at = decoder.raw_decode(line, _after(line, at + 1))
+        start = _after(line, _after(line, at) + 1)
+        _, at = decoder.raw_decode(line, start)
+        members[name] = line[start:at]
+        at = _after(line, at)
+    return members
+
+
+def _after(line: str, at: int) -> int:
+    """Return the first place from `at` on that is not blank."""
+    blanks = _BLANK.match(line, at)
+    return at if blanks is None else blanks.end()
