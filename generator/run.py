@@ -104,7 +104,7 @@ class _Run:
                 reporter.say(note)
             counts |= {"bad rows": replay.complaints.count}
         reporter.say(summary(counts) + why)
-        return DONE if counts["acknowledged"] == counts["sent"] else FAILED
+        return DONE if counts["acknowledged"] == counts["sent"] and not sender.has_failed else FAILED
 
 
 def _read(replay: Replay, reporter: ProgressReporter, stop: StopRequest) -> None:

@@ -73,6 +73,8 @@ class EventSender:
         self._sending.pending = sink.pending
         self._sending.away = sink.away
         self._said = False
+        self.has_failed = False
+        """Whether sending ended by an error, after which the counts may lack refusals that were not reported."""
 
     def run(self, source: Source) -> dict[str, int]:
         """Send what `source` has and wait for the acknowledgements; returns counts: sent, acknowledged, failed, those of the marks.
@@ -90,6 +92,7 @@ class EventSender:
         except KeyboardInterrupt:
             say("stopped at once")
         except (DeliveryError, OutputError) as error:
+            self.has_failed = True
             say(str(error), "error")
         except BrokenPipeError:
             # The reader of a dry run (`head`) has closed the pipe; the interpreter's last flush must not fail either.

@@ -143,6 +143,19 @@ def test_an_error_for_good_is_one_line_and_the_counts_stay() -> None:
     assert said.getvalue().count("\n") == 1
 
 
+def test_an_error_after_which_no_refusal_is_reported_is_not_a_success() -> None:
+    class Stopped(Recorder):
+        def finish(self, give_up: Callable[[], bool]) -> None:
+            del give_up
+            raise DeliveryError("Kafka refuses events for topic logs.")
+
+    clock = FakeClock()
+    run, said = sender(Stopped(clock), clock)
+    counts = run.run(Due([], 3))
+    assert (counts["sent"], counts["failed"], run.has_failed) == (3, 0, True)
+    assert "Kafka refuses events" in said.getvalue()
+
+
 def test_the_summary_always_has_sent_acknowledged_and_failed() -> None:
     assert summary({"sent": 1000, "acknowledged": 1000, "failed": 0, "late": 0}) == "sent 1,000, acknowledged 1,000, failed 0"
     assert summary({"sent": 2, "acknowledged": 1, "failed": 1, "late": 3}).endswith("failed 1, late 3")
