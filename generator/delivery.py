@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
@@ -142,7 +143,15 @@ class KafkaSink:
         try:
             return call(seconds)
         except STOPPED as error:
+            self._serve_refusals()
             raise self._no_more(why_stopped(error)) from None
+
+    def _serve_refusals(self) -> None:
+        """Count the refusals that wait behind the error which ended a call: one call serves those up to the next such error."""
+        for _ in range(len(self._producer)):
+            with contextlib.suppress(*STOPPED):
+                if not self._producer.poll(0):
+                    return
 
     def _delivered(self, error: KafkaError | None, _message: Delivered) -> None:
         if error is not None:
