@@ -160,13 +160,15 @@ def joined(*parts: Keyed) -> Keyed:
     keys = united(*(part for part, _ in distinct))
     columns = np.zeros((parts[0][1].shape[1], len(keys)), np.result_type(*(rows for _, rows in distinct)))
     for part, rows in distinct:
-        if len(part) == len(keys):
-            columns += rows.T
-        else:
-            places = np.searchsorted(keys, part)
-            for column, more in zip(columns, rows.T, strict=True):
-                column[places] += more
+        at = places(part, keys)
+        for column, more in zip(columns, rows.T, strict=True):
+            column[at] += more
     return keys, columns.T
+
+
+def places(part: Keys, keys: Keys) -> Keys | slice:
+    """Return where the keys of `part` are among `keys`, which has all of them; both are distinct and in order."""
+    return slice(None) if len(part) == len(keys) else np.searchsorted(keys, part)
 
 
 def united(*parts: Keys) -> Keys:

@@ -114,7 +114,7 @@ class UnreadableRecords:
         key = _key_of(message)
         known = self._reasons.pop(key, None)
         if message.value() is not None and (known is not None or len(self._reasons) < _REMEMBERED):
-            self._reasons[key] = f"partition {message.partition()}, offset {message.offset()}: {reason}"
+            self._reasons[key] = f"{_place(message)}: {reason}"
 
     def correct(self, message: Message) -> None:
         """Forget what was wrong with the key of `message`, which could be read."""
@@ -215,5 +215,8 @@ def _key_of(message: Message) -> bytes | None:
 
 
 def _unreadable(settings: Settings, message: Message, reason: Exception) -> str:
-    place = f"partition {message.partition()}, offset {message.offset()}"
-    return f"topic {settings.rates_topic}, {place} is not an exchange rate and is skipped: {reason}"
+    return f"topic {settings.rates_topic}, {_place(message)} is not an exchange rate and is skipped: {reason}"
+
+
+def _place(message: Message) -> str:
+    return f"partition {message.partition()}, offset {message.offset()}"

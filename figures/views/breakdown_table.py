@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dataflows.contract.breakdowns import Breakdown, Value
 from dataflows.contract.metrics import SUMS
 from figures.catalogue import Catalogue
-from figures.measures import Floats, Keyed, Keys, ShownMeasure, Sums, compared, united
+from figures.measures import Floats, Keyed, Keys, ShownMeasure, Sums, compared, places, united
 from figures.store.names import NOT_SET_NUMBER, OTHER_NUMBER
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
@@ -158,9 +158,7 @@ class _Values:
         self._totals = [part.total for part in parts if part.total is not None]
         self._columns: dict[int, Sums] = {}
         self.keys = united(*(keys for keys, _ in self._parts))
-        self._places = [
-            slice(None) if len(keys) == len(self.keys) else np.searchsorted(self.keys, keys) for keys, _ in self._parts
-        ]
+        self._places = [places(keys, self.keys) for keys, _ in self._parts]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -190,8 +188,8 @@ class _Values:
         column = self._columns.get(at)
         if column is None:
             column = self._columns[at] = np.zeros(len(self.keys), np.result_type(*(rows for _, rows in self._parts)))
-            for places, (_, rows) in zip(self._places, self._parts, strict=True):
-                column[places] += rows[:, at]
+            for at_keys, (_, rows) in zip(self._places, self._parts, strict=True):
+                column[at_keys] += rows[:, at]
         return column
 
     def matching(self, search: str) -> Keys:

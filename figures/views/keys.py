@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from operator import and_
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from figures.store.names import Mask
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
 from figures.views import breakdown_filter
-from figures.views.view import Filtered
+from figures.views.breakdown_filter import FieldFilter
 
 Masks = Mapping[str, Mask]
 """By dimension whether rows with the name of each number pass."""
@@ -77,7 +78,26 @@ def untimed(keys: Keys) -> tuple[Keys, Keys]:
     return keys // _TIMES, keys % _TIMES + _EARLIEST
 
 
-def conditions(snapshot: Snapshot, wanted: Filtered, currency: str | None) -> Masks:
+class Wanted(Protocol):
+    """What names campaigns and channels, all of them if empty, and has filters on values, as `view.Filtered` does."""
+
+    @property
+    def campaigns(self) -> Collection[str]:
+        """Names of campaigns."""
+        ...
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of channels."""
+        ...
+
+    @property
+    def filters(self) -> Sequence[FieldFilter]:
+        """Filters on the values of a breakdown's fields."""
+        ...
+
+
+def conditions(snapshot: Snapshot, wanted: Wanted, currency: str | None) -> Masks:
     """Return what rows of `snapshot` must satisfy, by the dimension that is tested: the filter `wanted`, and one currency.
 
     A filter on the values of a breakdown needs a snapshot of it. There is no condition on the currency if it is None, or if nothing else

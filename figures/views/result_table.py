@@ -28,8 +28,7 @@ from figures.store.blocks import joint_state
 from figures.store.names import OTHER_NUMBER, Names
 from figures.store.shape import column_of
 from figures.store.snapshot import Snapshot
-from figures.views import breakdown_filter
-from figures.views.keys import passing
+from figures.views.keys import conditions, passing
 from figures.views.parameters import NATIVE
 from figures.views.selection import DIMENSIONS, Selection
 
@@ -205,11 +204,7 @@ def _rows(snapshot: Snapshot, asked: Selection, start: int, end: int, step: int)
     filtered = dict.fromkeys(one.field for one in asked.filters)
     fields = {field: column_of(field) for field in (*asked.fields, *filtered)}
     rows = snapshot.between(start, end, step, by=(*DIMENSIONS, *fields.values(), "currency"))
-    names = snapshot.names
-    chosen = {"campaign": asked.campaigns, "channel": asked.channels}
-    tested = [{dimension: names[dimension].mask(wanted)} for dimension, wanted in chosen.items() if wanted]
-    tested += [{fields[one.field]: breakdown_filter.passing(one, names[fields[one.field]])} for one in asked.filters]
-    rows = passing(rows, *tested)
+    rows = passing(rows, conditions(snapshot, asked, None))
     return rows.rename({column: _column(field) for field, column in fields.items()})
 
 
