@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from dataflows.contract.breakdowns import Value
 from dataflows.contract.schema import breakdown_codec, breakdown_key
 from dataflows.contract.settings import Settings
-from tests.support.browser.pages import HOSTILE, SECOND, exact, recent
+from tests.support.browser.pages import HOSTILE, SECOND, choose_zone, exact, recent
 from tests.support.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -163,10 +163,7 @@ def shown_page(site: Site, query: str) -> dict[str, Any]:
 def test_a_zone_is_remembered_and_carried_and_moves_the_days_of_the_chart(site: Site) -> None:
     sent(site, {("g", "a"): 1}, minutes=1)
     page = site.open("/?range=last7d&every=off")
-    page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name=re.compile("^Time zone")).click()
-    page.get_by_label("Search time zones").fill("kathmandu")
-    page.keyboard.press("Enter")
+    choose_zone(page, "kathmandu")
     expect(page.locator("#footer")).to_contain_text("Times in Asia/Kathmandu")
     assert "tz=Asia%2FKathmandu" in page.url
     starts = {zone: shown_page(site, f"range=last7d&tz={zone}")["range"]["start"] for zone in ("UTC", "Asia/Kathmandu")}
@@ -194,9 +191,9 @@ def test_days_are_chosen_with_the_keyboard(site: Site) -> None:
 def test_the_days_that_a_range_of_days_is_compared_with_are_named_in_its_zone(site: Site) -> None:
     sent(site, {("g", "a"): 1}, minutes=1)
     page = site.open("/?range=yesterday&compare=7d&tz=Asia/Kathmandu&every=off")
-    told = """([name, how, start, end]) => import('adtally/tiles.js').then(({ comparison }) =>
+    named_by = """([name, how, start, end]) => import('adtally/tiles.js').then(({ comparison }) =>
         comparison({ span: { start, end, newest_end: end, compared: end - start }, compare: { how, start, end }, range: { name } }))"""
     start = 1_780_000_200 // 86_400 * 86_400 - 20_700  # midnight in Kathmandu
     named = "Changes are against the same days a week before (May 28 – 29, 2026)."
-    assert " ".join(page.evaluate(told, ["last7d", "7d", start, start + 2 * 86_400]).split()) == named
-    assert page.evaluate(told, ["24h", "before", start, start + 86_400]) == "Changes are against the period before."
+    assert " ".join(page.evaluate(named_by, ["last7d", "7d", start, start + 2 * 86_400]).split()) == named
+    assert page.evaluate(named_by, ["24h", "before", start, start + 86_400]) == "Changes are against the period before."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from dataflows.contract.settings import Settings
-from tests.support.browser.pages import filled
+from tests.support.browser.pages import choose_zone, filled
 from tests.support.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -55,10 +54,7 @@ def test_own_metrics_widen_no_page_and_their_tiles_fill_the_rows_evenly(site: Si
 
 def test_a_choice_by_enter_closes_its_list_and_the_word_that_begins_like_the_search_is_first(site: Site) -> None:
     page = site.open("/?every=off")
-    page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name=re.compile("^Time zone")).click()
-    page.get_by_label("Search time zones").fill("lord")
-    page.keyboard.press("Enter")
+    choose_zone(page, "lord")
     expect(page.locator("#footer")).to_contain_text("Times in Australia/Lord_Howe")
     expect(page.get_by_label("Search time zones")).to_be_hidden()
     expect(page.locator("#zone-picker")).to_be_focused()

@@ -43,7 +43,7 @@ def test_the_first_figures_are_worked_out_once_the_topic_was_read(settings: Sett
     service = Service(settings)
     held: list[int] = []
     answer = service.answer
-    service.answer = lambda query: held.append(service.store.snapshot().rows) or answer(query)  # type: ignore[method-assign]
+    service.answer = lambda query: held.append(service.store.snapshot().rows) or answer(query)  # type: ignore[method-assign]  # to note what it is of
     thread = warming.figures(service)
     service.feed.start()
     until(lambda: not thread.is_alive())

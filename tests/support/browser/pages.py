@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import time
 from typing import Any
 
@@ -44,7 +45,14 @@ def exact(page: Page, measure: str) -> float:
     return float(page.locator(f'[data-measure="{measure}"] .tile-value').get_attribute("title") or "nan")
 
 
-def press_menu(page: Page, text: str) -> None:
+def choose_zone(page: Page, search: str) -> None:
+    """Choose the first time zone that the picker finds, with the keyboard."""
+    press_menu(page, re.compile("^Time zone"))
+    page.get_by_label("Search time zones").fill(search)
+    page.keyboard.press("Enter")
+
+
+def press_menu(page: Page, text: str | re.Pattern[str]) -> None:
     page.get_by_role("button", name="Menu").click()
     page.get_by_role("button", name=text).click()
 
